@@ -1,0 +1,62 @@
+"""The authentication guard for Python web applications.
+
+    request ─► credential ─► verifier ─► principal ─► policy ─► decision
+
+Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware` or
+`authguard.wsgi.AuthGuardMiddleware`.
+"""
+
+from authguard import errors
+from authguard._core.answer import Refusal
+from authguard._core.cookies import AccessCookie
+from authguard._core.guard import Guard
+from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
+from authguard._core.policy import Verdict
+from authguard._core.redirect import safe_next
+from authguard._core.request import RequestView
+from authguard._core.rules import Rule
+from authguard.errors import (
+    AuthGuardError,
+    ConfigurationError,
+    ExpiredTokenError,
+    InsufficientScopeError,
+    InvalidTokenError,
+    MissingCredentialsError,
+    RefusedError,
+    VerificationUnavailableError,
+)
+from authguard.revocations import MemoryRevocations
+from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
+from authguard.verifiers.jwt import JWTVerifier
+from authguard.verifiers.keyfile import APIKeyFile
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ANONYMOUS",
+    "APIKey",
+    "APIKeyFile",
+    "APIKeyVerifier",
+    "AccessCookie",
+    "Auth",
+    "AuthGuardError",
+    "ConfigurationError",
+    "Credential",
+    "ExpiredTokenError",
+    "Guard",
+    "InsufficientScopeError",
+    "InvalidTokenError",
+    "JWTVerifier",
+    "MemoryRevocations",
+    "MissingCredentialsError",
+    "Principal",
+    "RefusedError",
+    "RequestView",
+    "Refusal",
+    "Rule",
+    "Verdict",
+    "VerificationUnavailableError",
+    "digest_api_key",
+    "errors",
+    "safe_next",
+]

@@ -1,0 +1,81 @@
+"""From header fields to the one credential of a request (law 7; RFC 6750 sections 2 and 3.1)."""
+
+import re
+from collections.abc import Iterable
+
+from authguard._core.cookies import AccessCookie
+from authguard._core.model import Credential
+from authguard._core.request import RequestView
+from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
+
+#: Checked before anything is decoded or hashed. Servers allow 8 to 64 KiB for all fields.
+LONGEST_CREDENTIAL = 16 * 1024
+
+_B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*\Z")
+_VISIBLE = re.compile(rb"[\x21-\x7e]+\Z")
+# Field lines that a server or proxy has joined: RFC 9110 section 5.3.
+_JOINED_BEARER = re.compile(rb",[ \t]*bearer(?: |\Z)", re.IGNORECASE)
+
+
+class Extractor:
+    """Finds the credential, or says what is wrong with how it was sent.
+
+    Args:
+        headers: names of the fields that carry API keys.
+        prefixes: what an API key starts with, so that `Bearer sk_live_…` is known as one.
+        cookie: the cookie that may carry an access token, if any.
+    """
+
+    def __init__(self, headers: Iterable[str], prefixes: Iterable[str], cookie: AccessCookie | None) -> None:
+        self.key_fields = frozenset(name.lower().encode("ascii") for name in headers)
+        self._prefixes = tuple(prefix.encode("ascii") for prefix in prefixes)
+        self._cookie = cookie
+        #: The fields that `RequestView.presented` must hold.
+        self.fields = self.key_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
+
+    def extract(self, request: RequestView) -> Credential | None:
+        """The request's credential; None if it has none that we know how to read.
+
+        Raises:
+            InvalidRequestError: if there are several, or the field is malformed.
+            InvalidTokenError: if it is too long, or cannot be an API key.
+        """
+        authorization = [value for name, value in request.presented if name == b"authorization"]
+        keys = [value for name, value in request.presented if name in self.key_fields]
+        if len(authorization) > 1 or len(keys) > 1:
+            raise InvalidRequestError("a credential field occurs more than once")
+        token = _bearer_token(authorization[0].strip(b" \t")) if authorization else None
+        if token is not None:
+            if keys:
+                raise InvalidRequestError("both a Bearer token and an API key")
+            if token.startswith(self._prefixes):
+                return _api_key(token)
+            if len(token) > LONGEST_CREDENTIAL:
+                raise MalformedTokenError("longer than any token we accept")
+            return Credential(token.decode("ascii"), "bearer")
+        if keys:
+            return _api_key(keys[0].strip(b" \t"))
+        if self._cookie and (text := self._cookie.read(request)) is not None:
+            return Credential(text, "cookie")
+        return None
+
+
+def _bearer_token(value: bytes) -> bytes | None:
+    """What follows `Bearer`; None for other schemes, which are not ours to judge."""
+    scheme, space, rest = value.partition(b" ")
+    if scheme.lower() != b"bearer":
+        if b"," in value and (b"=" not in value.partition(b",")[0] or _JOINED_BEARER.search(value)):
+            raise InvalidRequestError("several Authorization fields, joined")
+        return None
+    token = rest.lstrip(b" ")
+    if not space or not token:
+        raise InvalidRequestError("no token after Bearer")
+    if not _B64TOKEN.match(token):
+        raise InvalidRequestError("what follows Bearer is not one token")
+    return token
+
+
+def _api_key(value: bytes) -> Credential:
+    if len(value) > LONGEST_CREDENTIAL or not _VISIBLE.match(value):
+        raise InvalidAPIKeyError("empty, too long or not ASCII")
+    return Credential(value.decode("ascii"), "api_key")

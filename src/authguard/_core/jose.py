@@ -1,0 +1,103 @@
+"""The compact form of a signed token, read as strictly as RFC 7515 and RFC 8725 allow.
+
+Nothing here trusts the token: this says only what it claims to be. Algorithm, key and claims
+are judged by `keys` and `claims`.
+"""
+
+import binascii
+import re
+from dataclasses import dataclass
+
+from authguard._core.memory import Memory
+from authguard._core.strict_json import JSONError, parse_object_bytes
+from authguard.errors import MalformedTokenError
+
+# Three parts of the base64url alphabet; no padding, no white space (RFC 7515 section 2).
+_COMPACT = re.compile(r"[A-Za-z0-9_-]++\.[A-Za-z0-9_-]*+\.[A-Za-z0-9_-]++\Z")
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+# The last character carries 4 or 2 bits that are not part of any byte: they must be zero, or one
+# token would have several spellings (RFC 4648 section 3.5).
+_LAST_OF_TWO = frozenset(b"AQgw")
+_LAST_OF_THREE = frozenset(b"AEIMQUYcgkosw048")
+_REMEMBERED_HEADERS = 1024
+_LONGEST_REMEMBERED_HEADER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The protected header: only what selects a key or forbids the token."""
+
+    algorithm: str
+    key_id: str | None
+    type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token taken apart; nothing of it is verified yet."""
+
+    header: Header
+    signed: bytes
+    payload: bytes
+    signature: bytes
+
+
+def base64url(text: bytes) -> bytes:
+    """Decode base64url without padding, in its one canonical spelling.
+
+    The alphabet must have been checked: `binascii` skips what is not in it.
+
+    Raises:
+        MalformedTokenError: if the length is impossible or the last bits are not zero.
+    """
+    over = len(text) % 4
+    if over == 1 or (over == 2 and text[-1] not in _LAST_OF_TWO) or (over == 3 and text[-1] not in _LAST_OF_THREE):
+        raise MalformedTokenError("not canonical base64url")
+    return binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
+
+
+_headers: Memory[bytes, Header] = Memory(_REMEMBERED_HEADERS)
+
+
+def read_compact(text: str) -> Token:
+    """Take a compact JWS apart.
+
+    Raises:
+        MalformedTokenError: if it is not one, or its header forbids reading it as a JWT.
+    """
+    if not _COMPACT.match(text):
+        raise MalformedTokenError("not a compact JWS")
+    data = text.encode("ascii")
+    signed, _, signature = data.rpartition(b".")
+    head, _, payload = signed.partition(b".")
+    # All tokens of an issuer share their header: remembering it saves 6 µs of 17.
+    header = _headers.get(head)
+    if header is None:
+        header = _read_header(base64url(head))
+        if len(head) <= _LONGEST_REMEMBERED_HEADER:
+            _headers.put(head, header)
+    return Token(header, signed, base64url(payload), base64url(signature))
+
+
+def _read_header(data: bytes) -> Header:
+    try:
+        members = parse_object_bytes(data)
+    except JSONError as error:
+        raise MalformedTokenError("the header is not a strict JSON object") from error
+    for name in ("alg", "kid", "typ"):
+        if not isinstance(members.get(name, ""), str):
+            raise MalformedTokenError(f"{name} is not text")
+    # We understand no critical extension (RFC 7515 section 4.1.11), and `b64` is never used in a
+    # JWT (RFC 7797 section 7).
+    if "crit" in members or "b64" in members:
+        raise MalformedTokenError("crit or b64 in the header")
+    content = members.get("cty")
+    if content is not None and (not isinstance(content, str) or media_type(content) == "jwt"):
+        raise MalformedTokenError("a nested token")
+    kind = members.get("typ")
+    return Header(members.get("alg", ""), members.get("kid"), None if kind is None else media_type(kind))
+
+
+def media_type(kind: str) -> str:
+    """A `typ` as it is compared: any case, `application/` left out (RFC 7515 section 4.1.9)."""
+    return kind.lower().removeprefix("application/")

@@ -1,0 +1,247 @@
+"""The rules, compiled once: which of them decides for a path, in a time that does not grow."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from authguard._core.memory import Memory
+from authguard._core.model import Principal
+from authguard._core.paths import LONGEST_ODD_PATH, Segments, fold, is_canonical, readings, split
+from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule
+from authguard.errors import ConfigurationError, InsufficientScopeError
+
+#: How specific each segment of a rule is; compared as tuples, so position by position.
+_WORD, _STAR, _STARS = 3, 2, 1
+
+_REMEMBERED_VERDICTS = 10_000
+_LONGEST_REMEMBERED_PATH = 512  # so that the memory above stays under some 10 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy asks for one method and path.
+
+    Attributes:
+        protected: whether anybody is kept out at all.
+        requirements: what the caller must have, all of them.
+        optional: whether requests without, or with a bad, credential pass as anonymous.
+        login_path: the rule's own login page, if it names one.
+        reason: which rule decided and why, in words.
+    """
+
+    protected: bool
+    requirements: tuple[Requirement, ...] = ()
+    optional: Optional | None = None
+    login_path: str | None = None
+    reason: str = ""
+
+    def check(self, principal: Principal) -> None:
+        """Raise InsufficientScopeError unless the principal meets every requirement."""
+        for requirement in self.requirements:
+            requirement.check(principal)
+
+    def admits(self, principal: Principal) -> bool:
+        """Whether the principal meets every requirement."""
+        try:
+            self.check(principal)
+        except InsufficientScopeError:
+            return False
+        return True
+
+
+class Policy:
+    """Decides by path and method alone what is protected (laws 5 and 6).
+
+    Args:
+        protected_paths: patterns or rules to protect; None for none.
+        public_paths: patterns or rules to open; None for none.
+        login_paths: pages that are open as they stand, since one signs in there.
+
+    Raises:
+        ConfigurationError: for an empty list, or rules that contradict each other.
+    """
+
+    def __init__(
+        self,
+        protected_paths: Iterable[str | Rule] | None,
+        public_paths: Iterable[str | Rule] | None,
+        login_paths: Iterable[str] = (),
+    ) -> None:
+        protected = _rules(protected_paths, "protected_paths")
+        public = _rules(public_paths, "public_paths")
+        _refuse_contradictions(protected, public)
+        self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
+        self._login = frozenset(split(path) for path in self.login_paths)
+        self._protected = _Tree(protected, protects=True)
+        self._public = _Tree(public, protects=False)
+        self._default_open = bool(protected) and not public
+        self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
+        self._memory: Memory[tuple[str, str, str], Verdict] = Memory(_REMEMBERED_VERDICTS)
+
+    def find(self, method: str, path: str, root_path: str = "") -> Verdict:
+        """What is asked of a caller.
+
+        Args:
+            method: the request's method; `WEBSOCKET` for a handshake.
+            path: decoded, below `root_path`.
+            root_path: where the application is mounted.
+        """
+        key = (path, method, root_path)
+        verdict = self._memory.get(key)
+        if verdict is None:
+            verdict = self._decide(method, path or "/", root_path)
+            if len(path) + len(method) + len(root_path) <= _LONGEST_REMEMBERED_PATH:
+                self._memory.put(key, verdict)
+        return verdict
+
+    def _decide(self, method: str, path: str, root_path: str) -> Verdict:
+        canonical = is_canonical(path)
+        if not canonical and len(path) > LONGEST_ODD_PATH:
+            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
+        ways = {fold(path)} if canonical else readings(path)
+        if root_path:
+            # Rules written with the mount point in them must hold as well; see law 6.
+            ways |= {fold(root_path) + way for way in ways}
+        winners = [found for way in ways for found in self._protected.find(way, method.upper())]
+        if canonical:
+            if split(path) in self._login:
+                return Verdict(False, reason="the login page")
+            opened = self._public.find(split(path), method)
+            if opened and all(opened[0].specificity > winner.specificity for winner in winners):
+                return Verdict(False, reason=f"public by {opened[0].rule}")
+        if winners:
+            return _combine([winner.rule for winner in winners], canonical)
+        if canonical and self._default_open:
+            return Verdict(False, reason="no protected path covers it")
+        return Verdict(True, reason="everything is protected unless it is public" if canonical else "an odd path")
+
+
+def _combine(rules: Sequence[Rule], canonical: bool) -> Verdict:
+    """The stricter of all: an odd path must satisfy the rule of every way to read it."""
+    rules = sorted(set(rules), key=lambda rule: rule.path)
+    if len(rules) == 1:
+        optional = rules[0].optional
+    else:
+        modes = {rule.optional for rule in rules}
+        optional = None if None in modes else "strict" if "strict" in modes else "lenient"
+    names = " and ".join(map(repr, rules))
+    return Verdict(
+        protected=True,
+        requirements=tuple(dict.fromkeys(rule.requirement for rule in rules if rule.requirement)),
+        optional=optional,
+        login_path=next((rule.login_path for rule in rules if rule.login_path), None),
+        reason=f"protected by {names}" + ("" if canonical else ", in one way to read an odd path"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    rule: Rule
+    specificity: tuple[tuple[int, ...], int]
+
+
+class _Node:
+    __slots__ = ("below", "here", "next", "rank", "star", "stars")
+
+    def __init__(self, rank: tuple[int, ...] = ()) -> None:
+        self.rank = rank
+        self.next: dict[str, _Node] = {}
+        self.star: _Node | None = None
+        self.stars: _Node | None = None
+        self.here: list[Rule] = []  # rules for exactly this place
+        self.below: list[Rule] = []  # rules for this place and all below it
+
+
+class _Tree:
+    """A tree of segments. A look-up walks the path, so 10,000 rules cost what ten do."""
+
+    def __init__(self, rules: Sequence[Rule], *, protects: bool) -> None:
+        self._protects = protects
+        self._root = _Node()
+        for rule in rules:
+            node = self._root
+            for segment in fold(rule.path) if protects else rule.segments:
+                node = _child(node, segment)
+            wild = "*" in rule.segments or "**" in rule.segments
+            covers = protects or (bool(rule.segments) and not wild)
+            (node.below if covers else node.here).append(rule)
+
+    def find(self, path: Segments, method: str) -> list[_Found]:
+        """The most specific rules that cover the path for this method; several only if they tie."""
+        found: list[_Found] = []
+        places = _with_stars([self._root])
+        for segment in path:
+            for place in places:
+                found += self._applying(place, place.below, method)
+            places = _with_stars(_step(places, segment))
+        for place in places:
+            found += self._applying(place, [*place.below, *place.here], method)
+        best = max((one.specificity for one in found), default=None)
+        return [one for one in found if one.specificity == best]
+
+    def _applying(self, place: _Node, rules: list[Rule], method: str) -> list[_Found]:
+        return [_Found(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
+
+    def _fit(self, rule: Rule, method: str) -> int:
+        """How well the rule fits the method: not at all, for any method, as a GET, by its name."""
+        if not rule.methods:
+            return 1
+        if method in rule.methods:
+            return 3
+        if "GET" in rule.methods and (method == "HEAD" or (method == WEBSOCKET and self._protects)):
+            return 2  # HEAD is never weaker than GET, and a handshake is a GET on the wire
+        return 0
+
+
+def _child(node: _Node, segment: str) -> _Node:
+    if segment == "*":
+        node.star = node.star or _Node((*node.rank, _STAR))
+        return node.star
+    if segment == "**":
+        node.stars = node.stars or _Node((*node.rank, _STARS))
+        return node.stars
+    return node.next.setdefault(segment, _Node((*node.rank, _WORD)))
+
+
+def _step(places: list[_Node], segment: str) -> list[_Node]:
+    """Where one segment leads from any of these places; `**` also stays where it is."""
+    reached: list[_Node] = []
+    for place in places:
+        if (word := place.next.get(segment)) is not None:
+            reached.append(word)
+        if place.star is not None:
+            reached.append(place.star)
+        if place.rank and place.rank[-1] == _STARS:
+            reached.append(place)
+    return reached
+
+
+def _with_stars(places: list[_Node]) -> list[_Node]:
+    """These places, and what a `**` that stands for nothing adds to them; each once."""
+    found = list(dict.fromkeys(places))
+    for place in found:
+        if place.stars is not None and place.stars not in found:
+            found.append(place.stars)
+    return found
+
+
+def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
+    if paths is None:
+        return []
+    if isinstance(paths, (str, Rule)):
+        raise ConfigurationError(f"{name} is a list of paths; write [{paths!r}]")
+    rules = [path if isinstance(path, Rule) else Rule(path) for path in paths]
+    if not rules:
+        raise ConfigurationError(f"{name} is empty: leave it out, or name at least one path")
+    return rules
+
+
+def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
+    for rule in public:
+        if rule.requirement or rule.optional or rule.login_path:
+            raise ConfigurationError(f"{rule}: a public path can ask for nothing; list it in protected_paths")
+    seen: dict[tuple[Segments, str], Rule] = {}
+    for rule in (*protected, *public):
+        for method in rule.methods or {""}:
+            other = seen.setdefault((fold(rule.path), method), rule)
+            if other is not rule:
+                raise ConfigurationError(f"{other} and {rule} are for the same path; keep one of them")

@@ -1,0 +1,40 @@
+"""A request as the core sees it; the ASGI and WSGI adapters make one each."""
+
+from abc import ABC, abstractmethod
+
+#: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
+Presented = list[tuple[bytes, bytes]]
+
+
+class RequestView(ABC):
+    """What decisions are made on, and nothing that a client could forge to change the path.
+
+    Attributes:
+        method: the HTTP method; `WEBSOCKET` for a handshake.
+        scheme: `http`, `https`, `ws` or `wss`, as the server says.
+        path: decoded, below `root_path`; never rebuilt from Host or forwarded headers.
+        root_path: where the application is mounted (ASGI `root_path`, WSGI `SCRIPT_NAME`).
+        presented: the credential fields.
+    """
+
+    __slots__ = ("method", "path", "presented", "root_path", "scheme")
+
+    method: str
+    scheme: str
+    path: str
+    root_path: str
+    presented: Presented
+
+    @property
+    @abstractmethod
+    def query(self) -> str:
+        """The raw query string."""
+
+    @abstractmethod
+    def fields(self, name: bytes) -> list[bytes]:
+        """Every value of a header field, in order, without the white space around it."""
+
+    def field(self, name: bytes) -> bytes | None:
+        """The value of a field that may occur once; None if it is absent or repeated."""
+        values = self.fields(name)
+        return values[0] if len(values) == 1 else None

@@ -1,0 +1,92 @@
+"""What a verifier is, and how a user's own becomes one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, cast
+
+from authguard._core.flow import Call, Flow
+from authguard._core.model import Credential, Principal
+from authguard.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A principal, and until when (seconds since the epoch) it may be remembered unasked."""
+
+    principal: Principal
+    until: float
+
+
+class CustomVerifier(Protocol):
+    """Any object that verifies credentials in its own way.
+
+    It may also have `accepts(credential) -> bool`, if it is not for all Bearer tokens, and
+    `header` and `prefixes`, as `APIKeyVerifier` has, if it is for API keys.
+    """
+
+    def verify(self, credential: Credential) -> Principal | Awaitable[Principal]:
+        """The principal; raise InvalidTokenError if there is none, VerificationUnavailableError
+        if that cannot be found out. May be `async`; if not, it runs in a worker thread."""
+
+
+class Verifier(ABC):
+    """The base of the built-in verifiers: a flow, so that it works with and without a loop."""
+
+    #: The field that carries what this verifies, besides Authorization; None for none.
+    header: str | None = None
+    #: What an API key in the Authorization field starts with.
+    prefixes: Sequence[str] = ()
+
+    @abstractmethod
+    def accepts(self, credential: Credential) -> bool:
+        """Whether this credential is this verifier's to judge; no other is asked then."""
+
+    @abstractmethod
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        """Find out who presents the credential, or raise what the caller is to be told.
+
+        Args:
+            credential: what was presented.
+            now: seconds since the epoch.
+        """
+
+    @classmethod
+    def together(cls, verifiers: Sequence[Self]) -> "Sequence[Verifier]":
+        """Several of this class in one guard; they may settle among themselves who is asked."""
+        return verifiers
+
+
+class _Adapted(Verifier):
+    def __init__(self, verifier: CustomVerifier) -> None:
+        self._verify = verifier.verify
+        self.header = getattr(verifier, "header", None)
+        self.prefixes = tuple(getattr(verifier, "prefixes", ()))
+        self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
+
+    def accepts(self, credential: Credential) -> bool:
+        if self._accepts is not None:
+            return bool(self._accepts(credential))
+        return (credential.method == "api_key") == (self.header is not None)
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        found: Any = yield from Call(self._verify, credential)
+        if not isinstance(found, Principal):
+            raise TypeError("verify() must return a Principal, or raise InvalidTokenError")
+        return Verified(found, until=now)
+
+
+def as_verifier(verifier: object) -> Verifier:
+    """A built-in verifier as it is, and anything with `verify(credential)` adapted.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
+    if isinstance(verifier, Verifier):
+        return verifier
+    if not callable(getattr(verifier, "verify", None)) or isinstance(verifier, type):
+        raise ConfigurationError(
+            f"{type(verifier).__name__} is no verifier: give JWTVerifier(…), APIKeyVerifier(…) or an object "
+            "with verify(credential)"
+        )
+    return _Adapted(cast("CustomVerifier", verifier))

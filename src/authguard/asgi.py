@@ -1,0 +1,190 @@
+"""The guard as ASGI middleware: http and websocket are guarded, lifespan passes, nothing else does."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from authguard import _cors
+from authguard._core.answer import Refusal
+from authguard._core.guard import Deny, Guard
+from authguard._core.model import Auth
+from authguard._core.request import RequestView
+from authguard._core.rules import WEBSOCKET
+from authguard._logs import log_refusal
+from authguard.drivers import arun
+from authguard.errors import RefusedError
+
+# As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: What the middleware leaves for decorators: the guard, the request as it saw it, and why nobody
+#: was found, if so.
+Handled: TypeAlias = tuple[Guard, RequestView, RefusedError | None]
+HANDLED = "authguard"
+
+_DENIAL = "websocket.http.response"
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+
+
+class ASGIRequest(RequestView):
+    """A request, from an ASGI scope.
+
+    Args:
+        scope: of type http or websocket.
+        guard: whose credential fields to look for.
+    """
+
+    __slots__ = ("_headers", "_query")
+
+    def __init__(self, scope: Scope, guard: Guard) -> None:
+        self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
+        self.scheme = scope.get("scheme") or "http"
+        self.root_path = root_path = scope.get("root_path") or ""
+        path = scope["path"]
+        self.path = path if not root_path else _below(root_path, path)
+        headers = scope["headers"]
+        self._headers = headers if type(headers) is list else list(headers)
+        # Looking at lengths first is half the price of lower() on every name: servers may leave
+        # names as the client wrote them.
+        fields, lengths = guard.credential_fields, guard.credential_lengths
+        self.presented = [
+            (name.lower(), value)
+            for name, value in self._headers
+            if len(name) in lengths and name.lower() in fields
+        ]
+        self._query = scope.get("query_string") or b""
+
+    @property
+    def query(self) -> str:
+        """The raw query string."""
+        return self._query.decode("latin-1")
+
+    def fields(self, name: bytes) -> list[bytes]:
+        """Every value of a header field, in order."""
+        return [bytes(value).strip(b" \t") for key, value in self._headers if key.lower() == name]
+
+
+def _below(root_path: str, path: str) -> str:
+    """The path as the application's router sees it: boundary-aware, like Starlette's."""
+    rest = path.removeprefix(root_path)
+    return rest if rest != path and (not rest or rest.startswith("/")) else path
+
+
+class AuthGuardMiddleware:
+    """Guards an ASGI application.
+
+    Callers find the caller on `request.state.user`, `request.user` and `request.auth`. The
+    request and its body are passed on untouched, and the response streams as it comes.
+
+    Args:
+        app: the application.
+        guard: the rules.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, app: ASGIApp, *, guard: Guard, clock: Callable[[], float] = time.time) -> None:
+        self.app = app
+        self.guard = guard
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            if kind != "lifespan":
+                raise RuntimeError(f"authguard guards http and websocket, and lets no {kind!r} scope pass")
+            await self.app(scope, receive, send)
+            return
+        guard = self.guard
+        request = ASGIRequest(scope, guard)
+        now = self._clock()
+        auth = guard.recall(request, now)
+        if auth is not None:
+            if auth.vary:
+                send = _varying(send, auth.vary)
+            await self.app(_with(scope, auth, auth.principal, (guard, request, None)), receive, send)
+            return
+        decision = await arun(guard.decide(request, now))
+        if isinstance(decision, Deny):
+            log_refusal(request, decision)
+            await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
+            return
+        if decision.vary:
+            send = _varying(send, decision.vary)
+        handled = (guard, request, decision.error)
+        await self.app(_with(scope, decision.auth, decision.user, handled), receive, send)
+
+
+def _with(scope: Scope, auth: Auth, user: Any, handled: Handled) -> Scope:
+    """A copy of the scope with the caller on it.
+
+    The state is the server's copy for this request, and not copied again, so that middleware
+    further out can read `request.state.user` when the response has been sent.
+    """
+    inner = {**scope, "user": user, "auth": auth, HANDLED: handled}
+    state = scope.get("state")
+    if state is None:
+        inner["state"] = {"user": user}
+    else:
+        state["user"] = user
+    return inner
+
+
+def handled_by_guard(scope: Scope) -> Handled:
+    """What the middleware left on the scope.
+
+    Raises:
+        RuntimeError: if the middleware is not installed.
+    """
+    handled: Handled | None = scope.get(HANDLED)
+    if handled is None:
+        raise RuntimeError(
+            "no AuthGuardMiddleware around this application: app.add_middleware(AuthGuardMiddleware, guard=guard)"
+        )
+    return handled
+
+
+def responder(refusal: Refusal) -> ASGIApp:
+    """An ASGI application that sends a refusal, and closes a websocket before it is accepted."""
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await _respond(refusal, "http.response", send, with_body=scope["method"] != "HEAD")
+            return
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            return
+        if _DENIAL in (scope.get("extensions") or {}):
+            await _respond(refusal, _DENIAL, send, with_body=True)
+        else:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+
+    return respond
+
+
+async def _respond(refusal: Refusal, event: str, send: Send, *, with_body: bool) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.fields()]
+    await send({"type": f"{event}.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{event}.body", "body": refusal.body if with_body else b""})
+
+
+def _varying(send: Send, vary: str) -> Send:
+    """Keep shared caches from giving one caller's response to another.
+
+    They do that by themselves where there is an Authorization field (RFC 9111 section 3.5), but
+    not for cookies and API keys.
+    """
+
+    async def send_varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), (b"vary", vary.encode("ascii"))]
+            if not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"private"))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_varying

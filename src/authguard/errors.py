@@ -1,0 +1,168 @@
+"""Every error of authguard, and the answer each one becomes on the wire.
+
+    AuthGuardError
+    ├── ConfigurationError               raised while an object is built; says what to change
+    └── RefusedError                     a request that may not pass
+        ├── InvalidRequestError          400  invalid_request     malformed or several credentials
+        ├── MissingCredentialsError      401  (no error code)     nobody has presented anything
+        ├── InvalidTokenError            401  invalid_token       one answer for all that follow
+        │   ├── MalformedTokenError           not a token, or one that RFC 8725 tells us to refuse
+        │   ├── InvalidSignatureError         forged, or signed by a key we do not know
+        │   ├── ExpiredTokenError             past its `exp`, or before its `nbf`
+        │   ├── InvalidIssuerError            from somebody we do not trust
+        │   ├── InvalidAudienceError          meant for somebody else
+        │   ├── MissingRequiredClaimError     lacks a claim that we were told to require
+        │   ├── InvalidAPIKeyError            unknown, disabled or expired API key
+        │   └── RevokedTokenError             logged out
+        ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
+        ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
+        ├── UnexpectedError              500  internal_error      a callback raised; our fault
+        └── VerificationUnavailableError 503  unavailable         a key source or store is down
+
+`reason` is for logs and decorators, and never holds anything that the caller sent.
+`detail` is public and the same for all errors of one answer, so that it tells an
+attacker nothing (RFC 6750 section 3.1, ASVS 16.5.1).
+"""
+
+from collections.abc import Collection
+from typing import ClassVar
+
+
+class AuthGuardError(Exception):
+    """The root: `except AuthGuardError` catches all that this package raises."""
+
+
+class ConfigurationError(AuthGuardError, ValueError):
+    """The guard, a verifier or a rule was built from something that cannot be right."""
+
+
+class RefusedError(AuthGuardError):
+    """A request that may not pass; subclasses say why and with which status.
+
+    Args:
+        reason: what went wrong, in words that hold nothing from the request.
+    """
+
+    status_code: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal Server Error"
+    detail: ClassVar[str] = "The request could not be checked."
+    #: The `error` of the challenge (RFC 6750 section 3.1), where it has one.
+    challenge_error: ClassVar[str | None] = None
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason or self.detail
+        super().__init__(self.reason)
+
+
+class InvalidRequestError(RefusedError):
+    """The credential is malformed, or there are several (RFC 6750 section 3.1)."""
+
+    status_code = 400
+    code = "invalid_request"
+    title = "Bad Request"
+    detail = "Send exactly one well-formed credential."
+    challenge_error = "invalid_request"
+
+
+class MissingCredentialsError(RefusedError):
+    """No credential was presented; the challenge then carries no error code."""
+
+    status_code = 401
+    code = "missing_credentials"
+    title = "Unauthorized"
+    detail = "Authentication is required."
+
+
+class InvalidTokenError(RefusedError):
+    """The credential is not valid; all of its subclasses get the same answer."""
+
+    status_code = 401
+    code = "invalid_token"
+    title = "Unauthorized"
+    detail = "The credential is invalid, expired or revoked."
+    challenge_error = "invalid_token"
+
+
+class MalformedTokenError(InvalidTokenError):
+    """The token cannot be read, or is of a kind that is never an access token."""
+
+
+class InvalidSignatureError(InvalidTokenError):
+    """The signature does not verify, or no configured key can have made it."""
+
+
+class ExpiredTokenError(InvalidTokenError):
+    """The token is used at or after its `exp`, or before its `nbf` or `iat`."""
+
+
+class InvalidIssuerError(InvalidTokenError):
+    """No verifier is configured for the token's `iss`."""
+
+
+class InvalidAudienceError(InvalidTokenError):
+    """The token's `aud` does not name this resource."""
+
+
+class MissingRequiredClaimError(InvalidTokenError):
+    """A required claim is absent."""
+
+
+class InvalidAPIKeyError(InvalidTokenError):
+    """The API key is unknown, disabled or expired."""
+
+
+class RevokedTokenError(InvalidTokenError):
+    """The token, its session or its subject has been revoked."""
+
+
+class InsufficientScopeError(RefusedError):
+    """The caller is known, and lacks a scope or a role.
+
+    Args:
+        reason: what was lacking.
+        scopes: the scopes that the resource needs, for the challenge.
+    """
+
+    status_code = 403
+    code = "insufficient_scope"
+    title = "Forbidden"
+    detail = "The caller is not allowed to do this."
+    challenge_error = "insufficient_scope"
+
+    def __init__(self, reason: str = "", *, scopes: Collection[str] = ()) -> None:
+        super().__init__(reason)
+        self.scopes = tuple(sorted(scopes))
+
+
+class CrossSiteRequestError(RefusedError):
+    """A cookie came with an unsafe request that this site did not start."""
+
+    status_code = 403
+    code = "cross_site_request"
+    title = "Forbidden"
+    detail = "A request with a cookie must come from this site."
+
+
+class UnexpectedError(RefusedError):
+    """A user callback raised something unforeseen; its exception is the `__cause__`."""
+
+
+class VerificationUnavailableError(RefusedError):
+    """Whether the credential is valid cannot be found out just now.
+
+    User callbacks raise it too, to say that what they depend on is down.
+
+    Args:
+        reason: what is down.
+        retry_after: seconds after which to try again, at least 1.
+    """
+
+    status_code = 503
+    code = "unavailable"
+    title = "Service Unavailable"
+    detail = "The credential cannot be checked at the moment."
+
+    def __init__(self, reason: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(reason)
+        self.retry_after = max(1, int(retry_after))

@@ -1,0 +1,82 @@
+"""Logouts, kept in the memory of one process."""
+
+import time
+from collections.abc import Callable
+
+from authguard._core.model import Principal
+from authguard.errors import ConfigurationError
+
+_Mark = tuple[str, str | None, str]
+
+
+class MemoryRevocations:
+    """What has been revoked, for applications that run as one process.
+
+    Several processes need a shared store: in this one, a logout that reached one worker is
+    unknown to the next.
+
+    Args:
+        clock: seconds since the epoch.
+    """
+
+    in_memory = True
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._until: dict[_Mark, tuple[float, float]] = {}
+        self._kinds: frozenset[str] = frozenset()
+
+    def revoke(
+        self,
+        *,
+        token_id: str | None = None,
+        subject: str | None = None,
+        session: str | None = None,
+        issuer: str | None = None,
+        until: float,
+    ) -> None:
+        """Refuse a token, a session, or all tokens that a subject has been issued so far.
+
+        Args:
+            token_id: the `jti` of the token, which is `Principal.token_id`.
+            subject: whose tokens; those issued (`iat`) after now are not affected.
+            session: the `sid` claim of the tokens of one session.
+            issuer: the issuer of any of these; None for all issuers.
+            until: seconds since the epoch when what is revoked has expired anyway, leeway
+                included; forgotten then.
+
+        Raises:
+            ConfigurationError: if it is not exactly one of the three.
+        """
+        named = {"token": token_id, "subject": subject, "session": session}
+        given = [(kind, name) for kind, name in named.items() if name]
+        if len(given) != 1:
+            raise ConfigurationError("name exactly one of token_id, subject and session")
+        now = self._clock()
+        kept = {mark: times for mark, times in self._until.items() if times[0] > now}
+        kept[given[0][0], issuer, given[0][1]] = (until, now)
+        # Replaced as a whole: requests on other threads see the old marks or the new ones.
+        self._until, self._kinds = kept, frozenset(mark[0] for mark in kept)
+
+    def is_revoked(self, principal: Principal) -> bool:
+        """Whether the principal's token, session or subject has been revoked."""
+        if not self._kinds:
+            return False
+        if principal.token_id and self._find("token", principal.token_id, principal):
+            return True
+        if "subject" in self._kinds and (times := self._find("subject", principal.subject, principal)):
+            issued = principal.claims.get("iat")
+            if not isinstance(issued, (int, float)) or issued <= times[1]:
+                return True
+        if "session" in self._kinds:
+            session = principal.claims.get("sid")
+            return isinstance(session, str) and self._find("session", session, principal) is not None
+        return False
+
+    def _find(self, kind: str, name: str, principal: Principal) -> tuple[float, float] | None:
+        now = self._clock()
+        for issuer in (principal.issuer, None):
+            times = self._until.get((kind, issuer, name))
+            if times is not None and now < times[0]:
+                return times
+        return None

@@ -1,0 +1,1 @@
+"""Verifiers: each turns one kind of credential into a principal, or raises."""

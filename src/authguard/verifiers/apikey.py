@@ -1,0 +1,235 @@
+"""API keys, known by their digests: from a mapping, a file, or a function of yours."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from math import inf
+from threading import Lock
+from typing import Protocol, TypeAlias
+
+from cachetools import LRUCache
+
+from authguard._core.flow import Call, Flow
+from authguard._core.model import Credential, Principal
+from authguard._core.verifier import Verified, Verifier
+from authguard.errors import ConfigurationError, InvalidAPIKeyError
+
+_FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9._~-]{3,}\Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_SHORTEST_KEY = 16  # characters; keys of 32 random bytes have 43
+_TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
+_REFUSED_SECONDS = 10
+_REFUSED_KEYS = 10_000
+
+
+def digest_api_key(key: str) -> str:
+    """The SHA-256 of a key in hexadecimal: what to store instead of the key.
+
+    A fast digest is right for keys, as it is not for passwords: nobody can guess 32 random
+    bytes, so slowing guesses down would only slow every request down.
+    """
+    return sha256(key.encode("utf-8")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class APIKey:
+    """Whom an API key stands for.
+
+    Args:
+        subject: who uses it.
+        scopes: what it grants.
+        roles: roles of the caller.
+        expires_at: seconds since the epoch, or a datetime with a time zone; None for never.
+        disabled: whether it is switched off.
+        key_id: its public name, for logs and revocation.
+
+    Raises:
+        ConfigurationError: for an empty subject, names that are no list, a date without zone.
+    """
+
+    subject: str
+    scopes: Iterable[str] = ()
+    roles: Iterable[str] = ()
+    expires_at: float | datetime | None = None
+    disabled: bool = False
+    key_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.subject, str) or not self.subject:
+            raise ConfigurationError("an API key needs a subject")
+        for names in (self.scopes, self.roles):
+            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+                raise ConfigurationError(f"API key of {self.subject!r}: scopes and roles are lists of text")
+        if not isinstance(self.disabled, bool):
+            raise ConfigurationError(f"API key of {self.subject!r}: disabled is true or false")
+        moment = self.expires_at
+        if isinstance(moment, datetime):
+            if moment.tzinfo is None:
+                raise ConfigurationError(f"API key of {self.subject!r}: expires_at needs a time zone")
+            moment = moment.timestamp()
+        if isinstance(moment, bool) or not isinstance(moment, (int, float, type(None))):
+            raise ConfigurationError(f"API key of {self.subject!r}: expires_at is a date or seconds")
+        object.__setattr__(self, "expires_at", moment)
+        object.__setattr__(self, "scopes", frozenset(self.scopes))
+        object.__setattr__(self, "roles", frozenset(self.roles))
+
+
+class KeyStore(Protocol):
+    """Keys at hand, looked up in memory; `refresh` may block, and is called when it is due."""
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look for changes."""
+
+    def refresh(self, now: float) -> None:
+        """Look for changes."""
+
+    def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
+        """The key with this digest, and until when the answer holds (seconds since the epoch)."""
+
+
+Lookup: TypeAlias = Callable[[str], "APIKey | None | Awaitable[APIKey | None]"]
+
+
+class APIKeyVerifier(Verifier):
+    """Verifies API keys sent in a field of their own, or as `Bearer` and known by a prefix.
+
+    Unknown, disabled and expired keys all get the same answer.
+
+    Args:
+        keys: a mapping of key text to `APIKey` (the text is digested at once and not kept), an
+            `APIKeyFile`, or a function from the digest of `digest_api_key` to an `APIKey` or None,
+            `async` or not.
+        header: the field that carries keys.
+        prefixes: what keys start with, so that `Authorization: Bearer sk_live_…` is known as one.
+        cache_ttl: seconds for which an answer of the function is remembered, which is also how
+            long a key that it no longer knows may work; 0 asks for each request.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, APIKey] | KeyStore | Lookup,
+        *,
+        header: str = "X-API-Key",
+        prefixes: Iterable[str] = ("sk_live_", "sk_test_"),
+        cache_ttl: float = 30,
+    ) -> None:
+        if not _FIELD_NAME.match(header) or header.lower() in _TAKEN_FIELDS:
+            raise ConfigurationError(f"header {header!r} cannot be a field for API keys")
+        self.header = header
+        if isinstance(prefixes, str):
+            raise ConfigurationError(f"prefixes is a list; write [{prefixes!r}]")
+        self.prefixes = tuple(prefixes)
+        for prefix in self.prefixes:
+            if not _PREFIX.match(prefix):
+                raise ConfigurationError(f"prefix {prefix!r}: at least three letters, digits or . _ ~ -")
+        if isinstance(cache_ttl, bool) or not 0 <= cache_ttl <= 3600:
+            raise ConfigurationError("cache_ttl is 0 to 3600 seconds")
+        self._cache_ttl = cache_ttl
+        self._store = _store(keys)
+        # Known to be unknown, briefly. A flood of random keys evicts only its own kind.
+        self._refused: LRUCache[str, float] = LRUCache(_REFUSED_KEYS)
+        self._refused_lock = Lock()
+
+    def accepts(self, credential: Credential) -> bool:
+        """Whether it came as an API key."""
+        return credential.method == "api_key"
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        """Look the key up by its digest."""
+        digest = digest_api_key(credential.value)
+        if callable(self._store):
+            key, until = yield from self._ask(self._store, digest, now)
+        else:
+            if self._store.is_due(now):
+                yield from Call(self._store.refresh, now)
+            key, until = self._store.find(digest, now)
+        if key is None or key.disabled:
+            raise InvalidAPIKeyError("unknown or disabled API key")
+        expires_at = key.expires_at
+        if isinstance(expires_at, (int, float)):
+            if now >= expires_at:
+                raise InvalidAPIKeyError("expired API key")
+            until = min(until, expires_at)
+        return Verified(_principal(key, digest), until)
+
+    def _ask(self, lookup: Lookup, digest: str, now: float) -> Flow[tuple[APIKey | None, float]]:
+        with self._refused_lock:
+            if now < self._refused.get(digest, 0):
+                return None, now
+        found = yield from Call(lookup, digest)
+        if found is None:
+            with self._refused_lock:
+                self._refused[digest] = now + min(_REFUSED_SECONDS, self._cache_ttl)
+        elif not isinstance(found, APIKey):
+            raise TypeError("the function for API keys must return an APIKey or None")
+        return found, now + self._cache_ttl
+
+    def __repr__(self) -> str:
+        return f"APIKeyVerifier(header={self.header!r})"
+
+
+def _principal(key: APIKey, digest: str) -> Principal:
+    return Principal(
+        subject=key.subject,
+        scopes=frozenset(key.scopes),
+        roles=frozenset(key.roles),
+        key_id=key.key_id or digest[:12],
+        expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
+        method="api_key",
+    )
+
+
+class _Mapping:
+    """Keys given in the program: digested when built."""
+
+    def __init__(self, keys: Mapping[str, APIKey]) -> None:
+        if not keys:
+            raise ConfigurationError("keys is empty: name at least one API key")
+        self._keys: dict[str, APIKey] = {}
+        for text, key in keys.items():
+            if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
+                raise ConfigurationError("an API key is visible ASCII text")
+            if len(text) < _SHORTEST_KEY:
+                raise ConfigurationError(
+                    f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "
+                    "\"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
+                )
+            if not isinstance(key, APIKey):
+                raise ConfigurationError("keys is a mapping of key text to APIKey(…)")
+            self._keys[digest_api_key(text)] = key
+
+    def is_due(self, now: float) -> bool:
+        return False
+
+    def refresh(self, now: float) -> None:
+        """Nothing changes here."""
+
+    def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
+        return self._keys.get(digest), inf
+
+
+def _store(keys: object) -> "KeyStore | Lookup":
+    if isinstance(keys, Mapping):
+        return _Mapping(keys)
+    if callable(getattr(keys, "find", None)):
+        return keys  # type: ignore[return-value]
+    if callable(keys):
+        return keys
+    raise ConfigurationError("keys: a mapping of key text to APIKey, an APIKeyFile, or a function")
+
+
+def parse_digest(digest: object) -> str:
+    """Check a digest from a file.
+
+    Raises:
+        ConfigurationError: if it is not 64 lower-case hexadecimal digits.
+    """
+    if not isinstance(digest, str) or not _DIGEST.match(digest):
+        raise ConfigurationError("a digest is the 64 lower-case hexadecimal digits of digest_api_key()")
+    return digest

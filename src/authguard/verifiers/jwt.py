@@ -1,0 +1,177 @@
+"""Bearer JWTs, verified with local keys: RFC 7519, RFC 8725, RFC 9068."""
+
+import re
+from collections.abc import Iterable, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from authguard._core.claims import Expectations, check_claims, principal_from, read_claims
+from authguard._core.flow import Flow
+from authguard._core.jose import Token, media_type, read_compact
+from authguard._core.jwk import ALIASES
+from authguard._core.keyset import KeySet, check_algorithms, parse_keys
+from authguard._core.model import Credential
+from authguard._core.verifier import Verified, Verifier
+from authguard.errors import ConfigurationError, InvalidIssuerError
+
+_MOST_LEEWAY = 300
+_LONGEST_MEMORY = 3600.0  # for tokens without exp, which exist only where they were allowed
+_FILE_NAME = re.compile(r"[^\n{]+\.(?:json|jwks|jwk|pem|crt|cer|pub)\Z")
+
+
+class JWTVerifier(Verifier):
+    """Verifies signed JWTs of one issuer with keys that are at hand.
+
+    Several may stand side by side, one for each issuer; the token's `iss` chooses, and no key
+    of one issuer verifies a token of another (RFC 8725 section 3.8).
+
+    Args:
+        keys: an HMAC secret, PEM text (a public key or a certificate), a JWK or JWK set (mapping
+            or JSON text), the path of a file with one of these, or a list of them.
+        algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
+            and signature algorithms do not go together.
+        issuer: the exact `iss`; None accepts any, or none.
+        audience: the `aud` that names us, or several; None accepts only tokens without `aud`.
+        leeway: seconds by which clocks may differ, 0 to 300.
+        required_claims: claims that a token must have. Without `exp` in it tokens may be valid
+            for ever.
+        token_types: accepted `typ` of the header, None meaning that it is absent;
+            `["at+jwt"]` is the profile of RFC 9068.
+        scope_claims: where scopes are: names, or dotted paths such as `realm_access.roles`; text
+            is split at spaces, a list is taken as it is.
+        role_claims: where roles are; text is one role.
+
+    Raises:
+        ConfigurationError: for weak, mixed, private or ambiguous keys, and what else cannot be
+            meant.
+    """
+
+    def __init__(
+        self,
+        keys: object,
+        *,
+        algorithms: Iterable[str],
+        issuer: str | None,
+        audience: str | Iterable[str] | None,
+        leeway: float = 30,
+        required_claims: Iterable[str] = ("exp", "sub"),
+        token_types: Iterable[str | None] = (None, "JWT", "at+jwt"),
+        scope_claims: Iterable[str] = ("scope",),
+        role_claims: Iterable[str] = ("roles",),
+    ) -> None:
+        self.algorithms = check_algorithms(algorithms)
+        self.issuer = _text_or_none(issuer, "issuer")
+        self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
+        if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
+            raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
+        audiences = [audience] if isinstance(audience, str) else list(audience or ())
+        if audience is not None and not audiences:
+            raise ConfigurationError("audience is empty: name this resource, or say None")
+        types = frozenset(None if kind is None else media_type(kind) for kind in _list(token_types, "token_types"))
+        if not types:
+            raise ConfigurationError('token_types is empty: name one, such as "at+jwt"')
+        self._expected = Expectations(
+            issuer=self.issuer,
+            audience=frozenset(_text(name, "audience") for name in audiences),
+            leeway=leeway,
+            required=tuple(_list(required_claims, "required_claims")),
+            types=types,
+            scope_claims=tuple(_list(scope_claims, "scope_claims")),
+            role_claims=tuple(_list(role_claims, "role_claims")),
+        )
+
+    def accepts(self, credential: Credential) -> bool:
+        """Whether it looks like a compact JWS, be it in the header or in the cookie."""
+        return credential.method != "api_key" and credential.value.count(".") == 2
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        """Verify a token: signature first, then claims."""
+        token = read_compact(credential.value)
+        return (yield from self.verify(token, credential, now))
+
+    def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+        """Verify a token that has been taken apart."""
+        key = self._keys.verify(token)
+        text, claims = read_claims(token)
+        check_claims(claims, token.header.type, self._expected, now)
+        principal = principal_from(
+            text,
+            claims,
+            self._expected,
+            key_id=key.key_id or token.header.key_id,
+            method=credential.method,
+        )
+        if principal.expires_at is None:
+            return Verified(principal, now + _LONGEST_MEMORY)
+        return Verified(principal, principal.expires_at + self._expected.leeway)
+        yield  # a flow that asks nothing: the keys are here
+
+    @classmethod
+    def together(cls, verifiers: "Sequence[JWTVerifier]") -> Sequence[Verifier]:
+        """Several are asked as one, which picks by issuer."""
+        return verifiers if len(verifiers) == 1 else [_ByIssuer(verifiers)]
+
+    def __repr__(self) -> str:
+        return f"JWTVerifier(issuer={self.issuer!r}, algorithms={sorted(self.algorithms)})"
+
+
+class _ByIssuer(Verifier):
+    """Several JWT verifiers: the exact `iss`, and the algorithm, choose one."""
+
+    def __init__(self, verifiers: Sequence[JWTVerifier]) -> None:
+        self._verifiers: dict[tuple[str, str], JWTVerifier] = {}
+        self._all = verifiers
+        for verifier in verifiers:
+            if verifier.issuer is None:
+                raise ConfigurationError("several JWTVerifiers: each needs an issuer to be chosen by")
+            for algorithm in verifier.algorithms:
+                if (verifier.issuer, algorithm) in self._verifiers:
+                    raise ConfigurationError(f"two JWTVerifiers for {algorithm} of {verifier.issuer!r}")
+                self._verifiers[verifier.issuer, algorithm] = verifier
+
+    def accepts(self, credential: Credential) -> bool:
+        return self._all[0].accepts(credential)
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        token = read_compact(credential.value)
+        # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
+        _, claims = read_claims(token)
+        issuer: Any = claims.get("iss")
+        algorithm = ALIASES.get(token.header.algorithm, token.header.algorithm)
+        verifier = self._verifiers.get((issuer, algorithm)) if isinstance(issuer, str) else None
+        if verifier is None:
+            raise InvalidIssuerError("no verifier for this issuer and algorithm")
+        return (yield from verifier.verify(token, credential, now))
+
+    def __repr__(self) -> str:
+        return ", ".join(map(repr, self._all))
+
+
+def _read_files(keys: object) -> object:
+    """Replace paths by what the files hold; text that names a key file is a path, too."""
+    if isinstance(keys, PathLike) or (isinstance(keys, str) and _FILE_NAME.match(keys)):
+        path = Path(fspath(keys))
+        try:
+            return path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"keys: cannot read {path}: {type(error).__name__}") from error
+    if isinstance(keys, (list, tuple)):
+        return [_read_files(key) for key in keys]
+    return keys
+
+
+def _list(names: Iterable[Any], what: str) -> list[Any]:
+    if isinstance(names, str):
+        raise ConfigurationError(f"{what} is a list; write [{names!r}]")
+    return list(names)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{what} is text, and not empty")
+    return value
+
+
+def _text_or_none(value: object, what: str) -> str | None:
+    return None if value is None else _text(value, what)

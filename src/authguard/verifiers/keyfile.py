@@ -1,0 +1,123 @@
+"""A file of API keys, which may be edited while the application runs."""
+
+import tomllib
+from datetime import datetime
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from authguard._core.strict_json import JSONError, parse_object
+from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard.verifiers.apikey import APIKey, parse_digest
+
+_LOOK_SECONDS = 1.0  # how often to look whether the file has changed
+_GRACE_SECONDS = 60.0  # how long to go on with the last good content of a file gone bad
+_LARGEST = 16 * 1024 * 1024
+_END = "# end"
+_MEMBERS = frozenset({"subject", "scopes", "roles", "expires_at", "disabled", "key_id"})
+
+
+class APIKeyFile:
+    """API keys by digest, in JSON or TOML; what is written there counts within a second.
+
+        # keys.toml
+        ["<digest_api_key(key)>"]
+        subject = "billing"
+        scopes = ["invoices:read"]
+        expires_at = 2027-01-01T00:00:00Z
+        # end
+
+    JSON holds one object of the same shape, with `expires_at` in ISO 8601 or seconds. A TOML
+    file ends in the line `# end`: half a TOML file may be valid TOML that lacks, say, a
+    `disabled = true`. While the file is half written, broken or gone, the last good content
+    answers, for a minute; then requests are answered with 503.
+
+    Args:
+        path: the file, `*.json` or `*.toml`.
+
+    Raises:
+        ConfigurationError: if it cannot be read when this is built; says what is wrong where.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._path = Path(fspath(path))
+        if self._path.suffix not in (".json", ".toml"):
+            raise ConfigurationError(f"{self._path}: the name of a file of API keys ends in .json or .toml")
+        self._signature, self._keys = self._read()
+        self._look_at = 0.0
+        self._broken_since: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look at the file again, or the clock has jumped."""
+        return not self._look_at - _LOOK_SECONDS <= now < self._look_at
+
+    def refresh(self, now: float) -> None:
+        """Look at the file, and read it if it has changed; blocks for as long as that takes."""
+        self._look_at = now + _LOOK_SECONDS
+        try:
+            if self._stat() != self._signature or self._broken_since is not None:
+                self._signature, self._keys = self._read()
+            self._broken_since = None
+        except ConfigurationError:
+            if self._broken_since is None:
+                self._broken_since = now
+
+    def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
+        """The key with this digest, and until when the answer holds."""
+        if self._broken_since is not None and now - self._broken_since >= _GRACE_SECONDS:
+            raise VerificationUnavailableError("the file of API keys is broken")
+        return self._keys.get(digest), self._look_at
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise ConfigurationError(f"{self._path}: {error.strerror}") from error
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def _read(self) -> tuple[tuple[int, int, int], dict[str, APIKey]]:
+        before = self._stat()
+        if before[1] > _LARGEST:
+            raise ConfigurationError(f"{self._path}: larger than 16 MiB")
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{self._path}: cannot be read as UTF-8") from error
+        if self._stat() != before:
+            raise ConfigurationError(f"{self._path}: changed while it was read")
+        return before, self._parse(text)
+
+    def _parse(self, text: str) -> dict[str, APIKey]:
+        try:
+            if self._path.suffix == ".json":
+                document = parse_object(text)
+            else:
+                if text.rstrip().rpartition("\n")[2].strip() != _END:
+                    raise ConfigurationError(f"{self._path}: the last line must be {_END!r}; it may be half written")
+                document = tomllib.loads(text)
+        except (JSONError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{self._path}: {error}") from error
+        keys: dict[str, APIKey] = {}
+        for digest, members in document.items():
+            try:
+                keys[parse_digest(digest)] = _api_key(members)
+            except ConfigurationError as error:
+                # The digest is no credential, and says which entry it is.
+                raise ConfigurationError(f"{self._path}: {digest[:12]}…: {error}") from error
+        return keys
+
+    def __repr__(self) -> str:
+        return f"APIKeyFile({str(self._path)!r})"
+
+
+def _api_key(members: Any) -> APIKey:
+    if not isinstance(members, dict):
+        raise ConfigurationError("expected subject, scopes and so on")
+    if unknown := members.keys() - _MEMBERS:
+        raise ConfigurationError(f"unknown: {', '.join(sorted(unknown))}")
+    if isinstance(members.get("expires_at"), str):
+        try:
+            members = {**members, "expires_at": datetime.fromisoformat(members["expires_at"])}
+        except ValueError as error:
+            raise ConfigurationError("expires_at is not a date in ISO 8601") from error
+    return APIKey(**{"subject": "", **members})
