@@ -143,7 +143,8 @@ def handled_by_guard(scope: Scope) -> Handled:
     handled: Handled | None = scope.get(HANDLED)
     if handled is None:
         raise RuntimeError(
-            "no AuthGuardMiddleware around this application: app.add_middleware(AuthGuardMiddleware, guard=guard)"
+            "no AuthGuardMiddleware around this application: "
+            "app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
     return handled
 

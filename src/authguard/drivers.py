@@ -78,6 +78,5 @@ def _call(question: Question[Any]) -> Call[Any]:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     # asgiref's own iscoroutinefunction does not look at __call__.
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(type(function), "__call__", None)
-    )
+    call = getattr(type(function), "__call__", None)  # noqa: B004 (which it is, not whether)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

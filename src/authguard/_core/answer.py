@@ -93,5 +93,3 @@ def _challenge(error: RefusedError, realm: str) -> str:
     if isinstance(error, InsufficientScopeError) and error.scopes:
         parameters["scope"] = " ".join(error.scopes)
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
-
-

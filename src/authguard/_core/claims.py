@@ -24,7 +24,18 @@ _TEXTS = ("iss", "sub", "jti", "client_id", "azp")
 # How issuers mark tokens that are no access tokens, where `typ` in the header says nothing.
 _KIND_CLAIMS = ("token_use", "token_type", "typ", "type")
 _ACCESS_KINDS = frozenset({"access", "access_token", "at+jwt", "bearer", "jwt"})
-_OTHER_KINDS = ("refresh", "id", "id_token", "reset", "verif", "state", "logout", "offline", "email", "password")
+_OTHER_KINDS = (
+    "refresh",
+    "id",
+    "id_token",
+    "reset",
+    "verif",
+    "state",
+    "logout",
+    "offline",
+    "email",
+    "password",
+)
 # Only ID tokens carry hashes of other tokens (OpenID Connect Core 3.1.3.6); only security event
 # tokens carry events (RFC 8417). A token with `cnf` needs a proof of possession that no plain
 # bearer brings (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2).

@@ -38,11 +38,15 @@ OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusa
 
 
 class Revocations(Protocol):
-    """Where logouts are kept. `is_revoked` may be `async`; if not, it runs in a worker thread,
-    unless `in_memory` is true."""
+    """Where logouts are kept.
+
+    `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
+    itself, by `in_memory = True`, that it never waits for anything.
+    """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
         """Whether the principal's token, session or subject has been revoked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,11 @@ def base64url(text: bytes) -> bytes:
         MalformedTokenError: if the length is impossible or the last bits are not zero.
     """
     over = len(text) % 4
-    if over == 1 or (over == 2 and text[-1] not in _LAST_OF_TWO) or (over == 3 and text[-1] not in _LAST_OF_THREE):
+    if (
+        over == 1
+        or (over == 2 and text[-1] not in _LAST_OF_TWO)
+        or (over == 3 and text[-1] not in _LAST_OF_THREE)
+    ):
         raise MalformedTokenError("not canonical base64url")
     return binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
 

@@ -163,13 +163,19 @@ def _public_key(jwk: Mapping[str, Any]) -> Any:
                 return ec.EllipticCurvePublicKey.from_encoded_point(_curve(name), point)
             case "OKP", "Ed25519":
                 return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(jwk, "x", 32))
+            case _:
+                raise UnusableKeyError("a key type or curve that we do not use")
     except ValueError as error:
         raise UnusableKeyError(str(error) or "out of range") from error
-    raise UnusableKeyError("a key type or curve that we do not use")
 
 
 def _curve(name: str) -> ec.EllipticCurve:
-    return {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}[name]()
+    curves: dict[str, ec.EllipticCurve] = {
+        "P-256": ec.SECP256R1(),
+        "P-384": ec.SECP384R1(),
+        "P-521": ec.SECP521R1(),
+    }
+    return curves[name]
 
 
 def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:

@@ -35,7 +35,7 @@ class KeySet:
         if not 0 < len(self._keys) <= _MOST_KEYS:
             raise ConfigurationError(f"a key set holds 1 to {_MOST_KEYS} keys, not {len(self._keys)}")
         if len({key.algorithm in SYMMETRIC for key in self._keys}) > 1:
-            raise ConfigurationError("HMAC secrets and public keys in one set: use one JWTVerifier for each")
+            raise ConfigurationError("secrets and public keys in one set: use one JWTVerifier for each")
         self._named: dict[str, VerificationKey] = {}
         self._unnamed: dict[str, VerificationKey] = {}
         for key in self._keys:
@@ -143,7 +143,9 @@ def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list
         return [from_jwk(source, algorithms)]
     members = source["keys"]
     if not isinstance(members, list) or not all(isinstance(member, Mapping) for member in members):
-        raise ConfigurationError("a JWK set is an object whose keys are a list of objects (RFC 7517 section 5)")
+        raise ConfigurationError(
+            "a JWK set is an object whose keys are a list of objects (RFC 7517 section 5)"
+        )
     types = {member.get("kty") == "oct" for member in members}
     if len(types) > 1:
         raise ConfigurationError("a key set with secrets and public keys in it: keep them apart")

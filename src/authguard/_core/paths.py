@@ -31,7 +31,8 @@ def is_canonical(path: str) -> bool:
     """Whether every router, proxy and file system reads this decoded path the same way.
 
     The path starts with a slash; it has no empty inner segment, no segment that ends in a dot
-    or a space, no control or format character, none of `\\ ; % ? #`, and NFKC leaves it alone.
+    or a space, no control or format character, no backslash, none of `; % ? #`, and NFKC leaves
+    it alone.
     """
     if not path.startswith("/"):
         return False
@@ -58,9 +59,7 @@ def fold(path: str) -> Segments:
 def _fold_segment(segment: str) -> str:
     if segment.isascii() and segment.isprintable():
         return segment.lower().rstrip(". ")
-    kept = "".join(
-        c for c in segment if c not in _FORBIDDEN and unicodedata.category(c) not in _INVISIBLE
-    )
+    kept = "".join(c for c in segment if c not in _FORBIDDEN and unicodedata.category(c) not in _INVISIBLE)
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold()).strip(". \xa0")
 
 

@@ -112,7 +112,9 @@ class Policy:
             return _combine([winner.rule for winner in winners], canonical)
         if canonical and self._default_open:
             return Verdict(False, reason="no protected path covers it")
-        return Verdict(True, reason="everything is protected unless it is public" if canonical else "an odd path")
+        return Verdict(
+            True, reason="everything is protected unless it is public" if canonical else "an odd path"
+        )
 
 
 def _combine(rules: Sequence[Rule], canonical: bool) -> Verdict:

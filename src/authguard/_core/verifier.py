@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, cast
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
@@ -26,8 +26,13 @@ class CustomVerifier(Protocol):
     """
 
     def verify(self, credential: Credential) -> Principal | Awaitable[Principal]:
-        """The principal; raise InvalidTokenError if there is none, VerificationUnavailableError
-        if that cannot be found out. May be `async`; if not, it runs in a worker thread."""
+        """Who presents the credential. May be `async`; if not, it runs in a worker thread.
+
+        Raises:
+            InvalidTokenError: if it is not valid.
+            VerificationUnavailableError: if that cannot be found out now.
+        """
+        ...
 
 
 class Verifier(ABC):
@@ -52,7 +57,7 @@ class Verifier(ABC):
         """
 
     @classmethod
-    def together(cls, verifiers: Sequence[Self]) -> "Sequence[Verifier]":
+    def together(cls, verifiers: Sequence[Any]) -> "Sequence[Verifier]":
         """Several of this class in one guard; they may settle among themselves who is asked."""
         return verifiers
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from math import inf
 from threading import Lock
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from cachetools import LRUCache
 
@@ -82,15 +82,17 @@ class KeyStore(Protocol):
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look for changes."""
+        ...
 
     def refresh(self, now: float) -> None:
         """Look for changes."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
         """The key with this digest, and until when the answer holds (seconds since the epoch)."""
+        ...
 
 
-Lookup: TypeAlias = Callable[[str], "APIKey | None | Awaitable[APIKey | None]"]
+Lookup: TypeAlias = Callable[[str], "APIKey | Awaitable[APIKey | None] | None"]
 
 
 class APIKeyVerifier(Verifier):
@@ -214,13 +216,13 @@ class _Mapping:
         return self._keys.get(digest), inf
 
 
-def _store(keys: object) -> "KeyStore | Lookup":
+def _store(keys: Any) -> "KeyStore | Lookup":
     if isinstance(keys, Mapping):
         return _Mapping(keys)
     if callable(getattr(keys, "find", None)):
-        return keys  # type: ignore[return-value]
+        return cast("KeyStore", keys)
     if callable(keys):
-        return keys
+        return cast("Lookup", keys)
     raise ConfigurationError("keys: a mapping of key text to APIKey, an APIKeyFile, or a function")
 
 

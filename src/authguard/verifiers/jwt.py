@@ -68,7 +68,9 @@ class JWTVerifier(Verifier):
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
         if audience is not None and not audiences:
             raise ConfigurationError("audience is empty: name this resource, or say None")
-        types = frozenset(None if kind is None else media_type(kind) for kind in _list(token_types, "token_types"))
+        types = frozenset(
+            None if kind is None else media_type(kind) for kind in _list(token_types, "token_types")
+        )
         if not types:
             raise ConfigurationError('token_types is empty: name one, such as "at+jwt"')
         self._expected = Expectations(
@@ -108,7 +110,7 @@ class JWTVerifier(Verifier):
         yield  # a flow that asks nothing: the keys are here
 
     @classmethod
-    def together(cls, verifiers: "Sequence[JWTVerifier]") -> Sequence[Verifier]:
+    def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
         """Several are asked as one, which picks by issuer."""
         return verifiers if len(verifiers) == 1 else [_ByIssuer(verifiers)]
 

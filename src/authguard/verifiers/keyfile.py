@@ -93,7 +93,9 @@ class APIKeyFile:
                 document = parse_object(text)
             else:
                 if text.rstrip().rpartition("\n")[2].strip() != _END:
-                    raise ConfigurationError(f"{self._path}: the last line must be {_END!r}; it may be half written")
+                    raise ConfigurationError(
+                        f"{self._path}: the last line must be {_END!r}; it may be half written"
+                    )
                 document = tomllib.loads(text)
         except (JSONError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(f"{self._path}: {error}") from error

@@ -1,0 +1,211 @@
+"""FastAPI: typed dependencies, `requires`, and the rules in the OpenAPI document."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, FastAPI
+from fastapi.openapi.models import APIKey as APIKeyModel
+from fastapi.openapi.models import APIKeyIn
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.openapi.models import SecurityBase as SecurityBaseModel
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from authguard._core.answer import Refusal
+from authguard._core.guard import Guard
+from authguard._core.model import Principal
+from authguard._core.rules import Requirement
+from authguard.asgi import AuthGuardMiddleware, responder
+from authguard.errors import ConfigurationError
+from authguard.starlette import (
+    as_response,
+    authorize,
+    connection_finder,
+    guarded_async,
+    guarded_sync,
+)
+
+__all__ = [
+    "AuthGuardMiddleware",
+    "CurrentUser",
+    "RefusedHTTPException",
+    "current_user",
+    "install",
+    "requires",
+]
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+class RefusedHTTPException(HTTPException):
+    """A route's requirement that the caller does not meet.
+
+    Register an exception handler for it, or for its base, to answer in your own way; else the
+    answer is the guard's, with its challenge.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        error = refusal.error
+        super().__init__(refusal.status, error.detail if error else None, dict(refusal.headers))
+        self.refusal = refusal
+
+
+class _Scheme(SecurityBase):
+    """A security scheme for the OpenAPI document; the middleware does the work."""
+
+    def __init__(self, name: str, model: SecurityBaseModel) -> None:
+        self.scheme_name = name
+        self.model = model
+
+    def __call__(self) -> None:
+        """Nothing to do: works for websockets, too."""
+
+
+_bearer = _Scheme("Bearer", HTTPBearerModel(bearerFormat="JWT"))
+_api_key = _Scheme("APIKey", APIKeyModel.model_validate({"in": APIKeyIn.header, "name": "X-API-Key"}))
+
+
+async def current_user(
+    connection: HTTPConnection,
+    scopes: SecurityScopes,
+    _bearer: Annotated[None, Depends(_bearer)] = None,
+    _api_key: Annotated[None, Depends(_api_key)] = None,
+) -> Any:
+    """Who is calling, on HTTP and websocket routes; refuses callers who are nobody.
+
+    Use `CurrentUser` in signatures, or `Security(current_user, scopes=["read"])` to require
+    scopes as well. It shows the Authorize button in /docs. With a `user_loader`, write
+    `Annotated[YourUser, Depends(current_user)]`.
+
+    Raises:
+        RefusedHTTPException: with the guard's answer.
+        RuntimeError: if the middleware is not installed.
+    """
+    denied = await authorize(connection, Requirement(scopes.scopes))
+    if denied is None:
+        return connection.scope["user"]
+    if connection.scope["type"] == "websocket":
+        await responder(denied.refusal)(connection.scope, connection.receive, connection.send)  # type: ignore[attr-defined]
+    raise _refused(connection, denied.refusal)
+
+
+#: The type to write in signatures: `async def me(user: CurrentUser): ...`
+CurrentUser = Annotated[Principal, Depends(current_user)]
+
+
+def _refused(connection: HTTPConnection, refusal: Refusal) -> RefusedHTTPException:
+    # So that the answer is the guard's in mounted applications, too, without a handler that the
+    # user must remember to add; one that the user has added comes first.
+    handlers = connection.scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(RefusedHTTPException, _handle)
+    return RefusedHTTPException(refusal)
+
+
+async def _handle(connection: HTTPConnection, error: Exception) -> Response | None:
+    if not isinstance(error, RefusedHTTPException) or connection.scope["type"] == "websocket":
+        return None
+    return as_response(error.refusal)
+
+
+def requires(
+    *scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
+) -> Callable[[Endpoint], Endpoint]:
+    """Require scopes or roles of whoever calls a route; with no arguments, to be somebody.
+
+    As `authguard.starlette.requires`; the path operation need not take a `request`: one is
+    added to what FastAPI sees of its signature.
+
+    Args:
+        scopes: all of these scopes.
+        any_of: at least one of these scopes.
+        roles: at least one of these roles.
+    """
+    if scopes and not isinstance(scopes[0], str):
+        raise ConfigurationError("write @requires(), with parentheses")
+    requirement = Requirement(scopes, any_of, roles)
+
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        parameters = inspect.signature(endpoint).parameters
+        named = "request" in parameters or "websocket" in parameters
+        find = connection_finder(endpoint) if named else _injected
+        inner = endpoint if named else _without_connection(endpoint)
+        is_async = inspect.iscoroutinefunction(endpoint)
+        guarded: Any = (guarded_async if is_async else guarded_sync)(inner, find, requirement)
+        if not named:
+            _show_connection(guarded, endpoint)
+        return guarded  # type: ignore[no-any-return]
+
+    return decorate
+
+
+_INJECTED = "authguard_connection"
+
+
+def _injected(*_: Any, **kwargs: Any) -> HTTPConnection:
+    connection: HTTPConnection = kwargs[_INJECTED]
+    return connection
+
+
+def _without_connection(endpoint: Any) -> Any:
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        kwargs.pop(_INJECTED)
+        return endpoint(*args, **kwargs)
+
+    inner.__dict__.update(endpoint.__dict__)
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(inner, name, getattr(endpoint, name, None))
+    return inner
+
+
+def _show_connection(guarded: Any, endpoint: Any) -> None:
+    signature = inspect.signature(endpoint, eval_str=True)
+    connection = inspect.Parameter(_INJECTED, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
+    parameters = list(signature.parameters.values())
+    at = next(
+        (i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_KEYWORD), len(parameters)
+    )
+    parameters.insert(at, connection)
+    guarded.__signature__ = signature.replace(parameters=parameters)
+
+
+def install(app: FastAPI, guard: Guard) -> None:
+    """Add the middleware, and the path rules to the application's OpenAPI document.
+
+    Operations that the rules protect are marked there, public ones are not; calling it again
+    changes nothing.
+
+    Args:
+        app: the application.
+        guard: the rules.
+    """
+    if getattr(app.state, "authguard", None) is guard:
+        return
+    app.state.authguard = guard
+    app.add_middleware(AuthGuardMiddleware, guard=guard)
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        _mark(document, guard)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _mark(document: dict[str, Any], guard: Guard) -> None:
+    schemes = {"Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    for field in sorted(guard.credential_fields - {b"authorization", b"cookie"}):
+        schemes["APIKey"] = {"type": "apiKey", "in": "header", "name": field.decode("ascii")}
+    document.setdefault("components", {}).setdefault("securitySchemes", {}).update(schemes)
+    for path, operations in document.get("paths", {}).items():
+        # A template such as /items/{id} stands for a path that one segment of it can be.
+        sample = "/".join("x" if segment.startswith("{") else segment for segment in path.split("/"))
+        for method in _METHODS:
+            if method in operations and guard.explain(method.upper(), sample).protected:
+                operations[method].setdefault("security", [{name: []} for name in schemes])

@@ -1,0 +1,115 @@
+"""Flask: `init_app`, `current_user`, `requires`, and refusals through Flask's own handlers."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
+
+from authguard._core.answer import Refusal
+from authguard._core.guard import Deny, Guard
+from authguard._core.model import Principal
+from authguard._core.rules import Requirement
+from authguard._logs import log_refusal
+from authguard.drivers import run
+from authguard.errors import ConfigurationError
+from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_by_guard
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+__all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_user", "init_app", "requires"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def _current_user() -> Any:
+    handled_by_guard(request.environ)
+    return request.environ[USER]
+
+
+#: Who is calling: the principal, or what `user_loader` made of it; `ANONYMOUS` on open paths.
+current_user = cast("Principal", LocalProxy(_current_user))
+
+
+class RefusedHTTPException(HTTPException):
+    """A refusal that Flask's error handlers see, by its class or by its status."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(response=_as_response(refusal))
+        self.refusal = refusal
+        self.code = refusal.status
+        self.description = refusal.error.detail if refusal.error else None
+
+
+def _as_response(refusal: Refusal) -> Response:
+    return Response(refusal.body, refusal.status, list(refusal.headers))
+
+
+def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
+    """Guard everything that the application serves, what is mounted beside it included.
+
+    Args:
+        app: the application.
+        guard: the rules.
+        error_handlers: let refusals go through the application's own error handlers and
+            `after_request` functions (Flask-CORS is one). They cannot let a request pass.
+    """
+    middleware = _ThroughFlask if error_handlers else AuthGuardMiddleware
+    wrapped = middleware(app.wsgi_app, guard=guard)
+    if isinstance(wrapped, _ThroughFlask):
+        wrapped.flask = app
+    app.wsgi_app = wrapped  # type: ignore[method-assign]
+    app.extensions["authguard"] = guard
+
+
+class _ThroughFlask(AuthGuardMiddleware):
+    flask: Flask
+
+    def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
+        with self.flask.request_context(environ):
+            try:
+                result = self.flask.handle_user_exception(RefusedHTTPException(denied.refusal))
+                response: Any = self.flask.finalize_request(result, from_error_handler=True)
+            except Exception as error:  # noqa: BLE001 (a handler that raises must not let anybody in)
+                response = self.flask.handle_exception(error)
+        return cast("WSGIApplication", response)
+
+
+def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()) -> Callable[[View], View]:
+    """Require scopes or roles of whoever calls a view; with no arguments, to be somebody.
+
+    For functions, `async` or not, methods and class-based views. Name and signature are kept.
+
+    Args:
+        scopes: all of these scopes.
+        any_of: at least one of these scopes.
+        roles: at least one of these roles.
+
+    Raises:
+        ConfigurationError: for a name that cannot be matched.
+    """
+    if scopes and not isinstance(scopes[0], str):
+        raise ConfigurationError("write @requires(), with parentheses")
+    requirement = Requirement(scopes, any_of, roles)
+
+    def decorate(view: View) -> View:
+        if inspect.isclass(view):
+            view.decorators = [*view.decorators, decorate]  # type: ignore[attr-defined]
+            return view
+
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            guard, seen, error = handled_by_guard(request.environ)
+            denied = run(guard.authorize(seen, request.environ[AUTH], error, requirement))
+            if denied is None:
+                return current_app.ensure_sync(view)(*args, **kwargs)
+            log_refusal(seen, denied)
+            raise RefusedHTTPException(denied.refusal)
+
+        return cast("View", guarded)
+
+    return decorate

@@ -1,0 +1,55 @@
+"""For the tests of applications: be anybody, and make tokens that a guard accepts."""
+
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jwt
+
+from authguard._core.guard import Guard
+from authguard._core.model import Principal
+
+
+def override(guard: Guard, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
+    """Inside this context, whoever sends a request through the guard is this user.
+
+    Path rules, scopes and roles still apply, to the principal. It works for middleware,
+    decorators, dependencies and websockets alike, in all threads; contexts nest.
+
+    Args:
+        guard: the guard that the application is built with.
+        user: a `Principal`, `ANONYMOUS`, or the application's own user.
+        principal: whom the guard sees, if the user is not a principal.
+    """
+    return guard.override(user, principal=principal)
+
+
+def issue_token(
+    key: Any,
+    *,
+    algorithm: str = "HS256",
+    subject: str = "somebody",
+    scopes: Iterable[str] = (),
+    expires_in: float = 300,
+    now: float | None = None,
+    headers: dict[str, Any] | None = None,
+    **claims: Any,
+) -> str:
+    """A signed access token.
+
+    Args:
+        key: the secret, or the private key in PEM or as an object.
+        algorithm: how to sign.
+        subject: the `sub`.
+        scopes: the `scope`.
+        expires_in: seconds from now; negative for an expired token.
+        now: seconds since the epoch; None for the time of day.
+        headers: more header parameters, such as `kid`.
+        claims: more claims, such as `iss` and `aud`, or others in the place of the above.
+    """
+    moment = time.time() if now is None else now
+    body: dict[str, Any] = {"sub": subject, "iat": int(moment), "exp": int(moment + expires_in)}
+    if granted := " ".join(scopes):
+        body["scope"] = granted
+    return jwt.encode(body | claims, key, algorithm=algorithm, headers=headers)
