@@ -96,9 +96,9 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
         raise ConfigurationError("write @requires(), with parentheses")
     requirement = Requirement(scopes, any_of, roles)
 
-    def decorate(view: View) -> View:
+    def decorate(view: Any) -> Any:
         if inspect.isclass(view):
-            view.decorators = [*view.decorators, decorate]  # type: ignore[attr-defined]
+            view.decorators = [*view.decorators, decorate]
             return view
 
         @functools.wraps(view)
@@ -110,6 +110,6 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
             log_refusal(seen, denied)
             raise RefusedHTTPException(denied.refusal)
 
-        return cast("View", guarded)
+        return guarded
 
     return decorate

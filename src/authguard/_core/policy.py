@@ -120,11 +120,8 @@ class Policy:
 def _combine(rules: Sequence[Rule], canonical: bool) -> Verdict:
     """The stricter of all: an odd path must satisfy the rule of every way to read it."""
     rules = sorted(set(rules), key=lambda rule: rule.path)
-    if len(rules) == 1:
-        optional = rules[0].optional
-    else:
-        modes = {rule.optional for rule in rules}
-        optional = None if None in modes else "strict" if "strict" in modes else "lenient"
+    modes: set[Optional | None] = {rule.optional for rule in rules}
+    optional: Optional | None = None if None in modes else "strict" if "strict" in modes else "lenient"
     names = " and ".join(map(repr, rules))
     return Verdict(
         protected=True,
