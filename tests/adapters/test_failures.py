@@ -1,0 +1,242 @@
+"""What happens when something behind the guard breaks: 503 or 500, the application never called."""
+
+import json
+import logging
+import secrets
+from typing import Any
+
+import pytest
+from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
+
+from authguard import (
+    ANONYMOUS,
+    APIKey,
+    APIKeyVerifier,
+    Credential,
+    Guard,
+    InvalidTokenError,
+    JWTVerifier,
+    MemoryRevocations,
+    Principal,
+    Refusal,
+    VerificationUnavailableError,
+    digest_api_key,
+)
+from authguard.testing import issue_token, override
+
+NOW = 1_800_000_000.0
+SECRET = secrets.token_urlsafe(40)
+KEY = "sk_live_" + secrets.token_urlsafe(32)
+TOKEN = issue_token(SECRET, now=NOW, jti="one", sid="s1")
+AUTHORIZATION = [("Authorization", f"Bearer {TOKEN}".encode())]
+
+FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
+    (name, ask_wsgi, make) for name, make in WSGI.items()
+]
+
+
+@pytest.fixture(name="face", params=FACES, ids=[face[0] for face in FACES])
+def _face(request: pytest.FixtureRequest) -> Any:
+    _, ask, make = request.param
+
+    def send(guard: Guard, fields: Any = AUTHORIZATION, path: str = "/private", method: str = "GET") -> Any:
+        return ask(make(guard, lambda: NOW), method, path, fields)
+
+    return send
+
+
+def jwt_verifier() -> JWTVerifier:
+    """A verifier for TOKEN."""
+    return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+
+
+def twins(function: Any) -> list[Any]:
+    """A function, and its async twin."""
+
+    async def twin(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return [pytest.param(function, id="sync"), pytest.param(twin, id="async")]
+
+
+def explode(*_: Any) -> Any:
+    """A callback with a bug, which puts what it was given into its error."""
+    raise ValueError(f"cannot handle {TOKEN}")
+
+
+def down(*_: Any) -> Any:
+    """A callback whose database is away."""
+    raise VerificationUnavailableError("the database is away", retry_after=7)
+
+
+class Custom:
+    """Somebody's own verifier."""
+
+    def __init__(self, verify: Any) -> None:
+        self.verify = verify
+
+
+class Store:
+    """Somebody's own revocations."""
+
+    def __init__(self, is_revoked: Any) -> None:
+        self.is_revoked = is_revoked
+
+
+def guards_with(callback: Any) -> list[Guard]:
+    """A guard for every place where a callback may stand before the application."""
+    return [
+        Guard(Custom(callback)),
+        Guard(jwt_verifier(), user_loader=callback),
+        Guard(jwt_verifier(), revocations=Store(callback)),
+    ]
+
+
+@pytest.mark.parametrize("callback", twins(explode))
+def test_a_callback_that_raises_is_a_500_without_detail(face: Any, callback: Any, caplog: Any) -> None:
+    """The caller learns nothing, and the log has the exception once, without the token."""
+    for guard in guards_with(callback):
+        caplog.clear()
+        answer = face(guard)
+        assert answer.status == 500
+        assert json.loads(answer.body)["code"] == "internal_error"
+        errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert len(errors) == 1
+        assert "ValueError" in errors[0].getMessage()
+        assert TOKEN not in caplog.text
+        assert TOKEN.encode() not in answer.body
+
+
+@pytest.mark.parametrize("callback", twins(down))
+def test_an_outage_is_a_503(face: Any, callback: Any) -> None:
+    """An outage is never a 401: the client would throw its good token away."""
+    for guard in guards_with(callback):
+        answer = face(guard)
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "7"
+        assert "www-authenticate" not in answer.headers
+
+
+def test_an_outage_does_not_close_public_pages(face: Any) -> None:
+    """On open paths the caller is anonymous for as long as it lasts."""
+    guard = Guard(Custom(down), public_paths=["/public"])
+    answer = face(guard, path="/public")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+@pytest.mark.parametrize("verify", twins(lambda credential: Principal(f"own {len(credential.value)}")))
+def test_a_verifier_of_ones_own(face: Any, verify: Any) -> None:
+    """Any object with verify(credential) is a verifier, async or not."""
+    answer = face(Guard(Custom(verify)))
+    assert answer.body == f"own {len(TOKEN)}".encode()
+
+
+def test_a_verifier_that_refuses(face: Any) -> None:
+    """Its InvalidTokenError is a 401."""
+
+    def verify(credential: Credential) -> Principal:
+        raise InvalidTokenError("not mine")
+
+    assert face(Guard(Custom(verify))).status == 401
+
+
+def test_a_verifier_that_returns_nothing_lets_nobody_in(face: Any) -> None:
+    """None from a verifier is a mistake of ours, and no caller."""
+    assert face(Guard(Custom(lambda _: None))).status == 500
+
+
+@pytest.mark.parametrize("load", twins(lambda principal: Principal(f"user of {principal.subject}")))
+def test_a_user_loader(face: Any, load: Any) -> None:
+    """What it returns is the user on the request's state."""
+    assert face(Guard(jwt_verifier(), user_loader=load)).body == b"user of somebody"
+
+
+@pytest.mark.parametrize("load", twins(lambda principal: None))
+def test_a_user_who_is_gone_is_a_401(face: Any, load: Any) -> None:
+    """A token outlives the row of its user, and must not let anybody in then."""
+    assert face(Guard(jwt_verifier(), user_loader=load)).status == 401
+
+
+@pytest.mark.parametrize("revoked", twins(lambda principal: principal.token_id == "one"))
+def test_a_revoked_token_is_a_401(face: Any, revoked: Any) -> None:
+    """A store of revocations is asked for each request, async or not."""
+    answer = face(Guard(jwt_verifier(), revocations=Store(revoked)))
+    assert answer.status == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_store_that_does_not_answer_lets_nobody_in(face: Any) -> None:
+    """None is no answer to whether a token is revoked."""
+    assert face(Guard(jwt_verifier(), revocations=Store(lambda _: None))).status == 500
+
+
+@pytest.mark.parametrize("what", [{"token_id": "one"}, {"subject": "somebody"}, {"session": "s1"}], ids=str)
+def test_logging_out_works_at_once_for_a_remembered_token(face: Any, what: dict[str, str]) -> None:
+    """A token that was let in a moment ago is refused after the logout."""
+    revocations = MemoryRevocations(clock=lambda: NOW)
+    guard = Guard(jwt_verifier(), revocations=revocations)
+    assert [face(guard).status, face(guard).status] == [200, 200]
+    revocations.revoke(**what, until=NOW + 400)
+    assert face(guard).status == 401
+
+
+@pytest.mark.parametrize("find", twins({digest_api_key(KEY): APIKey("robot")}.get))
+def test_keys_from_a_function(face: Any, find: Any) -> None:
+    """A function from digest to key is asked, async or not."""
+    guard = Guard(APIKeyVerifier(find))
+    assert face(guard, [("X-API-Key", KEY.encode())]).body == b"robot"
+    assert face(guard, [("X-API-Key", KEY[:-1].encode())]).status == 401
+
+
+@pytest.mark.parametrize(
+    "on_error", twins(lambda request, refusal: refusal.with_json({"why": refusal.error.code}))
+)
+def test_on_error_replaces_the_body_alone(face: Any, on_error: Any) -> None:
+    """Status and challenge stay unless they are replaced on purpose."""
+    answer = face(Guard(jwt_verifier(), on_error=on_error), [])
+    assert (answer.status, json.loads(answer.body)) == (401, {"why": "missing_credentials"})
+    assert answer.headers["www-authenticate"] == 'Bearer realm="api"'
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("on_error", [*twins(explode), pytest.param(lambda *_: None, id="nothing")])
+def test_on_error_that_fails_still_refuses(face: Any, on_error: Any) -> None:
+    """A broken handler of refusals lets nobody in."""
+    answer = face(Guard(jwt_verifier(), on_error=on_error), [])
+    assert answer.status == 500
+    assert isinstance(json.loads(answer.body), dict)
+
+
+def test_a_caller_s_mistake_is_not_logged_by_default(face: Any, caplog: Any) -> None:
+    """Forged tokens must not fill the log."""
+    caplog.set_level(logging.INFO, logger="authguard")
+    face(Guard(jwt_verifier()), [("Authorization", b"Bearer a.b.c")])
+    assert caplog.records == []
+
+
+def test_what_is_logged_on_debug_cannot_forge_lines(face: Any, caplog: Any) -> None:
+    """A path with a line break is one line of the log, and the token is not in it."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    face(Guard(jwt_verifier()), [("Authorization", b"Bearer a.b.c")], path="/x%0aforged")
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert "\n" not in record.getMessage()
+    assert "a.b.c" not in record.getMessage()
+
+
+def test_override_makes_requests_come_from_anybody(face: Any) -> None:
+    """In a test, a request without credential is whoever the test says, and rules still apply."""
+    guard = Guard(jwt_verifier())
+    with override(guard, Principal("ada")):
+        assert face(guard, []).body == b"ada"
+        with guard.override(ANONYMOUS):
+            assert face(guard).status == 401
+        assert face(guard, []).body == b"ada"
+    assert face(guard, []).status == 401
+    assert face(guard).body == b"somebody"
+
+
+def test_a_refusal_can_be_made_anew(face: Any) -> None:
+    """On purpose, on_error may replace everything."""
+    teapot = Refusal(418, (("content-type", "text/plain"),), b"short and stout")
+    answer = face(Guard(jwt_verifier(), on_error=lambda *_: teapot), [])
+    assert (answer.status, answer.body) == (418, b"short and stout")
