@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.local import LocalProxy
 
 from authguard._core.answer import Refusal
@@ -39,10 +39,17 @@ class RefusedHTTPException(HTTPException):
     """A refusal that Flask's error handlers see, by its class or by its status."""
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(response=_as_response(refusal))
+        detail = None if refusal.error is None else refusal.error.detail
+        HTTPException.__init__(self, detail, _as_response(refusal))
         self.refusal = refusal
-        self.code = refusal.status
-        self.description = refusal.error.detail if refusal.error else None
+
+
+@functools.cache
+def _exception_for(status: int) -> type[RefusedHTTPException]:
+    # Flask finds handlers by class, so that each status needs one: for 401 a RefusedHTTPException
+    # that is an Unauthorized, too.
+    bases = (RefusedHTTPException, default_exceptions.get(status, HTTPException))
+    return type(RefusedHTTPException.__name__, bases, {"code": status})
 
 
 def _as_response(refusal: Refusal) -> Response:
@@ -72,10 +79,11 @@ class _ThroughFlask(AuthGuardMiddleware):
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         with self.flask.request_context(environ):
             try:
-                result = self.flask.handle_user_exception(RefusedHTTPException(denied.refusal))
+                error = _exception_for(denied.refusal.status)(denied.refusal)
+                result = self.flask.handle_user_exception(error)
                 response: Any = self.flask.finalize_request(result, from_error_handler=True)
-            except Exception as error:  # noqa: BLE001 (a handler that raises must not let anybody in)
-                response = self.flask.handle_exception(error)
+            except Exception as raised:  # noqa: BLE001 (a handler that raises lets nobody in)
+                response = self.flask.handle_exception(raised)
         return cast("WSGIApplication", response)
 
 
@@ -98,8 +106,7 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
 
     def decorate(view: Any) -> Any:
         if inspect.isclass(view):
-            view.decorators = [*view.decorators, decorate]
-            return view
+            return _guarded_class(view, decorate)
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -108,8 +115,14 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
             if denied is None:
                 return current_app.ensure_sync(view)(*args, **kwargs)
             log_refusal(seen, denied)
-            raise RefusedHTTPException(denied.refusal)
+            raise _exception_for(denied.refusal.status)(denied.refusal)
 
         return guarded
 
     return decorate
+
+
+def _guarded_class(view: Any, decorate: Callable[[Any], Any]) -> Any:
+    """A class of views applies its decorators to what it dispatches."""
+    view.decorators = [*view.decorators, decorate]
+    return view

@@ -42,8 +42,8 @@ class KeySet:
             if key.key_id is None:
                 if key.algorithm in self._unnamed:
                     raise ConfigurationError(
-                        f"several keys for {key.algorithm} without kid: give them as JWKs with a kid each, so "
-                        "that a token can say which one it means"
+                        f"several keys for {key.algorithm} without kid: give them as JWKs with a kid each, "
+                        "so that a token can say which one it means"
                     )
                 self._unnamed[key.algorithm] = key
             elif key.key_id in self._named:

@@ -112,7 +112,7 @@ class Rule:
         self.path = path
         self.methods = _names(methods, "methods", _TOKEN)
         self.requirement = Requirement(scopes, any_of, roles)
-        self.optional = optional
+        self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
         if any(method != method.upper() for method in self.methods):
             raise ConfigurationError(f"Rule({path!r}): write methods in capitals")

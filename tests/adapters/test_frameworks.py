@@ -1,0 +1,390 @@
+"""What is particular to Starlette, FastAPI and Flask."""
+
+import inspect
+import secrets
+from typing import Annotated, Any
+
+import flask
+import flask.views
+import pytest
+from adapters.faces import ask_asgi, ask_wsgi
+from fastapi import Depends, FastAPI, HTTPException, Security, WebSocket
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient, WebSocketDenialResponse
+
+import authguard.fastapi
+import authguard.flask
+import authguard.starlette
+import authguard.wsgi
+from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Principal
+from authguard.asgi import AuthGuardMiddleware
+from authguard.fastapi import CurrentUser, RefusedHTTPException, current_user, install
+from authguard.testing import issue_token
+
+SECRET = secrets.token_urlsafe(40)
+TOKEN = issue_token(SECRET, scopes=["read"])
+FIELD = ("Authorization", f"Bearer {TOKEN}".encode())
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def guard(**options: Any) -> Guard:
+    """A guard that lets TOKEN in."""
+    return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
+
+
+def open_guard() -> Guard:
+    """A guard that leaves everything to routes."""
+    return guard(public_paths=["/**"])
+
+
+# Starlette
+
+
+def test_starlette_endpoint_classes() -> None:
+    """A class is checked before it dispatches, and one of its methods on its own."""
+
+    @authguard.starlette.requires("read")
+    class Whole(HTTPEndpoint):
+        async def get(self, request: Any) -> PlainTextResponse:
+            return PlainTextResponse("in")
+
+    class Part(HTTPEndpoint):
+        async def get(self, request: Any) -> PlainTextResponse:
+            return PlainTextResponse("open")
+
+        @authguard.starlette.requires("write")
+        async def post(self, request: Any) -> PlainTextResponse:
+            return PlainTextResponse("in")
+
+    app = Starlette(routes=[Route("/whole", Whole), Route("/part", Part)])
+    app.add_middleware(AuthGuardMiddleware, guard=open_guard())
+    assert ask_asgi(app, "GET", "/whole").status == 401
+    assert ask_asgi(app, "GET", "/whole", [FIELD]).status == 200
+    assert ask_asgi(app, "GET", "/part").status == 200
+    assert ask_asgi(app, "POST", "/part", [FIELD]).status == 403
+
+
+def test_starlette_websocket_decorator() -> None:
+    """A decorated websocket is denied before it is accepted."""
+
+    @authguard.starlette.requires("read")
+    async def talk(websocket: Any) -> None:
+        await websocket.accept()
+        await websocket.send_text(websocket.user.subject)
+        await websocket.close()
+
+    app = Starlette(routes=[WebSocketRoute("/ws", talk)])
+    app.add_middleware(AuthGuardMiddleware, guard=open_guard())
+    client = TestClient(app)
+    with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/ws"):
+        pass
+    assert denied.value.status_code == 401
+    with client.websocket_connect("/ws", headers=HEADERS) as websocket:
+        assert websocket.receive_text() == "somebody"
+
+
+def test_decorators_keep_name_and_signature() -> None:
+    """What a view looks like does not change."""
+
+    async def page(request: Any, name: str = "x") -> None:
+        """Show it."""
+
+    decorated = authguard.starlette.requires("read")(page)
+    assert (decorated.__name__, decorated.__doc__) == ("page", "Show it.")
+    assert inspect.signature(decorated) == inspect.signature(page)
+    assert inspect.iscoroutinefunction(decorated)
+
+
+@pytest.mark.parametrize(
+    "face", [authguard.starlette, authguard.fastapi, authguard.flask], ids=lambda m: m.__name__
+)
+def test_decorator_without_parentheses(face: Any) -> None:
+    """The mistake is named when the module is loaded, not when a request comes."""
+    with pytest.raises(ConfigurationError, match="with parentheses"):
+        face.requires(lambda request: None)
+
+
+def test_decorator_on_a_function_without_request() -> None:
+    """There would be nothing to check."""
+    with pytest.raises(ConfigurationError, match="neither request nor websocket"):
+        authguard.starlette.requires("read")(lambda: None)
+
+
+def test_a_decorator_without_middleware_says_so() -> None:
+    """It does not let anybody in, and says what to add."""
+    app = Starlette(routes=[Route("/", authguard.starlette.requires("read")(lambda request: None))])
+    with pytest.raises(RuntimeError, match="add_middleware"):
+        ask_asgi(app, "GET", "/")
+
+
+# FastAPI
+
+
+def api(**options: Any) -> FastAPI:
+    """An application with an open and a protected route, installed."""
+    app = FastAPI()
+
+    @app.get("/open")
+    async def _open() -> str:
+        return "open"
+
+    @app.get("/items/{item}")
+    async def _item(item: str) -> str:
+        return item
+
+    @app.get("/me")
+    async def _me(user: CurrentUser) -> str:
+        return user.subject
+
+    @app.get("/write")
+    async def _write(user: Annotated[Principal, Security(current_user, scopes=["write"])]) -> str:
+        return user.subject
+
+    @app.websocket("/ws")
+    async def _ws(websocket: WebSocket, user: CurrentUser) -> None:
+        await websocket.accept()
+        await websocket.send_text(user.subject)
+        await websocket.close()
+
+    install(app, guard(public_paths=["/open", "/me", "/write", "/ws", "/openapi.json"], **options))
+    return app
+
+
+def test_dependency_on_http() -> None:
+    """The dependency answers as the middleware would, with the challenge."""
+    app = api()
+    refused = ask_asgi(app, "GET", "/me")
+    assert (refused.status, refused.headers["content-type"]) == (401, "application/problem+json")
+    assert refused.headers["www-authenticate"] == 'Bearer realm="api"'
+    assert ask_asgi(app, "GET", "/me", [FIELD]).body == b'"somebody"'
+
+
+def test_dependency_with_scopes() -> None:
+    """`Security(current_user, scopes=…)` asks for them."""
+    refused = ask_asgi(api(), "GET", "/write", [FIELD])
+    assert refused.status == 403
+    assert 'scope="write"' in refused.headers["www-authenticate"]
+
+
+def test_dependency_on_a_websocket() -> None:
+    """The same dependency works there, and denies before accepting."""
+    client = TestClient(api())
+    with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/ws"):
+        pass
+    assert denied.value.status_code == 401
+    with client.websocket_connect("/ws", headers=HEADERS) as websocket:
+        assert websocket.receive_text() == "somebody"
+
+
+def test_dependency_in_a_mounted_application() -> None:
+    """A mounted FastAPI application has handlers of its own, and still answers as the guard does."""
+    inner = FastAPI()
+
+    @inner.get("/me")
+    async def _me(user: CurrentUser) -> str:
+        return user.subject
+
+    app = FastAPI()
+    app.mount("/sub", inner)
+    app.add_middleware(AuthGuardMiddleware, guard=open_guard())
+    refused = ask_asgi(app, "GET", "/sub/me")
+    assert (refused.status, refused.headers["content-type"]) == (401, "application/problem+json")
+
+
+def test_the_application_s_own_handler_comes_first() -> None:
+    """Whoever registers a handler for refusals answers them."""
+    app = api()
+
+    @app.exception_handler(RefusedHTTPException)
+    async def _handle(request: Any, error: RefusedHTTPException) -> JSONResponse:
+        return JSONResponse({"mine": error.status_code}, error.status_code)
+
+    assert ask_asgi(app, "GET", "/me").body == b'{"mine":401}'
+
+
+def test_fastapi_decorator_needs_no_request() -> None:
+    """A path operation keeps its parameters, and gets no visible new one."""
+    app = FastAPI()
+
+    @app.get("/a/{number}")
+    @authguard.fastapi.requires("read")
+    def _a(number: int, size: int = 1) -> int:
+        return number * size
+
+    @app.get("/b")
+    @authguard.fastapi.requires("write")
+    async def _b() -> str:
+        return "in"
+
+    app.add_middleware(AuthGuardMiddleware, guard=open_guard())
+    assert ask_asgi(app, "GET", "/a/2?size=3", [FIELD]).body == b"6"
+    assert ask_asgi(app, "GET", "/a/2").status == 401
+    assert ask_asgi(app, "GET", "/b", [FIELD]).status == 403
+    names = [parameter["name"] for parameter in app.openapi()["paths"]["/a/{number}"]["get"]["parameters"]]
+    assert names == ["number", "size"]
+
+
+def test_openapi_marks_what_is_protected() -> None:
+    """Rules and dependencies both show; what is public has no lock; installing again changes nothing."""
+    app = api()
+    document = app.openapi()
+    assert set(document["components"]["securitySchemes"]) == {"Bearer", "APIKey"}
+    security = {path: operations["get"].get("security") for path, operations in document["paths"].items()}
+    assert security["/open"] is None
+    assert {"Bearer": []} in security["/items/{item}"]
+    assert {"Bearer": []} in security["/me"]
+    assert app.openapi() == document
+    install(app, app.state.authguard)
+    assert len(app.user_middleware) == 1
+
+
+def test_openapi_names_the_field_for_keys() -> None:
+    """A field of another name is the one in the document."""
+    app = FastAPI()
+
+    @app.get("/x")
+    async def _x() -> str:
+        return ""
+
+    keys = {"sk_live_" + secrets.token_urlsafe(32): APIKey("robot")}
+    install(app, Guard(APIKeyVerifier(keys, header="X-Token")))
+    assert app.openapi()["components"]["securitySchemes"]["APIKey"]["name"] == "x-token"
+
+
+def test_user_loader_in_a_dependency() -> None:
+    """What the loader made is what the dependency gives."""
+
+    class User:
+        name = "Ada"
+
+    app = FastAPI()
+
+    @app.get("/me")
+    async def _me(user: Annotated[User, Depends(current_user)]) -> str:
+        return user.name
+
+    app.add_middleware(AuthGuardMiddleware, guard=guard(user_loader=lambda principal: User()))
+    assert ask_asgi(app, "GET", "/me", [FIELD]).body == b'"Ada"'
+
+
+def test_http_exceptions_of_the_application_are_left_alone() -> None:
+    """Our handler is for our refusals."""
+    app = api()
+
+    @app.get("/teapot")
+    async def _teapot() -> None:
+        raise HTTPException(418, "short")
+
+    assert ask_asgi(app, "GET", "/teapot", [FIELD]).body == b'{"detail":"short"}'
+
+
+# Flask
+
+
+def site(**options: Any) -> flask.Flask:
+    """An open Flask application with decorated views of every kind."""
+    app = flask.Flask("site")
+
+    @app.get("/async")
+    @authguard.flask.requires("read")
+    async def _async() -> str:
+        return authguard.flask.current_user.subject
+
+    @authguard.flask.requires("read")
+    class Whole(flask.views.MethodView):
+        def get(self) -> str:
+            return "in"
+
+    app.add_url_rule("/class", view_func=Whole.as_view("class"))
+    authguard.flask.init_app(app, open_guard(), **options)
+    return app
+
+
+def test_flask_async_views() -> None:
+    """An `async def` view is awaited."""
+    pytest.importorskip("asgiref")
+    assert ask_wsgi(site(), "GET", "/async", [FIELD]).body == b"somebody"
+    assert ask_wsgi(site(), "GET", "/async").status == 401
+
+
+def test_flask_view_classes() -> None:
+    """A class-based view is checked for all of its methods."""
+    assert ask_wsgi(site(), "GET", "/class", [FIELD]).status == 200
+    assert ask_wsgi(site(), "GET", "/class").status == 401
+
+
+def test_flask_error_handlers_see_refusals() -> None:
+    """If the application wants it: its 401 page and its after_request functions."""
+    app = flask.Flask("site")
+    authguard.flask.init_app(app, guard(), error_handlers=True)
+    app.register_error_handler(401, lambda error: (f"mine: {error.refusal.error.code}", 401))
+    app.after_request(lambda response: response.headers.update({"X-After": "yes"}) or response)
+    answer = ask_wsgi(app, "GET", "/")
+    assert (answer.status, answer.body, answer.headers["x-after"]) == (
+        401,
+        b"mine: missing_credentials",
+        "yes",
+    )
+
+
+def test_a_flask_error_handler_that_raises_lets_nobody_in() -> None:
+    """It is a 500, as it is for any of its errors."""
+    app = flask.Flask("site")
+    authguard.flask.init_app(app, guard(), error_handlers=True)
+    app.register_error_handler(401, lambda error: 1 / 0)
+    assert ask_wsgi(app, "GET", "/").status == 500
+
+
+def test_current_user_without_middleware_says_so() -> None:
+    """It does not invent a caller."""
+    app = flask.Flask("site")
+    app.add_url_rule("/", view_func=lambda: authguard.flask.current_user.subject)
+    app.testing = True
+    with pytest.raises(RuntimeError, match="AuthGuardMiddleware"):
+        ask_wsgi(app, "GET", "/")
+
+
+# WSGI
+
+
+def test_wsgi_streams_and_closes() -> None:
+    """The application's iterable is handed on as it is, so that the server streams and closes it."""
+
+    class Body:
+        def __iter__(self) -> Any:
+            return iter([b"a", b"b"])
+
+        def close(self) -> None: ...
+
+    body = Body()
+    middleware = authguard.wsgi.AuthGuardMiddleware(lambda environ, start: body, guard=open_guard())  # type: ignore
+    assert middleware({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None) is body
+
+
+def test_wsgi_remote_user_is_nobody() -> None:
+    """Neither REMOTE_USER nor a field of that name makes a caller."""
+    middleware = authguard.wsgi.AuthGuardMiddleware(lambda environ, start: [], guard=guard())
+    answer = ask_wsgi(middleware, "GET", "/", [("Remote-User", b"root")])
+    assert answer.status == 401
+
+
+def test_wsgi_exc_info_is_passed_on() -> None:
+    """start_response keeps its third argument where the response is made to vary."""
+    keys = {"sk_live_" + "k3y" * 12: APIKey("robot")}
+    passed: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("500 Oops", [("Cache-Control", "public")], ("exc", "info", None))
+        return []
+
+    middleware = authguard.wsgi.AuthGuardMiddleware(app, guard=Guard(APIKeyVerifier(keys)))
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_X_API_KEY": "sk_live_" + "k3y" * 12}
+    middleware(environ, lambda *given: passed.extend(given))
+    assert passed == [
+        "500 Oops",
+        [("Cache-Control", "public"), ("Vary", "x-api-key")],
+        ("exc", "info", None),
+    ]
