@@ -34,8 +34,9 @@ def _redacted(text: str, request: RequestView) -> str:
     """The text without the request's credentials, which a callback may have put into its error."""
     secrets: set[str] = set()
     for _, value in request.presented:
-        field = value.decode("latin-1")
-        secrets |= {field, *field.replace(";", " ").replace("=", " ").replace(",", " ").split()}
+        # As text, and as repr() shows text and bytes.
+        for field in (value.decode("latin-1"), repr(value)[2:-1], ascii(value.decode("latin-1"))[1:-1]):
+            secrets |= {field, *field.replace(";", " ").replace("=", " ").replace(",", " ").split()}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) > _SHORTEST_SECRET and secret.lower() != "bearer":
             text = text.replace(secret, "[redacted]")

