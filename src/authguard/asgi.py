@@ -1,14 +1,14 @@
 """The guard as ASGI middleware: http and websocket are guarded, lifespan passes, nothing else does."""
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 from authguard import _cors
 from authguard._core.answer import Refusal
 from authguard._core.guard import Deny, Guard
 from authguard._core.model import Auth
-from authguard._core.request import RequestView
+from authguard._core.request import Presented, RequestView
 from authguard._core.rules import WEBSOCKET
 from authguard._logs import log_refusal
 from authguard.drivers import arun
@@ -21,10 +21,11 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: What the middleware leaves for decorators: the guard, the request as it saw it, and why nobody
-#: was found, if so.
-Handled: TypeAlias = tuple[Guard, RequestView, RefusedError | None]
 HANDLED = "authguard"
+
+# What the middleware leaves for decorators: the guard, the scope as it saw it (further in, mounts
+# change it), and why nobody was found, if so.
+_Left: TypeAlias = tuple[Guard, Scope, RefusedError | None]
 
 _DENIAL = "websocket.http.response"
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
@@ -43,19 +44,10 @@ class ASGIRequest(RequestView):
     def __init__(self, scope: Scope, guard: Guard) -> None:
         self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
         self.scheme = scope.get("scheme") or "http"
-        self.root_path = root_path = scope.get("root_path") or ""
-        path = scope["path"]
-        self.path = path if not root_path else _below(root_path, path)
-        headers = scope["headers"]
-        self._headers = headers if type(headers) is list else list(headers)
-        # Looking at lengths first is half the price of lower() on every name: servers may leave
-        # names as the client wrote them.
-        fields, lengths = guard.credential_fields, guard.credential_lengths
-        self.presented = [
-            (name.lower(), value)
-            for name, value in self._headers
-            if len(name) in lengths and name.lower() in fields
-        ]
+        self.root_path = scope.get("root_path") or ""
+        self.path = _below(self.root_path, scope["path"])
+        self.presented = _presented(scope["headers"], guard)
+        self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""
 
     @property
@@ -66,6 +58,18 @@ class ASGIRequest(RequestView):
     def fields(self, name: bytes) -> list[bytes]:
         """Every value of a header field, in order."""
         return [bytes(value).strip(b" \t") for key, value in self._headers if key.lower() == name]
+
+
+def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presented:
+    """The credential fields among all fields.
+
+    Looking at lengths first is half the price of lower() on every name: servers may leave names
+    as the client wrote them.
+    """
+    fields, lengths = guard.credential_fields, guard.credential_lengths
+    return [
+        (name.lower(), value) for name, value in headers if len(name) in lengths and name.lower() in fields
+    ]
 
 
 def _below(root_path: str, path: str) -> str:
@@ -100,14 +104,19 @@ class AuthGuardMiddleware:
             await self.app(scope, receive, send)
             return
         guard = self.guard
-        request = ASGIRequest(scope, guard)
+        if type(scope["headers"]) is not list:
+            scope = {**scope, "headers": list(scope["headers"])}  # it may be good for one reading
+        root_path = scope.get("root_path")
+        path = _below(root_path, scope["path"]) if root_path else scope["path"]
+        method = scope["method"] if kind == "http" else WEBSOCKET
         now = self._clock()
-        auth = guard.recall(request, now)
+        auth = guard.recall(_presented(scope["headers"], guard), method, path, root_path or "", now)
         if auth is not None:
             if auth.vary:
                 send = _varying(send, auth.vary)
-            await self.app(_with(scope, auth, auth.principal, (guard, request, None)), receive, send)
+            await self.app(_with(scope, auth, auth.principal, (guard, scope, None)), receive, send)
             return
+        request = ASGIRequest(scope, guard)
         decision = await arun(guard.decide(request, now))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
@@ -115,17 +124,17 @@ class AuthGuardMiddleware:
             return
         if decision.vary:
             send = _varying(send, decision.vary)
-        handled = (guard, request, decision.error)
-        await self.app(_with(scope, decision.auth, decision.user, handled), receive, send)
+        left = (guard, scope, decision.error)
+        await self.app(_with(scope, decision.auth, decision.user, left), receive, send)
 
 
-def _with(scope: Scope, auth: Auth, user: Any, handled: Handled) -> Scope:
+def _with(scope: Scope, auth: Auth, user: Any, left: _Left) -> Scope:
     """A copy of the scope with the caller on it.
 
     The state is the server's copy for this request, and not copied again, so that middleware
     further out can read `request.state.user` when the response has been sent.
     """
-    inner = {**scope, "user": user, "auth": auth, HANDLED: handled}
+    inner = {**scope, "user": user, "auth": auth, HANDLED: left}
     state = scope.get("state")
     if state is None:
         inner["state"] = {"user": user}
@@ -134,19 +143,20 @@ def _with(scope: Scope, auth: Auth, user: Any, handled: Handled) -> Scope:
     return inner
 
 
-def handled_by_guard(scope: Scope) -> Handled:
-    """What the middleware left on the scope.
+def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | None]:
+    """What the middleware left on the scope: guard, request, and why nobody was found, if so.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled: Handled | None = scope.get(HANDLED)
-    if handled is None:
+    left: _Left | None = scope.get(HANDLED)
+    if left is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: "
             "app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
-    return handled
+    guard, outer, error = left
+    return guard, ASGIRequest(outer, guard), error
 
 
 def responder(refusal: Refusal) -> ASGIApp:

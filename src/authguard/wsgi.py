@@ -88,7 +88,7 @@ class AuthGuardMiddleware:
         guard = self.guard
         request = WSGIRequest(environ, guard)
         now = self._clock()
-        auth = guard.recall(request, now)
+        auth = guard.recall(request.presented, request.method, request.path, request.root_path, now)
         if auth is not None:
             if auth.vary:
                 start_response = _varying(start_response, auth.vary)

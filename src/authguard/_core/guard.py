@@ -20,7 +20,7 @@ from authguard._core.memory import Memory
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, auth_of
 from authguard._core.policy import Policy, Verdict
 from authguard._core.redirect import is_htmx, login_location, navigates, safe_next
-from authguard._core.request import RequestView
+from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_verifier
 from authguard.errors import (
@@ -151,17 +151,22 @@ class Guard:
         keys = dict.fromkeys(self._extractor.key_fields, self._memories["api_key"])
         return {**keys, b"authorization": self._memories["bearer"]}
 
-    def recall(self, request: RequestView, now: float) -> Auth | None:
+    def recall(self, presented: Presented, method: str, path: str, root_path: str, now: float) -> Auth | None:
         """The straight path: who this is, if it is known, valid now, and may pass.
 
+        It takes what it needs of a request one by one: to make a `RequestView` first would cost
+        0.5 µs, a fifth of all that a known caller costs.
+
         Args:
-            request: the request.
+            presented: the credential fields, as in `RequestView`.
+            method: as in `RequestView`.
+            path: as in `RequestView`.
+            root_path: as in `RequestView`.
             now: seconds since the epoch.
 
         Returns:
             None if `decide` has to be asked; nothing is decided then.
         """
-        presented = request.presented
         if len(presented) != 1:
             return None
         name, value = presented[0]
@@ -172,7 +177,7 @@ class Guard:
         if remembered is None or now >= remembered[0]:
             return None
         auth = remembered[1]
-        verdict = self.policy.find(request.method, request.path, request.root_path)
+        verdict = self.policy.find(method, path, root_path)
         if verdict.requirements and not verdict.admits(auth.principal):
             return None
         if self._revocations is not None and self._revocations.is_revoked(auth.principal):
@@ -204,7 +209,11 @@ class Guard:
             auth = yield from self._identify(request, now)
             if verdict.protected:
                 verdict.check(auth.principal)
-            user = yield from self._load_user(auth.principal)
+            if self._user_loader is None:
+                return Allow(auth, auth.principal, vary=auth.vary)
+            user = yield from Call(self._user_loader, auth.principal)
+            if user is None:
+                raise InvalidTokenError("the user is gone")
             return Allow(auth, user, vary=auth.vary)
         except RefusedError as error:
             return self._without_principal(request, verdict, error)
@@ -236,7 +245,8 @@ class Guard:
             auth = auth_of(verified.principal, self._vary[credential.method])
             if verified.until > now:
                 memory.put(key, (verified.until, auth))
-        yield from self._refuse_revoked(auth.principal)
+        if self._revocations is not None:
+            yield from self._refuse_revoked(self._revocations, auth.principal)
         return auth
 
     def _ask_verifier(self, credential: Credential, now: float) -> Flow[Verified]:
@@ -245,25 +255,15 @@ class Guard:
                 return (yield from verifier.flow(credential, now))
         raise InvalidTokenError("no verifier is for this kind of credential")
 
-    def _refuse_revoked(self, principal: Principal) -> Flow[None]:
-        if self._revocations is None:
-            return
-        if _in_memory(self._revocations):
-            revoked = self._revocations.is_revoked(principal)
+    def _refuse_revoked(self, revocations: Revocations, principal: Principal) -> Flow[None]:
+        if _in_memory(revocations):
+            revoked = revocations.is_revoked(principal)
         else:
-            revoked = yield from Call(self._revocations.is_revoked, principal)
+            revoked = yield from Call(revocations.is_revoked, principal)
         if revoked is None:
             raise TypeError("is_revoked() must return whether the principal is revoked")
         if revoked:
             raise RevokedTokenError("revoked")
-
-    def _load_user(self, principal: Principal) -> Flow[Any]:
-        if self._user_loader is None:
-            return principal
-        user = yield from Call(self._user_loader, principal)
-        if user is None:
-            raise InvalidTokenError("the user is gone")
-        return user
 
     def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
         """The answer to an error: a login redirect for a person's browser, else a problem."""
