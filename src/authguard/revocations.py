@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from threading import Lock
 
 from authguard._core.model import Principal
 from authguard.errors import ConfigurationError
 
 _Mark = tuple[str, str | None, str]
+_FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
 
 
 class MemoryRevocations:
@@ -23,8 +25,10 @@ class MemoryRevocations:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._lock = Lock()
         self._until: dict[_Mark, tuple[float, float]] = {}
         self._kinds: frozenset[str] = frozenset()
+        self._purge_at = _FIRST_PURGE
 
     def revoke(
         self,
@@ -52,11 +56,15 @@ class MemoryRevocations:
         given = [(kind, name) for kind, name in named.items() if name]
         if len(given) != 1:
             raise ConfigurationError("name exactly one of token_id, subject and session")
+        ((kind, name),) = given
         now = self._clock()
-        kept = {mark: times for mark, times in self._until.items() if times[0] > now}
-        kept[given[0][0], issuer, given[0][1]] = (until, now)
-        # Replaced as a whole: requests on other threads see the old marks or the new ones.
-        self._until, self._kinds = kept, frozenset(mark[0] for mark in kept)
+        with self._lock:
+            self._until[kind, issuer, name] = (until, now)
+            self._kinds |= {kind}
+            if len(self._until) >= self._purge_at:
+                # Replaced as a whole: requests on other threads look it up meanwhile.
+                self._until = {mark: times for mark, times in self._until.items() if times[0] > now}
+                self._purge_at = max(_FIRST_PURGE, 2 * len(self._until))
 
     def is_revoked(self, principal: Principal) -> bool:
         """Whether the principal's token, session or subject has been revoked."""

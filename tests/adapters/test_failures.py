@@ -10,6 +10,7 @@ from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
 
 from authguard import (
     ANONYMOUS,
+    AccessCookie,
     APIKey,
     APIKeyVerifier,
     Credential,
@@ -240,3 +241,27 @@ def test_a_refusal_can_be_made_anew(face: Any) -> None:
     teapot = Refusal(418, (("content-type", "text/plain"),), b"short and stout")
     answer = face(Guard(jwt_verifier(), on_error=lambda *_: teapot), [])
     assert (answer.status, answer.body) == (418, b"short and stout")
+
+
+def test_signing_in_with_a_slash_more_is_guarded_against_other_sites(face: Any) -> None:
+    """The login page is what its path says, with or without a slash at the end."""
+    guard = Guard(jwt_verifier(), login_path="/login", cookie=AccessCookie("session"))
+    assert face(guard, [("Sec-Fetch-Site", b"cross-site")], path="/login/", method="POST").status == 403
+
+
+def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:
+    """Not even those who were let in before it broke."""
+    broken: list[bool] = []
+
+    class Memory:
+        in_memory = True
+
+        def is_revoked(self, principal: Principal) -> bool:
+            if broken:
+                raise RuntimeError("broken")
+            return False
+
+    guard = Guard(jwt_verifier(), revocations=Memory())
+    assert [face(guard).status, face(guard).status] == [200, 200]
+    broken.append(True)
+    assert face(guard).status == 500

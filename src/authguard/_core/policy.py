@@ -77,6 +77,10 @@ class Policy:
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
         self._memory: Memory[tuple[str, str, str], Verdict] = Memory(_REMEMBERED_VERDICTS)
 
+    def is_login_page(self, path: str) -> bool:
+        """Whether one signs in at this path, below the mount point."""
+        return is_canonical(path) and split(path) in self._login
+
     def find(self, method: str, path: str, root_path: str = "") -> Verdict:
         """What is asked of a caller.
 
@@ -86,7 +90,7 @@ class Policy:
             root_path: where the application is mounted.
         """
         key = (path, method, root_path)
-        verdict = self._memory.get(key)
+        verdict = self._memory.young.get(key) or self._memory.get(key)
         if verdict is None:
             verdict = self._decide(method, path or "/", root_path)
             if len(path) + len(method) + len(root_path) <= _LONGEST_REMEMBERED_PATH:
@@ -103,7 +107,7 @@ class Policy:
             ways |= {fold(root_path) + way for way in ways}
         winners = [found for way in ways for found in self._protected.find(way, method.upper())]
         if canonical:
-            if split(path) in self._login:
+            if self.is_login_page(path):
                 return Verdict(False, reason="the login page")
             opened = self._public.find(split(path), method)
             if opened and all(opened[0].specificity > winner.specificity for winner in winners):

@@ -39,7 +39,9 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
     path = unquote(path)
     if not is_canonical(path) or path in login_paths or _is_sign_in_page(path):
         return default
-    return quote(path, safe=_PATH_SAFE) + (f"?{quote(query, safe=_QUERY_SAFE)}" if query else "")
+    # A lone surrogate, which no URL can carry, becomes a question mark.
+    quoted = quote(query, safe=_QUERY_SAFE, errors="replace")
+    return quote(path, safe=_PATH_SAFE) + (f"?{quoted}" if query else "")
 
 
 def _is_sign_in_page(path: str) -> bool:
@@ -57,7 +59,7 @@ def login_location(request: RequestView, login_path: str, login_paths: Collectio
         current = (request.field(b"hx-current-url") or b"").decode("latin-1")
         wanted = re.sub(r"\Ahttps?://[^/]*", "", current)
     else:
-        wanted = quote(request.root_path + request.path, safe=_PATH_SAFE)
+        wanted = quote(request.root_path + request.path, safe=_PATH_SAFE, errors="replace")
         wanted = f"{wanted}?{request.query}" if request.query else wanted
     own = {request.root_path + path for path in login_paths}
     return _with_next(quote(request.root_path) + login_path, safe_next(wanted, "", login_paths=own))
