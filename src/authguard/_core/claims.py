@@ -17,6 +17,7 @@ from authguard.errors import (
     MissingRequiredClaimError,
 )
 
+_NOTHING: frozenset[str] = frozenset()
 _LATEST = 253_402_300_799  # the last second that datetime can show: 9999-12-31T23:59:59Z
 _DATES = ("exp", "nbf", "iat", "auth_time")
 _TEXTS = ("iss", "sub", "jti", "client_id", "azp")
@@ -90,9 +91,10 @@ def check_claims(claims: Mapping[str, Any], kind: str | None, expected: Expectat
 
 def _check_types(claims: Mapping[str, Any]) -> None:
     for name in _TEXTS:
-        value = claims.get(name, "text")
-        if not isinstance(value, str) or (name == "sub" and not value):
+        if name in claims and not isinstance(claims[name], str):
             raise MalformedTokenError(f"{name} is not text")
+    if claims.get("sub") == "":
+        raise MalformedTokenError("sub is empty")
     for name in _DATES:
         if name in claims:
             value = claims[name]
@@ -165,17 +167,16 @@ def principal_from(
 def _names_at(claims: Mapping[str, Any], paths: Iterable[str], *, split: bool) -> frozenset[str]:
     found: list[str] = []
     for path in paths:
-        value = _value_at(claims, path)
+        # A name may have dots in it, such as https://example.com/roles, so it comes first.
+        value = claims[path] if path in claims else _value_at(claims, path) if "." in path else None
         if isinstance(value, str):
             found += value.split(" ") if split else [value]
         elif isinstance(value, list):
             found += [name for name in value if isinstance(name, str)]
-    return _shared(tuple(found))
+    return _shared(tuple(found)) if found else _NOTHING
 
 
 def _value_at(claims: Mapping[str, Any], path: str) -> object:
-    if path in claims:  # a name may have dots in it, such as https://example.com/roles
-        return claims[path]
     value: object = claims
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None

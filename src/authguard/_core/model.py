@@ -12,7 +12,7 @@ Method = Literal["bearer", "api_key", "cookie", ""]
 _NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Credential:
     """What the caller presented: a secret, so it never shows itself.
 
