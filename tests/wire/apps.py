@@ -1,0 +1,158 @@
+"""The guarded applications that the servers run; secrets come from the environment."""
+
+import asyncio
+import contextlib
+import os
+import threading
+
+from flask import Flask, Response, request
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
+from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
+
+PUBLIC = ["/public/**", "/healthz", "/static/**"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"]
+LEAK = {"X-Leak": "SECRET"}  # so that an answer to HEAD tells as well
+
+
+def _guard(**options):
+    return Guard(
+        JWTVerifier(
+            os.environ["WIRE_JWT_SECRET"], algorithms=["HS256"], issuer="https://issuer", audience="wire"
+        ),
+        APIKeyVerifier({os.environ["WIRE_API_KEY"]: APIKey("machine")}),
+        **options,
+    )
+
+
+STRICT = {"public_paths": PUBLIC}
+WEAK = {"protected_paths": ["/admin", "/mount"]}
+LOGIN = {"public_paths": PUBLIC, "login_path": "/login"}
+
+
+def _starlette(options):
+    state = {"started": False, "release": None}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        state["started"] = True
+        yield
+
+    async def secret(request):
+        return PlainTextResponse("SECRET", headers=LEAK)
+
+    async def page(request):
+        return PlainTextResponse("page")
+
+    async def healthz(request):
+        return PlainTextResponse("started" if state["started"] else "not started")
+
+    async def upload(request):
+        return PlainTextResponse(await request.body(), media_type="application/octet-stream")
+
+    async def stream(request):
+        state["release"] = asyncio.Event()
+
+        async def chunks():
+            yield b"first"
+            await state["release"].wait()
+            yield b"second"
+
+        return StreamingResponse(chunks())
+
+    async def release(request):
+        state["release"].set()
+        return PlainTextResponse("released")
+
+    async def socket(websocket):
+        await websocket.accept()
+        await websocket.close()
+
+    app = Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/", page),
+            WebSocketRoute("/admin/ws", socket),
+            Route("/admin", secret, methods=METHODS),
+            Route("/admin/{rest:path}", secret, methods=METHODS),
+            Route("/upload", upload, methods=["POST"]),
+            Route("/stream", stream),
+            Route("/public/release", release),
+            Route("/public/{rest:path}", page),
+            Route("/healthz", healthz),
+            Route("/static/{rest:path}", page),
+            Mount(
+                "/mount",
+                routes=[
+                    Route("/admin", secret, methods=METHODS),
+                    Route("/admin/{rest:path}", secret, methods=METHODS),
+                ],
+            ),
+        ],
+    )
+    return AuthGuardMiddleware(app, guard=_guard(**options))
+
+
+class _Closing:
+    """An iterable that counts how often it is closed."""
+
+    closed = 0
+
+    def __iter__(self):
+        yield b"closing"
+
+    def close(self):
+        _Closing.closed += 1
+
+
+def _flask(options):
+    app = Flask(__name__, static_folder=None)
+    state = {"release": threading.Event()}
+
+    def secret(rest=""):
+        return Response("SECRET", headers=LEAK)
+
+    def page(rest=""):
+        return "page"
+
+    def stream():
+        state["release"] = threading.Event()
+
+        def chunks():
+            yield b"first"
+            state["release"].wait(10)
+            yield b"second"
+
+        return Response(chunks())
+
+    def release():
+        state["release"].set()
+        return "released"
+
+    def add(path, view, methods=("GET",)):
+        app.add_url_rule(path, path, view, methods=methods, provide_automatic_options=False)
+
+    for prefix in ("/admin", "/mount/admin"):
+        add(prefix, secret, METHODS)
+        add(prefix + "/", secret, METHODS)
+        add(prefix + "/<path:rest>", secret, METHODS)
+    add("/", page)
+    add("/upload", lambda: Response(request.get_data(), mimetype="application/octet-stream"), ["POST"])
+    add("/stream", stream)
+    add("/public/release", release)
+    add("/public/closed", lambda: str(_Closing.closed))
+    add("/closing", lambda: Response(_Closing()))
+    add("/public/<path:rest>", page)
+    add("/healthz", lambda: "started")
+    add("/static/<path:rest>", page)
+    app.wsgi_app = WSGIAuthGuardMiddleware(app.wsgi_app, guard=_guard(**options))
+    return app
+
+
+if "WIRE_JWT_SECRET" in os.environ:
+    asgi_strict, asgi_weak, asgi_login = _starlette(STRICT), _starlette(WEAK), _starlette(LOGIN)
+    wsgi_strict, wsgi_weak, wsgi_login = _flask(STRICT), _flask(WEAK), _flask(LOGIN)

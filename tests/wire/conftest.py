@@ -1,0 +1,41 @@
+"""Servers, started when first asked for and stopped at the end of the session."""
+
+import secrets
+
+import pytest
+
+from authguard.testing import issue_token
+from wire.servers import KINDS, start, stop
+
+
+@pytest.fixture(scope="session")
+def environment():
+    return {"WIRE_JWT_SECRET": secrets.token_urlsafe(48), "WIRE_API_KEY": "sk_live_" + secrets.token_hex(24)}
+
+
+@pytest.fixture(scope="session")
+def bearer(environment):
+    token = issue_token(environment["WIRE_JWT_SECRET"], iss="https://issuer", aud="wire", expires_in=3600)
+    return f"Authorization: Bearer {token}"
+
+
+@pytest.fixture(scope="session")
+def serve(environment):
+    """Gives the server of a kind that runs an application; each is started once."""
+    running = {}
+
+    def get(kind, app="strict", *options):
+        key = (kind, app, options)
+        if key not in running:
+            running[key] = start(kind, app, environment, *options)
+        return running[key]
+
+    yield get
+    for server in running.values():
+        stop(server)
+
+
+@pytest.fixture(params=KINDS)
+def server(request, serve):
+    """The strict application, over each server."""
+    return serve(request.param)

@@ -1,0 +1,140 @@
+"""Real servers as subprocesses, and a client that sends exactly what it is told."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+TIMEOUT = 5
+KINDS = ("uvicorn-h11", "uvicorn-httptools", "gunicorn")
+
+
+@dataclass
+class Answer:
+    """What came back: `fields` in lower case, `raw` with everything."""
+
+    status: int
+    fields: list
+    body: bytes
+    raw: bytes
+
+    def field(self, name):
+        """The one value of a field, or None."""
+        values = [value for key, value in self.fields if key == name]
+        assert len(values) <= 1, values
+        return values[0] if values else None
+
+
+def parse(raw):
+    """An answer from its bytes; status 0 if the server just closed."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ", 2)
+    status = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+    fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+    return Answer(status, fields, body, raw)
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    kind: str
+    port: int
+    process: subprocess.Popen
+
+    def connect(self):
+        """A new connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
+
+    def send(self, target, *fields, method="GET", body=b""):
+        """Send one request, byte for byte, and read until the server closes."""
+        message = request(target, *fields, method=method, body=body)
+        with self.connect() as connection:
+            # A server that has seen enough may close before it has read everything.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(message)
+            return parse(read(connection))
+
+
+def request(target, *fields, method="GET", body=b"", close=True):
+    """The bytes of a request; Host and Connection are added, Host only where it is missing."""
+    lines = [_bytes(method) + b" " + _bytes(target) + b" HTTP/1.1"]
+    given = [_bytes(field) for field in fields]
+    if not any(field.lower().startswith(b"host:") for field in given):
+        lines.append(b"Host: app")
+    lines += given
+    if close:
+        lines.append(b"Connection: close")
+    if body:
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def _bytes(text):
+    return text if isinstance(text, bytes) else text.encode("utf-8")
+
+
+def read(connection, until=None):
+    """Everything up to the close, or up to the first occurrence of these bytes."""
+    raw = b""
+    with contextlib.suppress(ConnectionResetError):
+        while until is None or until not in raw:
+            chunk = connection.recv(65536)
+            if not chunk:
+                break
+            raw += chunk
+    return raw
+
+
+def start(kind, app, environment, *options):
+    """Start a server on a free port and wait until it accepts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    if kind == "gunicorn":
+        command = ["gunicorn", f"wire.apps:wsgi_{app}", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+        command += ["--no-control-socket", "--graceful-timeout", "1"]
+    else:
+        command = ["uvicorn", f"wire.apps:asgi_{app}", "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--http", kind.removeprefix("uvicorn-"), "--timeout-graceful-shutdown", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, *options],
+        cwd=TESTS,
+        env={**os.environ, **environment, "PYTHONPATH": str(TESTS)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    server = Server(kind, port, process)
+    try:
+        _wait(server)
+    except BaseException:
+        stop(server)
+        raise
+    return server
+
+
+def _wait(server):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        assert server.process.poll() is None, f"{server.kind} ended with {server.process.returncode}"
+        with contextlib.suppress(OSError):
+            if server.send("/healthz").status:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{server.kind} does not accept")
+
+
+def stop(server):
+    """End the server that was started, and wait for it."""
+    server.process.terminate()
+    try:
+        server.process.wait(5)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
