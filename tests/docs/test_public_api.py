@@ -1,0 +1,120 @@
+"""The public face: what it is, is written down; a change of it shows in the diff.
+
+Run this file as a program to write the snapshot anew.
+"""
+
+import dataclasses
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import authguard
+
+SNAPSHOT = Path(__file__).with_name("public_api.txt")
+MODULES = ("authguard.asgi", "authguard.wsgi", "authguard.starlette", "authguard.fastapi", "authguard.flask")
+
+
+def _signature(thing: Any) -> str:
+    """Names, kinds and defaults; the text of annotations is not the same in every Python."""
+    if inspect.isclass(thing) and not (
+        inspect.isfunction(thing.__init__) or getattr(thing, "_is_protocol", False)
+    ):
+        return ""  # an exception without an __init__ of its own
+    signature = inspect.signature(thing)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+
+
+def _members(cls: type) -> list[str]:
+    lines = []
+    for name, value in sorted(vars(cls).items()):
+        if name.startswith("_"):
+            continue
+        where = f"{cls.__name__}.{name}"
+        if isinstance(value, property):
+            lines.append(f"{where}: property")
+        elif isinstance(value, (staticmethod, classmethod)) or inspect.isfunction(value):
+            lines.append(f"{where}{_signature(getattr(cls, name))}")
+    return lines
+
+
+def _face() -> list[str]:
+    lines: list[str] = []
+    for name in sorted(authguard.__all__):
+        thing = getattr(authguard, name)
+        if inspect.isclass(thing):
+            lines += [f"class {name}{_signature(thing)}", *_members(thing)]
+        elif inspect.isfunction(thing):
+            lines.append(f"def {name}{_signature(thing)}")
+        else:
+            lines.append(f"{name}: {type(thing).__name__}")
+    return lines
+
+
+def _public() -> dict[str, Any]:
+    found = {f"authguard.{name}": getattr(authguard, name) for name in authguard.__all__}
+    for module_name in (*MODULES, "authguard.testing", "authguard.errors"):
+        module = importlib.import_module(module_name)
+        for name, thing in vars(module).items():
+            if not name.startswith("_") and getattr(thing, "__module__", None) == module_name:
+                found[f"{module_name}.{name}"] = thing
+    return {
+        name: thing for name, thing in found.items() if inspect.isclass(thing) or inspect.isfunction(thing)
+    }
+
+
+def _methods() -> dict[str, Any]:
+    return {
+        f"{where}.{name}": value
+        for where, cls in _public().items()
+        if inspect.isclass(cls)
+        for name, value in vars(cls).items()
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
+    }
+
+
+def test_public_face_is_the_snapshot() -> None:
+    """Names and signatures are those of the snapshot; run this file as a program to change it."""
+    assert _face() == SNAPSHOT.read_text(encoding="utf-8").splitlines()
+
+
+def test_names_are_there_once() -> None:
+    """No public name is listed twice."""
+    assert len(authguard.__all__) == len(set(authguard.__all__))
+
+
+@pytest.mark.parametrize("name", authguard.__all__)
+def test_name_can_be_imported(name: str) -> None:
+    """Each name that the package lists is there."""
+    assert hasattr(authguard, name)
+
+
+@pytest.mark.parametrize("module_name", MODULES)
+def test_modules_list_what_they_have(module_name: str) -> None:
+    """Each name that a framework module lists is there."""
+    module = importlib.import_module(module_name)
+    assert [name for name in getattr(module, "__all__", []) if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("name", _public())
+def test_has_a_docstring(name: str) -> None:
+    """Each public class and function says what it is for."""
+    thing = _public()[name]
+    # A dataclass without a docstring is given its signature as one.
+    written = thing.__doc__ and not (
+        dataclasses.is_dataclass(thing) and thing.__doc__.startswith(f"{thing.__name__}(")
+    )
+    assert written
+
+
+@pytest.mark.parametrize("name", _methods())
+def test_method_has_a_docstring(name: str) -> None:
+    """Each public method and property says what it does."""
+    assert _methods()[name].__doc__
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text("\n".join(_face()) + "\n", encoding="utf-8")

@@ -1,0 +1,98 @@
+"""What type checkers must say about the public face and FastAPI; it is checked, and never run."""
+
+from typing import Annotated, Any, assert_type
+
+from fastapi import Depends, FastAPI, Request, Security, WebSocket
+from fastapi.responses import JSONResponse
+
+from authguard import Guard, JWTVerifier, Principal, Refusal, Rule
+from authguard.fastapi import (
+    AuthGuardMiddleware,
+    CurrentUser,
+    RefusedHTTPException,
+    current_user,
+    install,
+    requires,
+)
+
+
+class User:
+    """A user of the application's own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+async def load(principal: Principal) -> User | None:
+    """From the principal to the user, or None if it is gone."""
+    return User(principal.subject)
+
+
+app = FastAPI()
+guard = Guard(
+    JWTVerifier("secret", algorithms=["HS256"], issuer=None, audience=None),
+    protected_paths=[Rule("/items", methods=["POST"], any_of=["a", "b"], roles={"editor"})],
+    user_loader=load,
+)
+install(app, guard)
+app.add_middleware(AuthGuardMiddleware, guard=guard)
+
+LoadedUser = Annotated[User, Depends(current_user)]
+Reader = Annotated[Principal, Security(current_user, scopes=["read"])]
+
+
+@app.get("/me")
+async def me(user: CurrentUser) -> dict[str, Any]:
+    """The caller is a principal."""
+    assert_type(user, Principal)
+    assert_type(user.subject, str)
+    return {"subject": user.subject, "scopes": sorted(user.scopes)}
+
+
+@app.get("/reader")
+async def reader(user: Reader) -> str:
+    """A caller with scopes is a principal, too."""
+    assert_type(user, Principal)
+    return user.display_name
+
+
+@app.get("/loaded")
+async def loaded(user: LoadedUser) -> str:
+    """With a user loader the caller is what it returns."""
+    assert_type(user, User)
+    return user.name
+
+
+@app.get("/report")
+@requires("read", roles=["editor"])
+async def report(user: CurrentUser, limit: int = 10) -> list[int]:
+    """A decorated operation keeps its type."""
+    return list(range(limit))
+
+
+@app.get("/plain")
+@requires()
+def plain(request: Request) -> str:
+    """An operation that does not wait."""
+    return request.url.path
+
+
+@app.websocket("/ws")
+async def stream(websocket: WebSocket, user: CurrentUser) -> None:
+    """A websocket has a caller, too."""
+    assert_type(user, Principal)
+    await websocket.accept()
+
+
+@app.exception_handler(RefusedHTTPException)
+async def refused(request: Request, error: RefusedHTTPException) -> JSONResponse:
+    """The application's own answer."""
+    assert_type(error.refusal, Refusal)
+    assert_type(error.status_code, int)
+    return JSONResponse({"error": error.status_code}, error.status_code)
+
+
+async def call(user: Principal, request: Request) -> None:
+    """A decorated operation returns what it did before."""
+    assert_type(await report(user, limit=3), list[int])
+    assert_type(plain(request), str)

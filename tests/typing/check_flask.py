@@ -1,0 +1,86 @@
+"""What type checkers must say about the public face and Flask; it is checked, and never run."""
+
+from typing import assert_type
+
+from flask import Flask
+from flask.views import MethodView
+
+from authguard import (
+    AuthGuardError,
+    ConfigurationError,
+    Guard,
+    InsufficientScopeError,
+    JWTVerifier,
+    MemoryRevocations,
+    Principal,
+    Refusal,
+    RefusedError,
+    VerificationUnavailableError,
+)
+from authguard.flask import RefusedHTTPException, current_user, init_app, requires
+from authguard.wsgi import AuthGuardMiddleware
+
+revocations = MemoryRevocations()
+app = Flask(__name__)
+guard = Guard(
+    JWTVerifier({"keys": []}, algorithms=["RS256"], issuer="https://auth.example.com", audience="api"),
+    revocations=revocations,
+)
+init_app(app, guard)
+init_app(app, guard, error_handlers=True)
+revocations.revoke(session="s1", until=1_900_000_000)
+wrapped = AuthGuardMiddleware(app.wsgi_app, guard=guard, clock=lambda: 0.0)
+
+assert_type(current_user, Principal)
+assert_type(current_user.subject, str)
+assert_type(current_user.roles, frozenset[str])
+
+
+@app.get("/me")
+@requires("read", any_of=("a", "b"))
+def me() -> dict[str, str]:
+    """A view."""
+    return {"subject": current_user.subject}
+
+
+@app.get("/later/<int:number>")
+@requires(roles=["editor"])
+async def later(number: int) -> str:
+    """A view that waits."""
+    return str(number)
+
+
+@requires()
+class Items(MethodView):
+    """A class-based view."""
+
+    def get(self) -> str:
+        """One of its methods."""
+        return "items"
+
+
+app.add_url_rule("/items", view_func=Items.as_view("items"))
+
+
+@app.errorhandler(RefusedHTTPException)
+def refused(error: RefusedHTTPException) -> tuple[str, int]:
+    """The application's own answer."""
+    assert_type(error.refusal, Refusal)
+    return "no", error.refusal.status
+
+
+async def call() -> None:
+    """A decorated view returns what it did before."""
+    assert_type(me(), dict[str, str])
+    assert_type(await later(7), str)
+    assert_type(Items().get(), str)
+
+
+def errors(unavailable: VerificationUnavailableError, lacking: InsufficientScopeError) -> None:
+    """Errors have what a handler needs."""
+    assert_type(unavailable.retry_after, int)
+    assert_type(lacking.scopes, tuple[str, ...])
+    assert_type(lacking.status_code, int)
+    caught: RefusedError | AuthGuardError = unavailable
+    value_error: ValueError = ConfigurationError("say what to change")
+    del caught, value_error

@@ -1,0 +1,162 @@
+"""What type checkers must say about the public face and Starlette; it is checked, and never run."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, assert_type
+
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket
+
+from authguard import (
+    ANONYMOUS,
+    AccessCookie,
+    APIKey,
+    APIKeyFile,
+    APIKeyVerifier,
+    Credential,
+    Guard,
+    InvalidTokenError,
+    JWTVerifier,
+    MemoryRevocations,
+    Principal,
+    Refusal,
+    RequestView,
+    Rule,
+    Verdict,
+    digest_api_key,
+    safe_next,
+)
+from authguard.asgi import AuthGuardMiddleware
+from authguard.starlette import current_principal, requires
+from authguard.testing import issue_token, override
+
+
+async def find_key(digest: str) -> APIKey | None:
+    """A look-up of API keys that waits for something."""
+    assert_type(digest, str)
+    return None
+
+
+def find_key_now(digest: str) -> APIKey | None:
+    """A look-up of API keys that does not."""
+    return APIKey("billing", scopes=["read"]) if digest else None
+
+
+class OpaqueVerifier:
+    """A verifier of the user's own."""
+
+    async def verify(self, credential: Credential) -> Principal:
+        """Nobody is known."""
+        assert_type(credential.value, str)
+        raise InvalidTokenError
+
+
+class PlainVerifier:
+    """The same, without waiting."""
+
+    def verify(self, credential: Credential) -> Principal:
+        """Everybody is somebody."""
+        return Principal(credential.value)
+
+
+class SharedRevocations:
+    """A store of logouts of the user's own."""
+
+    async def is_revoked(self, principal: Principal) -> bool:
+        """Nobody has logged out."""
+        return principal.token_id is None
+
+
+def answer(request: RequestView, refusal: Refusal) -> Refusal:
+    """Another body for refusals."""
+    assert_type(request.path, str)
+    assert_type(refusal.status, int)
+    return refusal.with_json({"error": refusal.status}).with_header("x-reason", "see above")
+
+
+async def answer_later(request: RequestView, refusal: Refusal) -> Refusal:
+    """The same, after waiting."""
+    return refusal.with_body("no", "text/plain")
+
+
+jwt = JWTVerifier("secret", algorithms=["HS256"], issuer="https://auth.example.com", audience=["a", "b"])
+cookie = AccessCookie(secure=True, trusted_origins=["https://app.example.com"])
+guard = Guard(
+    jwt,
+    APIKeyVerifier({"sk_live_0123456789abcdef": APIKey("billing")}),
+    APIKeyVerifier(APIKeyFile("keys.toml"), header="X-Key"),
+    APIKeyVerifier(find_key, prefixes=["pk_"], cache_ttl=0),
+    APIKeyVerifier(find_key_now),
+    OpaqueVerifier(),
+    PlainVerifier(),
+    protected_paths=["/dashboard", Rule("/feed", optional="strict"), Rule("/admin", scopes=["admin"])],
+    public_paths=("/", "/static"),
+    login_path="/login",
+    cookie=cookie,
+    revocations=MemoryRevocations(),
+    user_loader=lambda principal: principal.subject,
+    on_error=answer,
+)
+Guard(jwt, revocations=SharedRevocations(), on_error=answer_later)
+
+assert_type(guard.explain("GET", "/admin"), Verdict)
+assert_type(guard.explain("GET", "/admin").protected, bool)
+assert_type(guard.safe_next("/dashboard"), str)
+assert_type(safe_next(None, default="/home"), str)
+assert_type(cookie.issue("token", scheme="https", max_age=900), str)
+assert_type(digest_api_key("sk_live_0123456789abcdef"), str)
+assert_type(issue_token("secret", scopes=["read"], iss="https://auth.example.com"), str)
+assert_type(ANONYMOUS, Principal)
+assert_type(ANONYMOUS.scopes, frozenset[str])
+assert_type(ANONYMOUS.claims, Mapping[str, Any])
+assert_type(ANONYMOUS.expires_at, float | None)
+assert_type(ANONYMOUS.method, Literal["bearer", "api_key", "cookie", ""])
+assert_type(ANONYMOUS.is_authenticated, bool)
+
+with override(guard, Principal("ada")):
+    pass
+with override(guard, object(), principal=Principal("ada")):
+    pass
+
+app = Starlette(middleware=[Middleware(AuthGuardMiddleware, guard=guard)])
+app.add_middleware(AuthGuardMiddleware, guard=guard)
+AuthGuardMiddleware(app, guard=guard)
+
+
+@requires("read", any_of=["a", "b"], roles=["editor"])
+async def page(request: Request) -> JSONResponse:
+    """An endpoint that waits."""
+    principal = current_principal(request)
+    assert_type(principal, Principal)
+    return JSONResponse({"subject": principal.subject})
+
+
+@requires()
+def plain_page(request: Request) -> JSONResponse:
+    """An endpoint that does not."""
+    return JSONResponse({"subject": current_principal(request).subject})
+
+
+@requires("stream")
+async def stream(websocket: WebSocket) -> None:
+    """A websocket."""
+    assert_type(current_principal(websocket), Principal)
+
+
+@requires("read")
+class Page(HTTPEndpoint):
+    """An endpoint class."""
+
+
+# A decorated endpoint keeps its type.
+endpoint: Callable[[Request], JSONResponse] = plain_page
+page_class: type[Page] = Page
+
+
+async def call(request: Request) -> None:
+    """A decorated endpoint returns what it did before."""
+    assert_type(await page(request), JSONResponse)
+    assert_type(plain_page(request), JSONResponse)
