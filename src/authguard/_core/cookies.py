@@ -43,10 +43,10 @@ class AccessCookie:
             raise ConfigurationError(f"cookie name {self.name!r}: a plain name; the prefix is added")
         if isinstance(self.trusted_origins, str):
             raise ConfigurationError("trusted_origins is a list of origins")
+        object.__setattr__(self, "trusted_origins", frozenset(self.trusted_origins))
         for origin in self.trusted_origins:
             if not _ORIGIN.match(origin) or origin != origin.lower():
                 raise ConfigurationError(f"{origin!r} is not an origin such as 'https://app.example.com'")
-        object.__setattr__(self, "trusted_origins", frozenset(self.trusted_origins))
 
     def issue(self, token: str, *, scheme: str, max_age: int) -> str:
         """The value of a Set-Cookie field that signs the browser in.

@@ -1,0 +1,242 @@
+"""The access token in a cookie."""
+
+import pytest
+
+from authguard import AccessCookie, ConfigurationError
+from authguard.errors import InvalidRequestError
+from support import FakeRequest
+
+COOKIE = AccessCookie()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a=b", "a;b", "ä", "__Host-a", "__host-a", "__Secure-a", "a\n"], ids=repr
+)
+def test_names_that_browsers_would_not_send_are_refused(name):
+    """A name is a plain token; the prefix is ours to add."""
+    with pytest.raises(ConfigurationError):
+        AccessCookie(name)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "https://a.example",
+        ["a.example"],
+        ["https://a.example/"],
+        ["https://A.example"],
+        ["*"],
+        ["null"],
+        ["https://"],
+    ],
+    ids=repr,
+)
+def test_origins_that_browsers_would_not_send_are_refused(origins):
+    """An origin is scheme, host and port, in lower case."""
+    with pytest.raises(ConfigurationError):
+        AccessCookie(trusted_origins=origins)
+
+
+def test_the_origins_may_be_an_iterator():
+    """Every origin of an iterator is kept, though checking reads it once."""
+    cookie = AccessCookie(trusted_origins=iter(["https://a.example"]))
+    assert cookie.trusted_origins == {"https://a.example"}
+
+
+def test_issue_under_https_is_secure_and_prefixed():
+    """The cookie cannot be planted by a sibling, nor read by scripts."""
+    assert COOKIE.issue("a.b.c", scheme="https", max_age=60) == (
+        "__Host-access_token=a.b.c; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure"
+    )
+
+
+def test_issue_under_http_has_the_plain_name():
+    """Browsers take `__Host-` and `Secure` only under https."""
+    assert COOKIE.issue("a.b.c", scheme="http", max_age=60) == (
+        "access_token=a.b.c; Max-Age=60; Path=/; HttpOnly; SameSite=Lax"
+    )
+
+
+def test_secure_can_be_set_behind_a_proxy():
+    """With secure=True the scheme does not matter."""
+    assert AccessCookie(secure=True).issue("a", scheme="http", max_age=1).endswith("; Secure")
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a;b", "a\r\nSet-Cookie: x", "ä", 'a"', "a,b"], ids=repr)
+def test_what_cookies_cannot_carry_is_no_token(token):
+    """Nothing can split the field."""
+    with pytest.raises(ValueError, match="cannot be a token"):
+        COOKIE.issue(token, scheme="https", max_age=60)
+
+
+@pytest.mark.parametrize(
+    ("length", "fits"), [(4096 - 19, True), (4096 - 18, False)], ids=["fits", "too-large"]
+)
+def test_a_token_too_large_for_browsers_is_refused(length, fits):
+    """Name and value have 4096 bytes at most."""
+    assert len("__Host-access_token") == 19
+    if fits:
+        assert COOKIE.issue("a" * length, scheme="https", max_age=1)
+    else:
+        with pytest.raises(ValueError, match="drop"):
+            COOKIE.issue("a" * length, scheme="https", max_age=1)
+
+
+def test_clear_has_the_same_name_and_attributes():
+    """A browser replaces only the cookie of the same name, path and security."""
+    assert COOKIE.clear(scheme="https") == (
+        "__Host-access_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure"
+    )
+
+
+def with_cookies(*values, scheme="https"):
+    return FakeRequest(headers=[("cookie", value) for value in values], scheme=scheme)
+
+
+@pytest.mark.parametrize(
+    ("request_", "token"),
+    [
+        (with_cookies("__Host-access_token=a.b.c"), "a.b.c"),
+        (with_cookies("x=1; __Host-access_token=a.b.c; y=2"), "a.b.c"),
+        (with_cookies("x=1;\t__Host-access_token=a=b"), "a=b"),
+        (with_cookies("x=1", "__Host-access_token=t"), "t"),
+        (with_cookies("access_token=t", scheme="http"), "t"),
+        (with_cookies("__Host-access_token=t", scheme="wss"), "t"),
+        (with_cookies("access_token=t"), None),
+        (with_cookies("__Host-access_token=t", scheme="http"), None),
+        (with_cookies("__host-access_token=t"), None),
+        (with_cookies("__Host-access_token="), None),
+        (with_cookies("__Host-access_token"), None),
+        (with_cookies(";;=;"), None),
+        (with_cookies(), None),
+    ],
+    ids=[
+        "alone",
+        "among-others",
+        "tab",
+        "split-field",
+        "http",
+        "wss",
+        "plain-under-https",
+        "prefixed-under-http",
+        "case",
+        "empty",
+        "no-value",
+        "rubbish",
+        "none",
+    ],
+)
+def test_the_token_is_read(request_, token):
+    """Exactly the cookie of the scheme's name counts."""
+    assert COOKIE.read(request_) == token
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        with_cookies("__Host-access_token=a; __Host-access_token=b"),
+        with_cookies("__Host-access_token=a", "__Host-access_token=a"),
+        with_cookies("__Host-access_token=; __Host-access_token=a"),
+    ],
+    ids=["one-field", "two-fields", "one-empty"],
+)
+def test_a_cookie_sent_twice_is_refused(request_):
+    """One of the two has been planted."""
+    with pytest.raises(InvalidRequestError):
+        COOKIE.read(request_)
+
+
+def post(headers, *, method="POST", scheme="https"):
+    return FakeRequest(method=method, headers=headers, scheme=scheme)
+
+
+SITE, MODE, ORIGIN, HOST = "sec-fetch-site", "sec-fetch-mode", "origin", "host"
+APP = (HOST, "app.example")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_safe_methods_never_count(method):
+    """Links from other sites work."""
+    assert COOKIE.is_cross_site(post([(SITE, "cross-site")], method=method)) is False
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "WEBSOCKET", "get", "TRACE"])
+def test_other_methods_count(method):
+    """All that is not safe needs proof."""
+    assert COOKIE.is_cross_site(post([(SITE, "cross-site")], method=method)) is True
+
+
+@pytest.mark.parametrize(
+    ("request_", "verdict"),
+    [
+        (post([(SITE, "same-origin")]), False),
+        (post([(SITE, "same-site")]), True),
+        (post([(SITE, "cross-site")]), True),
+        (post([(SITE, "none")]), True),
+        (post([(SITE, "none"), (MODE, "navigate")]), False),
+        (post([(SITE, "none"), (MODE, "navigate")], method="WEBSOCKET"), True),
+        (post([(SITE, "same-origin"), (SITE, "cross-site")]), True),
+        (post([(SITE, "")]), True),
+        (post([(SITE, "cross-site"), (ORIGIN, "https://app.example"), APP]), True),
+        (post([APP]), None),
+        (post([]), None),
+        (post([(ORIGIN, "https://app.example"), APP]), False),
+        (post([(ORIGIN, "https://app.example"), (HOST, "APP.example:443")]), False),
+        (post([(ORIGIN, "http://app.example"), APP]), True),
+        (post([(ORIGIN, "http://app.example"), APP], scheme="http"), False),
+        (post([(ORIGIN, "http://app.example"), (HOST, "app.example:80")], scheme="http"), False),
+        (post([(ORIGIN, "https://app.example"), APP], scheme="http"), False),
+        (post([(ORIGIN, "https://app.example"), APP], scheme="wss"), False),
+        (post([(ORIGIN, "https://app.example:8443"), APP]), True),
+        (post([(ORIGIN, "https://evil.example"), APP]), True),
+        (post([(ORIGIN, "null"), APP]), True),
+        (post([(ORIGIN, ""), APP]), True),
+        (post([(ORIGIN, "https://app.example")]), True),
+        (post([(ORIGIN, "https://"), (HOST, "")]), True),
+        (post([(ORIGIN, "https://app.example"), (ORIGIN, "https://app.example"), APP]), True),
+        (post([(ORIGIN, "https://evil.example"), APP, (HOST, "evil.example")]), True),
+    ],
+    ids=[
+        "same-origin",
+        "same-site",
+        "cross-site",
+        "none",
+        "typed",
+        "typed-websocket",
+        "two-sites",
+        "empty-site",
+        "site-beats-origin",
+        "nothing",
+        "no-fields",
+        "origin",
+        "default-port",
+        "other-scheme",
+        "http",
+        "http-port",
+        "behind-proxy",
+        "wss",
+        "other-port",
+        "other-origin",
+        "null",
+        "empty-origin",
+        "no-host",
+        "empty-host",
+        "two-origins",
+        "two-hosts",
+    ],
+)
+def test_who_started_the_request(request_, verdict):
+    """Fetch Metadata decides, else Origin against Host; None if nothing tells."""
+    assert COOKIE.is_cross_site(request_) is verdict
+
+
+def test_a_trusted_origin_may_send_unsafe_requests():
+    """What was trusted is not cross-site, whatever Fetch Metadata says."""
+    cookie = AccessCookie(trusted_origins=["https://spa.example"])
+    assert cookie.is_cross_site(post([(ORIGIN, "https://spa.example"), (SITE, "same-site"), APP])) is False
+
+
+def test_trust_in_one_origin_is_no_trust_in_another():
+    """Other origins stay cross-site."""
+    cookie = AccessCookie(trusted_origins=["https://spa.example"])
+    assert cookie.is_cross_site(post([(ORIGIN, "https://evil.example"), (SITE, "same-site"), APP])) is True

@@ -1,0 +1,155 @@
+"""From header fields to a credential."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard import AccessCookie, Credential, RefusedError
+from authguard._core.credentials import LONGEST_CREDENTIAL, Extractor
+from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
+from support import FakeRequest
+
+EXTRACTOR = Extractor(["X-API-Key", "X-Other"], ["sk_live_"], AccessCookie())
+FIELDS = (b"authorization", b"x-api-key", b"x-other", b"cookie")
+
+
+def extract(*headers, extractor=EXTRACTOR):
+    return extractor.extract(FakeRequest(headers=headers, credential_fields=FIELDS))
+
+
+AUTH, KEY, COOKIE = "authorization", "x-api-key", "cookie"
+
+
+def test_the_fields_to_present_are_known():
+    """An adapter is told which fields to keep apart."""
+    assert EXTRACTOR.fields == {b"authorization", b"x-api-key", b"x-other", b"cookie"}
+
+
+def test_without_a_cookie_cookies_are_no_credential_field():
+    """A guard without a cookie does not look at cookies."""
+    assert Extractor([], [], None).fields == {b"authorization"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "credential"),
+    [
+        ([(AUTH, "Bearer a.b.c")], Credential("a.b.c", "bearer")),
+        ([(AUTH, "bEaReR a.b.c")], Credential("a.b.c", "bearer")),
+        ([(AUTH, " Bearer   a.b.c \t")], Credential("a.b.c", "bearer")),
+        ([(AUTH, "Bearer a-._~+/==")], Credential("a-._~+/==", "bearer")),
+        ([(AUTH, "Bearer sk_live_abc")], Credential("sk_live_abc", "api_key")),
+        ([(KEY, "abc!")], Credential("abc!", "api_key")),
+        ([(KEY, "\t abc ")], Credential("abc", "api_key")),
+        ([("x-other", "abc")], Credential("abc", "api_key")),
+        ([(COOKIE, "__Host-access_token=a.b.c")], Credential("a.b.c", "cookie")),
+        ([(AUTH, "Bearer a.b.c"), (COOKIE, "__Host-access_token=d.e.f")], Credential("a.b.c", "bearer")),
+        ([(KEY, "abc"), (COOKIE, "__Host-access_token=d.e.f")], Credential("abc", "api_key")),
+        ([(AUTH, "Basic dTpw"), (KEY, "abc")], Credential("abc", "api_key")),
+        ([(AUTH, "Basic dTpw"), (COOKIE, "__Host-access_token=d.e.f")], Credential("d.e.f", "cookie")),
+        ([(AUTH, "Basic dTpw")], None),
+        ([(AUTH, 'Digest username="a", realm="b"')], None),
+        ([(AUTH, "")], None),
+        ([(AUTH, "Bearerx a")], None),
+        ([(AUTH, "Bearer\ta")], None),
+        ([(COOKIE, "other=1")], None),
+        ([], None),
+    ],
+    ids=[
+        "bearer",
+        "case",
+        "spaces",
+        "alphabet",
+        "prefix",
+        "key",
+        "key-spaces",
+        "other-field",
+        "cookie",
+        "bearer-and-cookie",
+        "key-and-cookie",
+        "basic-and-key",
+        "basic-and-cookie",
+        "basic",
+        "digest",
+        "empty",
+        "other-scheme",
+        "tab",
+        "other-cookie",
+        "none",
+    ],
+)
+def test_the_credential_is_found(headers, credential):
+    """One well-formed credential comes out; other schemes are not ours to judge."""
+    assert extract(*headers) == credential
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(AUTH, "Bearer a"), (AUTH, "Bearer a")],
+        [(AUTH, "Basic a"), (AUTH, "Bearer a")],
+        [(KEY, "a"), (KEY, "a")],
+        [(KEY, "a"), ("x-other", "a")],
+        [(AUTH, "Bearer a"), (KEY, "a")],
+        [(AUTH, "Bearer")],
+        [(AUTH, "Bearer ")],
+        [(AUTH, "Bearer a b")],
+        [(AUTH, "Bearer a, Bearer b")],
+        [(AUTH, "Bearer a,Bearer b")],
+        [(AUTH, "Basic dTpw, Bearer a")],
+        [(AUTH, 'Digest a="b", Bearer c')],
+        [(AUTH, 'Digest a="b",bearer')],
+        [(AUTH, 'Bearer "a"')],
+        [(AUTH, "Bearer ä")],
+        [(AUTH, "Bearer a\x00")],
+        [(AUTH, "Bearer =")],
+        [(AUTH, "Bearer a=b")],
+        [(COOKIE, "__Host-access_token=a; __Host-access_token=b")],
+    ],
+    ids=lambda headers: ascii(" + ".join(f"{name} {value}" for name, value in headers)),
+)
+def test_what_is_not_one_well_formed_credential_is_a_bad_request(headers):
+    """Several, joined, empty and malformed credentials are refused."""
+    with pytest.raises(InvalidRequestError):
+        extract(*headers)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", "a b", "ä", "a\x00", "a\x7f", "a" * (LONGEST_CREDENTIAL + 1)],
+    ids=["empty", "space", "two", "not-ascii", "nul", "del", "too-long"],
+)
+def test_what_cannot_be_an_api_key_is_refused(value):
+    """A key is visible ASCII, not empty and not too long."""
+    with pytest.raises(InvalidAPIKeyError):
+        extract((KEY, value))
+
+
+def test_a_token_may_be_long():
+    """The limit itself is allowed."""
+    assert extract((AUTH, "Bearer " + "a" * LONGEST_CREDENTIAL)).method == "bearer"
+
+
+def test_a_token_may_not_be_too_long():
+    """One byte more is refused before it is decoded."""
+    with pytest.raises(MalformedTokenError):
+        extract((AUTH, "Bearer " + "a" * (LONGEST_CREDENTIAL + 1)))
+
+
+field = st.sampled_from([b"authorization", b"x-api-key", b"x-other", b"cookie"])
+value = st.binary(max_size=40) | st.builds(
+    lambda scheme, rest: scheme + rest,
+    st.sampled_from(
+        [b"Bearer ", b"bearer", b"Basic ", b"Bearer  ", b"__Host-access_token=", b"Bearer sk_live_", b","]
+    ),
+    st.binary(max_size=20) | st.sampled_from([b"a.b.c", b", Bearer x", b"a; __Host-access_token=b"]),
+)
+
+
+@given(st.lists(st.tuples(field, value), max_size=4))
+def test_no_bytes_raise_anything_but_a_refusal(headers):
+    """Whatever is sent, there is a credential, nothing, or a refusal."""
+    try:
+        found = extract(*headers)
+    except RefusedError:
+        return
+    assert found is None or found.value

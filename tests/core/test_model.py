@@ -1,0 +1,86 @@
+"""The nouns."""
+
+import dataclasses
+
+import pytest
+
+from authguard import ANONYMOUS, Credential, Principal
+from authguard._core.model import ANONYMOUS_AUTH, Claims, auth_of
+
+
+def test_a_credential_does_not_show_its_value():
+    """The secret is in no representation."""
+    assert "topsecret" not in repr(Credential("topsecret", "bearer"))
+
+
+def test_claims_are_read_from_their_text():
+    """A claim is found by its name."""
+    assert Claims('{"a": [1], "b": 2}')["a"] == [1]
+
+
+def test_claims_raise_key_error():
+    """A claim that is not there is a KeyError, as in any mapping."""
+    with pytest.raises(KeyError):
+        Claims("{}")["a"]
+
+
+def test_claims_are_a_mapping():
+    """Names, length and membership are those of the object."""
+    claims = Claims('{"a": 1, "b": 2}')
+    assert (list(claims), len(claims), "a" in claims, claims.get("c")) == (["a", "b"], 2, True, None)
+
+
+def test_claims_cannot_be_changed_by_who_reads_them():
+    """What one reader changes, the next one does not see."""
+    claims = Claims('{"a": [1]}')
+    claims["a"].append(2)
+    assert claims["a"] == [1]
+
+
+def test_claims_show_names_and_no_values():
+    """The representation has the names of the claims alone."""
+    assert repr(Claims('{"email": "ann@example.com"}')) == "Claims(email)"
+
+
+def test_a_principal_does_not_show_its_claims():
+    """The representation leaves claims out."""
+    assert "ann@example.com" not in repr(Principal("ann", claims={"email": "ann@example.com"}))
+
+
+def test_a_principal_is_authenticated():
+    """Somebody is somebody."""
+    assert Principal("ann").is_authenticated
+
+
+def test_anonymous_is_not_authenticated():
+    """Nobody is nobody."""
+    assert not ANONYMOUS.is_authenticated
+
+
+@pytest.mark.parametrize("name", ["display_name", "identity"])
+def test_a_principal_has_the_names_that_starlette_uses(name):
+    """Both names give the subject."""
+    assert getattr(Principal("ann"), name) == "ann"
+
+
+def test_a_principal_cannot_be_changed():
+    """It is shared by requests, so it is frozen."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Principal("ann").subject = "bob"
+
+
+def test_principals_can_be_hashed_in_spite_of_their_claims():
+    """Claims count neither for equality nor for the hash."""
+    assert len({Principal("ann", claims={"a": 1}), Principal("ann", claims={"a": 2})}) == 1
+
+
+def test_auth_adds_authenticated():
+    """Starlette's own scope is added, and the principal's are left as they are."""
+    auth = auth_of(Principal("ann", scopes=frozenset({"read"})), "Cookie")
+    assert (auth.scopes, auth.principal.scopes, auth.vary) == ({"read", "authenticated"}, {"read"}, "Cookie")
+
+
+def test_auth_of_nobody_has_no_scopes():
+    """Nobody is not given `authenticated`."""
+    assert auth_of(ANONYMOUS) is ANONYMOUS_AUTH
+    assert ANONYMOUS_AUTH.scopes == frozenset()

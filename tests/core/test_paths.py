@@ -1,0 +1,294 @@
+"""Paths and their readings."""
+
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard._core.paths import fold, is_canonical, readings, split
+from authguard._core.policy import Policy
+from support import lines, needs_vectors
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b.c",
+        "/.well-known/x",
+        "/a b",
+        "/ä",
+        "/日本",
+        "/..a",
+        "/a~b",
+        "/a@b:c",
+        "/a/*",
+        "/x^y",
+    ],
+)
+def test_ordinary_paths_are_canonical(path):
+    """What everybody reads in the same way is canonical."""
+    assert is_canonical(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "a",
+        "*",
+        "//",
+        "//a",
+        "/a//b",
+        "/a//",
+        "/.",
+        "/..",
+        "/a/./b",
+        "/a/../b",
+        "/a.",
+        "/a...",
+        "/a ",
+        "/a /b",
+        "/a./b",
+        "/a;b",
+        "/a%2fb",
+        "/a%",
+        "/a?b",
+        "/a#b",
+        "/a\\b",
+        "/a\x00",
+        "/a\n",
+        "/a\t",
+        "/a\x7f",
+        "/a\x85",
+        "/a\u200b",
+        "/a\u2028",
+        "/a\u2029",
+        "/a\u202e",
+        "/a\ufeff",
+        "/a\ufffd",
+        "/a\xa0",
+        "/\uff41",
+        "/\ufb01",
+        "/a\u0308",
+        "/\ud800",
+        "/\ue000",
+        "/ä//b",
+        "/ä.",
+        "http://app/a",
+    ],
+    ids=ascii,
+)
+def test_odd_paths_are_not_canonical(path):
+    """What somebody might read in another way is not canonical."""
+    assert not is_canonical(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "segments"),
+    [("/", ()), ("", ()), ("/a", ("a",)), ("/a/", ("a",)), ("/A/b.c", ("A", "b.c"))],
+    ids=["root", "empty", "one", "slash", "two"],
+)
+def test_split_gives_the_segments(path, segments):
+    """The segments are as they stand, but for slashes at the ends."""
+    assert split(path) == segments
+
+
+@pytest.mark.parametrize(
+    ("path", "segments"),
+    [
+        ("/A/B", ("a", "b")),
+        ("//a//b//", ("a", "b")),
+        ("/a./b ", ("a", "b")),
+        ("/a\x00/b\u200b", ("a", "b")),
+        ("/STRASSE/ß", ("strasse", "ss")),
+        ("/\uff21", ("a",)),
+        ("/a\xa0", ("a",)),
+        ("/.", ()),
+        ("/a%", ("a%",)),
+        ("/ä%", ("ä",)),
+    ],
+    ids=[
+        "case",
+        "slashes",
+        "dots",
+        "invisible",
+        "casefold",
+        "full-width",
+        "nbsp",
+        "dot",
+        "percent",
+        "percent-ä",
+    ],
+)
+def test_fold_forgives(path, segments):
+    """The most forgiving router's segments come out."""
+    assert fold(path) == segments
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin",
+        "//admin",
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public/%252e%252e/admin",
+        "/public/..%2fadmin",
+        "/public/..;/admin",
+        "/public\\..\\admin",
+        "/;x/admin",
+        "/admin;a=b",
+        "/ADMIN",
+        "/%61dmin",
+        "/%u0061dmin",
+        "/admin?x",
+        "/admin#x",
+        "/x/../admin?y",
+        "/admin\x00",
+        "/adm\u200bin",
+        "/\uff0fadmin",
+        "/\uff41dmin",
+        "/public/\uff0e\uff0e/admin",
+        "http://app/admin",
+        "admin",
+        "./admin",
+        "../admin",
+        "/admin.",
+        "/admin ",
+        "/ÄDMIN/../admin",
+    ],
+    ids=ascii,
+)
+def test_readings_find_what_a_path_may_mean(path):
+    """One of the readings is what a router may make of it."""
+    assert ("admin",) in readings(path)
+
+
+def test_a_canonical_path_reads_as_itself():
+    """Nothing is invented for a plain path."""
+    assert readings("/a/b") == {("a", "b")}
+
+
+segment = st.text(st.characters(), max_size=6) | st.sampled_from(
+    [
+        "..",
+        ".",
+        "",
+        "%2e%2e",
+        "%2f",
+        "..;",
+        "a\\..",
+        "%252e",
+        "\uff0e\uff0e",
+        "public",
+        "admin",
+        "%",
+        "//",
+        "..%2f",
+    ]
+)
+wild_path = st.lists(segment, max_size=6).map(lambda parts: "/" + "/".join(parts)) | st.text(max_size=20)
+
+
+@given(wild_path)
+def test_the_fast_answer_agrees_with_the_definition(path):
+    """A canonical path begins with a slash, and has none of what is ever undone."""
+    if is_canonical(path):
+        assert path.startswith("/")
+        assert not set(path) & set("\\;%?#\x00\n\r\t")
+        assert "//" not in path
+        assert not {".", ".."} & set(path.split("/"))
+        assert unquote(path) == path
+
+
+@given(wild_path)
+def test_readings_never_fail(path):
+    """Whatever the path, there is at least one reading."""
+    assert readings(path[:1024])
+
+
+@given(wild_path)
+def test_the_plain_folding_is_one_of_the_readings(path):
+    """What a path plainly says is never missed."""
+    assert fold(path) in readings(path) or not is_canonical(path)
+
+
+PUBLIC = Policy(None, ["/public/**", "/healthz", "/static/**"])
+
+
+@given(
+    wild_path | wild_path.map(lambda path: "/public" + path) | wild_path.map(lambda path: "/static" + path)
+)
+def test_a_path_judged_public_is_canonical(path):
+    """Law 6: there is one way to read it, and that is listed."""
+    if not PUBLIC.find("GET", path).protected:
+        assert is_canonical(path)
+        assert path.rstrip("/") == "/healthz" or split(path)[0] in ("public", "static")
+        assert readings(path) == {fold(path)}
+
+
+PROTECTED = Policy(["/admin", "/api/v1/secrets"], None)
+
+
+@st.composite
+def mangled(draw):
+    """A protected path, spelled in a way that some router or proxy would undo."""
+    path = draw(st.sampled_from(["/admin", "/admin/users/7", "/api/v1/secrets", "/api/v1/secrets/x.y"]))
+    slashes = st.sampled_from(["/", "//", "/./", "///", "/x/../", "/;a=b/", "/.//"])
+    out = ""
+    for char in path:
+        if char == "/":
+            out += draw(slashes)
+        else:
+            out += draw(st.sampled_from([char, char, char.upper(), f"%{ord(char):02x}", f"%{ord(char):02X}"]))
+    out += draw(
+        st.sampled_from(["", "", "/", "/.", ".", "..", ";", ";x=y", "%20", "%00", "?", "#x", "//", "\t"])
+    )
+    if draw(st.booleans()):
+        out = quote(out, safe="/%;?#=")
+    if draw(st.booleans()):
+        out = out.replace("/", "\\")
+    return out if draw(st.booleans()) else unquote(out)
+
+
+@given(mangled())
+def test_a_mangled_protected_path_stays_protected(path):
+    """Where only what is listed is protected, no spelling of it gets out."""
+    assert PROTECTED.find("GET", path).protected
+
+
+TARGETS = lines("path_bypass.txt")
+
+
+@needs_vectors
+@pytest.mark.parametrize(
+    "target", TARGETS, ids=[f"{number}-{ascii(line)}" for number, line in enumerate(TARGETS)]
+)
+def test_no_known_bypass_is_judged_public(target):
+    """A target is public only if it is canonical and literally inside the public area."""
+    path = unquote(target.partition("?")[0])
+    if not PUBLIC.find("GET", path).protected:
+        assert is_canonical(path)
+        assert path == "/healthz" or path.startswith(("/public/", "/static/"))
+        assert all(way[:1] != ("admin",) for way in readings(path))
+
+
+@needs_vectors
+@pytest.mark.parametrize(
+    "target", TARGETS, ids=[f"{number}-{ascii(line)}" for number, line in enumerate(TARGETS)]
+)
+def test_no_known_bypass_escapes_a_narrow_guard(target):
+    """Where only /admin is protected, whatever reads as /admin is protected."""
+    path = unquote(target.partition("?")[0])
+    if any(way[:1] == ("admin",) for way in readings(path)):
+        assert Policy(["/admin"], None).find("GET", path).protected
+
+
+@needs_vectors
+def test_there_are_targets():
+    """The list of targets is not empty."""
+    assert len(TARGETS) > 100

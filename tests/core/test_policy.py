@@ -1,0 +1,324 @@
+"""Which rule decides."""
+
+import pytest
+
+from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
+from authguard._core.policy import Policy
+from authguard._core.rules import Requirement
+
+
+def protected(policy, path, method="GET", root_path=""):
+    return policy.find(method, path, root_path).protected
+
+
+def test_without_lists_everything_is_protected():
+    """Closed by default."""
+    assert protected(Policy(None, None), "/anything")
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/admin", True),
+        ("/admin/x", True),
+        ("/", False),
+        ("/adminx", False),
+        ("/x/admin", False),
+        ("", False),
+    ],
+)
+def test_protected_paths_alone_narrow(path, kept):
+    """A protected word covers all below it and nothing beside it."""
+    assert protected(Policy(["/admin"], None), path) is kept
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/public", False),
+        ("/public/x", False),
+        ("/", True),
+        ("/publicx", True),
+        ("/Public", True),
+        ("/x", True),
+    ],
+)
+def test_public_paths_open(path, kept):
+    """A public word opens all below it, by its exact letters."""
+    assert protected(Policy(None, ["/public"]), path) is kept
+
+
+def test_with_both_what_neither_names_is_protected():
+    """Two lists close what they do not name."""
+    assert protected(Policy(["/admin"], ["/public"]), "/other")
+
+
+def test_a_public_root_is_one_page():
+    """`/` among public paths is the root page alone."""
+    policy = Policy(None, ["/"])
+    assert [protected(policy, path) for path in ("/", "", "/a")] == [False, False, True]
+
+
+def test_a_protected_root_is_everything():
+    """`/` among protected paths covers all."""
+    assert protected(Policy(["/"], None), "/a/b")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "opened", "closed"),
+    [
+        ("/a/*", ["/a/b", "/a/b/"], ["/a", "/a/b/c"]),
+        ("/a/*/c", ["/a/b/c"], ["/a/b", "/a/c", "/a/b/c/d"]),
+        ("/a/**", ["/a", "/a/b", "/a/b/c"], ["/b", "/"]),
+        ("/**/c", ["/c", "/a/c", "/a/b/c", "/c/c"], ["/a/c/d", "/"]),
+        ("/a/**/c/*", ["/a/c/d", "/a/b/c/d", "/a/c/c/d", "/a/x/y/c/c"], ["/a/c", "/a/b/c/d/e"]),
+        ("/**", ["/", "/a", "/a/b"], []),
+        ("/**/**", ["/", "/a"], []),
+    ],
+)
+def test_public_wildcards_open_what_they_match(pattern, opened, closed):
+    """A public pattern with wildcards opens exactly what it matches."""
+    policy = Policy(None, [pattern])
+    assert [path for path in opened + closed if not protected(policy, path)] == opened
+
+
+@pytest.mark.parametrize(
+    ("pattern", "closed", "opened"),
+    [
+        ("/a/*", ["/a/b", "/a/b/c"], ["/a", "/b"]),
+        ("/*/admin", ["/x/admin", "/x/admin/y", "/X/ADMIN"], ["/admin", "/x"]),
+        ("/**/admin", ["/admin", "/x/y/admin", "/x/admin/y"], ["/x"]),
+    ],
+)
+def test_protected_wildcards_cover_what_is_below(pattern, closed, opened):
+    """A protected pattern goes on below what it matches."""
+    policy = Policy([pattern], None)
+    assert [path for path in closed + opened if protected(policy, path)] == closed
+
+
+@pytest.mark.parametrize(
+    ("protects", "opens", "path", "kept"),
+    [
+        ("/a", "/a/b", "/a/b", False),
+        ("/a/b", "/a", "/a/b", True),
+        ("/a/b", "/a", "/a/c", False),
+        ("/a/*", "/a/b", "/a/b", False),
+        ("/a/b", "/a/*", "/a/b", True),
+        ("/a/**", "/a/*", "/a/b", False),
+        ("/a/*", "/a/**", "/a/b", True),
+        ("/*/b", "/a/*", "/a/b", False),
+        ("/a/*", "/*/b", "/a/b", True),
+        ("/a/b", "/a/b/**", "/a/b", False),
+        ("/a", "/**", "/a/x", True),
+    ],
+)
+def test_the_most_specific_rule_decides(protects, opens, path, kept):
+    """A word beats `*`, `*` beats `**`, and the longer pattern wins."""
+    assert protected(Policy([protects], [opens]), path) is kept
+
+
+def test_of_protected_rules_the_most_specific_asks():
+    """Only the winner's requirement counts for a plain path."""
+    policy = Policy([Rule("/a", scopes=["x"]), Rule("/a/b", scopes=["y"])], None)
+    assert policy.find("GET", "/a/b").requirements == (Requirement(["y"]),)
+
+
+def test_a_rule_by_method_beats_the_rule_for_all():
+    """The same place asks more for one method."""
+    policy = Policy([Rule("/a"), Rule("/a", methods=["DELETE"], scopes=["x"])], None)
+    assert [bool(policy.find(m, "/a").requirements) for m in ("GET", "DELETE")] == [False, True]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "WEBSOCKET", "get"])
+def test_a_protected_get_covers_head_and_handshakes(method):
+    """HEAD is never weaker than GET, and a handshake is a GET."""
+    assert protected(Policy([Rule("/a", methods=["GET"])], None), "/a", method)
+
+
+def test_a_protected_get_leaves_other_methods():
+    """Methods that are not named are not covered."""
+    assert not protected(Policy([Rule("/a", methods=["GET"])], None), "/a", "POST")
+
+
+@pytest.mark.parametrize(
+    ("method", "kept"), [("GET", False), ("HEAD", False), ("WEBSOCKET", True), ("get", True), ("POST", True)]
+)
+def test_a_public_get_opens_get_and_head(method, kept):
+    """Opening GET opens no handshake, and no method in other letters."""
+    assert protected(Policy(None, [Rule("/a", methods=["GET"])]), "/a", method) is kept
+
+
+def test_head_by_its_own_get_rule_is_as_strict():
+    """A GET rule with a scope asks the same of HEAD."""
+    policy = Policy([Rule("/a"), Rule("/a", methods=["GET"], scopes=["x"])], None)
+    assert policy.find("HEAD", "/a").requirements == (Requirement(["x"]),)
+
+
+def test_the_login_page_is_open():
+    """One signs in there, so it is not protected."""
+    policy = Policy(["/"], None, ["/login"])
+    assert [protected(policy, p) for p in ("/login", "/login/", "/login/x", "/LOGIN", "//login")] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_the_login_page_of_a_rule_is_open():
+    """A rule's own login page is open, too."""
+    assert not protected(Policy([Rule("/staff", login_path="/staff/login")], None), "/staff/login")
+
+
+def test_an_odd_path_is_protected_by_default():
+    """What can be read in several ways is not public."""
+    verdict = Policy(None, ["/public"]).find("GET", "/public/..;/x")
+    assert (verdict.protected, verdict.reason) == (True, "an odd path")
+
+
+def test_an_odd_path_is_protected_in_a_narrow_guard():
+    """An odd path that no rule covers still needs somebody."""
+    assert protected(Policy(["/admin"], None), "/x//y")
+
+
+def test_an_odd_path_asks_what_each_of_its_readings_asks():
+    """All requirements of all ways to read it hold."""
+    policy = Policy([Rule("/a", scopes=["x"]), Rule("/b", scopes=["y"])], None)
+    asked = policy.find("GET", "/a/../b").requirements
+    assert set(asked) == {Requirement(["x"]), Requirement(["y"])}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "combined"),
+    [
+        ("strict", "lenient", "strict"),
+        ("lenient", "lenient", "lenient"),
+        ("strict", None, None),
+        ("lenient", None, None),
+    ],
+    ids=str,
+)
+def test_an_odd_path_is_as_optional_as_its_strictest_reading(first, second, combined):
+    """The stricter mode of optional wins."""
+    policy = Policy([Rule("/a", optional=first), Rule("/b", optional=second)], None)
+    assert policy.find("GET", "/a/../b").optional == combined
+
+
+def test_a_long_odd_path_asks_for_everything():
+    """What is too long to be read in every way needs all that is ever asked."""
+    policy = Policy([Rule("/a", scopes=["x"]), Rule("/b", roles=["y"])], ["/public"])
+    verdict = policy.find("GET", "/public//" + "x" * 2000)
+    assert (verdict.protected, len(verdict.requirements)) == (True, 2)
+
+
+def test_a_long_plain_path_is_read_as_it_stands():
+    """Length alone is nothing odd."""
+    assert not protected(Policy(None, ["/public"]), "/public/" + "x" * 5000)
+
+
+def test_rules_with_the_mount_point_hold():
+    """A protected rule may be written with the mount point in it."""
+    assert protected(Policy(["/app/admin"], None), "/admin", root_path="/app")
+
+
+def test_rules_below_the_mount_point_hold():
+    """A protected rule may be written without the mount point."""
+    assert protected(Policy(["/admin"], None), "/admin", root_path="/app")
+
+
+def test_the_mount_point_opens_nothing():
+    """A public rule with the mount point in it does not match below it."""
+    assert protected(Policy(None, ["/app/public"]), "/public", root_path="/app")
+
+
+def test_a_verdict_is_remembered():
+    """The second answer is the first one."""
+    policy = Policy(["/a"], None)
+    assert policy.find("GET", "/a") is policy.find("GET", "/a")
+
+
+def test_verdicts_are_remembered_by_method():
+    """What is remembered for one method is no answer for another."""
+    policy = Policy(None, [Rule("/a", methods=["GET"])])
+    assert [protected(policy, "/a", "GET"), protected(policy, "/a", "POST")] == [False, True]
+
+
+def test_the_rules_own_login_page_is_told():
+    """The verdict names where to sign in."""
+    policy = Policy([Rule("/staff", login_path="/staff-login")], None)
+    assert policy.find("GET", "/staff/x").login_path == "/staff-login"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/admin", "protected by Rule('/admin')"),
+        ("//admin", "protected by Rule('/admin'), in one way to read an odd path"),
+        ("/public/x", "public by Rule('/public')"),
+        ("/x", "everything is protected unless it is public"),
+        ("/login", "the login page"),
+    ],
+)
+def test_the_reason_names_the_rule(path, reason):
+    """The verdict says which rule decided."""
+    assert Policy(["/admin"], ["/public"], ["/login"]).find("GET", path).reason == reason
+
+
+def test_the_reason_of_an_open_path():
+    """A narrow guard says that no rule covers the path."""
+    assert Policy(["/admin"], None).find("GET", "/x").reason == "no protected path covers it"
+
+
+def test_admits_who_has_what_is_required():
+    """A principal with the scope is admitted, another is not."""
+    verdict = Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a")
+    assert [verdict.admits(Principal("a", frozenset("x"))), verdict.admits(Principal("a"))] == [True, False]
+
+
+def test_check_raises_for_who_lacks_something():
+    """The error of the requirement comes through."""
+    with pytest.raises(InsufficientScopeError):
+        Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a").check(Principal("a"))
+
+
+@pytest.mark.parametrize("name", ["protected_paths", "public_paths"])
+@pytest.mark.parametrize("paths", ["/a", Rule("/a"), [], ()], ids=repr)
+def test_a_list_of_paths_is_a_list_with_paths(name, paths):
+    """Text, one rule, and nothing at all are mistakes."""
+    with pytest.raises(ConfigurationError, match=name):
+        Policy(**{"protected_paths": None, "public_paths": None, name: paths})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Rule("/a", scopes=["x"]), Rule("/a", optional="strict"), Rule("/a", login_path="/l")],
+    ids=["scopes", "optional", "login"],
+)
+def test_a_public_path_asks_for_nothing(rule):
+    """A requirement on an open path is a contradiction."""
+    with pytest.raises(ConfigurationError, match="can ask for nothing"):
+        Policy(None, [rule])
+
+
+@pytest.mark.parametrize(
+    ("closed", "opened"),
+    [
+        (["/a"], ["/a"]),
+        (["/a", "/a/"], None),
+        (["/a"], ["/A"]),
+        (None, ["/a", "/a"]),
+        ([Rule("/a", methods=["GET", "PUT"])], [Rule("/a", methods=["GET"])]),
+    ],
+    ids=["both", "slash", "case", "twice", "method"],
+)
+def test_two_rules_for_one_path_are_refused(closed, opened):
+    """Nobody can say which of the two is meant."""
+    with pytest.raises(ConfigurationError, match="same path"):
+        Policy(closed, opened)
+
+
+def test_many_rules_do_not_get_in_each_others_way():
+    """Each of ten thousand rules decides for its own path."""
+    policy = Policy([Rule(f"/a/{n}", scopes=[f"s{n}"]) for n in range(10_000)], None)
+    assert policy.find("GET", "/a/7777").requirements == (Requirement(["s7777"]),)

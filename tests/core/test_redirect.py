@@ -1,0 +1,268 @@
+"""Redirects that stay on the site."""
+
+import json
+import os
+import shutil
+import subprocess
+from urllib.parse import parse_qs, unquote_plus, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard import safe_next
+from authguard._core.redirect import is_htmx, login_location, navigates
+from support import VECTORS, FakeRequest, needs_vectors
+
+APP = "https://app.example"
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("/", "/"),
+        ("/a/b?c=d&e=f", "/a/b?c=d&e=f"),
+        ("/a#top", "/a"),
+        ("/a?", "/a"),
+        ("/ä b", "/%C3%A4%20b"),
+        ("/%C3%A4", "/%C3%A4"),
+        ("/a?q=ä b", "/a?q=%C3%A4%20b"),
+        ("/a?u=https://x.example/", "/a?u=https://x.example/"),
+        ("/a?q=%2F", "/a?q=%2F"),
+        ('/a?q="<>', "/a?q=%22%3C%3E"),
+    ],
+)
+def test_a_local_path_is_kept(target, location):
+    """Path and query come out percent-encoded."""
+    assert safe_next(target) == location
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        None,
+        "",
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "evil",
+        "/%2fevil.example",
+        "/%5cevil.example",
+        "/a/../b",
+        "/%2e%2e/b",
+        "/a//b",
+        "/a\r\nb: c",
+        "/a%0d%0ab",
+        "/\t/evil.example",
+        "/%252fevil.example",
+        "?a",
+        "#a",
+        "/" + "a" * 2048,
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_anything_else_becomes_the_default(target):
+    """Whatever is not plainly a path on this site is dropped."""
+    assert safe_next(target, "/home") == "/home"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/login",
+        "/LOGIN/",
+        "/a/log-in",
+        "/sign_in",
+        "/signout",
+        "/logout?x=y",
+        "/auth/callback?code=x",
+        "/%6cogin",
+    ],
+)
+def test_sign_in_pages_are_avoided(target):
+    """Going there next would loop or sign out."""
+    assert safe_next(target) == "/"
+
+
+def test_own_login_pages_are_avoided():
+    """A login page of another name is known by configuration."""
+    assert safe_next("/enter", login_paths=["/enter"]) == "/"
+
+
+def vectors():
+    """Each line that is a value, with its section."""
+    path = VECTORS / "redirect_bypass.txt"
+    section, found = "", []
+    for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
+        if line.startswith("#"):
+            section = line
+        elif line:
+            found.append((section, "" if line == "%empty%" else unquote_plus(line)))
+    return found
+
+
+VALUES = vectors()
+ORACLE = """
+const locations = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(locations.map(l => new URL(l, "https://app.example/start/page").origin)));
+"""
+
+
+def origins(locations):
+    """Where a WHATWG URL parser goes, for all locations at once."""
+    node = shutil.which("node")
+    if node is None and not os.environ.get("CI"):
+        pytest.skip("node is not installed, whose URL parser is the oracle")
+    done = subprocess.run(
+        [node or "node", "-e", ORACLE],
+        input=json.dumps(locations),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@needs_vectors
+def test_no_known_bypass_leaves_the_site():
+    """A WHATWG URL parser resolves every outcome to this site."""
+    found = origins([safe_next(value) for _, value in VALUES])
+    assert [(value, origin) for (_, value), origin in zip(VALUES, found, strict=True) if origin != APP] == []
+
+
+@needs_vectors
+def test_no_known_bypass_leaves_the_site_by_the_login_page():
+    """The same holds for `next` of a login redirect, as the login page will read it."""
+    wanted = []
+    for _, value in VALUES:
+        request = FakeRequest(value.partition("?")[0], query=value.partition("?")[2])
+        query = parse_qs(urlsplit(login_location(request, "/login", ["/login"])).query)
+        wanted.append(safe_next(query.get("next", [""])[0]))
+    assert set(origins(wanted)) == {APP}
+
+
+@needs_vectors
+@pytest.mark.parametrize("value", [value for section, value in VALUES if "login-loop" in section])
+def test_no_known_value_loops(value):
+    """Pages of signing in and out become the default."""
+    assert safe_next(value) == "/"
+
+
+@needs_vectors
+def test_there_are_values():
+    """The list of values is not empty."""
+    assert len(VALUES) > 150
+
+
+hostile = st.lists(
+    st.sampled_from(
+        ["/", "\\", "//", "%2f", "%5c", "..", ".", ";", "@", ":", "?", "#", "%", "\t", "\n", "%09", "a"]
+    )
+    | st.sampled_from(
+        ["https:", "javascript:", "evil.example", "%252f", "\uff0f", "\u3002", "\x00", "ä", "\ud800"]
+    )
+    | st.text(max_size=3),
+    max_size=8,
+).map("".join)
+
+
+@given(hostile | hostile.map(lambda text: "/" + text) | st.text())
+def test_what_comes_out_is_a_local_path(target):
+    """It begins with one slash, and has neither backslash nor control character."""
+    location = safe_next(target)
+    assert location.startswith("/")
+    assert not location.startswith("//")
+    assert location.isascii()
+    assert location.isprintable()
+    assert "\\" not in location
+    assert " " not in location
+
+
+@given(hostile | hostile.map(lambda text: "/" + text) | st.text())
+def test_what_comes_out_is_stable(target):
+    """Applied again, it changes nothing, unless quoting made it too long."""
+    once = safe_next(target)
+    assert safe_next(once) == once or len(once) > 2048
+
+
+def test_login_location_has_path_and_query():
+    """Where the browser wanted to go is `next`."""
+    request = FakeRequest("/a", query="b=c&d=e")
+    assert login_location(request, "/login", ["/login"]) == "/login?next=%2Fa%3Fb%3Dc%26d%3De"
+
+
+def test_login_location_is_below_the_mount_point():
+    """Both the page and `next` have the mount point."""
+    request = FakeRequest("/a", root_path="/app")
+    assert login_location(request, "/login", ["/login"]) == "/app/login?next=%2Fapp%2Fa"
+
+
+@pytest.mark.parametrize("path", ["/login", "//evil.example", "/a/../b", "/a\r\nb"], ids=ascii)
+def test_login_location_leaves_out_what_is_unsafe(path):
+    """A path that is no place to go is not in `next`."""
+    assert login_location(FakeRequest(path), "/login", ["/login"]) == "/login"
+
+
+def test_login_location_leaves_out_its_own_page_below_the_mount_point():
+    """The login page is not its own `next`, wherever it is mounted."""
+    request = FakeRequest("/enter", root_path="/app")
+    assert login_location(request, "/enter", ["/enter"]) == "/app/enter"
+
+
+def htmx(*current):
+    return FakeRequest(
+        "/fragment", headers=[("hx-request", "true"), *(("hx-current-url", value) for value in current)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("current", "location"),
+    [
+        (["https://app.example/page?a=b"], "/login?next=%2Fpage%3Fa%3Db"),
+        (["/page"], "/login?next=%2Fpage"),
+        (["https://app.example"], "/login"),
+        (["https://app.example//evil.example"], "/login"),
+        (["javascript:alert(1)"], "/login"),
+        (["https://a.example/x", "https://a.example/y"], "/login"),
+        ([], "/login"),
+    ],
+    ids=["url", "path", "host", "slashes", "javascript", "twice", "none"],
+)
+def test_htmx_is_sent_back_to_its_page(current, location):
+    """`next` is the page that the fragment was for."""
+    assert login_location(htmx(*current), "/login", ["/login"]) == location
+
+
+@pytest.mark.parametrize(
+    ("headers", "known"),
+    [([("hx-request", "true")], True), ([("hx-request", "false")], False), ([], False)]
+    + [([("hx-request", "true"), ("hx-request", "true")], False)],
+    ids=["true", "false", "none", "twice"],
+)
+def test_htmx_is_known_by_its_field(headers, known):
+    """Exactly one field that says true."""
+    assert is_htmx(FakeRequest(headers=headers)) is known
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "yes"),
+    [
+        ("GET", {"sec-fetch-mode": "navigate"}, True),
+        ("HEAD", {"sec-fetch-mode": "navigate"}, True),
+        ("POST", {"sec-fetch-mode": "navigate"}, False),
+        ("GET", {"sec-fetch-mode": "cors", "accept": "text/html"}, False),
+        ("GET", {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, True),
+        ("GET", {"accept": "application/json, TEXT/HTML;q=0.5"}, True),
+        ("GET", {"accept": "application/xhtml+xml"}, True),
+        ("GET", {"accept": "text/html;q=0"}, False),
+        ("GET", {"accept": "text/html; charset=utf-8; q=0.000"}, False),
+        ("GET", {"accept": "*/*"}, False),
+        ("GET", {"accept": "application/json"}, False),
+        ("GET", {}, False),
+        ("WEBSOCKET", {"accept": "text/html"}, False),
+    ],
+)
+def test_browsers_that_ask_for_a_page_are_known(method, headers, yes):
+    """Fetch Metadata decides where it is sent, else Accept."""
+    assert navigates(FakeRequest(method=method, headers=headers)) is yes

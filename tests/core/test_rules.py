@@ -1,0 +1,197 @@
+"""Rules and requirements."""
+
+import pytest
+
+from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
+from authguard._core.rules import Requirement, local_path
+
+ANN = Principal("ann", scopes=frozenset({"read", "write"}), roles=frozenset({"clerk"}))
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        Requirement(),
+        Requirement(scopes=["read"]),
+        Requirement(scopes=["read", "write"]),
+        Requirement(any_of=["admin", "write"]),
+        Requirement(roles=["clerk", "boss"]),
+        Requirement(["read"], ["write"], ["clerk"]),
+    ],
+    ids=["nothing", "one-scope", "all-scopes", "any-scope", "any-role", "everything"],
+)
+def test_who_has_what_is_required_passes(requirement):
+    """A principal that has it all passes."""
+    assert requirement.check(ANN) is None
+
+
+@pytest.mark.parametrize(
+    ("requirement", "named"),
+    [
+        (Requirement(scopes=["read", "admin"]), ("admin", "read")),
+        (Requirement(scopes=["admin"], any_of=["x"]), ("admin", "x")),
+        (Requirement(any_of=["admin", "root"]), ("admin", "root")),
+        (Requirement(roles=["boss"]), ()),
+        (Requirement(scopes=["read"], roles=["boss"]), ("read",)),
+    ],
+    ids=["scope", "scope-and-any", "any-scope", "role", "scope-and-role"],
+)
+def test_who_lacks_something_is_refused_and_told_the_scopes(requirement, named):
+    """The error names the scopes that the resource needs, for the challenge."""
+    with pytest.raises(InsufficientScopeError) as caught:
+        requirement.check(ANN)
+    assert caught.value.scopes == named
+
+
+def test_an_empty_requirement_is_false():
+    """A requirement of nothing is no requirement."""
+    assert not Requirement()
+
+
+@pytest.mark.parametrize("kind", ["scopes", "any_of", "roles"])
+def test_a_requirement_of_something_is_true(kind):
+    """A requirement of any kind counts."""
+    assert Requirement(**{kind: ["a"]})
+
+
+def test_equal_requirements_are_one():
+    """Requirements are compared by what they ask."""
+    assert len({Requirement(["a", "b"]), Requirement(["b", "a"])}) == 1
+
+
+def test_a_requirement_is_not_equal_to_other_things():
+    """What is no requirement is not equal to one."""
+    assert Requirement(["a"]) != "a"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "text"),
+    [
+        (Requirement(), "any authenticated caller"),
+        (Requirement(["b", "a"]), "scope a and scope b"),
+        (Requirement(["a"], ["c", "b"], ["r"]), "scope a and one of the scopes b, c and one of the roles r"),
+    ],
+    ids=["nothing", "scopes", "everything"],
+)
+def test_a_requirement_says_what_it_asks(requirement, text):
+    """The text names all that is asked."""
+    assert str(requirement) == text
+
+
+@pytest.mark.parametrize("kind", ["scopes", "any_of", "roles", "methods"])
+def test_text_for_a_list_is_refused(kind):
+    """A string would be a list of its letters."""
+    with pytest.raises(ConfigurationError, match="write"):
+        Rule("/a", **{kind: "admin"})
+
+
+@pytest.mark.parametrize("name", ["", "a b", 'a"b', "a\\b", "ä", "a\n", None, 7], ids=repr)
+def test_scopes_that_no_challenge_can_name_are_refused(name):
+    """A scope is a scope-token of RFC 6749."""
+    with pytest.raises(ConfigurationError):
+        Rule("/a", scopes=[name])
+
+
+@pytest.mark.parametrize("name", ["", None, 7], ids=repr)
+def test_roles_that_no_token_can_carry_are_refused(name):
+    """A role is text that is not empty."""
+    with pytest.raises(ConfigurationError):
+        Rule("/a", roles=[name])
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/a", "/a/", "/a/*/b", "/**", "/a/**/b", "/ä/b", "/a b", "/.well-known"]
+)
+def test_patterns_that_can_be_meant_are_taken(path):
+    """A canonical pattern is kept as it is."""
+    assert Rule(path).path == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "a",
+        "//",
+        "/a//b",
+        "/a/../b",
+        "/a/.",
+        "/a.",
+        "/a ",
+        "/a\\b",
+        "/a;b",
+        "/a%20b",
+        "/a?b",
+        "/a#b",
+        "/a*",
+        "/a/*.css",
+        "/***",
+        "/a\n",
+        "/a\x00",
+        "/\uff41",
+        "/a\u200b",
+        None,
+        7,
+    ],
+    ids=repr,
+)
+def test_patterns_that_cannot_be_meant_are_refused(path):
+    """A pattern that can be read in several ways is a mistake."""
+    with pytest.raises(ConfigurationError):
+        Rule(path)
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "HEAD", "", "A B", None], ids=repr)
+def test_methods_that_cannot_be_meant_are_refused(method):
+    """Methods are tokens in capitals, and HEAD follows GET."""
+    with pytest.raises(ConfigurationError):
+        Rule("/a", methods=[method])
+
+
+@pytest.mark.parametrize("optional", ["loose", True, ""], ids=repr)
+def test_optional_is_strict_or_lenient(optional):
+    """Other modes of optional are refused."""
+    with pytest.raises(ConfigurationError, match="optional"):
+        Rule("/a", optional=optional)
+
+
+@pytest.mark.parametrize("what", [{"scopes": ["a"]}, {"any_of": ["a"]}, {"roles": ["a"]}], ids=str)
+def test_optional_does_not_go_with_a_requirement(what):
+    """Where something is required, somebody is required."""
+    with pytest.raises(ConfigurationError, match="cannot be optional"):
+        Rule("/a", optional="strict", **what)
+
+
+def test_a_rule_shows_path_and_methods():
+    """The representation can be found in the program's text."""
+    assert [repr(Rule("/a")), repr(Rule("/a", methods=["PUT", "GET"]))] == [
+        "Rule('/a')",
+        "Rule('/a', methods=['GET', 'PUT'])",
+    ]
+
+
+def test_a_rule_keeps_its_login_path():
+    """A rule's own login page is a local path."""
+    assert Rule("/a", login_path="/staff/login").login_path == "/staff/login"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "login",
+        "//evil.example/login",
+        "https://evil.example/",
+        "/login?x",
+        "/a/../b",
+        "/*",
+        "/ä",
+        None,
+        7,
+        "",
+    ],
+    ids=repr,
+)
+def test_a_login_path_is_a_plain_path_on_this_site(path):
+    """Neither another site nor a pattern can be a login page."""
+    with pytest.raises(ConfigurationError, match="login_path"):
+        local_path(path, "login_path")

@@ -1,0 +1,103 @@
+"""JSON, strictly."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard._core.strict_json import JSONError, decode_utf8, parse_object, parse_object_bytes
+
+
+def test_an_object_is_read():
+    """A plain object comes out as a dict."""
+    assert parse_object('{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}') == {
+        "a": [1, 2.5, "x", None, True],
+        "b": {"c": {}},
+    }
+
+
+def test_escaped_text_is_read():
+    """Escapes of whole characters, surrogate pairs included, are read."""
+    assert parse_object('{"a": "\\u00e4\\ud83d\\ude00"}') == {"a": "ä😀"}
+
+
+BAD = {
+    "duplicate": '{"a": 1, "a": 1}',
+    "duplicate-escaped": '{"a": 1, "\\u0061": 1}',
+    "duplicate-nested": '{"b": {"a": 1, "a": 2}}',
+    "duplicate-in-list": '{"b": [{"a": 1, "a": 2}]}',
+    "NaN": '{"a": NaN}',
+    "Infinity": '{"a": Infinity}',
+    "minus-Infinity": '{"a": -Infinity}',
+    "bom": '\ufeff{"a": 1}',
+    "lone-high-surrogate": '{"a": "\\ud800"}',
+    "lone-low-surrogate": '{"a": "\\udc00"}',
+    "lone-surrogate-in-name": '{"\\ud800": 1}',
+    "lone-surrogate-raw": '{"a": "\\u0041\ud800"}',
+    "deep-lists": '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "deep-objects": '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "5000-digits": '{"a": ' + "9" * 5000 + "}",
+    "list": "[1]",
+    "text": '"a"',
+    "number": "1",
+    "null": "null",
+    "empty": "",
+    "trailing": '{"a": 1} x',
+    "two": '{"a": 1}{"a": 1}',
+    "comment": '{"a": 1} // x',
+    "trailing-comma": '{"a": 1,}',
+    "single-quotes": "{'a': 1}",
+    "control-character": '{"a": "\n"}',
+    "leading-zero": '{"a": 01}',
+    "hex": '{"a": 0x1}',
+    "unquoted": "{a: 1}",
+}
+
+
+@pytest.mark.parametrize("text", BAD.values(), ids=BAD)
+def test_what_is_not_strict_is_refused(text):
+    """Each of these fails as JSONError, however the reader fails."""
+    with pytest.raises(JSONError):
+        parse_object(text)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"a": 1}'.encode("utf-16"),
+        '{"a": 1}'.encode("utf-16-le"),
+        '{"a": 1}'.encode("utf-32"),
+        b'{"a": "\xff"}',
+    ]
+    + [b'\xef\xbb\xbf{"a": 1}', b'{"a": "\xed\xa0\x80"}', b'{"a": "\xc0\xae"}'],
+    ids=["utf-16", "utf-16-le", "utf-32", "latin-1", "bom", "utf-8-surrogate", "overlong"],
+)
+def test_bytes_are_utf8_without_a_mark(data):
+    """No encoding is guessed."""
+    with pytest.raises(JSONError):
+        parse_object_bytes(data)
+
+
+def test_bytes_of_an_object_are_read():
+    """UTF-8 bytes come out as a dict."""
+    assert parse_object_bytes('{"a": "ä"}'.encode()) == {"a": "ä"}
+
+
+def test_decode_utf8_gives_text():
+    """UTF-8 is decoded as it is."""
+    assert decode_utf8("ä😀".encode()) == "ä😀"
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(data):
+    """Whatever the bytes, the outcome is a dict or a JSONError."""
+    with contextlib.suppress(JSONError):
+        assert isinstance(parse_object_bytes(data), dict)
+
+
+@given(st.text('{}[]":,\\u0dD8a1eE+-.NInf ', max_size=60))
+def test_no_text_raises_anything_else(text):
+    """Whatever the text, the outcome is a dict or a JSONError."""
+    with contextlib.suppress(JSONError):
+        assert isinstance(parse_object(text), dict)

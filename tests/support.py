@@ -1,0 +1,195 @@
+"""What the tests share: a request without a server, tokens, keys, and where the vectors are."""
+
+import base64
+import hashlib
+import hmac
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from authguard import RequestView
+
+NOW = 1_800_000_000.0
+SECRET = "k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz"
+ISSUER = "https://issuer.example"
+AUDIENCE = "https://api.example"
+
+VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
+needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason="the folder of shared vectors is not here")
+
+
+class FakeRequest(RequestView):
+    """A request from plain values; header fields are pairs of text or bytes, in order."""
+
+    def __init__(
+        self,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        headers: Any = (),
+        scheme: str = "https",
+        root_path: str = "",
+        query: str = "",
+        credential_fields: Any = (b"authorization", b"x-api-key", b"cookie"),
+    ) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.path = path
+        self.root_path = root_path
+        self._query = query
+        pairs = headers.items() if isinstance(headers, dict) else headers
+        self._headers = [(_bytes(name).lower(), _bytes(value)) for name, value in pairs]
+        self.presented = [pair for pair in self._headers if pair[0] in credential_fields]
+
+    @property
+    def query(self) -> str:
+        return self._query
+
+    def fields(self, name: bytes) -> list[bytes]:
+        return [value.strip() for field, value in self._headers if field == name]
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("latin-1") if isinstance(text, str) else text
+
+
+def bearer(token: str, path: str = "/", **options: Any) -> FakeRequest:
+    """A request with a Bearer token."""
+    return FakeRequest(path, headers=[("authorization", f"Bearer {token}")], **options)
+
+
+def b64(data: bytes) -> str:
+    """base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def number(value: int, size: int | None = None) -> str:
+    """A number as JWKs write it."""
+    return b64(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
+
+
+@cache
+def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
+    """An RSA key, made once for each size."""
+    return rsa.generate_private_key(65537, bits)
+
+
+@cache
+def ec_key(curve: str = "P-256") -> ec.EllipticCurvePrivateKey:
+    """An EC key, made once for each curve."""
+    curves = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+    return ec.generate_private_key(curves[curve])
+
+
+@cache
+def ed25519_key() -> ed25519.Ed25519PrivateKey:
+    """An Ed25519 key, made once."""
+    return ed25519.Ed25519PrivateKey.generate()
+
+
+def pem(private: Any) -> str:
+    """The public half as PEM text."""
+    return (
+        private.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+
+
+def jwk(private: Any, **members: Any) -> dict[str, Any]:
+    """The public half as a JWK."""
+    public = private.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        numbers = public.public_numbers()
+        key: dict[str, Any] = {"kty": "RSA", "n": number(numbers.n), "e": number(numbers.e)}
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        point = public.public_numbers()
+        name, size = {256: ("P-256", 32), 384: ("P-384", 48), 521: ("P-521", 66)}[public.key_size]
+        key = {"kty": "EC", "crv": name, "x": number(point.x, size), "y": number(point.y, size)}
+    else:
+        raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        key = {"kty": "OKP", "crv": "Ed25519", "x": b64(raw)}
+    return {**key, **members}
+
+
+_HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+
+
+def sign(data: bytes, algorithm: str, key: Any) -> bytes:
+    """The JWS signature of `data`."""
+    if algorithm == "none":
+        return b""
+    if algorithm in ("EdDSA", "Ed25519"):
+        return key.sign(data)
+    family, digest = algorithm[:2], _HASHES[algorithm[2:]]()
+    if family == "HS":
+        return hmac.digest(key.encode() if isinstance(key, str) else key, data, f"sha{algorithm[2:]}")
+    if family == "RS":
+        return key.sign(data, padding.PKCS1v15(), digest)
+    if family == "PS":
+        return key.sign(data, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(digest)))
+    size = (key.key_size + 7) // 8
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Claims of a good token; a change to `...` leaves the claim out."""
+    good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "exp": NOW + 600, "iat": NOW - 10}
+    return {name: value for name, value in {**good, **changes}.items() if value is not ...}
+
+
+def make_token(
+    payload: dict[str, Any] | bytes | str | None = None,
+    *,
+    algorithm: str = "HS256",
+    key: Any = SECRET,
+    header: dict[str, Any] | bytes | str | None = None,
+    signed_with: str | None = None,
+    **more_header: Any,
+) -> str:
+    """A compact JWS, as good or as bad as asked: raw bytes go in as they are.
+
+    Args:
+        payload: claims, or the bytes to sign; None for good claims.
+        algorithm: what the header says, unless `header` is given whole.
+        key: a secret or a private key.
+        header: the whole header, or the bytes of it.
+        signed_with: the algorithm to sign with, if it is not what the header says.
+        more_header: further members of the header.
+    """
+    head = {"alg": algorithm, **more_header} if header is None else header
+    parts = [_json(head), _json(claims() if payload is None else payload)]
+    data = ".".join(map(b64, parts))
+    return f"{data}.{b64(sign(data.encode(), signed_with or algorithm, key))}"
+
+
+def make_token_of_parts(head: str, payload: str, key: str = SECRET) -> str:
+    """A token of two parts taken as they are, with a good HS256 signature over them."""
+    return f"{head}.{payload}.{b64(sign(f'{head}.{payload}'.encode(), 'HS256', key))}"
+
+
+def _json(value: dict[str, Any] | bytes | str) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return (value if isinstance(value, str) else json.dumps(value)).encode()
+
+
+def sha256(text: str) -> str:
+    """The digest of a text in hexadecimal, by the standard library."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lines(name: str) -> list[str]:
+    """The lines of a vector file that are inputs; none where the folder is missing."""
+    path = VECTORS / name
+    if not path.is_file():
+        return []
+    found = path.read_text(encoding="utf-8").split("\n")
+    return [line for line in found if line and not line.startswith(("#", "@"))]

@@ -1,0 +1,192 @@
+"""JWTs: what is taken, and what never is."""
+
+import pytest
+
+from authguard import Credential, InvalidTokenError, JWTVerifier
+from authguard.drivers import run
+from support import (
+    AUDIENCE,
+    ISSUER,
+    NOW,
+    SECRET,
+    b64,
+    claims,
+    ec_key,
+    ed25519_key,
+    jwk,
+    make_token,
+    make_token_of_parts,
+    pem,
+    rsa_key,
+)
+
+
+def verifier(keys=SECRET, algorithms=("HS256",), **options):
+    return JWTVerifier(keys, algorithms=algorithms, **{"issuer": ISSUER, "audience": AUDIENCE, **options})
+
+
+def verify(token, by=None):
+    return run((by or verifier()).flow(Credential(token, "bearer"), NOW)).principal
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key"),
+    [
+        ("RS256", rsa_key),
+        ("PS256", rsa_key),
+        ("ES256", ec_key),
+        ("EdDSA", ed25519_key),
+        ("Ed25519", ed25519_key),
+    ],
+    ids=["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+)
+def test_good_signatures_are_taken(algorithm, key):
+    """A token of each family names its subject."""
+    token = make_token(algorithm=algorithm, key=key())
+    assert verify(token, verifier(pem(key()), [algorithm])).subject == "ann"
+
+
+def test_a_good_hmac_token_is_taken():
+    """The plain case works, so that the hostile cases fail for their own reasons."""
+    assert verify(make_token()).subject == "ann"
+
+
+GOOD_HEADER, GOOD = b64(b'{"alg":"HS256"}'), b64(b"{}")
+DATES = {
+    f"{name}-{label}": make_token(
+        f'{{"sub":"ann","iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{NOW + 600},"{name}":{value}}}'
+    )
+    for name in ("nbf", "iat", "auth_time")
+    for label, value in {
+        "text": '"1"',
+        "bool": "true",
+        "nan": "NaN",
+        "huge": "1e999",
+        "negative": "-1",
+        "null": "null",
+        "list": "[1]",
+        "digits": "9" * 5000,
+    }.items()
+}
+EXP = {
+    f"exp-{label}": make_token(
+        f'{{"sub":"ann","iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{value}}}'
+    )
+    for label, value in {
+        "text": '"9999999999"',
+        "bool": "true",
+        "nan": "NaN",
+        "huge": "1e999",
+        "null": "null",
+        "digits": "9" * 5000,
+        "past": str(NOW - 600),
+        "twice": f'{NOW + 9}, "exp": {NOW + 9}',
+    }.items()
+}
+CHANGES = {
+    "sub-empty": {"sub": ""},
+    "sub-int": {"sub": 7},
+    "sub-null": {"sub": None},
+    "sub-gone": {"sub": ...},
+    "exp-gone": {"exp": ...},
+    "cnf": {"cnf": {"jkt": "x"}},
+    "at-hash": {"at_hash": "x"},
+    "events": {"events": {}},
+    "refresh": {"token_use": "refresh"},
+    "id": {"token_type": "id"},
+    "iss-other": {"iss": "https://evil.example"},
+    "iss-gone": {"iss": ...},
+    "iss-list": {"iss": [ISSUER]},
+    "aud-other": {"aud": "x"},
+    "aud-gone": {"aud": ...},
+    "aud-null": {"aud": None},
+    "aud-int": {"aud": 7},
+    "aud-object": {"aud": {AUDIENCE: 1}},
+    "aud-empty": {"aud": []},
+    "aud-mixed": {"aud": [AUDIENCE, 7]},
+    "aud-nested": {"aud": [[AUDIENCE]]},
+    "aud-part": {"aud": AUDIENCE + "/x"},
+    "jti-int": {"jti": 7},
+    "future": {"nbf": NOW + 600},
+    "issued-later": {"iat": NOW + 600},
+}
+HEADERS = {
+    "typ-id": {"typ": "id+jwt"},
+    "typ-logout": {"typ": "logout+jwt"},
+    "typ-dpop": {"typ": "dpop+jwt"},
+    "typ-null": {"typ": None},
+    "typ-int": {"typ": 7},
+    "crit": {"crit": ["exp"]},
+    "crit-empty": {"crit": []},
+    "b64-true": {"b64": True},
+    "b64-text": {"b64": "false"},
+    "kid-int": {"kid": 7},
+    "kid-null": {"kid": None},
+    "cty": {"cty": "JWT"},
+}
+TEXT = make_token()
+HOSTILE = {
+    **DATES,
+    **EXP,
+    **{name: make_token(claims(**change)) for name, change in CHANGES.items()},
+    **{name: make_token(**members) for name, members in HEADERS.items()},
+    "utf-16": make_token(str(claims()).replace("'", '"').encode("utf-16")),
+    "bom": make_token(b"\xef\xbb\xbf" + str(claims()).replace("'", '"').encode()),
+    "header-bom": make_token(header=b'\xef\xbb\xbf{"alg":"HS256"}'),
+    "header-utf-16": make_token(header='{"alg":"HS256"}'.encode("utf-16")),
+    "header-twice": make_token(header='{"alg":"none","alg":"HS256"}'),
+    "surrogate": make_token('{"sub":"\\ud800"}'),
+    "header-surrogate": make_token(header='{"alg":"HS256","kid":"\\ud800"}'),
+    "deep": make_token("[" * 100_000),
+    "deep-object": make_token('{"a":' * 100_000),
+    "header-deep": make_token(header='{"a":' * 100_000),
+    "list": make_token("[]"),
+    "no-json": make_token("x"),
+    "none": make_token(algorithm="none"),
+    "none-signed": make_token(algorithm="none", signed_with="HS256"),
+    "alg-gone": make_token(header={"typ": "JWT"}),
+    "padded": TEXT + "=",
+    "padded-header": make_token_of_parts(GOOD_HEADER + "=", GOOD),
+    "no-signature": TEXT.rpartition(".")[0] + ".",
+    "last-bits": TEXT[:-1] + chr(ord(TEXT[-1]) + 1),
+    "other-secret": make_token(key="x" * 40),
+    "four-parts": TEXT + ".x",
+    "newline": TEXT + "\n",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("token", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_tokens_are_invalid(token):
+    """Each of these is refused as an invalid token, and in no other way."""
+    with pytest.raises(InvalidTokenError):
+        verify(token)
+
+
+def test_a_public_key_is_no_secret():
+    """A token signed with the text of the public key as a secret is refused."""
+    token = make_token(algorithm="HS256", key=pem(rsa_key()))
+    with pytest.raises(InvalidTokenError):
+        verify(token, verifier(pem(rsa_key()), ["RS256"]))
+
+
+@pytest.mark.parametrize("members", [{"kid": "c"}, {}], ids=["unknown", "none"])
+def test_the_kid_chooses_between_two_keys(members):
+    """An unknown kid, and none where two keys could be meant, are refused."""
+    keys = {
+        "keys": [
+            jwk(ec_key(), kid="a"),
+            jwk(rsa_key(), kid="b", alg="RS256"),
+            jwk(rsa_key(), kid="d", alg="RS256"),
+        ]
+    }
+    token = make_token(algorithm="RS256", key=rsa_key(), **members)
+    with pytest.raises(InvalidTokenError):
+        verify(token, verifier(keys, ["ES256", "RS256"]))
+
+
+def test_an_embedded_key_is_not_used():
+    """A token that brings its own key is refused."""
+    token = make_token(algorithm="ES256", key=ec_key(), jwk=jwk(ec_key()))
+    with pytest.raises(InvalidTokenError):
+        verify(token, verifier(pem(rsa_key()), ["RS256"]))
