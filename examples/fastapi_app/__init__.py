@@ -1,0 +1,1 @@
+"""A small FastAPI application with a login page, an API, an upload and a websocket."""

@@ -1,0 +1,177 @@
+"""Signing in, as a real browser does it: redirects, cookies and Fetch Metadata are its own here."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+ROOT = Path(__file__).parents[2]
+PASSWORD = "a password for one test run"
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs_chromium() -> None:
+    missing = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"{' and '.join(missing)} not installed, which CI must have")
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not installed")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """The FastAPI example in a process of its own."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "PORT": str(port), "DEMO_PASSWORD": PASSWORD}
+    with (tmp_path / "server.log").open("w") as log:
+        command = [sys.executable, "-m", "examples.fastapi_app"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_for(f"{url}/healthz", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(url: str, process: subprocess.Popen) -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(url, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the example did not start")
+
+
+@pytest.fixture
+def other_site(site: str) -> Iterator[str]:
+    """Pages of another site, whose forms go to ours. `localhost` is not the same site as 127.0.0.1."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = f"""<!doctype html><title>elsewhere</title><form method="post" action="{site}{self.path}">
+                <input name="email" value="ada@example.com"><input name="password" value="{PASSWORD}">
+                <button>win</button></form>""".encode()
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(flag)
+    service = webdriver.ChromeService(executable_path=str(DRIVER))
+    driver = webdriver.Chrome(options=options, service=service)
+    driver.set_page_load_timeout(20)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def _sign_in(browser: webdriver.Chrome, password: str = PASSWORD) -> None:
+    browser.find_element(By.ID, "email").clear()
+    browser.find_element(By.ID, "email").send_keys("ada@example.com")
+    browser.find_element(By.ID, "password").send_keys(password)
+    _press(browser)
+
+
+def _press(browser: webdriver.Chrome) -> None:
+    """Press the page's button, and wait for the next page."""
+    button = browser.find_element(By.TAG_NAME, "button")
+    before = browser.find_element(By.TAG_NAME, "html").id
+    button.click()
+
+    def is_next(driver: webdriver.Chrome) -> bool:
+        found = driver.find_elements(By.TAG_NAME, "html")
+        ready = driver.execute_script("return document.readyState") == "complete"
+        return bool(found) and found[0].id != before and ready
+
+    WebDriverWait(browser, 20).until(is_next)
+
+
+def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
+    browser.get(f"{site}/dashboard")
+    assert browser.current_url == f"{site}/login?next=%2Fdashboard"
+
+    _sign_in(browser, "a wrong one")
+    assert browser.find_element(By.CSS_SELECTOR, "[role=alert]").text == "Email or password is wrong."
+
+    _sign_in(browser)
+    assert browser.current_url == f"{site}/dashboard"
+    assert "Hello, ada@example.com" in browser.find_element(By.TAG_NAME, "h1").text
+
+    cookie = browser.get_cookie("session")
+    assert cookie is not None
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    assert "session" not in browser.execute_script("return document.cookie")
+
+    _press(browser)  # the only button is "Sign out"
+    assert browser.current_url == f"{site}/login"
+    assert browser.get_cookie("session") is None
+    browser.get(f"{site}/dashboard")
+    assert browser.current_url == f"{site}/login?next=%2Fdashboard"
+
+
+def test_another_site_cannot_act(browser: webdriver.Chrome, site: str, other_site: str) -> None:
+    browser.get(f"{other_site}/login")
+    _press(browser)
+    assert '"status": 403' in browser.page_source  # nobody is signed in by somebody else's page
+    browser.get(f"{site}/dashboard")
+    _sign_in(browser)
+
+    for path in ("/logout", "/api/notes", "/api/upload"):
+        browser.get(other_site + path)
+        _press(browser)
+        assert browser.current_url.startswith(site)
+
+    browser.get(f"{site}/api/notes")
+    assert browser.find_element(By.TAG_NAME, "body").text.strip() == "[]"
+    browser.get(f"{site}/dashboard")
+    assert browser.current_url == f"{site}/dashboard"
+
+
+def test_the_login_page_fits(browser: webdriver.Chrome, site: str, tmp_path: Path) -> None:
+    for width, height in ((390, 844), (1280, 800)):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get(f"{site}/login")
+        assert browser.save_screenshot(str(tmp_path / f"login-{width}x{height}.png"))
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
