@@ -5,13 +5,13 @@ import secrets
 from typing import Any
 
 import pytest
-from adapters.faces import ask_asgi
 from starlette.applications import Starlette
 from starlette.authentication import requires as starlette_requires
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from adapters.faces import ask_asgi
 from authguard import ANONYMOUS, Guard, JWTVerifier, Rule
 from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token

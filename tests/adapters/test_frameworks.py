@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import flask
 import flask.views
 import pytest
-from adapters.faces import ask_asgi, ask_wsgi
 from fastapi import Depends, FastAPI, HTTPException, Security, WebSocket
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -19,6 +18,7 @@ import authguard.fastapi
 import authguard.flask
 import authguard.starlette
 import authguard.wsgi
+from adapters.faces import ask_asgi, ask_wsgi
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Principal
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import CurrentUser, RefusedHTTPException, current_user, install

@@ -5,8 +5,8 @@ import secrets
 from typing import Any
 
 import pytest
-from adapters.faces import ASGI, DECORATED, WSGI, Answer, ask_asgi, ask_wsgi
 
+from adapters.faces import ASGI, DECORATED, WSGI, Answer, ask_asgi, ask_wsgi
 from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
 from authguard.testing import issue_token
 

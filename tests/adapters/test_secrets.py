@@ -6,8 +6,8 @@ import traceback
 from typing import Any
 
 import pytest
-from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
 
+from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
 from authguard import (
     AccessCookie,
     APIKey,

@@ -1,7 +1,11 @@
 """From a request to a decision."""
 
-from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryRevocations, Rule
+import pytest
+
+from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Rule
 from authguard._core.guard import Allow, Deny
+from authguard._core.model import ANONYMOUS_AUTH
+from authguard._core.rules import Requirement
 from authguard.drivers import run
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_token
 
@@ -52,3 +56,78 @@ def test_a_revoked_subject_is_refused():
     run(one.decide(request, NOW))
     store.revoke(subject="ann", until=NOW + 600)
     assert isinstance(run(one.decide(request, NOW)), Deny)
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (Guard, "at least one verifier"),
+        (lambda: Guard("secret"), "no verifier"),
+        (lambda: guard(cache_size=0), "cache_size"),
+        (lambda: guard(realm='a"b'), "realm"),
+        (lambda: guard(login_path="//evil"), "plain path"),
+        (lambda: guard(public_paths=[]), "empty"),
+    ],
+    ids=["none", "no verifier", "cache", "realm", "login path", "empty list"],
+)
+def test_a_mistake_is_named_when_it_is_built(build, says):
+    """What cannot be meant raises, and says what to change."""
+    with pytest.raises(ConfigurationError, match=says):
+        build()
+
+
+def recall(one, request, now=NOW):
+    return one.recall(request.presented, request.method, request.path, request.root_path, now)
+
+
+def test_the_straight_path_knows_who_was_verified():
+    """Only after it was verified, and only until it expires."""
+    one, request = guard(), bearer(make_token())
+    assert recall(one, request) is None
+    run(one.decide(request, NOW))
+    assert recall(one, request).principal.subject == "ann"
+    assert recall(one, request, NOW + 629) is not None
+    assert recall(one, request, NOW + 630) is None
+
+
+def test_the_straight_path_lets_nobody_pass_a_rule():
+    """What a rule requires is asked there, too."""
+    one = guard(protected_paths=[Rule("/a", scopes=["x"]), "/b"])
+    run(one.decide(bearer(make_token(), "/b"), NOW))
+    assert recall(one, bearer(make_token(), "/b")) is not None
+    assert recall(one, bearer(make_token(), "/a")) is None
+
+
+def test_the_straight_path_is_closed_where_each_request_has_a_slow_step():
+    """A user to load, or a store to ask."""
+    one, request = guard(user_loader=lambda principal: principal), bearer(make_token())
+    run(one.decide(request, NOW))
+    assert recall(one, request) is None
+
+
+def test_a_login_page_never_leads_to_itself():
+    """A page that demands a user, at the login path, is a 401 and no loop."""
+    one = guard(login_path="/login")
+    request = FakeRequest("/login", headers={"accept": "text/html"})
+    denied = run(one.authorize(request, ANONYMOUS_AUTH, None, Requirement()))
+    assert denied.refusal.status == 401
+
+
+def test_next_is_made_safe_by_the_guard():
+    """It knows its own login page."""
+    one = guard(login_path="/enter")
+    assert [one.safe_next(text) for text in ("/enter", "//evil", "/page?x=1")] == ["/", "/", "/page?x=1"]
+
+
+def test_an_override_with_a_user_of_ones_own():
+    """The application's own user, with the principal that the rules see."""
+    one = guard(user_loader=lambda principal: None)
+    with one.override("ada"):
+        allowed = run(one.decide(FakeRequest("/a"), NOW))
+    assert (allowed.user, allowed.auth.principal.subject) == ("ada", "override")
+    assert isinstance(run(one.decide(bearer(make_token()), NOW)), Deny)
+
+
+def test_explain_names_the_rule():
+    """In words."""
+    assert "Rule('/p')" in guard(protected_paths=["/p"]).explain("GET", "/p/x").reason

@@ -69,9 +69,7 @@ DATES = {
     }.items()
 }
 EXP = {
-    f"exp-{label}": make_token(
-        f'{{"sub":"ann","iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{value}}}'
-    )
+    f"exp-{label}": make_token(f'{{"sub":"ann","iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{value}}}')
     for label, value in {
         "text": '"9999999999"',
         "bool": "true",

@@ -219,7 +219,7 @@ class _Mapping:
 def _store(keys: Any) -> "KeyStore | Lookup":
     if isinstance(keys, Mapping):
         return _Mapping(keys)
-    if callable(getattr(keys, "find", None)):
+    if callable(getattr(keys, "is_due", None)):
         return cast("KeyStore", keys)
     if callable(keys):
         return cast("Lookup", keys)

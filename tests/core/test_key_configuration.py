@@ -1,0 +1,183 @@
+"""Keys that are refused when they are loaded, each with its reason."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
+from cryptography.x509.oid import NameOID
+
+from authguard import ConfigurationError
+from authguard._core.jwk import _is_roca
+from authguard._core.keyset import ASYMMETRIC, SYMMETRIC, KeySet, check_algorithms, parse_keys
+from support import SECRET, b64, ec_key, ed25519_key, jwk, number, pem, rsa_key
+
+RS = frozenset({"RS256"})
+HS = frozenset({"HS256"})
+ES = frozenset({"ES256"})
+LONG = b64(b"0123456789abcdef0123456789abcdef-random")
+
+
+def private_pem():
+    """An EC key with its private part."""
+    return ec_key().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def dsa_pem():
+    """A key of a kind that no JWT is signed with."""
+    numbers = dsa.generate_parameters(2048).generate_private_key()
+    return pem(numbers)
+
+
+def certificate():
+    """A certificate of the EC key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
+    builder = x509.CertificateBuilder(name, name, ec_key().public_key(), 1)
+    made = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC)).not_valid_after(
+        datetime(2036, 1, 1, tzinfo=UTC)
+    )
+    return made.sign(ec_key(), hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+GOOD = {
+    "a secret": (SECRET, HS, "HS256"),
+    "a secret in bytes": (SECRET.encode(), HS, "HS256"),
+    "an oct key": ({"kty": "oct", "k": LONG}, HS, "HS256"),
+    "an oct key that names its algorithm": (
+        {"kty": "oct", "k": b64(b"x7" * 32), "alg": "HS512"}, SYMMETRIC, "HS512"),
+    "RSA in PEM": (pem(rsa_key()), RS, "RS256"),
+    "a certificate": (certificate(), ASYMMETRIC, "ES256"),
+    "JSON text": (json.dumps(jwk(ec_key("P-384"))), ASYMMETRIC, "ES384"),
+    "P-521": (jwk(ec_key("P-521")), ASYMMETRIC, "ES512"),
+    "Ed25519": (jwk(ed25519_key(), alg="Ed25519"), ASYMMETRIC, "EdDSA"),
+    "RSA that names its algorithm": (
+        jwk(rsa_key(), alg="PS384", use="sig", key_ops=["verify"]), ASYMMETRIC, "PS384"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_a_good_key_has_one_algorithm(case):
+    """Bound when it is loaded."""
+    source, algorithms, algorithm = GOOD[case]
+    (key,) = parse_keys(source, algorithms)
+    assert key.algorithm == algorithm
+
+
+RSA_JWK = jwk(rsa_key())
+EC_JWK = jwk(ec_key())
+BAD = {
+    "short": ("0123456789abcdef0123456789abcde", HS, "31 bytes"),
+    "short for its hash": (SECRET, frozenset({"HS512"}), "it needs 64"),
+    "published": ("a-string-secret-at-least-256-bits-long", HS, "published"),
+    "one letter": ("a" * 64, HS, "can be guessed"),
+    "a word": ("changeme" + SECRET, HS, "can be guessed"),
+    "an SSH key": ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH0 me", HS, "public key"),
+    "a secret for two hashes": ("x" + SECRET * 2, SYMMETRIC, "any of HS256, HS384, HS512"),
+    "text and no HMAC": ("hello", RS, "neither PEM nor JSON"),
+    "a private key in PEM": (private_pem(), ES, "private key"),
+    "broken PEM": ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", RS, "no public key"),
+    "PEM of another kind": (dsa_pem(), ASYMMETRIC, "a key type that we do not use"),
+    "PEM as a secret": (pem(rsa_key()), HS, "none of the algorithms"),
+    "another curve": (pem(ec.generate_private_key(ec.SECP256K1())), ASYMMETRIC, "secp256k1"),
+    "RSA for two algorithms": (pem(rsa_key()), frozenset({"RS256", "PS256"}), "PS256, RS256"),
+    "half JSON": ('{"kty": "oct"', HS, "starts like JSON"),
+    "a number": (5, HS, "expected a secret"),
+    "no key type": ({"k": LONG}, HS, "a key type"),
+    "oct without k": ({"kty": "oct"}, HS, "k is not base64url"),
+    "oct with padding": ({"kty": "oct", "k": LONG + "="}, HS, "k is not base64url"),
+    "oct in another spelling": ({"kty": "oct", "k": b64(b"x" * 32)[:-1] + "B"}, HS, "canonical"),
+    "kid is a number": ({**RSA_JWK, "kid": 1}, RS, "kid is not text"),
+    "for encryption": ({**RSA_JWK, "use": "enc"}, RS, "use"),
+    "not for verifying": ({**RSA_JWK, "key_ops": ["sign"]}, RS, "key_ops"),
+    "operations twice": ({**RSA_JWK, "key_ops": ["verify", "verify"]}, RS, "key_ops"),
+    "operations as text": ({**RSA_JWK, "key_ops": "verify"}, RS, "key_ops"),
+    "another algorithm": ({**RSA_JWK, "alg": "RS512"}, RS, "not among"),
+    "an encryption algorithm": ({**RSA_JWK, "alg": "RSA-OAEP"}, RS, "not among"),
+    "a private JWK": ({**RSA_JWK, "d": "AQAB"}, RS, "private key"),
+    "a small modulus": (jwk(rsa_key(1024)), RS, "this one 1024"),
+    "a small exponent": ({**RSA_JWK, "e": number(3)}, RS, "exponent"),
+    "an even exponent": ({**RSA_JWK, "e": number(65538)}, RS, "exponent|e must be odd"),
+    "a leading zero": ({**RSA_JWK, "e": b64(b"\0\1\0\1")}, RS, "zero byte"),
+    "off the curve": ({**EC_JWK, "y": number(5, 32)}, ES, "key without kid"),
+    "a short coordinate": ({**EC_JWK, "x": b64(b"x" * 31)}, ES, "31 bytes, not 32"),
+    "a curve for another algorithm": (jwk(ec_key("P-384")), ES, "none of the algorithms"),
+    "X25519": ({"kty": "OKP", "crv": "X25519", "x": b64(b"x" * 32)}, ASYMMETRIC, "a key type or curve"),
+    "a set that is no list": ({"keys": {}}, RS, "list of objects"),
+    "a set of text": ({"keys": ["x"]}, RS, "list of objects"),
+    "an empty set": ({"keys": []}, RS, "it is empty"),
+    "a set of unusable keys": ({"keys": [{**RSA_JWK, "use": "enc"}]}, RS, "no usable key"),
+    "a mixed set": ({"keys": [RSA_JWK, {"kty": "oct", "k": LONG}]}, RS, "secrets and public keys"),
+    "a kid twice in a set": (
+        {"keys": [{**RSA_JWK, "kid": "a"}, {**EC_JWK, "kid": "a"}]},
+        ASYMMETRIC,
+        "same kid",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_key_says_why(case):
+    """The reason is in the message."""
+    source, algorithms, says = BAD[case]
+    with pytest.raises(ConfigurationError, match=says):
+        parse_keys(source, algorithms)
+
+
+def test_unusable_keys_of_a_set_are_skipped():
+    """One odd key does not take the others with it."""
+    odd = [{"kty": "AKP"}, {**RSA_JWK, "use": "enc"}, {"kty": "EC", "crv": "P-999"}]
+    keys = parse_keys({"keys": [*odd, {**RSA_JWK, "kid": "good"}]}, RS)
+    assert [key.key_id for key in keys] == ["good"]
+
+
+def test_the_fingerprint_of_roca():
+    """A product of powers of 65537 has it; a sound modulus has not."""
+    product = 1
+    for prime in range(3, 168, 2):
+        product *= prime
+    assert _is_roca(pow(65537, 12345, product))
+    assert not _is_roca(rsa_key().public_key().public_numbers().n)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ([], "1 to 100"),
+        (parse_keys([SECRET], HS) * 2, "without kid"),
+        (parse_keys([{"kty": "oct", "k": LONG, "kid": "a"}], HS) * 2, "two keys with the kid"),
+        (parse_keys(SECRET, HS) + parse_keys(pem(rsa_key()), RS), "one JWTVerifier for each"),
+        (parse_keys(SECRET, HS) * 101, "not 101"),
+    ],
+    ids=["none", "two without kid", "kid twice", "mixed", "too many"],
+)
+def test_a_set_that_cannot_be_told_apart(keys, says):
+    """Each token must mean one key."""
+    with pytest.raises(ConfigurationError, match=says):
+        KeySet(keys)
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "says"),
+    [
+        ("HS256", "is a list"),
+        ([], "is empty"),
+        (["none"], "unknown or unsafe"),
+        (["ES256K"], "unknown or unsafe"),
+        (["HS256", "RS256"], "pass for a secret"),
+    ],
+    ids=str,
+)
+def test_algorithms_that_cannot_be_meant(algorithms, says):
+    """An allow list is named on purpose."""
+    with pytest.raises(ConfigurationError, match=says):
+        check_algorithms(algorithms)
+
+
+def test_a_set_says_what_is_in_it():
+    """By algorithm and kid, and its size."""
+    keys = KeySet(parse_keys({**RSA_JWK, "kid": "a"}, RS))
+    assert (repr(keys), len(keys)) == ("KeySet(RS256 a)", 1)

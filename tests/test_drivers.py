@@ -1,0 +1,128 @@
+"""Both drivers answer, throw failures in, and close the flow in every case (law 2)."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from authguard._core.flow import Call, Flow, Question
+from authguard.drivers import arun, run
+
+
+def in_loop(flow: Flow[Any]) -> Any:
+    """Run a flow by the asynchronous driver."""
+    return asyncio.run(arun(flow))
+
+
+both = pytest.mark.parametrize("drive", [run, in_loop], ids=["sync", "async"])
+
+
+async def twice(number: int) -> int:
+    """An async callback."""
+    return 2 * number
+
+
+class Twice:
+    """An object with an async call."""
+
+    async def __call__(self, number: int) -> int:
+        return 2 * number
+
+
+@both
+@pytest.mark.parametrize(
+    "function",
+    [lambda n: 2 * n, twice, Twice(), partial(lambda function, n: function(n), twice)],
+    ids=["plain", "async", "async object", "awaitable"],
+)
+def test_any_kind_of_callback_is_answered(drive: Callable[[Flow[Any]], Any], function: Any) -> None:
+    """Plain or async, or plain and returning an awaitable."""
+
+    def flow() -> Flow[int]:
+        one = yield from Call[int](function, 1)
+        return (yield from Call[int](function, one))
+
+    assert drive(flow()) == 4
+
+
+@both
+def test_failures_are_thrown_into_the_flow(drive: Callable[[Flow[Any]], Any]) -> None:
+    """So that the core decides what they mean."""
+
+    def fail() -> None:
+        raise ConnectionError
+
+    def flow() -> Flow[str]:
+        try:
+            yield from Call(fail)
+        except ConnectionError:
+            return "decided"
+        return "not reached"
+
+    assert drive(flow()) == "decided"
+
+
+@both
+def test_the_flow_is_closed_when_it_raises(drive: Callable[[Flow[Any]], Any]) -> None:
+    """What it holds is let go."""
+    closed: list[bool] = []
+
+    def flow() -> Flow[None]:
+        try:
+            yield from Call(lambda: None)
+            raise KeyError
+        finally:
+            closed.append(True)
+
+    with pytest.raises(KeyError):
+        drive(flow())
+    assert closed == [True]
+
+
+@both
+def test_an_unknown_question_is_a_mistake(drive: Callable[[Flow[Any]], Any]) -> None:
+    """It is not left without an answer."""
+
+    def flow() -> Flow[None]:
+        yield from Question[None]()
+
+    with pytest.raises(TypeError, match="no driver"):
+        drive(flow())
+
+
+def test_a_cancelled_flow_is_closed_and_not_thrown_into() -> None:
+    """Cancellation is not a failure for the core to judge."""
+    seen: list[str] = []
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    def flow() -> Flow[None]:
+        try:
+            yield from Call(forever)
+        except Exception:
+            seen.append("thrown")
+        finally:
+            seen.append("closed")
+
+    async def cancel() -> None:
+        task = asyncio.create_task(arun(flow()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert seen == ["closed"]
+
+
+def test_blocking_callbacks_leave_the_loop() -> None:
+    """A plain function runs in another thread."""
+
+    def flow() -> Flow[int]:
+        return (yield from Call(threading.get_ident))
+
+    assert in_loop(flow()) != threading.get_ident()

@@ -1,0 +1,81 @@
+"""Logouts kept in memory."""
+
+from typing import Any
+
+import pytest
+
+from authguard import ConfigurationError, MemoryRevocations, Principal
+
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def principal(**more: Any) -> Principal:
+    """A principal with a token of a session."""
+    claims = {"iat": NOW - 10, "sid": "s1"} | more.pop("claims", {})
+    return Principal("ada", issuer="https://i", token_id="t1", claims=claims, **more)
+
+
+@pytest.mark.parametrize(
+    ("what", "revoked"),
+    [
+        ({"token_id": "t1"}, True),
+        ({"token_id": "t2"}, False),
+        ({"token_id": "t1", "issuer": "https://i"}, True),
+        ({"token_id": "t1", "issuer": "https://other"}, False),
+        ({"subject": "ada"}, True),
+        ({"subject": "bob"}, False),
+        ({"session": "s1"}, True),
+        ({"session": "s2"}, False),
+    ],
+    ids=str,
+)
+def test_just_what_was_revoked_is(what: dict[str, str], revoked: bool) -> None:
+    """By token, subject or session, of one issuer or of all."""
+    revocations = MemoryRevocations(clock=Clock())
+    assert not revocations.is_revoked(principal())
+    revocations.revoke(**what, until=NOW + 60)  # type: ignore[arg-type]
+    assert revocations.is_revoked(principal()) is revoked
+
+
+def test_a_subject_may_sign_in_again() -> None:
+    """Tokens issued after it was logged out everywhere are not affected."""
+    revocations = MemoryRevocations(clock=Clock())
+    revocations.revoke(subject="ada", until=NOW + 60)
+    assert revocations.is_revoked(principal(claims={"iat": NOW}))
+    assert not revocations.is_revoked(principal(claims={"iat": NOW + 1}))
+    assert revocations.is_revoked(Principal("ada"))
+
+
+def test_what_has_expired_is_forgotten() -> None:
+    """Memory is bounded by what is still valid."""
+    clock = Clock()
+    revocations = MemoryRevocations(clock=clock)
+    for number in range(5000):
+        revocations.revoke(token_id=str(number), until=clock.now + 1)
+        clock.now += 0.01
+    assert len(revocations._until) < 2000
+    clock.now += 60
+    assert not revocations.is_revoked(Principal("x", token_id="4999"))
+
+
+@pytest.mark.parametrize("what", [{}, {"token_id": "a", "subject": "b"}], ids=str)
+def test_exactly_one_thing_is_revoked(what: dict[str, str]) -> None:
+    """None or two are a mistake."""
+    with pytest.raises(ConfigurationError, match="exactly one"):
+        MemoryRevocations().revoke(**what, until=NOW)  # type: ignore[arg-type]
+
+
+def test_a_session_of_another_type_is_no_session() -> None:
+    """A claim that is no text names nothing."""
+    revocations = MemoryRevocations(clock=Clock())
+    revocations.revoke(session="1", until=NOW + 60)
+    assert not revocations.is_revoked(principal(claims={"sid": 1}))

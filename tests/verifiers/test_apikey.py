@@ -1,0 +1,111 @@
+"""API keys from a mapping and from a function."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from authguard import APIKey, APIKeyVerifier, ConfigurationError, Credential, digest_api_key
+from authguard.drivers import run
+from authguard.errors import InvalidAPIKeyError
+
+NOW = 1_800_000_000.0
+KEY = "sk_live_0123456789abcdef"
+
+
+def verify(verifier: APIKeyVerifier, key: str = KEY, now: float = NOW) -> Any:
+    """Run the flow of one key."""
+    return run(verifier.flow(Credential(key, "api_key"), now))
+
+
+def test_the_principal_of_a_key() -> None:
+    """Subject, scopes, roles, name and expiry come from the key."""
+    until = datetime(2027, 6, 1, tzinfo=UTC)
+    key = APIKey("robot", scopes=["a"], roles=["b"], expires_at=until, key_id="k1")
+    found = verify(APIKeyVerifier({KEY: key}))
+    principal = found.principal
+    assert (principal.subject, principal.scopes, principal.roles) == ("robot", {"a"}, {"b"})
+    assert (principal.key_id, principal.method) == ("k1", "api_key")
+    assert found.until == principal.expires_at == until.timestamp()
+
+
+def test_a_key_without_name_has_one() -> None:
+    """The start of its digest, by which it can be named in a log."""
+    assert verify(APIKeyVerifier({KEY: APIKey("robot")})).principal.key_id == digest_api_key(KEY)[:12]
+
+
+def test_a_key_is_refused_on_the_second_it_expires() -> None:
+    """Up to the last moment, and not at it."""
+    verifier = APIKeyVerifier({KEY: APIKey("robot", expires_at=NOW)})
+    assert verify(verifier, now=NOW - 0.001).principal.subject == "robot"
+    with pytest.raises(InvalidAPIKeyError):
+        verify(verifier)
+
+
+def test_a_function_is_asked_again_after_a_while() -> None:
+    """What it said is remembered for cache_ttl; what it did not know for ten seconds at most."""
+    asked: list[str] = []
+
+    def find(digest: str) -> APIKey | None:
+        asked.append(digest)
+        return APIKey("robot") if digest == digest_api_key(KEY) else None
+
+    verifier = APIKeyVerifier(find)
+    assert verify(verifier).until == NOW + 30
+    for now in (NOW, NOW + 9.9, NOW + 10):
+        with pytest.raises(InvalidAPIKeyError):
+            verify(verifier, "sk_live_unknown_key_1", now)
+    assert len(asked) == 3
+
+
+def test_no_cache_asks_each_time() -> None:
+    """cache_ttl=0 remembers neither yes nor no."""
+    asked: list[str] = []
+    verifier = APIKeyVerifier(asked.append, cache_ttl=0)
+    for _ in range(2):
+        with pytest.raises(InvalidAPIKeyError):
+            verify(verifier)
+    assert len(asked) == 2
+    assert verify(APIKeyVerifier(lambda _: APIKey("robot"), cache_ttl=0)).until == NOW
+
+
+def test_a_function_that_returns_something_else() -> None:
+    """A row of a database is not an APIKey."""
+    with pytest.raises(TypeError, match="APIKey or None"):
+        verify(APIKeyVerifier(lambda _: {"subject": "robot"}))  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: APIKeyVerifier({}), "empty"),
+        (lambda: APIKeyVerifier(KEY), "a mapping of key text"),  # type: ignore[arg-type]
+        (lambda: APIKeyVerifier({"short": APIKey("x")}), "at least 16"),
+        (lambda: APIKeyVerifier({"caf\xe9" * 8: APIKey("x")}), "visible ASCII"),
+        (lambda: APIKeyVerifier({"with a space in it, long": APIKey("x")}), "visible ASCII"),
+        (lambda: APIKeyVerifier({KEY: "x"}), "mapping of key text to APIKey"),  # type: ignore[dict-item]
+        (lambda: APIKeyVerifier({KEY: APIKey("x")}, header="Authorization"), "cannot be a field"),
+        (lambda: APIKeyVerifier({KEY: APIKey("x")}, header="X_API Key"), "cannot be a field"),
+        (lambda: APIKeyVerifier({KEY: APIKey("x")}, prefixes="sk_"), "is a list"),
+        (lambda: APIKeyVerifier({KEY: APIKey("x")}, prefixes=["a"]), "at least three"),
+        (lambda: APIKeyVerifier({KEY: APIKey("x")}, cache_ttl=-1), "0 to 3600"),
+        (lambda: APIKeyVerifier({KEY: APIKey("x")}, cache_ttl=True), "0 to 3600"),
+        (lambda: APIKey(""), "needs a subject"),
+        (lambda: APIKey("x", scopes="read"), "lists of text"),
+        (lambda: APIKey("x", disabled="no"), "true or false"),  # type: ignore[arg-type]
+        (lambda: APIKey("x", expires_at=datetime(2027, 1, 1)), "time zone"),
+        (lambda: APIKey("x", expires_at="soon"), "date or seconds"),  # type: ignore[arg-type]
+    ],
+    ids=range(17),
+)
+def test_a_mistake_is_named_when_it_is_built(build: Any, says: str) -> None:
+    """What cannot be meant raises, and says what to change."""
+    with pytest.raises(ConfigurationError, match=says):
+        build()
+
+
+def test_header_and_prefix_of_ones_own() -> None:
+    """They are what the guard looks for."""
+    verifier = APIKeyVerifier({KEY: APIKey("x")}, header="X-Token", prefixes=["ak_"])
+    assert (verifier.header, verifier.prefixes) == ("X-Token", ("ak_",))
+    assert repr(verifier) == "APIKeyVerifier(header='X-Token')"

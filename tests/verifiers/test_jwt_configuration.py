@@ -1,0 +1,208 @@
+"""How a JWTVerifier is built, and what it makes of a token's claims."""
+
+import json
+
+import pytest
+
+from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, JWTVerifier
+from authguard._core.guard import Allow
+from authguard.drivers import run
+from support import AUDIENCE, ISSUER, NOW, SECRET, bearer, claims, jwk, make_token, pem, rsa_key
+
+
+def build(keys=SECRET, algorithms=("HS256",), **options):
+    return JWTVerifier(keys, algorithms=algorithms, **{"issuer": ISSUER, "audience": AUDIENCE, **options})
+
+
+def verify(verifier, token, now=NOW):
+    return run(verifier.flow(Credential(token, "bearer"), now))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"leeway": 301}, "0 to 300"),
+        ({"leeway": True}, "0 to 300"),
+        ({"leeway": float("nan")}, "0 to 300"),
+        ({"audience": []}, "audience is empty"),
+        ({"audience": [""]}, "audience is text"),
+        ({"issuer": ""}, "issuer is text"),
+        ({"issuer": 5}, "issuer is text"),
+        ({"token_types": []}, "token_types is empty"),
+        ({"token_types": "JWT"}, "token_types is a list"),
+        ({"required_claims": "exp"}, "required_claims is a list"),
+        ({"scope_claims": "scope"}, "scope_claims is a list"),
+        ({"role_claims": "roles"}, "role_claims is a list"),
+        ({"keys": "missing.pem"}, "cannot read"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_named_when_it_is_built(options, says):
+    """What cannot be meant raises, and says what to change."""
+    with pytest.raises(ConfigurationError, match=says):
+        build(**options)
+
+
+@pytest.mark.parametrize("as_text", [True, False], ids=["text", "path"])
+def test_keys_from_a_file(tmp_path, as_text):
+    """A path, or text that names a key file; alone or in a list."""
+    path = tmp_path / "keys.jwks"
+    path.write_text(json.dumps({"keys": [jwk(rsa_key(), kid="a")]}) + "\n")
+    source = str(path) if as_text else path
+    token = make_token(algorithm="RS256", key=rsa_key(), kid="a")
+    for keys in (source, [source]):
+        principal = verify(build(keys, ["RS256"]), token).principal
+        assert (principal.subject, principal.key_id) == ("ann", "a")
+
+
+def test_a_token_is_remembered_until_it_expires():
+    """With the leeway; without exp, where that is allowed, for an hour."""
+    assert verify(build(), make_token()).until == NOW + 630
+    forever = build(required_claims=["sub"])
+    assert verify(forever, make_token(claims(exp=...))).until == NOW + 3600
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("exp", -29, None), ("nbf", None, 30), ("iat", None, 30)]
+)
+def test_the_leeway_has_an_edge(name, least, most):
+    """On the last second it passes, one further it does not."""
+    edge, out = (least, least - 1) if least is not None else (most, most + 1)
+    assert verify(build(), make_token(claims(**{name: NOW + edge})))
+    with pytest.raises(InvalidTokenError):
+        verify(build(), make_token(claims(**{name: NOW + out})))
+
+
+def test_several_audiences():
+    """One of ours among theirs is enough."""
+    verifier = build(audience=["https://a.example", AUDIENCE])
+    assert verify(verifier, make_token(claims(aud=["https://x.example", AUDIENCE])))
+    with pytest.raises(InvalidTokenError):
+        verify(verifier, make_token(claims(aud=["https://x.example"])))
+
+
+def test_no_audience_takes_only_tokens_without():
+    """A token that is meant for somebody is not meant for nobody in particular."""
+    assert verify(build(audience=None), make_token(claims(aud=...)))
+    with pytest.raises(InvalidTokenError):
+        verify(build(audience=None), make_token())
+
+
+@pytest.mark.parametrize(
+    ("extra", "scopes", "roles"),
+    [
+        ({"scope": "a b  c"}, {"a", "b", "c"}, set()),
+        ({"scope": ["a b", "c", 5]}, {"a b", "c"}, set()),
+        ({"scope": {"a": 1}}, set(), set()),
+        ({"realm_access": {"roles": ["x", "y"]}}, set(), {"x", "y"}),
+        ({"realm_access": "x"}, set(), set()),
+        ({"https://e.example/roles": "x y"}, set(), {"x y"}),
+        ({"roles": ["admin"], "is_admin": True, "scp": "a"}, set(), set()),
+    ],
+    ids=["text", "list", "object", "nested", "not nested", "a name with dots", "not configured"],
+)
+def test_scopes_and_roles_from_configured_claims(extra, scopes, roles):
+    """Only what was configured grants anything."""
+    verifier = build(role_claims=["realm_access.roles", "https://e.example/roles"])
+    principal = verify(verifier, make_token(claims(**extra))).principal
+    assert (principal.scopes, principal.roles) == (scopes, roles)
+
+
+def test_the_principal_of_a_token():
+    """Who, for whom, by which token, until when."""
+    principal = verify(build(), make_token(claims(jti="t1", client_id="app", email="a@b.c"))).principal
+    assert (principal.issuer, principal.client_id, principal.token_id) == (ISSUER, "app", "t1")
+    assert principal.claims["email"] == "a@b.c"
+    assert principal.expires_at == NOW + 600
+
+
+def test_a_client_is_the_subject_of_a_token_without_sub():
+    """If sub was not required; and somebody it must be."""
+    verifier = build(required_claims=["exp"])
+    assert verify(verifier, make_token(claims(sub=..., azp="app"))).principal.subject == "app"
+    with pytest.raises(InvalidTokenError):
+        verify(verifier, make_token(claims(sub=...)))
+
+
+def test_the_profile_of_rfc_9068():
+    """With one type accepted, a token without type is refused."""
+    verifier = build(token_types=["at+jwt"])
+    assert verify(verifier, make_token(typ="application/AT+JWT"))
+    with pytest.raises(InvalidTokenError):
+        verify(verifier, make_token())
+
+
+@pytest.mark.parametrize(
+    ("extra", "passes"),
+    [
+        ({"token_use": "access"}, True),
+        ({"token_type": "Bearer"}, True),
+        ({"type": "customer"}, True),
+        ({"type": 5}, True),
+        ({"token_use": "id"}, False),
+        ({"token_type": "refresh"}, False),
+        ({"token_type": 5}, False),
+        ({"type": "refresh"}, False),
+        ({"typ": "ID"}, False),
+        ({"at_hash": "x"}, False),
+        ({"events": {}}, False),
+    ],
+    ids=str,
+)
+def test_kinds_of_tokens_told_by_their_claims(extra, passes):
+    """Refresh, ID and event tokens say so in the claims, if not in the header."""
+    token = make_token(claims(**extra))
+    if passes:
+        assert verify(build(), token)
+    else:
+        with pytest.raises(InvalidTokenError):
+            verify(build(), token)
+
+
+OTHER = "https://other.example"
+OTHER_SECRET = "Zr7Pq1Wm4Xc9Tn2Yv6Lk8Jh3Gf5DsBa0eUoIiE"
+
+
+def several():
+    """A guard for two issuers, one of them with two algorithms."""
+    return Guard(
+        build(),
+        build(pem(rsa_key()), ["RS256"]),
+        build(OTHER_SECRET, issuer=OTHER),
+    )
+
+
+def test_the_issuer_chooses_the_keys():
+    """Each token is verified by its issuer's keys, never by those of another."""
+    guard = several()
+    good = [
+        make_token(),
+        make_token(algorithm="RS256", key=rsa_key()),
+        make_token(claims(iss=OTHER), key=OTHER_SECRET),
+    ]
+    bad = [
+        make_token(key=OTHER_SECRET),
+        make_token(claims(iss=OTHER)),
+        make_token(claims(iss=OTHER), algorithm="RS256", key=rsa_key()),
+        make_token(claims(iss="https://nobody.example")),
+        make_token(claims(iss=["x"])),
+        make_token(claims(iss=...)),
+    ]
+    allowed = [isinstance(run(guard.decide(bearer(token), NOW)), Allow) for token in good + bad]
+    assert allowed == [True] * len(good) + [False] * len(bad)
+    assert ISSUER in repr(guard)
+    assert OTHER in repr(guard)
+
+
+def test_several_verifiers_that_cannot_be_told_apart():
+    """Each names an issuer, and none an algorithm of it twice."""
+    with pytest.raises(ConfigurationError, match="needs an issuer"):
+        Guard(build(), build(issuer=None))
+    with pytest.raises(ConfigurationError, match="two JWTVerifiers"):
+        Guard(build(), build(OTHER_SECRET))
+
+
+def test_a_long_header_is_read_each_time():
+    """It is not remembered, and is read all the same."""
+    token = make_token(padding="x" * 600)
+    assert verify(build(), token).principal == verify(build(), token).principal

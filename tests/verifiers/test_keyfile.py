@@ -1,0 +1,158 @@
+"""A file of API keys that is edited while the application runs."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authguard import APIKeyFile, ConfigurationError, Credential, VerificationUnavailableError, digest_api_key
+from authguard.drivers import run
+from authguard.errors import InvalidAPIKeyError
+from authguard.verifiers.apikey import APIKeyVerifier
+
+NOW = 1_800_000_000.0
+KEY, OTHER = "sk_live_first_0123456789", "sk_live_other_0123456789"
+
+
+def toml(key: str = KEY, more: str = "", end: str = "# end\n") -> str:
+    """A key file of one key."""
+    return f'["{digest_api_key(key)}"]\nsubject = "robot"\n{more}\n{end}'
+
+
+def written(path: Path, text: str) -> Path:
+    """Write a file, so that its time of change differs from before."""
+    path.write_text(text)
+    os.utime(path, ns=(0, written.tick))  # type: ignore[attr-defined]
+    written.tick += 1_000_000_000  # type: ignore[attr-defined]
+    return path
+
+
+written.tick = 1_000_000_000  # type: ignore[attr-defined]
+
+
+def subject(verifier: APIKeyVerifier, key: str, now: float) -> str:
+    """Whom a key stands for."""
+    return run(verifier.flow(Credential(key, "api_key"), now)).principal.subject
+
+
+def refused(verifier: APIKeyVerifier, key: str, now: float) -> bool:
+    """Whether a key is refused."""
+    try:
+        subject(verifier, key, now)
+    except InvalidAPIKeyError:
+        return True
+    return False
+
+
+def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
+    """Both give scopes, roles, expiry and name."""
+    members = {"subject": "robot", "scopes": ["a"], "roles": ["b"], "key_id": "k1", "disabled": False}
+    as_json = {digest_api_key(KEY): members | {"expires_at": "2027-06-01T00:00:00+00:00"}}
+    more = 'scopes = ["a"]\nroles = ["b"]\nkey_id = "k1"\ndisabled = false\nexpires_at = 2027-06-01T00:00:00Z'
+    found = [
+        APIKeyFile(written(tmp_path / "k.json", json.dumps(as_json))).find(digest_api_key(KEY), NOW)[0],
+        APIKeyFile(written(tmp_path / "k.toml", toml(more=more))).find(digest_api_key(KEY), NOW)[0],
+    ]
+    assert found[0] == found[1]
+    assert found[0] is not None
+    assert found[0].expires_at == 1811808000.0
+
+
+def test_a_change_counts_within_a_second(tmp_path: Path) -> None:
+    """A new key works, and a removed one does not, without a restart."""
+    path = written(tmp_path / "keys.toml", toml())
+    verifier = APIKeyVerifier(APIKeyFile(path))
+    assert subject(verifier, KEY, NOW) == "robot"
+    written(path, toml(OTHER))
+    assert subject(verifier, KEY, NOW + 0.5) == "robot"
+    assert refused(verifier, KEY, NOW + 1)
+    assert subject(verifier, OTHER, NOW + 1) == "robot"
+
+
+def test_a_key_is_remembered_no_longer_than_the_file_is_trusted(tmp_path: Path) -> None:
+    """What the guard may remember ends when it is time to look at the file again."""
+    verifier = APIKeyVerifier(APIKeyFile(written(tmp_path / "keys.toml", toml())))
+    assert run(verifier.flow(Credential(KEY, "api_key"), NOW)).until == NOW + 1
+
+
+@pytest.mark.parametrize("size", range(0, 130, 7), ids=str)
+@pytest.mark.parametrize("suffix", [".toml", ".json"])
+def test_half_a_file_never_answers(tmp_path: Path, suffix: str, size: int) -> None:
+    """However much of the new file is there, the old one answers until it is whole."""
+    new = json.dumps({digest_api_key(OTHER): {"subject": "robot", "disabled": True}})
+    old = json.dumps({digest_api_key(KEY): {"subject": "robot"}})
+    if suffix == ".toml":
+        new, old = toml(OTHER, "disabled = true"), toml()
+    path = written(tmp_path / f"keys{suffix}", old)
+    verifier = APIKeyVerifier(APIKeyFile(path))
+    written(path, new[: min(size, len(new) - 2)])
+    assert subject(verifier, KEY, NOW) == "robot"
+    assert refused(verifier, OTHER, NOW)
+
+
+@pytest.mark.parametrize("broken", ["", "{", None], ids=["empty", "half", "gone"])
+def test_a_file_that_stays_broken_is_an_outage(tmp_path: Path, broken: str | None) -> None:
+    """For a minute the last good content answers; then nothing is answered from old state."""
+    path = written(tmp_path / "keys.json", json.dumps({digest_api_key(KEY): {"subject": "robot"}}))
+    verifier = APIKeyVerifier(APIKeyFile(path))
+    path.unlink() if broken is None else written(path, broken)
+    assert subject(verifier, KEY, NOW) == "robot"
+    assert subject(verifier, KEY, NOW + 59) == "robot"
+    with pytest.raises(VerificationUnavailableError):
+        subject(verifier, KEY, NOW + 60)
+    written(path, json.dumps({digest_api_key(KEY): {"subject": "mended"}}))
+    assert subject(verifier, KEY, NOW + 62) == "mended"
+
+
+def test_a_clock_that_jumps_back_does_not_stop_looking(tmp_path: Path) -> None:
+    """The file is looked at again whatever the clock does."""
+    path = written(tmp_path / "keys.toml", toml())
+    keys = APIKeyFile(path)
+    keys.refresh(NOW)
+    assert keys.is_due(NOW - 3600)
+
+
+ENTRY = {"subject": "robot"}
+DIGEST = digest_api_key(KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("keys.txt", "{}", "ends in .json or .toml"),
+        ("keys.json", "[]", "not a JSON object"),
+        ("keys.json", "\ufeff{}", "not JSON"),
+        ("keys.json", '{"a": {}, "a": {}}', "occurs twice"),
+        ("keys.json", json.dumps({KEY: ENTRY}), "64 lower-case hexadecimal"),
+        ("keys.json", json.dumps({DIGEST.upper(): ENTRY}), "64 lower-case hexadecimal"),
+        ("keys.json", json.dumps({DIGEST: "robot"}), "expected subject"),
+        ("keys.json", json.dumps({DIGEST: {}}), "needs a subject"),
+        ("keys.json", json.dumps({DIGEST: ENTRY | {"scope": ["a"]}}), "unknown: scope"),
+        ("keys.json", json.dumps({DIGEST: ENTRY | {"scopes": "a"}}), "lists of text"),
+        ("keys.json", json.dumps({DIGEST: ENTRY | {"disabled": "no"}}), "disabled is true or false"),
+        ("keys.json", json.dumps({DIGEST: ENTRY | {"expires_at": "soon"}}), "ISO 8601"),
+        ("keys.json", json.dumps({DIGEST: ENTRY | {"expires_at": "2027-01-01"}}), "time zone"),
+        ("keys.json", json.dumps({DIGEST: ENTRY | {"expires_at": True}}), "a date or seconds"),
+        ("keys.toml", toml(end=""), "last line must be"),
+        ("keys.toml", "x = \n# end", "keys.toml"),
+    ],
+    ids=str,
+)
+def test_a_bad_file_says_what_is_wrong(tmp_path: Path, name: str, text: str, says: str) -> None:
+    """When the verifier is built, with the name of the file."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=says):
+        APIKeyFile(path)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"], ids=["missing", "not UTF-8"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: Any) -> None:
+    """A missing or binary file is named."""
+    path = tmp_path / "keys.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"keys\.json"):
+        APIKeyFile(path)
