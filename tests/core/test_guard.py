@@ -131,3 +131,11 @@ def test_an_override_with_a_user_of_ones_own():
 def test_explain_names_the_rule():
     """In words."""
     assert "Rule('/p')" in guard(protected_paths=["/p"]).explain("GET", "/p/x").reason
+
+
+def test_a_remembered_token_expires_in_the_flow_too():
+    """What was verified once is verified again when its time is over."""
+    one, request = guard(), bearer(make_token())
+    assert isinstance(run(one.decide(request, NOW)), Allow)
+    assert isinstance(run(one.decide(request, NOW + 629)), Allow)
+    assert isinstance(run(one.decide(request, NOW + 630)), Deny)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from math import prod
 
 import pytest
 from cryptography import x509
@@ -134,13 +135,19 @@ def test_unusable_keys_of_a_set_are_skipped():
     assert [key.key_id for key in keys] == ["good"]
 
 
-def test_the_fingerprint_of_roca():
-    """A product of powers of 65537 has it; a sound modulus has not."""
-    product = 1
-    for prime in range(3, 168, 2):
-        product *= prime
-    assert _is_roca(pow(65537, 12345, product))
+def roca_modulus():
+    """2048 bits that the faulty generator could have made, as far as the fingerprint can tell."""
+    product = prod(n for n in range(3, 168) if all(n % d for d in range(2, n)))
+    found = pow(65537, 12345, product) + (product << (2048 - product.bit_length()))
+    return found if found % 2 else found + product
+
+
+def test_a_key_with_the_fingerprint_of_roca():
+    """Such keys can be factored, and are refused; a sound one has no such fingerprint."""
     assert not _is_roca(rsa_key().public_key().public_numbers().n)
+    assert _is_roca(roca_modulus())
+    with pytest.raises(ConfigurationError, match="ROCA"):
+        parse_keys({"kty": "RSA", "n": number(roca_modulus()), "e": number(65537)}, RS)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,19 @@ import pytest
 from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, JWTVerifier
 from authguard._core.guard import Allow
 from authguard.drivers import run
-from support import AUDIENCE, ISSUER, NOW, SECRET, bearer, claims, jwk, make_token, pem, rsa_key
+from support import (
+    AUDIENCE,
+    ISSUER,
+    NOW,
+    SECRET,
+    bearer,
+    claims,
+    jwk,
+    make_token,
+    make_token_of_parts,
+    pem,
+    rsa_key,
+)
 
 
 def build(keys=SECRET, algorithms=("HS256",), **options):
@@ -206,3 +218,28 @@ def test_a_long_header_is_read_each_time():
     """It is not remembered, and is read all the same."""
     token = make_token(padding="x" * 600)
     assert verify(build(), token).principal == verify(build(), token).principal
+
+
+def test_a_named_key_is_for_its_algorithm_alone():
+    """The kid finds the key, and another algorithm of the same family does not pass with it."""
+    verifier = build({"keys": [jwk(rsa_key(), kid="a", alg="RS256")]}, ["RS256", "RS384"])
+    assert verify(verifier, make_token(algorithm="RS256", key=rsa_key(), kid="a"))
+    for kid in ({"kid": "a"}, {}):
+        with pytest.raises(InvalidTokenError):
+            verify(verifier, make_token(algorithm="RS384", key=rsa_key(), **kid))
+
+
+@pytest.mark.parametrize("padding", ["", "x", "xx"], ids=len)
+def test_a_token_has_one_spelling(padding):
+    """Of each part the last character carries bits that must be zero, whatever its length."""
+    for part in range(3):
+        parts = make_token(claims(pad=padding), pad=padding).split(".")
+        if len(parts[part]) % 4 == 0:
+            continue
+        last = parts[part][-1]
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        twin = alphabet[alphabet.index(last) + 1]
+        parts[part] = parts[part][:-1] + twin
+        text = make_token_of_parts(*parts[:2]) if part < 2 else ".".join(parts)
+        with pytest.raises(InvalidTokenError, match="canonical"):
+            verify(build(), text)
