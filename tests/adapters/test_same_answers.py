@@ -174,6 +174,9 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "a cookie, with Basic beside it": ("POST", "/private", [cookie(GOOD), bearer("x", "Basic "), CROSS], 403, None),
     "a token, posted by another site": ("POST", "/private", [bearer(GOOD), CROSS], 200, "somebody"),
     "signing in from another site": ("POST", "/login", [CROSS], 403, None),
+    "a token in the query": ("GET", f"/private?access_token={GOOD}", [], 401, BEARER),
+    "a token for a proxy": ("GET", "/private", [("Proxy-Authorization", f"Bearer {GOOD}".encode())], 401, BEARER),
+    "a token in another field": ("GET", "/private", [("X-Auth-Token", GOOD.encode())], 401, BEARER),
     "the query does not matter": ("GET", "/private?/public", [], 401, BEARER),
     "a magic field": ("GET", "/private", [("X-Original-URL", b"/public"), ("X-Middleware-Subrequest", b"1")], 401, BEARER),
 }  # fmt: skip
