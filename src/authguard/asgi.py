@@ -37,16 +37,17 @@ class ASGIRequest(RequestView):
     Args:
         scope: of type http or websocket.
         guard: whose credential fields to look for.
+        presented: those fields, if they have been found already.
     """
 
     __slots__ = ("_headers", "_query")
 
-    def __init__(self, scope: Scope, guard: Guard) -> None:
+    def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
         self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
         self.scheme = scope.get("scheme") or "http"
         self.root_path = scope.get("root_path") or ""
         self.path = _below(self.root_path, scope["path"])
-        self.presented = _presented(scope["headers"], guard)
+        self.presented = _presented(scope["headers"], guard) if presented is None else presented
         self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""
 
@@ -110,13 +111,14 @@ class AuthGuardMiddleware:
         path = _below(root_path, scope["path"]) if root_path else scope["path"]
         method = scope["method"] if kind == "http" else WEBSOCKET
         now = self._clock()
-        auth = guard.recall(_presented(scope["headers"], guard), method, path, root_path or "", now)
+        presented = _presented(scope["headers"], guard)
+        auth = guard.recall(presented, method, path, root_path or "", now)
         if auth is not None:
             if auth.vary:
                 send = _varying(send, auth.vary)
             await self.app(_with(scope, auth, auth.principal, (guard, scope, None)), receive, send)
             return
-        request = ASGIRequest(scope, guard)
+        request = ASGIRequest(scope, guard, presented)
         decision = await arun(guard.decide(request, now))
         if isinstance(decision, Deny):
             log_refusal(request, decision)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from authguard._core.answer import Refusal
 from authguard._core.guard import Deny, Guard
 from authguard._core.model import Auth
-from authguard._core.request import RequestView
+from authguard._core.request import Presented, RequestView
 from authguard._logs import log_refusal
 from authguard.drivers import run
 from authguard.errors import RefusedError
@@ -16,12 +16,13 @@ from authguard.errors import RefusedError
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: What the middleware leaves for decorators: the guard, the request as it saw it, and why nobody
-#: was found, if so.
-Handled: TypeAlias = tuple[Guard, RequestView, RefusedError | None]
 HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
+
+# What the middleware leaves for decorators: the guard, SCRIPT_NAME and PATH_INFO as it saw them,
+# and why nobody was found, if so.
+_Left: TypeAlias = tuple[Guard, str, str, RefusedError | None]
 
 
 class WSGIRequest(RequestView):
@@ -30,21 +31,19 @@ class WSGIRequest(RequestView):
     Args:
         environ: the environ.
         guard: whose credential fields to look for.
+        root_path: `SCRIPT_NAME` as the middleware found it; further in, mounts change it.
+        path: `PATH_INFO` as the middleware found it.
     """
 
     __slots__ = ("_environ",)
 
-    def __init__(self, environ: "WSGIEnvironment", guard: Guard) -> None:
+    def __init__(self, environ: "WSGIEnvironment", guard: Guard, root_path: str, path: str) -> None:
         self._environ = environ
         self.method = environ["REQUEST_METHOD"]
         self.scheme = environ.get("wsgi.url_scheme", "http")
-        self.root_path = _decoded(environ.get("SCRIPT_NAME", ""))
-        self.path = _decoded(environ.get("PATH_INFO", "")) or "/"
-        self.presented = [
-            (name, environ[key].encode("latin-1", "replace"))
-            for name, key in guard.credential_keys
-            if key in environ
-        ]
+        self.root_path = _decoded(root_path)
+        self.path = _decoded(path) or "/"
+        self.presented = _presented(environ, guard)
 
     @property
     def query(self) -> str:
@@ -56,6 +55,15 @@ class WSGIRequest(RequestView):
         """The values of a header field; WSGI servers have joined them to at most one."""
         value = self._environ.get("HTTP_" + name.decode("ascii").upper().replace("-", "_"))
         return [] if value is None else [value.strip(" \t").encode("latin-1", "replace")]
+
+
+def _presented(environ: "WSGIEnvironment", guard: Guard) -> Presented:
+    """The credential fields among all fields."""
+    return [
+        (name, environ[key].encode("latin-1", "replace"))
+        for name, key in guard.credential_keys
+        if key in environ
+    ]
 
 
 def _decoded(path: str) -> str:
@@ -86,21 +94,24 @@ class AuthGuardMiddleware:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""
         guard = self.guard
-        request = WSGIRequest(environ, guard)
+        root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
-        auth = guard.recall(request.presented, request.method, request.path, request.root_path, now)
-        if auth is not None:
-            if auth.vary:
-                start_response = _varying(start_response, auth.vary)
-            _leave(environ, auth, auth.principal, (guard, request, None))
-            return self.app(environ, start_response)
+        if path.isascii() and root_path.isascii():
+            presented = _presented(environ, guard)
+            auth = guard.recall(presented, environ["REQUEST_METHOD"], path or "/", root_path, now)
+            if auth is not None:
+                if auth.vary:
+                    start_response = _varying(start_response, auth.vary)
+                _leave(environ, auth, auth.principal, (guard, root_path, path, None))
+                return self.app(environ, start_response)
+        request = WSGIRequest(environ, guard, root_path, path)
         decision = run(guard.decide(request, now))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             return self.answer(environ, decision)(environ, start_response)
         if decision.vary:
             start_response = _varying(start_response, decision.vary)
-        _leave(environ, decision.auth, decision.user, (guard, request, decision.error))
+        _leave(environ, decision.auth, decision.user, (guard, root_path, path, decision.error))
         return self.app(environ, start_response)
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
@@ -108,25 +119,26 @@ class AuthGuardMiddleware:
         return responder(denied.refusal)
 
 
-def _leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: Handled) -> None:
+def _leave(environ: "WSGIEnvironment", auth: Auth, user: Any, left: _Left) -> None:
     environ[USER] = user
     environ[AUTH] = auth
-    environ[HANDLED] = handled
+    environ[HANDLED] = left
 
 
-def handled_by_guard(environ: "WSGIEnvironment") -> Handled:
-    """What the middleware left in the environ.
+def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, RefusedError | None]:
+    """What the middleware left in the environ: guard, request, and why nobody was found, if so.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled: Handled | None = environ.get(HANDLED)
-    if handled is None:
+    left: _Left | None = environ.get(HANDLED)
+    if left is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: "
             "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    return handled
+    guard, root_path, path, error = left
+    return guard, WSGIRequest(environ, guard, root_path, path), error
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":
