@@ -265,3 +265,9 @@ def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:
     assert [face(guard).status, face(guard).status] == [200, 200]
     broken.append(True)
     assert face(guard).status == 500
+
+
+@pytest.mark.parametrize("verify", twins(lambda credential: ANONYMOUS))
+def test_a_verifier_that_finds_nobody_lets_nobody_in(face: Any, verify: Any) -> None:
+    """Anonymous is not somebody, whoever says so."""
+    assert face(Guard(Custom(verify))).status == 401

@@ -249,6 +249,8 @@ class Guard:
             auth = remembered[1]
         else:
             verified = yield from self._ask_verifier(credential, now)
+            if not verified.principal.is_authenticated:
+                raise InvalidTokenError("the verifier found nobody")
             auth = auth_of(verified.principal, self._vary[credential.method])
             if verified.until > now:
                 memory.put(key, (verified.until, auth))
