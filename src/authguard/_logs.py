@@ -22,7 +22,8 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
     elif isinstance(denied.error, VerificationUnavailableError):
         logger.warning("%s %s: %s", *_where(request), _redacted(denied.error.reason, request))
     elif logger.isEnabledFor(logging.DEBUG):
-        logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, denied.error.reason)
+        reason = _redacted(denied.error.reason, request)  # a verifier of somebody's own may say much
+        logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
 
 
 def _where(request: RequestView) -> tuple[str, str]:

@@ -11,12 +11,12 @@ from werkzeug.local import LocalProxy
 
 from authguard._core.answer import Refusal
 from authguard._core.guard import Deny, Guard
-from authguard._core.model import Principal
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
 from authguard._core.rules import Requirement
 from authguard._logs import log_refusal
 from authguard.drivers import run
 from authguard.errors import ConfigurationError
-from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_by_guard
+from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_by_guard, leave
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -77,6 +77,9 @@ class _ThroughFlask(AuthGuardMiddleware):
     flask: Flask
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
+        # The handlers may look at current_user, who is nobody now.
+        paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied.error))
         with self.flask.request_context(environ):
             try:
                 error = _exception_for(denied.refusal.status)(denied.refusal)

@@ -102,7 +102,7 @@ class AuthGuardMiddleware:
             if auth is not None:
                 if auth.vary:
                     start_response = _varying(start_response, auth.vary)
-                _leave(environ, auth, auth.principal, (guard, root_path, path, None))
+                leave(environ, auth, auth.principal, (guard, root_path, path, None))
                 return self.app(environ, start_response)
         request = WSGIRequest(environ, guard, root_path, path)
         decision = run(guard.decide(request, now))
@@ -111,7 +111,7 @@ class AuthGuardMiddleware:
             return self.answer(environ, decision)(environ, start_response)
         if decision.vary:
             start_response = _varying(start_response, decision.vary)
-        _leave(environ, decision.auth, decision.user, (guard, root_path, path, decision.error))
+        leave(environ, decision.auth, decision.user, (guard, root_path, path, decision.error))
         return self.app(environ, start_response)
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
@@ -119,7 +119,8 @@ class AuthGuardMiddleware:
         return responder(denied.refusal)
 
 
-def _leave(environ: "WSGIEnvironment", auth: Auth, user: Any, left: _Left) -> None:
+def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, left: _Left) -> None:
+    """Leave the caller in the environ."""
     environ[USER] = user
     environ[AUTH] = auth
     environ[HANDLED] = left

@@ -271,3 +271,17 @@ def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:
 def test_a_verifier_that_finds_nobody_lets_nobody_in(face: Any, verify: Any) -> None:
     """Anonymous is not somebody, whoever says so."""
     assert face(Guard(Custom(verify))).status == 401
+
+
+def test_a_reason_of_ones_own_verifier_leaks_nothing(face: Any, caplog: Any) -> None:
+    """Not even at level DEBUG, and not a line break either."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+
+    def verify(credential: Credential) -> Principal:
+        raise InvalidTokenError(f"bad\n{credential.value}")
+
+    face(Guard(Custom(verify)))
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert "redacted" in record.getMessage()
+    assert TOKEN not in record.getMessage()
+    assert "\n" not in record.getMessage()

@@ -388,3 +388,11 @@ def test_wsgi_exc_info_is_passed_on() -> None:
         [("Cache-Control", "public"), ("Vary", "x-api-key")],
         ("exc", "info", None),
     ]
+
+
+def test_flask_handlers_may_look_at_the_caller() -> None:
+    """In an error handler or after_request function, the refused caller is nobody."""
+    app = flask.Flask("site")
+    authguard.flask.init_app(app, guard(), error_handlers=True)
+    app.register_error_handler(401, lambda error: (f"<{authguard.flask.current_user.subject}>", 401))
+    assert ask_wsgi(app, "GET", "/").body == b"<>"

@@ -199,10 +199,11 @@ def test_an_odd_path_asks_what_each_of_its_readings_asks():
     ],
     ids=str,
 )
-def test_an_odd_path_is_as_optional_as_its_strictest_reading(first, second, combined):
-    """The stricter mode of optional wins."""
-    policy = Policy([Rule("/a", optional=first), Rule("/b", optional=second)], None)
-    assert policy.find("GET", "/a/../b").optional == combined
+def test_where_two_rules_tie_the_stricter_mode_of_optional_wins(first, second, combined):
+    """And an odd path is never optional."""
+    policy = Policy([Rule("/**/a", optional=first), Rule("/**/b", optional=second)], None)
+    assert policy.find("GET", "/a/b").optional == combined
+    assert policy.find("GET", "/a/../b").optional is None
 
 
 def test_a_long_odd_path_asks_for_everything():
@@ -322,3 +323,29 @@ def test_many_rules_do_not_get_in_each_others_way():
     """Each of ten thousand rules decides for its own path."""
     policy = Policy([Rule(f"/a/{n}", scopes=[f"s{n}"]) for n in range(10_000)], None)
     assert policy.find("GET", "/a/7777").requirements == (Requirement(["s7777"]),)
+
+
+@pytest.mark.parametrize(
+    "path", ["/feed/../other", "/feed//x", "/FEED", "/Feed/x"], ids=["dots", "slashes", "capitals", "capital"]
+)
+def test_optional_holds_only_for_the_path_as_it_is_written(path):
+    """What opens is not read in other ways: an odd path, or one in another case, is protected."""
+    policy = Policy([Rule("/feed", optional="strict")], ["/public"])
+    assert policy.find("GET", "/feed/x").optional == "strict"
+    assert policy.find("GET", path).protected
+    assert policy.find("GET", path).optional is None
+
+
+@pytest.mark.parametrize("path", ["/admin/PROFILE", "/admin//profile", "/admin/x/../profile"])
+def test_no_other_reading_gives_relief_from_a_rule(path):
+    """A more specific rule relieves only of the path that it names; the wider rule holds else."""
+    policy = Policy([Rule("/admin", scopes=["admin"]), "/admin/profile"], None)
+    assert policy.find("GET", "/admin/profile").requirements == ()
+    assert [str(one) for one in policy.find("GET", path).requirements] == ["scope admin"]
+
+
+def test_relief_counts_case_as_the_rule_writes_it():
+    """A rule with capitals is as good as any."""
+    policy = Policy([Rule("/Admin", scopes=["admin"]), "/Admin/Profile"], None)
+    assert policy.find("GET", "/Admin/Profile").requirements == ()
+    assert policy.find("GET", "/admin/profile").requirements != ()

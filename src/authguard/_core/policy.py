@@ -72,6 +72,7 @@ class Policy:
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
         self._login = frozenset(split(path) for path in self.login_paths)
         self._protected = _Tree(protected, protects=True)
+        self._protected_in_any_case = _Tree(protected, protects=True, folded=True)
         self._public = _Tree(public, protects=False)
         self._default_open = bool(protected) and not public
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
@@ -98,33 +99,53 @@ class Policy:
         return verdict
 
     def _decide(self, method: str, path: str, root_path: str) -> Verdict:
-        canonical = is_canonical(path)
-        if not canonical and len(path) > LONGEST_ODD_PATH:
-            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
-        ways = {fold(path)} if canonical else readings(path)
-        if root_path:
-            # Rules written with the mount point in them must hold as well; see law 6.
-            ways |= {fold(root_path) + way for way in ways}
-        winners = [found for way in ways for found in self._protected.find(way, method.upper())]
-        if canonical:
-            if self.is_login_page(path):
-                return Verdict(False, reason="the login page")
-            opened = self._public.find(split(path), method)
-            if opened and all(opened[0].specificity > winner.specificity for winner in winners):
-                return Verdict(False, reason=f"public by {opened[0].rule}")
-        if winners:
-            return _combine([winner.rule for winner in winners], canonical)
-        if canonical and self._default_open:
+        # Rules written with the mount point in them must hold as well; see law 6.
+        mounts = [(), split(root_path)] if root_path else [()]
+        if not is_canonical(path):
+            return self._decide_odd(method, path, mounts)
+        plain = [one for mount in mounts for one in self._plainly(mount + split(path), method.upper())]
+        other = [
+            one for mount in mounts for one in self._in_another_case(mount + split(path), method.upper())
+        ]
+        if self.is_login_page(path):
+            return Verdict(False, reason="the login page")
+        opened = _most_specific(self._public.covering(split(path), method))
+        if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
+            return Verdict(False, reason=f"public by {opened[0].rule}")
+        if plain or other:
+            return _combine(plain + other, {one.rule for one in plain}, odd=False)
+        if self._default_open:
             return Verdict(False, reason="no protected path covers it")
-        return Verdict(
-            True, reason="everything is protected unless it is public" if canonical else "an odd path"
-        )
+        return Verdict(True, reason="everything is protected unless it is public")
+
+    def _decide_odd(self, method: str, path: str, mounts: Sequence[Segments]) -> Verdict:
+        """An odd path is protected, by every rule that covers it in any way to read it."""
+        if len(path) > LONGEST_ODD_PATH:
+            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
+        ways = {fold("/".join(mount)) + way for way in readings(path) for mount in mounts}
+        tree = self._protected_in_any_case
+        return _combine([one for way in ways for one in tree.covering(way, method.upper())], set(), odd=True)
+
+    def _plainly(self, path: Segments, method: str) -> "list[_Found]":
+        """The most specific rules, as the path is written."""
+        return _most_specific(self._protected.covering(path, method))
+
+    def _in_another_case(self, path: Segments, method: str) -> "list[_Found]":
+        """All rules that would cover the path if case did not count.
+
+        None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
+        """
+        plain = {one.rule for one in self._protected.covering(path, method)}
+        folded = self._protected_in_any_case.covering(fold("/".join(path)), method)
+        return [one for one in folded if one.rule not in plain]
 
 
-def _combine(rules: Sequence[Rule], canonical: bool) -> Verdict:
-    """The stricter of all: an odd path must satisfy the rule of every way to read it."""
-    rules = sorted(set(rules), key=lambda rule: rule.path)
-    modes: set[Optional | None] = {rule.optional for rule in rules}
+def _combine(winners: "Sequence[_Found]", plain: set[Rule], *, odd: bool) -> Verdict:
+    """The stricter of all. Only a rule that plainly covers the path can make it optional."""
+    rules = sorted({winner.rule for winner in winners}, key=lambda rule: rule.path)
+    if not rules:
+        return Verdict(True, reason="an odd path")
+    modes: set[Optional | None] = {rule.optional if rule in plain else None for rule in rules}
     optional: Optional | None = None if None in modes else "strict" if "strict" in modes else "lenient"
     names = " and ".join(map(repr, rules))
     return Verdict(
@@ -132,7 +153,7 @@ def _combine(rules: Sequence[Rule], canonical: bool) -> Verdict:
         requirements=tuple(dict.fromkeys(rule.requirement for rule in rules if rule.requirement)),
         optional=optional,
         login_path=next((rule.login_path for rule in rules if rule.login_path), None),
-        reason=f"protected by {names}" + ("" if canonical else ", in one way to read an odd path"),
+        reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
     )
 
 
@@ -140,6 +161,12 @@ def _combine(rules: Sequence[Rule], canonical: bool) -> Verdict:
 class _Found:
     rule: Rule
     specificity: tuple[tuple[int, ...], int]
+
+
+def _most_specific(found: Sequence[_Found]) -> list[_Found]:
+    """The rules that decide; several only if they tie."""
+    best = max((one.specificity for one in found), default=None)
+    return [one for one in found if one.specificity == best]
 
 
 class _Node:
@@ -157,19 +184,19 @@ class _Node:
 class _Tree:
     """A tree of segments. A look-up walks the path, so 10,000 rules cost what ten do."""
 
-    def __init__(self, rules: Sequence[Rule], *, protects: bool) -> None:
+    def __init__(self, rules: Sequence[Rule], *, protects: bool, folded: bool = False) -> None:
         self._protects = protects
         self._root = _Node()
         for rule in rules:
             node = self._root
-            for segment in fold(rule.path) if protects else rule.segments:
+            for segment in fold(rule.path) if folded else rule.segments:
                 node = _child(node, segment)
             wild = "*" in rule.segments or "**" in rule.segments
             covers = protects or (bool(rule.segments) and not wild)
             (node.below if covers else node.here).append(rule)
 
-    def find(self, path: Segments, method: str) -> list[_Found]:
-        """The most specific rules that cover the path for this method; several only if they tie."""
+    def covering(self, path: Segments, method: str) -> list[_Found]:
+        """All rules that cover the path for this method."""
         found: list[_Found] = []
         places = _with_stars([self._root])
         for segment in path:
@@ -178,8 +205,7 @@ class _Tree:
             places = _with_stars(_step(places, segment))
         for place in places:
             found += self._applying(place, [*place.below, *place.here], method)
-        best = max((one.specificity for one in found), default=None)
-        return [one for one in found if one.specificity == best]
+        return found
 
     def _applying(self, place: _Node, rules: list[Rule], method: str) -> list[_Found]:
         return [_Found(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
