@@ -3,7 +3,7 @@
 import logging
 import traceback
 
-from authguard._core.guard import Deny
+from authguard._core.decision import Deny
 from authguard._core.request import RequestView
 from authguard.errors import VerificationUnavailableError
 

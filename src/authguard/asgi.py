@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 from authguard import _cors
 from authguard._core.answer import Refusal
-from authguard._core.guard import Deny, Guard
+from authguard._core.decision import Deny
+from authguard._core.guard import Guard
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import WEBSOCKET

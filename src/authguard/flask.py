@@ -10,7 +10,8 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.local import LocalProxy
 
 from authguard._core.answer import Refusal
-from authguard._core.guard import Deny, Guard
+from authguard._core.decision import Deny
+from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
 from authguard._core.rules import Requirement
 from authguard._logs import log_refusal

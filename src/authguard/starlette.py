@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from authguard._core.answer import Refusal
-from authguard._core.guard import Deny
+from authguard._core.decision import Deny
 from authguard._core.model import Auth, Principal
 from authguard._core.rules import Requirement
 from authguard._logs import log_refusal

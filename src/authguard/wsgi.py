@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from authguard._core.answer import Refusal
-from authguard._core.guard import Deny, Guard
+from authguard._core.decision import Deny
+from authguard._core.guard import Guard
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._logs import log_refusal

@@ -3,7 +3,7 @@
 import pytest
 
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Rule
-from authguard._core.guard import Allow, Deny
+from authguard._core.decision import Allow, Deny
 from authguard._core.model import ANONYMOUS_AUTH
 from authguard._core.rules import Requirement
 from authguard.drivers import run

@@ -1,0 +1,36 @@
+"""What the guard decides: the request may pass, or this is the answer."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from authguard._core.answer import Refusal
+from authguard._core.model import Auth
+from authguard.errors import RefusedError
+
+
+@dataclass(slots=True)  # not frozen: 0.4 µs less for each first-seen credential
+class Allow:
+    """The request may pass.
+
+    Attributes:
+        auth: the principal and its scopes; anonymous on paths that are not protected.
+        user: what `user_loader` made of the principal, or the principal.
+        error: why a credential that was presented on an open path was not taken, if so.
+        vary: fields that the response depends on and that shared caches would not look at.
+    """
+
+    auth: Auth
+    user: Any
+    error: RefusedError | None = None
+    vary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The request may not pass; `refusal` is the answer, be it an error or a login redirect."""
+
+    error: RefusedError
+    refusal: Refusal
+
+
+Decision: TypeAlias = Allow | Deny
