@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from authguard import RequestView
+from authguard import Credential, RequestView
+from authguard._core.verifier import Verified
+from authguard.drivers import run
 
 NOW = 1_800_000_000.0
 SECRET = "k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz"
@@ -62,6 +64,12 @@ def _bytes(text: str | bytes) -> bytes:
 def bearer(token: str, path: str = "/", **options: Any) -> FakeRequest:
     """A request with a Bearer token."""
     return FakeRequest(path, headers=[("authorization", f"Bearer {token}")], **options)
+
+
+def judge(verifier: Any, credential: Credential, now: float) -> Verified:
+    """What a verifier finds out, by a flow or at once."""
+    answer = verifier.flow(credential, now)
+    return answer if isinstance(answer, Verified) else run(answer)
 
 
 def b64(data: bytes) -> str:

@@ -38,17 +38,16 @@ class ASGIRequest(RequestView):
     Args:
         scope: of type http or websocket.
         guard: whose credential fields to look for.
-        presented: those fields, if they have been found already.
     """
 
     __slots__ = ("_headers", "_query")
 
-    def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
+    def __init__(self, scope: Scope, guard: Guard) -> None:
         self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
         self.scheme = scope.get("scheme") or "http"
         self.root_path = scope.get("root_path") or ""
         self.path = _below(self.root_path, scope["path"])
-        self.presented = _presented(scope["headers"], guard) if presented is None else presented
+        self.presented = _presented(scope["headers"], guard)
         self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""
 
@@ -63,15 +62,9 @@ class ASGIRequest(RequestView):
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presented:
-    """The credential fields among all fields.
-
-    Looking at lengths first is half the price of lower() on every name: servers may leave names
-    as the client wrote them.
-    """
-    fields, lengths = guard.credential_fields, guard.credential_lengths
-    return [
-        (name.lower(), value) for name, value in headers if len(name) in lengths and name.lower() in fields
-    ]
+    """The credential fields among all fields; servers may leave names as the client wrote them."""
+    fields = guard.credential_fields
+    return [(name.lower(), value) for name, value in headers if name.lower() in fields]
 
 
 def _below(root_path: str, path: str) -> str:
@@ -112,15 +105,18 @@ class AuthGuardMiddleware:
         path = _below(root_path, scope["path"]) if root_path else scope["path"]
         method = scope["method"] if kind == "http" else WEBSOCKET
         now = self._clock()
-        presented = _presented(scope["headers"], guard)
-        auth = guard.recall(presented, method, path, root_path or "", now)
-        if auth is not None:
-            if auth.vary:
-                send = _varying(send, auth.vary)
-            await self.app(_with(scope, auth, auth.principal, (guard, scope, None)), receive, send)
+        # By length alone: half the price of comparing names, and few fields are left to compare.
+        lengths = guard.credential_lengths
+        likely = [field for field in scope["headers"] if len(field[0]) in lengths]
+        presented = likely if len(likely) == 1 else _presented(likely, guard)
+        found = guard.recall(presented, method, path, root_path or "", now)
+        if isinstance(found, Auth):
+            if found.vary:
+                send = _varying(send, found.vary)
+            await self.app(_with(scope, found, found.principal, (guard, scope, None)), receive, send)
             return
-        request = ASGIRequest(scope, guard, presented)
-        decision = await arun(guard.decide(request, now))
+        request = ASGIRequest(scope, guard)
+        decision = await arun(guard.decide(request, now, found))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
@@ -137,7 +133,10 @@ def _with(scope: Scope, auth: Auth, user: Any, left: _Left) -> Scope:
     The state is the server's copy for this request, and not copied again, so that middleware
     further out can read `request.state.user` when the response has been sent.
     """
-    inner = {**scope, "user": user, "auth": auth, HANDLED: left}
+    inner = dict(scope)  # and not {**scope, …}: 0.1 µs less
+    inner["user"] = user
+    inner["auth"] = auth
+    inner[HANDLED] = left
     state = scope.get("state")
     if state is None:
         inner["state"] = {"user": user}

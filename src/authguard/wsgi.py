@@ -97,16 +97,17 @@ class AuthGuardMiddleware:
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
+        found: Auth | RefusedError | None = None
         if path.isascii() and root_path.isascii():
             presented = _presented(environ, guard)
-            auth = guard.recall(presented, environ["REQUEST_METHOD"], path or "/", root_path, now)
-            if auth is not None:
-                if auth.vary:
-                    start_response = _varying(start_response, auth.vary)
-                leave(environ, auth, auth.principal, (guard, root_path, path, None))
+            found = guard.recall(presented, environ["REQUEST_METHOD"], path or "/", root_path, now)
+            if isinstance(found, Auth):
+                if found.vary:
+                    start_response = _varying(start_response, found.vary)
+                leave(environ, found, found.principal, (guard, root_path, path, None))
                 return self.app(environ, start_response)
         request = WSGIRequest(environ, guard, root_path, path)
-        decision = run(guard.decide(request, now))
+        decision = run(guard.decide(request, now, found))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             return self.answer(environ, decision)(environ, start_response)

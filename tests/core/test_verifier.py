@@ -4,8 +4,7 @@ import pytest
 
 from authguard import ConfigurationError, Credential, JWTVerifier, Principal
 from authguard._core.verifier import Verified, as_verifier
-from authguard.drivers import run
-from support import NOW, SECRET
+from support import NOW, SECRET, judge
 
 BEARER = Credential("a.b.c", "bearer")
 KEY = Credential("sk_live_abc", "api_key")
@@ -34,7 +33,7 @@ def test_a_built_in_verifier_stays_as_it_is():
 
 def test_an_own_verifier_is_asked_for_the_principal():
     """What verify() returns is the principal."""
-    assert run(as_verifier(Own()).flow(BEARER, NOW)) == Verified(Principal("a.b.c"), NOW)
+    assert judge(as_verifier(Own()), BEARER, NOW) == Verified(Principal("a.b.c"), NOW)
 
 
 def test_an_async_verifier_is_awaited():
@@ -44,12 +43,12 @@ def test_an_async_verifier_is_awaited():
         async def verify(self, credential):
             return Principal("async")
 
-    assert run(as_verifier(Async()).flow(BEARER, NOW)).principal.subject == "async"
+    assert judge(as_verifier(Async()), BEARER, NOW).principal.subject == "async"
 
 
 def test_an_answer_of_an_own_verifier_is_not_remembered():
     """It holds until now, and no longer."""
-    assert run(as_verifier(Own()).flow(BEARER, NOW)).until == NOW
+    assert judge(as_verifier(Own()), BEARER, NOW).until == NOW
 
 
 @pytest.mark.parametrize("answer", [None, "ann", True, {"sub": "ann"}], ids=repr)
@@ -61,7 +60,7 @@ def test_what_is_no_principal_is_an_error(answer):
             return answer
 
     with pytest.raises(TypeError, match="Principal"):
-        run(as_verifier(Wrong()).flow(BEARER, NOW))
+        judge(as_verifier(Wrong()), BEARER, NOW)
 
 
 @pytest.mark.parametrize(

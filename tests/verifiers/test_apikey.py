@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, Credential, digest_api_key
-from authguard.drivers import run
 from authguard.errors import InvalidAPIKeyError
+from support import judge
 
 NOW = 1_800_000_000.0
 KEY = "sk_live_0123456789abcdef"
@@ -15,7 +15,7 @@ KEY = "sk_live_0123456789abcdef"
 
 def verify(verifier: APIKeyVerifier, key: str = KEY, now: float = NOW) -> Any:
     """Run the flow of one key."""
-    return run(verifier.flow(Credential(key, "api_key"), now))
+    return judge(verifier, Credential(key, "api_key"), now)
 
 
 def test_the_principal_of_a_key() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from authguard import Credential, InvalidTokenError, JWTVerifier
-from authguard.drivers import run
 from support import (
+    judge,
     AUDIENCE,
     ISSUER,
     NOW,
@@ -26,7 +26,7 @@ def verifier(keys=SECRET, algorithms=("HS256",), **options):
 
 
 def verify(token, by=None):
-    return run((by or verifier()).flow(Credential(token, "bearer"), NOW)).principal
+    return judge(by or verifier(), Credential(token, "bearer"), NOW).principal
 
 
 @pytest.mark.parametrize(

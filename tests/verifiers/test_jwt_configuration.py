@@ -8,6 +8,7 @@ from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, 
 from authguard._core.decision import Allow
 from authguard.drivers import run
 from support import (
+    judge,
     AUDIENCE,
     ISSUER,
     NOW,
@@ -27,7 +28,7 @@ def build(keys=SECRET, algorithms=("HS256",), **options):
 
 
 def verify(verifier, token, now=NOW):
-    return run(verifier.flow(Credential(token, "bearer"), now))
+    return judge(verifier, Credential(token, "bearer"), now)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from authguard import APIKeyFile, ConfigurationError, Credential, VerificationUnavailableError, digest_api_key
-from authguard.drivers import run
 from authguard.errors import InvalidAPIKeyError
 from authguard.verifiers.apikey import APIKeyVerifier
+from support import judge
 
 NOW = 1_800_000_000.0
 KEY, OTHER = "sk_live_first_0123456789", "sk_live_other_0123456789"
@@ -34,7 +34,7 @@ written.tick = 1_000_000_000  # type: ignore[attr-defined]
 
 def subject(verifier: APIKeyVerifier, key: str, now: float) -> str:
     """Whom a key stands for."""
-    return run(verifier.flow(Credential(key, "api_key"), now)).principal.subject
+    return judge(verifier, Credential(key, "api_key"), now).principal.subject
 
 
 def refused(verifier: APIKeyVerifier, key: str, now: float) -> bool:
@@ -74,7 +74,7 @@ def test_a_change_counts_within_a_second(tmp_path: Path) -> None:
 def test_a_key_is_remembered_no_longer_than_the_file_is_trusted(tmp_path: Path) -> None:
     """What the guard may remember ends when it is time to look at the file again."""
     verifier = APIKeyVerifier(APIKeyFile(written(tmp_path / "keys.toml", toml())))
-    assert run(verifier.flow(Credential(KEY, "api_key"), NOW)).until == NOW + 1
+    assert judge(verifier, Credential(KEY, "api_key"), NOW).until == NOW + 1
 
 
 @pytest.mark.parametrize("size", range(0, 130, 7), ids=str)

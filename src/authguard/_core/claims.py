@@ -1,13 +1,12 @@
 """The claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 from authguard._core.jose import Token
-from authguard._core.model import Claims, Method, Principal
+from authguard._core.model import Claims, Method, Principal, make_principal
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
 from authguard.errors import (
     ExpiredTokenError,
@@ -41,6 +40,12 @@ _OTHER_KINDS = (
 # tokens carry events (RFC 8417). A token with `cnf` needs a proof of possession that no plain
 # bearer brings (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2).
 _FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events", "cnf")
+_MEMBERS = {
+    **dict.fromkeys(_TEXTS, "text"),
+    **dict.fromkeys(_DATES, "date"),
+    **dict.fromkeys(_KIND_CLAIMS, "kind"),
+    **dict.fromkeys(_FOREIGN_CLAIMS, "foreign"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,49 +74,83 @@ def read_claims(token: Token) -> tuple[str, dict[str, Any]]:
         raise MalformedTokenError("the claims are not a strict JSON object") from error
 
 
-def check_claims(claims: Mapping[str, Any], kind: str | None, expected: Expectations, now: float) -> None:
-    """Raise unless this is an access token for us that is valid now.
+def verify_claims(
+    text: str,
+    claims: Mapping[str, Any],
+    expected: Expectations,
+    now: float,
+    *,
+    kind: str | None,
+    key_id: str | None,
+    method: Method,
+) -> Principal:
+    """Who the claims speak of; raises unless this is an access token for us that is valid now.
 
     Args:
-        claims: the verified claims.
-        kind: the header's `typ`, as `jose.media_type` returns it.
+        text: the claims as they came; their signature has been verified.
+        claims: the same, read.
         expected: what is asked.
         now: seconds since the epoch.
+        kind: the header's `typ`, as `jose.media_type` returns it.
+        key_id: the `kid` of the key that signed.
+        method: how the token was carried.
     """
+    find = claims.get
     for name in expected.required:
-        if claims.get(name) is None:
+        if find(name) is None:
             raise MissingRequiredClaimError(f"no {name}")
-    _check_types(claims)
-    _check_kind(claims, kind, expected.types)
-    if expected.issuer is not None and claims.get("iss") != expected.issuer:
-        raise InvalidIssuerError("another issuer")
-    _check_audience(claims.get("aud"), expected.audience)
-    _check_dates(claims, expected.leeway, now)
-
-
-def _check_types(claims: Mapping[str, Any]) -> None:
-    for name in _TEXTS:
-        if name in claims and not isinstance(claims[name], str):
-            raise MalformedTokenError(f"{name} is not text")
-    if claims.get("sub") == "":
-        raise MalformedTokenError("sub is empty")
-    for name in _DATES:
-        if name in claims:
-            value = claims[name]
-            # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2).
-            if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= _LATEST:
-                raise MalformedTokenError(f"{name} is not a date")
-
-
-def _check_kind(claims: Mapping[str, Any], kind: str | None, types: Collection[str | None]) -> None:
-    if kind not in types:
+    if kind not in expected.types:
         raise MalformedTokenError("a token of another type")
-    for name in _FOREIGN_CLAIMS:
-        if name in claims:
+    _check_members(claims)
+    issuer = find("iss")
+    if expected.issuer is not None and issuer != expected.issuer:
+        raise InvalidIssuerError("another issuer")
+    _check_audience(find("aud"), expected.audience)
+    expires_at = find("exp")
+    if expires_at is not None and now >= expires_at + expected.leeway:
+        raise ExpiredTokenError("expired")
+    latest = now + expected.leeway
+    if latest < find("nbf", 0):
+        raise ExpiredTokenError("not valid yet")
+    if latest < find("iat", 0):
+        raise ExpiredTokenError("issued in the future")
+    client = find("client_id", find("azp"))
+    subject = find("sub", client)
+    if not subject:
+        raise MissingRequiredClaimError("neither sub nor client_id")
+    return make_principal(
+        subject=subject,
+        scopes=_names_at(claims, expected.scope_claims, split=True),
+        roles=_names_at(claims, expected.role_claims, split=False),
+        claims=Claims(text),
+        issuer=issuer,
+        client_id=client,
+        token_id=find("jti"),
+        key_id=key_id,
+        expires_at=expires_at,
+        method=method,
+    )
+
+
+def _check_members(claims: Mapping[str, Any]) -> None:
+    """What can be said of a claim by its name: one look at each, where there are several rules."""
+    for name, value in claims.items():
+        wanted = _MEMBERS.get(name)
+        if wanted is None:
+            continue
+        if wanted == "text":
+            if type(value) is not str or (name == "sub" and not value):
+                raise MalformedTokenError(f"{name} is not text, or is empty")
+        elif wanted == "date":
+            # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2).
+            # Neither NaN nor infinity is between two numbers.
+            if type(value) not in (int, float) or not 0 <= value <= _LATEST:
+                raise MalformedTokenError(f"{name} is not a date")
+        elif wanted == "kind":
+            if not _is_access(name, value):
+                raise MalformedTokenError(f"not an access token, says {name}")
+        else:
             raise MalformedTokenError(f"not a plain bearer access token: it has {name}")
-    for name in _KIND_CLAIMS:
-        if name in claims and not _is_access(name, claims[name]):
-            raise MalformedTokenError(f"not an access token, says {name}")
 
 
 def _is_access(name: str, value: object) -> bool:
@@ -124,51 +163,25 @@ def _is_access(name: str, value: object) -> bool:
 
 
 def _check_audience(audience: object, expected: frozenset[str]) -> None:
+    if isinstance(audience, str):
+        if audience not in expected:
+            raise InvalidAudienceError("another audience")
+        return
     if audience is None and not expected:
         return
-    names = [audience] if isinstance(audience, str) else audience
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(audience, list) or not all(isinstance(name, str) for name in audience):
         raise InvalidAudienceError("no audience")
-    if expected.isdisjoint(names):
+    if expected.isdisjoint(audience):
         raise InvalidAudienceError("another audience")
 
 
-def _check_dates(claims: Mapping[str, Any], leeway: float, now: float) -> None:
-    if "exp" in claims and now >= claims["exp"] + leeway:
-        raise ExpiredTokenError("expired")
-    if "nbf" in claims and now < claims["nbf"] - leeway:
-        raise ExpiredTokenError("not valid yet")
-    if "iat" in claims and now < claims["iat"] - leeway:
-        raise ExpiredTokenError("issued in the future")
-
-
-def principal_from(
-    text: str, claims: Mapping[str, Any], expected: Expectations, *, key_id: str | None, method: Method
-) -> Principal:
-    """Who the claims speak of; they must have been checked."""
-    client = claims.get("client_id", claims.get("azp"))
-    subject = claims.get("sub") or client
-    if not subject:
-        raise MissingRequiredClaimError("neither sub nor client_id")
-    return Principal(
-        subject=subject,
-        scopes=_names_at(claims, expected.scope_claims, split=True),
-        roles=_names_at(claims, expected.role_claims, split=False),
-        claims=Claims(text),
-        issuer=claims.get("iss"),
-        client_id=client,
-        token_id=claims.get("jti"),
-        key_id=key_id,
-        expires_at=claims.get("exp"),
-        method=method,
-    )
-
-
-def _names_at(claims: Mapping[str, Any], paths: Iterable[str], *, split: bool) -> frozenset[str]:
+def _names_at(claims: Mapping[str, Any], paths: tuple[str, ...], *, split: bool) -> frozenset[str]:
     found: list[str] = []
     for path in paths:
         # A name may have dots in it, such as https://example.com/roles, so it comes first.
-        value = claims[path] if path in claims else _value_at(claims, path) if "." in path else None
+        value = claims.get(path)
+        if value is None and "." in path:
+            value = _value_at(claims, path)
         if isinstance(value, str):
             found += value.split(" ") if split else [value]
         elif isinstance(value, list):

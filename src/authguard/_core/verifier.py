@@ -48,8 +48,10 @@ class Verifier(ABC):
         """Whether this credential is this verifier's to judge; no other is asked then."""
 
     @abstractmethod
-    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Find out who presents the credential, or raise what the caller is to be told.
+
+        A verifier that has nothing to ask may say so at once, without being a generator.
 
         Args:
             credential: what was presented.

@@ -6,8 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from authguard._core.claims import Expectations, check_claims, principal_from, read_claims
-from authguard._core.flow import Flow
+from authguard._core.claims import Expectations, read_claims, verify_claims
 from authguard._core.jose import Token, media_type, read_compact
 from authguard._core.jwk import ALIASES
 from authguard._core.keyset import KeySet, check_algorithms, parse_keys
@@ -87,27 +86,26 @@ class JWTVerifier(Verifier):
         """Whether it looks like a compact JWS, be it in the header or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
-    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+    def flow(self, credential: Credential, now: float) -> Verified:
         """Verify a token: signature first, then claims."""
-        token = read_compact(credential.value)
-        return (yield from self.verify(token, credential, now))
+        return self.verify(read_compact(credential.value), credential, now)
 
-    def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+    def verify(self, token: Token, credential: Credential, now: float) -> Verified:
         """Verify a token that has been taken apart."""
         key = self._keys.verify(token)
         text, claims = read_claims(token)
-        check_claims(claims, token.header.type, self._expected, now)
-        principal = principal_from(
+        principal = verify_claims(
             text,
             claims,
             self._expected,
+            now,
+            kind=token.header.type,
             key_id=key.key_id or token.header.key_id,
             method=credential.method,
         )
         if principal.expires_at is None:
             return Verified(principal, now + _LONGEST_MEMORY)
         return Verified(principal, principal.expires_at + self._expected.leeway)
-        yield  # a flow that asks nothing: the keys are here
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
@@ -135,7 +133,7 @@ class _ByIssuer(Verifier):
     def accepts(self, credential: Credential) -> bool:
         return self._all[0].accepts(credential)
 
-    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+    def flow(self, credential: Credential, now: float) -> Verified:
         token = read_compact(credential.value)
         # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
         _, claims = read_claims(token)
@@ -144,7 +142,7 @@ class _ByIssuer(Verifier):
         verifier = self._verifiers.get((issuer, algorithm)) if isinstance(issuer, str) else None
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
-        return (yield from verifier.verify(token, credential, now))
+        return verifier.verify(token, credential, now)
 
     def __repr__(self) -> str:
         return ", ".join(map(repr, self._all))
