@@ -6,7 +6,10 @@ the refusal as it would treat the application's own response.
 """
 
 import copy
+from functools import cache
 from typing import Any
+
+_DEEPEST = 100  # layers of middleware; one that wraps itself must end, too
 
 
 def around(app: Any, responder: Any) -> Any:
@@ -16,11 +19,11 @@ def around(app: Any, responder: Any) -> Any:
         app: what the guard wraps: a middleware stack, or a whole Starlette application.
         responder: an ASGI application that sends the refusal.
     """
-    seen: set[int] = set()
     layer = app
-    while layer is not None and id(layer) not in seen:
-        seen.add(id(layer))
-        if _is_cors(type(layer)):
+    for _ in range(_DEEPEST):
+        if layer is None:
+            break
+        if _is_cors(type(layer)):  # type: ignore[arg-type]  # classes can be hashed
             found = copy.copy(layer)
             found.app = responder
             return found
@@ -31,6 +34,7 @@ def around(app: Any, responder: Any) -> Any:
     return responder
 
 
-def _is_cors(cls: Any) -> bool:
-    # By name, so that this needs no framework; FastAPI's is Starlette's.
+@cache
+def _is_cors(cls: type) -> bool:
+    # By name, so that this needs no framework; FastAPI's is Starlette's. Middleware may be a function, too.
     return any(base.__name__ == "CORSMiddleware" for base in getattr(cls, "__mro__", ()))

@@ -97,7 +97,7 @@ class AuthGuardMiddleware:
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
-        found: Auth | RefusedError | None = None
+        refused: RefusedError | None = None
         if path.isascii() and root_path.isascii():
             presented = _presented(environ, guard)
             found = guard.recall(presented, environ["REQUEST_METHOD"], path or "/", root_path, now)
@@ -106,8 +106,9 @@ class AuthGuardMiddleware:
                     start_response = _varying(start_response, found.vary)
                 leave(environ, found, found.principal, (guard, root_path, path, None))
                 return self.app(environ, start_response)
+            refused = found
         request = WSGIRequest(environ, guard, root_path, path)
-        decision = run(guard.decide(request, now, found))
+        decision = run(guard.decide(request, now, refused))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             return self.answer(environ, decision)(environ, start_response)

@@ -204,6 +204,29 @@ def test_cors_fields_when_the_guard_wraps_the_whole_application() -> None:
     assert refused.headers["access-control-allow-origin"] == "https://spa.example"
 
 
+def test_middleware_that_is_a_function_is_passed_by() -> None:
+    """Starlette takes any callable for middleware."""
+    app = Starlette(routes=[Route("/private", lambda request: PlainTextResponse("in"))])
+    app.add_middleware(CORSMiddleware, allow_origins=["https://spa.example"])
+    app.add_middleware(lambda inner: inner)
+    wrapped = AuthGuardMiddleware(app, guard=guard())
+    refused = ask_asgi(wrapped, "GET", "/private", [("Origin", b"https://spa.example")])
+    assert refused.headers["access-control-allow-origin"] == "https://spa.example"
+
+
+def test_middleware_that_wraps_itself_ends_the_search() -> None:
+    """A loop of layers is no reason to hang."""
+
+    class Loop:
+        @property
+        def app(self) -> "Loop":
+            return self
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    assert ask_asgi(AuthGuardMiddleware(Loop(), guard=guard()), "GET", "/private").status == 401
+
+
 def test_starlette_s_own_requires_works_unchanged() -> None:
     """Its idiom `authenticated`, and scopes."""
 

@@ -2,11 +2,21 @@
 
 import pytest
 
-from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Rule
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyVerifier,
+    ConfigurationError,
+    Guard,
+    JWTVerifier,
+    MemoryRevocations,
+    Rule,
+)
 from authguard._core.decision import Allow, Deny
 from authguard._core.model import ANONYMOUS_AUTH
 from authguard._core.rules import Requirement
 from authguard.drivers import run
+from authguard.errors import ExpiredTokenError, InvalidSignatureError
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_token
 
 
@@ -81,13 +91,62 @@ def recall(one, request, now=NOW):
 
 
 def test_the_straight_path_knows_who_was_verified():
-    """Only after it was verified, and only until it expires."""
+    """Only until it expires."""
     one, request = guard(), bearer(make_token())
-    assert recall(one, request) is None
     run(one.decide(request, NOW))
     assert recall(one, request).principal.subject == "ann"
-    assert recall(one, request, NOW + 629) is not None
-    assert recall(one, request, NOW + 630) is None
+    assert recall(one, request, NOW + 629).principal.subject == "ann"
+    assert isinstance(recall(one, request, NOW + 630), ExpiredTokenError)
+
+
+def test_the_straight_path_verifies_a_first_seen_token():
+    """At once, since the keys are here; the second time it is remembered."""
+    one, request = guard(), bearer(make_token())
+    first = recall(one, request)
+    assert first.principal.subject == "ann"
+    assert recall(one, request) is first
+
+
+def test_the_straight_path_says_why_it_found_nobody():
+    """So that `decide` need not verify the token again; it gives the same answer as without."""
+    one, request = guard(), bearer(make_token(key="another secret, of 32 bytes or more"))
+    refused = recall(one, request)
+    assert isinstance(refused, InvalidSignatureError)
+    denied = run(one.decide(request, NOW, refused))
+    assert denied.error is refused
+    assert denied.refusal.body == run(one.decide(request, NOW)).refusal.body
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "bearer {}",
+        "Bearer  {}",
+        " Bearer {}",
+        "Bearer {} ",
+        "Bearer {}, x",
+        "Bearer",
+        "Bearer ",
+        "Bearer sk_live_{}",
+    ],
+)
+def test_the_straight_path_leaves_unusual_spellings_to_the_flow(field):
+    """It says nothing of a field that it would have to take apart."""
+    request = FakeRequest("/", headers=[("authorization", field.format(make_token()))])
+    assert recall(guard(), request) is None
+
+
+def test_a_verifier_that_fails_on_the_straight_path_fails_in_the_flow():
+    """As an error of ours, with the exception; nobody passes."""
+
+    class Broken(JWTVerifier):
+        def flow(self, credential, now):
+            raise RuntimeError("broken")
+
+    one = Guard(Broken(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE))
+    request = bearer(make_token())
+    assert recall(one, request) is None
+    assert run(one.decide(request, NOW)).refusal.status == 500
 
 
 def test_the_straight_path_lets_nobody_pass_a_rule():
@@ -139,3 +198,25 @@ def test_a_remembered_token_expires_in_the_flow_too():
     assert isinstance(run(one.decide(request, NOW)), Allow)
     assert isinstance(run(one.decide(request, NOW + 629)), Allow)
     assert isinstance(run(one.decide(request, NOW + 630)), Deny)
+
+
+def test_the_straight_path_knows_pages_that_are_open_to_all():
+    """Nobody needs to be looked for; a protected page is the flow's."""
+    one = guard(public_paths=["/open"])
+    assert recall(one, FakeRequest("/open")) is ANONYMOUS_AUTH
+    assert recall(one, FakeRequest("/other")) is None
+
+
+def test_a_login_page_with_a_cookie_is_looked_at_by_the_flow():
+    """Another site might be signing its visitor in there."""
+    one = guard(public_paths=["/open"], login_path="/login", cookie=AccessCookie())
+    assert recall(one, FakeRequest("/open")) is ANONYMOUS_AUTH
+    assert recall(one, FakeRequest("/login", method="POST")) is None
+
+
+def test_a_login_page_of_one_rule_is_not_that_of_another():
+    """Where no login page is named, a browser gets the 401."""
+    one = guard(protected_paths=[Rule("/shop", login_path="/shop/enter"), "/staff"])
+    html = {"accept": "text/html"}
+    assert run(one.decide(FakeRequest("/shop/cart", headers=html), NOW)).refusal.status == 303
+    assert run(one.decide(FakeRequest("/staff", headers=html), NOW)).refusal.status == 401

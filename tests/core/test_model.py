@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from authguard import ANONYMOUS, Credential, Principal
-from authguard._core.model import ANONYMOUS_AUTH, Claims, auth_of
+from authguard._core.model import ANONYMOUS_AUTH, Auth, Claims, make_principal
 
 
 def test_a_credential_does_not_show_its_value():
@@ -76,11 +76,25 @@ def test_principals_can_be_hashed_in_spite_of_their_claims():
 
 def test_auth_adds_authenticated():
     """Starlette's own scope is added, and the principal's are left as they are."""
-    auth = auth_of(Principal("ann", scopes=frozenset({"read"})), "Cookie")
+    auth = Auth(Principal("ann", scopes=frozenset({"read"})), "Cookie")
     assert (auth.scopes, auth.principal.scopes, auth.vary) == ({"read", "authenticated"}, {"read"}, "Cookie")
 
 
 def test_auth_of_nobody_has_no_scopes():
     """Nobody is not given `authenticated`."""
-    assert auth_of(ANONYMOUS) is ANONYMOUS_AUTH
     assert ANONYMOUS_AUTH.scopes == frozenset()
+
+
+def test_a_principal_made_at_once_is_one_made_by_its_constructor():
+    """Equal in every field, and frozen all the same."""
+    values = {
+        "subject": "ann", "scopes": frozenset({"read"}), "roles": frozenset({"boss"}),
+        "claims": Claims("{}"),
+        "issuer": "i", "client_id": "c", "token_id": "t", "key_id": "k", "expires_at": 5.0,
+        "method": "cookie",
+    }  # fmt: skip
+    made, built = make_principal(**values), Principal(**values)
+    assert (made, hash(made), repr(made)) == (built, hash(built), repr(built))
+    assert dataclasses.replace(made, subject="bob") == dataclasses.replace(built, subject="bob")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.subject = "eve"

@@ -4,7 +4,6 @@ import pytest
 
 from authguard import Credential, InvalidTokenError, JWTVerifier
 from support import (
-    judge,
     AUDIENCE,
     ISSUER,
     NOW,
@@ -13,6 +12,7 @@ from support import (
     claims,
     ec_key,
     ed25519_key,
+    judge,
     jwk,
     make_token,
     make_token_of_parts,

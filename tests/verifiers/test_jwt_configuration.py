@@ -8,13 +8,13 @@ from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, 
 from authguard._core.decision import Allow
 from authguard.drivers import run
 from support import (
-    judge,
     AUDIENCE,
     ISSUER,
     NOW,
     SECRET,
     bearer,
     claims,
+    judge,
     jwk,
     make_token,
     make_token_of_parts,

@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from authguard._core.cookies import AccessCookie
 from authguard._core.model import Credential
@@ -59,17 +59,8 @@ class Extractor:
             InvalidRequestError: if there are several, or the field is malformed.
             InvalidTokenError: if it is too long, or cannot be an API key.
         """
-        authorization: bytes | None = None
-        key: bytes | None = None
-        for name, value in request.presented:
-            if name == b"authorization":
-                if authorization is not None:
-                    raise InvalidRequestError("several Authorization fields")
-                authorization = value
-            elif name in self.key_fields:
-                if key is not None:
-                    raise InvalidRequestError("several API keys")
-                key = value
+        authorization = _only(request, (b"authorization",))
+        key = _only(request, self.key_fields)
         token = None if authorization is None else _bearer_token(authorization.strip(b" \t"))
         if token is not None:
             if key is not None:
@@ -84,6 +75,17 @@ class Extractor:
         if self._cookie and (text := self._cookie.read(request)) is not None:
             return Credential(text, "cookie")
         return None
+
+
+def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
+    """The value of the one field of these names."""
+    found: bytes | None = None
+    for name, value in request.presented:
+        if name in names:
+            if found is not None:
+                raise InvalidRequestError("a credential field occurs more than once")
+            found = value
+    return found
 
 
 def _bearer_token(value: bytes) -> bytes | None:

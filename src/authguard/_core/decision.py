@@ -25,7 +25,7 @@ class Allow:
     vary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as above
 class Deny:
     """The request may not pass; `refusal` is the answer, be it an error or a login redirect."""
 

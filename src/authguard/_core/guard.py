@@ -17,7 +17,7 @@ from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, auth_of
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal
 from authguard._core.policy import Policy, Verdict
 from authguard._core.redirect import is_htmx, login_location, navigates, safe_next
 from authguard._core.request import Presented, RequestView
@@ -144,26 +144,34 @@ class Guard:
             None if `decide` has to find out; or, for `decide`, why nobody was found.
         """
         if len(presented) != 1:
-            return None
+            return None if presented else self._open_to_all(method, path, root_path)
         name, value = presented[0]
         memory = self._straight.get(name)
         if memory is None:
             return None
         digest = sha256(value).digest()
         remembered = memory.young.get(digest) or memory.get(digest)
-        if remembered is not None and now < remembered[0]:
-            auth = remembered[1]
-        else:
+        if remembered is None or now >= remembered[0]:
             found = self._verify_at_once(name, value, digest, now)
             if not isinstance(found, Auth):
                 return found
             auth = found
-        verdict = self.policy.find(method, path, root_path)
+        else:
+            auth = remembered[1]
+        policy = self.policy
+        verdict = policy.memory.young.get((path, method, root_path)) or policy.find(method, path, root_path)
         if verdict.requirements and not verdict.admits(auth.principal):
             return None
         if self._revocations is not None and self._is_revoked(self._revocations, auth.principal):
             return None
         return auth
+
+    def _open_to_all(self, method: str, path: str, root_path: str) -> Auth | None:
+        """Nobody, if that needs no look at the request: 10 µs less for a public page."""
+        signs_in = self.cookie is not None and self.policy.is_login_page(path)
+        if not self._straight or signs_in or self.policy.find(method, path, root_path).protected:
+            return None
+        return ANONYMOUS_AUTH
 
     def _verify_at_once(
         self, name: bytes, value: bytes, digest: bytes, now: float
@@ -173,7 +181,9 @@ class Guard:
             return None
         try:
             verified = self._verifier_of(credential).flow(credential, now)
-            return self._remember(credential, digest, verified, now) if isinstance(verified, Verified) else None
+            return (
+                self._remember(credential, digest, verified, now) if isinstance(verified, Verified) else None
+            )
         except RefusedError as error:
             return error
         except Exception:
@@ -185,9 +195,7 @@ class Guard:
         except Exception:
             return True  # `decide` will ask again, and say what is wrong
 
-    def decide(
-        self, request: RequestView, now: float, refused: RefusedError | None = None
-    ) -> Flow[Decision]:
+    def decide(self, request: RequestView, now: float, refused: RefusedError | None = None) -> Flow[Decision]:
         """Decide about a request; nothing that callbacks raise gets past it.
 
         Args:
@@ -206,14 +214,15 @@ class Guard:
                 auth = yield from self._identify(request, now)
                 if verdict.protected:
                     verdict.check(auth.principal)
-                if self._user_loader is None:
-                    return Allow(auth, auth.principal, vary=auth.vary)
-                user = yield from Call(self._user_loader, auth.principal)
-                if user is None:
-                    raise InvalidTokenError("the user is gone")
+                user: Any = auth.principal
+                if self._user_loader is not None:
+                    user = yield from self._load_user(self._user_loader, auth.principal)
                 return Allow(auth, user, vary=auth.vary)
             except RefusedError as error:
-                return self._without_principal(request, verdict, error)
+                if self._may_be_anonymous(request, verdict, error):
+                    vary = "Authorization, Cookie" if verdict.optional else ""
+                    return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
+                return (yield from self.deny(request, error))
         except RefusedError as error:
             return (yield from self.deny(request, error))
         except Exception as error:
@@ -221,15 +230,21 @@ class Guard:
             unexpected.__cause__ = error
             return (yield from self.deny(request, unexpected))
 
-    def _without_principal(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Allow:
-        """Nobody is known: pass as anonymous where that is allowed, else raise."""
+    def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
+        user = yield from Call(load, principal)
+        if user is None:
+            raise InvalidTokenError("the user is gone")
+        return user
+
+    def _may_be_anonymous(self, request: RequestView, verdict: Verdict, error: RefusedError) -> bool:
+        """Whether the request passes all the same, though nobody is known."""
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
         if verdict.protected and not optional:
-            raise error
+            return False
         if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")
-        return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, "Authorization, Cookie" if verdict.optional else "")
+        return True
 
     def _identify(self, request: RequestView, now: float) -> Flow[Auth]:
         """Who presents the credential; raises if there is none, or it is not valid now."""
@@ -253,7 +268,7 @@ class Guard:
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
-        auth = auth_of(verified.principal, self._vary[credential.method])
+        auth = Auth(verified.principal, self._vary[credential.method])
         if verified.until > now:
             self._memories[credential.method].put(key, (verified.until, auth))
         return auth
@@ -290,6 +305,8 @@ class Guard:
         return Deny(error, refusal)
 
     def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
+        if not self.policy.login_paths:
+            return None
         # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
             return None
@@ -347,10 +364,10 @@ class Guard:
         """
         if isinstance(user, Principal):
             principal = user
-        auth = auth_of(principal or Principal(subject="override"))
+        auth = Auth(principal or Principal(subject="override"))
 
         def identify(request: RequestView, now: float) -> Flow[Auth]:
-            if auth is ANONYMOUS_AUTH:
+            if not auth.principal.is_authenticated:
                 raise MissingCredentialsError("no credential")
             return auth
             yield  # a flow that asks nothing

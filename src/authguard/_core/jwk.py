@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 from jwt.algorithms import Algorithm, get_default_algorithms
@@ -57,16 +60,45 @@ class VerificationKey:
     algorithm: str
     key_id: str | None
     _key: Any = field(repr=False)
-    _scheme: Algorithm = field(repr=False)
+    _scheme: "Algorithm | _ECDSA" = field(repr=False)
 
     def verifies(self, signed: bytes, signature: bytes) -> bool:
         """Whether the signature is by this key, over these bytes."""
         return self._scheme.verify(signed, self._key, signature)
 
 
+class _ECDSA:
+    """ECDSA in the form of RFC 7518 section 3.4, for one curve.
+
+    PyJWT's looks up for each signature what does not change for a key: 6 µs of 140.
+    """
+
+    def __init__(self, size: int, digest: hashes.HashAlgorithm) -> None:
+        self._size = size
+        self._algorithm = ec.ECDSA(digest)
+
+    def verify(self, signed: bytes, key: ec.EllipticCurvePublicKey, signature: bytes) -> bool:
+        size = self._size
+        if len(signature) != 2 * size:
+            return False
+        r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+        try:
+            key.verify(encode_dss_signature(r, s), signed, self._algorithm)
+        except InvalidSignature:
+            return False
+        return True
+
+
+_ECDSA_SCHEMES = {
+    "ES256": _ECDSA(32, hashes.SHA256()),
+    "ES384": _ECDSA(48, hashes.SHA384()),
+    "ES512": _ECDSA(66, hashes.SHA512()),
+}
+
+
 @cache
-def _scheme(algorithm: str) -> Algorithm:
-    return get_default_algorithms()[algorithm]
+def _scheme(algorithm: str) -> Algorithm | _ECDSA:
+    return _ECDSA_SCHEMES.get(algorithm) or get_default_algorithms()[algorithm]
 
 
 def from_secret(secret: str | bytes, algorithms: frozenset[str]) -> VerificationKey:

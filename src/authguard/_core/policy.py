@@ -76,7 +76,8 @@ class Policy:
         self._public = _Tree(public, protects=False)
         self._default_open = bool(protected) and not public
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
-        self._memory: Memory[tuple[str, str, str], Verdict] = Memory(_REMEMBERED_VERDICTS)
+        #: What was decided of late, by path, method and root path.
+        self.memory: Memory[tuple[str, str, str], Verdict] = Memory(_REMEMBERED_VERDICTS)
 
     def is_login_page(self, path: str) -> bool:
         """Whether one signs in at this path, below the mount point."""
@@ -91,11 +92,11 @@ class Policy:
             root_path: where the application is mounted.
         """
         key = (path, method, root_path)
-        verdict = self._memory.young.get(key) or self._memory.get(key)
+        verdict = self.memory.get(key)
         if verdict is None:
             verdict = self._decide(method, path or "/", root_path)
             if len(path) + len(method) + len(root_path) <= _LONGEST_REMEMBERED_PATH:
-                self._memory.put(key, verdict)
+                self.memory.put(key, verdict)
         return verdict
 
     def _decide(self, method: str, path: str, root_path: str) -> Verdict:
