@@ -6,6 +6,7 @@ from typing import Any
 
 from authguard.errors import (
     InsufficientScopeError,
+    NonceRequiredError,
     RefusedError,
     VerificationUnavailableError,
 )
@@ -61,8 +62,56 @@ class Refusal:
         return [*self.headers, ("content-length", str(len(self.body)))]
 
 
-def refuse(error: RefusedError, realm: str) -> Refusal:
-    """The answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored."""
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """What the challenges of a guard say, whatever the error.
+
+    Attributes:
+        realm: the realm.
+        metadata: the URL of the resource's metadata (RFC 9728 section 5.1); empty for none.
+        algorithms: those of DPoP proofs, separated by spaces; empty where DPoP is not spoken.
+    """
+
+    realm: str
+    metadata: str = ""
+    algorithms: str = ""
+
+    def about(self, error: RefusedError, scheme: str) -> str:
+        """The value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
+
+        One field line, since some programs keep just one of several.
+
+        Args:
+            error: what to say; its code goes to one of the challenges.
+            scheme: the scheme that the request used.
+        """
+        schemes = ("Bearer", "DPoP") if self.algorithms else ("Bearer",)
+        chosen = error.challenge_scheme or scheme
+        return ", ".join(self._challenge(one, error if one == chosen else None) for one in schemes)
+
+    def _challenge(self, scheme: str, error: RefusedError | None) -> str:
+        """RFC 6750 section 3. Everything in it was checked when it was built."""
+        parameters = {"realm": self.realm}
+        if error is not None and error.challenge_error:
+            parameters["error"] = error.challenge_error
+            parameters["error_description"] = error.detail
+        if isinstance(error, InsufficientScopeError) and error.scopes:
+            parameters["scope"] = " ".join(error.scopes)
+        if scheme == "DPoP":
+            parameters["algs"] = self.algorithms
+        if self.metadata:
+            parameters["resource_metadata"] = self.metadata
+        return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+
+
+def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:
+    """The answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
+
+    Args:
+        error: why.
+        challenges: what to challenge with.
+        scheme: the scheme that the request used.
+    """
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": error.title,
@@ -72,7 +121,9 @@ def refuse(error: RefusedError, realm: str) -> Refusal:
     }
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
     if error.status_code == 401 or error.challenge_error:
-        headers.append(("www-authenticate", _challenge(error, realm)))
+        headers.append(("www-authenticate", challenges.about(error, scheme)))
+    if isinstance(error, NonceRequiredError):
+        headers.append(("dpop-nonce", error.nonce))
     if isinstance(error, VerificationUnavailableError):
         headers.append(("retry-after", str(error.retry_after)))
     return Refusal(error.status_code, tuple(headers), json.dumps(problem).encode(), error)
@@ -82,14 +133,3 @@ def see_other(location: str) -> Refusal:
     """A login redirect: 303, so that whatever was sent is fetched with GET (RFC 9110 15.4.4)."""
     vary = ("vary", "Accept, Cookie, Sec-Fetch-Mode")
     return Refusal(303, (("location", location), _NO_STORE, vary), b"")
-
-
-def _challenge(error: RefusedError, realm: str) -> str:
-    """One Bearer challenge (RFC 6750 section 3). `realm` and the scopes were checked when built."""
-    parameters: dict[str, str] = {"realm": realm}
-    if error.challenge_error:
-        parameters["error"] = error.challenge_error
-        parameters["error_description"] = error.detail
-    if isinstance(error, InsufficientScopeError) and error.scopes:
-        parameters["scope"] = " ".join(error.scopes)
-    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
