@@ -83,7 +83,6 @@ class DPoP(Proof):
         self._algorithms = check_algorithms(names)
         if self._algorithms & SYMMETRIC:
             raise ConfigurationError("DPoP proofs are signed with private keys, never with a secret (HMAC)")
-        #: As challenges and metadata list them.
         self.algorithms = tuple(names)
         if not _is_whole(window) or not 1 <= window <= _MOST_WINDOW:
             raise ConfigurationError(f"window is 1 to {_MOST_WINDOW} seconds")
@@ -94,6 +93,11 @@ class DPoP(Proof):
         self._replays = replays
         self._used = UsedProofs(proofs_per_key, 2 * window)
         self._keys: Memory[bytes, tuple[str, VerificationKey]] = Memory(_REMEMBERED_KEYS)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The algorithms of proofs."""
+        return {"dpop_signing_alg_values_supported": list(self.algorithms)}
 
     def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
         """Check the request's proof: RFC 9449 section 4.3, and section 11.1 last.

@@ -15,12 +15,10 @@ from authguard._core.answer import Challenges, Refusal, refuse, see_other
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
-from authguard._core.dpop import DPoP
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, auth_of
-from authguard._core.mtls import MutualTLS
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import is_htmx, login_location, navigates, safe_next
@@ -104,9 +102,7 @@ class Guard:
         self._verifiers = _together([as_verifier(verifier) for verifier in verifiers])
         self._login_path = None if login_path is None else local_path(login_path, "login_path")
         self._proofs = Proofs(proofs)
-        dpop = self._proofs.find(DPoP.member)
-        algorithms = dpop.algorithms if isinstance(dpop, DPoP) else ()
-        self.metadata_page = None if resource is None else self._page(resource, algorithms)
+        self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
         self.policy = Policy(
             protected_paths,
             public_paths,
@@ -118,7 +114,7 @@ class Guard:
             {verifier.header for verifier in self._verifiers if verifier.header},
             {prefix for verifier in self._verifiers for prefix in verifier.prefixes},
             cookie,
-            dpop=bool(algorithms),
+            dpop=bool(self._proofs.algorithms),
         )
         # The fields that a `RequestView` must present: by name, by length, by CGI name.
         self.credential_fields = self._extractor.fields
@@ -131,7 +127,7 @@ class Guard:
         self._user_loader = user_loader
         self._on_error = on_error
         self._challenges = Challenges(
-            _check_realm(realm), resource.url if resource else "", " ".join(algorithms)
+            _check_realm(realm), resource.url if resource else "", self._proofs.algorithms
         )
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
@@ -148,13 +144,6 @@ class Guard:
             return {}
         keys = dict.fromkeys(self._extractor.key_fields, self._memories["api_key"])
         return {**keys, b"authorization": self._memories["bearer"]}
-
-    def _page(self, resource: ResourceMetadata, algorithms: Sequence[str]) -> MetadataPage:
-        return MetadataPage(
-            resource,
-            dpop_signing_alg_values_supported=list(algorithms),
-            tls_client_certificate_bound_access_tokens=self._proofs.find(MutualTLS.member) is not None,
-        )
 
     def recall(self, presented: Presented, method: str, path: str, root_path: str, now: float) -> Auth | None:
         """The straight path: who this is, if it is known, valid now, and may pass.

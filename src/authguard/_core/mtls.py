@@ -2,10 +2,10 @@
 
 import re
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -62,6 +62,11 @@ class MutualTLS(Proof):
             raise ConfigurationError('encoding is "pem" or "rfc9440"')
         self._header = None if header is None else header.lower().encode("ascii")
         self._encoding = encoding
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """That tokens may be bound to certificates."""
+        return {"tls_client_certificate_bound_access_tokens": True}
 
     def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
         """Compare the certificate's thumbprint.

@@ -6,7 +6,7 @@ remembered, and its proof never.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from authguard._core.flow import Flow
@@ -20,6 +20,13 @@ class Proof(ABC):
 
     #: The member of `cnf` that this is about.
     member: ClassVar[str]
+    #: Of the signatures that a scheme of its own asks for, as its challenge lists them.
+    algorithms: Sequence[str] = ()
+
+    @property
+    @abstractmethod
+    def metadata(self) -> Mapping[str, Any]:
+        """What the resource's metadata says of it (RFC 9728 section 2)."""
 
     @abstractmethod
     def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
@@ -52,9 +59,15 @@ class Proofs:
                 raise ConfigurationError(f"proofs has two {type(proof).__name__}; keep one of them")
             self._proofs[proof.member] = proof
 
-    def find(self, member: str) -> Proof | None:
-        """The proof for a member of `cnf`."""
-        return self._proofs.get(member)
+    @property
+    def algorithms(self) -> str:
+        """The `algs` of the DPoP challenge; empty where DPoP is not spoken."""
+        return " ".join(name for proof in self._proofs.values() for name in proof.algorithms)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the resource's metadata says of all of them."""
+        return {name: value for proof in self._proofs.values() for name, value in proof.metadata.items()}
 
     def confirmation_of(self, claims: Mapping[str, Any]) -> Confirmation:
         """What the token is bound to; empty for plain ones.

@@ -51,14 +51,15 @@ class UsedProofs:
         """
         self._forget(now)
         digest = sha256(f"{thumbprint}\n{token_id}".encode()).digest()[:_DIGEST_BYTES]
+        slot = self._slots.setdefault(int(until / self._width), _Slot())
         slots = list(self._slots.values())
-        if any(digest in slot.proofs for slot in slots):
+        if any(digest in other.proofs for other in slots if other is not slot):
             return False
         if sum(slot.by_key[thumbprint] for slot in slots) >= self._per_key:
             raise VerificationUnavailableError("a key has too many live DPoP proofs", retry_after=1)
         if len(self) >= _MOST_PROOFS:
             raise VerificationUnavailableError("too many live DPoP proofs", retry_after=1)
-        slot = self._slots.setdefault(int(until / self._width), _Slot())
+        # The same proof has the same slot, so that here one of two threads wins.
         if slot.proofs.setdefault(digest, digest) is not digest:
             return False
         slot.by_key[thumbprint] += 1
