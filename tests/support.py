@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,45 @@ def lines(name: str) -> list[str]:
         return []
     found = path.read_text(encoding="utf-8").split("\n")
     return [line for line in found if line and not line.startswith(("#", "@"))]
+
+
+def thumbprint(key: dict[str, Any]) -> str:
+    """The RFC 7638 thumbprint of a public JWK, written apart from the one that is tested."""
+    members = {name: key[name] for name in ("crv", "e", "kty", "n", "x", "y") if name in key}
+    return b64(hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
+
+
+def make_proof(
+    token: str,
+    *,
+    key: Any = None,
+    algorithm: str = "ES256",
+    header: dict[str, Any] | None = None,
+    signed_with: Any = None,
+    **changes: Any,
+) -> str:
+    """A DPoP proof for `GET https://api.example/a`, as good or as bad as asked.
+
+    Args:
+        token: the access token.
+        key: the private key; None for the EC key.
+        algorithm: how to sign, and what the header says.
+        header: changes to the header; `...` leaves a member out.
+        signed_with: another key to sign with.
+        changes: changes to the claims; `...` leaves a claim out.
+    """
+    key = key or ec_key()
+    head = {"typ": "dpop+jwt", "alg": algorithm, "jwk": jwk(key), **(header or {})}
+    good = {
+        "jti": b64(os.urandom(12)),
+        "htm": "GET",
+        "htu": "https://api.example/a",
+        "iat": NOW,
+        "ath": b64(hashlib.sha256(token.encode()).digest()),
+    }
+    return make_token(
+        {name: value for name, value in {**good, **changes}.items() if value is not ...},
+        header={name: value for name, value in head.items() if value is not ...},
+        key=signed_with or key,
+        signed_with=algorithm,
+    )

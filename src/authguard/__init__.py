@@ -9,8 +9,11 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 from authguard import errors
 from authguard._core.answer import Refusal
 from authguard._core.cookies import AccessCookie
+from authguard._core.dpop import DPoP
 from authguard._core.guard import Guard
+from authguard._core.metadata import ResourceMetadata
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
+from authguard._core.mtls import MutualTLS
 from authguard._core.policy import Verdict
 from authguard._core.redirect import safe_next
 from authguard._core.request import RequestView
@@ -42,6 +45,7 @@ __all__ = [
     "AuthGuardError",
     "ConfigurationError",
     "Credential",
+    "DPoP",
     "ExpiredTokenError",
     "Guard",
     "InsufficientScopeError",
@@ -49,10 +53,12 @@ __all__ = [
     "JWTVerifier",
     "MemoryRevocations",
     "MissingCredentialsError",
+    "MutualTLS",
     "Principal",
     "RefusedError",
     "RequestView",
     "Refusal",
+    "ResourceMetadata",
     "Rule",
     "Verdict",
     "VerificationUnavailableError",

@@ -9,6 +9,7 @@ from authguard import _cors
 from authguard._core.answer import Headers, Refusal
 from authguard._core.decision import Deny
 from authguard._core.guard import Guard
+from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import WEBSOCKET
@@ -42,7 +43,7 @@ class ASGIRequest(RequestView):
         presented: those fields, if they have been found already.
     """
 
-    __slots__ = ("_headers", "_query")
+    __slots__ = ("_headers", "_query", "_scope")
 
     def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
         self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
@@ -50,6 +51,7 @@ class ASGIRequest(RequestView):
         self.root_path = scope.get("root_path") or ""
         self.path = _below(self.root_path, scope["path"])
         self.presented = _presented(scope["headers"], guard) if presented is None else presented
+        self._scope = scope
         self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""
 
@@ -61,6 +63,18 @@ class ASGIRequest(RequestView):
     def fields(self, name: bytes) -> list[bytes]:
         """Every value of a header field, in order."""
         return [bytes(value).strip(b" \t") for key, value in self._headers if key.lower() == name]
+
+    @property
+    def peer(self) -> str | None:
+        """The address of whoever is connected to the server, as the server says."""
+        client = self._scope.get("client")
+        return client[0] if client else None
+
+    @property
+    def certificate(self) -> str | None:
+        """From the TLS extension of ASGI, if the server offers it."""
+        tls = (self._scope.get("extensions") or {}).get("tls") or {}
+        return next(iter(tls.get("client_cert_chain") or ()), None)
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presented:
@@ -88,7 +102,7 @@ class AuthGuardMiddleware:
     """
 
     def __init__(self, app: ASGIApp, *, guard: Guard, clock: Callable[[], float] = time.time) -> None:
-        self.app = app
+        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
 
@@ -133,6 +147,21 @@ class AuthGuardMiddleware:
             send = _varying(send, decision.vary)
         left = (guard, scope, decision.error)
         await self.app(_with(scope, decision.auth, decision.user, left), receive, send)
+
+
+class _WithMetadata:
+    """Serves the resource's metadata, inside the guard, to whom its paths are public."""
+
+    def __init__(self, app: ASGIApp, page: MetadataPage) -> None:
+        self.app = app
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = None
+        if scope["type"] == "http":
+            path = _below(scope.get("root_path") or "", scope["path"])
+            answer = self._page.answer(scope["method"], path)
+        await (self.app if answer is None else responder(answer))(scope, receive, send)
 
 
 def _with(scope: Scope, auth: Auth, user: Any, left: _Left) -> Scope:

@@ -13,7 +13,10 @@
         │   ├── InvalidAudienceError          meant for somebody else
         │   ├── MissingRequiredClaimError     lacks a claim that we were told to require
         │   ├── InvalidAPIKeyError            unknown, disabled or expired API key
-        │   └── RevokedTokenError             logged out
+        │   ├── RevokedTokenError             logged out
+        │   └── UnprovenTokenError            bound to a key or certificate that was not shown
+        ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
+        │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
         ├── UnexpectedError              500  internal_error      a callback raised; our fault
@@ -49,6 +52,8 @@ class RefusedError(AuthGuardError):
     detail: ClassVar[str] = "The request could not be checked."
     #: The `error` of the challenge (RFC 6750 section 3.1), where it has one.
     challenge_error: ClassVar[str | None] = None
+    #: The scheme whose challenge has the `error`; None for the scheme that the request used.
+    challenge_scheme: str | None = None
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason or self.detail
@@ -114,6 +119,47 @@ class InvalidAPIKeyError(InvalidTokenError):
 
 class RevokedTokenError(InvalidTokenError):
     """The token, its session or its subject has been revoked."""
+
+
+class UnprovenTokenError(InvalidTokenError):
+    """The token is bound to a key or a certificate, and came without its proof (RFC 7800).
+
+    Args:
+        reason: what was missing.
+        scheme: the scheme by which the token should have been sent, if it was another.
+    """
+
+    def __init__(self, reason: str = "", *, scheme: str | None = None) -> None:
+        super().__init__(reason)
+        self.challenge_scheme = scheme
+
+
+class InvalidProofError(RefusedError):
+    """The DPoP proof is missing, malformed, used before, or for another request (RFC 9449)."""
+
+    status_code = 401
+    code = "invalid_dpop_proof"
+    title = "Unauthorized"
+    detail = "Send one fresh DPoP proof that is made for this request."
+    challenge_error = "invalid_dpop_proof"
+    challenge_scheme = "DPoP"
+
+
+class NonceRequiredError(InvalidProofError):
+    """The DPoP proof must have a nonce of ours (RFC 9449 section 9).
+
+    Args:
+        reason: what was missing.
+        nonce: the nonce to use.
+    """
+
+    code = "use_dpop_nonce"
+    detail = "Repeat the request with the nonce in the DPoP proof."
+    challenge_error = "use_dpop_nonce"
+
+    def __init__(self, reason: str = "", *, nonce: str) -> None:
+        super().__init__(reason)
+        self.nonce = nonce
 
 
 class InsufficientScopeError(RefusedError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from authguard._core.answer import Refusal
 from authguard._core.decision import Deny
 from authguard._core.guard import Guard
+from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._logs import log_refusal
@@ -36,7 +37,7 @@ class WSGIRequest(RequestView):
         path: `PATH_INFO` as the middleware found it.
     """
 
-    __slots__ = ("_environ",)
+    __slots__ = ("_environ", "_is_mount_point")
 
     def __init__(self, environ: "WSGIEnvironment", guard: Guard, root_path: str, path: str) -> None:
         self._environ = environ
@@ -44,6 +45,7 @@ class WSGIRequest(RequestView):
         self.scheme = environ.get("wsgi.url_scheme", "http")
         self.root_path = _decoded(root_path)
         self.path = _decoded(path) or "/"
+        self._is_mount_point = not path
         self.presented = _presented(environ, guard)
 
     @property
@@ -56,6 +58,21 @@ class WSGIRequest(RequestView):
         """The values of a header field; WSGI servers have joined them to at most one."""
         value = self._environ.get("HTTP_" + name.decode("ascii").upper().replace("-", "_"))
         return [] if value is None else [value.strip(" \t").encode("latin-1", "replace")]
+
+    @property
+    def external_path(self) -> str:
+        """The path as the client sees it: a mount point by itself has no slash after it."""
+        return (self.root_path if self._is_mount_point else "") or self.root_path + self.path
+
+    @property
+    def peer(self) -> str | None:
+        """The address of whoever is connected to the server, as the server says."""
+        return self._environ.get("REMOTE_ADDR")
+
+    @property
+    def certificate(self) -> str | None:
+        """From `SSL_CLIENT_CERT`, as mod_wsgi, Werkzeug and others give it."""
+        return self._environ.get("SSL_CLIENT_CERT")
 
 
 def _presented(environ: "WSGIEnvironment", guard: Guard) -> Presented:
@@ -88,7 +105,7 @@ class AuthGuardMiddleware:
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
-        self.app = app
+        self.app = app if guard.metadata_page is None else _with_metadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
 
@@ -120,6 +137,16 @@ class AuthGuardMiddleware:
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         """The WSGI application that answers in the place of the guarded one."""
         return responder(denied.refusal)
+
+
+def _with_metadata(app: "WSGIApplication", page: MetadataPage) -> "WSGIApplication":
+    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
+
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        answer = page.answer(environ["REQUEST_METHOD"], _decoded(environ.get("PATH_INFO", "")))
+        return (app if answer is None else responder(answer))(environ, start_response)
+
+    return serve
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, left: _Left) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authguard import errors
-from authguard._core.answer import refuse, see_other
+from authguard._core.answer import Challenges, refuse, see_other
 
 ANSWERS = [
     (errors.InvalidRequestError, 400, "invalid_request", "invalid_request"),
@@ -24,6 +24,7 @@ ANSWERS = [
     (errors.UnexpectedError, 500, "internal_error", None),
     (errors.VerificationUnavailableError, 503, "unavailable", None),
 ]
+API = Challenges("api")
 every_error = pytest.mark.parametrize(
     ("kind", "status", "code", "challenge"), ANSWERS, ids=[kind.__name__ for kind, *_ in ANSWERS]
 )
@@ -36,14 +37,14 @@ def header(refusal, name):
 @every_error
 def test_the_status_is_that_of_the_error(kind, status, code, challenge):
     """Each class has its status, in the line and in the document."""
-    refusal = refuse(kind(), "api")
+    refusal = refuse(kind(), API)
     assert (refusal.status, json.loads(refusal.body)["status"]) == (status, status)
 
 
 @every_error
 def test_the_body_is_a_problem_document(kind, status, code, challenge):
     """The document has the members of RFC 9457, and the code."""
-    problem = json.loads(refuse(kind(), "api").body)
+    problem = json.loads(refuse(kind(), API).body)
     assert problem == {
         "type": "about:blank",
         "title": kind.title,
@@ -56,20 +57,20 @@ def test_the_body_is_a_problem_document(kind, status, code, challenge):
 @every_error
 def test_the_reason_is_not_shown(kind, status, code, challenge):
     """What went wrong is for logs alone."""
-    refusal = refuse(kind("the inner reason"), "api")
+    refusal = refuse(kind("the inner reason"), API)
     assert "inner reason" not in repr(refusal.headers) + refusal.body.decode()
 
 
 @every_error
 def test_no_answer_is_stored(kind, status, code, challenge):
     """No cache keeps a refusal."""
-    assert header(refuse(kind(), "api"), "cache-control") == "no-store"
+    assert header(refuse(kind(), API), "cache-control") == "no-store"
 
 
 @every_error
 def test_the_challenge_is_that_of_rfc_6750(kind, status, code, challenge):
     """401 has a challenge, other answers only where an error code is defined."""
-    value = header(refuse(kind(), "api"), "www-authenticate")
+    value = header(refuse(kind(), API), "www-authenticate")
     if challenge:
         assert value == f'Bearer realm="api", error="{challenge}", error_description="{kind.detail}"'
     else:
@@ -79,18 +80,18 @@ def test_the_challenge_is_that_of_rfc_6750(kind, status, code, challenge):
 def test_all_invalid_tokens_get_one_answer():
     """An attacker cannot tell forged from expired."""
     kinds = [kind for kind, _, code, _ in ANSWERS if code == "invalid_token"]
-    assert len({(refuse(kind(), "api").headers, refuse(kind(), "api").body) for kind in kinds}) == 1
+    assert len({(refuse(kind(), API).headers, refuse(kind(), API).body) for kind in kinds}) == 1
 
 
 def test_the_challenge_names_the_scopes():
     """What the resource needs is told, in order."""
-    value = header(refuse(errors.InsufficientScopeError(scopes={"b", "a"}), "api"), "www-authenticate")
+    value = header(refuse(errors.InsufficientScopeError(scopes={"b", "a"}), API), "www-authenticate")
     assert value.endswith(', scope="a b"')
 
 
 def test_unavailable_says_when_to_try_again():
     """503 has Retry-After."""
-    assert header(refuse(errors.VerificationUnavailableError(retry_after=9), "api"), "retry-after") == "9"
+    assert header(refuse(errors.VerificationUnavailableError(retry_after=9), API), "retry-after") == "9"
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 0.2], ids=str)
@@ -120,7 +121,7 @@ def test_a_login_redirect_is_a_303_that_is_not_stored():
     }
 
 
-REFUSAL = refuse(errors.InvalidTokenError(), "api")
+REFUSAL = refuse(errors.InvalidTokenError(), API)
 
 
 @pytest.mark.parametrize("body", ["<p>ä", "<p>ä".encode()], ids=["text", "bytes"])

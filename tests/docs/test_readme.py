@@ -10,7 +10,17 @@ from flask import Flask
 from starlette.testclient import TestClient
 
 import authguard
-from authguard import AccessCookie, APIKeyFile, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard import (
+    AccessCookie,
+    APIKeyFile,
+    APIKeyVerifier,
+    DPoP,
+    Guard,
+    JWTVerifier,
+    MutualTLS,
+    ResourceMetadata,
+    Rule,
+)
 from authguard.testing import issue_token
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +151,17 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _documented() -> list[tuple[type, str]]:
-    classes = (Guard, JWTVerifier, APIKeyVerifier, APIKeyFile, AccessCookie, Rule)
+    classes = (
+        Guard,
+        JWTVerifier,
+        APIKeyVerifier,
+        APIKeyFile,
+        AccessCookie,
+        DPoP,
+        MutualTLS,
+        ResourceMetadata,
+        Rule,
+    )
     return [(cls, name) for cls in classes for name in inspect.signature(cls).parameters]
 
 

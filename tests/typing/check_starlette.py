@@ -113,7 +113,7 @@ assert_type(ANONYMOUS, Principal)
 assert_type(ANONYMOUS.scopes, frozenset[str])
 assert_type(ANONYMOUS.claims, Mapping[str, Any])
 assert_type(ANONYMOUS.expires_at, float | None)
-assert_type(ANONYMOUS.method, Literal["bearer", "api_key", "cookie", ""])
+assert_type(ANONYMOUS.method, Literal["bearer", "api_key", "cookie", "dpop", ""])
 assert_type(ANONYMOUS.is_authenticated, bool)
 
 with override(guard, Principal("ada")):

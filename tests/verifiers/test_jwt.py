@@ -87,7 +87,6 @@ CHANGES = {
     "sub-null": {"sub": None},
     "sub-gone": {"sub": ...},
     "exp-gone": {"exp": ...},
-    "cnf": {"cnf": {"jkt": "x"}},
     "at-hash": {"at_hash": "x"},
     "events": {"events": {}},
     "refresh": {"token_use": "refresh"},

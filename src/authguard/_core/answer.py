@@ -7,6 +7,7 @@ from typing import Any
 
 from authguard.errors import (
     InsufficientScopeError,
+    NonceRequiredError,
     RefusedError,
     VerificationUnavailableError,
 )
@@ -62,17 +63,70 @@ class Refusal:
         return [*self.headers, ("content-length", str(len(self.body)))]
 
 
-def refuse(error: RefusedError, realm: str) -> Refusal:
-    """The answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored."""
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """What the challenges of a guard say, whatever the error.
+
+    Attributes:
+        realm: the realm.
+        metadata: the URL of the resource's metadata (RFC 9728 section 5.1); empty for none.
+        algorithms: those of DPoP proofs, separated by spaces; empty where DPoP is not spoken.
+    """
+
+    realm: str
+    metadata: str = ""
+    algorithms: str = ""
+
+    def about(self, kind: type[RefusedError], scheme: str, scopes: tuple[str, ...] = ()) -> str:
+        """The value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
+
+        One field line, since some programs keep just one of several.
+
+        Args:
+            kind: what to say.
+            scheme: in which scheme's challenge to say it.
+            scopes: which ones are needed.
+        """
+        schemes = ("Bearer", "DPoP") if self.algorithms else ("Bearer",)
+        return ", ".join(self._challenge(one, kind if one == scheme else None, scopes) for one in schemes)
+
+    def _challenge(self, scheme: str, kind: type[RefusedError] | None, scopes: tuple[str, ...]) -> str:
+        """RFC 6750 section 3. Everything in it was checked when it was built."""
+        parameters = {"realm": self.realm}
+        if kind is not None and kind.challenge_error:
+            parameters["error"] = kind.challenge_error
+            parameters["error_description"] = kind.detail
+        if kind is not None and scopes:
+            parameters["scope"] = " ".join(scopes)
+        if scheme == "DPoP":
+            parameters["algs"] = self.algorithms
+        if self.metadata:
+            parameters["resource_metadata"] = self.metadata
+        return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+
+
+def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:
+    """The answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
+
+    Args:
+        error: why.
+        challenges: what to challenge with.
+        scheme: the scheme that the request used.
+    """
     scopes = error.scopes if isinstance(error, InsufficientScopeError) else ()
-    headers, body = _problem(type(error), realm, scopes)  # type: ignore[arg-type]  # classes can be hashed
+    kind: Any = type(error)
+    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, scopes)
+    if isinstance(error, NonceRequiredError):
+        headers = (*headers, ("dpop-nonce", error.nonce))
     if isinstance(error, VerificationUnavailableError):
         headers = (*headers, ("retry-after", str(error.retry_after)))
     return Refusal(error.status_code, headers, body, error)
 
 
 @lru_cache(maxsize=256)  # nothing of the request is in it; 5 µs less for each refusal
-def _problem(kind: type[RefusedError], realm: str, scopes: tuple[str, ...]) -> tuple[Headers, bytes]:
+def _problem(
+    kind: type[RefusedError], challenges: Challenges, scheme: str, scopes: tuple[str, ...]
+) -> tuple[Headers, bytes]:
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": kind.title,
@@ -82,7 +136,7 @@ def _problem(kind: type[RefusedError], realm: str, scopes: tuple[str, ...]) -> t
     }
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
     if kind.status_code == 401 or kind.challenge_error:
-        headers.append(("www-authenticate", _challenge(kind, realm, scopes)))
+        headers.append(("www-authenticate", challenges.about(kind, scheme, scopes)))
     return tuple(headers), json.dumps(problem).encode()
 
 
@@ -90,14 +144,3 @@ def see_other(location: str) -> Refusal:
     """A login redirect: 303, so that whatever was sent is fetched with GET (RFC 9110 15.4.4)."""
     vary = ("vary", "Accept, Cookie, Sec-Fetch-Mode")
     return Refusal(303, (("location", location), _NO_STORE, vary), b"")
-
-
-def _challenge(kind: type[RefusedError], realm: str, scopes: tuple[str, ...]) -> str:
-    """One Bearer challenge (RFC 6750 section 3). `realm` and the scopes were checked when built."""
-    parameters: dict[str, str] = {"realm": realm}
-    if kind.challenge_error:
-        parameters["error"] = kind.challenge_error
-        parameters["error_description"] = kind.detail
-    if scopes:
-        parameters["scope"] = " ".join(scopes)
-    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())

@@ -37,9 +37,8 @@ _OTHER_KINDS = (
     "password",
 )
 # Only ID tokens carry hashes of other tokens (OpenID Connect Core 3.1.3.6); only security event
-# tokens carry events (RFC 8417). A token with `cnf` needs a proof of possession that no plain
-# bearer brings (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2).
-_FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events", "cnf")
+# tokens carry events (RFC 8417). `cnf` is for the guard to judge: see `proofs`.
+_FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
 _MEMBERS = {
     **dict.fromkeys(_TEXTS, "text"),
     **dict.fromkeys(_DATES, "date"),

@@ -5,7 +5,7 @@ import string
 from collections.abc import Collection, Iterable
 
 from authguard._core.cookies import AccessCookie
-from authguard._core.model import Credential
+from authguard._core.model import Credential, Method
 from authguard._core.request import RequestView
 from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 
@@ -17,7 +17,7 @@ LONGEST_CREDENTIAL = 16 * 1024
 _B64TOKEN = (string.ascii_letters + string.digits + "-._~+/").encode()
 _VISIBLE = re.compile(rb"[\x21-\x7e]+\Z")
 # Field lines that a server or proxy has joined: RFC 9110 section 5.3.
-_JOINED_BEARER = re.compile(rb",[ \t]*bearer(?: |\Z)", re.IGNORECASE)
+_JOINED = re.compile(rb",[ \t]*(?:bearer|dpop)(?: |\Z)", re.IGNORECASE)
 
 
 class Extractor:
@@ -27,9 +27,20 @@ class Extractor:
         headers: names of the fields that carry API keys.
         prefixes: what an API key starts with, so that `Bearer sk_live_…` is known as one.
         cookie: the cookie that may carry an access token, if any.
+        dpop: whether the scheme `DPoP` is spoken (RFC 9449 section 7.1).
     """
 
-    def __init__(self, headers: Iterable[str], prefixes: Iterable[str], cookie: AccessCookie | None) -> None:
+    def __init__(
+        self,
+        headers: Iterable[str],
+        prefixes: Iterable[str],
+        cookie: AccessCookie | None,
+        *,
+        dpop: bool = False,
+    ) -> None:
+        self._schemes: dict[bytes, Method] = {b"bearer": "bearer"}
+        if dpop:
+            self._schemes[b"dpop"] = "dpop"
         self.key_fields = frozenset(name.lower().encode("ascii") for name in headers)
         self._prefixes = tuple(prefix.encode("ascii") for prefix in prefixes)
         self._cookie = cookie
@@ -61,20 +72,44 @@ class Extractor:
         """
         authorization = _only(request, (b"authorization",))
         key = _only(request, self.key_fields)
-        token = None if authorization is None else _bearer_token(authorization.strip(b" \t"))
-        if token is not None:
+        found = None if authorization is None else self._token(authorization.strip(b" \t"))
+        if found is not None:
+            method, token = found
             if key is not None:
-                raise InvalidRequestError("both a Bearer token and an API key")
-            if token.startswith(self._prefixes):
+                raise InvalidRequestError("both a token and an API key")
+            if method == "bearer" and token.startswith(self._prefixes):
                 return _api_key(token)
             if len(token) > LONGEST_CREDENTIAL:
                 raise MalformedTokenError("longer than any token we accept")
-            return Credential(token.decode("ascii"), "bearer")
+            return Credential(token.decode("ascii"), method)
         if key is not None:
             return _api_key(key.strip(b" \t"))
         if self._cookie and (text := self._cookie.read(request)) is not None:
             return Credential(text, "cookie")
         return None
+
+    def uses_dpop(self, request: RequestView) -> bool:
+        """Whether the request speaks DPoP, so that errors are told in that scheme's challenge."""
+        return b"dpop" in self._schemes and any(
+            name == b"authorization" and value.strip(b" \t")[:5].lower() in (b"dpop", b"dpop ")
+            for name, value in request.presented
+        )
+
+    def _token(self, value: bytes) -> tuple[Method, bytes] | None:
+        """What follows `Bearer` or `DPoP`; None for other schemes, which are not ours to judge."""
+        scheme, space, rest = value.partition(b" ")
+        method = self._schemes.get(scheme.lower())
+        if method is None:
+            if b"," in value and (b"=" not in value.partition(b",")[0] or _JOINED.search(value)):
+                raise InvalidRequestError("several Authorization fields, joined")
+            return None
+        token = rest.lstrip(b" ")
+        if not space or not token:
+            raise InvalidRequestError("no token after the scheme")
+        text = token.rstrip(b"=")
+        if not text or text.translate(None, _B64TOKEN):
+            raise InvalidRequestError("what follows the scheme is not one token")
+        return method, token
 
 
 def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
@@ -86,22 +121,6 @@ def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
                 raise InvalidRequestError("a credential field occurs more than once")
             found = value
     return found
-
-
-def _bearer_token(value: bytes) -> bytes | None:
-    """What follows `Bearer`; None for other schemes, which are not ours to judge."""
-    scheme, space, rest = value.partition(b" ")
-    if scheme.lower() != b"bearer":
-        if b"," in value and (b"=" not in value.partition(b",")[0] or _JOINED_BEARER.search(value)):
-            raise InvalidRequestError("several Authorization fields, joined")
-        return None
-    token = rest.lstrip(b" ")
-    if not space or not token:
-        raise InvalidRequestError("no token after Bearer")
-    text = token.rstrip(b"=")
-    if not text or text.translate(None, _B64TOKEN):
-        raise InvalidRequestError("what follows Bearer is not one token")
-    return token
 
 
 def _api_key(value: bytes) -> Credential:

@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, Protocol, TypeAlias
 
-from authguard._core.answer import Refusal, refuse, see_other
+from authguard._core.answer import Challenges, Refusal, refuse, see_other
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
+from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal
 from authguard._core.policy import Policy, Verdict
+from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import is_htmx, login_location, navigates, safe_next
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
@@ -49,6 +51,7 @@ class Revocations(Protocol):
         ...
 
 
+_METHODS = ("bearer", "api_key", "cookie", "dpop")
 _PREFLIGHT_FIELDS = (b"origin", b"access-control-request-method")
 
 
@@ -69,6 +72,10 @@ class Guard:
         revocations: what has been logged out, asked for each request.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
+        proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
+            none, such tokens are refused.
+        resource: what this application is, and who issues tokens for it; served and named in
+            every challenge (RFC 9728).
         on_error: given the request and the `Refusal`, returns the one to send.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
@@ -86,18 +93,28 @@ class Guard:
         cookie: AccessCookie | None = None,
         revocations: Revocations | None = None,
         user_loader: UserLoader | None = None,
+        proofs: Iterable[Proof] = (),
+        resource: ResourceMetadata | None = None,
         on_error: OnError | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
         self._verifiers = _together([as_verifier(verifier) for verifier in verifiers])
         self._login_path = None if login_path is None else local_path(login_path, "login_path")
-        self.policy = Policy(protected_paths, public_paths, [login_path] if login_path else [])
+        self._proofs = Proofs(proofs)
+        self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
+        self.policy = Policy(
+            protected_paths,
+            public_paths,
+            [login_path] if login_path else [],
+            resource.paths if resource else (),
+        )
         self.cookie = cookie
         self._extractor = Extractor(
             {verifier.header for verifier in self._verifiers if verifier.header},
             {prefix for verifier in self._verifiers for prefix in verifier.prefixes},
             cookie,
+            dpop=bool(self._proofs.algorithms),
         )
         # The fields that a `RequestView` must present: by name, by length, by CGI name.
         self.credential_fields = self._extractor.fields
@@ -109,12 +126,16 @@ class Guard:
         self._revocations = revocations
         self._user_loader = user_loader
         self._on_error = on_error
-        self._realm = _check_realm(realm)
+        self._challenges = Challenges(
+            _check_realm(realm), resource.url if resource else "", self._proofs.algorithms
+        )
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
         # One memory for each way to carry a credential, so that none passes for another.
-        self._vary = {method: _vary_on(self._extractor, method) for method in ("bearer", "api_key", "cookie")}
-        self._memories = {method: _Remembered(cache_size) for method in ("bearer", "api_key", "cookie")}
+        self._vary = {method: _vary_on(self._extractor, method) for method in _METHODS}
+        self._memories = {method: _Remembered(cache_size) for method in _METHODS}
+        # Tokens that need a proof with each request, where `recall` never looks.
+        self._bound: Memory[tuple[str, bytes], tuple[float, Auth]] = Memory(cache_size)
         self._straight = self._straight_memories()
 
     def _straight_memories(self) -> dict[bytes, "_Remembered"]:
@@ -181,9 +202,10 @@ class Guard:
             return None
         try:
             verified = self._verifier_of(credential).flow(credential, now)
-            return (
-                self._remember(credential, digest, verified, now) if isinstance(verified, Verified) else None
-            )
+            if not isinstance(verified, Verified):
+                return None
+            auth = self._remember(credential, digest, verified, now)
+            return None if auth.confirmation else auth  # a bound token needs a proof with each request
         except RefusedError as error:
             return error
         except Exception:
@@ -254,13 +276,15 @@ class Guard:
         if credential.method == "cookie" and self.cookie and self.cookie.is_cross_site(request) is not False:
             raise CrossSiteRequestError("nothing shows that this site started the request")
         key = _digest(credential)
-        remembered = self._memories[credential.method].get(key)
+        remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
         if remembered is not None and now < remembered[0]:
             auth = remembered[1]
         else:
             answer = self._verifier_of(credential).flow(credential, now)
             verified = answer if isinstance(answer, Verified) else (yield from answer)
             auth = self._remember(credential, key, verified, now)
+        if auth.confirmation or credential.method == "dpop":
+            yield from self._proofs.check(request, credential, auth.confirmation, now)
         if self._revocations is not None:
             yield from self._refuse_revoked(self._revocations, auth.principal)
         return auth
@@ -268,8 +292,11 @@ class Guard:
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
-        auth = Auth(verified.principal, self._vary[credential.method])
-        if verified.until > now:
+        confirmation = self._proofs.confirmation_of(verified.principal.claims)
+        auth = Auth(verified.principal, self._vary[credential.method], confirmation)
+        if verified.until > now and confirmation:
+            self._bound.put((credential.method, key), (verified.until, auth))
+        elif verified.until > now:
             self._memories[credential.method].put(key, (verified.until, auth))
         return auth
 
@@ -291,7 +318,7 @@ class Guard:
 
     def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
         """The answer to an error: a login redirect for a person's browser, else a problem."""
-        refusal = self._redirect(request, error) or refuse(error, self._realm)
+        refusal = self._redirect(request, error) or self._refuse(request, error)
         if self._on_error is not None and refusal.error is not None:
             try:
                 replaced = yield from Call(self._on_error, request, refusal)
@@ -301,8 +328,11 @@ class Guard:
             except Exception as raised:
                 error = UnexpectedError("on_error raised")
                 error.__cause__ = raised
-                refusal = refuse(error, self._realm)
+                refusal = self._refuse(request, error)
         return Deny(error, refusal)
+
+    def _refuse(self, request: RequestView, error: RefusedError) -> Refusal:
+        return refuse(error, self._challenges, "DPoP" if self._extractor.uses_dpop(request) else "Bearer")
 
     def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
         if not self.policy.login_paths:
@@ -318,7 +348,7 @@ class Guard:
             return None
         location = login_location(request, login_path, self.policy.login_paths)
         if is_htmx(request):
-            return refuse(error, self._realm).with_header("hx-redirect", location)
+            return self._refuse(request, error).with_header("hx-redirect", location)
         return see_other(location) if navigates(request) else None
 
     def authorize(

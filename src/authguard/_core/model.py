@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from authguard._core.strict_json import parse_object
 
-Method = Literal["bearer", "api_key", "cookie", ""]
+Confirmation: TypeAlias = tuple[tuple[str, str], ...]
+Method = Literal["bearer", "api_key", "cookie", "dpop", ""]
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -18,7 +19,7 @@ class Credential:
 
     Attributes:
         value: the token or the key, without scheme or field name.
-        method: how it was carried: `bearer`, `api_key` or `cookie`.
+        method: how it was carried: `bearer`, `api_key`, `cookie` or `dpop`.
     """
 
     value: str = field(repr=False)
@@ -45,6 +46,12 @@ class Claims(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(parse_object(self._text))
+
+    def __contains__(self, name: object) -> bool:
+        # Where nothing is escaped, a name stands in the text as it is: 0.1 µs, and not 3.
+        if f'"{name}"' not in self._text and "\\" not in self._text:
+            return False
+        return name in parse_object(self._text)
 
     def __repr__(self) -> str:
         return f"Claims({', '.join(self)})"
@@ -77,7 +84,7 @@ class Principal(_Fields):
         token_id: the `jti`, by which a token is revoked.
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
-        method: how the credential was carried: `bearer`, `api_key`, `cookie`; empty for nobody.
+        method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`; empty for nobody.
     """
 
     subject: str
@@ -151,10 +158,13 @@ class Auth:
     Attributes:
         principal: who is calling.
         vary: request fields that shared caches must be told the response depends on.
+        confirmation: what the token is bound to, and what each request must prove anew: pairs of
+            a `cnf` member and its value, such as `("jkt", "0ZcO…")` (RFC 7800 section 3.1).
     """
 
     principal: Principal
     vary: str = ""
+    confirmation: Confirmation = ()
 
     @property
     def scopes(self) -> frozenset[str]:

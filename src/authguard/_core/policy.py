@@ -55,6 +55,7 @@ class Policy:
         protected_paths: patterns or rules to protect; None for none.
         public_paths: patterns or rules to open; None for none.
         login_paths: pages that are open as they stand, since one signs in there.
+        metadata_paths: where the resource's metadata is, which is for everybody (RFC 9728 3.1).
 
     Raises:
         ConfigurationError: for an empty list, or rules that contradict each other.
@@ -65,12 +66,14 @@ class Policy:
         protected_paths: Iterable[str | Rule] | None,
         public_paths: Iterable[str | Rule] | None,
         login_paths: Iterable[str] = (),
+        metadata_paths: Iterable[str] = (),
     ) -> None:
         protected = _rules(protected_paths, "protected_paths")
         public = _rules(public_paths, "public_paths")
         _refuse_contradictions(protected, public)
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
         self._login = frozenset(split(path) for path in self.login_paths)
+        self._metadata = frozenset(metadata_paths)
         self._protected = _Tree(protected, protects=True)
         self._protected_in_any_case = _Tree(protected, protects=True, folded=True)
         self._public = _Tree(public, protects=False)
@@ -108,8 +111,10 @@ class Policy:
         other = [
             one for mount in mounts for one in self._in_another_case(mount + split(path), method.upper())
         ]
-        if self.is_login_page(path):
-            return Verdict(False, reason="the login page")
+        if path in self._metadata or self.is_login_page(path):
+            return Verdict(
+                False, reason="the resource's metadata" if path in self._metadata else "the login page"
+            )
         opened = _most_specific(self._public.covering(split(path), method))
         if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
             return Verdict(False, reason=f"public by {opened[0].rule}")

@@ -38,3 +38,18 @@ class RequestView(ABC):
         """The value of a field that may occur once; None if it is absent or repeated."""
         values = self.fields(name)
         return values[0] if len(values) == 1 else None
+
+    @property
+    def external_path(self) -> str:
+        """The path as the client sees it, decoded: with the mount point."""
+        return self.root_path + self.path
+
+    @property
+    def peer(self) -> str | None:
+        """The address of whoever is connected to the server, as the server says."""
+        return None
+
+    @property
+    def certificate(self) -> str | None:
+        """The client certificate (PEM) that the server's own TLS has verified, if it says."""
+        return None

@@ -1,0 +1,108 @@
+"""Tokens that are bound to a key: what they ask of each request (RFC 7800).
+
+A stolen bearer token is as good as one's own. A bound one says in `cnf` which key or certificate
+its holder has, and each request must prove that. So the verification of such a token may be
+remembered, and its proof never.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from authguard._core.flow import Flow
+from authguard._core.model import Confirmation, Credential
+from authguard._core.request import RequestView
+from authguard.errors import ConfigurationError, MalformedTokenError, UnprovenTokenError
+
+
+class Proof(ABC):
+    """One way to prove that a token is the caller's: `DPoP`, `MutualTLS`."""
+
+    #: The member of `cnf` that this is about.
+    member: ClassVar[str]
+    #: Of the signatures that a scheme of its own asks for, as its challenge lists them.
+    algorithms: Sequence[str] = ()
+
+    @property
+    @abstractmethod
+    def metadata(self) -> Mapping[str, Any]:
+        """What the resource's metadata says of it (RFC 9728 section 2)."""
+
+    @abstractmethod
+    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
+        """Raise unless the request proves it.
+
+        Args:
+            request: the request.
+            credential: the token.
+            bound_to: the value of the member of `cnf`.
+            now: seconds since the epoch.
+        """
+
+
+class Proofs:
+    """All ways to prove it that a guard knows; with none of them, no bound token passes.
+
+    Args:
+        proofs: one for each member of `cnf`, at most.
+
+    Raises:
+        ConfigurationError: for two of a kind, or something that is none.
+    """
+
+    def __init__(self, proofs: Iterable[Proof]) -> None:
+        self._proofs: dict[str, Proof] = {}
+        for proof in proofs:
+            if not isinstance(proof, Proof):
+                raise ConfigurationError("proofs is a list of DPoP(…) and MutualTLS(…)")
+            if proof.member in self._proofs:
+                raise ConfigurationError(f"proofs has two {type(proof).__name__}; keep one of them")
+            self._proofs[proof.member] = proof
+
+    @property
+    def algorithms(self) -> str:
+        """The `algs` of the DPoP challenge; empty where DPoP is not spoken."""
+        return " ".join(name for proof in self._proofs.values() for name in proof.algorithms)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the resource's metadata says of all of them."""
+        return {name: value for proof in self._proofs.values() for name, value in proof.metadata.items()}
+
+    def confirmation_of(self, claims: Mapping[str, Any]) -> Confirmation:
+        """What the token is bound to; empty for plain ones.
+
+        Unknown members might be ignored (RFC 7800 section 3.1). Whoever issued them meant more
+        than a plain bearer, so they are refused instead.
+
+        Raises:
+            UnprovenTokenError: if we cannot check it.
+            MalformedTokenError: if it is no confirmation.
+        """
+        if "cnf" not in claims:
+            return ()
+        members = claims["cnf"]
+        if not isinstance(members, Mapping) or not members:
+            raise MalformedTokenError("cnf is not an object with members")
+        if not members.keys() <= self._proofs.keys():
+            raise UnprovenTokenError("bound by a cnf that none of the guard's proofs is for")
+        if not all(isinstance(value, str) for value in members.values()):
+            raise MalformedTokenError("a member of cnf is not text")
+        # DPoP comes last, since it uses the proof up.
+        return tuple(sorted(members.items(), key=lambda member: member[0] == "jkt"))
+
+    def check(
+        self, request: RequestView, credential: Credential, confirmation: Confirmation, now: float
+    ) -> Flow[None]:
+        """Raise unless the request proves everything that the token is bound to.
+
+        Args:
+            request: the request.
+            credential: the token.
+            confirmation: what `confirmation_of` returned for it.
+            now: seconds since the epoch.
+        """
+        if credential.method == "dpop" and all(member != "jkt" for member, _ in confirmation):
+            raise UnprovenTokenError("the scheme DPoP with a token that is bound to no key")
+        for member, value in confirmation:
+            yield from self._proofs[member].check(request, credential, value, now)

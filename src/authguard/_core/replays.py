@@ -1,0 +1,74 @@
+"""Which proofs have been used: bounded, in memory, without a lock and without a clock."""
+
+from collections import Counter
+from hashlib import sha256
+
+from authguard.errors import VerificationUnavailableError
+
+_MOST_PROOFS = 100_000  # about 15 MB
+_SLOTS = 8  # in the longest time that a proof may be live; forgetting is by whole slots
+_DIGEST_BYTES = 16  # only the holder of a key could search for collisions, and refuse itself
+
+
+class _Slot:
+    """Proofs that expire at about the same time."""
+
+    __slots__ = ("by_key", "proofs")
+
+    def __init__(self) -> None:
+        self.proofs: dict[bytes, bytes] = {}
+        self.by_key: Counter[str] = Counter()
+
+
+class UsedProofs:
+    """Remembers each proof until it has expired, and refuses when it is full.
+
+    To drop a proof early would let it be used again, so there is no least recently used one
+    here. Every step is one dictionary operation, as in `Memory`: of two threads with the same
+    proof one wins.
+
+    Args:
+        per_key: how many live proofs a key may have, so that no caller can fill it for all.
+        longest: seconds that a proof may be live at most.
+    """
+
+    def __init__(self, per_key: int, longest: float) -> None:
+        self._per_key = per_key
+        self._width = longest / _SLOTS
+        self._slots: dict[int, _Slot] = {}
+
+    def use(self, thumbprint: str, token_id: str, until: float, now: float) -> bool:
+        """Note that the proof is used; False if it has been used before.
+
+        Args:
+            thumbprint: of the key that signed it.
+            token_id: its `jti`.
+            until: seconds since the epoch when it expires.
+            now: seconds since the epoch.
+
+        Raises:
+            VerificationUnavailableError: if there is no room.
+        """
+        self._forget(now)
+        digest = sha256(f"{thumbprint}\n{token_id}".encode()).digest()[:_DIGEST_BYTES]
+        slot = self._slots.setdefault(int(until / self._width), _Slot())
+        slots = list(self._slots.values())
+        if any(digest in other.proofs for other in slots if other is not slot):
+            return False
+        if sum(slot.by_key[thumbprint] for slot in slots) >= self._per_key:
+            raise VerificationUnavailableError("a key has too many live DPoP proofs", retry_after=1)
+        if len(self) >= _MOST_PROOFS:
+            raise VerificationUnavailableError("too many live DPoP proofs", retry_after=1)
+        # The same proof has the same slot, so that here one of two threads wins.
+        if slot.proofs.setdefault(digest, digest) is not digest:
+            return False
+        slot.by_key[thumbprint] += 1
+        return True
+
+    def _forget(self, now: float) -> None:
+        current = int(now / self._width)
+        for number in [number for number in list(self._slots) if number < current]:
+            self._slots.pop(number, None)
+
+    def __len__(self) -> int:
+        return sum(len(slot.proofs) for slot in list(self._slots.values()))

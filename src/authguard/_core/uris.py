@@ -1,0 +1,65 @@
+"""When two http URIs are the same: RFC 3986 sections 6.2.2 and 6.2.3."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+_URI = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:[?#].*)?\Z", re.IGNORECASE)
+_VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]+\Z")  # ASCII without space and backslash
+_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{0,5}))?\Z")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = re.compile(r"http://(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?\Z")
+
+
+class URI(NamedTuple):
+    """A URI without query and fragment, in the one form that is compared.
+
+    Attributes:
+        origin: scheme, host in lower case, and the port if it is not the scheme's own.
+        path: without dot segments, decoded, as servers give it to applications. `/a%2Fb` and
+            `/a/b` are the same here, since no application behind a server can tell them apart.
+    """
+
+    origin: str
+    path: str
+
+
+def parse_uri(text: str) -> URI:
+    """Read an absolute http or https URI.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+    found = _URI.match(text) if _VISIBLE.match(text) else None
+    authority = _AUTHORITY.match(found["authority"]) if found else None
+    if found is None or authority is None:
+        raise ValueError("not an absolute http URI")
+    scheme, host, port = found["scheme"].lower(), authority["host"].lower(), authority["port"]
+    origin = f"{scheme}://{host}"
+    if port and int(port) != _DEFAULT_PORTS[scheme]:
+        origin += f":{int(port)}"
+    if _STRAY_PERCENT.search(found["path"]):
+        raise ValueError("a percent sign that encodes nothing")
+    path = _without_dot_segments(_ENCODED_DOT.sub(".", found["path"] or "/"))
+    return URI(origin, unquote_to_bytes(path).decode("utf-8"))
+
+
+def _without_dot_segments(path: str) -> str:
+    """RFC 3986 section 5.2.4, for an absolute path."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            kept[-1:] = []
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def is_safe_origin(origin: str) -> bool:
+    """Whether what is sent there is under TLS, or does not leave this machine."""
+    return origin.startswith("https://") or bool(_LOOPBACK.match(origin))

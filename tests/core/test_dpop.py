@@ -1,0 +1,401 @@
+"""DPoP proofs: RFC 9449."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard import ConfigurationError, DPoP, VerificationUnavailableError
+from authguard._core.dpop import thumbprint_of
+from authguard._core.model import Credential
+from authguard.drivers import run
+from authguard.errors import InvalidProofError, NonceRequiredError, RefusedError, UnprovenTokenError
+from support import NOW, FakeRequest, b64, ec_key, ed25519_key, jwk, make_proof, rsa_key, sign, thumbprint
+
+TOKEN = "a.b.c"
+BOUND_TO = thumbprint(jwk(ec_key()))
+NONCE_SECRET = "n0nce-secret-of-more-than-32-bytes-Qx7"
+
+# RFC 9449 section 7.1, figures 12 and 13; the thumbprint is that of section 6.1, figure 8.
+RFC_TOKEN = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"
+RFC_PROOF = (
+    "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpD"
+    "a0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6"
+    "IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGx"
+    "lLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk"
+    "1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJ"
+    "pLjA"
+)
+RFC_THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+RFC_ISSUED = 1_562_262_618
+
+
+def dpop(**options):
+    return DPoP("https://api.example", **options)
+
+
+def check(proof, one=None, *, now=NOW, path="/a", method="GET", bound_to=BOUND_TO, sent_by="dpop", **view):
+    proofs = [proof] if isinstance(proof, (str, bytes)) else proof
+    request = FakeRequest(path, method=method, headers=[("DPoP", each) for each in proofs], **view)
+    return run((one or dpop()).check(request, Credential(TOKEN, sent_by), bound_to, now))
+
+
+def refused(*arguments, error=InvalidProofError, **options):
+    with pytest.raises(error) as caught:
+        check(*arguments, **options)
+    return caught.value
+
+
+def test_the_example_of_the_rfc():
+    """Its proof, for its token and key, at its time; and once only."""
+    one = DPoP("https://resource.example.org")
+    request = FakeRequest("/protectedresource", headers={"dpop": RFC_PROOF})
+    arguments = (request, Credential(RFC_TOKEN, "dpop"), RFC_THUMBPRINT, RFC_ISSUED + 1)
+    run(one.check(*arguments))
+    with pytest.raises(InvalidProofError, match="used before"):
+        run(one.check(*arguments))
+
+
+def test_the_thumbprint_of_rfc_7638():
+    """Section 3.1: an RSA key with members that do not count."""
+    key = {
+        "kty": "RSA",
+        "n": (
+            "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc"
+            "_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQ"
+            "R0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bF"
+            "TWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+        ),
+        "e": "AQAB",
+        "alg": "RS256",
+        "kid": "2011-04-29",
+    }
+    assert thumbprint_of(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+@pytest.mark.parametrize(
+    "key", [{}, {"kty": "EC"}, {"kty": "oct", "k": "AA"}, {"kty": 1}, {"kty": []}], ids=str
+)
+def test_other_keys_have_no_thumbprint(key):
+    """Nothing is guessed."""
+    assert thumbprint_of(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [(ec_key(), "ES256"), (ec_key("P-384"), "ES384"), (ed25519_key(), "EdDSA"), (ed25519_key(), "Ed25519"),
+     (rsa_key(), "PS256"), (rsa_key(), "RS256")],
+    ids=["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"],
+)  # fmt: skip
+def test_a_good_proof_passes(key, algorithm):
+    """With each kind of key."""
+    one = dpop(algorithms=[algorithm])
+    check(make_proof(TOKEN, key=key, algorithm=algorithm), one, bound_to=thumbprint(jwk(key)))
+
+
+@pytest.mark.parametrize(
+    "htu",
+    ["https://API.example:443/a", "https://api.example/%61", "https://api.example/x/../a",
+     "https://api.example/a?q=1"],
+)  # fmt: skip
+def test_spellings_of_the_uri_pass(htu):
+    """Those that RFC 3986 says are equivalent, and a query, which does not count."""
+    check(make_proof(TOKEN, htu=htu))
+
+
+def test_the_mount_point_is_part_of_the_uri():
+    """The client knows nothing of mounts."""
+    proof = make_proof(TOKEN, htu="https://api.example/v1/a")
+    check(proof, root_path="/v1")
+
+
+def test_several_origins_may_be_named():
+    """For an application with several names."""
+    one = DPoP(["https://api.example", "https://www.example"])
+    check(make_proof(TOKEN), one)
+    check(make_proof(TOKEN, htu="https://www.example/a"), one)
+
+
+def test_a_handshake_is_a_get():
+    """As it is on the wire."""
+    check(make_proof(TOKEN), method="WEBSOCKET")
+
+
+CLAIMS = {
+    "no jti": {"jti": ...},
+    "an empty jti": {"jti": ""},
+    "a jti that is no text": {"jti": 7},
+    "a jti too long": {"jti": "x" * 513},
+    "another method": {"htm": "POST"},
+    "the method in lower case": {"htm": "get"},
+    "no method": {"htm": ...},
+    "another path": {"htu": "https://api.example/b"},
+    "a path below": {"htu": "https://api.example/a/b"},
+    "another host": {"htu": "https://evil.example/a"},
+    "plain http": {"htu": "http://api.example/a"},
+    "another port": {"htu": "https://api.example:8443/a"},
+    "a user in the URI": {"htu": "https://api.example@evil.example/a"},
+    "no URI": {"htu": ...},
+    "a URI that is none": {"htu": "/a"},
+    "a URI that is no text": {"htu": ["https://api.example/a"]},
+    "no iat": {"iat": ...},
+    "an old iat": {"iat": NOW - 30.5},
+    "an early iat": {"iat": NOW + 30.5},
+    "an iat of text": {"iat": str(NOW)},
+    "an iat that is true": {"iat": True},
+    "an exp that is over": {"exp": NOW - 31},
+    "an nbf to come": {"nbf": NOW + 31},
+    "an exp of text": {"exp": "never"},
+    "no ath": {"ath": ...},
+    "the ath of another token": {"ath": b64(b"x" * 32)},
+    "an ath that is no text": {"ath": 1},
+    "an ath that is not ASCII": {"ath": "\xe9"},
+}
+
+
+@pytest.mark.parametrize("changes", CLAIMS.values(), ids=CLAIMS)
+def test_a_claim_that_is_wrong(changes):
+    """Each of them by itself."""
+    refused(make_proof(TOKEN, **changes))
+
+
+PRIVATE = {**jwk(ec_key()), "d": "AA"}
+HEADERS = {
+    "no typ": {"typ": ...},
+    "a typ of tokens": {"typ": "at+jwt"},
+    "a typ that is no text": {"typ": 1},
+    "no alg": {"alg": ...},
+    "none": {"alg": "none"},
+    "a secret's algorithm": {"alg": "HS256"},
+    "an algorithm that is not listed": {"alg": "ES384"},
+    "an alg that is no text": {"alg": ["ES256"]},
+    "an algorithm for another key": {"alg": "PS256"},
+    "no jwk": {"jwk": ...},
+    "a jwk that is no object": {"jwk": "x"},
+    "a private jwk": {"jwk": PRIVATE},
+    "a secret in the jwk": {"jwk": {**jwk(ec_key()), "k": "AA"}},
+    "a jwk for another algorithm": {"jwk": {**jwk(ec_key()), "alg": "ES384"}},
+    "a jwk for encryption": {"jwk": {**jwk(ec_key()), "use": "enc"}},
+    "another jwk": {"jwk": jwk(ed25519_key())},
+    "crit": {"crit": ["exp"]},
+    "b64": {"b64": False},
+}
+
+
+@pytest.mark.parametrize("changes", HEADERS.values(), ids=HEADERS)
+def test_a_header_that_is_wrong(changes):
+    """Each member by itself."""
+    refused(make_proof(TOKEN, header=changes))
+
+
+def test_a_point_that_is_not_on_the_curve():
+    """Though the token is bound to it."""
+    key = {**jwk(ec_key()), "y": b64(b"\x01" * 32)}
+    refused(make_proof(TOKEN, header={"jwk": key}), bound_to=thumbprint(key))
+
+
+def test_a_proof_that_another_key_has_signed():
+    """The key in the header must be the one that signed it."""
+    refused(make_proof(TOKEN, signed_with=ec.generate_private_key(ec.SECP256R1())))
+
+
+def test_the_key_of_somebody_else():
+    """A proof that is good in itself, for a token that is bound to another key."""
+    other = ec.generate_private_key(ec.SECP256R1())
+    one, proof = dpop(), make_proof(TOKEN, key=other)
+    check(proof, one, bound_to=thumbprint(jwk(other)))
+    refused(make_proof(TOKEN, key=other), one)
+
+
+def test_a_token_for_dpop_is_sent_by_dpop():
+    """As a Bearer token or in a cookie it is refused, with or without a proof."""
+    for method in ("bearer", "cookie", "api_key"):
+        error = refused(make_proof(TOKEN), sent_by=method, error=UnprovenTokenError)
+        assert error.challenge_scheme == "DPoP"
+
+
+GOOD = make_proof(TOKEN)
+FIELDS = {
+    "none": [],
+    "two empty ones": ["", ""],
+    "two of the same": [GOOD, GOOD],
+    "a bad one beside a good one": [GOOD, "x"],
+    "joined": [f"{GOOD},{GOOD}"],
+    "empty": [""],
+    "one part": ["x"],
+    "two parts": ["a.b"],
+    "garbage": ["a.b.c"],
+    "four parts": [f"{GOOD}.d"],
+    "padding": [f"{GOOD}="],
+    "cut short": [GOOD[:-1]],
+    "a header that is no JSON": [f"{b64(b'{')}.{b64(b'{}')}.{b64(b'x')}"],
+    "a header that is no object": [f"{b64(b'[]')}.{b64(b'{}')}.{b64(b'x')}"],
+    "too long": [make_proof(TOKEN, padding="x" * 9000)],
+    "not ASCII": [b"\xe9.a.b"],
+}
+
+
+@pytest.mark.parametrize("proofs", FIELDS.values(), ids=FIELDS)
+def test_exactly_one_proof(proofs):
+    """None, several, joined ones, and what is none."""
+    refused(proofs)
+
+
+def test_claims_that_are_no_object():
+    """With a good signature over them."""
+    head, _, _ = make_proof(TOKEN).split(".")
+    signed = f"{head}.{b64(b'[]')}"
+    refused(f"{signed}.{b64(sign(signed.encode(), 'ES256', ec_key()))}")
+
+
+@given(st.binary(max_size=300) | st.text(st.characters(codec="ascii"), max_size=300).map(str.encode))
+def test_no_field_makes_another_error(field):
+    """Whatever it holds, it is refused."""
+    refused(field)
+
+
+values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9)
+members = st.sampled_from(["kty", "crv", "x", "y", "n", "e", "d"])
+anything = values | st.lists(values, max_size=3) | st.dictionaries(members, values, max_size=4)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["typ", "alg", "jwk", "kid", "x5c"]), anything, min_size=1),
+    st.sampled_from(["header", "claims"]),
+)
+def test_no_members_make_another_error(members, where):
+    """Whatever types they are of."""
+    claims = {"jti": ..., "iat": members.get("kid"), "htu": members.get("typ"), "ath": members.get("alg")}
+    try:
+        check(make_proof(TOKEN, header=members) if where == "header" else make_proof(TOKEN, **claims))
+    except RefusedError as error:
+        assert isinstance(error, InvalidProofError)
+    else:
+        # Only members that do not count have been added.
+        assert where == "header" and set(members) <= {"kid", "x5c"}
+
+
+def test_a_proof_is_used_once():
+    """Not even for the same request."""
+    one, proof = dpop(), make_proof(TOKEN)
+    check(proof, one)
+    assert "used before" in refused(proof, one).reason
+    assert "used before" in refused(proof, one, now=NOW + 30).reason
+    assert "iat" in refused(proof, one, now=NOW + 31).reason
+
+
+def test_a_bad_proof_is_not_used_up():
+    """Only good ones take room; the same jti is good afterwards."""
+    one = dpop()
+    refused(make_proof(TOKEN, jti="x", htm="POST"), one)
+    refused(make_proof(TOKEN, jti="x", ath="no"), one)
+    check(make_proof(TOKEN, jti="x"), one)
+
+
+def test_a_busy_key_is_told_to_wait():
+    """That is no fault of its token: 503, and not 401."""
+    one = dpop(proofs_per_key=2)
+    check(make_proof(TOKEN), one)
+    check(make_proof(TOKEN), one)
+    assert refused(make_proof(TOKEN), one, error=VerificationUnavailableError).retry_after == 1
+
+
+def test_a_nonce_is_asked_for():
+    """The first answer has it, and with it the proof is good; the refused one was not used up."""
+    one = dpop(nonce_secret=NONCE_SECRET)
+    nonce = refused(make_proof(TOKEN, jti="x"), one, error=NonceRequiredError).nonce
+    check(make_proof(TOKEN, jti="x", nonce=nonce), one)
+
+
+@pytest.mark.parametrize("nonce", ["", "x", "\xe9", 7, None, True])
+def test_a_nonce_that_is_not_ours(nonce):
+    """It is replaced by one that is."""
+    refused(make_proof(TOKEN, nonce=nonce), dpop(nonce_secret=NONCE_SECRET), error=NonceRequiredError)
+
+
+def test_a_nonce_is_for_one_key():
+    """That of another client is of no use."""
+    one = dpop(nonce_secret=NONCE_SECRET)
+    other = ec.generate_private_key(ec.SECP256R1())
+    bound_to = thumbprint(jwk(other))
+    nonce = refused(make_proof(TOKEN, key=other), one, bound_to=bound_to, error=NonceRequiredError).nonce
+    refused(make_proof(TOKEN, nonce=nonce), one, error=NonceRequiredError)
+
+
+def test_a_nonce_grows_old():
+    """Good for 150 seconds at least, and for 450 at most; all processes with the secret know it."""
+    nonce = refused(make_proof(TOKEN), dpop(nonce_secret=NONCE_SECRET), error=NonceRequiredError).nonce
+    other = dpop(nonce_secret=NONCE_SECRET.encode())
+    for later in (0, 149, -149):
+        check(make_proof(TOKEN, nonce=nonce, iat=NOW + later), other, now=NOW + later)
+    late = make_proof(TOKEN, nonce=nonce, iat=NOW + 451)
+    refused(late, other, now=NOW + 451, error=NonceRequiredError)
+
+
+def test_a_proof_that_is_bad_gets_no_nonce():
+    """Only who has the key is given one."""
+    error = refused(make_proof(TOKEN, htm="POST"), dpop(nonce_secret=NONCE_SECRET))
+    assert not isinstance(error, NonceRequiredError)
+
+
+def test_a_shared_store_is_asked():
+    """With a digest, in which nothing of the proof can be read, and how long to keep it."""
+    kept = {}
+
+    def replays(digest, seconds):
+        return None if digest in kept else not kept.update({digest: seconds})
+
+    one, proof = dpop(replays=replays), make_proof(TOKEN, jti="secret", iat=NOW - 10)
+    check(proof, one)
+    refused(proof, one)
+    (digest,) = kept
+    assert (len(digest), kept[digest]) == (64, 21)
+
+
+def test_a_shared_store_may_be_async():
+    """A coroutine function is awaited."""
+
+    async def replays(digest, seconds):
+        return True
+
+    check(make_proof(TOKEN), dpop(replays=replays))
+
+
+@pytest.mark.parametrize("answer", [None, False, 0, 1, "OK"])
+def test_only_true_is_a_yes(answer):
+    """A store that says anything else has not noted the proof for the first time."""
+    refused(make_proof(TOKEN), dpop(replays=lambda digest, seconds: answer))
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: DPoP([]), "origin is empty"),
+        (lambda: DPoP("api.example"), "not an origin"),
+        (lambda: DPoP([None]), "not an origin"),
+        (lambda: DPoP("https://api.example/v1"), "more than an origin"),
+        (lambda: DPoP("https://api.example?x"), "more than an origin"),
+        (lambda: DPoP("http://api.example"), "not under https"),
+        (lambda: dpop(algorithms=["HS256"]), "never with a secret"),
+        (lambda: dpop(algorithms="ES256"), "is a list"),
+        (lambda: dpop(algorithms=["none"]), "unsafe"),
+        (lambda: dpop(window=0), "window"),
+        (lambda: dpop(window=301), "window"),
+        (lambda: dpop(window=True), "window"),
+        (lambda: dpop(proofs_per_key=0), "proofs_per_key"),
+        (lambda: dpop(nonce_secret="short"), "32 random bytes"),
+        (lambda: dpop(nonce_secret=7), "32 random bytes"),
+    ],
+    ids=range(15),
+)
+def test_a_mistake_is_named_when_it_is_built(build, says):
+    """What cannot be meant raises, and says what to change."""
+    with pytest.raises(ConfigurationError, match=says):
+        build()
+
+
+def test_it_shows_no_secret():
+    """Only what is public."""
+    shown = repr(dpop(nonce_secret=NONCE_SECRET))
+    assert "https://api.example" in shown
+    assert NONCE_SECRET not in shown

@@ -1,0 +1,92 @@
+"""Which proofs have been used."""
+
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from authguard._core.replays import UsedProofs
+from authguard.errors import VerificationUnavailableError
+from support import NOW
+
+
+def test_a_proof_is_used_once():
+    """The second time it is known."""
+    used = UsedProofs(10, 60)
+    assert [used.use("key", "a", NOW + 30, NOW) for _ in range(3)] == [True, False, False]
+
+
+def test_keys_are_kept_apart():
+    """Two clients may hit on the same jti."""
+    used = UsedProofs(10, 60)
+    assert used.use("one", "a", NOW + 30, NOW)
+    assert used.use("two", "a", NOW + 30, NOW)
+
+
+def test_another_date_makes_no_other_proof():
+    """A jti is used once, whatever the iat."""
+    used = UsedProofs(10, 60)
+    assert used.use("key", "a", NOW + 30, NOW)
+    assert not used.use("key", "a", NOW + 59, NOW)
+
+
+@pytest.mark.parametrize("until", [NOW, NOW + 0.5, NOW + 7.4, NOW + 7.5, NOW + 30, NOW + 60])
+def test_a_proof_is_known_until_it_expires(until):
+    """To the last moment."""
+    used = UsedProofs(10, 60)
+    assert used.use("key", "a", until, NOW)
+    assert not used.use("key", "a", until, until)
+
+
+def test_room_is_made_when_proofs_expire():
+    """Nothing is kept that can not be replayed any more."""
+    used = UsedProofs(10, 60)
+    for number in range(1000):
+        now = NOW + number * 10
+        assert used.use("key", str(number), now + 30, now)
+        assert len(used) <= 10
+
+
+def test_a_key_has_its_share():
+    """A caller cannot fill the store, and the others are not affected."""
+    used = UsedProofs(1000, 60)
+    for number in range(1000):
+        assert used.use("busy", str(number), NOW + number % 60, NOW)
+    with pytest.raises(VerificationUnavailableError):
+        used.use("busy", "one more", NOW + 30, NOW)
+    assert used.use("other", "a", NOW + 30, NOW)
+    assert used.use("busy", "later", NOW + 200, NOW + 100)
+
+
+def test_a_full_store_refuses_and_stays_small():
+    """100,000 proofs in under 20 MB; what does not fit is refused, and nothing is dropped."""
+    used = UsedProofs(1000, 60)
+    keys = [f"{number:043d}" for number in range(100)]
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            assert used.use(keys[number % 100], f"{number:022d}", NOW + number % 60, NOW)
+        size = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert size < 20e6
+    with pytest.raises(VerificationUnavailableError):
+        used.use("new", "a", NOW + 30, NOW)
+    assert len(used) == 100_000
+
+
+def test_none_of_100000_replays_is_accepted():
+    """A hundred proofs, used a thousand times more each, until the moment they expire."""
+    used = UsedProofs(1000, 60)
+    assert all(used.use("key", str(number), NOW + 60, NOW) for number in range(100))
+    times = (NOW + second * 60 / 999 for second in range(1000))
+    assert not any(used.use("key", str(number), NOW + 60, now) for now in times for number in range(100))
+
+
+def test_of_many_threads_one_wins():
+    """Without a lock, and never two."""
+    used = UsedProofs(100_000, 60)
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(300):
+            attempts = [pool.submit(used.use, "key", str(number), NOW + 30, NOW) for _ in range(8)]
+            assert sum(attempt.result() for attempt in attempts) == 1
