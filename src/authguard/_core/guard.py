@@ -2,26 +2,29 @@
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
-`recall` is the straight path for a credential that was verified before; `decide` is all the
-rest, as a flow. Neither does anything: adapters read the request and write the answer.
+`recall` is the straight path, for what can be told without asking anybody: known credentials,
+tokens whose keys are here, public pages. `decide` is all the rest, as a flow. Neither does
+anything: adapters read the request and write the answer.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
-from authguard._core.answer import Challenges, Refusal, refuse, see_other
+from authguard._core.answer import Challenges
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
+from authguard._core.denials import Denials, OnError
 from authguard._core.flow import Call, Flow
+from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
-from authguard._core.redirect import is_htmx, login_location, navigates, safe_next
+from authguard._core.redirect import safe_next
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_verifier
@@ -31,24 +34,10 @@ from authguard.errors import (
     InvalidTokenError,
     MissingCredentialsError,
     RefusedError,
-    RevokedTokenError,
     UnexpectedError,
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
-OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
-
-
-class Revocations(Protocol):
-    """Where logouts are kept.
-
-    `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
-    itself, by `in_memory = True`, that it never waits for anything.
-    """
-
-    def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
-        """Whether the principal's token, session or subject has been revoked."""
-        ...
 
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop")
@@ -100,7 +89,7 @@ class Guard:
         cache_size: int = 10_000,
     ) -> None:
         self._verifiers = _together([as_verifier(verifier) for verifier in verifiers])
-        self._login_path = None if login_path is None else local_path(login_path, "login_path")
+        login_path = None if login_path is None else local_path(login_path, "login_path")
         self._proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
         self.policy = Policy(
@@ -116,6 +105,10 @@ class Guard:
             cookie,
             dpop=bool(self._proofs.algorithms),
         )
+        challenges = Challenges(
+            _check_realm(realm), resource.url if resource else "", self._proofs.algorithms
+        )
+        self._denials = Denials(self.policy, login_path, challenges, self._extractor, on_error)
         # The fields that a `RequestView` must present: by name, by length, by CGI name.
         self.credential_fields = self._extractor.fields
         self.credential_lengths = frozenset(map(len, self.credential_fields))
@@ -123,12 +116,8 @@ class Guard:
             (name, "HTTP_" + name.decode("ascii").upper().replace("-", "_"))
             for name in sorted(self.credential_fields)
         ]
-        self._revocations = revocations
+        self._logouts = None if revocations is None else Logouts(revocations)
         self._user_loader = user_loader
-        self._on_error = on_error
-        self._challenges = Challenges(
-            _check_realm(realm), resource.url if resource else "", self._proofs.algorithms
-        )
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
         # One memory for each way to carry a credential, so that none passes for another.
@@ -140,7 +129,7 @@ class Guard:
 
     def _straight_memories(self) -> dict[bytes, "_Remembered"]:
         """Where `recall` may look by field name: nowhere, if each request has a slow step."""
-        if self._user_loader is not None or not (self._revocations is None or _in_memory(self._revocations)):
+        if self._user_loader is not None or not (self._logouts is None or self._logouts.in_memory):
             return {}
         keys = dict.fromkeys(self._extractor.key_fields, self._memories["api_key"])
         return {**keys, b"authorization": self._memories["bearer"]}
@@ -183,7 +172,7 @@ class Guard:
         verdict = policy.memory.young.get((path, method, root_path)) or policy.find(method, path, root_path)
         if verdict.requirements and not verdict.admits(auth.principal):
             return None
-        if self._revocations is not None and self._is_revoked(self._revocations, auth.principal):
+        if self._logouts is not None and self._logouts.has(auth.principal):
             return None
         return auth
 
@@ -205,17 +194,11 @@ class Guard:
             if not isinstance(verified, Verified):
                 return None
             auth = self._remember(credential, digest, verified, now)
-            return None if auth.confirmation else auth  # a bound token needs a proof with each request
         except RefusedError as error:
             return error
         except Exception:
             return None  # `decide` will meet it again, and say what is wrong
-
-    def _is_revoked(self, revocations: Revocations, principal: Principal) -> bool:
-        try:
-            return revocations.is_revoked(principal) is not False
-        except Exception:
-            return True  # `decide` will ask again, and say what is wrong
+        return None if auth.confirmation else auth  # a bound token needs a proof with each request
 
     def decide(self, request: RequestView, now: float, refused: RefusedError | None = None) -> Flow[Decision]:
         """Decide about a request; nothing that callbacks raise gets past it.
@@ -244,13 +227,13 @@ class Guard:
                 if self._may_be_anonymous(request, verdict, error):
                     vary = "Authorization, Cookie" if verdict.optional else ""
                     return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
-                return (yield from self.deny(request, error))
+                return (yield from self._denials.deny(request, error))
         except RefusedError as error:
-            return (yield from self.deny(request, error))
+            return (yield from self._denials.deny(request, error))
         except Exception as error:
             unexpected = UnexpectedError("a callback or verifier raised")
             unexpected.__cause__ = error
-            return (yield from self.deny(request, unexpected))
+            return (yield from self._denials.deny(request, unexpected))
 
     def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
         user = yield from Call(load, principal)
@@ -285,8 +268,8 @@ class Guard:
             auth = self._remember(credential, key, verified, now)
         if auth.confirmation or credential.method == "dpop":
             yield from self._proofs.check(request, credential, auth.confirmation, now)
-        if self._revocations is not None:
-            yield from self._refuse_revoked(self._revocations, auth.principal)
+        if self._logouts is not None:
+            yield from self._logouts.check(auth.principal)
         return auth
 
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
@@ -306,51 +289,6 @@ class Guard:
                 return verifier
         raise InvalidTokenError("no verifier is for this kind of credential")
 
-    def _refuse_revoked(self, revocations: Revocations, principal: Principal) -> Flow[None]:
-        if _in_memory(revocations):
-            revoked = revocations.is_revoked(principal)
-        else:
-            revoked = yield from Call(revocations.is_revoked, principal)
-        if revoked is None:
-            raise TypeError("is_revoked() must return whether the principal is revoked")
-        if revoked:
-            raise RevokedTokenError("revoked")
-
-    def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
-        """The answer to an error: a login redirect for a person's browser, else a problem."""
-        refusal = self._redirect(request, error) or self._refuse(request, error)
-        if self._on_error is not None and refusal.error is not None:
-            try:
-                replaced = yield from Call(self._on_error, request, refusal)
-                if not isinstance(replaced, Refusal):
-                    raise TypeError("on_error must return a Refusal")
-                refusal = replaced
-            except Exception as raised:
-                error = UnexpectedError("on_error raised")
-                error.__cause__ = raised
-                refusal = self._refuse(request, error)
-        return Deny(error, refusal)
-
-    def _refuse(self, request: RequestView, error: RefusedError) -> Refusal:
-        return refuse(error, self._challenges, "DPoP" if self._extractor.uses_dpop(request) else "Bearer")
-
-    def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
-        if not self.policy.login_paths:
-            return None
-        # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
-        if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
-            return None
-        if self.policy.is_login_page(request.path):
-            return None
-        verdict = self.policy.find(request.method, request.path, request.root_path)
-        login_path = verdict.login_path or self._login_path
-        if login_path is None:
-            return None
-        location = login_location(request, login_path, self.policy.login_paths)
-        if is_htmx(request):
-            return self._refuse(request, error).with_header("hx-redirect", location)
-        return see_other(location) if navigates(request) else None
-
     def authorize(
         self, request: RequestView, auth: Auth, error: RefusedError | None, requirement: Requirement
     ) -> Flow[Deny | None]:
@@ -363,11 +301,11 @@ class Guard:
             requirement: what the route requires; if empty, just to be somebody.
         """
         if not auth.principal.is_authenticated:
-            return (yield from self.deny(request, error or MissingCredentialsError("no credential")))
+            return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
         try:
             requirement.check(auth.principal)
         except RefusedError as lacking:
-            return (yield from self.deny(request, lacking))
+            return (yield from self._denials.deny(request, lacking))
         return None
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
@@ -442,10 +380,6 @@ def _digest(credential: Credential) -> bytes:
     """For Bearer, of the whole field as clients write it: `recall` need not take it apart."""
     value = credential.value.encode("latin-1")
     return sha256(b"Bearer " + value if credential.method == "bearer" else value).digest()
-
-
-def _in_memory(revocations: Revocations) -> bool:
-    return bool(getattr(revocations, "in_memory", False))
 
 
 def _vary_on(extractor: Extractor, method: str) -> str:

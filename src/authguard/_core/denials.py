@@ -1,0 +1,76 @@
+"""The answer to an error: a login redirect for a person's browser, else a problem document."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from authguard._core.answer import Challenges, Refusal, refuse, see_other
+from authguard._core.credentials import Extractor
+from authguard._core.decision import Deny
+from authguard._core.flow import Call, Flow
+from authguard._core.policy import Policy
+from authguard._core.redirect import is_htmx, login_location, navigates
+from authguard._core.request import RequestView
+from authguard.errors import RefusedError, UnexpectedError
+
+OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
+
+
+class Denials:
+    """Makes the answers of one guard.
+
+    Args:
+        policy: says where one signs in.
+        login_path: where browsers are sent, unless a rule names its own page; None for nowhere.
+        challenges: what to challenge with.
+        extractor: knows which scheme a request used.
+        on_error: changes a refusal before it is sent.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        login_path: str | None,
+        challenges: Challenges,
+        extractor: Extractor,
+        on_error: OnError | None,
+    ) -> None:
+        self._policy = policy
+        self._login_path = login_path
+        self._challenges = challenges
+        self._extractor = extractor
+        self._on_error = on_error
+
+    def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
+        """The answer to an error: a login redirect for a person's browser, else a problem."""
+        refusal = self._redirect(request, error) or self._refuse(request, error)
+        if self._on_error is not None and refusal.error is not None:
+            try:
+                replaced = yield from Call(self._on_error, request, refusal)
+                if not isinstance(replaced, Refusal):
+                    raise TypeError("on_error must return a Refusal")
+                refusal = replaced
+            except Exception as raised:
+                error = UnexpectedError("on_error raised")
+                error.__cause__ = raised
+                refusal = self._refuse(request, error)
+        return Deny(error, refusal)
+
+    def _refuse(self, request: RequestView, error: RefusedError) -> Refusal:
+        return refuse(error, self._challenges, "DPoP" if self._extractor.uses_dpop(request) else "Bearer")
+
+    def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
+        if not self._policy.login_paths:
+            return None
+        # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
+        if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
+            return None
+        if self._policy.is_login_page(request.path):
+            return None
+        verdict = self._policy.find(request.method, request.path, request.root_path)
+        login_path = verdict.login_path or self._login_path
+        if login_path is None:
+            return None
+        location = login_location(request, login_path, self._policy.login_paths)
+        if is_htmx(request):
+            return self._refuse(request, error).with_header("hx-redirect", location)
+        return see_other(location) if navigates(request) else None
