@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier
+from authguard import APIKey, APIKeyVerifier, DPoP, Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
 
@@ -31,6 +31,7 @@ def _guard(**options):
 
 STRICT = {"public_paths": PUBLIC}
 WEAK = {"protected_paths": ["/admin", "/mount"]}
+DPOP = {"public_paths": PUBLIC, "proofs": [DPoP("https://api.example")]}
 LOGIN = {"public_paths": PUBLIC, "login_path": "/login"}
 
 
@@ -156,3 +157,4 @@ def _flask(options):
 if "WIRE_JWT_SECRET" in os.environ:
     asgi_strict, asgi_weak, asgi_login = _starlette(STRICT), _starlette(WEAK), _starlette(LOGIN)
     wsgi_strict, wsgi_weak, wsgi_login = _flask(STRICT), _flask(WEAK), _flask(LOGIN)
+    asgi_dpop, wsgi_dpop = _starlette(DPOP), _flask(DPOP)
