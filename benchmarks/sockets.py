@@ -9,6 +9,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gunicorn.app.base
@@ -57,7 +58,7 @@ def run(rounds: int) -> Findings:
     )  # fmt: skip
     on_asgi = [apps.OURS[0], starlette_pyjwt.RIVAL, base_http_middleware.RIVAL]
     for http in ("httptools", "h11"):
-        _compare(findings, table, f"uvicorn, {http}", _uvicorn(http), on_asgi, issuers, rounds)
+        _compare(findings, table, f"uvicorn, {http}", serve_uvicorn(http), on_asgi, issuers, rounds)
     on_wsgi = [apps.OURS[2], before_request.RIVAL, flask_jwt_extended_view.RIVAL]
     _compare(findings, table, "gunicorn", serve_gunicorn, on_wsgi, issuers, rounds)
     return findings
@@ -105,7 +106,7 @@ def _row(table: Any, server: str, name: str, loads: list[Load], ratio: float) ->
     table.add(server, name, rate, ratio, statistics.median(one.median for one in loads))
 
 
-def _uvicorn(http: Any) -> Callable[[Any, socket.socket], None]:
+def serve_uvicorn(http: Any) -> Callable[[Any, socket.socket], None]:
     def serve(app: Any, listening: socket.socket) -> None:
         config = uvicorn.Config(
             app, http=http, loop="asyncio", lifespan="off", access_log=False, log_level="critical"
@@ -155,16 +156,25 @@ def serving(serve: Callable[[Any, socket.socket], None], app: Any) -> Iterator[i
                 process.kill()
 
 
-def command(port: int, token: str | None, seconds: float, connections: int = CONNECTIONS) -> list[str]:
+def command(
+    port: int,
+    token: str | None,
+    seconds: int = SECONDS,
+    connections: int = CONNECTIONS,
+    script: Path | None = None,
+) -> list[str]:
     """How wrk is called."""
-    fields = [] if token is None else ["--header", f"Authorization: Bearer {token}"]
-    whole = f"{max(1, round(seconds))}s"
-    return ["wrk", "--threads", "1", "--connections", str(connections), "--duration", whole, "--latency", *fields, f"http://127.0.0.1:{port}/p"]  # fmt: skip
+    options = [] if token is None else ["--header", f"Authorization: Bearer {token}"]
+    options += [] if script is None else ["--script", str(script)]
+    numbers = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+    return ["wrk", "--latency", *numbers, *options, f"http://127.0.0.1:{port}/p"]
 
 
-def load(port: int, token: str | None, *, seconds: float = SECONDS, connections: int = CONNECTIONS) -> Load:
+def load(port: int, token: str) -> Load:
     """Load a server for a while."""
-    done = subprocess.run(command(port, token, seconds, connections), capture_output=True, text=True, timeout=seconds + 30, check=True)  # fmt: skip
+    done = subprocess.run(
+        command(port, token), capture_output=True, text=True, timeout=SECONDS + 30, check=True
+    )
     return parse(done.stdout)
 
 
