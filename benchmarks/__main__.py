@@ -12,10 +12,10 @@ from pathlib import Path
 from benchmarks import report
 
 PARTS = {
-    "inprocess": (30, 6),
+    "inprocess": (20, 5),
     "steps": (30, 6),
     "sockets": (5, 1),
-    "growth": (15, 4),
+    "growth": (10, 4),
 }  # rounds: in full, quick
 HERE = Path(__file__).parent
 INTRODUCTION = """What authentication adds to a request, beside what a user would pick instead. Contestants run in turns in one

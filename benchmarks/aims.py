@@ -43,7 +43,7 @@ AIMS = [
     Aim("known token: the best WSGI rival adds, × authguard", "best WSGI rival, × ours", 15, least=True),
     Aim("10,000 rules, added beside 1 rule", "rules, 10,000 beside 1", 1.1),
     Aim("cached entries lost to 100,000 forged tokens", "flood, lost entries", 0),
-    Aim("valid traffic under a flood: median, × what the flood's CPU share explains", "flood, × share", 1.1),
+    Aim("median of valid traffic under a flood, × what the flood's share of the processor explains", "flood, × share", 1.1),
 ]  # fmt: skip
 
 
