@@ -11,7 +11,6 @@ import os
 import random
 import secrets
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -25,7 +24,7 @@ from starlette.routing import Route
 from authguard import Guard, JWTVerifier, Rule
 from authguard.asgi import AuthGuardMiddleware
 from benchmarks import apps, flood, tokens
-from benchmarks.pairing import Paired, in_turns
+from benchmarks.pairing import Paired, clock, in_turns
 from benchmarks.report import Findings
 from benchmarks.tokens import AUDIENCE, CLAIMS, Issuer
 from benchmarks.traffic import asgi_timer, bearer, receive, scope, send
@@ -259,9 +258,9 @@ def _together(runner: asyncio.Runner, app: Any, field: Any, count: int) -> Calla
 
     async def batch() -> float:
         scopes = [[{**scope(field), "state": {}} for _ in range(count)] for _ in range(repeats)]
-        started = time.perf_counter()
+        started = clock()
         for some in scopes:
             await asyncio.gather(*(app(one, receive, send) for one in some))
-        return (time.perf_counter() - started) / (count * repeats) * 1e6
+        return (clock() - started) / (count * repeats) * 1e6
 
     return lambda: runner.run(batch())
