@@ -25,8 +25,9 @@ types: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-bench: $(VENV)/ready
-	$(BIN)/python -m benchmarks
+# The rivals' requirements must not disturb the tested versions, so they have an environment of their own.
+bench: $(VENV)-bench/ready
+	$(VENV)-bench/bin/python -m benchmarks $(ARGS)
 
 check: lint types test
 
@@ -36,5 +37,12 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
 	touch $@
 
+$(VENV)-bench/ready: pyproject.toml constraints.txt benchmarks/constraints.txt
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-bench/bin/python -m pip install --quiet --constraint constraints.txt \
+		--constraint benchmarks/constraints.txt --editable ".[all]" --group bench
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

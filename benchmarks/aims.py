@@ -1,0 +1,59 @@
+"""What was aimed at, and where this stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.report import Table, number
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A bound on one value.
+
+    Attributes:
+        name: what the table says.
+        key: which value of the findings.
+        bound: the most, or the least, that it may be.
+        least: whether the bound is one from below.
+    """
+
+    name: str
+    key: str
+    bound: float
+    least: bool = False
+
+
+AIMS = [
+    Aim("known token on Starlette, × bare", "authguard on Starlette, HS256, known ×", 1.25),
+    Aim("known token on Starlette, added µs", "authguard on Starlette, HS256, known µs", 2.5),
+    Aim("known token on FastAPI, typed dependency, × bare", "authguard on FastAPI, typed dependency, HS256, known ×", 1.25),
+    Aim("known token on Flask, × bare", "authguard on Flask, HS256, known ×", 1.06),
+    Aim("known API key on Starlette, × bare", "API key, authguard on Starlette, known ×", 1.35),
+    Aim("first-seen HS256, × PyJWT alone", "cold, HS256, × PyJWT", 0.35),
+    Aim("first-seen RS256, × PyJWT alone", "cold, RS256, × PyJWT", 0.55),
+    Aim("first-seen ES256, × PyJWT alone", "cold, ES256, × PyJWT", 0.75),
+    Aim("first-seen EdDSA, × PyJWT alone", "cold, EdDSA, × PyJWT", 0.90),
+    Aim("401 without credential, × a bare 200", "none, HS256, × bare", 1.0),
+    Aim("401 for an expired HS256 token, × accepting", "expired, HS256, × accepting", 1.0),
+    Aim("401 for a forged HS256 token, × accepting", "forged, HS256, × accepting", 1.0),
+    Aim("KB for each remembered token", "memory KB", 1.2),
+    Aim("requests a second, uvicorn with httptools, × bare", "sockets, httptools, authguard", 0.90, least=True),
+    Aim("requests a second, uvicorn with h11, × bare", "sockets, h11, authguard", 0.93, least=True),
+    Aim("known token: the best ASGI rival adds, × authguard", "best rival, × ours", 15, least=True),
+    Aim("known token: the best WSGI rival adds, × authguard", "best WSGI rival, × ours", 15, least=True),
+    Aim("10,000 rules, added beside 1 rule", "rules, 10,000 beside 1", 1.1),
+    Aim("cached entries lost to 100,000 forged tokens", "flood, lost entries", 0),
+    Aim("median of valid traffic under a flood, × what the flood's share of the processor explains", "flood, × share", 1.1),
+]  # fmt: skip
+
+
+def table(values: Mapping[str, float]) -> Table:
+    """The aims, with what was measured; a value that was not measured is said to be missing."""
+    result = Table("Aims", "From the medians below.", ("", "aim", "here", ""))
+    for aim in AIMS:
+        found = values.get(aim.key, float("nan"))
+        met = found >= aim.bound if aim.least else round(found, 2) <= aim.bound
+        sign = "≥" if aim.least else "≤"
+        verdict = "not measured" if found != found else "reached" if met else "not reached"  # noqa: PLR0124
+        result.rows.append((aim.name, f"{sign} {aim.bound:g}", number(found), verdict))
+    return result

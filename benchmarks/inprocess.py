@@ -1,0 +1,299 @@
+"""What a request costs in this process, without a server: known and first-seen credentials, refusals."""
+
+import asyncio
+import contextlib
+import gc
+import io
+import secrets
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import Any
+
+import jwt
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+
+from authguard import APIKey, APIKeyVerifier, Guard
+from authguard.asgi import AuthGuardMiddleware
+from benchmarks import apps, proof, tokens
+from benchmarks.apps import Contestant
+from benchmarks.pairing import Paired, clock, in_turns
+from benchmarks.report import Findings
+from benchmarks.rivals import rivals
+from benchmarks.rivals.starlette_pyjwt import guarded
+from benchmarks.tokens import AUDIENCE, ISSUER, Issuer
+from benchmarks.traffic import Field, asgi_timer, bearer, environ, receive, scope, send, wsgi_timer
+
+KNOWN, FIRST_SEEN = 200, 25  # requests a batch
+
+
+def run(rounds: int) -> Findings:
+    """All that is measured without a server.
+
+    Args:
+        rounds: how often each contestant is timed.
+    """
+    findings = Findings()
+    issuers = {algorithm: tokens.issuer(algorithm) for algorithm in tokens.ALGORITHMS}
+    contestants = [*apps.OURS, *rivals()]
+    _proofs(findings, contestants, issuers)
+    _added(findings, contestants, issuers, rounds)
+    _best_rivals(findings, contestants)
+    _other_credentials(findings, issuers["HS256"], rounds)
+    _beside_pyjwt(findings, issuers, rounds)
+    _refusals(findings, issuers, rounds)
+    _memory(findings, issuers["HS256"])
+    return findings
+
+
+def _proofs(findings: Findings, contestants: Sequence[Contestant], issuers: dict[str, Issuer]) -> None:
+    cases = ("good", "tampered", "forged", "expired", "wrong audience", "wrong issuer", "none")
+    table = findings.table(
+        "Proof",
+        "Before anything is timed, everybody answers 200 to good tokens and refuses the others, for each "
+        "algorithm that they are timed with; else the run ends here. The status by case, with HS256. "
+        "fastapi-users has no option to check the issuer.",
+        "", *cases,
+    )  # fmt: skip
+    for contestant in contestants:
+        answers = {a: proof.prove(contestant, issuers[a]) for a in contestant.algorithms}
+        table.add(contestant.name, *(str(answers["HS256"][case]) for case in cases))
+
+
+def batches(fields: Sequence[Field], size: int, wsgi: bool) -> Callable[[], Sequence[dict[str, Any]]]:
+    """Batches of requests: all with the one field, or each with a field that has not been sent before."""
+    make = environ if wsgi else scope
+    if len(fields) == 1:
+        batch = [make(*fields)] * size
+        return lambda: batch
+    fresh: Iterator[Field] = iter(fields)
+    return lambda: [make(next(fresh)) for _ in range(size)]
+
+
+def timer(
+    runner: asyncio.Runner, app: Any, fields: Sequence[Field], size: int, *, wsgi: bool = False
+) -> Callable[[], float]:
+    batch = batches(fields, size, wsgi)
+    return wsgi_timer(app, batch) if wsgi else asgi_timer(runner, app, batch)
+
+
+def three(contestant: Contestant, issuer: Issuer, rounds: int) -> tuple[Paired, Paired]:
+    """Known and first-seen tokens, each paired with the bare application."""
+    known = [bearer(issuer.token())]
+    fresh = [bearer(issuer.token()) for _ in range((rounds + 1) * FIRST_SEEN)]
+    wsgi = contestant.wsgi
+    with asyncio.Runner() as runner:
+        bare, app = contestant.bare(), contestant.build(issuer)
+        times = in_turns(
+            {
+                "bare": timer(runner, bare, known, KNOWN, wsgi=wsgi),
+                "known": timer(runner, app, known, KNOWN, wsgi=wsgi),
+                "first seen": timer(runner, app, fresh, FIRST_SEEN, wsgi=wsgi),
+            },
+            rounds,
+        )
+    return Paired(times["bare"], times["known"]), Paired(times["bare"], times["first seen"])
+
+
+def _added(
+    findings: Findings, contestants: Sequence[Contestant], issuers: dict[str, Issuer], rounds: int
+) -> None:
+    table = findings.table(
+        "Added to a request",
+        "Microseconds that authentication adds to the bare application of the same framework, and the whole "
+        "beside the bare application. Medians of paired rounds, minima in brackets. **Known**: the same token "
+        "again and again, so that whoever remembers it always hits. **First seen**: each token comes once, so "
+        "that nobody can. Rivals remember nothing, and verify the signature each time; authguard remembers a "
+        "verified token until it expires, and the last column says how many of the known requests hit.",
+        "", "alg", "bare µs", "known: added µs", "known: × bare", "first seen: added µs", "first seen: × bare", "hits, lifetime",
+    )  # fmt: skip
+    for contestant in contestants:
+        for algorithm in contestant.algorithms:
+            known, first = three(contestant, issuers[algorithm], rounds)
+            ours = contestant in apps.OURS
+            table.add(
+                contestant.name, algorithm, known.base_median, _pair(known.added, known.added_least),
+                _pair(known.ratio, known.ratio_least), _pair(first.added, first.added_least),
+                _pair(first.ratio, first.ratio_least), "100 %, until `exp`" if ours else "none",
+            )  # fmt: skip
+            prefix = f"{contestant.name}, {algorithm}"
+            findings.values |= {
+                f"{prefix}, known µs": known.added,
+                f"{prefix}, known ×": known.ratio,
+                f"{prefix}, first seen µs": first.added,
+                f"{prefix}, first seen ×": first.ratio,
+            }
+
+
+def _best_rivals(findings: Findings, contestants: Sequence[Contestant]) -> None:
+    """How many times more than ours the best rival adds to a request with a known token."""
+    for name, wsgi, ours in (("best rival", False, apps.OURS[0]), ("best WSGI rival", True, apps.OURS[2])):
+        theirs = [one for one in contestants if one.wsgi == wsgi and one not in apps.OURS]
+        least = min(findings.values[f"{one.name}, HS256, known µs"] for one in theirs)
+        findings.values[f"{name}, × ours"] = least / findings.values[f"{ours.name}, HS256, known µs"]
+
+
+class _KeyBackend(AuthenticationBackend):
+    """API keys by hand: the digest is looked up in a dictionary."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = {sha256(key.encode()).digest(): "robot" for key in keys}
+
+    async def authenticate(self, conn: Any) -> Any:
+        key = conn.headers.get("x-api-key", "")
+        owner = self.keys.get(sha256(key.encode()).digest())
+        return None if owner is None else (AuthCredentials(["authenticated"]), SimpleUser(owner))
+
+
+def _other_credentials(findings: Findings, issuer: Issuer, rounds: int) -> None:
+    table = findings.table(
+        "API keys and cookies",
+        "As above. The keys are a mapping (from a function they are remembered for 30 s); the cookie carries an HS256 token. By hand: Starlette's "
+        "AuthenticationMiddleware with the SHA-256 of the key in a dictionary.",
+        "", "bare µs", "known: added µs", "known: × bare", "first seen: added µs", "first seen: × bare", "hits, lifetime",
+    )  # fmt: skip
+    keys = ["sk_live_" + secrets.token_urlsafe(32) for _ in range((rounds + 1) * FIRST_SEEN + 1)]
+    verifier = APIKeyVerifier({key: APIKey("robot", scopes=["read"]) for key in keys})
+    sent = [("x-api-key", key) for key in keys]
+    cookies = [
+        ("cookie", f"theme=dark; access_token={issuer.token()}") for _ in range((rounds + 1) * FIRST_SEEN + 1)
+    ]
+    by_cookie = apps.cookie_guard(issuer)
+    mapped, until_exp = "100 %, as the mapping does not change", "100 %, until `exp`"
+    cases = (
+        ("API key, authguard on Starlette", apps.starlette, apps.guarded_starlette(Guard(verifier)), sent, mapped, False),
+        ("API key, authguard on Flask", apps.flask_app, apps.guarded_flask(Guard(verifier)), sent, mapped, True),
+        ("API key, Starlette by hand", apps.starlette, guarded(_KeyBackend(keys)), sent, "none", False),
+        ("cookie, authguard on Starlette", apps.starlette, apps.guarded_starlette(by_cookie), cookies, until_exp, False),
+        ("cookie, authguard on Flask", apps.flask_app, apps.guarded_flask(by_cookie), cookies, until_exp, True),
+    )  # fmt: skip
+    for name, bare, app, (one, *fresh), lifetime, wsgi in cases:
+        with asyncio.Runner() as runner:
+            times = in_turns(
+                {
+                    "bare": timer(runner, bare(), [one], KNOWN, wsgi=wsgi),
+                    "known": timer(runner, app, [one], KNOWN, wsgi=wsgi),
+                    "first": timer(runner, app, fresh, FIRST_SEEN, wsgi=wsgi),
+                },
+                rounds,
+            )
+        known, first = Paired(times["bare"], times["known"]), Paired(times["bare"], times["first"])
+        table.add(
+            name, known.base_median, _pair(known.added, known.added_least), _pair(known.ratio, known.ratio_least),
+            _pair(first.added, first.added_least), _pair(first.ratio, first.ratio_least), lifetime,
+        )  # fmt: skip
+        findings.values |= {f"{name}, known ×": known.ratio, f"{name}, known µs": known.added}
+
+
+def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -> None:
+    table = findings.table(
+        "First-seen tokens beside PyJWT alone",
+        "What the whole middleware adds on Starlette for a token that it has not seen, beside `jwt.decode` alone, "
+        "with algorithms, audience and issuer given. PyJWT takes its key as text (the secret, or PEM, which it then "
+        "reads for each token) or as a prepared key object. **The ratio of the aims is against the key object**, "
+        "which is PyJWT's faster form. Medians of the paired rounds, minima in brackets.",
+        "", "authguard adds µs", "PyJWT, key object µs", "× PyJWT, key object", "PyJWT, key text µs", "× PyJWT, key text",
+    )  # fmt: skip
+    for algorithm, issuer in issuers.items():
+        prepared = jwt.get_algorithm_by_name(algorithm).prepare_key(issuer.verification)
+        fresh = [issuer.token() for _ in range((rounds + 1) * FIRST_SEEN)]
+        fields = [bearer(token) for token in fresh]
+        with asyncio.Runner() as runner:
+            app = apps.guarded_starlette(Guard(apps.jwt_verifier(issuer)))
+            times = in_turns(
+                {
+                    "bare": timer(runner, apps.starlette(), fields, FIRST_SEEN),
+                    "guarded": timer(runner, app, fields, FIRST_SEEN),
+                    "object": _decoder(prepared, algorithm, fresh),
+                    "text": _decoder(issuer.verification, algorithm, fresh),
+                },
+                rounds,
+            )
+        ours = Paired(times["bare"], times["guarded"])
+        added = [b - a for a, b in zip(ours.base, ours.other, strict=True)]
+        objects, texts = Paired(times["object"], added), Paired(times["text"], added)
+        table.add(
+            algorithm, _pair(ours.added, ours.added_least), _pair(objects.base_median, objects.base_least),
+            _pair(objects.ratio, ours.added_least / objects.base_least), _pair(texts.base_median, texts.base_least),
+            _pair(texts.ratio, ours.added_least / texts.base_least),
+        )  # fmt: skip
+        findings.values[f"cold, {algorithm}, × PyJWT"] = objects.ratio
+
+
+def _decoder(key: Any, algorithm: str, fresh: Sequence[str]) -> Callable[[], float]:
+    left = iter(fresh)
+
+    def decode() -> float:
+        batch = [next(left) for _ in range(FIRST_SEEN)]
+        started = clock()
+        for token in batch:
+            jwt.decode(token, key, algorithms=[algorithm], audience=AUDIENCE, issuer=ISSUER)
+        return (clock() - started) / FIRST_SEEN * 1e6
+
+    return decode
+
+
+def _refusals(findings: Findings, issuers: dict[str, Issuer], rounds: int) -> None:
+    table = findings.table(
+        "Refusals on Starlette",
+        "Microseconds of the whole request, each token seen for the first time. The application is not reached, so "
+        "that a refusal can cost less than the bare application's 200. Last column: lines logged by default.",
+        "", "bare 200 µs", "accepting µs", "refusing µs", "× bare 200", "× accepting", "log lines",
+    )  # fmt: skip
+    cases = [("HS256", "none"), *((a, case) for a in issuers for case in ("expired", "forged"))]
+    for algorithm, case in cases:
+        issuer = issuers[algorithm]
+        count = (rounds + 1) * FIRST_SEEN
+        stranger = tokens.issuer(algorithm)
+        make = {"none": lambda: "", "expired": issuer.expired, "forged": stranger.token}[case]
+        good = [bearer(issuer.token()) for _ in range(count)]
+        bad = [("x-nothing", "here")] if case == "none" else [bearer(make()) for _ in range(count)]
+        logged = io.StringIO()
+        with asyncio.Runner() as runner, contextlib.redirect_stderr(logged):
+            app = apps.guarded_starlette(Guard(apps.jwt_verifier(issuer)))
+            times = in_turns(
+                {
+                    "bare": timer(runner, apps.starlette(), good[:1], KNOWN),
+                    "accept": timer(runner, app, good, FIRST_SEEN),
+                    "refuse": timer(runner, app, bad, KNOWN if case == "none" else FIRST_SEEN),
+                },
+                rounds,
+            )
+        to_bare, to_accept = Paired(times["bare"], times["refuse"]), Paired(times["accept"], times["refuse"])
+        table.add(
+            "no credential: 401" if case == "none" else f"{case}, {algorithm}", to_bare.base_median, to_accept.base_median,
+            _pair(to_bare.median, to_bare.least), _pair(to_bare.ratio, to_bare.ratio_least),
+            "–" if case == "none" else _pair(to_accept.ratio, to_accept.ratio_least), str(len(logged.getvalue().splitlines())),
+        )  # fmt: skip
+        findings.values[f"{case}, {algorithm}, × bare"] = to_bare.ratio
+        findings.values[f"{case}, {algorithm}, × accepting"] = to_accept.ratio
+
+
+def _memory(findings: Findings, issuer: Issuer, count: int = 5000) -> None:
+    guard = Guard(apps.jwt_verifier(issuer), cache_size=2 * count)
+
+    async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
+
+    app = AuthGuardMiddleware(nothing, guard=guard)
+    scopes = [scope(bearer(issuer.token())) for _ in range(count)]
+
+    async def fill() -> None:
+        for one in scopes:
+            await app(one, receive, send)
+
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    asyncio.run(fill())
+    scopes.clear()
+    gc.collect()
+    used = (tracemalloc.get_traced_memory()[0] - before) / count / 1024
+    tracemalloc.stop()
+    table = findings.table(
+        "Memory", "Of a remembered token with ten claims, by tracemalloc.", "", "KB for each of 5,000 tokens"
+    )
+    table.add("authguard", used)
+    findings.values["memory KB"] = used
+
+
+def _pair(median: float, least: float) -> str:
+    return f"{median:.2f} ({least:.2f})"

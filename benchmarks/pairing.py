@@ -1,0 +1,82 @@
+"""Paired measurement: contestants run in turns, so that a drifting machine slows all alike."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+#: Seconds of processor time of this process, its threads included: what others do on the machine in the
+#: meantime does not count, and neither does waiting.
+clock = time.process_time
+
+Timer = Callable[[], float]  # runs one batch, and returns microseconds for each request
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two contestants, timed in the same rounds; microseconds for each request."""
+
+    base: list[float]
+    other: list[float]
+
+    @property
+    def base_median(self) -> float:
+        return statistics.median(self.base)
+
+    @property
+    def base_least(self) -> float:
+        return min(self.base)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.other)
+
+    @property
+    def least(self) -> float:
+        return min(self.other)
+
+    @property
+    def added(self) -> float:
+        """Median of the differences within a round."""
+        return statistics.median(b - a for a, b in zip(self.base, self.other, strict=True))
+
+    @property
+    def added_least(self) -> float:
+        return self.least - self.base_least
+
+    @property
+    def ratio(self) -> float:
+        """Median of the ratios within a round."""
+        return statistics.median(b / a for a, b in zip(self.base, self.other, strict=True))
+
+    @property
+    def ratio_least(self) -> float:
+        return self.least / self.base_least
+
+
+def in_turns(timers: Mapping[str, Timer], rounds: int) -> dict[str, list[float]]:
+    """Run each timer once a round; who comes first changes from round to round.
+
+    Args:
+        timers: what to time, by name.
+        rounds: how often; a round for warming up comes before, and does not count.
+    """
+    names = list(timers)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        timers[name]()
+    gc.collect()
+    gc.freeze()  # what is built already is not looked through again while the clock runs
+    for _ in range(rounds):
+        for name in names:
+            times[name].append(timers[name]())
+        names.append(names.pop(0))
+    gc.unfreeze()
+    return times
+
+
+def paired(base: Timer, other: Timer, rounds: int) -> Paired:
+    """Time two contestants against each other."""
+    times = in_turns({"base": base, "other": other}, rounds)
+    return Paired(times["base"], times["other"])

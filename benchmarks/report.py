@@ -1,0 +1,93 @@
+"""Tables of results, and the page that keeps them: RESULTS.md, with versions and machine."""
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = (
+    "authguard", "pyjwt", "cryptography", "starlette", "fastapi", "flask", "uvicorn", "httptools", "h11", "gunicorn",
+    "joserfc", "litestar", "fastapi-users", "authx", "authlib", "mcp", "fastmcp", "flask-jwt-extended",
+    "flask-httpauth",
+)  # fmt: skip
+
+
+@dataclass
+class Table:
+    """A table with a heading and the sentences that are needed to read it."""
+
+    title: str
+    text: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add(self, *cells: str | float) -> None:
+        """Append a row; numbers are rounded to what can be told apart."""
+        row = tuple(cell if isinstance(cell, str) else number(cell) for cell in cells)
+        self.rows.append(row)
+        print("   ", " | ".join(row), flush=True)
+
+    def markdown(self) -> str:
+        lines = [f"## {self.title}", "", self.text, ""] if self.title else []
+        lines += ["| " + " | ".join(self.header) + " |", "|" + "---|" * len(self.header)]
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join(lines)
+
+
+@dataclass
+class Findings:
+    """What one part of the benchmark found.
+
+    Attributes:
+        tables: for the page.
+        values: what the aims and the picture need, by name.
+    """
+
+    tables: list[Table] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+
+    def table(self, title: str, text: str, *header: str) -> Table:
+        print(f"\n{title}\n    {' | '.join(header)}", flush=True)
+        self.tables.append(Table(title, text, header))
+        return self.tables[-1]
+
+
+def number(value: float) -> str:
+    """A number with as many digits as a noisy machine allows."""
+    if value != value:  # noqa: PLR0124 (only NaN is not itself)
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release()}, load average {load:.1f}"
+    )
+
+
+def versions() -> str:
+    return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+
+
+def write(path: Path, introduction: str, tables: Iterable[Table]) -> None:
+    """Write the page."""
+    head = [
+        "# Results",
+        introduction,
+        f"*Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}.* {versions()}; {machine()}.",
+    ]
+    path.write_text("\n\n".join([*head, *(table.markdown() for table in tables)]) + "\n", encoding="utf-8")

@@ -1,0 +1,189 @@
+"""Requests a second over sockets: uvicorn and gunicorn, loaded by wrk, in turns with the bare application."""
+
+import contextlib
+import multiprocessing
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gunicorn.app.base
+import uvicorn
+
+from benchmarks import apps, tokens
+from benchmarks.apps import Contestant
+from benchmarks.report import Findings
+from benchmarks.rivals import base_http_middleware, before_request, flask_jwt_extended_view, starlette_pyjwt
+from benchmarks.tokens import Issuer
+
+SECONDS, CONNECTIONS = 1, 16
+FORK = multiprocessing.get_context("fork")  # the children inherit application and socket, and need no files
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk saw: requests a second, median latency in milliseconds, and answers that were not 2xx."""
+
+    rate: float
+    median: float
+    refused: int
+
+
+def run(rounds: int) -> Findings:
+    """Load each server in turns.
+
+    Args:
+        rounds: how often each contestant is loaded.
+
+    Raises:
+        RuntimeError: if wrk is not installed.
+    """
+    if shutil.which("wrk") is None:
+        raise RuntimeError("wrk is missing: apt-get install wrk")
+    findings = Findings()
+    issuers = {algorithm: tokens.issuer(algorithm) for algorithm in ("HS256", "RS256")}
+    table = findings.table(
+        "Over sockets",
+        f"Requests a second that wrk gets with {CONNECTIONS} connections in runs of {SECONDS} second, each server "
+        "with one process (gunicorn with one worker thread), and a run of the bare application before each run; "
+        "medians, and the best run in brackets. *Bare "
+        "again* is the noise: the same application in a second process. authguard's token is known in all runs "
+        "(hit rate 100 %, until `exp`); rivals remember nothing.",
+        "server", "application", "requests/s", "× bare", "median latency ms",
+    )  # fmt: skip
+    on_asgi = [apps.OURS[0], starlette_pyjwt.RIVAL, base_http_middleware.RIVAL]
+    for http in ("httptools", "h11"):
+        _compare(findings, table, f"uvicorn, {http}", serve_uvicorn(http), on_asgi, issuers, rounds)
+    on_wsgi = [apps.OURS[2], before_request.RIVAL, flask_jwt_extended_view.RIVAL]
+    _compare(findings, table, "gunicorn", serve_gunicorn, on_wsgi, issuers, rounds)
+    return findings
+
+
+def _compare(
+    findings: Findings,
+    table: Any,
+    server: str,
+    serve: Callable[[Any, socket.socket], None],
+    contestants: list[Contestant],
+    issuers: dict[str, Issuer],
+    rounds: int,
+) -> None:
+    hs256 = issuers["HS256"]
+    bare = contestants[0].bare
+    built = {"bare": (bare(), hs256), "bare again": (bare(), hs256)}
+    for one in contestants:
+        built[f"{one.name}, HS256"] = (one.build(hs256), hs256)
+    if "RS256" in contestants[1].algorithms:
+        built[f"{contestants[1].name}, RS256"] = (contestants[1].build(issuers["RS256"]), issuers["RS256"])
+    loads: dict[str, list[tuple[Load, Load]]] = {name: [] for name in built if name != "bare"}
+    with contextlib.ExitStack() as stack:
+        ports = {name: stack.enter_context(serving(serve, app)) for name, (app, _) in built.items()}
+        bearers = {name: issuer.token() for name, (_, issuer) in built.items()}
+        for name, port in ports.items():
+            load(port, bearers[name])
+        for _ in range(rounds):
+            for name, pairs in loads.items():
+                pairs.append((load(ports["bare"], bearers["bare"]), load(ports[name], bearers[name])))
+    base = [before for pairs in loads.values() for before, _ in pairs]
+    short = server.rsplit(maxsplit=1)[-1]
+    _row(table, server, "bare", base, 1.0)
+    for name, pairs in loads.items():
+        ratio = statistics.median(one.rate / before.rate for before, one in pairs)
+        _row(table, server, name, [one for _, one in pairs], ratio)
+        findings.values[f"sockets, {short}, {'authguard' if name.startswith('authguard') else name}"] = ratio
+
+
+def _row(table: Any, server: str, name: str, loads: list[Load], ratio: float) -> None:
+    if any(one.refused for one in loads):
+        raise RuntimeError(f"{name} refused good tokens")
+    rates = [one.rate for one in loads]
+    rate = f"{statistics.median(rates):,.0f} ({max(rates):,.0f})"
+    table.add(server, name, rate, ratio, statistics.median(one.median for one in loads))
+
+
+def serve_uvicorn(http: Any) -> Callable[[Any, socket.socket], None]:
+    def serve(app: Any, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            app, http=http, loop="asyncio", lifespan="off", access_log=False, log_level="critical"
+        )
+        uvicorn.Server(config).run([listening])
+
+    return serve
+
+
+class _Gunicorn(gunicorn.app.base.BaseApplication):
+    def __init__(self, app: Any, listening: socket.socket) -> None:
+        self.application, self.listening = app, listening
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = {
+            "bind": f"fd://{self.listening.fileno()}", "workers": 1, "worker_class": "gthread", "threads": 1,
+            "loglevel": "critical", "keepalive": 30, "control_socket_disable": True,
+        }  # fmt: skip
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self.application
+
+
+def serve_gunicorn(app: Any, listening: socket.socket) -> None:
+    listening.set_inheritable(True)
+    _Gunicorn(app, listening).run()
+
+
+@contextlib.contextmanager
+def serving(serve: Callable[[Any, socket.socket], None], app: Any) -> Iterator[int]:
+    """A server in a process of its own; its port."""
+    # With the protocol named, else asyncio does not set TCP_NODELAY, and each answer waits 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(256)
+        process = FORK.Process(target=serve, args=(app, listening), daemon=True)
+        process.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            process.terminate()
+            process.join(10)
+            if process.is_alive():
+                process.kill()
+
+
+def command(
+    port: int,
+    token: str | None,
+    seconds: int = SECONDS,
+    connections: int = CONNECTIONS,
+    script: Path | None = None,
+) -> list[str]:
+    """How wrk is called."""
+    options = [] if token is None else ["--header", f"Authorization: Bearer {token}"]
+    options += [] if script is None else ["--script", str(script)]
+    numbers = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+    return ["wrk", "--latency", *numbers, *options, f"http://127.0.0.1:{port}/p"]
+
+
+def load(port: int, token: str) -> Load:
+    """Load a server for a while."""
+    done = subprocess.run(
+        command(port, token), capture_output=True, text=True, timeout=SECONDS + 30, check=True
+    )
+    return parse(done.stdout)
+
+
+def parse(text: str) -> Load:
+    """Read what wrk prints."""
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    median = re.search(r"50%\s+([\d.]+)(us|ms|s)", text)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    if rate is None or median is None:
+        raise RuntimeError(f"wrk said: {text}")
+    milliseconds = float(median[1]) * {"us": 0.001, "ms": 1, "s": 1000}[median[2]]
+    return Load(float(rate[1]), milliseconds, int(refused[1]) if refused else 0)
