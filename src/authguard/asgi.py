@@ -103,7 +103,7 @@ class AuthGuardMiddleware:
         if kind not in ("http", "websocket"):
             if kind != "lifespan":
                 raise RuntimeError(f"authguard guards http and websocket, and lets no {kind!r} scope pass")
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _closing(send, self.guard))
             return
         guard = self.guard
         if type(scope["headers"]) is not list:
@@ -184,6 +184,17 @@ async def _respond(refusal: Refusal, event: str, send: Send, *, with_body: bool)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.fields()]
     await send({"type": f"{event}.start", "status": refusal.status, "headers": headers})
     await send({"type": f"{event}.body", "body": refusal.body if with_body else b""})
+
+
+def _closing(send: Send, guard: Guard) -> Send:
+    """Close the guard's connections before the server is told that the application has shut down."""
+
+    async def send_closing(message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown"):
+            await guard.aclose()
+        await send(message)
+
+    return send_closing
 
 
 def _varying(send: Send, vary: str) -> Send:
