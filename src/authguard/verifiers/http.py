@@ -2,8 +2,10 @@
 
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from os import PathLike, fspath
 from re import compile as pattern
@@ -106,8 +108,9 @@ def _user_agent() -> str:
 
 
 def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
+    usual = _usual_tls()
     if ca_bundle is None:
-        return _usual_tls()
+        return usual
     try:
         return ssl.create_default_context(cafile=fspath(ca_bundle))
     except (OSError, ValueError) as error:
@@ -116,7 +119,11 @@ def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
 
 @cache
 def _usual_tls() -> ssl.SSLContext:
-    # Made, and httpx imported, when verifiers are built: either would hold up an event loop.
+    # Loaded when verifiers are built: in the first request it would hold up an event loop, for a
+    # fifth of a second in all.
+    for name in ("httpcore", "anyio._backends._asyncio"):
+        with suppress(ImportError):
+            import_module(name)
     import httpx
 
     return httpx.create_ssl_context()

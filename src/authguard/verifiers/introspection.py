@@ -179,6 +179,11 @@ class IntrospectionVerifier(Verifier):
         except FetchFailedError as error:
             self._breaker.failed(now + error.took, _THRESHOLD if error.kind == "timeout" else 1)
             return self._unavailable(str(error), self._breaker.backoff.remaining(now))
+        return (yield from self._judge(response, credential, digest, local, now))
+
+    def _judge(
+        self, response: Response, credential: Credential, digest: bytes, local: Verified | None, now: float
+    ) -> Flow[Verified | _Refused]:
         pause = retry_after(response.headers, now) or 0.0
         if response.status in _DOWN:
             self._breaker.failed(now + response.took)
@@ -186,21 +191,20 @@ class IntrospectionVerifier(Verifier):
             self._breaker.succeeded()
         if response.status == _OVERLOADED:
             pause = pause or _DEFAULT_PAUSE
-            self._breaker.backoff.pause(now, pause)
-        if response.status != 200:
-            return self._unavailable(f"the endpoint answers with status {response.status}", pause)
+            self._breaker.backoff.pause(now + response.took, pause)
         try:
-            verified = yield from self._read(response, credential, local, now)
+            if response.status != 200:
+                raise UnusableAnswerError(f"it answers with status {response.status}", pause)
+            outcome: Verified | _Refused = yield from self._read(response, credential, local, now)
         except UnusableAnswerError as error:
-            return self._unavailable(str(error), 0)
+            return self._unavailable(str(error), error.pause)
         except VerificationUnavailableError as error:
             return self._unavailable(error.reason, error.retry_after)
         except InvalidTokenError as error:
             self._inactive.put(digest, now + min(_REFUSED_SECONDS, self._cache_ttl))
-            self._asked_at, self._reason = now, ""
-            return _Refused(type(error), error.reason)
+            outcome = _Refused(type(error), error.reason)
         self._asked_at, self._reason = now, ""
-        return verified
+        return outcome
 
     def _send(self, token: str, now: float) -> Flow[Response]:
         proof = self._auth.proof(self._issuer or self._endpoint, now)

@@ -79,8 +79,9 @@ class AnswerKeys:
             raise UnusableAnswerError("the signed answer is for somebody else")
         if claims.get("iss") != self._issuer:
             raise UnusableAnswerError("the signed answer is by another issuer")
-        signed_at = claims.get("iat")
-        if type(signed_at) not in (int, float) or not abs(now - signed_at) <= self._leeway + _OLDEST:
+        signed_at: Any = claims.get("iat")
+        dated = isinstance(signed_at, (int, float)) and not isinstance(signed_at, bool)
+        if not dated or not abs(now - signed_at) <= self._leeway + _OLDEST:
             raise UnusableAnswerError("the signed answer is not of now")
         document = claims.get("token_introspection")
         if not isinstance(document, Mapping):
