@@ -447,7 +447,20 @@ def test_a_signed_answer_may_say_inactive():
         signed(token_introspection=...),
         Response(200, {"content-type": "application/token-introspection+jwt"}, b"garbage"),
     ],
-    ids=["unsigned", "forged", "type", "issuer", "audience", "no-audience", "old", "no-date", "bool-date", "text", "nothing", "garbage"],
+    ids=[
+        "unsigned",
+        "forged",
+        "type",
+        "issuer",
+        "audience",
+        "no-audience",
+        "old",
+        "no-date",
+        "bool-date",
+        "text",
+        "nothing",
+        "garbage",
+    ],
 )
 def test_a_signed_answer_that_is_not_good_is_no_answer(answer):
     """503: somebody between us and the endpoint is at fault, and not the caller."""

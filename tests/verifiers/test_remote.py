@@ -127,7 +127,23 @@ def test_tokens_for_other_algorithms_cost_no_fetch(world, text):
         page([]),
         Response(304, {}, b""),
     ],
-    ids=["refused", "timeout", "tls", "too-large", "500", "502-html", "redirect", "html", "garbage", "half", "empty", "no-list", "secret", "no-object", "304"],
+    ids=[
+        "refused",
+        "timeout",
+        "tls",
+        "too-large",
+        "500",
+        "502-html",
+        "redirect",
+        "html",
+        "garbage",
+        "half",
+        "empty",
+        "no-list",
+        "secret",
+        "no-object",
+        "304",
+    ],
 )
 def test_an_outage_is_not_the_callers_fault(world, answer):
     """503 with a time to come back at, and never 401."""
