@@ -180,7 +180,7 @@ def test_clocks_may_differ(verify, server):
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     """A server's TLS context for `localhost`, and the file of the certificate that signed itself."""
-    import datetime
+    import datetime as dt
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -188,10 +188,10 @@ def tls(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("tls")
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    today = datetime.datetime.now(datetime.UTC)
+    today = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(ec_key().public_key())
-    builder = builder.serial_number(1).not_valid_before(today - datetime.timedelta(days=1))
-    builder = builder.not_valid_after(today + datetime.timedelta(days=1))
+    builder = builder.serial_number(1).not_valid_before(today - dt.timedelta(days=1))
+    builder = builder.not_valid_after(today + dt.timedelta(days=1))
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     usage = x509.KeyUsage(True, False, False, False, False, True, False, False, False)
