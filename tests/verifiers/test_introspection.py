@@ -85,7 +85,7 @@ def basic(question):
 
 @pytest.mark.parametrize(
     ("raw", "sent"),
-    [(False, "my+api%3A1:s%2Bcr%25t+%C3%A9"), (True, "my api:s+cr%t é")],
+    [(False, "my%20api%3A1:s%2Bcr%25t%20%C3%A9"), (True, "my api:s+cr%t é")],
     ids=["encoded", "raw"],
 )
 def test_client_secret_basic_is_form_urlencoded(raw, sent):

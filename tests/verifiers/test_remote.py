@@ -91,6 +91,23 @@ def test_200_tokens_with_a_rotated_key_cost_one_fetch(world):
     assert len(world.asked) == 2
 
 
+def test_a_token_without_kid_finds_the_successor_of_the_only_key(world):
+    """Its signature does not verify with the key at hand; a forged one costs a fetch in 30 seconds."""
+    by = verifier()
+
+    def bare(key):
+        return make_token(claims(), algorithm="ES256", key=key)
+
+    verify(world, by, bare(ec_key()))
+    successor = ec_key.__wrapped__()
+    world.pages[URL] = page({"keys": [jwk(successor, kid="b", alg="ES256")]})
+    assert verify(world, by, bare(successor)).principal.key_id == "b"
+    for _ in range(10):
+        with pytest.raises(InvalidSignatureError):
+            verify(world, by, bare(ec_key()))
+    assert len(world.asked) == 3
+
+
 def test_an_unknown_key_is_refused_after_a_fetch(world):
     """A 401: the issuer has said that there is no such key."""
     by = verifier()

@@ -5,7 +5,7 @@ import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 import jwt
 
@@ -95,7 +95,8 @@ class _Basic(ClientAuth):
 
     def proof(self, audience: str, now: float) -> Proof:
         pair = (self.client_id, self._secret)
-        text = ":".join(pair if self._raw else map(quote_plus, pair))
+        # A space as %20 and not as a plus: servers that only undo percent signs read it, too.
+        text = ":".join(pair if self._raw else [quote(part, safe="") for part in pair])
         return Proof({"authorization": "Basic " + base64.b64encode(text.encode()).decode()}, [])
 
 

@@ -114,7 +114,7 @@ class KeySource:
         header, state = token.header, self._state
         if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
             raise InvalidSignatureError("the token's alg is not among the algorithms")
-        key = state.find(header, now)
+        key = self._find(token, now)
         plan = state.plan(header, key, now)
         if plan in (Plan.WAIT, Plan.REFRESH):
             seen = state.attempts
@@ -122,7 +122,7 @@ class KeySource:
                 self.remote.channel, "keys", lambda: self._refresh(seen, now), wait=plan is Plan.WAIT
             )
             if plan is Plan.WAIT:
-                key = state.find(header, now)
+                key = self._find(token, now)
                 plan = state.plan_after(header, key, now)
         if plan is Plan.UNAVAILABLE:
             raise VerificationUnavailableError(
@@ -131,9 +131,16 @@ class KeySource:
             )
         if key is None:
             raise InvalidSignatureError("no key for the token's alg and kid")
-        if not key.verifies(token.signed, token.signature):
+        if header.key_id is not None and not key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
         return key, state.usable_until(now)
+
+    def _find(self, token: Token, now: float) -> VerificationKey | None:
+        key = self._state.find(token.header, now)
+        if key is None or token.header.key_id is not None:
+            return key
+        # Without kid, the one key that it can mean; if it is not that one, it may be its successor.
+        return key if key.verifies(token.signed, token.signature) else None
 
     def _refresh(self, seen: int, now: float) -> Flow[None]:
         state = self._state
