@@ -89,12 +89,12 @@ class ClientAuth(ABC):
 
 @dataclass(frozen=True)
 class _Basic(ClientAuth):
-    client_id: str
+    client_id: str | None
     _secret: str = field(repr=False)
     _raw: bool
 
     def proof(self, audience: str, now: float) -> Proof:
-        pair = (self.client_id, self._secret)
+        pair = (self.client_id or "", self._secret)
         # A space as %20 and not as a plus: servers that only undo percent signs read it, too.
         text = ":".join(pair if self._raw else [quote(part, safe="") for part in pair])
         return Proof({"authorization": "Basic " + base64.b64encode(text.encode()).decode()}, [])
@@ -102,11 +102,11 @@ class _Basic(ClientAuth):
 
 @dataclass(frozen=True)
 class _Post(ClientAuth):
-    client_id: str
+    client_id: str | None
     _secret: str = field(repr=False)
 
     def proof(self, audience: str, now: float) -> Proof:
-        return Proof({}, [("client_id", self.client_id), ("client_secret", self._secret)])
+        return Proof({}, [("client_id", self.client_id or ""), ("client_secret", self._secret)])
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Bearer(ClientAuth):
 
 @dataclass(frozen=True)
 class _PrivateKey(ClientAuth):
-    client_id: str
+    client_id: str | None
     _key: Any = field(repr=False)
     _algorithm: str
     _key_id: str | None
@@ -139,7 +139,7 @@ class _PrivateKey(ClientAuth):
         return Proof(
             {},
             [
-                ("client_id", self.client_id),
+                ("client_id", self.client_id or ""),
                 ("client_assertion_type", _JWT_BEARER),
                 ("client_assertion", assertion),
             ],
