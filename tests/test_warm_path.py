@@ -26,8 +26,8 @@ LIMITS = {
     "asgi, known API key": (28, 377),
     "wsgi, known token": (18, 213),
     "wsgi, known API key": (19, 244),
-    "asgi, first-seen HS256 token": (128, 1595),
-    "wsgi, first-seen HS256 token": (119, 1453),
+    "asgi, first-seen HS256 token": (131, 1614),
+    "wsgi, first-seen HS256 token": (122, 1472),
 }
 COUNTED_ON = (3, 11)
 

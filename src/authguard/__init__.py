@@ -16,6 +16,7 @@ from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
 from authguard._core.mtls import MutualTLS
 from authguard._core.policy import Verdict
 from authguard._core.redirect import safe_next
+from authguard._core.remote import RemoteHealth
 from authguard._core.request import RequestView
 from authguard._core.rules import Rule
 from authguard.errors import (
@@ -30,8 +31,12 @@ from authguard.errors import (
 )
 from authguard.revocations import MemoryRevocations
 from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
+from authguard.verifiers.client_auth import ClientAuth
+from authguard.verifiers.http import HTTPOptions
+from authguard.verifiers.introspection import IntrospectionVerifier
 from authguard.verifiers.jwt import JWTVerifier
 from authguard.verifiers.keyfile import APIKeyFile
+from authguard.verifiers.remote import RemoteKeySet
 
 __version__ = "0.1.0"
 
@@ -43,12 +48,15 @@ __all__ = [
     "AccessCookie",
     "Auth",
     "AuthGuardError",
+    "ClientAuth",
     "ConfigurationError",
     "Credential",
     "DPoP",
     "ExpiredTokenError",
     "Guard",
+    "HTTPOptions",
     "InsufficientScopeError",
+    "IntrospectionVerifier",
     "InvalidTokenError",
     "JWTVerifier",
     "MemoryRevocations",
@@ -56,6 +64,8 @@ __all__ = [
     "MutualTLS",
     "Principal",
     "RefusedError",
+    "RemoteHealth",
+    "RemoteKeySet",
     "RequestView",
     "Refusal",
     "ResourceMetadata",

@@ -114,7 +114,7 @@ class AuthGuardMiddleware:
         elif kind == "websocket":
             method = WEBSOCKET
         elif kind == "lifespan":
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _closing(send, self.guard))
             return
         else:
             raise RuntimeError(f"authguard guards http and websocket, and lets no {kind!r} scope pass")
@@ -225,6 +225,17 @@ async def _respond(refusal: Refusal, event: str, send: Send, *, with_body: bool)
 @lru_cache(maxsize=256)  # most refusals are alike; 1.5 µs less for each
 def _encoded(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def _closing(send: Send, guard: Guard) -> Send:
+    """Close the guard's connections before the server is told that the application has shut down."""
+
+    async def send_closing(message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown"):
+            await guard.aclose()
+        await send(message)
+
+    return send_closing
 
 
 def _varying(send: Send, vary: str) -> Send:

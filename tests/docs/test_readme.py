@@ -16,12 +16,17 @@ from authguard import (
     APIKeyVerifier,
     DPoP,
     Guard,
+    HTTPOptions,
+    IntrospectionVerifier,
     JWTVerifier,
     MutualTLS,
+    RemoteKeySet,
     ResourceMetadata,
     Rule,
 )
 from authguard.testing import issue_token
+from remote.servers import answer, serving
+from support import ec_key, jwk
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,9 +42,13 @@ def _heading(block: re.Match[str]) -> str:
 EACH_BLOCK = pytest.mark.parametrize("block", BLOCKS, ids=_heading)
 
 
-def _run(block: re.Match[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def _run(
+    block: re.Match[str], monkeypatch: pytest.MonkeyPatch, issuer: str = "https://auth.example.com"
+) -> dict[str, Any]:
     monkeypatch.setenv("JWT_SECRET", SECRET)
     monkeypatch.setenv("BILLING_KEY", BILLING_KEY)
+    monkeypatch.setenv("ISSUER", issuer)
+    monkeypatch.setenv("CLIENT_SECRET", SECRET)
     line = README.count("\n", 0, block.start(1))
     namespace: dict[str, Any] = {"__name__": "readme"}
     exec(compile("\n" * line + block[1], "README.md", "exec"), namespace)
@@ -78,7 +87,9 @@ def test_block_refuses_a_forged_token(block: re.Match[str], monkeypatch: pytest.
     assert _get(app, "/dashboard", {"Authorization": f"Bearer {token}"}) == 401
 
 
-@EACH_BLOCK
+@pytest.mark.parametrize(
+    "block", [one for one in BLOCKS if _heading(one) != "Remote verification"], ids=_heading
+)
 def test_block_accepts_a_token(block: re.Match[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The protected page of each block is served to a caller with a good token."""
     app = _run(block, monkeypatch)["app"]
@@ -92,6 +103,33 @@ def test_functions_named_test_pass(block: re.Match[str], monkeypatch: pytest.Mon
     for name, function in namespace.items():
         if name.startswith("test_"):
             function()
+
+
+def test_remote_block_discovers_and_introspects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block about remote verification accepts what its issuer signs or says is active."""
+    with serving() as issuer:
+        issuer.pages = {
+            "/.well-known/openid-configuration": answer(
+                {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/jwks"}
+            ),
+            "/jwks": answer({"keys": [jwk(ec_key(), kid="a", alg="ES256")]}),
+            "/introspect": lambda seen: answer(
+                {"active": seen.form["token"] == ["opaque"], "sub": "ann", "aud": "https://api.example.com"}
+            ),
+        }
+        app = _run(_named("Remote verification"), monkeypatch, issuer.url)["app"]
+        signed = issue_token(
+            ec_key(), algorithm="ES256", headers={"kid": "a"}, iss=issuer.url, aud="https://api.example.com"
+        )
+        with TestClient(app) as client:
+            states = [list(client.get("/healthz").json().values())]
+            statuses = [
+                client.get("/dashboard", headers={"Authorization": f"Bearer {token}"}).status_code
+                for token in (signed, "opaque", "another")
+            ]
+            states.append(list(client.get("/healthz").json().values()))
+    assert statuses == [200, 200, 401]
+    assert states == [["unused", "unused"], ["fresh", "fresh"]]
 
 
 def _named(heading: str) -> re.Match[str]:
@@ -154,6 +192,9 @@ def _documented() -> list[tuple[type, str]]:
     classes = (
         Guard,
         JWTVerifier,
+        RemoteKeySet,
+        IntrospectionVerifier,
+        HTTPOptions,
         APIKeyVerifier,
         APIKeyFile,
         AccessCookie,

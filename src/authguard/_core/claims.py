@@ -146,16 +146,18 @@ def _check_members(claims: Mapping[str, Any]) -> None:
             if type(value) not in (int, float) or not 0 <= value <= _LATEST:
                 raise MalformedTokenError(f"{name} is not a date")
         elif wanted == "kind":
-            if not _is_access(name, value):
+            if not _is_access(name, value, bound="cnf" in claims):
                 raise MalformedTokenError(f"not an access token, says {name}")
         else:
             raise MalformedTokenError(f"not a plain bearer access token: it has {name}")
 
 
-def _is_access(name: str, value: object) -> bool:
+def _is_access(name: str, value: object, *, bound: bool) -> bool:
     if not isinstance(value, str):
         return name == "type"
     value = value.casefold()
+    if value == "dpop":  # RFC 9449 section 6.2; what it is bound to is for the guard to check
+        return bound
     if name == "type":  # a name that applications use for other things, too
         return not value.startswith(_OTHER_KINDS)
     return value in _ACCESS_KINDS

@@ -17,7 +17,7 @@ from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.denials import Denials, OnError
-from authguard._core.flow import Call, Flow
+from authguard._core.flow import Call, Flow, Opened
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
@@ -25,6 +25,7 @@ from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, P
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
+from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_verifier
@@ -348,6 +349,28 @@ class Guard:
         finally:
             vars(self).pop("_identify")
             vars(self).update(before)
+
+    def health(self, now: float | None = None) -> list[RemoteHealth]:
+        """How each remote is doing that this guard asks: what is fresh, stale or failing.
+
+        Args:
+            now: seconds since the epoch; None for the time of day.
+        """
+        return [one for verifier in self._verifiers for one in verifier.health(now)]
+
+    def close(self) -> None:
+        """Close the connections to remotes, from outside of an event loop; later requests open new ones."""
+        for opened in self._opened():
+            opened.close()
+
+    async def aclose(self) -> None:
+        """Close the connections to remotes, from inside of an event loop, as lifespan shutdown does."""
+        for opened in self._opened():
+            await opened.aclose()
+
+    def _opened(self) -> list[Opened]:
+        channels = [channel for verifier in self._verifiers for channel in verifier.channels()]
+        return [opened for channel in channels for opened in list(channel.opened.values())]
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"

@@ -63,6 +63,10 @@ class KeySet:
         key = self._named.get(header.key_id) or self._unnamed.get(algorithm)
         return key if key is not None and key.algorithm == algorithm else None
 
+    def has(self, key_id: str | None) -> bool:
+        """Whether there is a key of this name, for whatever algorithm."""
+        return key_id in self._named
+
     def verify(self, token: Token) -> VerificationKey:
         """The key that signed the token.
 

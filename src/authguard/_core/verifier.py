@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from authguard._core.flow import Call, Flow
+from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
+from authguard._core.remote import RemoteHealth
 from authguard.errors import ConfigurationError
 
 
@@ -57,6 +58,18 @@ class Verifier(ABC):
             credential: what was presented.
             now: seconds since the epoch.
         """
+
+    def channels(self) -> Sequence[Channel]:
+        """What it reaches remotes through, to be closed with the guard."""
+        return ()
+
+    def health(self, now: float | None) -> Sequence[RemoteHealth]:
+        """How its remotes are doing.
+
+        Args:
+            now: seconds since the epoch; None for the time of day.
+        """
+        return ()
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> "Sequence[Verifier]":

@@ -1,18 +1,24 @@
-"""Bearer JWTs, verified with local keys: RFC 7519, RFC 8725, RFC 9068."""
+"""Bearer JWTs, verified with keys that are at hand or fetched: RFC 7519, RFC 8725, RFC 9068."""
 
 import re
 from collections.abc import Iterable, Sequence
+from math import inf
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from authguard._core.claims import Expectations, read_claims, verify_claims
+from authguard._core.flow import Channel, Flow
 from authguard._core.jose import Token, media_type, read_compact
-from authguard._core.jwk import ALIASES
+from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
 from authguard._core.keyset import KeySet, check_algorithms, parse_keys
 from authguard._core.model import Credential
+from authguard._core.remote import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidIssuerError
+from authguard.verifiers.discovery import IssuerKeySet
+from authguard.verifiers.http import HTTPOptions
+from authguard.verifiers.remote import KeySource, RemoteKeySet
 
 _MOST_LEEWAY = 300
 _LONGEST_MEMORY = 3600.0  # for tokens without exp, which exist only where they were allowed
@@ -20,14 +26,15 @@ _FILE_NAME = re.compile(r"[^\n{]+\.(?:json|jwks|jwk|pem|crt|cer|pub)\Z")
 
 
 class JWTVerifier(Verifier):
-    """Verifies signed JWTs of one issuer with keys that are at hand.
+    """Verifies signed JWTs of one issuer, with keys that are at hand or fetched by URL.
 
     Several may stand side by side, one for each issuer; the token's `iss` chooses, and no key
     of one issuer verifies a token of another (RFC 8725 section 3.8).
 
     Args:
         keys: an HMAC secret, PEM text (a public key or a certificate), a JWK or JWK set (mapping
-            or JSON text), the path of a file with one of these, or a list of them.
+            or JSON text), the path of a file with one of these, or a list of them; or a
+            `RemoteKeySet`. See `from_issuer`, too.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none.
@@ -61,7 +68,11 @@ class JWTVerifier(Verifier):
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.issuer = _text_or_none(issuer, "issuer")
-        self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
+        self._keys: KeySet | KeySource
+        if isinstance(keys, RemoteKeySet):
+            self._keys = keys.open(self.algorithms)
+        else:
+            self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
         if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -86,13 +97,26 @@ class JWTVerifier(Verifier):
         """Whether it looks like a compact JWS, be it in the header or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
-    def flow(self, credential: Credential, now: float) -> Verified:
-        """Verify a token: signature first, then claims."""
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
+        """Verify a token: signature first, then claims. With local keys nothing is asked."""
         return self.verify(read_compact(credential.value), credential, now)
 
-    def verify(self, token: Token, credential: Credential, now: float) -> Verified:
+    def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
-        key = self._keys.verify(token)
+        if isinstance(self._keys, KeySet):
+            return self._verified(token, credential, now, self._keys.verify(token), inf)
+        return self._verify_remotely(self._keys, token, credential, now)
+
+    def _verify_remotely(
+        self, keys: KeySource, token: Token, credential: Credential, now: float
+    ) -> Flow[Verified]:
+        key, known_until = yield from keys.verify(token, now)
+        return self._verified(token, credential, now, key, known_until)
+
+    def _verified(
+        self, token: Token, credential: Credential, now: float, key: VerificationKey, known_until: float
+    ) -> Verified:
+        """Who a token speaks of whose signature has been verified by the key."""
         text, claims = read_claims(token)
         principal = verify_claims(
             text,
@@ -104,8 +128,50 @@ class JWTVerifier(Verifier):
             method=credential.method,
         )
         if principal.expires_at is None:
-            return Verified(principal, now + _LONGEST_MEMORY)
-        return Verified(principal, principal.expires_at + self._expected.leeway)
+            return Verified(principal, min(now + _LONGEST_MEMORY, known_until))
+        return Verified(principal, min(principal.expires_at + self._expected.leeway, known_until))
+
+    @classmethod
+    def from_issuer(
+        cls,
+        issuer: str,
+        *,
+        audience: str | Iterable[str] | None,
+        algorithms: Iterable[str] | None = None,
+        ttl: float = 300,
+        max_stale: float = 86400,
+        http: HTTPOptions | None = None,
+        **options: Any,
+    ) -> Self:
+        """A verifier that finds the issuer's keys by itself, when the first token comes.
+
+        It asks for the issuer's metadata (OpenID Connect Discovery, then RFC 8414), which must name
+        exactly this issuer, and for the key set that the metadata names.
+
+        Args:
+            issuer: the issuer's identifier, character by character as it writes it in `iss`.
+            audience: see `JWTVerifier`.
+            algorithms: what the issuer may sign with; None for what its keys are for, which is
+                never HMAC. Name one if its RSA keys do not say.
+            ttl: see `RemoteKeySet`.
+            max_stale: see `RemoteKeySet`.
+            http: see `RemoteKeySet`.
+            options: the other options of `JWTVerifier`.
+
+        Raises:
+            ConfigurationError: if this cannot be meant.
+        """
+        keys = IssuerKeySet(issuer, ttl=ttl, max_stale=max_stale, http=http)
+        allowed = ASYMMETRIC if algorithms is None else algorithms
+        return cls(keys, algorithms=allowed, issuer=issuer, audience=audience, **options)
+
+    def channels(self) -> Sequence[Channel]:
+        """What it reaches the issuer through."""
+        return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
+
+    def health(self, now: float | None) -> Sequence[RemoteHealth]:
+        """How the issuer is doing."""
+        return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
@@ -133,7 +199,7 @@ class _ByIssuer(Verifier):
     def accepts(self, credential: Credential) -> bool:
         return self._all[0].accepts(credential)
 
-    def flow(self, credential: Credential, now: float) -> Verified:
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         token = read_compact(credential.value)
         # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
         _, claims = read_claims(token)
@@ -143,6 +209,12 @@ class _ByIssuer(Verifier):
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
         return verifier.verify(token, credential, now)
+
+    def channels(self) -> Sequence[Channel]:
+        return [channel for verifier in self._all for channel in verifier.channels()]
+
+    def health(self, now: float | None) -> Sequence[RemoteHealth]:
+        return [one for verifier in self._all for one in verifier.health(now)]
 
     def __repr__(self) -> str:
         return ", ".join(map(repr, self._all))

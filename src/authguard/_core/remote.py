@@ -1,0 +1,256 @@
+"""Decisions about what is asked over HTTP: when to ask again, and what an answer means."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from authguard._core.flow import Response
+from authguard._core.strict_json import JSONError, parse_object_bytes
+from authguard.errors import ConfigurationError
+
+_DEEPEST = 8
+_JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,9}\Z")
+_MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
+_NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
+_LEAST_TTL = 60.0
+_MOST_TTL = 86400.0
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteHealth:
+    """How one remote is doing, as `Guard.health` tells.
+
+    Attributes:
+        name: the URL, or the issuer.
+        state: `unused` before the first request; `fresh`; `stale` while the last good answer
+            goes on to be used in an outage; `failing` if credentials cannot be checked by it.
+        failures: attempts that have failed since the last that did not.
+        reason: why the last one failed, or what was skipped; empty if nothing is wrong.
+        fetched_at: seconds since the epoch of the last good answer, or None.
+        fresh_until: until when that answer is fresh, or None.
+    """
+
+    name: str
+    state: Literal["unused", "fresh", "stale", "failing"]
+    failures: int = 0
+    reason: str = ""
+    fetched_at: float | None = None
+    fresh_until: float | None = None
+
+
+class Backoff:
+    """Pauses after failures: 1 second, 2, 4 … 30, each shortened at random by up to a half.
+
+    Args:
+        random: gives numbers from 0 to 1, so that many processes do not come back all at once.
+    """
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self.failures = 0
+        self.failed_at = float("-inf")
+        self._until = float("-inf")
+
+    def failed(self, now: float) -> None:
+        """An attempt has failed."""
+        self.failures += 1
+        self.failed_at = now
+        longest = min(_LONGEST_PAUSE, 2.0 ** min(self.failures - 1, 10))
+        self._until = now + longest * (1 - self._random() / 2)
+
+    def pause(self, now: float, seconds: float) -> None:
+        """The server has asked for a pause."""
+        self._until = max(self._until, now + min(seconds, _LONGEST_PAUSE))
+
+    def succeeded(self) -> None:
+        """An attempt has succeeded."""
+        self.failures = 0
+        self._until = float("-inf")
+
+    def remaining(self, now: float) -> float:
+        """Seconds until the next attempt; 0 if it may be made now."""
+        left = self._until - now
+        return left if 0 < left <= _LONGEST_PAUSE else 0.0  # more is a clock that was set back
+
+
+class Budget:
+    """A few attempts that may be made at once, and that come back one by one.
+
+    A plain cooldown would let one senseless request lock out the sensible one that follows.
+
+    Args:
+        size: how many attempts there are.
+        seconds: in which one comes back.
+    """
+
+    def __init__(self, size: int, seconds: float) -> None:
+        self._size = size
+        self._seconds = seconds
+        self._left = float(size)
+        self._at = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Take one attempt, if there is one."""
+        gained = max(0.0, now - self._at) / self._seconds
+        self._left = min(self._size, self._left + gained)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Breaker:
+    """Stops asking a server that does not answer, and lets one request try it now and then.
+
+    Args:
+        random: see `Backoff`.
+        threshold: failures in a row after which nobody waits any more.
+    """
+
+    def __init__(self, random: Callable[[], float], threshold: int = 3) -> None:
+        self.backoff = Backoff(random)
+        self._threshold = threshold
+        self._weight = 0
+        #: Requests without an answer since the last that had one.
+        self.failures = 0
+        self._trial_until = float("-inf")
+
+    def blocked(self, now: float, trial: float) -> float:
+        """Seconds until one may ask; 0 lets this one ask.
+
+        Args:
+            now: seconds since the epoch.
+            trial: seconds that a request may take which tries a failed server again; the others
+                do not wait meanwhile.
+        """
+        left = self.backoff.remaining(now)
+        if left or self._weight < self._threshold:
+            return left
+        if now < self._trial_until <= now + trial:
+            return self._trial_until - now
+        self._trial_until = now + trial
+        return 0.0
+
+    def failed(self, now: float, weight: int = 1) -> None:
+        """A request got no answer.
+
+        Args:
+            now: seconds since the epoch.
+            weight: the threshold, if a single one of this kind is too much.
+        """
+        self.failures += 1
+        self._weight += weight
+        if self._weight >= self._threshold:
+            self.backoff.failed(now)
+            self._trial_until = float("-inf")
+
+    def succeeded(self) -> None:
+        """A request got an answer."""
+        self._weight = self.failures = 0
+        self._trial_until = float("-inf")
+        self.backoff.succeeded()
+
+
+def freshness(headers: Mapping[str, str], ttl: float) -> float:
+    """Seconds for which an answer is fresh (RFC 9111 section 4.2.1), from a minute to a day.
+
+    Args:
+        headers: the fields of the answer.
+        ttl: what holds if they say nothing.
+    """
+    control = headers.get("cache-control", "")
+    if _NO_STORE.search(control):
+        return min(ttl, _LEAST_TTL)
+    found = _MAX_AGE.search(control)
+    if found is None:
+        return ttl
+    age = headers.get("age", "")
+    spent = int(age) if _SECONDS.match(age) else 0
+    return min(_MOST_TTL, max(_LEAST_TTL, int(found[1]) - spent))
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """The seconds of a Retry-After field, be it a number or a date (RFC 9110 section 10.2.3)."""
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.match(text):
+        return float(text)
+    try:
+        date = parsedate_tz(text)
+        return None if date is None else max(0.0, mktime_tz(date) - now)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+
+
+def read_json(response: Response) -> dict[str, Any]:
+    """The JSON object of an answer.
+
+    Raises:
+        JSONError: if it is none, or says that it is something else, or nests too deeply.
+    """
+    kind = response.headers.get("content-type", "")
+    if not _JSON.match(kind.strip()):
+        raise JSONError("the answer is not of a JSON media type")
+    document = parse_object_bytes(response.body)
+    if _is_deeper(document, _DEEPEST):
+        raise JSONError(f"the answer nests deeper than {_DEEPEST}")
+    return document
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    within = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in within)
+
+
+def check_url(url: object, what: str, *, plain_http: bool = False) -> str:
+    """Check the URL of a remote.
+
+    Args:
+        url: the URL.
+        what: its name, for the error.
+        plain_http: whether it need not be https.
+
+    Raises:
+        ConfigurationError: unless it is https (or http on loopback), without userinfo and fragment.
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ConfigurationError(f"{what} is a URL such as https://auth.example.com/…")
+    if "@" in parts.netloc:
+        raise ConfigurationError(f"{what} has a user name in it: URLs are logged, so give it otherwise")
+    if "#" in str(url):
+        raise ConfigurationError(f"{what} has a fragment, which is never sent")
+    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"{what} is plain http: whoever can change the answer decides who is let in. Use https, or "
+            "HTTPOptions(plain_http=True) on a network of your own"
+        )
+    return str(url)
+
+
+def _split(url: object) -> SplitResult | None:
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    return None if port == 0 else parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,165 @@
+"""The driver for servers with an event loop, which it never blocks."""
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncGenerator, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard.drivers.blocking import fetch_with, is_async
+from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
+
+if TYPE_CHECKING:
+    import httpx
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger("authguard")
+
+
+async def arun(flow: Flow[Result]) -> Result:
+    """Run a flow in the event loop, and never block it.
+
+    A cancelled request is not thrown into the flow: it is closed.
+    """
+    try:
+        question = next(flow)
+        while True:
+            try:
+                answer = await _answer(question)
+            except Exception as error:
+                question = flow.throw(error)
+            else:
+                question = flow.send(answer)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        flow.close()
+
+
+async def _answer(question: Question[Any]) -> Any:
+    if isinstance(question, Call):
+        return await _call(question)
+    if isinstance(question, Shared):
+        return await _opened(question.channel).share(question)
+    if isinstance(question, Fetch):
+        return await _fetch(question)
+    raise TypeError(f"no driver can answer {type(question).__name__}")
+
+
+async def _call(call: Call[Any]) -> Any:
+    if is_async(call.function):
+        answer = call.function(*call.arguments)
+    else:
+        # thread_sensitive would queue all callbacks of the process behind each other.
+        answer = await sync_to_async(call.function, thread_sensitive=False)(*call.arguments)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+class Loop:
+    """What one event loop has opened for a channel: a client, and flows that are under way."""
+
+    def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+        self._channel = channel
+        self._loop = loop
+        self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._keeper: AsyncGenerator[None, None] | None = None
+
+    async def client(self) -> "httpx.AsyncClient":
+        """The one client of the loop."""
+        import httpx
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(**client_options(self._channel))
+            # Loops close their asynchronous generators before they end, be it asyncio.run, a
+            # server or a test client, and so the client, although nobody tells us.
+            self._keeper = self._keep(self._client)
+            await anext(self._keeper)
+        return self._client
+
+    async def _keep(self, client: "httpx.AsyncClient") -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            if self._client is client:
+                self._client = None
+            await client.aclose()
+
+    async def share(self, shared: Shared[Any]) -> Any:
+        """Run the flow in a task of its own, and wait for it."""
+        flight = self._flights.get(shared.key)
+        if flight is None:
+            flight = self._loop.create_task(arun(shared.make()))
+            self._flights[shared.key] = flight
+            flight.add_done_callback(lambda done: self._landed(shared, done))
+        return await asyncio.shield(flight) if shared.wait else None
+
+    def _landed(self, shared: Shared[Any], flight: "asyncio.Task[Any]") -> None:
+        del self._flights[shared.key]
+        if not flight.cancelled() and (error := flight.exception()) is not None and not shared.wait:
+            logger.error("a flow in the background failed", exc_info=error)
+
+    def close(self) -> None:
+        """Have the loop close the client, if it still runs."""
+        self._channel.opened.pop(self._loop, None)
+        if self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
+
+    async def aclose(self) -> None:
+        """Close the client, if this is its loop; it is opened again when somebody asks."""
+        if self._loop is asyncio.get_running_loop():
+            self._channel.opened.pop(self._loop, None)
+            await self._shut()
+        else:
+            self.close()
+
+    async def _shut(self) -> None:
+        for flight in list(self._flights.values()):
+            flight.cancel()
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await keeper.aclose()
+
+
+def _opened(channel: Channel) -> Loop:
+    loop = asyncio.get_running_loop()
+    opened = channel.opened.get(loop)
+    if opened is None:
+        for key in [key for key in channel.opened if isinstance(key, asyncio.AbstractEventLoop)]:
+            if key.is_closed():
+                channel.opened.pop(key, None)
+        opened = channel.opened[loop] = Loop(channel, loop)
+    if not isinstance(opened, Loop):
+        raise TypeError("an event loop has opened something else")
+    return opened
+
+
+async def _fetch(question: Fetch) -> Response:
+    client = question.channel.client
+    if client is not None and not is_async(client.request):
+        sending = asyncio.to_thread(fetch_with, client, question)
+    else:
+        sending = _fetch_with(client or await _opened(question.channel).client(), question)
+    try:
+        async with asyncio.timeout(question.timeout):
+            return await sending
+    except TimeoutError as error:
+        raise too_late(question) from error
+
+
+async def _fetch_with(client: "httpx.AsyncClient", question: Fetch) -> Response:
+    started = time.monotonic()
+    try:
+        async with client.stream(**request_options(question)) as response:
+            body = Body(question, response)
+            async for chunk in response.aiter_raw():
+                body.add(chunk)
+            return body.answer(started)
+    except failures() as error:
+        raise failure(error, started) from None

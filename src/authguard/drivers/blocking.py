@@ -1,0 +1,189 @@
+"""The driver for servers without an event loop: it blocks the thread that asks, and no other."""
+
+import inspect
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import Future
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import async_to_sync
+
+from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
+
+if TYPE_CHECKING:
+    import httpx
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger("authguard")
+
+_LEFT = object()  # the result of a flight that its leader has left
+
+
+def run(flow: Flow[Result]) -> Result:
+    """Run a flow in this thread, which has no event loop."""
+    try:
+        question = next(flow)
+        while True:
+            try:
+                answer = _answer(question)
+            except Exception as error:
+                question = flow.throw(error)
+            else:
+                question = flow.send(answer)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        flow.close()
+
+
+def _answer(question: Question[Any]) -> Any:
+    if isinstance(question, Call):
+        return _call(question)
+    if isinstance(question, Shared):
+        return _opened(question.channel).share(question)
+    if isinstance(question, Fetch):
+        return _fetch(question)
+    raise TypeError(f"no driver can answer {type(question).__name__}")
+
+
+def _call(call: Call[Any]) -> Any:
+    if is_async(call.function):
+        return async_to_sync(call.function)(*call.arguments)
+    answer = call.function(*call.arguments)
+    return async_to_sync(_awaited)(answer) if inspect.isawaitable(answer) else answer
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether to call it gives something to await, as far as one can see before."""
+    # asgiref's own iscoroutinefunction does not look at __call__.
+    call = getattr(type(function), "__call__", None)  # noqa: B004 (which it is, not whether)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+class Process:
+    """What one process has opened for a channel: a client, and flows that are under way.
+
+    There are no locks: `dict.setdefault` is one step, and a lock that is held in another thread
+    while the process forks would be held for ever in the child.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._flights: dict[Hashable, Future[Any]] = {}
+        self._clients: dict[str, httpx.Client] = {}
+
+    def client(self) -> "httpx.Client":
+        """The one client for all threads of the process."""
+        import httpx
+
+        client = self._clients.get("client")
+        return client or self._clients.setdefault("client", httpx.Client(**client_options(self._channel)))
+
+    def share(self, shared: Shared[Any]) -> Any:
+        """Run the flow, or wait for whoever runs it."""
+        while True:
+            mine: Future[Any] = Future()
+            flight = self._flights.setdefault(shared.key, mine)
+            if flight is mine:
+                if shared.wait:
+                    return self._lead(shared, mine)
+                Thread(target=self._lead_alone, args=(shared, mine), daemon=True).start()
+            if not shared.wait:
+                return None
+            result = flight.result()
+            if result is not _LEFT:
+                return result
+
+    def _lead(self, shared: Shared[Any], flight: "Future[Any]") -> Any:
+        try:
+            result = run(shared.make())
+        except BaseException as error:
+            self._flights.pop(shared.key, None)
+            if isinstance(error, Exception):
+                flight.set_exception(error)
+            else:
+                flight.set_result(_LEFT)  # this thread is told to end, and the others are not
+            raise
+        self._flights.pop(shared.key, None)
+        flight.set_result(result)
+        return result
+
+    def _lead_alone(self, shared: Shared[Any], flight: "Future[Any]") -> None:
+        try:
+            self._lead(shared, flight)
+        except Exception:
+            logger.exception("a flow in the background failed")
+
+    def close(self) -> None:
+        """Close the client; it is opened again when somebody asks."""
+        while self._clients:
+            self._clients.popitem()[1].close()
+
+    async def aclose(self) -> None:
+        """The same; there is nothing to wait for."""
+        self.close()
+
+
+def _opened(channel: Channel) -> Process:
+    process = os.getpid()
+    opened = channel.opened.get(process)
+    if opened is None:
+        opened = channel.opened.setdefault(process, Process(channel))
+        for key, other in list(channel.opened.items()):
+            if isinstance(other, Process) and key != process:
+                # The parent's: closing the child's copies of its sockets does not end them.
+                del channel.opened[key]
+                other.close()
+    if not isinstance(opened, Process):
+        raise TypeError("a process has opened something else")
+    return opened
+
+
+def _fetch(question: Fetch) -> Response:
+    """Fetch in a thread of its own: only so can a server that drips, or a resolver, be left behind."""
+    client = question.channel.client
+    if client is None:
+        client = _opened(question.channel).client()
+    elif is_async(client.request):
+        raise TypeError("this server has no event loop: give HTTPOptions an httpx.Client, not an AsyncClient")
+    outcome: Future[Response] = Future()
+    Thread(target=_fetch_into, args=(outcome, client, question), daemon=True).start()
+    try:
+        return outcome.result(question.timeout)
+    except TimeoutError as error:
+        raise too_late(question) from error
+
+
+def _fetch_into(outcome: "Future[Response]", client: "httpx.Client", question: Fetch) -> None:
+    try:
+        outcome.set_result(fetch_with(client, question))
+    except Exception as error:
+        outcome.set_exception(error)
+
+
+def fetch_with(client: "httpx.Client", question: Fetch) -> Response:
+    """Fetch by a blocking client.
+
+    Raises:
+        FetchFailedError: if there is no whole answer in time.
+    """
+    started = time.monotonic()
+    try:
+        with client.stream(**request_options(question)) as response:
+            body = Body(question, response)
+            for chunk in response.iter_raw():
+                body.add(chunk)
+                if time.monotonic() - started > question.timeout:
+                    raise too_late(question)
+            return body.answer(started)
+    except failures() as error:
+        raise failure(error, started) from None

@@ -1,0 +1,152 @@
+"""How we tell the introspection endpoint who we are: RFC 6749 section 2.3, RFC 6750, RFC 7523."""
+
+import base64
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import jwt
+
+from authguard._core.jwk import ASYMMETRIC
+from authguard.errors import ConfigurationError
+
+_ASSERTION_SECONDS = 60
+_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class Proof(NamedTuple):
+    """What goes into a request: header fields, and parameters of the form."""
+
+    headers: dict[str, str]
+    form: list[tuple[str, str]]
+
+
+class ClientAuth(ABC):
+    """How to authenticate at the introspection endpoint; make one by its class methods.
+
+    Attributes:
+        client_id: our name there; None if only a token speaks for us.
+    """
+
+    client_id: str | None
+
+    @abstractmethod
+    def proof(self, audience: str, now: float) -> Proof:
+        """What proves who we are.
+
+        Args:
+            audience: the endpoint or its issuer.
+            now: seconds since the epoch.
+        """
+
+    @staticmethod
+    def basic(client_id: str, client_secret: str, *, raw: bool = False) -> "ClientAuth":
+        """`client_secret_basic`: both in the Authorization field.
+
+        Args:
+            client_id: our name.
+            client_secret: our secret.
+            raw: whether to send them as they are; RFC 6749 section 2.3.1 has them form-urlencoded,
+                and some servers do not.
+        """
+        if raw and ":" in client_id:
+            raise ConfigurationError("client_id has a colon, which cannot be sent raw")
+        return _Basic(_text(client_id, "client_id"), _text(client_secret, "client_secret"), raw)
+
+    @staticmethod
+    def post(client_id: str, client_secret: str) -> "ClientAuth":
+        """`client_secret_post`: both in the form."""
+        return _Post(_text(client_id, "client_id"), _text(client_secret, "client_secret"))
+
+    @staticmethod
+    def bearer(token: str, *, client_id: str | None = None) -> "ClientAuth":
+        """An access token of our own in the Authorization field (RFC 7662 section 2.1)."""
+        return _Bearer(client_id, _text(token, "token"))
+
+    @staticmethod
+    def private_key_jwt(
+        client_id: str, private_key: Any, *, algorithm: str, key_id: str | None = None
+    ) -> "ClientAuth":
+        """`private_key_jwt`: an assertion signed by us (RFC 7523 section 2.2).
+
+        Args:
+            client_id: our name.
+            private_key: the key in PEM, or as an object of `cryptography`.
+            algorithm: how to sign, such as `ES256`.
+            key_id: the `kid` of the key.
+        """
+        if algorithm not in ASYMMETRIC:
+            raise ConfigurationError(f"algorithm: expected one of {', '.join(sorted(ASYMMETRIC))}")
+        try:
+            key = jwt.get_algorithm_by_name(algorithm).prepare_key(private_key)
+            jwt.encode({}, key, algorithm)
+        except Exception:  # noqa: BLE001 (whatever it is, its text may show the key)
+            raise ConfigurationError(f"private_key is not a private key for {algorithm}") from None
+        return _PrivateKey(_text(client_id, "client_id"), key, algorithm, key_id)
+
+
+@dataclass(frozen=True)
+class _Basic(ClientAuth):
+    client_id: str | None
+    _secret: str = field(repr=False)
+    _raw: bool
+
+    def proof(self, audience: str, now: float) -> Proof:
+        pair = (self.client_id or "", self._secret)
+        # A space as %20 and not as a plus: servers that only undo percent signs read it, too.
+        text = ":".join(pair if self._raw else [quote(part, safe="") for part in pair])
+        return Proof({"authorization": "Basic " + base64.b64encode(text.encode()).decode()}, [])
+
+
+@dataclass(frozen=True)
+class _Post(ClientAuth):
+    client_id: str | None
+    _secret: str = field(repr=False)
+
+    def proof(self, audience: str, now: float) -> Proof:
+        return Proof({}, [("client_id", self.client_id or ""), ("client_secret", self._secret)])
+
+
+@dataclass(frozen=True)
+class _Bearer(ClientAuth):
+    client_id: str | None
+    _token: str = field(repr=False)
+
+    def proof(self, audience: str, now: float) -> Proof:
+        return Proof({"authorization": f"Bearer {self._token}"}, [])
+
+
+@dataclass(frozen=True)
+class _PrivateKey(ClientAuth):
+    client_id: str | None
+    _key: Any = field(repr=False)
+    _algorithm: str
+    _key_id: str | None
+
+    def proof(self, audience: str, now: float) -> Proof:
+        claims = {
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": audience,
+            "jti": secrets.token_urlsafe(16),
+            "iat": int(now),
+            "exp": int(now) + _ASSERTION_SECONDS,
+        }
+        headers = {"kid": self._key_id} if self._key_id else None
+        assertion = jwt.encode(claims, self._key, self._algorithm, headers=headers)
+        return Proof(
+            {},
+            [
+                ("client_id", self.client_id or ""),
+                ("client_assertion_type", _JWT_BEARER),
+                ("client_assertion", assertion),
+            ],
+        )
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ConfigurationError(f"{what} is text, printable and not empty")
+    return value

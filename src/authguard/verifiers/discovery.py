@@ -1,0 +1,110 @@
+"""From an issuer to its key set: OpenID Connect Discovery and RFC 8414."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from authguard._core.flow import FetchFailedError, Flow
+from authguard._core.remote import freshness
+from authguard.errors import ConfigurationError
+from authguard.verifiers.http import Remote, check_remote
+from authguard.verifiers.remote import (
+    KeySource,
+    Location,
+    RemoteKeySet,
+    UnusableAnswerError,
+    ask,
+    read_document,
+)
+
+_ACCEPT = {"accept": "application/json"}
+_TTL = 3600.0
+_MOST_TTL = 86400.0  # more is left of it only if the clock was set back
+_MOST_ALGORITHMS = 100
+
+
+@dataclass(frozen=True)
+class IssuerKeySet(RemoteKeySet):
+    """The keys of an issuer whose metadata says where they are; `url` is the issuer."""
+
+    def check(self) -> None:
+        """Check the issuer (RFC 8414 section 2)."""
+        check_remote(self.url, "issuer", self.http)
+        if "?" in self.url:
+            raise ConfigurationError("issuer has a query, which an issuer never has (RFC 8414 section 2)")
+
+    def source(self, remote: Remote, algorithms: frozenset[str]) -> KeySource:
+        """What finds and fetches the keys."""
+        return IssuerKeySource(self, remote, algorithms)
+
+
+class IssuerKeySource(KeySource):
+    """A `KeySource` that finds out where the key set is."""
+
+    def __init__(self, key_set: RemoteKeySet, remote: Remote, algorithms: frozenset[str]) -> None:
+        super().__init__(key_set, remote, algorithms)
+        self._issuer = key_set.url
+        self._max_stale = key_set.max_stale
+        self._found: Location | None = None
+        self._fresh_until = self._over_at = float("-inf")
+
+    def locate(self, now: float) -> Flow[Location]:
+        """Where the metadata says that the key set is.
+
+        The last good metadata is used while there is no better (RFC 8414 section 3.2).
+        """
+        if self._found is not None and now < self._fresh_until <= now + _MOST_TTL:
+            return self._found
+        try:
+            self._found, ttl = yield from self._discover(now)
+        except (FetchFailedError, UnusableAnswerError):
+            if self._found is None or now >= self._over_at:
+                raise
+        else:
+            self._fresh_until = now + ttl
+            self._over_at = self._fresh_until + self._max_stale
+        return self._found
+
+    def forget(self) -> None:
+        """Look for the key set again, for it may have moved."""
+        self._fresh_until = float("-inf")
+
+    def _discover(self, now: float) -> Flow[tuple[Location, float]]:
+        reasons: list[str] = []
+        took = 0.0
+        for url in metadata_urls(self._issuer):
+            try:
+                response = yield from ask(self.remote, url, _ACCEPT, now)
+                took += response.took
+                return self._read(read_document(response)), freshness(response.headers, _TTL)
+            except UnusableAnswerError as error:
+                took += error.took
+                reasons.append(str(error))
+        raise UnusableAnswerError("no usable metadata: " + "; ".join(reasons), took=took)
+
+    def _read(self, document: dict[str, object]) -> Location:
+        if document.get("issuer") != self._issuer:
+            # Exactly, or one issuer could speak for another (RFC 8414 section 3.3).
+            raise UnusableAnswerError(
+                f"the metadata is of issuer {str(document.get('issuer'))[:200]!r}, not {self._issuer!r}"
+            )
+        if "jwks_uri" not in document:
+            raise UnusableAnswerError("the metadata has no jwks_uri")
+        try:
+            url = self.remote.check(document["jwks_uri"], "jwks_uri")
+        except ConfigurationError as error:
+            raise UnusableAnswerError(str(error)) from error
+        names = document.get("id_token_signing_alg_values_supported")
+        known = names[:_MOST_ALGORITHMS] if isinstance(names, list) else []
+        return Location(url, frozenset(name for name in known if isinstance(name, str)))
+
+
+def metadata_urls(issuer: str) -> list[str]:
+    """Where an issuer's metadata may be: OpenID Connect Discovery 4, RFC 8414 sections 3.1 and 5."""
+    parts = urlsplit(issuer)
+    origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    urls = [
+        f"{origin}{path}/.well-known/openid-configuration",
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+        f"{origin}/.well-known/openid-configuration{path}",
+    ]
+    return list(dict.fromkeys(urls))

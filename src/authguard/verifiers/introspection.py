@@ -1,0 +1,304 @@
+"""Asking the issuer whether a credential is active: RFC 7662, RFC 9701."""
+
+import random
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import ceil
+from urllib.parse import urlencode
+
+from authguard._core.claims import Expectations
+from authguard._core.flow import Channel, FetchFailedError, Flow, Response, Shared
+from authguard._core.introspection import check_same, principal_of
+from authguard._core.memory import Memory
+from authguard._core.model import Credential
+from authguard._core.remote import Breaker, RemoteHealth, retry_after
+from authguard._core.verifier import Verified, Verifier
+from authguard.errors import (
+    ConfigurationError,
+    InvalidTokenError,
+    RefusedError,
+    VerificationUnavailableError,
+)
+from authguard.verifiers.client_auth import ClientAuth
+from authguard.verifiers.http import HTTPOptions, Remote, check_remote
+from authguard.verifiers.jwt import JWTVerifier
+from authguard.verifiers.remote import UnusableAnswerError, read_document
+from authguard.verifiers.signed_answer import SIGNED, AnswerKeys
+
+_TIMEOUT = 5.0
+_MOST_TTL = 3600
+_REFUSED_SECONDS = 10
+_REFUSED = 10_000
+_THRESHOLD = 3
+_DEFAULT_PAUSE = 5.0
+_OVERLOADED = 429
+# The server behind the address is down. A plain 500 is not among them: one token may cause it
+# again and again, and must not keep others from being asked about.
+_DOWN = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A refusal as data, for all who ask about the same token."""
+
+    kind: type[RefusedError]
+    reason: str
+    retry_after: int = 0
+
+    def error(self) -> RefusedError:
+        if self.kind is VerificationUnavailableError:
+            return VerificationUnavailableError(self.reason, retry_after=self.retry_after)
+        return self.kind(self.reason)
+
+
+class IntrospectionVerifier(Verifier):
+    """Verifies opaque tokens, JWTs or API keys by asking the issuer's introspection endpoint.
+
+    All who present the same credential at the same time share one question. An outage is a 503:
+    a credential is never refused because nobody could be asked. When the endpoint does not answer,
+    requests do not wait for it any more, and one of them tries it now and then.
+
+    Args:
+        endpoint: https, or http on loopback.
+        client_id: our name at the endpoint, for `client_secret_basic`.
+        client_secret: our secret.
+        auth: another way to authenticate there, in the place of the two.
+        issuer: who issues the credentials; an answer that names another is refused.
+        audience: the `aud` that names us, or several; None accepts only answers without `aud`.
+        jwt: verifies JWTs first, so that only good ones are asked about; what it says about the
+            caller counts then.
+        header: the field that carries API keys. With this or `prefixes` the verifier is for API
+            keys, else for Bearer tokens.
+        prefixes: what API keys start with, so that `Authorization: Bearer sk_live_…` is known as one.
+        token_type_hint: what to tell the endpoint about the credential; None for nothing.
+        cache_ttl: seconds for which an answer is remembered, 0 to 3600, which is also how long a
+            revoked credential may work; 0 asks for each request. Refusals are remembered for at
+            most 10.
+        leeway: seconds by which clocks may differ, 0 to 300.
+        required_claims: members that an answer must have.
+        scope_claims: where scopes are, as for `JWTVerifier`.
+        role_claims: where roles are, as for `JWTVerifier`.
+        answer_keys: what signed answers (RFC 9701) are verified with, as the keys of `JWTVerifier`;
+            all answers must be signed then. None asks for plain ones.
+        answer_algorithms: the algorithms of signed answers.
+        http: how the endpoint is reached.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        auth: ClientAuth | None = None,
+        issuer: str | None = None,
+        audience: str | Iterable[str] | None = None,
+        jwt: JWTVerifier | None = None,
+        header: str | None = None,
+        prefixes: Iterable[str] = (),
+        token_type_hint: str | None = "access_token",
+        cache_ttl: float = 30,
+        leeway: float = 30,
+        required_claims: Iterable[str] = (),
+        scope_claims: Iterable[str] = ("scope",),
+        role_claims: Iterable[str] = ("roles",),
+        answer_keys: object = None,
+        answer_algorithms: Iterable[str] = ("RS256",),
+        http: HTTPOptions | None = None,
+    ) -> None:
+        self._endpoint = check_remote(endpoint, "endpoint", http)
+        self._auth = _client_auth(client_id, client_secret, auth)
+        self._issuer = issuer
+        self._jwt = jwt
+        self.header = header
+        self.prefixes = names(prefixes, "prefixes")
+        self._hint = token_type_hint
+        self._cache_ttl = _seconds(cache_ttl, "cache_ttl", _MOST_TTL)
+        audiences = [audience] if isinstance(audience, str) else list(audience or ())
+        if audience is not None and not all(audiences or [""]):
+            raise ConfigurationError("audience is empty: name this resource, or say None")
+        self._expected = Expectations(
+            issuer=None,
+            audience=frozenset(audiences),
+            leeway=_seconds(leeway, "leeway", 300),
+            required=names(required_claims, "required_claims"),
+            types=frozenset({None}),
+            scope_claims=names(scope_claims, "scope_claims"),
+            role_claims=names(role_claims, "role_claims"),
+        )
+        self._remote = Remote(http, _TIMEOUT)
+        self._answer_keys = None
+        if answer_keys is not None:
+            self._answer_keys = AnswerKeys(
+                answer_keys, answer_algorithms, issuer, self._auth.client_id, leeway
+            )
+        self._breaker = Breaker(random.random, _THRESHOLD)
+        self._reason = ""
+        self._asked_at: float | None = None
+        # Known to be inactive, briefly; a flood of random tokens evicts only its own kind. The salt
+        # makes what is kept of a token of no use outside of this process.
+        self._inactive: Memory[bytes, float] = Memory(_REFUSED)
+        self._salt = secrets.token_bytes(16)
+
+    def accepts(self, credential: Credential) -> bool:
+        """API keys if there is a field or a prefix for them, else tokens."""
+        return (credential.method == "api_key") == bool(self.header or self.prefixes)
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        """Ask whether the credential is active, unless that is known."""
+        local = None
+        if self._jwt is not None and self._jwt.accepts(credential):
+            answer = self._jwt.flow(credential, now)
+            local = answer if isinstance(answer, Verified) else (yield from answer)
+        digest = sha256(self._salt + credential.value.encode()).digest()
+        if now < (self._inactive.get(digest) or 0):
+            raise InvalidTokenError("the introspection endpoint has said that it is not active")
+        outcome = yield from Shared(
+            self._remote.channel,
+            (credential.method, digest),
+            lambda: self._ask(credential, digest, local, now),
+        )
+        if isinstance(outcome, _Refused):
+            raise outcome.error()
+        return outcome
+
+    def _ask(
+        self, credential: Credential, digest: bytes, local: Verified | None, now: float
+    ) -> Flow[Verified | _Refused]:
+        """What all get who ask about this credential now."""
+        wait = self._breaker.blocked(now, self._remote.timeout)
+        if wait:
+            return self._unavailable(self._reason, wait)
+        try:
+            response = yield from self._send(credential.value, now)
+        except FetchFailedError as error:
+            self._breaker.failed(now + error.took, _THRESHOLD if error.kind == "timeout" else 1)
+            return self._unavailable(str(error), self._breaker.backoff.remaining(now))
+        return (yield from self._judge(response, credential, digest, local, now))
+
+    def _judge(
+        self, response: Response, credential: Credential, digest: bytes, local: Verified | None, now: float
+    ) -> Flow[Verified | _Refused]:
+        pause = retry_after(response.headers, now) or 0.0
+        if response.status in _DOWN:
+            self._breaker.failed(now + response.took)
+        else:
+            self._breaker.succeeded()
+        if response.status == _OVERLOADED:
+            pause = pause or _DEFAULT_PAUSE
+            self._breaker.backoff.pause(now + response.took, pause)
+        try:
+            if response.status != 200:
+                raise UnusableAnswerError(f"it answers with status {response.status}", pause)
+            outcome: Verified | _Refused = yield from self._read(response, credential, local, now)
+        except UnusableAnswerError as error:
+            return self._unavailable(str(error), error.pause)
+        except VerificationUnavailableError as error:
+            return self._unavailable(error.reason, error.retry_after)
+        except InvalidTokenError as error:
+            self._inactive.put(digest, now + min(_REFUSED_SECONDS, self._cache_ttl))
+            outcome = _Refused(type(error), error.reason)
+        self._asked_at, self._reason = now, ""
+        return outcome
+
+    def _send(self, token: str, now: float) -> Flow[Response]:
+        proof = self._auth.proof(self._issuer or self._endpoint, now)
+        hint = [("token_type_hint", self._hint)] if self._hint else []
+        question = self._remote.fetch(
+            "POST",
+            self._endpoint,
+            headers={
+                "accept": SIGNED if self._answer_keys else "application/json",
+                "content-type": "application/x-www-form-urlencoded",
+                **proof.headers,
+            },
+            body=urlencode([("token", token), *hint, *proof.form]).encode("ascii"),
+        )
+        try:
+            return (yield from question)
+        except FetchFailedError as error:
+            # Once more: nobody was there, or it has just closed the connection that was kept.
+            if error.kind not in ("connect", "broken"):
+                raise
+        return (yield from question)
+
+    def _read(
+        self, response: Response, credential: Credential, local: Verified | None, now: float
+    ) -> Flow[Verified]:
+        if self._answer_keys is not None:
+            document = yield from self._answer_keys.read(response, now)
+        else:
+            document = read_document(response)
+        principal = principal_of(document, self._expected, self._issuer, credential.method, now)
+        until = now + self._cache_ttl
+        if principal.expires_at is not None:
+            until = min(until, principal.expires_at)
+        if local is None:
+            return Verified(principal, until)
+        check_same(local.principal, principal, document)
+        return Verified(local.principal, min(until, local.until))
+
+    def _unavailable(self, reason: str, wait: float) -> _Refused:
+        self._reason = reason
+        return _Refused(
+            VerificationUnavailableError, f"introspection at {self._endpoint}: {reason}", ceil(wait)
+        )
+
+    def channels(self) -> Sequence[Channel]:
+        """What it reaches remotes through."""
+        others = [*(self._jwt.channels() if self._jwt else ())]
+        others += self._answer_keys.channels() if self._answer_keys else ()
+        return [self._remote.channel, *others]
+
+    def health(self, now: float | None) -> Sequence[RemoteHealth]:
+        """How the endpoint is doing, and the issuer's keys."""
+        moment = time.time() if now is None else now
+        failures = self._breaker.failures
+        if self._reason:
+            own = RemoteHealth(self._endpoint, "failing", failures, self._reason, self._asked_at)
+        else:
+            unused = self._asked_at is None
+            own = RemoteHealth(self._endpoint, "unused" if unused else "fresh", 0, "", self._asked_at)
+        others = [*(self._jwt.health(moment) if self._jwt else ())]
+        others += self._answer_keys.health(moment) if self._answer_keys else ()
+        return [own, *others]
+
+    def __repr__(self) -> str:
+        return f"IntrospectionVerifier({self._endpoint!r})"
+
+
+def _client_auth(client_id: str | None, client_secret: str | None, auth: ClientAuth | None) -> ClientAuth:
+    if auth is not None:
+        if client_id is not None or client_secret is not None:
+            raise ConfigurationError("give either client_id and client_secret, or auth")
+        if not isinstance(auth, ClientAuth):
+            raise ConfigurationError("auth is made by ClientAuth.basic(…), .post(…), .bearer(…) or so")
+        return auth
+    if client_id is None or client_secret is None:
+        raise ConfigurationError(
+            "the endpoint asks who we are: give client_id and client_secret, or auth=ClientAuth.…"
+        )
+    return ClientAuth.basic(client_id, client_secret)
+
+
+def names(values: Iterable[str], what: str) -> tuple[str, ...]:
+    """Check a list of names.
+
+    Raises:
+        ConfigurationError: if it is text.
+    """
+    if isinstance(values, str):
+        raise ConfigurationError(f"{what} is a list; write [{values!r}]")
+    return tuple(values)
+
+
+def _seconds(value: float, what: str, most: int) -> float:
+    if isinstance(value, bool) or not 0 <= value <= most:
+        raise ConfigurationError(f"{what} is 0 to {most} seconds")
+    return value

@@ -1,0 +1,204 @@
+"""Key sets by URL: RFC 7517, fetched when needed and kept through outages."""
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
+
+from authguard._core.flow import FetchFailedError, Flow, Response, Shared
+from authguard._core.jose import Token
+from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.remote import RemoteHealth, freshness, read_json, retry_after
+from authguard._core.remote_keys import Parse, Plan, RemoteKeys
+from authguard._core.strict_json import JSONError
+from authguard.errors import ConfigurationError, InvalidSignatureError, VerificationUnavailableError
+from authguard.verifiers.http import HTTPOptions, Remote, check_remote
+
+logger = logging.getLogger("authguard")
+
+_TIMEOUT = 3.0
+_ACCEPT = {"accept": "application/jwk-set+json, application/json"}
+_MOST_TTL = 86400.0
+_MOST_STALE = 7 * 86400.0
+
+
+class UnusableAnswerError(Exception):
+    """A server has answered, and the answer is of no use; says why.
+
+    Args:
+        reason: in words without secrets.
+        pause: seconds that the server asks to be left alone.
+        took: seconds that it took.
+    """
+
+    def __init__(self, reason: str, pause: float = 0.0, took: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause
+        self.took = took
+
+
+class Location(NamedTuple):
+    """Where a key set is, and what its issuer signs with, if it says so."""
+
+    url: str
+    algorithms: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RemoteKeySet:
+    """The keys of an issuer, by the URL of its key set (`jwks_uri`).
+
+    Nothing is fetched when this is built. The keys are fetched for the first token, refreshed in
+    the background before they are due, and go on to be used while the issuer cannot be reached.
+    A token that names an unknown key has them fetched again, a few times at once and then once
+    in 30 seconds.
+
+    Args:
+        url: https, or http on loopback.
+        ttl: seconds for which keys are fresh, 1 to 86400; a key that the issuer withdraws is
+            refused after that. `Cache-Control` of the answer goes before it, within a minute and
+            a day.
+        max_stale: seconds for which the last good keys are used in an outage, at most a week; 0
+            answers with 503 as soon as they are not fresh.
+        http: how the server is reached.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    url: str
+    ttl: float = 300
+    max_stale: float = 86400
+    http: HTTPOptions | None = None
+
+    def __post_init__(self) -> None:
+        self.check()
+        if isinstance(self.ttl, bool) or not 1 <= self.ttl <= _MOST_TTL:
+            raise ConfigurationError(f"ttl is 1 to {_MOST_TTL:g} seconds")
+        if isinstance(self.max_stale, bool) or not 0 <= self.max_stale <= _MOST_STALE:
+            raise ConfigurationError(f"max_stale is 0 to {_MOST_STALE:g} seconds")
+
+    def check(self) -> None:
+        """Check the URL."""
+        check_remote(self.url, "url", self.http)
+
+    def open(self, algorithms: frozenset[str]) -> "KeySource":
+        """The keys for one verifier, who shares neither them nor connections with others."""
+        if not algorithms <= ASYMMETRIC:
+            raise ConfigurationError("HMAC secrets are never fetched: name the issuer's signature algorithms")
+        return self.source(Remote(self.http, _TIMEOUT), algorithms)
+
+    def source(self, remote: Remote, algorithms: frozenset[str]) -> "KeySource":
+        """What fetches the keys."""
+        return KeySource(self, remote, algorithms)
+
+
+class KeySource:
+    """Keys of one issuer as one verifier uses them: flows over what `RemoteKeys` decides."""
+
+    def __init__(self, key_set: RemoteKeySet, remote: Remote, algorithms: frozenset[str]) -> None:
+        self.remote = remote
+        self._url = key_set.url
+        self._algorithms = algorithms
+        self._state = RemoteKeys(key_set.url, key_set.ttl, key_set.max_stale, random.random)
+
+    def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
+        """The key that signed the token, and until when that may be remembered.
+
+        Raises:
+            InvalidSignatureError: if none of the issuer's did.
+            VerificationUnavailableError: if the keys cannot be fetched.
+        """
+        header, state = token.header, self._state
+        if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
+            raise InvalidSignatureError("the token's alg is not among the algorithms")
+        key = self._find(token, now)
+        plan = state.plan(header, key, now)
+        if plan in (Plan.WAIT, Plan.REFRESH):
+            seen = state.attempts
+            yield from Shared(
+                self.remote.channel, "keys", lambda: self._refresh(seen, now), wait=plan is Plan.WAIT
+            )
+            if plan is Plan.WAIT:
+                key = self._find(token, now)
+                plan = state.plan_after(header, key, now)
+        if plan is Plan.UNAVAILABLE:
+            raise VerificationUnavailableError(
+                f"the keys of {state.name} cannot be fetched: {state.reason}",
+                retry_after=ceil(state.backoff.remaining(now)),
+            )
+        if key is None:
+            raise InvalidSignatureError("no key for the token's alg and kid")
+        if header.key_id is not None and not key.verifies(token.signed, token.signature):
+            raise InvalidSignatureError("the signature does not verify")
+        return key, state.usable_until(now)
+
+    def _find(self, token: Token, now: float) -> VerificationKey | None:
+        key = self._state.find(token.header, now)
+        if key is None or token.header.key_id is not None:
+            return key
+        # Without kid, the one key that it can mean; if it is not that one, it may be its successor.
+        return key if key.verifies(token.signed, token.signature) else None
+
+    def _refresh(self, seen: int, now: float) -> Flow[None]:
+        state = self._state
+        if state.attempts != seen:
+            return  # somebody has, since this was decided
+        state.fetching = True
+        try:
+            location = yield from self.locate(now)
+            response = yield from ask(self.remote, location.url, _ACCEPT, now)
+            ttl = freshness(response.headers, state.ttl)
+            document = read_document(response)
+            try:
+                state.succeeded(document, Parse(self._algorithms, location.algorithms), ttl, now)
+            except ConfigurationError as error:
+                raise UnusableAnswerError(str(error), took=response.took) from error
+        except (FetchFailedError, UnusableAnswerError) as error:
+            self.forget()
+            state.failed(str(error), now + error.took)
+            if isinstance(error, UnusableAnswerError):
+                state.backoff.pause(now + error.took, error.pause)
+            logger.warning("the keys of %s cannot be fetched: %s", state.name, error)
+        finally:
+            state.fetching = False
+            state.attempts += 1
+
+    def locate(self, now: float) -> Flow[Location]:
+        """Where the key set is now."""
+        return Location(self._url)
+        yield  # a flow that asks nothing
+
+    def forget(self) -> None:
+        """What was found out about where the key set is, is to be found out again."""
+
+    def health(self, now: float | None) -> RemoteHealth:
+        """How the issuer is doing; None for now."""
+        return self._state.health(time.time() if now is None else now)
+
+
+def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:
+    """GET a document that is there.
+
+    Raises:
+        UnusableAnswerError: unless the status is 200.
+    """
+    response = yield from remote.fetch("GET", url, headers=headers)
+    if response.status != 200:
+        pause = retry_after(response.headers, now) or 0.0
+        raise UnusableAnswerError(f"{url} answers with status {response.status}", pause, response.took)
+    return response
+
+
+def read_document(response: Response) -> dict[str, object]:
+    """The JSON object of an answer.
+
+    Raises:
+        UnusableAnswerError: if it is none.
+    """
+    try:
+        return read_json(response)
+    except JSONError as error:
+        raise UnusableAnswerError(f"the answer cannot be read: {error}", took=response.took) from error

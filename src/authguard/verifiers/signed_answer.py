@@ -1,0 +1,97 @@
+"""Signed answers of an introspection endpoint: RFC 9701."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from authguard._core.claims import read_claims
+from authguard._core.flow import Channel, Flow, Response
+from authguard._core.jose import read_compact
+from authguard._core.keyset import KeySet, check_algorithms, parse_keys
+from authguard._core.remote import RemoteHealth
+from authguard.errors import ConfigurationError, InvalidTokenError
+from authguard.verifiers.remote import KeySource, RemoteKeySet, UnusableAnswerError
+
+SIGNED = "application/token-introspection+jwt"
+_TYPE = "token-introspection+jwt"
+_OLDEST = 60.0  # seconds since an answer was signed, besides the leeway
+
+
+class AnswerKeys:
+    """Verifies that an answer is by the issuer, for us, and fresh.
+
+    Args:
+        keys: as those of `JWTVerifier`.
+        algorithms: what the issuer signs with.
+        issuer: the `iss` of answers.
+        client_id: their `aud`, which is us.
+        leeway: seconds by which clocks may differ.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    def __init__(
+        self,
+        keys: object,
+        algorithms: Iterable[str],
+        issuer: str | None,
+        client_id: str | None,
+        leeway: float,
+    ) -> None:
+        if issuer is None or client_id is None:
+            raise ConfigurationError("answer_keys: signed answers name an issuer and us, so give both")
+        allowed = check_algorithms(algorithms)
+        self._keys: KeySet | KeySource
+        if isinstance(keys, RemoteKeySet):
+            self._keys = keys.open(allowed)
+        else:
+            self._keys = KeySet(parse_keys(keys, allowed))
+        self._issuer = issuer
+        self._client_id = client_id
+        self._leeway = leeway
+
+    def read(self, response: Response, now: float) -> Flow[Mapping[str, Any]]:
+        """The `token_introspection` of an answer; nothing else in it means anything (section 5).
+
+        Raises:
+            UnusableAnswerError: if it is not a signed answer for us.
+            VerificationUnavailableError: if the issuer's keys cannot be fetched.
+        """
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != SIGNED:
+            raise UnusableAnswerError("the answer is not signed, and there are answer_keys")
+        try:
+            token = read_compact(response.body.decode("latin-1").strip())
+            if token.header.type != _TYPE:
+                raise UnusableAnswerError("the answer is a token of another type")
+            if isinstance(self._keys, KeySet):
+                self._keys.verify(token)
+            else:
+                yield from self._keys.verify(token, now)
+            _, claims = read_claims(token)
+        except InvalidTokenError as error:
+            raise UnusableAnswerError(f"the signed answer is not valid: {error.reason}") from error
+        return self._check(claims, now)
+
+    def _check(self, claims: Mapping[str, Any], now: float) -> Mapping[str, Any]:
+        audience = claims.get("aud")
+        if self._client_id not in ([audience] if isinstance(audience, str) else audience or ()):
+            raise UnusableAnswerError("the signed answer is for somebody else")
+        if claims.get("iss") != self._issuer:
+            raise UnusableAnswerError("the signed answer is by another issuer")
+        signed_at: Any = claims.get("iat")
+        dated = isinstance(signed_at, (int, float)) and not isinstance(signed_at, bool)
+        if not dated or not abs(now - signed_at) <= self._leeway + _OLDEST:
+            raise UnusableAnswerError("the signed answer is not of now")
+        document = claims.get("token_introspection")
+        if not isinstance(document, Mapping):
+            raise UnusableAnswerError("the signed answer has no token_introspection")
+        return document
+
+    def channels(self) -> Sequence[Channel]:
+        """What it reaches the issuer through."""
+        return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
+
+    def health(self, now: float) -> Sequence[RemoteHealth]:
+        """How the issuer is doing."""
+        return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)

@@ -1,0 +1,242 @@
+"""Decisions about remotes: pauses, budgets, freshness, and what an answer is."""
+
+import pytest
+
+from authguard import ConfigurationError
+from authguard._core.flow import Response
+from authguard._core.remote import (
+    Backoff,
+    Breaker,
+    Budget,
+    check_url,
+    freshness,
+    read_json,
+    retry_after,
+)
+from authguard._core.strict_json import JSONError
+from support import NOW
+
+
+def never():
+    return 0.0
+
+
+def test_pauses_grow_to_30_seconds():
+    """1, 2, 4, 8, 16, 30 seconds, and no longer."""
+    backoff = Backoff(never)
+    pauses = []
+    for _ in range(7):
+        backoff.failed(NOW)
+        pauses.append(backoff.remaining(NOW))
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_pauses_are_shortened_at_random():
+    """So that many processes do not come back all at once."""
+    backoff = Backoff(lambda: 1.0)
+    backoff.failed(NOW)
+    assert backoff.remaining(NOW) == 0.5
+
+
+def test_success_ends_the_pause():
+    """The next attempt may be made at once."""
+    backoff = Backoff(never)
+    backoff.failed(NOW)
+    backoff.succeeded()
+    assert (backoff.remaining(NOW), backoff.failures) == (0, 0)
+
+
+def test_a_clock_that_was_set_back_makes_no_long_pause():
+    """The longest pause is 30 seconds, whatever the clock does."""
+    backoff = Backoff(never)
+    backoff.failed(NOW)
+    assert backoff.remaining(NOW - 3600) == 0
+
+
+def test_a_pause_that_the_server_asks_for_is_at_most_30_seconds():
+    """Nobody else decides for how long we are down."""
+    backoff = Backoff(never)
+    backoff.pause(NOW, 3600)
+    assert backoff.remaining(NOW) == 30
+
+
+def test_budget_comes_back_one_by_one():
+    """Three at once, then one for each 30 seconds."""
+    budget = Budget(3, 30)
+    assert [budget.take(NOW) for _ in range(4)] == [True, True, True, False]
+    assert [budget.take(NOW + 29), budget.take(NOW + 31), budget.take(NOW + 31)] == [False, True, False]
+
+
+def test_budget_is_never_more_than_its_size():
+    """A quiet day saves nothing up."""
+    budget = Budget(2, 30)
+    budget.take(NOW)
+    assert [budget.take(NOW + 86400) for _ in range(3)] == [True, True, False]
+
+
+def test_budget_survives_a_clock_that_was_set_back():
+    """It goes on to refill from the new time."""
+    budget = Budget(1, 30)
+    budget.take(NOW)
+    assert not budget.take(NOW - 3600)
+    assert budget.take(NOW - 3600 + 31)
+
+
+def test_breaker_opens_after_three_failures_in_a_row():
+    """Two may happen."""
+    breaker = Breaker(never)
+    breaker.failed(NOW)
+    breaker.failed(NOW)
+    assert breaker.blocked(NOW, 5) == 0
+    breaker.failed(NOW)
+    assert breaker.blocked(NOW, 5) == 1
+
+
+def test_one_heavy_failure_opens_the_breaker():
+    """A request that had to wait for its timeout is one too many."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, 3)
+    assert breaker.blocked(NOW, 5) == 1
+
+
+def test_one_request_tries_a_failed_server():
+    """After the pause one is let through, and the others are not until it has ended."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, 3)
+    assert [breaker.blocked(NOW + 2, 5), breaker.blocked(NOW + 3, 5)] == [0, 4]
+
+
+def test_a_trial_that_never_ends_does_not_block_for_ever():
+    """When its time is over the next one tries."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, 3)
+    breaker.blocked(NOW + 2, 5)
+    assert breaker.blocked(NOW + 7, 5) == 0
+
+
+def test_success_closes_the_breaker():
+    """Everybody may ask again."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, 3)
+    breaker.succeeded()
+    assert [breaker.blocked(NOW, 5), breaker.blocked(NOW, 5), breaker.failures] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 300),
+        ({"cache-control": "max-age=600"}, 600),
+        ({"cache-control": "public, max-age=600, must-revalidate"}, 600),
+        ({"cache-control": 'max-age="600"'}, 600),
+        ({"cache-control": "max-age=600", "age": "100"}, 500),
+        ({"cache-control": "max-age=5"}, 60),
+        ({"cache-control": "max-age=9999999"}, 86400),
+        ({"cache-control": "no-store"}, 60),
+        ({"cache-control": "no-cache, max-age=600"}, 60),
+        ({"cache-control": "s-maxage=600"}, 300),
+        ({"cache-control": "max-age=x"}, 300),
+    ],
+)
+def test_freshness_follows_cache_control_within_bounds(headers, seconds):
+    """From a minute to a day; 300 seconds where nothing is said."""
+    assert freshness(headers, 300) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("17", 17),
+        (" 17 ", 17),
+        ("Fri, 15 Jan 2027 08:00:20 GMT", 20),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
+        ("soon", None),
+        ("", None),
+        ("-1", None),
+        ("99999999999999999999", None),
+        ("Fri, 15 Jan 99999999999999 08:00:20 GMT", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(text, seconds):
+    """And anything else is as if it was not there."""
+    assert retry_after({"retry-after": text}, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "Application/jwk-set+json"]
+)
+def test_json_is_read(kind):
+    """By its media types."""
+    assert read_json(Response(200, {"content-type": kind}, b'{"a": [1]}')) == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"{}"),
+        ("", b"{}"),
+        ("application/jsonx", b"{}"),
+        ("application/json", b"[]"),
+        ("application/json", b"<html>"),
+        ("application/json", b'{"keys": [{'),
+        ("application/json", b"\xff{}"),
+        ("application/json", b'{"a": 1, "a": 2}'),
+        ("application/json", b'{"a":' + b"[" * 9 + b"]" * 9 + b"}"),
+        ("application/json", b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+    ],
+)
+def test_what_is_not_strict_json_is_no_answer(kind, body):
+    """Another media type, another value, half a document, or one that nests too deeply."""
+    with pytest.raises(JSONError):
+        read_json(Response(200, {"content-type": kind}, body))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://auth.example.com/jwks",
+        "https://auth.example.com:8443/jwks?tenant=1",
+        "http://127.0.0.1:8000/jwks",
+        "http://[::1]/jwks",
+        "http://localhost/jwks",
+    ],
+)
+def test_https_and_loopback_are_good(url):
+    """A URL is returned as it is."""
+    assert check_url(url, "url") == url
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://auth.example.com/jwks", "plain http"),
+        ("http://127.0.0.1.example.com/", "plain http"),
+        ("http://localhost.example.com/", "plain http"),
+        ("http://0x7f.example/", "plain http"),
+        ("https://me:secret@auth.example.com/", "user name"),
+        ("https://auth.example.com/#jwks", "fragment"),
+        ("ftp://auth.example.com/", "is a URL"),
+        ("file:///etc/passwd", "is a URL"),
+        ("auth.example.com", "is a URL"),
+        ("https:///jwks", "is a URL"),
+        ("https://auth.example.com:0/", "is a URL"),
+        ("https://auth.example.com:99999/", "is a URL"),
+        ("https://auth.example.com/a b", "is a URL"),
+        ("https://auth.example.com\\@evil.example/", "is a URL"),
+        ("https://auth.example.com/\r\nX: y", "is a URL"),
+        ("https://[::1/", "is a URL"),
+        ("", "is a URL"),
+        (None, "is a URL"),
+        (b"https://auth.example.com/", "is a URL"),
+    ],
+)
+def test_other_urls_are_a_configuration_error(url, says):
+    """And the error says what is wrong, without the secret that may be in it."""
+    with pytest.raises(ConfigurationError, match=says) as raised:
+        check_url(url, "url")
+    assert "secret" not in str(raised.value)
+
+
+def test_plain_http_can_be_allowed():
+    """On a network of one's own."""
+    assert check_url("http://keycloak:8080/", "url", plain_http=True) == "http://keycloak:8080/"

@@ -1,0 +1,296 @@
+"""The keys of a remote issuer: when they are used, refreshed, fetched and refused."""
+
+import sys
+
+import pytest
+
+from authguard import ConfigurationError
+from authguard._core.jose import Header
+from authguard._core.remote_keys import Parse, Plan, RemoteKeys
+from support import NOW, ec_key, jwk, rsa_key
+
+ES256 = Parse(frozenset({"ES256"}))
+DAY = 86400
+
+
+def header(kid="a", alg="ES256"):
+    return Header(alg, kid, None)
+
+
+def key_set(*kids):
+    return {"keys": [jwk(ec_key(), kid=kid, alg="ES256") for kid in kids]}
+
+
+def keys(*kids, at=NOW, ttl=300, max_stale=DAY):
+    """Keys that have been fetched at a time."""
+    state = RemoteKeys("https://issuer.example", ttl, max_stale, lambda: 0.0)
+    if kids:
+        state.succeeded(key_set(*kids), ES256, ttl, at)
+    return state
+
+
+def plan(state, now, kid="a"):
+    return state.plan(header(kid), state.find(header(kid), now), now)
+
+
+def plan_after(state, now, kid="a"):
+    return state.plan_after(header(kid), state.find(header(kid), now), now)
+
+
+def test_the_first_token_waits_for_a_fetch():
+    """There is nothing to use before."""
+    assert plan(keys(), NOW) is Plan.WAIT
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [
+        (0, Plan.USE),
+        (269, Plan.USE),
+        (270, Plan.REFRESH),
+        (299, Plan.REFRESH),
+        (300, Plan.WAIT),
+        (9999, Plan.WAIT),
+    ],
+)
+def test_fresh_keys_are_used_and_refreshed_ahead(after, what):
+    """In the last 30 seconds in the background; when the time is over somebody waits."""
+    assert plan(keys("a"), NOW + after) is what
+
+
+def test_nobody_else_refreshes_while_somebody_does():
+    """The keys are still fresh."""
+    state = keys("a")
+    state.fetching = True
+    assert plan(state, NOW + 280) is Plan.USE
+
+
+def test_a_refresh_that_fails_is_not_repeated_at_once():
+    """There is a pause, and then another."""
+    state = keys("a")
+    state.failed("down", NOW + 270)
+    assert [plan(state, NOW + 270.5), plan(state, NOW + 271.5)] == [Plan.USE, Plan.REFRESH]
+
+
+def test_stale_keys_are_used_in_an_outage_and_nobody_waits():
+    """Attempts go on in the background."""
+    state = keys("a")
+    state.failed("down", NOW + 301)
+    assert plan_after(state, NOW + 301) is Plan.USE
+    assert [plan(state, NOW + 301.5), plan(state, NOW + 310)] == [Plan.USE, Plan.REFRESH]
+
+
+def test_after_a_quiet_time_somebody_waits():
+    """The outage may be over, and a key withdrawn."""
+    state = keys("a")
+    state.failed("down", NOW + 301)
+    assert plan(state, NOW + 3600) is Plan.WAIT
+
+
+def test_a_withdrawn_key_is_refused_within_the_ttl():
+    """With the next fetch it is gone."""
+    state = keys("a", "b")
+    state.succeeded(key_set("b"), ES256, 300, NOW + 300)
+    assert plan_after(state, NOW + 300) is Plan.REFUSE
+
+
+def test_principals_are_remembered_only_while_the_key_is_fresh():
+    """Or a key withdrawn would live on in the memory of the guard."""
+    assert keys("a").usable_until(NOW + 10) == NOW + 300
+
+
+def test_in_an_outage_principals_are_remembered_briefly():
+    """For 30 seconds, and not beyond the end of the last good keys."""
+    state = keys("a")
+    assert state.usable_until(NOW + 400) == NOW + 430
+    assert state.usable_until(NOW + 300 + DAY - 5) == NOW + 300 + DAY
+
+
+def test_24_hours_without_the_issuer_fail_no_known_key():
+    """A request each second; all of them are answered, with some 3,000 attempts."""
+    state = keys("a")
+    fetches = 0
+    for second in range(300 + DAY):
+        now = NOW + second
+        what = plan(state, now)
+        if what in (Plan.WAIT, Plan.REFRESH):
+            fetches += 1
+            state.failed("down", now)
+            what = plan_after(state, now) if what is Plan.WAIT else Plan.USE
+        assert what is Plan.USE
+    assert fetches < 3000
+    assert state.health(NOW + DAY).state == "stale"
+
+
+def test_after_24_hours_it_is_over():
+    """The keys are not trusted any more, and the answer is 503."""
+    state = keys("a")
+    state.failed("down", NOW + 300 + DAY)
+    assert plan_after(state, NOW + 300 + DAY) is Plan.UNAVAILABLE
+    assert plan(state, NOW + 300 + DAY) is Plan.UNAVAILABLE
+    assert state.health(NOW + 300 + DAY).state == "failing"
+
+
+def test_without_max_stale_an_outage_fails_closed():
+    """As soon as the keys are not fresh."""
+    state = keys("a", max_stale=0)
+    state.failed("down", NOW + 299)
+    assert plan(state, NOW + 299.9) is Plan.USE
+    assert plan(state, NOW + 301) is Plan.WAIT
+    assert plan_after(state, NOW + 301) is Plan.UNAVAILABLE
+
+
+def test_a_rotated_key_is_fetched_at_once():
+    """However short ago the last fetch was."""
+    assert plan(keys("a"), NOW + 0.1, "b") is Plan.WAIT
+
+
+def test_all_with_a_rotated_key_wait_for_one_fetch():
+    """Who comes while it is under way costs nothing of the budget."""
+    state = keys("a")
+    assert plan(state, NOW, "b") is Plan.WAIT
+    state.fetching = True
+    assert {plan(state, NOW, "b") for _ in range(200)} == {Plan.WAIT}
+
+
+def test_a_senseless_kid_does_not_lock_a_rotated_one_out():
+    """There are a few fetches left."""
+    state = keys("a")
+    for kid in ("nonsense", "b"):
+        assert plan(state, NOW, kid) is Plan.WAIT
+        state.succeeded(key_set("a"), ES256, 300, NOW)
+        assert plan_after(state, NOW, kid) is Plan.REFUSE
+
+
+def test_the_same_unknown_kid_is_asked_for_once_in_30_seconds():
+    """A client that does not know better spends the budget of nobody."""
+    state = keys("a")
+    assert plan(state, NOW, "b") is Plan.WAIT
+    state.succeeded(key_set("a"), ES256, 300, NOW)
+    assert plan_after(state, NOW, "b") is Plan.REFUSE
+    assert [plan(state, NOW + 29, "b"), plan(state, NOW + 31, "b")] == [Plan.REFUSE, Plan.WAIT]
+
+
+def test_a_kid_newer_than_the_answer_is_asked_for_again():
+    """The fetch was under way when the token came, so it says nothing about this key."""
+    state = keys("a")
+    state.succeeded(key_set("a"), ES256, 300, NOW)
+    assert plan_after(state, NOW + 0.5, "b") is Plan.REFUSE
+    assert plan(state, NOW + 1, "b") is Plan.WAIT
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["issuer up", "issuer down"])
+def test_a_million_random_kids_cost_a_fetch_in_30_seconds(up):
+    """Whatever the outcome is; a known key is used all the while, and memory stays bounded."""
+    state = keys("a")
+    fetches, number, seconds = 0, 1_000_000, 3600
+    for one in range(number):
+        now = NOW + one * seconds / number
+        if plan(state, now, str(one)) is Plan.WAIT:
+            fetches += 1
+            if up:
+                state.succeeded(key_set("a"), ES256, 300, now)
+            else:
+                state.failed("down", now)
+            assert plan_after(state, now, str(one)) is (Plan.REFUSE if up else Plan.UNAVAILABLE)
+            assert plan_after(state, now) is Plan.USE
+    assert fetches <= seconds / 30 + 3
+    assert len(state._missing) <= 2_000
+    assert sys.getsizeof(state._missing.young) < 1_000_000
+
+
+def test_an_unknown_kid_in_an_outage_is_not_the_callers_fault():
+    """The key may be new: 503, and not 401."""
+    state = keys("a")
+    state.failed("down", NOW + 1)
+    assert plan(state, NOW + 1.5, "b") is Plan.UNAVAILABLE
+
+
+def test_a_key_for_another_algorithm_is_refused_without_a_fetch():
+    """The kid is known."""
+    state = keys("a")
+    unlike = header("a", "RS256")
+    assert state.plan(unlike, state.find(unlike, NOW), NOW) is Plan.REFUSE
+
+
+def test_a_clock_that_was_set_back_makes_keys_stale():
+    """Somebody waits for a fetch, and the time of day is right again."""
+    assert plan(keys("a"), NOW - 3600) is Plan.WAIT
+
+
+def test_an_empty_set_takes_all_keys_away():
+    """The issuer says so; it is its fault, and not the caller's."""
+    state = keys("a")
+    with pytest.raises(ConfigurationError, match="no usable key"):
+        state.succeeded({"keys": []}, ES256, 300, NOW)
+    state.failed("no usable key", NOW)
+    assert plan(state, NOW) is Plan.UNAVAILABLE
+
+
+def test_what_is_no_key_set_changes_nothing():
+    """The last good keys go on."""
+    state = keys("a")
+    with pytest.raises(ConfigurationError, match="not a key set"):
+        state.succeeded({"error": "x"}, ES256, 300, NOW)
+    assert plan(state, NOW) is Plan.USE
+
+
+def test_one_odd_key_does_not_spoil_the_set():
+    """Unknown types, encryption keys and garbage are skipped, and named."""
+    good = jwk(rsa_key(), kid="good", alg="RS256")
+    odd = [
+        {"kty": "AKP", "kid": "1"},
+        {**good, "kid": "2", "use": "enc"},
+        {**good, "kid": "3", "n": "!"},
+        {"kty": "oct", "kid": "4", "k": "c2VjcmV0"},
+        {**good, "kid": "5", "d": "AQAB"},
+        "garbage",
+        None,
+    ]
+    found, reasons = Parse(frozenset({"RS256"}))({"keys": [*odd, good]})
+    assert [key.key_id for key in found] == ["good"]
+    assert len(reasons) == len(odd)
+
+
+def test_keys_that_cannot_be_told_apart_are_both_skipped():
+    """Never the first one, never the last one."""
+    other = jwk(rsa_key(), kid="b", alg="RS256")
+    twice = [jwk(ec_key(), kid="a", alg="ES256"), jwk(ec_key("P-384"), kid="a", alg="ES384"), other]
+    found, reasons = Parse(frozenset({"ES256", "ES384", "RS256"}))({"keys": twice})
+    assert [key.key_id for key in found] == ["b"]
+    assert "same kid" in reasons[0]
+
+
+def test_a_set_of_too_many_keys_is_refused():
+    """64 are plenty."""
+    with pytest.raises(ConfigurationError, match="65 keys"):
+        ES256(key_set(*map(str, range(65))))
+
+
+def test_hmac_is_never_read_from_a_remote_set():
+    """Not even if it is asked for."""
+    found, _ = Parse(frozenset({"HS256"}))({"keys": [{"kty": "oct", "k": "A" * 43, "alg": "HS256"}]})
+    assert found == []
+
+
+def test_an_rsa_key_without_alg_takes_the_one_that_the_issuer_names():
+    """If it names one; else it is skipped, for it could be for any of six."""
+    everything = frozenset({"RS256", "RS512", "PS256", "ES256"})
+    bare = {"keys": [jwk(rsa_key(), kid="a")]}
+    (key,), _ = Parse(everything, frozenset({"RS256", "HS256", "none"}))(bare)
+    assert key.algorithm == "RS256"
+    for hints in (frozenset(), frozenset({"RS256", "PS256"}), frozenset({"none"})):
+        assert Parse(everything, hints)(bare)[0] == []
+
+
+def test_health_says_what_is_fresh_stale_and_failing():
+    """And why."""
+    state = keys()
+    assert state.health(NOW).state == "unused"
+    state.failed("down", NOW)
+    assert (state.health(NOW).state, state.health(NOW).reason) == ("failing", "down")
+    state.succeeded(key_set("a"), ES256, 300, NOW)
+    health = state.health(NOW)
+    assert (health.state, health.failures, health.reason) == ("fresh", 0, "")
+    assert (health.fetched_at, health.fresh_until) == (NOW, NOW + 300)
+    assert state.health(NOW + 300).state == "stale"

@@ -1,0 +1,227 @@
+"""An authorization server that nobody here wrote: Authlib's, on loopback, with a store in memory."""
+
+import logging
+import os
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+
+from authlib.common.security import generate_token
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin, grants
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
+from flask import Flask, request
+from joserfc.jwk import ECKey, KeySet
+from werkzeug.serving import make_server
+
+AUDIENCE = "https://api.example"
+SECRET = "s3cr%t+with:odd chars"  # which only form-urlencoding carries safely
+
+
+class Client(ClientMixin):
+    """A confidential client; its secret is the same for all."""
+
+    def __init__(self, client_id):
+        self.client_id = client_id
+
+    def get_client_id(self):
+        return self.client_id
+
+    def get_allowed_scope(self, scope):
+        return scope or ""
+
+    def check_client_secret(self, client_secret):
+        return client_secret == SECRET
+
+    def check_endpoint_auth_method(self, method, endpoint):
+        return method != "none"
+
+    def check_grant_type(self, grant_type):
+        return True
+
+
+class Token(TokenMixin):
+    """A token that was issued."""
+
+    def __init__(self, token, client, user):
+        self.token = token
+        self.client = client
+        self.user = user
+        self.issued_at = int(time.time())
+        self.revoked = False
+
+    def check_client(self, client):
+        return self.client.client_id == client.client_id
+
+    def get_scope(self):
+        return self.token.get("scope", "")
+
+    def get_expires_in(self):
+        return self.token["expires_in"]
+
+    def is_expired(self):
+        return time.time() >= self.issued_at + self.token["expires_in"]
+
+    def is_revoked(self):
+        return self.revoked
+
+    def get_user(self):
+        return self.user
+
+    def get_client(self):
+        return self.client
+
+
+class User(str):
+    """A user, who is a name."""
+
+    __slots__ = ()
+
+    def get_user_id(self):
+        return str(self)
+
+
+class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):
+    """Anybody whose password is their name."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+
+    def authenticate_user(self, username, password):
+        return User(username) if username == password else None
+
+
+class Issuer:
+    """The server: its keys, its tokens, and how often each of its pages was asked for."""
+
+    def __init__(self):
+        self.url = ""
+        self.tokens = {}
+        self.counts = {}
+        self.keys = []
+        self.published = []
+        self.rotate()
+
+    def rotate(self, *, publish=True):
+        """Sign with a new key from now on. Tokens do not name it: Authlib writes no kid."""
+        key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+        self.keys.append(key)
+        if publish:
+            self.published = self.keys[-1:]
+
+    def save(self, token, request):
+        self.tokens[token["access_token"]] = Token(token, request.client, request.user)
+
+    def app(self):
+        """The Flask application around Authlib's server."""
+        app = Flask("issuer")
+        server = AuthorizationServer(app, Client, self.save)
+        server.register_token_generator("default", Generator(self))
+        server.register_grant(PasswordGrant)
+        server.register_grant(grants.ClientCredentialsGrant)
+        server.register_endpoint(Introspection.of(self))
+        server.register_endpoint(Revocation.of(self))
+        app.add_url_rule("/token", "token", server.create_token_response, methods=["POST"])
+        for name in ("introspection", "revocation"):
+            answer = partial(server.create_endpoint_response, name)
+            app.add_url_rule(f"/{name}", name, answer, methods=["POST"])
+        app.add_url_rule("/jwks", "jwks", lambda: KeySet(self.published).as_dict(private=False))
+        app.add_url_rule("/.well-known/oauth-authorization-server", "metadata", self.metadata)
+        app.before_request(self.count)
+        return app
+
+    def metadata(self):
+        """RFC 8414."""
+        pages = {"token_endpoint": "token", "jwks_uri": "jwks", "introspection_endpoint": "introspection"}
+        urls = {name: f"{self.url}/{page}" for name, page in pages.items()}
+        return dict(AuthorizationServerMetadata(issuer=self.url, **urls))
+
+    def count(self):
+        """A page is asked for."""
+        self.counts[request.path] = self.counts.get(request.path, 0) + 1
+
+
+class Generator(JWTBearerTokenGenerator):
+    """JWTs where the scope `jwt` is asked for, and random tokens else."""
+
+    def __init__(self, issuer):
+        super().__init__(issuer.url, alg="ES256")
+        self._keys = issuer.keys
+
+    def get_jwks(self):
+        return self._keys[-1]
+
+    def get_audiences(self, client, user, scope):
+        return [AUDIENCE]
+
+    def access_token_generator(self, client, grant_type, user, scope):
+        if "jwt" in (scope or "").split():
+            return super().access_token_generator(client, grant_type, user, scope)
+        return generate_token(42)
+
+
+class _Of:
+    """An endpoint of one issuer."""
+
+    @classmethod
+    def of(cls, issuer):
+        return type(cls.__name__, (cls,), {"issuer": issuer})
+
+    def query_token(self, token, token_type_hint):
+        return self.issuer.tokens.get(token)
+
+
+class Introspection(_Of, IntrospectionEndpoint):
+    """RFC 7662; a client's own token has no sub."""
+
+    CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+
+    def check_permission(self, token, client, request):
+        return True
+
+    def introspect_token(self, token):
+        found = {
+            "active": True,
+            "client_id": token.client.client_id,
+            "token_type": "Bearer",
+            "scope": token.get_scope(),
+            "aud": AUDIENCE,
+            "iss": self.issuer.url,
+            "iat": token.issued_at,
+            "exp": token.issued_at + token.get_expires_in(),
+        }
+        return {**found, "sub": token.user, "username": token.user} if token.user else found
+
+
+class Revocation(_Of, RevocationEndpoint):
+    """RFC 7009."""
+
+    def revoke_token(self, token, request):
+        token.revoked = True
+
+
+@contextmanager
+def authorization_server():
+    """The server in a thread, on a free port."""
+    os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    issuer = Issuer()
+
+    def late(environ, start_response):
+        return application(environ, start_response)
+
+    http = make_server("127.0.0.1", 0, late, threaded=True)
+    issuer.url = f"http://127.0.0.1:{http.server_port}"
+    application = issuer.app()
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield issuer
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join(5)
+        os.environ.pop("AUTHLIB_INSECURE_TRANSPORT")

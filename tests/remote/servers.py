@@ -1,0 +1,210 @@
+"""Servers on loopback that answer as told, or misbehave as told; each is closed by its test."""
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+JSON = "application/json"
+
+
+@dataclass
+class Answer:
+    """What to send; `before` is called first, and may wait."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": JSON})
+    before: Callable[[], None] | None = None
+
+
+def answer(document, status=200, **headers):
+    """An answer in JSON."""
+    fields = {"Content-Type": JSON, **{name.replace("_", "-"): text for name, text in headers.items()}}
+    return Answer(json.dumps(document).encode(), status, fields)
+
+
+@dataclass
+class Seen:
+    """A request that a server has received."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    form: dict[str, list[str]]
+
+
+class Server:
+    """An HTTP server with pages by path: an `Answer`, or a function of the request that makes one."""
+
+    def __init__(self, http):
+        self._http = http
+        self.pages = {}
+        self.seen = []
+        self.url = f"http://127.0.0.1:{http.server_address[1]}"
+
+    def count(self, path):
+        """How often a path was asked for."""
+        return sum(seen.path == path for seen in self.seen)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 20
+
+    def _handle(self):
+        length = int(self.headers.get("content-length", 0))
+        form = parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
+        fields = {name.lower(): value for name, value in self.headers.items()}
+        seen = Seen(self.command, self.path, fields, form)
+        server = self.server.owner
+        server.seen.append(seen)
+        page = server.pages.get(self.path, Answer(b"", 404))
+        if callable(page):
+            page = page(seen)
+        if page.before:
+            page.before()
+        with contextlib.suppress(OSError):
+            self.send_response(page.status)
+            for name, value in page.headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in page.headers:
+                self.send_header("Content-Length", str(len(page.body)))
+            self.end_headers()
+            self.wfile.write(page.body)
+
+    do_GET = do_POST = _handle
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+class _HTTP(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def handle_error(self, *_):
+        """Clients that hang up are what some tests are about."""
+
+
+@contextmanager
+def serving(tls=None) -> Iterator[Server]:
+    """A server in a thread, on a free port."""
+    http = _HTTP(("127.0.0.1", 0), _Handler)
+    server = http.owner = Server(http)
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
+        server.url = server.url.replace("http://127.0.0.1", "https://localhost")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join(5)
+
+
+@contextmanager
+def raw(behave) -> Iterator[str]:
+    """A server that does what `behave(connection, ended)` does with each connection; its address."""
+    ended = threading.Event()
+    threads = []
+
+    def each(connection):
+        with connection, contextlib.suppress(OSError, ssl.SSLError):
+            behave(connection, ended)
+
+    def accept():
+        while not ended.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=each, args=(connection,), daemon=True)
+            threads.append(thread)
+            thread.start()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            ended.set()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+    accepting.join(5)
+    for thread in threads:
+        thread.join(5)
+
+
+def hang(connection, ended):
+    """Accept, and say nothing."""
+    ended.wait(20)
+
+
+def drip_body(connection, ended):
+    """A byte of the body at a time, each well within any timeout for reading."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n")
+    while not ended.wait(0.02):
+        connection.sendall(b" ")
+
+
+def drip_head(connection, ended):
+    """The same with the header fields."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not ended.wait(0.02):
+        connection.sendall(b"a")
+
+
+def half(connection, ended):
+    """Half a key set, and the end."""
+    connection.recv(65536)
+    connection.sendall(
+        b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"keys": [{'
+    )
+
+
+def garbage(connection, ended):
+    """Nothing that looks like HTTP."""
+    connection.recv(65536)
+    connection.sendall(b"\x00\x01\x02 what?\r\n\r\n")
+
+
+def hang_up(connection, ended):
+    """Accept, read and close."""
+    connection.recv(65536)
+
+
+def endless(connection, ended):
+    """A body without length and without end."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+    while not ended.is_set():
+        connection.sendall(b" " * 65536)
+
+
+def refused() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def until(condition, seconds=5.0):
+    """Wait until something has happened in another thread; fail if it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.005)

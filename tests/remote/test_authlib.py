@@ -1,0 +1,166 @@
+"""Against an authorization server that nobody here wrote, over real sockets."""
+
+import asyncio
+import time
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from authguard import ClientAuth, Guard, IntrospectionVerifier, JWTVerifier, RemoteKeySet
+from authguard.drivers import arun, run
+from remote.authorization import AUDIENCE, SECRET, authorization_server
+from support import bearer
+
+
+@pytest.fixture
+def issuer():
+    with authorization_server() as issuer:
+        yield issuer
+
+
+def issue(issuer, scope="read", user="ann", client="app"):
+    """A token as a client gets it: for a user by password, or for itself."""
+    form = (
+        {"grant_type": "password", "username": user, "password": user}
+        if user
+        else {"grant_type": "client_credentials"}
+    )
+    answer = httpx.post(f"{issuer.url}/token", data={**form, "scope": scope}, auth=_basic(client))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["access_token"]
+
+
+def revoke(issuer, token, client="app"):
+    answer = httpx.post(f"{issuer.url}/revocation", data={"token": token}, auth=_basic(client))
+    assert answer.status_code == 200, answer.text
+
+
+def _basic(client):
+    return (client, quote(SECRET, safe=""))
+
+
+def introspection(issuer, **options):
+    client = {} if "auth" in options else {"client_id": "api", "client_secret": SECRET}
+    return IntrospectionVerifier(
+        f"{issuer.url}/introspection", issuer=issuer.url, audience=AUDIENCE, **client, **options
+    )
+
+
+def blocking(guard, tokens):
+    try:
+        return [_result(run(guard.decide(bearer(token), time.time()))) for token in tokens]
+    finally:
+        guard.close()
+
+
+def in_loop(guard, tokens):
+    async def main():
+        return [_result(await arun(guard.decide(bearer(token), time.time()))) for token in tokens]
+
+    return asyncio.run(main())
+
+
+def _result(decision):
+    return decision.refusal.status if hasattr(decision, "refusal") else decision.auth.principal
+
+
+both = pytest.mark.parametrize("ask", [blocking, in_loop], ids=["sync", "async"])
+
+
+@both
+def test_opaque_tokens_are_introspected(issuer, ask):
+    """A user's, a client's, and one that was never issued."""
+    tokens = [issue(issuer, "read write"), issue(issuer, user=None, client="robot"), "nonsense"]
+    user, client, nobody = ask(Guard(introspection(issuer)), tokens)
+    assert (user.subject, user.client_id, user.scopes) == ("ann", "app", {"read", "write"})
+    assert (client.subject, client.client_id) == ("client:robot", "robot")
+    assert nobody == 401
+
+
+@both
+@pytest.mark.parametrize("method", ["basic", "post"])
+def test_we_authenticate_there(issuer, ask, method):
+    """With a secret that has odd characters in it."""
+    auth = getattr(ClientAuth, method)("api", SECRET)
+    (user,) = ask(Guard(introspection(issuer, auth=auth)), [issue(issuer)])
+    assert user.subject == "ann"
+
+
+@both
+def test_a_wrong_secret_of_ours_is_our_fault(issuer, ask):
+    """503, and the caller's good token is not thrown away."""
+    guard = Guard(introspection(issuer, auth=ClientAuth.post("api", "wrong-secret")))
+    assert ask(guard, [issue(issuer)]) == [503]
+
+
+@both
+def test_a_revoked_token_is_refused_after_the_cache_ttl(issuer, ask):
+    """At once, without a cache."""
+    token = issue(issuer)
+    cached, uncached = Guard(introspection(issuer)), Guard(introspection(issuer, cache_ttl=0))
+    assert [ask(guard, [token])[0].subject for guard in (cached, uncached)] == ["ann", "ann"]
+    revoke(issuer, token)
+    assert ask(uncached, [token]) == [401]
+    assert ask(cached, [token])[0].subject == "ann"
+    later = run(cached.decide(bearer(token), time.time() + 31))
+    assert later.refusal.status == 401
+    cached.close()
+
+
+@both
+def test_jwts_are_verified_with_keys_that_are_discovered(issuer, ask):
+    """By metadata of RFC 8414; three tokens, one look at each document."""
+    tokens = [issue(issuer, "jwt read", user) for user in ("ann", "bob", "cleo")]
+    guard = Guard(JWTVerifier.from_issuer(issuer.url, audience=AUDIENCE))
+    assert [principal.subject for principal in ask(guard, tokens)] == ["ann", "bob", "cleo"]
+    assert issuer.counts["/jwks"] == issuer.counts["/.well-known/oauth-authorization-server"] == 1
+
+
+@both
+def test_200_tokens_of_a_key_rotated_in_are_accepted(issuer, ask):
+    """Just after a fetch, with one more fetch."""
+    guard = Guard(
+        JWTVerifier(
+            RemoteKeySet(f"{issuer.url}/jwks"), algorithms=["ES256"], issuer=issuer.url, audience=AUDIENCE
+        )
+    )
+    before = issue(issuer, "jwt")
+    issuer.tokens.clear()
+    tokens = [before]
+    issuer.rotate(publish=False)
+    with httpx.Client(base_url=issuer.url, auth=_basic("app")) as client:
+        for number in range(200):
+            name = f"user{number}"
+            form = {"grant_type": "password", "username": name, "password": name, "scope": "jwt"}
+            tokens.append(client.post("/token", data=form).json()["access_token"])
+    assert ask(guard, [before])[0].subject == "ann"
+    issuer.published = issuer.keys[-1:]
+    assert [principal.subject for principal in ask(guard, tokens[1:])] == [f"user{n}" for n in range(200)]
+    assert issuer.counts["/jwks"] == 2
+
+
+@both
+def test_a_jwt_that_was_revoked_is_refused_by_both_together(issuer, ask):
+    """Verified here, then asked about."""
+    token = issue(issuer, "jwt")
+    local = JWTVerifier.from_issuer(issuer.url, audience=AUDIENCE)
+    guard = Guard(introspection(issuer, jwt=local, cache_ttl=0))
+    assert ask(guard, [token])[0].subject == "ann"
+    revoke(issuer, token)
+    assert ask(guard, [token]) == [401]
+
+
+@both
+def test_the_server_is_gone(ask):
+    """Known keys go on, what nobody can say is a 503, and health tells."""
+    with authorization_server() as issuer:
+        token, opaque = issue(issuer, "jwt"), issue(issuer)
+        local = JWTVerifier.from_issuer(issuer.url, audience=AUDIENCE, leeway=300)
+        guard = Guard(local, introspection(issuer))
+        assert ask(guard, [token])[0].subject == "ann"
+    later = run(guard.decide(bearer(token), time.time() + 310))
+    assert later.auth.principal.subject == "ann"
+    assert ask(guard, [opaque]) == [503]
+    assert [one.state for one in guard.health(time.time() + 310)] == ["stale", "failing"]
+    guard.close()

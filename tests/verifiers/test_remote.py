@@ -1,0 +1,440 @@
+"""JWTs with keys that are fetched: key sets by URL, and issuers that are discovered."""
+
+import pytest
+
+from authguard import (
+    ConfigurationError,
+    Credential,
+    HTTPOptions,
+    InvalidTokenError,
+    JWTVerifier,
+    RemoteKeySet,
+    VerificationUnavailableError,
+)
+from authguard._core.flow import Response
+from authguard.errors import InvalidIssuerError, InvalidSignatureError
+from remote.world import World, down, page
+from support import AUDIENCE, ISSUER, NOW, SECRET, claims, ec_key, ed25519_key, jwk, make_token, rsa_key
+
+URL = "https://issuer.example/jwks"
+OIDC = f"{ISSUER}/.well-known/openid-configuration"
+OAUTH = f"{ISSUER}/.well-known/oauth-authorization-server"
+
+
+def key_set(*kids):
+    return page({"keys": [jwk(ec_key(), kid=kid, alg="ES256") for kid in kids]})
+
+
+def verifier(**options):
+    return JWTVerifier(
+        RemoteKeySet(URL, **options),
+        algorithms=["ES256"],
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        required_claims=(),
+    )
+
+
+def token(kid="a", key=None, algorithm="ES256", **changes):
+    return make_token(
+        claims(exp=NOW + 10 * 86400, **changes), algorithm=algorithm, key=key or ec_key(), kid=kid
+    )
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.pages[URL] = key_set("a")
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": URL})
+    return world
+
+
+def verify(world, by, text, now=NOW):
+    return world.run(by.flow(Credential(text, "bearer"), now))
+
+
+def test_keys_are_fetched_for_the_first_token_only(world):
+    """And not when the verifier is built."""
+    by = verifier()
+    assert world.asked == []
+    assert [verify(world, by, token(sub=name)).principal.subject for name in ("ann", "bob")] == ["ann", "bob"]
+    assert [question.url for question in world.asked] == [URL]
+
+
+def test_a_principal_is_remembered_while_the_keys_are_fresh(world):
+    """So that a key withdrawn does not live on in the memory of the guard."""
+    assert verify(world, verifier(), token()).until == NOW + 300
+
+
+def test_cache_control_is_honoured(world):
+    """An hour is an hour."""
+    world.pages[URL] = page({"keys": [jwk(ec_key(), kid="a", alg="ES256")]}, cache_control="max-age=3600")
+    by = verifier()
+    verify(world, by, token())
+    verify(world, by, token(), NOW + 3500)
+    assert len(world.asked) == 1
+
+
+def test_a_forged_signature_is_refused(world):
+    """With the key that it names."""
+    with pytest.raises(InvalidSignatureError, match="does not verify"):
+        verify(world, verifier(), token(key=ec_key.__wrapped__()))
+
+
+def test_200_tokens_with_a_rotated_key_cost_one_fetch(world):
+    """All of them are accepted, however short ago the last fetch was."""
+    by = verifier()
+    verify(world, by, token())
+    world.pages[URL] = key_set("a", "b")
+    for number in range(200):
+        assert verify(world, by, token("b", sub=str(number)), NOW + 0.1).principal.key_id == "b"
+    assert len(world.asked) == 2
+
+
+def test_a_token_without_kid_finds_the_successor_of_the_only_key(world):
+    """Its signature does not verify with the key at hand; a forged one costs a fetch in 30 seconds."""
+    by = verifier()
+
+    def bare(key):
+        return make_token(claims(), algorithm="ES256", key=key)
+
+    verify(world, by, bare(ec_key()))
+    successor = ec_key.__wrapped__()
+    world.pages[URL] = page({"keys": [jwk(successor, kid="b", alg="ES256")]})
+    assert verify(world, by, bare(successor)).principal.key_id == "b"
+    for _ in range(10):
+        with pytest.raises(InvalidSignatureError):
+            verify(world, by, bare(ec_key()))
+    assert len(world.asked) == 3
+
+
+def test_an_unknown_key_is_refused_after_a_fetch(world):
+    """A 401: the issuer has said that there is no such key."""
+    by = verifier()
+    for _ in range(5):
+        with pytest.raises(InvalidSignatureError, match="no key"):
+            verify(world, by, token("unknown"))
+    assert len(world.asked) <= 2
+
+
+@pytest.mark.parametrize("text", ["none", "HS256"])
+def test_tokens_for_other_algorithms_cost_no_fetch(world, text):
+    """The algorithm is not among those that we have been told."""
+    with pytest.raises(InvalidSignatureError):
+        verify(world, verifier(), make_token(algorithm=text, header={"alg": text}, signed_with="HS256"))
+    assert world.asked == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        down(),
+        down("timeout"),
+        down("tls"),
+        down("too_large"),
+        Response(500, {}, b""),
+        Response(502, {"content-type": "text/html"}, b"<html>bad gateway</html>"),
+        Response(302, {"location": "https://evil.example/jwks"}, b""),
+        Response(200, {"content-type": "text/html"}, b"<html>hello</html>"),
+        Response(200, {"content-type": "application/json"}, b"\x00garbage"),
+        Response(200, {"content-type": "application/json"}, b'{"keys": [{'),
+        page({"keys": []}),
+        page({"keys": "x"}),
+        page({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}),
+        page([]),
+        Response(304, {}, b""),
+    ],
+    ids=[
+        "refused",
+        "timeout",
+        "tls",
+        "too-large",
+        "500",
+        "502-html",
+        "redirect",
+        "html",
+        "garbage",
+        "half",
+        "empty",
+        "no-list",
+        "secret",
+        "no-object",
+        "304",
+    ],
+)
+def test_an_outage_is_not_the_callers_fault(world, answer):
+    """503 with a time to come back at, and never 401."""
+    world.pages[URL] = answer
+    by = verifier()
+    with pytest.raises(VerificationUnavailableError) as raised:
+        verify(world, by, token())
+    assert raised.value.retry_after >= 1
+    assert by.health(NOW)[0].state == "failing"
+
+
+def test_nobody_asks_again_in_the_pause_after_a_failure(world):
+    """The second request is answered at once."""
+    world.pages[URL] = down()
+    by = verifier()
+    for _ in range(5):
+        with pytest.raises(VerificationUnavailableError):
+            verify(world, by, token())
+    assert len(world.asked) == 1
+
+
+def test_known_keys_outlive_an_outage_of_24_hours(world):
+    """No request fails, be they many or few."""
+    by = verifier()
+    verify(world, by, token())
+    world.pages[URL] = down("timeout")
+    for minute in range(24 * 60):
+        assert verify(world, by, token(), NOW + 60 * minute).principal.subject == "ann"
+    assert by.health(NOW + 86400)[0].state == "stale"
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, by, token(), NOW + 86400 + 300)
+
+
+def test_keys_come_back_after_an_outage(world):
+    """With the next attempt."""
+    world.pages[URL] = down()
+    by = verifier()
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, by, token())
+    world.pages[URL] = key_set("a")
+    assert verify(world, by, token(), NOW + 1).principal.subject == "ann"
+    assert by.health(NOW + 1)[0].state == "fresh"
+
+
+def test_a_server_that_asks_for_a_pause_gets_it(world):
+    """Retry-After counts, up to 30 seconds."""
+    world.pages[URL] = Response(429, {"retry-after": "20"}, b"")
+    by = verifier()
+    with pytest.raises(VerificationUnavailableError) as raised:
+        verify(world, by, token())
+    assert raised.value.retry_after == 20
+
+
+def test_a_withdrawn_key_is_refused_within_the_ttl(world):
+    """When the keys are fetched again."""
+    by = verifier()
+    verify(world, by, token("a"))
+    world.pages[URL] = key_set("b")
+    with pytest.raises(InvalidSignatureError):
+        verify(world, by, token("a"), NOW + 300)
+
+
+def test_state_is_never_shared(world):
+    """Two verifiers by one key set fetch for themselves, and know nothing of each other."""
+    keys = RemoteKeySet(URL)
+    for _ in range(2):
+        by = JWTVerifier(keys, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
+        verify(world, by, token())
+    assert len(world.asked) == 2
+
+
+def test_our_name_and_fields_of_the_users_are_sent(world):
+    """With a User-Agent that says who asks, unless another is set."""
+    by = verifier(http=HTTPOptions(headers={"X-Tenant": "1"}))
+    assert dict(by.channels()[0].headers)["user-agent"].startswith("authguard/")
+    assert dict(by.channels()[0].headers)["x-tenant"] == "1"
+    by = verifier(http=HTTPOptions(headers={"User-Agent": "mine"}))
+    assert dict(by.channels()[0].headers)["user-agent"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"ttl": 0}, "ttl"),
+        ({"ttl": True}, "ttl"),
+        ({"ttl": 90000}, "ttl"),
+        ({"max_stale": -1}, "max_stale"),
+        ({"max_stale": 8 * 86400}, "max_stale"),
+        ({"url": "http://issuer.example/jwks"}, "plain http"),
+    ],
+)
+def test_wrong_options_are_found_when_built(options, says):
+    """And the error says what to change."""
+    with pytest.raises(ConfigurationError, match=says):
+        RemoteKeySet(**{"url": URL, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"headers": {"X Y": "1"}}, "headers"),
+        ({"headers": {"X": "1\r\nY: 2"}}, "headers"),
+        ({"timeout": 0}, "timeout"),
+        ({"connect_timeout": True}, "connect_timeout"),
+        ({"timeout": 61}, "timeout"),
+        ({"client": object()}, "client"),
+        ({"client": World(), "proxy": "http://proxy:1"}, "client"),
+    ],
+)
+def test_wrong_http_options_are_found_when_built(options, says):
+    """And the error says what to change."""
+    with pytest.raises(ConfigurationError, match=says):
+        HTTPOptions(**options)
+
+
+def test_a_ca_bundle_that_cannot_be_read_is_found_when_built(tmp_path):
+    """Not when the first token comes."""
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        verifier(http=HTTPOptions(ca_bundle=tmp_path / "none.pem"))
+
+
+def test_secrets_are_never_fetched():
+    """HMAC and a URL do not go together."""
+    with pytest.raises(ConfigurationError, match="never fetched"):
+        JWTVerifier(RemoteKeySet(URL), algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+
+
+# Discovery
+
+
+def discovered(issuer=ISSUER, **options):
+    return JWTVerifier.from_issuer(issuer, audience=AUDIENCE, **options)
+
+
+def test_an_issuer_is_discovered_for_the_first_token(world):
+    """Metadata, then keys; both are used again."""
+    by = discovered()
+    assert world.asked == []
+    for _ in range(2):
+        assert verify(world, by, token()).principal.issuer == ISSUER
+    assert [question.url for question in world.asked] == [OIDC, URL]
+
+
+def test_oauth_metadata_is_found_where_there_is_no_openid_configuration(world):
+    """RFC 8414 puts the well-known part before the path."""
+    issuer = f"{ISSUER}/tenant"
+    world.pages = {
+        f"{ISSUER}/.well-known/oauth-authorization-server/tenant": page({"issuer": issuer, "jwks_uri": URL}),
+        URL: key_set("a"),
+    }
+    assert verify(world, discovered(issuer), token(iss=issuer)).principal.issuer == issuer
+
+
+def test_openid_configuration_lies_below_the_path(world):
+    """The trailing slash of the issuer is left out."""
+    issuer = f"{ISSUER}/tenant/"
+    world.pages[f"{ISSUER}/tenant/.well-known/openid-configuration"] = page(
+        {"issuer": issuer, "jwks_uri": URL}
+    )
+    assert verify(world, discovered(issuer), token(iss=issuer)).principal.issuer == issuer
+
+
+def test_metadata_of_another_issuer_is_unusable(world):
+    """Character by character: a slash makes another issuer; the reason names both."""
+    world.pages[OIDC] = page({"issuer": f"{ISSUER}/", "jwks_uri": URL})
+    by = discovered()
+    with pytest.raises(VerificationUnavailableError, match="of issuer 'https://issuer.example/', not"):
+        verify(world, by, token())
+    assert URL not in [question.url for question in world.asked]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({"issuer": ISSUER}, "no jwks_uri"),
+        ({"issuer": ISSUER, "jwks_uri": "http://issuer.example/jwks"}, "plain http"),
+        ({"issuer": ISSUER, "jwks_uri": 7}, "jwks_uri is a URL"),
+        ({"jwks_uri": URL}, "of issuer 'None'"),
+    ],
+)
+def test_unusable_metadata_has_one_precise_error(world, metadata, says):
+    """In the log, and in health."""
+    world.pages[OIDC] = page(metadata)
+    by = discovered()
+    with pytest.raises(VerificationUnavailableError, match=says):
+        verify(world, by, token())
+    assert says in by.health(NOW)[0].reason
+
+
+def test_an_issuer_that_is_down_is_asked_once(world):
+    """The other places for metadata are on the same server."""
+    world.pages[OIDC] = down("timeout")
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, discovered(), token())
+    assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key"), [("ES256", ec_key), ("RS256", rsa_key), ("PS512", rsa_key), ("EdDSA", ed25519_key)]
+)
+def test_algorithms_are_those_of_the_keys(world, algorithm, key):
+    """The key set says what each key is for."""
+    world.pages[URL] = page({"keys": [jwk(key(), kid="a", alg=algorithm)]})
+    assert verify(world, discovered(), token(key=key(), algorithm=algorithm)).principal.key_id == "a"
+
+
+def test_a_key_without_alg_is_for_what_the_metadata_names(world):
+    """As with issuers that publish RSA keys without alg, and RS256 in their metadata."""
+    named = {"id_token_signing_alg_values_supported": ["RS256", "HS256"]}
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": URL, **named})
+    world.pages[URL] = page({"keys": [jwk(rsa_key(), kid="a")]})
+    assert verify(world, discovered(), token(key=rsa_key(), algorithm="RS256")).principal.key_id == "a"
+    with pytest.raises(InvalidTokenError):
+        verify(world, discovered(), token(key=rsa_key(), algorithm="RS512"))
+
+
+def test_algorithms_may_be_named(world):
+    """Then no other is accepted, whatever the key set says."""
+    world.pages[URL] = page({"keys": [jwk(ec_key(), kid="a", alg="ES256"), jwk(rsa_key(), kid="b")]})
+    by = discovered(algorithms=["RS256"])
+    assert verify(world, by, token("b", rsa_key(), "RS256")).principal.key_id == "b"
+    with pytest.raises(InvalidSignatureError):
+        verify(world, by, token("a"))
+
+
+def test_hmac_is_never_derived(world):
+    """A secret in the key set is nobody's key."""
+    world.pages[URL] = page({"keys": [{"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "a"}]})
+    with pytest.raises(InvalidTokenError):
+        verify(world, discovered(), make_token(claims(), key=SECRET, kid="a"))
+    with pytest.raises(ConfigurationError, match="never fetched"):
+        discovered(algorithms=["HS256"])
+
+
+def test_the_last_good_metadata_outlives_an_outage(world):
+    """And is asked for again with the next keys."""
+    by = discovered()
+    verify(world, by, token())
+    del world.pages[OIDC]
+    assert verify(world, by, token(), NOW + 3 * 3600).principal.subject == "ann"
+    assert by.health(NOW + 3 * 3600)[0].state == "fresh"
+
+
+def test_a_key_set_that_has_moved_is_found(world):
+    """After a failure the metadata is asked for again."""
+    by = discovered()
+    verify(world, by, token())
+    moved = f"{URL}/new"
+    world.pages = {OIDC: page({"issuer": ISSUER, "jwks_uri": moved}), moved: key_set("a", "b")}
+    verify(world, by, token(), NOW + 300)
+    assert verify(world, by, token("b"), NOW + 302).principal.key_id == "b"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "says"),
+    [
+        ("http://issuer.example", "plain http"),
+        ("https://issuer.example?tenant=1", "query"),
+        ("https://issuer.example#x", "fragment"),
+        ("issuer.example", "is a URL"),
+    ],
+)
+def test_an_issuer_that_cannot_be_one_is_found_when_built(issuer, says):
+    """RFC 8414 section 2."""
+    with pytest.raises(ConfigurationError, match=says):
+        discovered(issuer)
+
+
+def test_several_issuers_stand_side_by_side(world):
+    """A token of an unknown issuer is refused before anything is fetched."""
+    (both,) = JWTVerifier.together([discovered(), discovered("https://other.example")])
+    with pytest.raises(InvalidIssuerError):
+        verify(world, both, token(iss="https://third.example"))
+    assert world.asked == []
+    assert verify(world, both, token()).principal.issuer == ISSUER
+    assert [health.state for health in both.health(NOW)] == ["fresh", "unused"]
+    assert len(both.channels()) == 2
