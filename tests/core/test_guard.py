@@ -220,3 +220,10 @@ def test_a_login_page_of_one_rule_is_not_that_of_another():
     html = {"accept": "text/html"}
     assert run(one.decide(FakeRequest("/shop/cart", headers=html), NOW)).refusal.status == 303
     assert run(one.decide(FakeRequest("/staff", headers=html), NOW)).refusal.status == 401
+
+
+def test_a_guard_with_keys_at_hand_has_nothing_to_tell_of_remotes():
+    """It asks none, and has nothing to close."""
+    one = guard()
+    assert one.health() == []
+    one.close()
