@@ -10,6 +10,7 @@ import pytest
 
 from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
 from authguard import AccessCookie, DPoP, Guard, JWTVerifier, MutualTLS, Principal, ResourceMetadata, Rule
+from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
 from core.test_mtls import bound_to, certificate
@@ -196,6 +197,25 @@ def test_a_verifier_of_ones_own_cannot_forget_it(face: Any) -> None:
     assert face(one, "GET", "/private", [authorization("x", "Bearer")]).status == 401
     assert face(one, "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 200
     assert face(Guard(Mine()), "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 401
+
+
+def test_a_bound_token_is_verified_once(face: Any) -> None:
+    """Its proofs are checked each time, and its signature is not."""
+    asked = []
+
+    class Counting(Verifier):
+        def accepts(self, credential: Any) -> bool:
+            return True
+
+        def flow(self, credential: Any, now: float) -> Any:
+            asked.append(credential.value)
+            return Verified(Principal("ann", claims={"cnf": {"jkt": KEY}}), now + 60)
+            yield
+
+    one = Guard(Counting(), proofs=[DPoP("https://api.example")])
+    for _ in range(3):
+        assert face(one, "GET", "/private", [authorization("x"), proof("x")]).status == 200
+    assert asked == ["x"]
 
 
 def test_recall_knows_no_bound_token() -> None:
