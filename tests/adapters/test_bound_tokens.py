@@ -9,7 +9,16 @@ from urllib.parse import quote, unquote
 import pytest
 
 from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
-from authguard import AccessCookie, DPoP, Guard, JWTVerifier, MutualTLS, Principal, ResourceMetadata, Rule
+from authguard import (
+    AccessCookie,
+    DPoP,
+    Guard,
+    JWTVerifier,
+    MutualTLS,
+    Principal,
+    ResourceMetadata,
+    Rule,
+)
 from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
@@ -27,6 +36,7 @@ PLAIN = make_token()
 BY_KEY = make_token(claims(cnf={"jkt": KEY}, scope="read"))
 BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": CERTIFICATE}))
 BY_BOTH = make_token(claims(cnf={"jkt": KEY, "x5t#S256": CERTIFICATE}))
+API_KEY = "sk_live_" + "k3y-for-tests-0nly-Qx7" * 2
 Field = tuple[str, bytes]
 
 
@@ -81,6 +91,9 @@ CASES: dict[str, tuple[str, list[Field], int, str]] = {
     "no token": ("/private", [("Authorization", b"DPoP")], 400, f'{BEARER}, DPoP realm="api", error="invalid_request"'),
     "two schemes": ("/private", [authorization(BY_KEY), authorization(PLAIN, "Bearer"), proof(BY_KEY)], 400, ""),
     "two schemes, joined": ("/private", [("Authorization", f"Basic x, DPoP {BY_KEY}".encode()), proof(BY_KEY)], 400, ""),
+    "two schemes, joined after a parameter": ("/private", [("Authorization", f'Digest a="b", DPoP {BY_KEY}'.encode()), proof(BY_KEY)], 400, ""),
+    "an API key by DPoP": ("/private", [authorization(API_KEY), proof(API_KEY)], 401, INVALID_DPOP),
+    "an API key": ("/private", [authorization(API_KEY, "Bearer")], 200, "robot"),
     "bound to a certificate": ("/private", [authorization(BY_CERTIFICATE, "Bearer"), CERT], 200, "ann"),
     "no certificate": ("/private", [authorization(BY_CERTIFICATE, "Bearer")], 401, INVALID_BEARER),
     "another certificate": ("/private", [authorization(BY_CERTIFICATE, "Bearer"), OTHER_CERT], 401, INVALID_BEARER),
