@@ -48,7 +48,11 @@ def guard(**options: Any) -> Guard:
     } | options
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     return Guard(
-        jwt, protected_paths=["/", Rule("/admin", scopes=["admin"])], public_paths=["/public"], **options
+        jwt,
+        APIKeyVerifier({API_KEY: APIKey("robot")}),
+        protected_paths=["/", Rule("/admin", scopes=["admin"])],
+        public_paths=["/public"],
+        **options,
     )
 
 
