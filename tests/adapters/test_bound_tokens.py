@@ -11,6 +11,8 @@ import pytest
 from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
 from authguard import (
     AccessCookie,
+    APIKey,
+    APIKeyVerifier,
     DPoP,
     Guard,
     JWTVerifier,
