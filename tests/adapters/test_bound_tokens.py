@@ -9,7 +9,19 @@ from urllib.parse import quote, unquote
 import pytest
 
 from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
-from authguard import AccessCookie, DPoP, Guard, JWTVerifier, MutualTLS, Principal, ResourceMetadata, Rule
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyVerifier,
+    DPoP,
+    Guard,
+    JWTVerifier,
+    MutualTLS,
+    Principal,
+    ResourceMetadata,
+    Rule,
+)
+from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
 from core.test_mtls import bound_to, certificate
@@ -26,6 +38,7 @@ PLAIN = make_token()
 BY_KEY = make_token(claims(cnf={"jkt": KEY}, scope="read"))
 BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": CERTIFICATE}))
 BY_BOTH = make_token(claims(cnf={"jkt": KEY, "x5t#S256": CERTIFICATE}))
+API_KEY = "sk_live_" + "k3y-for-tests-0nly-Qx7" * 2
 Field = tuple[str, bytes]
 
 
@@ -37,7 +50,11 @@ def guard(**options: Any) -> Guard:
     } | options
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     return Guard(
-        jwt, protected_paths=["/", Rule("/admin", scopes=["admin"])], public_paths=["/public"], **options
+        jwt,
+        APIKeyVerifier({API_KEY: APIKey("robot")}),
+        protected_paths=["/", Rule("/admin", scopes=["admin"])],
+        public_paths=["/public"],
+        **options,
     )
 
 
@@ -80,6 +97,9 @@ CASES: dict[str, tuple[str, list[Field], int, str]] = {
     "no token": ("/private", [("Authorization", b"DPoP")], 400, f'{BEARER}, DPoP realm="api", error="invalid_request"'),
     "two schemes": ("/private", [authorization(BY_KEY), authorization(PLAIN, "Bearer"), proof(BY_KEY)], 400, ""),
     "two schemes, joined": ("/private", [("Authorization", f"Basic x, DPoP {BY_KEY}".encode()), proof(BY_KEY)], 400, ""),
+    "two schemes, joined after a parameter": ("/private", [("Authorization", f'Digest a="b", DPoP {BY_KEY}'.encode()), proof(BY_KEY)], 400, ""),
+    "an API key by DPoP": ("/private", [authorization(API_KEY), proof(API_KEY)], 401, INVALID_DPOP),
+    "an API key": ("/private", [authorization(API_KEY, "Bearer")], 200, "robot"),
     "bound to a certificate": ("/private", [authorization(BY_CERTIFICATE, "Bearer"), CERT], 200, "ann"),
     "no certificate": ("/private", [authorization(BY_CERTIFICATE, "Bearer")], 401, INVALID_BEARER),
     "another certificate": ("/private", [authorization(BY_CERTIFICATE, "Bearer"), OTHER_CERT], 401, INVALID_BEARER),
@@ -196,6 +216,25 @@ def test_a_verifier_of_ones_own_cannot_forget_it(face: Any) -> None:
     assert face(one, "GET", "/private", [authorization("x", "Bearer")]).status == 401
     assert face(one, "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 200
     assert face(Guard(Mine()), "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 401
+
+
+def test_a_bound_token_is_verified_once(face: Any) -> None:
+    """Its proofs are checked each time, and its signature is not."""
+    asked = []
+
+    class Counting(Verifier):
+        def accepts(self, credential: Any) -> bool:
+            return True
+
+        def flow(self, credential: Any, now: float) -> Any:
+            asked.append(credential.value)
+            return Verified(Principal("ann", claims={"cnf": {"jkt": KEY}}), now + 60)
+            yield
+
+    one = Guard(Counting(), proofs=[DPoP("https://api.example")])
+    for _ in range(3):
+        assert face(one, "GET", "/private", [authorization("x"), proof("x")]).status == 200
+    assert asked == ["x"]
 
 
 def test_recall_knows_no_bound_token() -> None:

@@ -130,6 +130,7 @@ CLAIMS = {
     "the method in lower case": {"htm": "get"},
     "no method": {"htm": ...},
     "another path": {"htu": "https://api.example/b"},
+    "the path in another case": {"htu": "https://api.example/A"},
     "a path below": {"htu": "https://api.example/a/b"},
     "another host": {"htu": "https://evil.example/a"},
     "plain http": {"htu": "http://api.example/a"},
@@ -145,6 +146,7 @@ CLAIMS = {
     "an iat that is true": {"iat": True},
     "an exp that is over": {"exp": NOW - 31},
     "an nbf to come": {"nbf": NOW + 31},
+    "an nbf that is true": {"nbf": True},
     "an exp of text": {"exp": "never"},
     "no ath": {"ath": ...},
     "the ath of another token": {"ath": b64(b"x" * 32)},
@@ -282,6 +284,13 @@ def test_a_proof_is_used_once():
     assert "used before" in refused(proof, one).reason
     assert "used before" in refused(proof, one, now=NOW + 30).reason
     assert "iat" in refused(proof, one, now=NOW + 31).reason
+
+
+def test_two_keys_may_have_one_jti():
+    """A jti is of its key, and nobody can use up those of others."""
+    one, other = dpop(), ec.generate_private_key(ec.SECP256R1())
+    check(make_proof(TOKEN, jti="x", key=other), one, bound_to=thumbprint(jwk(other)))
+    check(make_proof(TOKEN, jti="x"), one)
 
 
 def test_a_bad_proof_is_not_used_up():
