@@ -15,7 +15,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from authguard import Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, RemoteKeySet
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    Guard,
+    HTTPOptions,
+    IntrospectionVerifier,
+    JWTVerifier,
+    RemoteKeySet,
+)
 from authguard._core.flow import Channel, Shared
 from authguard.asgi import AuthGuardMiddleware
 from authguard.drivers import arun, run
@@ -277,6 +285,22 @@ def test_a_leader_that_is_cancelled_does_not_fail_the_others(server, guard):
     assert server.count("/introspect") == 1
 
 
+def test_closing_does_not_cancel_who_still_asks(server, guard):
+    """Another application that has this guard shuts down; the question is asked again."""
+    page = answer(ACTIVE)
+    page.before = lambda: time.sleep(0.2)
+    server.pages["/introspect"] = page
+
+    async def main():
+        ask = asyncio.create_task(arun(guard.decide(bearer("opaque"), time.time())))
+        await asyncio.sleep(0.05)
+        await guard.aclose()
+        assert (await ask).auth.principal.subject == "ann"
+
+    asyncio.run(main())
+    assert server.count("/introspect") == 2
+
+
 def test_when_all_have_gone_away_the_question_ends_by_itself(server, guard):
     """And nothing is left when the loop is closed."""
     page = answer(ACTIVE)
@@ -438,3 +462,21 @@ def test_health_tells_of_each_remote(server, guard):
     assert (unused.state, failing.state) == ("unused", "failing")
     assert "500" in failing.reason
     guard.close()
+
+
+def test_a_guard_without_remotes_has_nothing_to_tell():
+    """And nothing to close."""
+    guard = Guard(APIKeyVerifier({"sk_live_0123456789abcdef": APIKey("robot")}))
+    assert guard.health() == []
+    guard.close()
+
+
+def test_who_decides_to_fetch_when_somebody_just_has_does_not(server):
+    """Between the decision and the flight another thread may have ended one."""
+    server.pages["/jwks"] = answer(KEYS)
+    keys = RemoteKeySet(f"{server.url}/jwks")
+    verifier = JWTVerifier(keys, algorithms=["ES256"], issuer=None, audience=AUDIENCE)
+    run(verifier._keys._refresh(0, NOW))
+    run(verifier._keys._refresh(0, NOW))
+    assert server.count("/jwks") == 1
+    Guard(verifier).close()

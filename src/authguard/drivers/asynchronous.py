@@ -3,8 +3,10 @@
 import asyncio
 import inspect
 import logging
+import sys
 import time
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Coroutine, Hashable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -60,13 +62,34 @@ async def _call(call: Call[Any]) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
+class _FlightCancelledError(Exception):
+    """The flow that others wait for was cancelled, and they were not."""
+
+
+class _Flight:
+    """A flow under way, and who waits for it."""
+
+    __slots__ = ("task", "waiters")
+
+    def __init__(self, task: "asyncio.Task[Any]") -> None:
+        self.task = task
+        self.waiters: list[asyncio.Future[Any]] = []
+
+
+def _task(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[Any]":
+    if sys.version_info >= (3, 12):
+        # At once, and not behind a thousand others that have come at the same time.
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
+
+
 class Loop:
     """What one event loop has opened for a channel: a client, and flows that are under way."""
 
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._loop = loop
-        self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+        self._flights: dict[Hashable, _Flight] = {}
         self._client: httpx.AsyncClient | None = None
         self._keeper: AsyncGenerator[None, None] | None = None
 
@@ -92,16 +115,37 @@ class Loop:
 
     async def share(self, shared: Shared[Any]) -> Any:
         """Run the flow in a task of its own, and wait for it."""
-        flight = self._flights.get(shared.key)
-        if flight is None:
-            flight = self._loop.create_task(arun(shared.make()))
-            self._flights[shared.key] = flight
-            flight.add_done_callback(lambda done: self._landed(shared, done))
-        return await asyncio.shield(flight) if shared.wait else None
+        while True:
+            flight = self._flights.get(shared.key) or self._start(shared)
+            if not shared.wait:
+                return None
+            # A future for each who waits is what asyncio.shield makes, too, with two callbacks more.
+            waiter: asyncio.Future[Any] = self._loop.create_future()
+            flight.waiters.append(waiter)
+            with suppress(_FlightCancelledError):
+                return await waiter
 
-    def _landed(self, shared: Shared[Any], flight: "asyncio.Task[Any]") -> None:
-        del self._flights[shared.key]
-        if not flight.cancelled() and (error := flight.exception()) is not None and not shared.wait:
+    def _start(self, shared: Shared[Any]) -> "_Flight":
+        flight = self._flights[shared.key] = _Flight(_task(arun(shared.make()), self._loop))
+        flight.task.add_done_callback(lambda _: self._landed(shared.key, flight))
+        return flight
+
+    def _landed(self, key: Hashable, flight: "_Flight") -> None:
+        del self._flights[key]
+        waiters = [waiter for waiter in flight.waiters if not waiter.done()]
+        if flight.task.cancelled():
+            # Because its client is closed: those who still wait ask again.
+            error: BaseException | None = _FlightCancelledError()
+        else:
+            error = flight.task.exception()
+        if error is None:
+            result = flight.task.result()
+            for waiter in waiters:
+                waiter.set_result(result)
+            return
+        for waiter in waiters:
+            waiter.set_exception(error)
+        if not flight.waiters and not flight.task.cancelled():
             logger.error("a flow in the background failed", exc_info=error)
 
     def close(self) -> None:
@@ -119,9 +163,10 @@ class Loop:
             self.close()
 
     async def _shut(self) -> None:
-        for flight in list(self._flights.values()):
-            flight.cancel()
-        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             await keeper.aclose()
@@ -131,8 +176,8 @@ def _opened(channel: Channel) -> Loop:
     loop = asyncio.get_running_loop()
     opened = channel.opened.get(loop)
     if opened is None:
-        for key in [key for key in channel.opened if isinstance(key, asyncio.AbstractEventLoop)]:
-            if key.is_closed():
+        for key in list(channel.opened):
+            if isinstance(key, asyncio.AbstractEventLoop) and key.is_closed():
                 channel.opened.pop(key, None)
         opened = channel.opened[loop] = Loop(channel, loop)
     if not isinstance(opened, Loop):

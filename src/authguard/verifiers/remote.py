@@ -118,6 +118,7 @@ class KeySource:
         plan = state.plan(header, key, now)
         if plan in (Plan.WAIT, Plan.REFRESH):
             seen = state.attempts
+            state.fetching = True  # now, for in an event loop the flight starts only after others have asked
             yield from Shared(
                 self.remote.channel, "keys", lambda: self._refresh(seen, now), wait=plan is Plan.WAIT
             )
@@ -144,8 +145,9 @@ class KeySource:
 
     def _refresh(self, seen: int, now: float) -> Flow[None]:
         state = self._state
-        if state.attempts != seen:
-            return  # somebody has, since this was decided
+        if state.attempts != seen:  # somebody has fetched since this was decided
+            state.fetching = False
+            return
         state.fetching = True
         try:
             location = yield from self.locate(now)

@@ -1,0 +1,209 @@
+"""Many at once: one question for all, nobody waits for others, and no secret is seen on the way."""
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+
+import pytest
+
+from authguard import ClientAuth, Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, RemoteKeySet
+from authguard.drivers import arun, run
+from remote.heart import beating
+from remote.servers import Answer, answer, hang, raw, until
+from support import AUDIENCE, ISSUER, NOW, bearer, claims, ec_key, jwk, make_token
+
+ACTIVE = {"active": True, "sub": "ann", "aud": AUDIENCE}
+KEYS = {"keys": [jwk(ec_key(), kid="a", alg="ES256")]}
+
+
+def introspection(url, **options):
+    options = {"client_id": "api", "client_secret": "s"} | options
+    if "auth" in options:
+        options = {name: value for name, value in options.items() if not name.startswith("client_")}
+    return IntrospectionVerifier(url, audience=AUDIENCE, **options)
+
+
+def keys(url, http=None):
+    return JWTVerifier(RemoteKeySet(url, http=http), algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
+
+
+def token(kid="a", **changes):
+    return make_token(claims(**changes), algorithm="ES256", key=ec_key(), kid=kid)
+
+
+def subject(decision):
+    return decision.auth.principal.subject
+
+
+def test_1000_requests_with_one_token_ask_once(server):
+    """However slow the answer is; then it is remembered."""
+    page = answer(ACTIVE)
+    page.before = lambda: time.sleep(0.2)
+    server.pages["/"] = page
+    guard = Guard(introspection(f"{server.url}/"))
+
+    async def main():
+        async with beating():
+            decisions = await asyncio.gather(
+                *[arun(guard.decide(bearer("opaque"), NOW)) for _ in range(1000)]
+            )
+        assert {subject(decision) for decision in decisions} == {"ann"}
+        assert subject(await arun(guard.decide(bearer("opaque"), NOW + 29))) == "ann"
+
+    asyncio.run(main())
+    assert server.count("/") == 1
+
+
+def test_200_cold_requests_discover_once(server):
+    """One look at the metadata, one at the keys, whatever the tokens are."""
+    slow = answer({"issuer": server.url, "jwks_uri": f"{server.url}/jwks"})
+    slow.before = lambda: time.sleep(0.1)
+    server.pages = {"/.well-known/openid-configuration": slow, "/jwks": answer(KEYS)}
+    guard = Guard(JWTVerifier.from_issuer(server.url, audience=AUDIENCE))
+    tokens = [token(iss=server.url, sub=str(number)) for number in range(200)]
+
+    async def main():
+        async with beating():
+            asked = [arun(guard.decide(bearer(text), NOW)) for text in tokens]
+            assert [subject(one) for one in await asyncio.gather(*asked)] == [str(n) for n in range(200)]
+
+    asyncio.run(main())
+    assert [seen.path for seen in server.seen] == ["/.well-known/openid-configuration", "/jwks"]
+
+
+def test_200_requests_with_a_rotated_key_fetch_once(server):
+    """All at once, just after a fetch; none of them is refused."""
+    server.pages["/jwks"] = answer(KEYS)
+    guard = Guard(keys(f"{server.url}/jwks"))
+    tokens = [token("b", sub=str(number)) for number in range(200)]
+
+    async def main():
+        await arun(guard.decide(bearer(token()), NOW))
+        server.pages["/jwks"] = answer({"keys": [jwk(ec_key(), kid="b", alg="ES256")]})
+        decisions = await asyncio.gather(*[arun(guard.decide(bearer(one), NOW + 0.1)) for one in tokens])
+        assert [subject(decision) for decision in decisions] == [str(number) for number in range(200)]
+
+    asyncio.run(main())
+    assert server.count("/jwks") == 2
+
+
+def test_failures_are_shared_too(server):
+    """A hundred cold requests while the issuer is down: one attempt, a hundred times 503."""
+    page = Answer(b"", 500, {}, lambda: time.sleep(0.1))
+    server.pages["/jwks"] = page
+    guard = Guard(keys(f"{server.url}/jwks"))
+
+    async def main():
+        asked = [arun(guard.decide(bearer(token(jti=str(number))), NOW)) for number in range(100)]
+        assert {one.refusal.status for one in await asyncio.gather(*asked)} == {503}
+
+    asyncio.run(main())
+    assert server.count("/jwks") == 1
+
+
+def test_good_tokens_do_not_wait_beside_a_flood(server):
+    """500 unknown kids wait for a fetch that does not end; 200 good tokens are through before it does."""
+    server.pages["/jwks"] = answer(KEYS)
+    guard = Guard(keys(f"{server.url}/jwks", HTTPOptions(timeout=20)))
+    go_on = threading.Event()
+    flood = [token(secrets.token_hex(8), jti=str(number)) for number in range(500)]
+    good = [token(jti=str(number)) for number in range(200)]
+
+    async def main():
+        await arun(guard.decide(bearer(token()), NOW))
+        slow = answer(KEYS)
+        slow.before = lambda: go_on.wait(20)
+        server.pages["/jwks"] = slow
+        try:
+            waiting = [asyncio.create_task(arun(guard.decide(bearer(one), NOW + 1))) for one in flood]
+            await asyncio.sleep(0.05)
+            decisions = [await arun(guard.decide(bearer(one), NOW + 1)) for one in good]
+            assert {subject(decision) for decision in decisions} == {"ann"}
+            assert not any(one.done() for one in waiting)
+        finally:
+            go_on.set()
+        assert {one.refusal.status for one in await asyncio.gather(*waiting)} == {401}
+
+    asyncio.run(main())
+    assert server.count("/jwks") == 2
+
+
+def test_a_flood_in_threads_costs_three_fetches(server):
+    """The same in a server without an event loop."""
+    server.pages["/jwks"] = answer(KEYS)
+    guard = Guard(keys(f"{server.url}/jwks"))
+    for number in range(300):
+        assert (
+            run(guard.decide(bearer(token(secrets.token_hex(8))), NOW + number / 1000)).refusal.status == 401
+        )
+    assert server.count("/jwks") <= 4
+    guard.close()
+
+
+@pytest.mark.parametrize("loop", [True, False], ids=["async", "sync"])
+def test_a_dead_endpoint_costs_one_timeout(loop):
+    """The requests that follow are answered within milliseconds."""
+    with raw(hang) as url:
+        guard = Guard(introspection(url, http=HTTPOptions(timeout=0.4)))
+
+        def ask(number):
+            flow = guard.decide(bearer(str(number)), time.time())
+            return asyncio.run(arun(flow)) if loop else run(flow)
+
+        assert ask(0).refusal.status == 503
+        started = time.perf_counter()
+        for number in range(1, 20):
+            answered = ask(number)
+            assert answered.refusal.status == 503
+            assert dict(answered.refusal.fields())["retry-after"] == "1"
+        assert time.perf_counter() - started < 0.4
+        guard.close()
+
+
+def test_a_key_that_is_known_is_not_waited_for_in_an_outage(server):
+    """The keys are stale, the issuer hangs, and attempts are made in the background."""
+    server.pages["/jwks"] = answer(KEYS)
+    guard = Guard(keys(f"{server.url}/jwks", HTTPOptions(timeout=0.3)))
+    texts = [token(exp=NOW + 86400, jti=str(number)) for number in range(20)]
+    assert subject(run(guard.decide(bearer(texts[0]), NOW))) == "ann"
+    slow = answer(KEYS, 500)
+    server.pages["/jwks"] = slow
+    assert subject(run(guard.decide(bearer(texts[0]), NOW + 300))) == "ann"
+    slow.before = lambda: time.sleep(0.3)
+    started = time.perf_counter()
+    for number, text in enumerate(texts[1:]):
+        assert subject(run(guard.decide(bearer(text), NOW + 302 + number))) == "ann"
+    assert time.perf_counter() - started < 0.3
+    until(lambda: guard.health(NOW + 330)[0].failures >= 2)
+    guard.close()
+
+
+def test_no_secret_is_seen_on_the_way(server, caplog):
+    """Not in a log at any level, not in a URL, not in health, not in what is kept of a connection."""
+    mark = "MARKER" + secrets.token_hex(8)
+    caplog.set_level(logging.DEBUG)
+    pages = [answer(ACTIVE), answer({"active": False}), answer({}, 500), Answer(b"garbage"), answer({}, 429)]
+    auths = [
+        ClientAuth.basic("api", mark),
+        ClientAuth.post("api", mark),
+        ClientAuth.bearer(mark),
+        ClientAuth.private_key_jwt("api", ec_key(), algorithm="ES256"),
+    ]
+    texts = []
+    for auth in auths:
+        http = HTTPOptions(headers={"X-Token": mark})
+        guard = Guard(introspection(f"{server.url}/", auth=auth, http=http))
+        for number, page in enumerate(pages):
+            server.pages["/"] = page
+            for drive in (run, lambda flow: asyncio.run(arun(flow))):
+                decision = drive(guard.decide(bearer(f"{mark}{number}"), NOW + 60 * number))
+                texts.append(repr(getattr(decision, "error", None)))
+        texts += [repr(guard.health(NOW)), repr(guard), repr(http), repr(auth)]
+        texts += [repr(channel) for verifier in guard._verifiers for channel in verifier.channels()]
+        guard.close()
+    assert server.seen and all(mark not in seen.path for seen in server.seen)
+    everything = caplog.text + "".join(texts)
+    for secret in (mark, "s3cret"):
+        assert secret not in everything
