@@ -1,0 +1,82 @@
+"""The ASGI application: the routes, behind the package's own guard."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from authguard._core.cookies import AccessCookie
+from authguard._core.guard import Guard
+from authguard._core.model import Principal
+from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
+from authguard.identity import migrations
+from authguard.identity.routes import PUBLIC, Routes
+from authguard.identity.service import IdentityService
+from authguard.identity.settings import Settings
+from authguard.identity.signing import OwnTokens
+from authguard.identity.web import HANDLERS, REALM, Workers
+
+
+class _Revocations:
+    """The database's revocations, asked in the service's own threads."""
+
+    def __init__(self, service: IdentityService, workers: Workers) -> None:
+        self._service = service
+        self._workers = workers
+
+    async def is_revoked(self, principal: Principal) -> bool:
+        return await self._workers.run(self._service.revocations.is_revoked, principal)
+
+
+class Identity:
+    """The identity service as an ASGI application, to be mounted or to be run alone.
+
+    It protects itself: mounted in a guarded application, open its path in `public_paths`.
+
+    Args:
+        service: the use cases, or the settings to make them from.
+
+    Raises:
+        ConfigurationError: if the settings cannot be meant, or the tables are not those of this
+            version (with `Settings.dev` they are made).
+    """
+
+    def __init__(self, service: IdentityService | Settings) -> None:
+        self.service = IdentityService(service) if isinstance(service, Settings) else service
+        settings = self.service.settings
+        if settings.dev:
+            migrations.upgrade(self.service.database)
+        migrations.check(self.service.database)
+        workers = Workers(settings.worker_threads)
+        routes = Routes(self.service, workers)
+        app = Starlette(
+            routes=[route for prefix in settings.prefixes for route in routes.routes(prefix)],
+            exception_handlers=HANDLERS,
+            lifespan=self._lifespan,
+        )
+        self.guard = Guard(
+            OwnTokens(settings, self.service.keys),
+            public_paths=[prefix + path for prefix in settings.prefixes for path in PUBLIC],
+            cookie=AccessCookie(settings.cookie_name),
+            revocations=_Revocations(self.service, workers),
+            realm=REALM,
+        )
+        self._app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        yield
+        self.service.close()
+
+
+def create_app(settings: Settings | None = None) -> Identity:
+    """The identity service, from settings or from the environment.
+
+    Raises:
+        ConfigurationError: as `Identity` does.
+    """
+    return Identity(settings or Settings.from_env())
