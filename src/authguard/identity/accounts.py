@@ -6,7 +6,6 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal
-from authguard.errors import InvalidTokenError
 from authguard.identity import store
 from authguard.identity.addresses import email_key, parse_email
 from authguard.identity.base import Base
@@ -137,18 +136,6 @@ class Accounts:
         if base.settings.require_verified_email and not user.email_verified:
             raise base.failed("login", caller, EmailNotVerifiedError(), user_id=user.id)
         return user, password_hash
-
-    def get(self, principal: Principal) -> User:
-        """The caller's account.
-
-        Raises:
-            InvalidTokenError: if it is gone or disabled, or the caller is no account.
-        """
-        with self._base.database.read() as connection:
-            user = store.find_user(connection, principal.subject)
-        if user is None or user.disabled:
-            raise InvalidTokenError("the account is gone or disabled")
-        return user
 
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
         """Change the caller's password; all of the caller's other sessions end.

@@ -10,22 +10,12 @@ from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
 from authguard.identity import migrations
+from authguard.identity.model import User
 from authguard.identity.routes import PUBLIC, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
 from authguard.identity.signing import OwnTokens
 from authguard.identity.web import HANDLERS, REALM, Workers
-
-
-class _Revocations:
-    """The database's revocations, asked in the service's own threads."""
-
-    def __init__(self, service: IdentityService, workers: Workers) -> None:
-        self._service = service
-        self._workers = workers
-
-    async def is_revoked(self, principal: Principal) -> bool:
-        return await self._workers.run(self._service.revocations.is_revoked, principal)
 
 
 class Identity:
@@ -54,11 +44,16 @@ class Identity:
             exception_handlers=HANDLERS,
             lifespan=self._lifespan,
         )
+
+        async def load(principal: Principal) -> User | None:
+            # Takes the place of `revocations`: sessions, accounts and logouts are one query.
+            return await workers.run(self.service.sessions.authenticate, principal)
+
         self.guard = Guard(
             OwnTokens(settings, self.service.keys),
             public_paths=[prefix + path for prefix in settings.prefixes for path in PUBLIC],
             cookie=AccessCookie(settings.cookie_name),
-            revocations=_Revocations(self.service, workers),
+            user_loader=load,
             realm=REALM,
         )
         self._app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)

@@ -114,12 +114,13 @@ class Sessions:
         now = self._base.clock()
         until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
         after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
-        with self._base.database.write() as connection:
+        # If a power cut takes this back, `_decide` still knows the token that was issued for it.
+        with self._base.database.write(durable=False) as connection:
             return after if store.advance_session(connection, session, after) else None
 
     def _refuse(self, step: Step, session: Session, caller: Caller) -> Exception:
         if step == "reuse":
-            self._end(session.user_id, [session.id])
+            self._end([session.id])
         reason = "reuse" if step == "reuse" else "ended"
         error = InvalidTokenError(f"refresh token: {reason}")
         return self._base.failed("refresh", caller, error, reason=reason, user_id=session.user_id)
@@ -139,7 +140,7 @@ class Sessions:
             raise self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
         session, user = found
         until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
-        with self._base.database.write() as connection:
+        with self._base.database.write(durable=False) as connection:
             if not store.prolong_session(connection, session.id, until):
                 raise self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
         self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
@@ -150,20 +151,32 @@ class Sessions:
         with self._base.database.read() as connection:
             return store.list_sessions(connection, principal.subject, self._base.clock())
 
+    def authenticate(self, principal: Principal) -> User | None:
+        """The account behind an access token; None if its session has ended, or it is disabled.
+
+        One query answers for logout, new passwords and disabled accounts, at once in all processes.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        session = principal.claims.get("sid")
+        if not isinstance(session, str):
+            return None
+        with self._base.database.read() as connection:
+            found = store.find_session(connection, session)
+        if found is None or found[0].ended_at is not None or found[1].disabled:
+            return None
+        return found[1] if found[1].id == principal.subject else None
+
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
 
         Raises:
             StoreUnavailableError: if that could not be stored; the session goes on then.
         """
-        session = principal.claims.get("sid")
-        if isinstance(session, str):
-            self._end(principal.subject, [session])
-        elif principal.token_id:
-            until = (principal.expires_at or self._base.clock()) + _LEEWAY
-            with self._base.database.write() as connection:
-                revoke(connection, "token", principal.token_id, self._base.clock(), until)
-        self._base.succeeded("logout", caller, user_id=principal.subject)
+        session = session_id(principal)
+        self._end([session])
+        self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session)
 
     def log_out_everywhere(self, principal: Principal, caller: Caller) -> None:
         """End all of the caller's sessions.
@@ -183,7 +196,7 @@ class Sessions:
         """
         if session not in {one.id for one in self.list(principal)}:
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
-        self._end(principal.subject, [session])
+        self._end([session])
         self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session)
 
     def end_all(self, connection: Connection, user_id: str, *, but: str | None = None) -> None:
@@ -198,7 +211,7 @@ class Sessions:
         alive = [session.id for session in store.list_sessions(connection, user_id, now - self._lifetime)]
         self.end_in(connection, [session for session in alive if session != but])
 
-    def _end(self, user_id: str, session_ids: Iterable[str]) -> None:
+    def _end(self, session_ids: Iterable[str]) -> None:
         with self._base.database.write() as connection:
             self.end_in(connection, session_ids)
 

@@ -49,6 +49,11 @@ _ADVANCE = (
     )
     .values(generation=bindparam("after"), refreshed_at=bindparam("now"), expires_at=bindparam("until"))
 )
+_PROLONG = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None))
+    .values(expires_at=bindparam("until"))
+)
 _SESSION = select(sessions, *_USER).join(users, users.c.id == sessions.c.user_id)
 _SESSION = _SESSION.where(sessions.c.id == bindparam("id"))
 _SESSION_COLUMNS = len(sessions.c)
@@ -162,8 +167,7 @@ def advance_session(connection: Connection, before: Session, after: Session) -> 
 
 def prolong_session(connection: Connection, session_id: str, until: float) -> bool:
     """Move the end of a session that has not ended; False if it has."""
-    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
-    return connection.execute(statement.values(expires_at=until)).rowcount == 1
+    return connection.execute(_PROLONG, {"session": session_id, "until": until}).rowcount == 1
 
 
 def list_sessions(connection: Connection, user_id: str, now: float) -> list[Session]:

@@ -12,8 +12,9 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256
+from secrets import token_hex
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import jwt
 
@@ -110,7 +111,7 @@ class AccessTokens:
         claims |= {
             "iat": int(now),
             "exp": int(now) + lifetime,
-            "jti": uuid4().hex,
+            "jti": token_hex(16),
             "iss": self._settings.issuer,
             "aud": self._settings.token_audience,
             "token_type": "access",
