@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard.identity import store
-from authguard.identity.addresses import email_key, parse_email
+from authguard.identity.addresses import canonical_key, email_key, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import (
     EmailNotVerifiedError,
@@ -17,6 +17,7 @@ from authguard.identity.errors import (
     LinkRefusedError,
     NotFoundError,
 )
+from authguard.identity.limits import address_key
 from authguard.identity.links import Links
 from authguard.identity.model import Caller, SocialIdentity, Tokens, User
 from authguard.identity.sessions import Sessions
@@ -52,7 +53,7 @@ class Accounts:
             RateLimitedError: if the same address has tried too often.
         """
         base = self._base
-        base.limit("register", "register", caller.address, caller)
+        base.limited("register", caller, base.limiter.hit, "register_address", address_key(caller.address))
         user = self._new_user(email, password, name)
         password_hash = base.hasher.hash(password)
         with base.database.write() as connection:
@@ -74,12 +75,13 @@ class Accounts:
         settings = self._base.settings
         return settings.enumeration_safe or (settings.require_verified_email and not user.email_verified)
 
-    def _new_user(self, email: str, password: str | None, name: str, role: str | None = None) -> User:
+    def _new_user(self, email: str, password: str, name: str, role: str | None = None) -> User:
         address = parse_email(email)
         problems: dict[str, list[str]] = {}
         if address is None:
             problems["email"] = ["is not an e-mail address"]
-        if password is not None and (missing := self._base.policy.check(password)):
+        names = [email, email.partition("@")[0], name] if name else [email, email.partition("@")[0]]
+        if missing := self._base.policy.check(password, names=names):
             problems["password"] = missing
         if len(name) > _LONGEST_NAME or not all(character.isprintable() for character in name):
             problems["name"] = [f"has at most {_LONGEST_NAME} characters, and no control characters"]
@@ -95,6 +97,18 @@ class Accounts:
             created_at=self._base.clock(),
         )
 
+    def admit(self, email: str, caller: Caller) -> float:
+        """Count a try to sign in, before the password is looked at.
+
+        Returns:
+            Seconds for which to keep the answer back.
+
+        Raises:
+            RateLimitedError: if the same address has tried too often; nobody can lock out another.
+        """
+        base = self._base
+        return base.limited("login", caller, base.limiter.login, canonical_key(email), caller.address)
+
     def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
         """Sign in with a password.
 
@@ -102,13 +116,9 @@ class Accounts:
             InvalidCredentialsError: for an unknown address, a wrong password, a disabled account: one
                 answer, after the same time.
             EmailNotVerifiedError: if the password is right, and the address has to be verified.
-            RateLimitedError: if the same address has tried too often.
         """
         base = self._base
-        key = email_key(parse_email(email) or email[:320])
-        base.limit("login", "login", caller.address, caller)
-        # By account and address together: nobody can lock out somebody else.
-        base.limit("login", "login_account", f"{caller.address} {key}", caller)
+        key = canonical_key(email)
         user, password_hash = self._check(key, password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         with base.database.write() as connection:
@@ -118,6 +128,7 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.begin(connection, user, caller, client_id=client_id)
+        base.limiter.logged_in(key, caller.address)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
@@ -129,7 +140,7 @@ class Accounts:
         if user is None or password_hash is None:
             base.hasher.verify_nobody(password)
             raise base.failed("login", caller, InvalidCredentialsError(), reason="unknown")
-        if not base.hasher.verify(password, password_hash):
+        if not base.hasher.verify(password_hash, password):
             raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
         if user.disabled:
             raise base.failed("login", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id)
@@ -145,10 +156,11 @@ class Accounts:
             RateLimitedError: if it was tried too often.
         """
         base = self._base
-        base.limit("change_password", "login_account", f"{caller.address} {principal.subject}", caller)
+        network = address_key(caller.address)
+        base.limited("change_password", caller, base.limiter.hit, "login", principal.subject, network)
         with base.database.read() as connection:
             before = store.find_password_hash(connection, principal.subject)
-        if before is None or not base.hasher.verify(current, before):
+        if before is None or not base.hasher.verify(before, current):
             error = InvalidFieldsError({"current_password": ["is not right"]})
             raise base.failed("change_password", caller, error, user_id=principal.subject)
         if missing := base.policy.check(new):

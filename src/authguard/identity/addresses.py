@@ -14,6 +14,11 @@ def parse_email(text: str) -> str | None:
         return None
 
 
+def canonical_key(text: str) -> str:
+    """The form by which an address is looked up and counted, be it one or not."""
+    return email_key(parse_email(text) or text)
+
+
 def email_key(email: str) -> str:
     """The form by which an address is unique: `Ann@Example.com` and `ann@example.com` are one."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())

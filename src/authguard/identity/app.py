@@ -11,10 +11,10 @@ from authguard._core.model import Principal
 from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
 from authguard.identity import migrations
 from authguard.identity.model import User
+from authguard.identity.oauth import OAuth
 from authguard.identity.routes import PUBLIC, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
-from authguard.identity.signing import OwnTokens
 from authguard.identity.web import HANDLERS, REALM, Workers
 
 
@@ -39,8 +39,13 @@ class Identity:
         migrations.check(self.service.database)
         workers = Workers(settings.worker_threads)
         routes = Routes(self.service, workers)
+        oauth = OAuth(self.service, workers)
         app = Starlette(
-            routes=[route for prefix in settings.prefixes for route in routes.routes(prefix)],
+            routes=[
+                *(route for prefix in settings.prefixes for route in routes.routes(prefix)),
+                *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
+                *oauth.well_known(),
+            ],
             exception_handlers=HANDLERS,
             lifespan=self._lifespan,
         )
@@ -50,8 +55,11 @@ class Identity:
             return await workers.run(self.service.sessions.authenticate, principal)
 
         self.guard = Guard(
-            OwnTokens(settings, self.service.keys),
-            public_paths=[prefix + path for prefix in settings.prefixes for path in PUBLIC],
+            self.service.own_tokens,
+            public_paths=[
+                "/.well-known",
+                *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
+            ],
             cookie=AccessCookie(settings.cookie_name),
             user_loader=load,
             realm=REALM,

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.database import Database
-from authguard.identity.limits import Limiter
+from authguard.identity.limits import Limiter, address_key
 from authguard.identity.model import Caller
 from authguard.identity.outbox import Outbox
 from authguard.identity.passwords import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
 from authguard.identity.tokens import AccessTokens, RefreshTokens
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,27 @@ class Base:
         self.audit.record(event)
         return error
 
-    def limit(self, flow: str, name: str, key: str, caller: Caller) -> None:
-        """Count an attempt.
+    def record_failure(self, name: str, caller: Caller, reason: str) -> None:
+        """Record that a flow failed for which another kind of error is raised."""
+        self.audit.record(Event(name, False, self.clock(), reason, address=caller.address))
+
+    def wrong_secret(self, flow: str, caller: Caller) -> None:
+        """Count a wrong token or secret. Right ones are never refused for it.
 
         Raises:
             RateLimitedError: if there were too many.
         """
+        self.limited(flow, caller, self.limiter.hit, "secret_address", address_key(caller.address))
+
+    def limited(
+        self, flow: str, caller: Caller, count: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Count an attempt, and record it if it was one too many.
+
+        Raises:
+            RateLimitedError: if it was.
+        """
         try:
-            self.limiter.hit(name, key, self.clock())
+            return count(*args, **kwargs)
         except RefusedError as error:
             raise self.failed(flow, caller, error) from None

@@ -4,11 +4,12 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -36,15 +37,12 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database in (None, "", ":memory:"):
             raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
-        options: dict[str, Any] = {
-            "pool_size": connections,
-            "max_overflow": connections,
-            "pool_timeout": _BUSY_SECONDS,
-        }
+        # `_Kept` keeps connections, so SQLAlchemy does not have to.
+        options: dict[str, Any] = {"poolclass": NullPool}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         else:
-            options |= {"pool_pre_ping": False, "connect_args": {"connect_timeout": _BUSY_SECONDS}}
+            options["connect_args"] = {"connect_timeout": _BUSY_SECONDS}
         try:
             self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
         except ImportError as error:
@@ -54,10 +52,12 @@ class Database:
             self._reading = self.engine
         else:
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Kept(self._reading)
-        self._writers = _Kept(self.engine, "PRAGMA synchronous = FULL" if self.is_sqlite else None)
+        self._readers = _Kept(self._reading, connections)
+        self._writers = _Kept(
+            self.engine, connections, "PRAGMA synchronous = FULL" if self.is_sqlite else None
+        )
         quick = "PRAGMA synchronous = NORMAL" if self.is_sqlite else None
-        self._quick_writers = _Kept(self.engine, quick) if quick else self._writers
+        self._quick_writers = _Kept(self.engine, 1, quick) if quick else self._writers
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
 
@@ -117,14 +117,25 @@ class _Kept:
     To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
     """
 
-    def __init__(self, engine: Engine, setup: str | None = None) -> None:
+    def __init__(self, engine: Engine, most: int, setup: str | None = None) -> None:
         self._engine = engine
+        self._room = BoundedSemaphore(most)
         self._setup = setup
         self._idle: deque[Connection] = deque()
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
         """A connection, for one thread at a time."""
+        if not self._room.acquire(timeout=_BUSY_SECONDS):
+            raise StoreUnavailableError("all connections are in use")
+        try:
+            with self._one() as connection:
+                yield connection
+        finally:
+            self._room.release()
+
+    @contextmanager
+    def _one(self) -> Iterator[Connection]:
         try:
             connection = self._idle.pop()
         except IndexError:

@@ -8,9 +8,8 @@ import secrets
 from hashlib import sha256
 from urllib.parse import quote
 
-from authguard.errors import RefusedError
 from authguard.identity import store
-from authguard.identity.addresses import email_key, parse_email
+from authguard.identity.addresses import canonical_key
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
@@ -43,11 +42,11 @@ class Links:
         Raises:
             RateLimitedError: if the same address has asked too often.
         """
-        self._base.limit("resend_verification", "mail", caller.address, caller)
-        self._base.outbox.submit(lambda: self._resent(email, caller))
+        self._limit("resend_verification", email, caller)
+        self._base.outbox.submit(lambda: self._resent(email))
 
-    def _resent(self, email: str, caller: Caller) -> Mail | None:
-        user = self._addressee(email, "resend_verification", caller)
+    def _resent(self, email: str) -> Mail | None:
+        user = self._addressee(email)
         return None if user is None or user.email_verified else self._verification(user)
 
     def _verification(self, user: User) -> Mail:
@@ -63,9 +62,11 @@ class Links:
         """
         with self._base.database.write() as connection:
             user_id = store.consume_one_time_token(connection, _VERIFY, _digest(token), self._base.clock())
-            if user_id is None:
-                raise self._base.failed("verify_email", caller, InvalidLinkError())
-            store.update_user(connection, user_id, email_verified=True)
+            if user_id is not None:
+                store.update_user(connection, user_id, email_verified=True)
+        if user_id is None:
+            self._base.wrong_secret("verify_email", caller)
+            raise self._base.failed("verify_email", caller, InvalidLinkError())
         self._base.succeeded("verify_email", caller, user_id=user_id)
 
     def request_reset(self, email: str, caller: Caller) -> None:
@@ -77,11 +78,11 @@ class Links:
         Raises:
             RateLimitedError: if the same address has asked too often.
         """
-        self._base.limit("forgot_password", "mail", caller.address, caller)
+        self._limit("forgot_password", email, caller)
         self._base.outbox.submit(lambda: self._reset(email, caller))
 
     def _reset(self, email: str, caller: Caller) -> Mail | None:
-        user = self._addressee(email, "forgot_password", caller)
+        user = self._addressee(email)
         if user is None:
             return None
         link = self._link(user, _RESET, "/reset-password")
@@ -104,6 +105,7 @@ class Links:
         with base.database.read() as connection:
             known = store.find_one_time_token(connection, _RESET, digest, base.clock())
         if known is None:
+            base.wrong_secret("reset_password", caller)
             raise base.failed("reset_password", caller, InvalidLinkError())
         if missing := base.policy.check(new_password):
             raise InvalidFieldsError({"new_password": missing})
@@ -127,7 +129,7 @@ class Links:
         )
 
         def make() -> Mail | None:
-            user = self._addressee(email, "register", Caller())
+            user = self._addressee(email)
             return None if user is None else Mail(user.email, "You have an account already", text)
 
         self._base.outbox.submit(make)
@@ -146,21 +148,14 @@ class Links:
 
         self._base.outbox.submit(make)
 
-    def _addressee(self, email: str, flow: str, caller: Caller) -> User | None:
-        """The account to write to, unless it was written to often enough of late.
+    def _limit(self, flow: str, email: str, caller: Caller) -> None:
+        """Count a mail, for known and unknown addresses alike."""
+        self._base.limited(flow, caller, self._base.limiter.mail, canonical_key(email), caller.address)
 
-        The limit by account is silent: to others it must not tell anything, and the owner has mails.
-        """
-        address = parse_email(email)
-        if address is None:
-            return None
-        key = email_key(address)
-        try:
-            self._base.limit(flow, "mail_account", key, caller)
-        except RefusedError:
-            return None
+    def _addressee(self, email: str) -> User | None:
+        """The account to write to."""
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, key)
+            found = store.find_user_by_key(connection, canonical_key(email))
         return None if found is None or found[0].disabled else found[0]
 
     def _link(self, user: User, purpose: str, path: str) -> str:

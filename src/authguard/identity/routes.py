@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from anyio import sleep
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -13,7 +14,7 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import MissingCredentialsError
 from authguard.identity import bodies
 from authguard.identity.bodies import validate
-from authguard.identity.model import Session, Tokens, User
+from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.service import IdentityService
 from authguard.identity.web import (
     Workers,
@@ -51,6 +52,23 @@ def user_document(user: User) -> dict[str, Any]:
         "picture": user.picture,
         "created_at": _moment(user.created_at),
     }
+
+
+async def sign_in(
+    service: IdentityService,
+    workers: Workers,
+    email: str,
+    password: str,
+    caller: Caller,
+    *,
+    client_id: str | None = None,
+) -> Tokens:
+    """Sign in with a password, and keep the answer back while the account is under attack."""
+    delay = await workers.run(service.accounts.admit, email, caller)
+    try:
+        return await workers.run_slow(service.accounts.login, email, password, caller, client_id=client_id)
+    finally:
+        await sleep(delay)
 
 
 def _moment(seconds: float) -> str:
@@ -133,9 +151,7 @@ class Routes:
     async def _login(
         self, request: Request, email: str, password: str, *, with_refresh: bool = True
     ) -> Response:
-        tokens = await self._workers.run_slow(
-            self._service.accounts.login, email, password, caller_of(request)
-        )
+        tokens = await sign_in(self._service, self._workers, email, password, caller_of(request))
         return answer(token_document(tokens, with_refresh=with_refresh))
 
     async def refresh(self, request: Request) -> Response:
@@ -255,4 +271,7 @@ PUBLIC = (
     "/auth/forgot-password",
     "/auth/reset-password",
     "/test-auth",
+    "/oauth/token",
+    "/oauth/introspect",
+    "/oauth/revoke",
 )

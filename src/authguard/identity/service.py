@@ -13,6 +13,7 @@ from authguard.errors import ConfigurationError
 from authguard.identity.accounts import Accounts
 from authguard.identity.audit import Audit, Hook
 from authguard.identity.base import Base
+from authguard.identity.clients import Clients
 from authguard.identity.database import Database
 from authguard.identity.limits import Limiter
 from authguard.identity.links import Links
@@ -23,7 +24,7 @@ from authguard.identity.passwords import PasswordHasher, PasswordPolicy
 from authguard.identity.revocations import SQLRevocations
 from authguard.identity.sessions import Sessions
 from authguard.identity.settings import Settings
-from authguard.identity.signing import SigningKeys
+from authguard.identity.signing import OwnTokens, SigningKeys
 from authguard.identity.tokens import AccessTokens, RefreshTokens
 
 _NOBODY = Caller()
@@ -79,6 +80,8 @@ class IdentityService:
         self.sessions = Sessions(base)
         self.links = Links(base, self.sessions)
         self.accounts = Accounts(base, self.sessions, self.links)
+        self.own_tokens = OwnTokens(settings, self.keys)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
 
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
         """Sign in with a social account; see `Accounts.sign_in_with`."""

@@ -120,7 +120,7 @@ class Sessions:
 
     def _refuse(self, step: Step, session: Session, caller: Caller) -> Exception:
         if step == "reuse":
-            self._end([session.id])
+            self.end_now([session.id])
         reason = "reuse" if step == "reuse" else "ended"
         error = InvalidTokenError(f"refresh token: {reason}")
         return self._base.failed("refresh", caller, error, reason=reason, user_id=session.user_id)
@@ -175,7 +175,7 @@ class Sessions:
             StoreUnavailableError: if that could not be stored; the session goes on then.
         """
         session = session_id(principal)
-        self._end([session])
+        self.end_now([session])
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session)
 
     def log_out_everywhere(self, principal: Principal, caller: Caller) -> None:
@@ -196,7 +196,7 @@ class Sessions:
         """
         if session not in {one.id for one in self.list(principal)}:
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
-        self._end([session])
+        self.end_now([session])
         self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session)
 
     def end_all(self, connection: Connection, user_id: str, *, but: str | None = None) -> None:
@@ -211,7 +211,8 @@ class Sessions:
         alive = [session.id for session in store.list_sessions(connection, user_id, now - self._lifetime)]
         self.end_in(connection, [session for session in alive if session != but])
 
-    def _end(self, session_ids: Iterable[str]) -> None:
+    def end_now(self, session_ids: Iterable[str]) -> None:
+        """End sessions, in a transaction of their own."""
         with self._base.database.write() as connection:
             self.end_in(connection, session_ids)
 

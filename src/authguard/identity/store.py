@@ -95,7 +95,7 @@ def insert_user(connection: Connection, user: User, key: str, password_hash: str
         "created_at": user.created_at,
     }
     statement = _insert(connection, users).values(values).on_conflict_do_nothing(index_elements=["email_key"])
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(users.c.id)).first() is not None
 
 
 def update_user(connection: Connection, user_id: str, **values: Any) -> bool:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from authguard._core.answer import refuse
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
-from authguard.errors import RefusedError, VerificationUnavailableError
+from authguard.errors import RefusedError
 from authguard.identity.bodies import AnyBody, validate
 from authguard.identity.errors import (
     InvalidFieldsError,
@@ -139,9 +139,6 @@ async def refused(request: Request, error: Exception) -> Response:
         ]
         problem = json.loads(refusal.body) | {"errors": errors}
         refusal = refusal.with_body(json.dumps(problem), "application/problem+json")
-    retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None and not isinstance(error, VerificationUnavailableError):
-        refusal = refusal.with_header("retry-after", str(int(retry_after)))
     return as_response(refusal)
 
 
