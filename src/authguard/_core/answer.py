@@ -6,6 +6,7 @@ from typing import Any
 
 from authguard.errors import (
     InsufficientScopeError,
+    RateLimitedError,
     RefusedError,
     VerificationUnavailableError,
 )
@@ -73,9 +74,19 @@ def refuse(error: RefusedError, realm: str) -> Refusal:
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
     if error.status_code == 401 or error.challenge_error:
         headers.append(("www-authenticate", _challenge(error, realm)))
-    if isinstance(error, VerificationUnavailableError):
+    if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
         headers.append(("retry-after", str(error.retry_after)))
+    if isinstance(error, RateLimitedError):
+        headers += _rate_limit(error)
     return Refusal(error.status_code, tuple(headers), json.dumps(problem).encode(), error)
+
+
+def _rate_limit(error: RateLimitedError) -> list[tuple[str, str]]:
+    """The fields of draft-ietf-httpapi-ratelimit-headers; the names of limits are plain words."""
+    return [
+        ("ratelimit-policy", f'"{error.policy}";q={error.quota};w={error.window}'),
+        ("ratelimit", f'"{error.policy}";r=0;t={error.retry_after}'),
+    ]
 
 
 def see_other(location: str) -> Refusal:
