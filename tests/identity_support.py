@@ -46,7 +46,7 @@ class Postbox:
     def send(self, mail):
         """Keep a mail."""
         if self.broken:
-            raise MailError("the server is down")
+            raise MailError("the server is down", temporary=True)
         self.mails.append(mail)
 
     def token(self, index=-1):

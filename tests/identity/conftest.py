@@ -1,6 +1,7 @@
 """The two databases: every test of the store and the service runs over both."""
 
 import pytest
+
 from identity_support import Clock, Postbox, empty, postgres_database, service_at, upgrade
 
 

@@ -1,7 +1,6 @@
 """Sessions: refresh tokens rotate, reuse ends the session, and nobody is logged out by a bad network."""
 
 import pytest
-from identity_support import CALLER, PASSWORD, SECRET, service_at, together
 from sqlalchemy import func, select
 
 from authguard import Guard, JWTVerifier
@@ -10,6 +9,7 @@ from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.schema import sessions
+from identity_support import CALLER, PASSWORD, SECRET, service_at, together
 
 
 def register(service, email="ann@example.com"):

@@ -8,7 +8,7 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore
 
 import argon2
@@ -185,7 +185,7 @@ class PasswordHasher:
             return self.verify_nobody("")
         with self._turn():
             try:
-                return self._argon2.verify(kept, password_bytes(password))
+                return self._argon2.verify(kept.encode("utf-8", "replace"), password_bytes(password))
             except InvalidHashError:
                 pass
             except VerificationError:
@@ -204,15 +204,13 @@ class PasswordHasher:
     def needs_rehash(self, kept: str) -> bool:
         """Whether the hash was made with other parameters; hash the password anew at the next login."""
         try:
-            return self._argon2.check_needs_rehash(kept)
+            return self._argon2.check_needs_rehash(kept.encode("utf-8", "replace"))
         except InvalidHashError:
             return True
 
     def _refuse(self, password: str) -> bool:
-        try:
+        with suppress(VerificationError):
             self._argon2.verify(self._nobody, password_bytes(password))
-        except VerificationError:
-            pass
         return False
 
     @contextmanager

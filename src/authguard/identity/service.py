@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 from authguard.errors import ConfigurationError
 from authguard.identity.accounts import Accounts
-from authguard.identity.audit import Audit, Hook
+from authguard.identity.audit import Audit, Event, Hook
 from authguard.identity.base import Base
 from authguard.identity.clients import Clients
 from authguard.identity.database import Database
 from authguard.identity.limits import Limiter
 from authguard.identity.links import Links
-from authguard.identity.mail import ConsoleMailer
+from authguard.identity.mail import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.model import Caller, SocialIdentity, Tokens
-from authguard.identity.outbox import Mailer, Outbox
+from authguard.identity.outbox import Outbox
 from authguard.identity.passwords import PasswordHasher, PasswordPolicy
 from authguard.identity.revocations import SQLRevocations
 from authguard.identity.sessions import Sessions
@@ -63,7 +63,7 @@ class IdentityService:
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
-        self.outbox = Outbox(mailer or _mailer(settings), self.audit, clock)
+        self.outbox = Outbox(mailer or _mailer(settings), self._report_mail)
         self.limiter = limiter or Limiter(settings.limits_url)
         base = Base(
             settings=settings,
@@ -83,6 +83,9 @@ class IdentityService:
         self.own_tokens = OwnTokens(settings, self.keys)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
 
+    def _report_mail(self, succeeded: bool, reason: str) -> None:
+        self.audit.record(Event("mail", succeeded, self.clock(), reason))
+
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
         """Sign in with a social account; see `Accounts.sign_in_with`."""
         return self.accounts.sign_in_with(identity, caller)
@@ -94,6 +97,8 @@ class IdentityService:
 
 
 def _mailer(settings: Settings) -> Mailer:
+    if settings.smtp_url is not None:
+        return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
     if settings.dev:
         return ConsoleMailer()
     raise ConfigurationError("smtp_url: the server that sends mails; or dev, for mails on the console")
