@@ -68,7 +68,7 @@ class OAuth:
         """The token endpoint (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
         form = await read_form(request)
         client = await self._client(request, form)
-        grant = form.get("grant_type")
+        grant = _required(form, "grant_type")
         if grant == "client_credentials":
             if client is None:
                 raise OAuthError("invalid_client", "This grant is for clients that prove who they are.")
