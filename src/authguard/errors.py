@@ -19,6 +19,7 @@
         │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
+        ├── RateLimitedError             429  rate_limited        too many in too short a time
         ├── UnexpectedError              500  internal_error      a callback raised; our fault
         └── VerificationUnavailableError 503  unavailable         a key source or store is down
 
@@ -188,6 +189,29 @@ class CrossSiteRequestError(RefusedError):
     code = "cross_site_request"
     title = "Forbidden"
     detail = "A request with a cookie must come from this site."
+
+
+class RateLimitedError(RefusedError):
+    """Too many requests in too short a time (RFC 6585 section 4).
+
+    Args:
+        policy: the name of the limit, for the RateLimit fields.
+        quota: how many it lets through.
+        window: in how many seconds.
+        retry_after: seconds after which one gets through again, at least 1.
+    """
+
+    status_code = 429
+    code = "rate_limited"
+    title = "Too Many Requests"
+    detail = "There were too many requests. Try again later."
+
+    def __init__(self, policy: str, *, quota: int, window: int, retry_after: int) -> None:
+        super().__init__(f"over the limit {policy}")
+        self.policy = policy
+        self.quota = quota
+        self.window = window
+        self.retry_after = max(1, int(retry_after))
 
 
 class UnexpectedError(RefusedError):

@@ -8,6 +8,7 @@ from typing import Any
 from authguard.errors import (
     InsufficientScopeError,
     NonceRequiredError,
+    RateLimitedError,
     RefusedError,
     VerificationUnavailableError,
 )
@@ -118,8 +119,10 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
     headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, scopes)
     if isinstance(error, NonceRequiredError):
         headers = (*headers, ("dpop-nonce", error.nonce))
-    if isinstance(error, VerificationUnavailableError):
+    if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
         headers = (*headers, ("retry-after", str(error.retry_after)))
+    if isinstance(error, RateLimitedError):
+        headers = (*headers, *_rate_limit(error))
     return Refusal(error.status_code, headers, body, error)
 
 
@@ -138,6 +141,14 @@ def _problem(
     if kind.status_code == 401 or kind.challenge_error:
         headers.append(("www-authenticate", challenges.about(kind, scheme, scopes)))
     return tuple(headers), json.dumps(problem).encode()
+
+
+def _rate_limit(error: RateLimitedError) -> list[tuple[str, str]]:
+    """The fields of draft-ietf-httpapi-ratelimit-headers; the names of limits are plain words."""
+    return [
+        ("ratelimit-policy", f'"{error.policy}";q={error.quota};w={error.window}'),
+        ("ratelimit", f'"{error.policy}";r=0;t={error.retry_after}'),
+    ]
 
 
 def see_other(location: str) -> Refusal:

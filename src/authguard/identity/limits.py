@@ -1,0 +1,237 @@
+"""Limits on logins, mails and registrations, so that guessing is slow and nobody can lock out somebody else.
+
+What an address does is counted against that address, and what it does to an account against the
+pair of the two. An account alone is never closed: whoever knows its address could then keep its
+owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from limits import RateLimitItemPerSecond
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
+
+#: Seconds by which an answer is delayed while an account is under attack.
+DELAY = 2.0
+
+_STORE_SECONDS = 1.0  # for connecting, and for each answer
+_NETWORK = 64  # bits of an IPv6 address that one customer has
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many, in so many seconds.
+
+    Raises:
+        ConfigurationError: unless both are whole numbers of at least 1.
+    """
+
+    count: int
+    seconds: int
+
+    def __post_init__(self) -> None:
+        for number in (self.count, self.seconds):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ConfigurationError("a limit is two whole numbers of at least 1: Limit(10, 900)")
+
+
+#: What is limited, and to how much, unless told otherwise. Keys: an address, an account, or both.
+DEFAULT_LIMITS: Mapping[str, Limit] = {
+    "login": Limit(10, 900),  # by account and address
+    "login_address": Limit(100, 900),  # by address: many people may share one
+    "login_account": Limit(30, 3_600),  # by account: only delays
+    "mail": Limit(3, 900),  # by account and address
+    "mail_address": Limit(30, 3_600),
+    "mail_account": Limit(10, 3_600),  # by account: its owner has the newest link then
+    "register_address": Limit(30, 3_600),
+    "secret_address": Limit(60, 60),  # by address: wrong refresh tokens, one-time tokens, client secrets
+}
+
+
+class Limiter:
+    """Counts by name and key in sliding windows, in the memory of this process or in Redis.
+
+    Counting is atomic, so that parallel guesses cannot pass it. If Redis cannot be asked, what is
+    limited is refused with 503 until it is back.
+
+    Args:
+        url: `memory://` for one process, `redis://…` or `rediss://…` for several.
+        limits: limits to have instead of those of `DEFAULT_LIMITS`.
+
+    Raises:
+        ConfigurationError: for another kind of URL, or a limit that there is not.
+    """
+
+    def __init__(self, url: str = "memory://", *, limits: Mapping[str, Limit] | None = None) -> None:
+        given = dict(limits or {})
+        if unknown := sorted(given.keys() - DEFAULT_LIMITS.keys()):
+            known = ", ".join(DEFAULT_LIMITS)
+            raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
+        self._limits = {
+            name: RateLimitItemPerSecond(limit.count, limit.seconds, namespace=f"authguard:{name}")
+            for name, limit in ({**DEFAULT_LIMITS, **given}).items()
+        }
+        # The library's memory has a lock for each key, and may replace one that is being waited for.
+        self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
+        self._storage = _storage(url)
+        self._counter = SlidingWindowCounterRateLimiter(self._storage)
+
+    def hit(self, name: str, *key: str) -> None:
+        """Count one more.
+
+        Args:
+            name: the limit.
+            key: what it is counted for, such as an account and `address_key(address)`.
+
+        Raises:
+            RateLimitedError: if it would be one too many; it is not counted then.
+            VerificationUnavailableError: if the store is down.
+        """
+        if not self._count(name, key):
+            raise self._refusal(name, key)
+
+    def check(self, name: str, *key: str) -> None:
+        """Refuse if nothing is left, and count nothing: for limits on what turns out to be wrong.
+
+        Raises:
+            RateLimitedError: if nothing is left.
+            VerificationUnavailableError: if the store is down.
+        """
+        if not self._ask(self._counter.test, self._limits[name], _digest(key)):
+            raise self._refusal(name, key)
+
+    def delay(self, name: str, *key: str) -> float:
+        """Count one more, and say for how long to keep the answer back: 0, or `DELAY` over the limit.
+
+        Raises:
+            VerificationUnavailableError: if the store is down.
+        """
+        return 0.0 if self._count(name, key) else DELAY
+
+    def clear(self, name: str, *key: str) -> None:
+        """Forget what was counted, such as wrong passwords before the right one.
+
+        Raises:
+            VerificationUnavailableError: if the store is down.
+        """
+        self._ask(self._counter.clear, self._limits[name], _digest(key))
+
+    def login(self, account: str, address: str) -> float:
+        """Count a try to sign in, before the password is looked at.
+
+        Args:
+            account: the e-mail address that was given, in its canonical form; known or not.
+            address: where the request came from.
+
+        Returns:
+            Seconds to wait before answering.
+
+        Raises:
+            RateLimitedError: if this address has tried too often.
+            VerificationUnavailableError: if the store is down.
+        """
+        network = address_key(address)
+        self.hit("login_address", network)
+        self.hit("login", account, network)
+        return self.delay("login_account", account)
+
+    def logged_in(self, account: str, address: str) -> None:
+        """Forget the tries of this address for this account: the password was right.
+
+        Neither the tries of the address for other accounts nor those of others for the account are
+        forgotten, or an attacker's own account would serve to reset them.
+
+        Raises:
+            VerificationUnavailableError: if the store is down.
+        """
+        self.clear("login", account, address_key(address))
+
+    def mail(self, account: str, address: str) -> None:
+        """Count a mail that somebody wants sent to an account; known or not.
+
+        Raises:
+            RateLimitedError: if it would be one too many.
+            VerificationUnavailableError: if the store is down.
+        """
+        network = address_key(address)
+        self.hit("mail_address", network)
+        self.hit("mail", account, network)
+        self.hit("mail_account", account)
+
+    def _count(self, name: str, key: tuple[str, ...]) -> bool:
+        return bool(self._ask(self._counter.hit, self._limits[name], _digest(key)))
+
+    def _refusal(self, name: str, key: tuple[str, ...]) -> RateLimitedError:
+        limit = self._limits[name]
+        reset, _ = self._ask(self._counter.get_window_stats, limit, _digest(key))
+        window = limit.get_expiry()
+        # What was counted fades out one by one after that.
+        wait = reset - time.time() + window / limit.amount
+        return RateLimitedError(name, quota=limit.amount, window=window, retry_after=ceil(wait))
+
+    def _ask(self, question: Any, limit: RateLimitItemPerSecond, key: str) -> Any:
+        try:
+            with self._lock:
+                return question(limit, key)
+        except StorageError as error:
+            raise VerificationUnavailableError("the store of limits is down") from error
+
+    def __repr__(self) -> str:
+        return f"Limiter({type(self._storage).__name__})"
+
+
+def address_key(address: str) -> str:
+    """What to count an address by: itself, or the /64 network of an IPv6 address.
+
+    One customer has 2^64 addresses of IPv6, and could otherwise take a new one for each try.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address  # a Unix socket has none
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> _NETWORK << _NETWORK)}/{_NETWORK}"
+
+
+def _digest(key: tuple[str, ...]) -> str:
+    """One name for the parts of a key; the store learns nobody's address by it."""
+    parts = (part.encode("utf-8", "surrogatepass") for part in key)
+    return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
+
+
+def _storage(url: str) -> Storage:
+    if url == "memory://":
+        return MemoryStorage(wrap_exceptions=True)
+    if urlsplit(url).scheme not in ("redis", "rediss"):
+        raise ConfigurationError("limits are kept in memory://, redis://… or rediss://…")
+    try:
+        from redis import ConnectionPool
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        raise ConfigurationError("limits in Redis: pip install 'authguard[redis]'") from error
+    try:
+        pool = ConnectionPool.from_url(
+            url,
+            socket_timeout=_STORE_SECONDS,
+            socket_connect_timeout=_STORE_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+        )
+        return RedisStorage(url, connection_pool=pool, key_prefix="authguard", wrap_exceptions=True)
+    except ValueError as error:
+        raise ConfigurationError("limits: the redis:// URL cannot be read") from error

@@ -1,0 +1,219 @@
+"""Mails: written to the console in development, else handed to an SMTP server, by a worker that retries.
+
+The standard library's `smtplib` and `email` do it: they are kept with Python itself, need no event
+loop, refuse line breaks in fields, and the synchronous mail libraries are wrappers around them.
+"""
+
+import smtplib
+import ssl
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import formatdate, make_msgid
+from typing import Protocol, TextIO
+from urllib.parse import unquote, urlsplit
+
+from authguard.errors import AuthGuardError, ConfigurationError
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+class MailError(AuthGuardError):
+    """A mail that could not be sent.
+
+    Args:
+        reason: why, without the mail's text or any password.
+        temporary: whether to try again later may help.
+    """
+
+    def __init__(self, reason: str, *, temporary: bool) -> None:
+        super().__init__(reason)
+        self.temporary = temporary
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail to one person; its text holds links, and is in no log.
+
+    Args:
+        to: the address, `local@domain`.
+        subject: one line.
+        text: plain text.
+
+    Raises:
+        MailError: if the address or the subject cannot stand in a mail, such as for a line break.
+    """
+
+    to: str
+    subject: str
+    text: str
+
+    def __post_init__(self) -> None:
+        parse_address(self.to)
+        if not self.subject.isprintable():
+            raise MailError("the subject of a mail is one line", temporary=False)
+
+    def __repr__(self) -> str:
+        return f"Mail(subject={self.subject!r})"
+
+
+def parse_address(text: str) -> Address:
+    """An address without a name (RFC 5321 section 4.1.2).
+
+    Raises:
+        MailError: if it is not exactly one.
+    """
+    try:
+        if text.isprintable() and not any(char in text for char in ' ,;:<>"()[]\\'):
+            address = Address(addr_spec=text)
+            if address.username and address.domain:
+                return address
+    except (ValueError, MessageError, IndexError):
+        pass
+    raise MailError("not one e-mail address", temporary=False)
+
+
+class Mailer(Protocol):
+    """What sends mails."""
+
+    def send(self, mail: Mail) -> None:
+        """Send one, or raise MailError; blocks for as long as that takes."""
+        ...
+
+
+class ConsoleMailer:
+    """Writes mails to the console, for development: whoever reads it can follow the links.
+
+    Args:
+        stream: where to; None for standard error.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def send(self, mail: Mail) -> None:
+        """Write one."""
+        stream = self._stream or sys.stderr
+        stream.write(f"--- mail\nTo: {mail.to}\nSubject: {mail.subject}\n\n{mail.text}\n---\n")
+        stream.flush()
+
+
+class SMTPMailer:
+    """Hands mails to an SMTP server, one connection for each.
+
+    Args:
+        url: `smtp+starttls://user:password@host:587`, `smtps://user:password@host:465`, or
+            `smtp://host:25`, which is not encrypted and only for loopback. A user name or password
+            with other characters than letters and digits is percent-encoded.
+        sender: the address that mails come from.
+        sender_name: the name beside it.
+        timeout: seconds for connecting, and for each answer of the server.
+        context: how to verify the server's certificate; None for the authorities of the system.
+
+    Raises:
+        ConfigurationError: for a URL or a sender that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        sender: str,
+        sender_name: str = "",
+        timeout: float = 10.0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        try:
+            parts = urlsplit(url)
+            self._port = parts.port or _PORTS[parts.scheme]
+        except (ValueError, KeyError) as error:
+            raise ConfigurationError(
+                "the mail server: smtp+starttls://user:password@host:587, smtps:// or smtp://"
+            ) from error
+        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ConfigurationError("the URL of the mail server has a host, and no path")
+        if parts.scheme == "smtp" and parts.hostname not in _LOOPBACK:
+            raise ConfigurationError("smtp:// is only for loopback: use smtp+starttls:// or smtps://")
+        if bool(parts.username) != bool(parts.password):
+            raise ConfigurationError("the URL of the mail server has a user and a password, or neither")
+        if not 0 < timeout <= 120:
+            raise ConfigurationError("timeout is more than 0 and at most 120 seconds")
+        self._scheme, self._host = parts.scheme, parts.hostname
+        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        try:
+            address = parse_address(sender)
+            self._sender = Address(sender_name, address.username, address.domain)
+        except (MailError, ValueError) as error:
+            raise ConfigurationError("sender is an e-mail address, sender_name is one line") from error
+        self._timeout = timeout
+        self._context = context or ssl.create_default_context()
+
+    def send(self, mail: Mail) -> None:
+        """Send one.
+
+        Raises:
+            MailError: if the server cannot be reached or refuses; says whether to try again.
+        """
+        message = self._message(mail)
+        try:
+            with self._connected() as server:
+                server.send_message(message, self._sender.addr_spec, [mail.to])
+        except smtplib.SMTPNotSupportedError as error:
+            raise MailError(f"the mail server cannot do it: {error}", temporary=False) from None
+        except smtplib.SMTPRecipientsRefused as error:
+            ((code, _),) = error.recipients.values()
+            raise MailError(f"the mail server refused the recipient: {code}", temporary=code < 500) from None
+        except smtplib.SMTPAuthenticationError as error:
+            # The server's words may hold what it was sent.
+            raise MailError(
+                f"the mail server refused the password: {error.smtp_code}", temporary=True
+            ) from None
+        except smtplib.SMTPResponseException as error:
+            code = error.smtp_code
+            raise MailError(f"the mail server refused: {code}", temporary=not 500 <= code < 600) from None
+        except (OSError, smtplib.SMTPException) as error:
+            raise MailError(f"the mail server is down: {type(error).__name__}", temporary=True) from None
+
+    def _message(self, mail: Mail) -> EmailMessage:
+        message = EmailMessage(policy=SMTP_POLICY)
+        message["From"] = self._sender
+        message["To"] = parse_address(mail.to)
+        message["Subject"] = mail.subject
+        message["Date"] = formatdate()
+        message["Message-ID"] = make_msgid(domain=self._sender.domain)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office answers are not wanted
+        message.set_content(mail.text)
+        return message
+
+    def _connected(self) -> smtplib.SMTP:
+        server: smtplib.SMTP
+        if self._scheme == "smtps":
+            server = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=self._context)
+        else:
+            server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+        try:
+            if self._scheme == "smtp+starttls":
+                server.starttls(context=self._context)  # raises if the server cannot
+            if self._user:
+                server.login(self._user, self._password)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def __repr__(self) -> str:
+        return f"SMTPMailer({self._scheme}://{self._host}:{self._port})"
+
+
+def mailer_from(
+    url: str | None, *, sender: str | None, console: Callable[[], Mailer] = ConsoleMailer
+) -> Mailer:
+    """The mailer of the settings: SMTP if there is a URL, else the console."""
+    if url is None:
+        return console()
+    return SMTPMailer(url, sender=sender or "")

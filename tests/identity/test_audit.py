@@ -1,0 +1,105 @@
+"""Audit: an event for success and failure of each flow, without secrets; a hook; counters."""
+
+import logging
+
+import pytest
+
+from authguard.errors import RefusedError
+from authguard.identity import SocialIdentity
+from identity.test_sessions import principal_of, register
+from identity_support import CALLER, PASSWORD, service_at
+
+NEW = "NewSecurePass456!"
+SOCIAL = SocialIdentity("github", "1", "ann@example.com", email_verified=False)
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def audited(url, clock, postbox, events):
+    with service_at(url, clock=clock, postbox=postbox, hook=events.append) as service:
+        yield service
+
+
+def everything(service, postbox, clock):
+    """Each flow once with success, and once without."""
+    tokens = register(service)
+    me = principal_of(service, tokens.access_token)
+    service.outbox.flush()
+    service.links.verify(postbox.token(), CALLER)
+    service.links.request_reset("ann@example.com", CALLER)
+    service.outbox.flush()
+    second = service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    service.sessions.refresh(tokens.refresh_token, CALLER)
+    service.sessions.end(me, second.session_id, CALLER)
+    service.accounts.change_password(me, PASSWORD, NEW, CALLER)
+    service.links.request_reset("ann@example.com", CALLER)
+    service.outbox.flush()
+    reset = next(mail for mail in reversed(postbox.mails) if "token=" in mail.text)
+    failures = [
+        lambda: register(service),
+        lambda: service.accounts.login("ann@example.com", "wrong", CALLER),
+        lambda: service.sessions.refresh("rt_garbage", CALLER),
+        lambda: service.sessions.end(me, second.session_id, CALLER),
+        lambda: service.accounts.change_password(me, "wrong", NEW, CALLER),
+        lambda: service.links.verify("wrong", CALLER),
+        lambda: service.links.reset("wrong", NEW, CALLER),
+        lambda: service.sign_in_with(SOCIAL),
+    ]
+    clock.go_on(31)
+    failures.append(lambda: service.sessions.refresh(tokens.refresh_token, CALLER))
+    for failure in failures:
+        with pytest.raises(RefusedError):
+            failure()
+    service.links.reset(reset.text.partition("token=")[2].split()[0], PASSWORD, CALLER)
+    third = service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    service.sessions.log_out(principal_of(service, third.access_token), CALLER)
+    service.sessions.log_out_everywhere(me, CALLER)
+    service.sign_in_with(SocialIdentity("github", "2", "bob@example.com", email_verified=True))
+    service.accounts.disable(tokens.user.id)
+    service.outbox.flush()
+
+
+def test_each_flow_has_events(audited, events, postbox, clock):
+    """Success and failure of each flow reach the hook."""
+    everything(audited, postbox, clock)
+    both = {"register", "login", "refresh", "session_end", "change_password", "verify_email",
+            "reset_password", "social"}  # fmt: skip
+    succeeded = {event.name for event in events if event.succeeded}
+    failed = {event.name for event in events if not event.succeeded}
+    assert succeeded == both | {"forgot_password", "logout", "logout_everywhere", "disable", "mail"}
+    assert failed == both
+    assert ("refresh", "reuse") in {(event.name, event.reason) for event in events}
+
+
+def test_events_are_counted(audited, postbox, clock):
+    """Counters have each flow with each outcome."""
+    everything(audited, postbox, clock)
+    counts = audited.audit.counts()
+    assert counts["login", "success"] == 2
+    assert counts["login", "invalid_credentials"] == 1
+    assert counts["register", "email_taken"] == 1
+
+
+def test_events_hold_no_secrets(audited, events, postbox, clock, caplog):
+    """No password, token or address of an account is in an event or in any log."""
+    with caplog.at_level(logging.DEBUG):
+        everything(audited, postbox, clock)
+    told = caplog.text + repr(events)
+    tokens = {mail.text.partition("token=")[2].split()[0] for mail in postbox.mails if "token=" in mail.text}
+    for secret in {PASSWORD, NEW, "rt_", "eyJ", "$argon2", "ann@example.com", *tokens}:
+        assert secret not in told
+    assert "authguard.audit" in caplog.text
+
+
+def test_hook_that_raises_does_not_fail_the_flow(url):
+    """The flow goes on, and the log has the kind of error."""
+
+    def hook(event):
+        raise ValueError("hidden")
+
+    with service_at(url, hook=hook) as service:
+        assert register(service)

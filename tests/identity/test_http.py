@@ -1,0 +1,336 @@
+"""The JSON API over HTTP: bodies, answers, what is protected, outages."""
+
+import statistics
+import time
+
+import pytest
+import requests
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from authguard import Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
+from authguard.errors import ConfigurationError
+from authguard.identity import Identity, Settings, create_app
+from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.passwords import PasswordHasher
+from authguard.testing import issue_token
+from identity_support import GENEROUS, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at, serving, together
+
+ANN = {"email": "ann@example.com", "password": PASSWORD}
+
+
+@pytest.fixture
+def app(service):
+    return Identity(service)
+
+
+@pytest.fixture
+def client(app):
+    return TestClient(app)
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def token(client):
+    return client.post("/v1/auth/register", json=ANN).json()["access_token"]
+
+
+def is_problem(response, status, code):
+    document = response.json()
+    return (
+        response.status_code == status
+        and response.headers["content-type"] == "application/problem+json"
+        and response.headers["cache-control"] == "no-store"
+        and (document["status"], document["code"]) == (status, code)
+    )
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
+def test_both_prefixes_are_one_service(client, token, prefix):
+    """What was registered under one prefix is known under the other."""
+    assert client.get(f"{prefix}/users/me", headers=bearer(token)).json()["email"] == ANN["email"]
+
+
+def test_prefixes_are_configurable(url):
+    """The API is where the settings say, and nowhere else."""
+    with service_at(url, prefixes=["/accounts"]) as service:
+        client = TestClient(Identity(service))
+        assert client.post("/accounts/auth/register", json=ANN).status_code == 201
+        assert client.post("/v1/auth/register", json=ANN).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"email", "password"}),
+        ({"email": 1, "password": PASSWORD}, {"email"}),
+        ({"email": "ann@example.com", "password": ["x"]}, {"password"}),
+        ({**ANN, "role": "ADMIN"}, {"body"}),
+        ({**ANN, "name": "a", "full_name": "b"}, {"body"}),
+        ({**ANN, "name": "x" * 201}, {"name"}),
+        ({**ANN, "password": "x" * 1025}, {"password"}),
+    ],
+)
+def test_body_is_validated(client, body, fields):
+    """Each field that cannot be used is named, and no value is repeated."""
+    response = client.post("/v1/auth/register", json=body)
+    assert is_problem(response, 422, "invalid_fields")
+    assert {error["field"] for error in response.json()["errors"]} == fields
+    assert PASSWORD not in response.text
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"nonsense", b'{"email":"a","email":"b"}', b"\xff", b"{" * 5000]
+)
+def test_body_is_one_strict_json_object(client, content):
+    """What is no JSON object, or an ambiguous one, is 422."""
+    response = client.post("/v1/auth/login", content=content, headers={"content-type": "application/json"})
+    assert is_problem(response, 422, "invalid_fields")
+
+
+def test_privileges_cannot_be_registered(client):
+    """No field of the registration sets a role, a verification, an id."""
+    for name in ("role", "is_admin", "email_verified", "id", "disabled"):
+        assert client.post("/v1/auth/register", json={**ANN, name: True}).status_code == 422
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", ""])
+def test_json_says_that_it_is_json(client, kind):
+    """JSON under another name, as a form of another site could send it, is 415."""
+    response = client.post("/v1/auth/register", content=b"{}", headers={"content-type": kind})
+    assert is_problem(response, 415, "unsupported_media_type")
+
+
+def test_large_body_is_refused(client):
+    """More than 64 KiB are not read."""
+    response = client.post(
+        "/v1/auth/login", content=b" " * 70_000, headers={"content-type": "application/json"}
+    )
+    assert is_problem(response, 413, "payload_too_large")
+
+
+def test_password_form_of_oauth(client, token):
+    """auth/login takes the password form, too."""
+    response = client.post("/v1/auth/login", data={"username": ANN["email"], "password": PASSWORD})
+    assert response.json()["refresh_token"].startswith("rt_")
+
+
+def test_unknown_and_wrong_get_the_same_answer(client, token):
+    """Status, fields and body are the same for a wrong password and an unknown address."""
+    wrong = client.post("/v1/auth/login", json={**ANN, "password": "x"})
+    unknown = client.post("/v1/auth/login", json={"email": "bob@example.com", "password": "x"})
+    assert is_problem(wrong, 401, "invalid_credentials")
+    assert wrong.headers["www-authenticate"] == 'Bearer realm="identity"'
+    assert (wrong.content, wrong.headers) == (unknown.content, unknown.headers)
+
+
+def test_unknown_and_wrong_take_the_same_time(sqlite_url):
+    """With real argon2 parameters, the medians of 15 logins each are within a fifth of each other."""
+    from authguard.identity import IdentityService
+    from authguard.identity.limits import Limiter
+    from identity_support import Postbox, empty, settings
+
+    empty(sqlite_url)
+    hasher = PasswordHasher(concurrency=1)
+    service = IdentityService(
+        settings(sqlite_url), mailer=Postbox(), hasher=hasher, limiter=Limiter(limits=GENEROUS)
+    )
+    client = TestClient(Identity(service))
+    client.post("/v1/auth/register", json=ANN)
+
+    def seconds(email):
+        before = time.process_time()
+        client.post("/v1/auth/login", json={"email": email, "password": "x"})
+        return time.process_time() - before
+
+    pairs = [(seconds("ann@example.com"), seconds("bob@example.com")) for _ in range(15)]
+    known, unknown = (statistics.median(times) for times in zip(*pairs, strict=True))
+    service.close()
+    assert 0.8 < known / unknown < 1.25
+
+
+def test_forgotten_password_tells_nothing(client, token):
+    """Known and unknown addresses get the same answer."""
+    known = client.post("/v1/auth/forgot-password", json={"email": ANN["email"]})
+    unknown = client.post("/v1/auth/forgot-password", json={"email": "bob@example.com"})
+    assert known.status_code == 200
+    assert (known.content, known.headers) == (unknown.content, unknown.headers)
+
+
+def test_registration_is_a_conflict(client, token):
+    """The documented 409."""
+    assert is_problem(client.post("/v1/auth/register", json=ANN), 409, "email_taken")
+
+
+def test_limits_answer_429(url):
+    """Too many tries: 429 with Retry-After."""
+    with service_at(url, limits=DEFAULT_LIMITS) as service:
+        client = TestClient(Identity(service))
+        for _ in range(10):
+            assert client.post("/v1/auth/login", json=ANN).status_code == 401
+        response = client.post("/v1/auth/login", json=ANN)
+    assert is_problem(response, 429, "rate_limited")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/users/me", "/v1/auth/me", "/v1/users/me/sessions", "/v1/api-keys", "/x"]
+)
+def test_everything_else_is_protected(client, path):
+    """What is not listed as public asks for a credential, whether it exists or not."""
+    assert is_problem(client.get(path), 401, "missing_credentials")
+
+
+def test_unknown_paths_and_methods(client, token):
+    """For somebody, what does not exist is 404, and a wrong method 405 with Allow."""
+    assert is_problem(client.get("/x", headers=bearer(token)), 404, "not_found")
+    response = client.get("/v1/auth/login")
+    assert is_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("claims", [{"iss": "https://other.example"}, {"aud": "other"}, {"sid": "nobody"}])
+def test_foreign_tokens_are_refused(client, token, claims):
+    """Another issuer, another audience, an unknown session: 401, and all the same."""
+    given = {"iss": ISSUER, "aud": ISSUER, "jti": "x", "sid": "x"} | claims
+    forged = issue_token(SECRET, now=NOW, **given)
+    assert is_problem(client.get("/v1/users/me", headers=bearer(forged)), 401, "invalid_token")
+
+
+def test_refresh_token_is_no_access_token(client, token):
+    """A refresh token opens nothing."""
+    refresh = client.post("/v1/auth/login", json=ANN).json()["refresh_token"]
+    assert client.get("/v1/users/me", headers=bearer(refresh)).status_code == 401
+
+
+def test_access_token_is_no_refresh_token(client, token):
+    """An access token in the body refreshes nothing."""
+    assert client.post("/v1/auth/refresh", json={"refresh_token": token}).status_code == 401
+
+
+def test_refresh_by_body_works_with_an_expired_token_in_the_field(client, token, clock):
+    """A client that sends its old token with every request can still refresh."""
+    refresh = client.post("/v1/auth/login", json=ANN).json()["refresh_token"]
+    clock.go_on(28_801)
+    assert client.post("/v1/auth/refresh", headers=bearer(token)).status_code == 401
+    response = client.post("/v1/auth/refresh", headers=bearer(token), json={"refresh_token": refresh})
+    assert response.status_code == 200
+
+
+def test_sessions_are_listed_and_ended(client, token):
+    """GET lists, with the caller's own marked; DELETE ends one; another's or none is 404."""
+    client.post("/v1/auth/login", json=ANN)
+    found = client.get("/v1/users/me/sessions", headers=bearer(token)).json()
+    assert sorted(session["current"] for session in found) == [False, True]
+    (other,) = [session["id"] for session in found if not session["current"]]
+    assert client.delete(f"/v1/users/me/sessions/{other}", headers=bearer(token)).status_code == 200
+    assert client.delete(f"/v1/users/me/sessions/{other}", headers=bearer(token)).status_code == 404
+    assert len(client.get("/v1/users/me/sessions", headers=bearer(token)).json()) == 1
+
+
+def test_logout_everywhere(client, token):
+    """After it no token works."""
+    second = client.post("/v1/auth/login", json=ANN).json()["access_token"]
+    assert client.post("/v1/auth/logout-all", headers=bearer(token)).status_code == 200
+    assert [client.get("/v1/auth/me", headers=bearer(one)).status_code for one in (token, second)] == [
+        401,
+        401,
+    ]
+
+
+def test_outage_is_503(client, token, service):
+    """A database that is away is 503 with Retry-After, for whoever is known, too; never 401."""
+    from authguard.identity.database import Database
+
+    service.database.close()
+    away = Database("sqlite:////nowhere/at/all.db")
+    service.database._readers, service.database._writers = away._readers, away._writers
+    for response in (
+        client.get("/v1/users/me", headers=bearer(token)),
+        client.post("/v1/auth/logout", headers=bearer(token)),
+        client.post("/v1/auth/login", json=ANN),
+    ):
+        assert is_problem(response, 503, "unavailable")
+        assert response.headers["retry-after"]
+
+
+def test_logout_that_is_not_stored_is_503(client, token, service):
+    """If the write fails, the caller is told, and the token goes on."""
+    from authguard.identity.database import Database
+
+    kept = service.database._writers
+    service.database._writers = Database("sqlite:////nowhere/at/all.db")._writers
+    assert client.post("/v1/auth/logout", headers=bearer(token)).status_code == 503
+    service.database._writers = kept
+    assert client.get("/v1/users/me", headers=bearer(token)).status_code == 200
+
+
+def test_it_can_be_mounted(service):
+    """Mounted in an application, the paths are below the mount point."""
+    client = TestClient(Starlette(routes=[Mount("/identity", Identity(service))]))
+    token = client.post("/identity/v1/auth/register", json=ANN).json()["access_token"]
+    assert client.get("/identity/v1/users/me", headers=bearer(token)).status_code == 200
+    assert client.get("/identity/v1/users/me").status_code == 401
+
+
+def test_another_guard_verifies_its_tokens_with_the_secret(service, client, token):
+    """One line: an application that knows the secret accepts the tokens, and sees the role."""
+    guard = Guard(
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=ISSUER, role_claims=["role"]),
+        revocations=service.revocations,
+    )
+
+    async def app(scope, receive, send):
+        roles = " ".join(scope["auth"].principal.roles).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": roles})
+
+    other = TestClient(AuthGuardMiddleware(app, guard=guard, clock=Clock()))
+    assert other.get("/", headers=bearer(token)).text == "USER"
+    client.post("/v1/auth/logout", headers=bearer(token))
+    assert other.get("/", headers=bearer(token)).status_code == 401
+
+
+def test_slow_logins_do_not_hold_up_the_rest(app, token, service):
+    """While every thread for passwords is busy, a known caller is answered."""
+    import threading
+
+    busy, free = threading.Event(), threading.Event()
+
+    class Stuck(PasswordHasher):
+        def verify(self, kept, password):
+            busy.set()
+            free.wait(10)
+            return False
+
+    object.__setattr__(service.accounts._base, "hasher", Stuck.cheap(concurrency=99))
+    with serving(app) as base:
+
+        def run(index):
+            if index:
+                return requests.post(f"{base}/v1/auth/login", json=ANN, timeout=30).status_code
+            assert busy.wait(10)
+            try:
+                return requests.get(f"{base}/v1/users/me", headers=bearer(token), timeout=5).status_code
+            finally:
+                free.set()
+
+        assert together(21, run) == [200] + [401] * 20
+
+
+def test_app_is_made_from_settings(tmp_path):
+    """`create_app` makes the tables in development, and asks for them otherwise."""
+    given = {"secret": SECRET, "issuer": ISSUER, "database": f"sqlite:///{tmp_path}/new.db"}
+    with pytest.raises(ConfigurationError, match="authguard db upgrade"):
+        create_app(Settings(**given, smtp_url="smtp://127.0.0.1:2525", mail_from="a@example.com"))
+    with TestClient(create_app(Settings(**given, dev=True))) as client:
+        assert client.get("/v1/test-auth/auth-status").json() == {"authenticated": False, "user": None}
+    with TestClient(
+        create_app(Settings(**given, smtp_url="smtp://127.0.0.1:2525", mail_from="a@example.com"))
+    ) as client:
+        assert client.get("/v1/users/me").status_code == 401

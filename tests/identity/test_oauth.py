@@ -1,0 +1,268 @@
+"""The OAuth 2 endpoints: tokens, introspection, revocation, metadata; and guards that verify by them."""
+
+import base64
+import json
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard import Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
+from authguard.identity import Identity
+from authguard.identity.limits import DEFAULT_LIMITS
+from identity.test_sessions import register
+from identity_support import CALLER, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at
+
+TOKEN, INTROSPECT, REVOKE = "/v1/oauth/token", "/v1/oauth/introspect", "/v1/oauth/revoke"
+USER = {"username": "ann@example.com", "password": PASSWORD}
+
+
+@pytest.fixture
+def client(service):
+    return TestClient(Identity(service))
+
+
+@pytest.fixture
+def tokens(service):
+    return register(service)
+
+
+@pytest.fixture
+def machine(service):
+    found, secret = service.clients.create("reports", frozenset({"read", "write"}))
+    return found.id, secret
+
+
+def basic(machine):
+    value = base64.b64encode(f"{machine[0]}:{machine[1]}".encode()).decode()
+    return {"Authorization": f"Basic {value}"}
+
+
+def is_error(response, status, error):
+    return (response.status_code, response.json()["error"]) == (status, error)
+
+
+def test_password_grant(client, tokens):
+    """The password grant, as older clients use it."""
+    response = client.post(TOKEN, data={"grant_type": "password", **USER})
+    assert list(response.json()) == ["access_token", "refresh_token", "token_type", "expires_in"]
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_password_grant_can_be_switched_off(url):
+    """As RFC 9700 advises, by one setting; the metadata does not offer it then."""
+    with service_at(url, password_grant=False) as service:
+        client = TestClient(Identity(service))
+        register(service)
+        response = client.post(TOKEN, data={"grant_type": "password", **USER})
+        assert is_error(response, 400, "unsupported_grant_type")
+        metadata = client.get("/.well-known/oauth-authorization-server").json()
+        assert "password" not in metadata["grant_types_supported"]
+
+
+def test_refresh_grant(client, tokens):
+    """The refresh grant rotates."""
+    form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
+    assert client.post(TOKEN, data=form).json()["refresh_token"] != tokens.refresh_token
+
+
+@pytest.mark.parametrize("in_form", [False, True])
+def test_client_credentials(client, machine, in_form):
+    """A client gets a token for itself, with the scopes that it was given."""
+    form = {"grant_type": "client_credentials"}
+    if in_form:
+        form |= {"client_id": machine[0], "client_secret": machine[1]}
+    response = client.post(TOKEN, data=form, headers={} if in_form else basic(machine))
+    assert response.json()["scope"] == "read write"
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({"x": "y"}, 400, "invalid_request"),
+        ({"grant_type": "implicit"}, 400, "unsupported_grant_type"),
+        ({"grant_type": "password", **USER, "password": "wrong"}, 400, "invalid_grant"),
+        ({"grant_type": "password", "username": "ann@example.com"}, 400, "invalid_request"),
+        ({"grant_type": "password", **USER, "scope": "admin"}, 400, "invalid_scope"),
+        ({"grant_type": "refresh_token", "refresh_token": "rt_x"}, 400, "invalid_grant"),
+        ({"grant_type": "refresh_token"}, 400, "invalid_request"),
+        ({"grant_type": "client_credentials"}, 401, "invalid_client"),
+        ({"grant_type": "password", **USER, "client_id": "x"}, 401, "invalid_client"),
+        ({"grant_type": "password", **USER, "client_id": "x", "client_secret": "y"}, 401, "invalid_client"),
+    ],
+)
+def test_token_endpoint_refuses(client, tokens, form, status, error):
+    """Refusals are those of RFC 6749 section 5.2."""
+    assert is_error(client.post(TOKEN, data=form), status, error)
+
+
+def test_client_asks_for_fewer_scopes(client, machine):
+    """A client may ask for some of its scopes, and not for others."""
+    form = {"grant_type": "client_credentials", "scope": "read"}
+    assert client.post(TOKEN, data=form, headers=basic(machine)).json()["scope"] == "read"
+    form["scope"] = "read admin"
+    assert is_error(client.post(TOKEN, data=form, headers=basic(machine)), 400, "invalid_scope")
+
+
+def test_parameter_sent_twice(client):
+    """A parameter that came twice is refused (RFC 6749 section 3.2)."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    response = client.post(TOKEN, content="grant_type=password&grant_type=password", headers=headers)
+    assert is_error(response, 400, "invalid_request")
+
+
+def test_form_is_a_form(client):
+    """JSON is not what these endpoints take."""
+    assert is_error(client.post(TOKEN, json={"grant_type": "password"}), 400, "invalid_request")
+
+
+def test_client_proves_itself_in_one_way(client, machine):
+    """Basic together with a secret in the form is refused."""
+    form = {"grant_type": "client_credentials", "client_id": machine[0], "client_secret": machine[1]}
+    assert is_error(client.post(TOKEN, data=form, headers=basic(machine)), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("value", ["Basic", "Basic !!!", "Basic eA==", "Bearer x"])
+def test_odd_client_authentication(client, value):
+    """What is not HTTP Basic is 401 with a challenge."""
+    form = {"grant_type": "client_credentials"}
+    response = client.post(TOKEN, data=form, headers={"Authorization": value})
+    assert is_error(response, 401, "invalid_client")
+    assert response.headers["www-authenticate"].startswith("Basic")
+
+
+def test_wrong_client_secrets_are_limited(url):
+    """After 60 wrong secrets in a minute the address waits: 429, in OAuth's words."""
+    with service_at(url, limits=DEFAULT_LIMITS) as service:
+        client = TestClient(Identity(service))
+        form = {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
+        statuses = [client.post(TOKEN, data=form).status_code for _ in range(61)]
+        assert statuses == [401] * 60 + [429]
+        assert client.post(TOKEN, data=form).headers["retry-after"]
+
+
+def introspect(client, machine, token):
+    return client.post(INTROSPECT, data={"token": token}, headers=basic(machine)).json()
+
+
+def test_introspection_of_an_access_token(client, machine, tokens):
+    """A live access token is described by its claims."""
+    found = introspect(client, machine, tokens.access_token)
+    assert (found["active"], found["sub"], found["token_type"]) == (True, tokens.user.id, "Bearer")
+    assert (found["iss"], found["aud"], found["role"], found["username"]) == (
+        ISSUER,
+        ISSUER,
+        "USER",
+        "ann@example.com",
+    )
+
+
+def test_introspection_of_a_refresh_token(client, machine, tokens):
+    """A live refresh token is active, and does not pass for an access token."""
+    found = introspect(client, machine, tokens.refresh_token)
+    assert (found["active"], found["token_type"]) == (True, "refresh_token")
+
+
+def test_introspection_of_dead_tokens(client, machine, tokens, service, clock):
+    """Garbage, logged-out, superseded and expired tokens are inactive, and nothing else is said."""
+    newer = service.sessions.refresh(tokens.refresh_token, CALLER)
+    assert introspect(client, machine, tokens.refresh_token) == {"active": False}
+    assert introspect(client, machine, "garbage") == {"active": False}
+    assert introspect(client, machine, newer.access_token)["active"]
+    service.accounts.disable(tokens.user.id)
+    assert introspect(client, machine, newer.access_token) == {"active": False}
+    assert introspect(client, machine, newer.refresh_token) == {"active": False}
+    other = register(service, "bob@example.com")
+    clock.go_on(28_800)
+    assert introspect(client, machine, other.access_token) == {"active": False}
+
+
+def test_introspection_is_for_clients(client, tokens):
+    """Nobody else may ask."""
+    assert is_error(client.post(INTROSPECT, data={"token": tokens.access_token}), 401, "invalid_client")
+
+
+@pytest.mark.parametrize("which", ["access_token", "refresh_token"])
+def test_revocation_ends_the_session(client, tokens, machine, which):
+    """Revoking either token ends both."""
+    assert client.post(REVOKE, data={"token": getattr(tokens, which)}).status_code == 200
+    assert introspect(client, machine, tokens.access_token) == {"active": False}
+    assert introspect(client, machine, tokens.refresh_token) == {"active": False}
+
+
+def test_revocation_of_garbage_is_fine(client):
+    """An unknown token is 200, and a hint that is unknown is ignored (RFC 7009 section 2.2)."""
+    assert client.post(REVOKE, data={"token": "garbage", "token_type_hint": "x"}).status_code == 200
+
+
+def test_revocation_of_a_clients_token(client, machine, service):
+    """A client revokes its own token; another one may not."""
+    form = {"grant_type": "client_credentials"}
+    token = client.post(TOKEN, data=form, headers=basic(machine)).json()["access_token"]
+    assert introspect(client, machine, token)["scope"] == "read write"
+    other, secret = service.clients.create("other")
+    refused = client.post(REVOKE, data={"token": token}, headers=basic((other.id, secret)))
+    assert is_error(refused, 400, "unauthorized_client")
+    assert client.post(REVOKE, data={"token": token}, headers=basic(machine)).status_code == 200
+    assert introspect(client, machine, token) == {"active": False}
+
+
+def test_session_of_a_client_is_refreshed_by_that_client_only(client, machine, tokens):
+    """A refresh token is bound to the client that it was issued to."""
+    form = {"grant_type": "password", **USER}
+    token = client.post(TOKEN, data=form, headers=basic(machine)).json()["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    assert is_error(client.post(TOKEN, data=form), 400, "invalid_grant")
+    assert client.post("/v1/auth/refresh", json={"refresh_token": token}).status_code == 401
+    assert client.post(TOKEN, data=form, headers=basic(machine)).status_code == 200
+
+
+def test_clients_token_opens_no_account(client, machine):
+    """A client has no profile and no sessions."""
+    form = {"grant_type": "client_credentials"}
+    token = client.post(TOKEN, data=form, headers=basic(machine)).json()["access_token"]
+    assert client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_client_secret_is_not_stored(service, machine):
+    """The database has a digest of the secret."""
+    with service.database.read() as connection:
+        row = connection.exec_driver_sql("SELECT * FROM clients").first()
+    assert machine[1] not in str(row)
+
+
+def test_metadata(client):
+    """RFC 8414: the issuer exactly, endpoints below it, no empty arrays, no key set for a secret."""
+    document = client.get("/.well-known/oauth-authorization-server").json()
+    assert document["issuer"] == ISSUER
+    assert document["token_endpoint"] == f"{ISSUER}/api/v1/oauth/token"
+    assert "jwks_uri" not in document
+    assert all(document.values())
+    openid = client.get("/.well-known/openid-configuration").json()
+    assert document.items() <= openid.items()
+    assert client.get("/.well-known/jwks.json").json() == {"keys": []}
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_another_guard_verifies_by_the_key_set(url, algorithm):
+    """A guard that has only the published key set accepts the tokens."""
+    with service_at(url, algorithm=algorithm) as service:
+        client = TestClient(Identity(service))
+        token = client.post("/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD}).json()
+        uri = client.get("/.well-known/openid-configuration").json()["jwks_uri"]
+        keys = client.get(uri.removeprefix(ISSUER))
+        assert keys.headers["cache-control"] == "public, max-age=300"
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        assert client.get("/v1/users/me", headers=headers).status_code == 200
+    assert not any(set(key) & {"d", "p", "q", "k"} for key in keys.json()["keys"])
+    verifier = JWTVerifier(keys.text, algorithms=[algorithm], issuer=ISSUER, audience=ISSUER)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["user"].subject.encode()})
+
+    other = TestClient(AuthGuardMiddleware(app, guard=Guard(verifier), clock=Clock()))
+    assert other.get("/", headers=headers).text == token["id"]
+
+
+__all__ = ["NOW", "SECRET", "json"]

@@ -1,0 +1,120 @@
+"""Settings: checked when they are built, from the environment or a file, each of them documented."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from authguard.errors import ConfigurationError
+from authguard.identity import Settings
+from identity_support import SECRET
+
+GOOD = {"secret": SECRET, "issuer": "https://auth.example.com"}
+DOCS = Path(__file__).parents[2] / "docs" / "identity.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret", "short"),
+        ("secret", "changeme-changeme-changeme-changeme-12"),
+        ("issuer", "auth.example.com"),
+        ("issuer", "http://auth.example.com"),
+        ("issuer", "https://auth.example.com?x"),
+        ("issuer", "https://user@auth.example.com"),
+        ("database", "mysql://localhost/x"),
+        ("algorithm", "none"),
+        ("algorithm", "HS512"),
+        ("access_lifetime", 0),
+        ("access_lifetime", True),
+        ("access_lifetime", 31 * 86_400),
+        ("refresh_grace", 301),
+        ("refresh_lifetime", 400 * 86_400),
+        ("signing_key_lifetime", 3_600),
+        ("prefixes", "/v1"),
+        ("prefixes", []),
+        ("prefixes", ["v1"]),
+        ("default_role", ""),
+        ("dev", "yes"),
+        ("smtp_url", "smtp://127.0.0.1"),
+        ("cookie_name", "a b"),
+        ("worker_threads", 0),
+    ],
+)
+def test_setting_is_checked(name, value):
+    """What cannot be meant is refused, by the name of the setting."""
+    with pytest.raises(ConfigurationError):
+        Settings(**GOOD | {name: value})
+
+
+def test_secrets_do_not_show():
+    """Neither the secret nor a URL that may hold a password is in repr()."""
+    shown = repr(
+        Settings(
+            **GOOD, database="postgresql://u:hidden@h/d", smtp_url="smtps://u:hidden@h", mail_from="a@b.c"
+        )
+    )
+    assert SECRET not in shown
+    assert "hidden" not in shown
+
+
+def test_environment():
+    """Variables become text, numbers, switches and lists; what is given in the program comes first."""
+    environment = {
+        "AUTHGUARD_SECRET": SECRET,
+        "AUTHGUARD_ISSUER": "https://auth.example.com/",
+        "AUTHGUARD_ACCESS_LIFETIME": "900",
+        "AUTHGUARD_ENUMERATION_SAFE": "true",
+        "AUTHGUARD_PREFIXES": "/a, /b",
+        "AUTHGUARD_DATABASE": "sqlite:///x.db",
+        "OTHER": "x",
+    }
+    found = Settings.from_env(environment, database="sqlite:///y.db")
+    assert (found.access_lifetime, found.enumeration_safe, found.prefixes) == (900, True, ("/a", "/b"))
+    assert (found.issuer, found.database) == ("https://auth.example.com", "sqlite:///y.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NONSENSE", "x"), ("ACCESS_LIFETIME", "soon"), ("DEV", "perhaps")]
+)
+def test_environment_is_checked(name, value):
+    """An unknown variable, and one that cannot be read, are errors that name it."""
+    environment = {
+        "AUTHGUARD_SECRET": SECRET,
+        "AUTHGUARD_ISSUER": "https://a.example",
+        f"AUTHGUARD_{name}": value,
+    }
+    with pytest.raises(ConfigurationError, match=f"AUTHGUARD_{name}"):
+        Settings.from_env(environment)
+
+
+def test_missing_settings_are_named():
+    """Without secret and issuer, the error says which variables to set."""
+    with pytest.raises(ConfigurationError, match="AUTHGUARD_SECRET and AUTHGUARD_ISSUER"):
+        Settings.from_env({})
+
+
+def test_file(tmp_path):
+    """A TOML file has what is in neither the program nor the environment."""
+    path = tmp_path / "authguard.toml"
+    path.write_text(f'secret = "{SECRET}"\nissuer = "https://a.example"\naccess_lifetime = 900\n')
+    assert Settings.from_toml(str(path)).access_lifetime == 900
+    environment = {"AUTHGUARD_CONFIG": str(path), "AUTHGUARD_ACCESS_LIFETIME": "600"}
+    assert Settings.from_env(environment).access_lifetime == 600
+
+
+@pytest.mark.parametrize("text", ["nonsense", "nonsense = 1", None])
+def test_file_is_checked(tmp_path, text):
+    """A file that is missing, is no TOML, or has an unknown setting is an error."""
+    path = tmp_path / "authguard.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigurationError):
+        Settings.from_toml(str(path))
+
+
+def test_every_setting_is_documented():
+    """docs/identity.md has a row for each setting, with its default, and for no other."""
+    table = DOCS.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [one.name for one in fields(Settings)]

@@ -1,0 +1,209 @@
+"""The tables, their migrations, and what outlives a crash."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, select
+
+from authguard.errors import ConfigurationError
+from authguard.identity import upgrade
+from authguard.identity.database import Database
+from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.migrations import VERSION_TABLE, check
+from authguard.identity.schema import metadata, users
+from identity_support import PASSWORD, SECRET, empty, postgres_database, service_at, together
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request, tmp_path):
+    """A database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+    else:
+        with postgres_database() as url:
+            yield url
+
+
+def test_migrations_make_the_tables_of_the_schema(new_url):
+    """After the migrations, nothing is missing and nothing is different."""
+    upgrade(new_url)
+    engine = create_engine(new_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_upgrade_is_repeatable_and_can_be_run_by_several_at_once(new_url):
+    """Five at once, and one more: all of them succeed."""
+    assert together(5, lambda _: upgrade(new_url)) == [None] * 5
+    upgrade(new_url)
+
+
+def test_old_tables_are_noticed(new_url):
+    """A service on a database without its tables says what to do."""
+    database = Database(new_url)
+    with pytest.raises(ConfigurationError, match="authguard db upgrade"):
+        check(database)
+    upgrade(database)
+    check(database)
+    database.close()
+
+
+def test_migrations_can_be_undone(new_url):
+    """Downgrading leaves no tables."""
+    from alembic import command
+
+    from authguard.identity.migrations import _config
+
+    database = Database(new_url)
+    upgrade(database)
+    with database.write() as connection:
+        command.downgrade(_config(connection), "base")
+    with database.read() as connection:
+        assert inspect(connection).get_table_names() == [VERSION_TABLE]
+    database.close()
+
+
+def test_sqlite_is_in_wal_mode(sqlite_url):
+    """Readers do not wait for the writer."""
+    database = Database(sqlite_url)
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        with database.read() as reader:
+            assert reader.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    database.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite://", "sqlite:///:memory:"])
+def test_database_url_is_checked(url):
+    """A URL that is none, and a database that every thread would have its own of, are refused."""
+    with pytest.raises(ConfigurationError):
+        Database(url)
+
+
+def test_failed_use_case_leaves_nothing(service):
+    """What raises inside a transaction is taken back, and the connection goes on."""
+    with pytest.raises(ZeroDivisionError), service.database.write() as connection:
+        connection.execute(users.insert(), _row("a"))
+        raise ZeroDivisionError
+    with service.database.write() as connection:
+        connection.execute(users.insert(), _row("b"))
+    with service.database.read() as connection:
+        assert connection.execute(select(users.c.id)).scalars().all() == ["b"]
+
+
+def _row(name):
+    return {
+        "id": name, "email": name, "email_key": name, "email_verified": False, "name": "", "role": "USER",
+        "disabled": False, "created_at": 0.0,
+    }  # fmt: skip
+
+
+def test_lost_connections_are_replaced(postgres_url):
+    """After an outage that cut every connection, the next request works."""
+    empty(postgres_url)
+    with service_at(postgres_url) as service:
+        service.accounts.create("ann@example.com", PASSWORD)
+        with service.database.read() as connection:
+            own = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({int(own)})")
+        engine.dispose()
+        with pytest.raises(StoreUnavailableError):
+            service.accounts.find("ann@example.com")
+        assert service.accounts.find("ann@example.com")
+
+
+def _post(base, path, body):
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(base + path, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)
+
+
+def test_kill_loses_no_acknowledged_write(url, tmp_path):
+    """kill -9 in the middle of registrations and refreshes: every answer that was given holds."""
+    empty(url)
+    port = _free_port()
+    base = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "TEST_DATABASE": url, "PYTHONPATH": str(TESTS)}
+
+    def start():
+        command = [sys.executable, "-m", "uvicorn", "identity.durable_app:app", "--port", str(port)]
+        process = subprocess.Popen([*command, "--log-level", "critical"], env=environment, cwd=TESTS)
+        _wait(base, process)
+        return process
+
+    process = start()
+    registered, refreshed, enough = [], {}, threading.Event()
+
+    def write(index):
+        try:
+            for number in range(1000):
+                email = f"user{index}-{number}@example.com"
+                _post(base, "/v1/auth/register", {"email": email, "password": PASSWORD})
+                registered.append(email)
+                token = _post(base, "/v1/auth/login", {"email": email, "password": PASSWORD})["refresh_token"]
+                refreshed[email] = _post(base, "/v1/auth/refresh", {"refresh_token": token})["refresh_token"]
+                if len(refreshed) >= 40:
+                    enough.set()
+        except (OSError, ValueError, urllib.error.URLError):
+            return
+
+    threads = [threading.Thread(target=write, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    assert enough.wait(60)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for thread in threads:
+        thread.join()
+    process = start()
+    try:
+        for email in registered[-20:]:
+            assert _post(base, "/v1/auth/login", {"email": email, "password": PASSWORD})["access_token"]
+        for token in list(refreshed.values())[-20:]:
+            assert _post(base, "/v1/auth/refresh", {"refresh_token": token})["access_token"]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait(base, process):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        try:
+            urllib.request.urlopen(base + "/.well-known/jwks.json", timeout=5).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the server does not answer")
+
+
+def _free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+__all__ = ["SECRET"]
