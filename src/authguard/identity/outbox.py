@@ -1,4 +1,7 @@
-"""The outbox: mails are sent behind the request, so that nobody can tell by the time whether one is sent."""
+"""What happens after the answer: mails, sent by a thread of their own and tried again.
+
+Nobody can tell by the time of an answer whether a mail is sent.
+"""
 
 import heapq
 import logging
@@ -10,7 +13,7 @@ from threading import Condition, Thread
 from authguard.errors import ConfigurationError
 from authguard.identity.mail import Mail, Mailer, MailError
 
-logger = logging.getLogger("authguard.identity")
+logger = logging.getLogger("authguard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class OutboxStats:
 
     Attributes:
         sent: handed to the mail server.
-        retried: tries that failed and will be, or were, made again.
+        retried: tries that failed, and were or will be made again.
         failed: given up.
         dropped: not taken, as the outbox was full or closed.
         waiting: still to be sent.
@@ -36,18 +39,25 @@ class OutboxStats:
 class _Waiting:
     due: float
     number: int
-    mail: Mail = field(compare=False)
+    make: Callable[[], Mail | None] = field(compare=False)
     tries: int = field(default=0, compare=False)
 
 
+def _ignore(succeeded: bool, reason: str) -> None:
+    """Tell nobody."""
+
+
 class Outbox:
-    """Mails to be sent by a thread of its own, which tries again what failed for the moment.
+    """Mails to be made and sent after the answer; what failed for the moment is tried again.
 
     They wait in memory: what has not been sent when the process dies is not sent, and whoever
-    waits for it asks for another. A failure is logged once it is final, without the mail's text.
+    waits for it asks for another. A failure is logged without the mail's text and address. A mail
+    that is tried again does not hold up the others.
 
     Args:
         mailer: what sends.
+        report: called in the worker with the outcome of each mail: whether it was sent, and if not,
+            `not_made`, `not_sent` or `outbox_full`.
         size: how many may wait; more are dropped, which is logged and counted.
         tries: how often to try to send one.
         backoff: seconds before the second try; doubled for each further one.
@@ -60,6 +70,7 @@ class Outbox:
     def __init__(
         self,
         mailer: Mailer,
+        report: Callable[[bool, str], None] = _ignore,
         *,
         size: int = 1000,
         tries: int = 6,
@@ -68,8 +79,8 @@ class Outbox:
     ) -> None:
         if size < 1 or tries < 1 or backoff <= 0:
             raise ConfigurationError("an outbox has a size, a number of tries and a backoff over 0")
-        self._mailer, self._size, self._tries, self._backoff = mailer, size, tries, backoff
-        self._clock = clock
+        self._mailer, self._report = mailer, report
+        self._size, self._tries, self._backoff, self._clock = size, tries, backoff, clock
         self._changed = Condition()
         self._waiting: list[_Waiting] = []
         self._stats = OutboxStats()
@@ -77,29 +88,29 @@ class Outbox:
         self._busy = self._closing = False
         self._worker: Thread | None = None
 
-    def put(self, mail: Mail) -> bool:
-        """Take a mail to be sent; never blocks, and False if it was dropped.
+    def submit(self, make: Callable[[], Mail | None]) -> None:
+        """Make a mail and send it, later; never blocks. It may turn out that there is none to send.
 
         The worker is started by the first one, so that it runs in the process that serves.
         """
         with self._changed:
-            if self._closing or len(self._waiting) >= self._size:
+            if taken := not self._closing and len(self._waiting) < self._size:
+                self._push(_Waiting(self._clock(), self._number, make))
+                if self._worker is None or not self._worker.is_alive():
+                    self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
+                    self._worker.start()
+            else:
                 self._count(dropped=1)
-                logger.error("outbox is %s: mail dropped", "closed" if self._closing else "full")
-                return False
-            self._push(_Waiting(self._clock(), self._number, mail))
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
-                self._worker.start()
-            return True
+        if not taken:
+            logger.error("the outbox is full or closed: a mail was dropped")
+            self._report(False, "outbox_full")
 
-    @property
     def stats(self) -> OutboxStats:
         """What became of the mails so far."""
         with self._changed:
             return replace(self._stats, waiting=len(self._waiting) + self._busy)
 
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float = 10.0) -> bool:
         """Wait until nothing waits; False if that takes more than so many seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
@@ -108,7 +119,7 @@ class Outbox:
         """Take no more, try once more to send what waits, and end the worker.
 
         Args:
-            timeout: seconds for all of it; what has not been sent by then is logged as failed.
+            timeout: seconds for all of it; what has not been sent by then is given up.
         """
         with self._changed:
             self._closing = True
@@ -117,10 +128,12 @@ class Outbox:
         if worker is not None:
             worker.join(timeout)
         with self._changed:
-            if left := len(self._waiting) + self._busy:
-                self._count(failed=left)
-                logger.error("outbox closed: %d mails not sent", left)
-                self._waiting.clear()
+            left = len(self._waiting)
+            self._waiting.clear()
+            self._count(failed=left)
+        for _ in range(left):
+            logger.error("the outbox was closed: a mail was not sent")
+            self._report(False, "not_sent")
 
     def _push(self, entry: _Waiting) -> None:
         heapq.heappush(self._waiting, entry)
@@ -129,16 +142,10 @@ class Outbox:
 
     def _run(self) -> None:
         while (entry := self._next()) is not None:
-            error: MailError | None = None
-            try:
-                self._mailer.send(entry.mail)
-            except MailError as failure:
-                error = failure
-            except Exception as failure:  # noqa: BLE001 (a mailer of somebody's own; the worker goes on)
-                error = MailError(type(failure).__name__, temporary=False)
+            outcome = self._try(entry)
             with self._changed:
                 self._busy = False
-                self._settle(entry, error)
+                self._count(**{outcome: 1} if outcome else {})
                 self._changed.notify_all()
 
     def _next(self) -> _Waiting | None:
@@ -156,18 +163,37 @@ class Outbox:
                     return heapq.heappop(self._waiting)
                 self._changed.wait(wait)
 
-    def _settle(self, entry: _Waiting, error: MailError | None) -> None:
-        tries = entry.tries + 1
-        if error is None:
-            self._count(sent=1)
-        elif error.temporary and tries < self._tries and not self._closing:
-            self._count(retried=1)
-            due = self._clock() + self._backoff * 2 ** (tries - 1)
-            self._push(_Waiting(due, self._number, entry.mail, tries))
-            logger.warning("mail %r: try %d failed: %s", entry.mail.subject, tries, error)
+    def _try(self, entry: _Waiting) -> str:
+        """Make and send a mail; which counter that counts for."""
+        reason, mail = "not_made", None
+        try:
+            if (mail := entry.make()) is None:
+                return ""
+            reason = "not_sent"
+            self._mailer.send(mail)
+        except MailError as error:
+            if mail is not None and error.temporary and self._again(entry, mail):
+                logger.warning("a mail was not sent, and will be tried again: %s", error)
+                return "retried"
+            logger.error("a mail was not sent: %s", error)
+        except Exception as error:  # noqa: BLE001 (the worker goes on, whatever it is)
+            # The text of the error may hold an address.
+            logger.error("a mail was %s: %s", reason.replace("_", " "), type(error).__name__)
         else:
-            self._count(failed=1)
-            logger.error("mail %r: given up after %d tries: %s", entry.mail.subject, tries, error)
+            self._report(True, "")
+            return "sent"
+        self._report(False, reason)
+        return "failed"
+
+    def _again(self, entry: _Waiting, mail: Mail) -> bool:
+        """Let the mail wait for its next try, if there is one."""
+        tries = entry.tries + 1
+        with self._changed:
+            if tries >= self._tries or self._closing:
+                return False
+            due = self._clock() + self._backoff * 2 ** (tries - 1)
+            self._push(_Waiting(due, self._number, lambda: mail, tries))
+            return True
 
     def _count(self, **more: int) -> None:
         counts = {name: getattr(self._stats, name) + number for name, number in more.items()}

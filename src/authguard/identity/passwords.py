@@ -185,7 +185,7 @@ class PasswordHasher:
             return self.verify_nobody("")
         with self._turn():
             try:
-                return self._argon2.verify(kept, password_bytes(password))
+                return self._argon2.verify(kept.encode("utf-8", "replace"), password_bytes(password))
             except InvalidHashError:
                 pass
             except VerificationError:
@@ -204,7 +204,7 @@ class PasswordHasher:
     def needs_rehash(self, kept: str) -> bool:
         """Whether the hash was made with other parameters; hash the password anew at the next login."""
         try:
-            return self._argon2.check_needs_rehash(kept)
+            return self._argon2.check_needs_rehash(kept.encode("utf-8", "replace"))
         except InvalidHashError:
             return True
 
