@@ -33,7 +33,9 @@ def test_file_in_lower_case_without_a_last_line_end(tmp_path):
     assert not known.is_breached("another")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"password\n", b"F" * 40 + b"\n" + b"0" * 40 + b"\n", b"0" * 39])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"password\n", b"F" * 40 + b"\n" + b"0" * 40 + b"\n", b"0" * 39]
+)
 def test_file_that_is_no_list_is_refused(tmp_path, content):
     """What is not a sorted list of digests is refused when it is opened."""
     path = tmp_path / "list.txt"

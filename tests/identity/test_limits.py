@@ -25,7 +25,9 @@ def _redis_runs():
         return False
 
 
-needs_redis = pytest.mark.skipif(not os.environ.get("CI") and not _redis_runs(), reason="no Redis at 127.0.0.1:6379")
+needs_redis = pytest.mark.skipif(
+    not os.environ.get("CI") and not _redis_runs(), reason="no Redis at 127.0.0.1:6379"
+)
 
 
 @pytest.fixture(params=["memory://", pytest.param(REDIS, marks=needs_redis)])
@@ -252,7 +254,9 @@ def test_counters_in_redis_expire(key):
     assert 0 < client.ttl(name) <= 14
 
 
-@pytest.mark.parametrize("url", ["memcached://127.0.0.1", "", "memory", "redis://127.0.0.1:port", "memory://x"])
+@pytest.mark.parametrize(
+    "url", ["memcached://127.0.0.1", "", "memory", "redis://127.0.0.1:port", "memory://x"]
+)
 def test_other_urls_are_refused(url):
     """A store that there is not is refused when the limiter is built."""
     with pytest.raises(ConfigurationError):

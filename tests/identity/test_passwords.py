@@ -70,7 +70,8 @@ def test_own_name_is_refused():
 
 
 @pytest.mark.parametrize(
-    "options", [{"min_length": 7}, {"min_length": 65}, {"max_length": 63}, {"max_length": 1025}, {"min_length": True}]
+    "options",
+    [{"min_length": 7}, {"min_length": 65}, {"max_length": 63}, {"max_length": 1025}, {"min_length": True}],
 )
 def test_policy_checks_its_numbers(options):
     """Lengths that make no sense are refused when the policy is built."""
@@ -113,7 +114,9 @@ def test_each_hash_has_its_own_salt():
     assert HASHER.hash("x") != HASHER.hash("x")
 
 
-@pytest.mark.parametrize("kept", ["", "!", "$2b$12$abcdefghijklmnopqrstuv", "$argon2id$v=19$m=8,t=1,p=1$", "\u00e9"])
+@pytest.mark.parametrize(
+    "kept", ["", "!", "$2b$12$abcdefghijklmnopqrstuv", "$argon2id$v=19$m=8,t=1,p=1$", "\u00e9"]
+)
 def test_no_hash_verifies_nothing(kept):
     """A row without a usable hash lets nobody in, and is no error."""
     assert not HASHER.verify(kept, "x")
@@ -141,7 +144,12 @@ def test_nobody_costs_as_much_as_somebody(monkeypatch):
     seen = []
     verify = hasher._argon2.verify
     monkeypatch.setattr(
-        type(hasher._argon2), "verify", lambda self, kept, given: (seen.append(bytes(kept, "ascii") if isinstance(kept, str) else kept), verify(kept, given))[1]
+        type(hasher._argon2),
+        "verify",
+        lambda self, kept, given: (
+            seen.append(bytes(kept, "ascii") if isinstance(kept, str) else kept),
+            verify(kept, given),
+        )[1],
     )
     hasher.verify(kept, "wrong")
     hasher.verify_nobody("wrong")
