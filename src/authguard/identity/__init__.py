@@ -1,0 +1,30 @@
+"""The identity service: it issues what the guard verifies.
+
+    routes ─► service ─► store ─► SQLite or PostgreSQL
+
+`create_app` makes an ASGI application from the settings; `IdentityService` is the same without HTTP.
+"""
+
+from authguard.identity.app import Identity, create_app
+from authguard.identity.audit import Event
+from authguard.identity.migrations import upgrade
+from authguard.identity.model import Caller, Client, Session, SocialIdentity, Tokens, User
+from authguard.identity.revocations import SQLRevocations
+from authguard.identity.service import IdentityService
+from authguard.identity.settings import Settings
+
+__all__ = [
+    "Caller",
+    "Client",
+    "Event",
+    "Identity",
+    "IdentityService",
+    "SQLRevocations",
+    "Session",
+    "Settings",
+    "SocialIdentity",
+    "Tokens",
+    "User",
+    "create_app",
+    "upgrade",
+]

@@ -1,0 +1,272 @@
+"""Use cases of accounts: register, sign in, change the password, disable."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from authguard._core.model import Principal
+from authguard.identity import store
+from authguard.identity.addresses import canonical_key, email_key, parse_email
+from authguard.identity.base import Base
+from authguard.identity.errors import (
+    EmailNotVerifiedError,
+    EmailTakenError,
+    InvalidCredentialsError,
+    InvalidFieldsError,
+    LinkRefusedError,
+    NotFoundError,
+)
+from authguard.identity.limits import address_key
+from authguard.identity.links import Links
+from authguard.identity.model import Caller, SocialIdentity, Tokens, User
+from authguard.identity.sessions import Sessions
+
+_LONGEST_NAME = 200
+_NOBODY = Caller()
+
+
+class Accounts:
+    """Accounts with passwords, and social accounts that are linked to them.
+
+    Args:
+        base: what the service is made of.
+        sessions: begins and ends sessions.
+        links: sends the mails.
+    """
+
+    def __init__(self, base: Base, sessions: Sessions, links: Links) -> None:
+        self._base = base
+        self._sessions = sessions
+        self._links = links
+
+    def register(self, email: str, password: str, name: str, caller: Caller) -> Tokens | None:
+        """Make an account and sign its owner in.
+
+        Returns:
+            None if the owner has to prove something first: the address must be verified, or nobody
+            may find out here whether it was known (`Settings.enumeration_safe`).
+
+        Raises:
+            InvalidFieldsError: for an address, password or name that is not accepted.
+            EmailTakenError: if there is an account with this address.
+            RateLimitedError: if the same address has tried too often.
+        """
+        base = self._base
+        base.limited("register", caller, base.limiter.hit, "register_address", address_key(caller.address))
+        user = self._new_user(email, password, name)
+        password_hash = base.hasher.hash(password)
+        with base.database.write() as connection:
+            taken = not store.insert_user(connection, user, email_key(user.email), password_hash)
+            session = (
+                None if taken or self._is_waiting(user) else self._sessions.begin(connection, user, caller)
+            )
+        if taken:
+            error = base.failed("register", caller, EmailTakenError("there is an account"))
+            if not base.settings.enumeration_safe:
+                raise error
+            self._links.tell_owner(user.email)
+            return None
+        base.succeeded("register", caller, user_id=user.id)
+        self._links.send_verification(user)
+        return None if session is None else self._sessions.tokens(user, session)
+
+    def _is_waiting(self, user: User) -> bool:
+        settings = self._base.settings
+        return settings.enumeration_safe or (settings.require_verified_email and not user.email_verified)
+
+    def _new_user(self, email: str, password: str, name: str, role: str | None = None) -> User:
+        address = parse_email(email)
+        problems: dict[str, list[str]] = {}
+        if address is None:
+            problems["email"] = ["is not an e-mail address"]
+        names = [email, email.partition("@")[0], name] if name else [email, email.partition("@")[0]]
+        if missing := self._base.policy.check(password, names=names):
+            problems["password"] = missing
+        if len(name) > _LONGEST_NAME or not all(character.isprintable() for character in name):
+            problems["name"] = [f"has at most {_LONGEST_NAME} characters, and no control characters"]
+        if problems or address is None:
+            raise InvalidFieldsError(problems)
+        return User(
+            id=str(uuid4()),
+            email=address,
+            email_verified=False,
+            name=name.strip(),
+            role=role or self._base.settings.default_role,
+            disabled=False,
+            created_at=self._base.clock(),
+        )
+
+    def admit(self, email: str, caller: Caller) -> float:
+        """Count a try to sign in, before the password is looked at.
+
+        Returns:
+            Seconds for which to keep the answer back.
+
+        Raises:
+            RateLimitedError: if the same address has tried too often; nobody can lock out another.
+        """
+        base = self._base
+        return base.limited("login", caller, base.limiter.login, canonical_key(email), caller.address)
+
+    def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
+        """Sign in with a password.
+
+        Raises:
+            InvalidCredentialsError: for an unknown address, a wrong password, a disabled account: one
+                answer, after the same time.
+            EmailNotVerifiedError: if the password is right, and the address has to be verified.
+        """
+        base = self._base
+        key = canonical_key(email)
+        user, password_hash = self._check(key, password, caller)
+        upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
+        with base.database.write() as connection:
+            # Unless it was changed or disabled while it was being checked.
+            if not store.holds_password(connection, user.id, password_hash):
+                raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
+            if upgraded is not None:
+                store.replace_password(connection, user.id, password_hash, upgraded)
+            session = self._sessions.begin(connection, user, caller, client_id=client_id)
+        base.limiter.logged_in(key, caller.address)
+        base.succeeded("login", caller, user_id=user.id, session_id=session.id)
+        return self._sessions.tokens(user, session)
+
+    def _check(self, key: str, password: str, caller: Caller) -> tuple[User, str]:
+        base = self._base
+        with base.database.read() as connection:
+            found = store.find_user_by_key(connection, key)
+        user, password_hash = found or (None, None)
+        if user is None or password_hash is None:
+            base.hasher.verify_nobody(password)
+            raise base.failed("login", caller, InvalidCredentialsError(), reason="unknown")
+        if not base.hasher.verify(password_hash, password):
+            raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
+        if user.disabled:
+            raise base.failed("login", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id)
+        if base.settings.require_verified_email and not user.email_verified:
+            raise base.failed("login", caller, EmailNotVerifiedError(), user_id=user.id)
+        return user, password_hash
+
+    def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
+        """Change the caller's password; all of the caller's other sessions end.
+
+        Raises:
+            InvalidFieldsError: if the current password is wrong, or the new one is not accepted.
+            RateLimitedError: if it was tried too often.
+        """
+        base = self._base
+        network = address_key(caller.address)
+        base.limited("change_password", caller, base.limiter.hit, "login", principal.subject, network)
+        with base.database.read() as connection:
+            before = store.find_password_hash(connection, principal.subject)
+        if before is None or not base.hasher.verify(before, current):
+            error = InvalidFieldsError({"current_password": ["is not right"]})
+            raise base.failed("change_password", caller, error, user_id=principal.subject)
+        if missing := base.policy.check(new):
+            raise InvalidFieldsError({"new_password": missing})
+        after = base.hasher.hash(new)
+        session = principal.claims.get("sid")
+        with base.database.write() as connection:
+            if not store.replace_password(connection, principal.subject, before, after):
+                error = InvalidFieldsError({"current_password": ["is not right"]})
+                raise base.failed("change_password", caller, error, user_id=principal.subject)
+            store.delete_one_time_tokens(connection, principal.subject)
+            self._sessions.end_all(connection, principal.subject, but=session)
+        base.succeeded("change_password", caller, user_id=principal.subject)
+        self._links.tell_of_new_password(principal.subject)
+
+    def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
+        """Sign in with a social account; makes an account for one that is new.
+
+        A social account is linked to an account of the same address only if both sides have
+        verified that address: else whoever was first to claim it would get into the other's account.
+
+        Raises:
+            LinkRefusedError: if it must not be linked, or tells no address.
+            InvalidCredentialsError: if the account is disabled.
+        """
+        base = self._base
+        with base.database.write() as connection:
+            user = store.find_linked_user(connection, identity.provider, identity.subject)
+            if user is None:
+                user = self._link(connection, identity, caller)
+            if user.disabled:
+                raise base.failed(
+                    "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
+                )
+            if base.settings.require_verified_email and not user.email_verified:
+                raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
+            session = self._sessions.begin(connection, user, caller)
+        base.succeeded("social", caller, user_id=user.id, session_id=session.id)
+        return self._sessions.tokens(user, session)
+
+    def _link(self, connection: Connection, identity: SocialIdentity, caller: Caller) -> User:
+        base = self._base
+        address = parse_email(identity.email or "")
+        if address is None:
+            raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
+        key = email_key(address)
+        now = base.clock()
+        user = User(
+            id=str(uuid4()),
+            email=address,
+            email_verified=identity.email_verified,
+            name="".join(c for c in identity.name if c.isprintable())[:_LONGEST_NAME],
+            role=base.settings.default_role,
+            disabled=False,
+            created_at=now,
+            picture=identity.picture,
+        )
+        if not store.insert_user(connection, user, key, None):
+            found = store.find_user_by_key(connection, key)
+            if found is None or not (found[0].email_verified and identity.email_verified):
+                raise base.failed("social", caller, LinkRefusedError("an unverified address"))
+            user = found[0]
+        store.insert_link(connection, identity.provider, identity.subject, user.id, now)
+        return user
+
+    def create(self, email: str, password: str, name: str = "", role: str | None = None) -> User:
+        """Make an account with a verified address, for whoever runs the service.
+
+        Raises:
+            InvalidFieldsError: for an address, password or name that is not accepted.
+            EmailTakenError: if there is an account with this address.
+        """
+        user = replace(self._new_user(email, password, name, role), email_verified=True)
+        password_hash = self._base.hasher.hash(password)
+        with self._base.database.write() as connection:
+            if not store.insert_user(connection, user, email_key(user.email), password_hash):
+                raise EmailTakenError("there is an account")
+        self._base.succeeded("create", _NOBODY, user_id=user.id)
+        return user
+
+    def find(self, email: str) -> User | None:
+        """The account with this address."""
+        with self._base.database.read() as connection:
+            found = store.find_user_by_key(connection, email_key(parse_email(email) or email))
+        return None if found is None else found[0]
+
+    def list(self, limit: int = 100, after: str = "") -> list[User]:
+        """Accounts in the order of their addresses.
+
+        Args:
+            limit: how many.
+            after: the address to begin after.
+        """
+        with self._base.database.read() as connection:
+            return store.list_users(connection, limit, email_key(after))
+
+    def disable(self, user_id: str, *, disabled: bool = True) -> None:
+        """Switch an account off, which ends its sessions, or on again.
+
+        Raises:
+            NotFoundError: if there is no such account.
+        """
+        with self._base.database.write() as connection:
+            if not store.update_user(connection, user_id, disabled=disabled):
+                raise NotFoundError("no such account")
+            if disabled:
+                self._sessions.end_all(connection, user_id)
+                store.delete_one_time_tokens(connection, user_id)
+        self._base.succeeded("disable" if disabled else "enable", _NOBODY, user_id=user_id)

@@ -1,0 +1,85 @@
+"""The ASGI application: the routes, behind the package's own guard."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from authguard._core.cookies import AccessCookie
+from authguard._core.guard import Guard
+from authguard._core.model import Principal
+from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
+from authguard.identity import migrations
+from authguard.identity.model import User
+from authguard.identity.oauth import OAuth
+from authguard.identity.routes import PUBLIC, Routes
+from authguard.identity.service import IdentityService
+from authguard.identity.settings import Settings
+from authguard.identity.web import HANDLERS, REALM, Workers
+
+
+class Identity:
+    """The identity service as an ASGI application, to be mounted or to be run alone.
+
+    It protects itself: mounted in a guarded application, open its path in `public_paths`.
+
+    Args:
+        service: the use cases, or the settings to make them from.
+
+    Raises:
+        ConfigurationError: if the settings cannot be meant, or the tables are not those of this
+            version (with `Settings.dev` they are made).
+    """
+
+    def __init__(self, service: IdentityService | Settings) -> None:
+        self.service = IdentityService(service) if isinstance(service, Settings) else service
+        settings = self.service.settings
+        if settings.dev:
+            migrations.upgrade(self.service.database)
+        migrations.check(self.service.database)
+        workers = Workers(settings.worker_threads)
+        routes = Routes(self.service, workers)
+        oauth = OAuth(self.service, workers)
+        app = Starlette(
+            routes=[
+                *(route for prefix in settings.prefixes for route in routes.routes(prefix)),
+                *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
+                *oauth.well_known(),
+            ],
+            exception_handlers=HANDLERS,
+            lifespan=self._lifespan,
+        )
+
+        async def load(principal: Principal) -> User | None:
+            # Takes the place of `revocations`: sessions, accounts and logouts are one query.
+            return await workers.run(self.service.sessions.authenticate, principal)
+
+        self.guard = Guard(
+            self.service.own_tokens,
+            public_paths=[
+                "/.well-known",
+                *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
+            ],
+            cookie=AccessCookie(settings.cookie_name),
+            user_loader=load,
+            realm=REALM,
+        )
+        self._app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        yield
+        self.service.close()
+
+
+def create_app(settings: Settings | None = None) -> Identity:
+    """The identity service, from settings or from the environment.
+
+    Raises:
+        ConfigurationError: as `Identity` does.
+    """
+    return Identity(settings or Settings.from_env())

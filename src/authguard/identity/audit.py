@@ -1,0 +1,74 @@
+"""What happened: an event for each flow that succeeded or failed, without secrets.
+
+Events go to the log `authguard.audit`, to counters, and to a hook of the application.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import TypeAlias
+
+logger = logging.getLogger("authguard.audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        name: the flow, such as `login` or `password_reset`.
+        succeeded: whether it did what was asked for.
+        at: seconds since the epoch.
+        reason: why it failed, as a code.
+        user_id: whom it is about, if that is known. Addresses of accounts are never in an event.
+        session_id: the session it is about, if there is one.
+        address: where the request came from.
+    """
+
+    name: str
+    succeeded: bool
+    at: float
+    reason: str = ""
+    user_id: str | None = None
+    session_id: str | None = None
+    address: str = ""
+
+
+Hook: TypeAlias = Callable[[Event], None]
+
+
+class Audit:
+    """Takes events; safe to use from several threads.
+
+    Args:
+        hook: called with each event, in the thread in which it happened; it should be quick.
+            What it raises is logged, and the flow goes on.
+    """
+
+    def __init__(self, hook: Hook | None = None) -> None:
+        self._hook = hook
+        self._lock = Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def record(self, event: Event) -> None:
+        """Log, count and hand on an event."""
+        outcome = "success" if event.succeeded else event.reason or "failure"
+        with self._lock:
+            self._counts[event.name, outcome] += 1
+        if logger.isEnabledFor(logging.INFO):
+            fields = {name: value for name, value in asdict(event).items() if value not in (None, "")}
+            # JSON in ASCII: no line break or escape sequence can forge a line of the log.
+            logger.info("%s", json.dumps(fields))
+        if self._hook is not None:
+            try:
+                self._hook(event)
+            except Exception as error:
+                logger.error("the audit hook raised %s", type(error).__name__)
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """How often each flow had each outcome (`success`, or the reason) in this process."""
+        with self._lock:
+            return dict(self._counts)

@@ -1,0 +1,98 @@
+"""What the use cases share: settings, database, tokens, clock, and how events are recorded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from authguard.errors import RefusedError
+from authguard.identity.audit import Audit, Event
+from authguard.identity.database import Database
+from authguard.identity.limits import Limiter, address_key
+from authguard.identity.model import Caller
+from authguard.identity.outbox import Outbox
+from authguard.identity.passwords import PasswordHasher, PasswordPolicy
+from authguard.identity.settings import Settings
+from authguard.identity.tokens import AccessTokens, RefreshTokens
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What use cases are made of.
+
+    Attributes:
+        settings: how the service is to behave.
+        database: where everything is stored.
+        access_tokens: makes access tokens.
+        refresh_tokens: makes and reads refresh tokens.
+        hasher: hashes passwords.
+        policy: which passwords are accepted.
+        limiter: counts attempts.
+        outbox: sends mails.
+        audit: takes events.
+        clock: seconds since the epoch.
+    """
+
+    settings: Settings
+    database: Database
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+    hasher: PasswordHasher
+    policy: PasswordPolicy
+    limiter: Limiter
+    outbox: Outbox
+    audit: Audit
+    clock: Callable[[], float]
+
+    def succeeded(
+        self, name: str, caller: Caller, *, user_id: str | None = None, session_id: str | None = None
+    ) -> None:
+        """Record that a flow did what was asked for."""
+        self.audit.record(
+            Event(name, True, self.clock(), user_id=user_id, session_id=session_id, address=caller.address)
+        )
+
+    def failed(
+        self, name: str, caller: Caller, error: RefusedError, *, reason: str = "", user_id: str | None = None
+    ) -> RefusedError:
+        """Record that a flow failed, and return the error to raise.
+
+        Args:
+            name: the flow.
+            caller: where the request comes from.
+            error: what the caller is told.
+            reason: why, if that is more than the caller is told.
+            user_id: whom it is about, if that is known.
+        """
+        event = Event(
+            name, False, self.clock(), reason or error.code, user_id=user_id, address=caller.address
+        )
+        self.audit.record(event)
+        return error
+
+    def record_failure(self, name: str, caller: Caller, reason: str) -> None:
+        """Record that a flow failed for which another kind of error is raised."""
+        self.audit.record(Event(name, False, self.clock(), reason, address=caller.address))
+
+    def wrong_secret(self, flow: str, caller: Caller) -> None:
+        """Count a wrong token or secret. Right ones are never refused for it.
+
+        Raises:
+            RateLimitedError: if there were too many.
+        """
+        self.limited(flow, caller, self.limiter.hit, "secret_address", address_key(caller.address))
+
+    def limited(
+        self, flow: str, caller: Caller, count: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Count an attempt, and record it if it was one too many.
+
+        Raises:
+            RateLimitedError: if it was.
+        """
+        try:
+            return count(*args, **kwargs)
+        except RefusedError as error:
+            raise self.failed(flow, caller, error) from None

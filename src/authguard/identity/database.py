@@ -1,0 +1,184 @@
+"""The database: connections, transactions, and what an outage becomes. SQLite or PostgreSQL."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from authguard.errors import ConfigurationError
+from authguard.identity.errors import StoreUnavailableError
+
+_BUSY_SECONDS = 5  # how long to wait for somebody else's transaction, or for a connection
+_OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
+
+
+class Database:
+    """Connections to one database; safe to use from several threads.
+
+    Args:
+        url: as in `Settings.database`.
+        connections: the most that are open at the same time.
+
+    Raises:
+        ConfigurationError: if the URL is for no database that is supported, or its driver is missing.
+    """
+
+    def __init__(self, url: str, *, connections: int = 8) -> None:
+        try:
+            parsed = make_url(url)
+        except exc.ArgumentError as error:
+            raise ConfigurationError("database: not a database URL") from error
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database in (None, "", ":memory:"):
+            raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
+        # `_Kept` keeps connections, so SQLAlchemy does not have to.
+        options: dict[str, Any] = {"poolclass": NullPool}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        else:
+            options["connect_args"] = {"connect_timeout": _BUSY_SECONDS}
+        try:
+            self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
+        except ImportError as error:
+            raise ConfigurationError("database: PostgreSQL needs the extra authguard[postgres]") from error
+        if self.is_sqlite:
+            _set_up_sqlite(self.engine)
+            self._reading = self.engine
+        else:
+            self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._readers = _Kept(self._reading, connections)
+        self._writers = _Kept(
+            self.engine, connections, "PRAGMA synchronous = FULL" if self.is_sqlite else None
+        )
+        quick = "PRAGMA synchronous = NORMAL" if self.is_sqlite else None
+        self._quick_writers = _Kept(self.engine, 1, quick) if quick else self._writers
+        # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
+        self._writer = Lock() if self.is_sqlite else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection to read with; each statement sees what was committed before it.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with _outages(), self._readers.use() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction, committed at the end; when this returns, it is stored.
+
+        Args:
+            durable: whether it has to outlive a power cut. If not, it outlives a crash of any
+                process, and in SQLite it takes a fifth of the time.
+
+        Raises:
+            StoreUnavailableError: if it was not stored.
+        """
+        kept = self._writers if durable else self._quick_writers
+        with _outages(), self._one_writer(), kept.use() as connection:
+            if self.is_sqlite:
+                # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        lock = self._writer
+        if lock is None:
+            yield
+            return
+        if not lock.acquire(timeout=_BUSY_SECONDS):
+            raise StoreUnavailableError("other writers are too slow")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._readers.close()
+        self._writers.close()
+        self._quick_writers.close()
+        self.engine.dispose()
+
+
+class _Kept:
+    """Connections that are kept when they are not in use.
+
+    To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
+    """
+
+    def __init__(self, engine: Engine, most: int, setup: str | None = None) -> None:
+        self._engine = engine
+        self._room = BoundedSemaphore(most)
+        self._setup = setup
+        self._idle: deque[Connection] = deque()
+
+    @contextmanager
+    def use(self) -> Iterator[Connection]:
+        """A connection, for one thread at a time."""
+        if not self._room.acquire(timeout=_BUSY_SECONDS):
+            raise StoreUnavailableError("all connections are in use")
+        try:
+            with self._one() as connection:
+                yield connection
+        finally:
+            self._room.release()
+
+    @contextmanager
+    def _one(self) -> Iterator[Connection]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+            if self._setup is not None:
+                connection.exec_driver_sql(self._setup)
+                connection.commit()
+        try:
+            yield connection
+        except exc.DBAPIError:
+            # The others were opened before the same outage.
+            connection.close()
+            self.close()
+            raise
+        except BaseException:
+            connection.rollback()
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close those that are not in use."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+
+@contextmanager
+def _outages() -> Iterator[None]:
+    try:
+        yield
+    except _OUTAGES as error:
+        # The driver's text may hold what was to be stored.
+        raise StoreUnavailableError(f"database: {type(error).__name__}") from None
+    except exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailableError("database: the connection was lost") from None
+
+
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")

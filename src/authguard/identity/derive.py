@@ -1,0 +1,14 @@
+"""Keys derived from the one configured secret, each for one purpose (RFC 5869)."""
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+def derive_key(secret: str, purpose: str) -> bytes:
+    """32 bytes for this purpose, from which neither the secret nor another key can be found.
+
+    Args:
+        secret: the configured secret.
+        purpose: what the key is for; another purpose gives another key.
+    """
+    return HKDF(hashes.SHA256(), 32, None, f"authguard {purpose}".encode()).derive(secret.encode())

@@ -1,0 +1,144 @@
+"""What a use case of the identity service refuses, and the answer each one becomes.
+
+    RefusedError
+    ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
+    ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
+    ├── EmailNotVerifiedError     403  email_not_verified    the password was right
+    ├── EmailTakenError           409  email_taken           as the documents have it
+    ├── LinkRefusedError          409  link_refused          a social account that must not be linked
+    ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
+    ├── NotFoundError             404  not_found
+    ├── MethodNotAllowedError     405  method_not_allowed
+    ├── PayloadTooLargeError      413  payload_too_large
+    ├── UnsupportedMediaError     415  unsupported_media_type
+    └── StoreUnavailableError     503  unavailable           the database is down, or too busy
+
+`OAuthError` is apart: the OAuth endpoints answer as RFC 6749 section 5.2 has it.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from authguard.errors import AuthGuardError, RefusedError, VerificationUnavailableError
+
+
+class InvalidFieldsError(RefusedError):
+    """A body that cannot be used.
+
+    Args:
+        fields: for each field what to change, in words that never repeat what was sent.
+    """
+
+    status_code = 422
+    code = "invalid_fields"
+    title = "Unprocessable Content"
+    detail = "Some fields have to be changed."
+
+    def __init__(self, fields: Mapping[str, list[str]]) -> None:
+        self.fields = {name: list(messages) for name, messages in fields.items()}
+        super().__init__("invalid fields: " + ", ".join(sorted(self.fields)))
+
+
+class InvalidCredentialsError(RefusedError):
+    """E-mail address and password do not belong together, or may not sign in."""
+
+    status_code = 401
+    code = "invalid_credentials"
+    title = "Unauthorized"
+    detail = "The e-mail address or the password is not right."
+
+
+class EmailNotVerifiedError(RefusedError):
+    """The password is right, and the address has yet to be verified."""
+
+    status_code = 403
+    code = "email_not_verified"
+    title = "Forbidden"
+    detail = "Verify your e-mail address first: follow the link that was sent to it."
+
+
+class EmailTakenError(RefusedError):
+    """There is an account with this address."""
+
+    status_code = 409
+    code = "email_taken"
+    title = "Conflict"
+    detail = "Email already registered"
+
+
+class LinkRefusedError(RefusedError):
+    """There is an account with the address of this social account, and one of the two is unverified."""
+
+    status_code = 409
+    code = "link_refused"
+    title = "Conflict"
+    detail = "There is an account with this e-mail address already: sign in to it, and verify its address."
+
+
+class InvalidLinkError(RefusedError):
+    """A one-time token that is unknown, used, replaced or too old: one answer for all of them."""
+
+    status_code = 400
+    code = "invalid_link"
+    title = "Bad Request"
+    detail = "The link is not valid any more: ask for a new one."
+
+
+class NotFoundError(RefusedError):
+    """There is nothing here, or nothing of the caller's."""
+
+    status_code = 404
+    code = "not_found"
+    title = "Not Found"
+    detail = "There is nothing here."
+
+
+class MethodNotAllowedError(RefusedError):
+    """The path is known, and the method is not for it."""
+
+    status_code = 405
+    code = "method_not_allowed"
+    title = "Method Not Allowed"
+    detail = "The method is not for this path."
+
+
+class PayloadTooLargeError(RefusedError):
+    """A body that is larger than any use of it could be."""
+
+    status_code = 413
+    code = "payload_too_large"
+    title = "Content Too Large"
+    detail = "The body is too large."
+
+
+class UnsupportedMediaError(RefusedError):
+    """A body of another type: a form of another site can send text, but not JSON (ASVS 3.5.2)."""
+
+    status_code = 415
+    code = "unsupported_media_type"
+    title = "Unsupported Media Type"
+    detail = "Send JSON, with Content-Type: application/json."
+
+
+class StoreUnavailableError(VerificationUnavailableError):
+    """The database cannot be asked, or did not keep what it was told."""
+
+    detail = "The service cannot do this at the moment."
+
+
+class OAuthError(AuthGuardError):
+    """A refusal of the token, introspection or revocation endpoint (RFC 6749 section 5.2).
+
+    Args:
+        error: the code.
+        description: for the developer of the client; holds nothing that was sent.
+    """
+
+    #: 401 for a client that did not prove who it is, else 400.
+    STATUS: ClassVar[Mapping[str, int]] = {"invalid_client": 401}
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+        self.status_code = self.STATUS.get(error, 400)

@@ -1,0 +1,129 @@
+"""The nouns of the identity service: rows as values, and what use cases take and return."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account, as stored, without its password.
+
+    Attributes:
+        id: a UUID, the `sub` of its tokens.
+        email: as its owner wrote it.
+        email_verified: whether its owner has shown to receive mail there.
+        name: what to call its owner; may be empty.
+        role: the `role` of its tokens.
+        disabled: whether it is switched off.
+        created_at: seconds since the epoch.
+        picture: the address of a picture, if a social provider gave one.
+    """
+
+    id: str
+    email: str
+    email_verified: bool
+    name: str
+    role: str
+    disabled: bool
+    created_at: float
+    picture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody's session. Times are seconds since the epoch.
+
+    Attributes:
+        id: the `sid` of its tokens.
+        user_id: whose it is.
+        generation: of the refresh token that is good now.
+        created_at: when it began.
+        refreshed_at: when it was last refreshed.
+        expires_at: when it ends unless it is refreshed.
+        ends_at: when it ends in any case.
+        ended_at: when it was ended, if it was.
+        client_id: the OAuth client it belongs to, if any.
+        address: where it was begun from.
+        user_agent: what it was begun with.
+    """
+
+    id: str
+    user_id: str
+    generation: int
+    created_at: float
+    refreshed_at: float
+    expires_at: float
+    ends_at: float
+    ended_at: float | None
+    client_id: str | None
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What signing in or refreshing gives.
+
+    Attributes:
+        access_token: a JWT.
+        expires_in: seconds for which the access token is valid.
+        refresh_token: opaque; good once.
+        user: whose tokens.
+        session_id: the session they belong to.
+    """
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    refresh_token: str = field(repr=False)
+    user: User
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where a request comes from, for limits and for the list of sessions.
+
+    Attributes:
+        address: the peer's IP address; empty if the server does not know it.
+        user_agent: the User-Agent field.
+    """
+
+    address: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SocialIdentity:
+    """What a social provider says about whoever signed in there.
+
+    Attributes:
+        provider: its name, such as `github`.
+        subject: whom it means; an identifier that it never gives to another.
+        email: an address, if it tells one.
+        email_verified: whether it has verified that address.
+        name: a name to show.
+        picture: the address of a picture.
+    """
+
+    provider: str
+    subject: str
+    email: str | None
+    email_verified: bool
+    name: str = ""
+    picture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered OAuth client. Its secret is not here: there is only a digest of it.
+
+    Attributes:
+        id: the `client_id`.
+        name: what to call it.
+        scopes: what it may ask for.
+        disabled: whether it is switched off.
+    """
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    disabled: bool

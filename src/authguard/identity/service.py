@@ -1,0 +1,104 @@
+"""The identity service without HTTP: use cases, each one transaction. Start here.
+
+accounts   register, sign in, change the password, disable
+sessions   begin, refresh, list, end
+links      one-time tokens in mails: verify an address, reset a password
+clients    OAuth clients, and tokens for them
+"""
+
+import time
+from collections.abc import Callable
+
+from authguard.errors import ConfigurationError
+from authguard.identity.accounts import Accounts
+from authguard.identity.audit import Audit, Event, Hook
+from authguard.identity.base import Base
+from authguard.identity.clients import Clients
+from authguard.identity.database import Database
+from authguard.identity.limits import Limiter
+from authguard.identity.links import Links
+from authguard.identity.mail import ConsoleMailer, Mailer, SMTPMailer
+from authguard.identity.model import Caller, SocialIdentity, Tokens
+from authguard.identity.outbox import Outbox
+from authguard.identity.passwords import PasswordHasher, PasswordPolicy
+from authguard.identity.revocations import SQLRevocations
+from authguard.identity.sessions import Sessions
+from authguard.identity.settings import Settings
+from authguard.identity.signing import OwnTokens, SigningKeys
+from authguard.identity.tokens import AccessTokens, RefreshTokens
+
+_NOBODY = Caller()
+
+
+class IdentityService:
+    """Everything that the identity service does, to be called from any thread.
+
+    Args:
+        settings: how it is to behave.
+        mailer: sends mails; None for the one that the settings name.
+        policy: which passwords are accepted; None for that of the documents.
+        hasher: hashes passwords.
+        limiter: counts attempts; None for one at `Settings.limits_url`.
+        audit_hook: called with each `Event`.
+        clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if it cannot be built from this.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        mailer: Mailer | None = None,
+        policy: PasswordPolicy | None = None,
+        hasher: PasswordHasher | None = None,
+        limiter: Limiter | None = None,
+        audit_hook: Hook | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.database = Database(settings.database, connections=settings.worker_threads + 2)
+        self.keys = SigningKeys(settings, self.database)
+        self.revocations = SQLRevocations(self.database, clock=clock)
+        self.audit = Audit(audit_hook)
+        self.outbox = Outbox(mailer or _mailer(settings), self._report_mail)
+        self.limiter = limiter or Limiter(settings.limits_url)
+        base = Base(
+            settings=settings,
+            database=self.database,
+            access_tokens=AccessTokens(settings, self.keys),
+            refresh_tokens=RefreshTokens(settings),
+            hasher=hasher or PasswordHasher(),
+            policy=policy or PasswordPolicy(),
+            limiter=self.limiter,
+            outbox=self.outbox,
+            audit=self.audit,
+            clock=clock,
+        )
+        self.sessions = Sessions(base)
+        self.links = Links(base, self.sessions)
+        self.accounts = Accounts(base, self.sessions, self.links)
+        self.own_tokens = OwnTokens(settings, self.keys)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
+
+    def _report_mail(self, succeeded: bool, reason: str) -> None:
+        self.audit.record(Event("mail", succeeded, self.clock(), reason))
+
+    def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
+        """Sign in with a social account; see `Accounts.sign_in_with`."""
+        return self.accounts.sign_in_with(identity, caller)
+
+    def close(self) -> None:
+        """Send the mails that are waiting, and close all connections."""
+        self.outbox.close()
+        self.database.close()
+
+
+def _mailer(settings: Settings) -> Mailer:
+    if settings.smtp_url is not None:
+        return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
+    if settings.dev:
+        return ConsoleMailer()
+    raise ConfigurationError("smtp_url: the server that sends mails; or dev, for mails on the console")

@@ -1,0 +1,202 @@
+"""The settings of the identity service, checked when they are built."""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from authguard._core.cookies import AccessCookie
+from authguard._core.jwk import from_secret
+from authguard._core.rules import local_path
+from authguard.errors import ConfigurationError
+
+ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
+
+_DAY = 86_400
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ENVIRONMENT = "AUTHGUARD_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the identity service is to behave. The defaults are those of the documents it speaks.
+
+    Args:
+        secret: 32 random bytes or more. It signs HS256 tokens; keys for refresh tokens and for
+            the encryption of signing keys are derived from it.
+        issuer: the origin under which the service is reached; the `iss` of its tokens, and where
+            the links in its mails lead.
+        audience: the `aud` of its tokens; None for the issuer.
+        database: `sqlite:///file` or `postgresql+psycopg://…`.
+        algorithm: how tokens are signed: HS256 with the secret, or RS256, ES256, EdDSA with a
+            key set that rotates.
+        signing_key_lifetime: seconds after which a new signing key takes over.
+        access_lifetime: seconds for which an access token is valid.
+        refresh_lifetime: seconds after which a session that is not refreshed ends.
+        session_lifetime: seconds after which a session ends in any case.
+        refresh_grace: seconds for which the refresh token before the newest one still gets an
+            answer, for clients whose last answer was lost.
+        link_lifetime: seconds for which the links in mails are valid.
+        prefixes: where the API is; the first is named in metadata.
+        default_role: the role of new accounts.
+        require_verified_email: whether an address has to be verified before its owner can sign in.
+        enumeration_safe: whether registering a known address gets the same answer as a new one;
+            nobody is signed in by registering then.
+        password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
+        limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
+        smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
+        mail_from: the sender of mails.
+        cookie_name: the cookie that may carry the access token for pages.
+        worker_threads: how many requests talk to the database at the same time.
+        dev: for development: mails go to the console, and the test-auth endpoints exist.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    secret: str = field(repr=False)
+    issuer: str
+    audience: str | None = None
+    database: str = field(default="sqlite:///authguard.db", repr=False)
+    algorithm: str = "HS256"
+    signing_key_lifetime: int = 90 * _DAY
+    access_lifetime: int = 28_800
+    refresh_lifetime: int = 30 * _DAY
+    session_lifetime: int = 365 * _DAY
+    refresh_grace: int = 30
+    link_lifetime: int = 3_600
+    prefixes: Iterable[str] = ("/api/v1", "/v1")
+    default_role: str = "USER"
+    require_verified_email: bool = False
+    enumeration_safe: bool = False
+    password_grant: bool = True
+    limits_url: str = field(default="memory://", repr=False)
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+    cookie_name: str = "access_token"
+    worker_threads: int = 8
+    dev: bool = False
+
+    def __post_init__(self) -> None:
+        from_secret(self.secret, frozenset({"HS256"}))
+        object.__setattr__(self, "issuer", _issuer(self.issuer))
+        if self.algorithm not in ALGORITHMS:
+            raise ConfigurationError(f"algorithm is one of {', '.join(ALGORITHMS)}")
+        if not self.database.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
+            raise ConfigurationError("database is sqlite:///file or postgresql://user@host/name")
+        object.__setattr__(
+            self, "database", self.database.replace("postgresql://", "postgresql+psycopg://", 1)
+        )
+        self._check_numbers()
+        if isinstance(self.prefixes, str) or not self.prefixes:
+            raise ConfigurationError('prefixes is a list, such as ["/api/v1", "/v1"]')
+        object.__setattr__(self, "prefixes", tuple(local_path(one, "prefixes") for one in self.prefixes))
+        if not self.default_role or len(self.default_role) > 64:
+            raise ConfigurationError("default_role is 1 to 64 characters")
+        if self.smtp_url is not None and not self.mail_from:
+            raise ConfigurationError("mail_from: who mails come from, such as accounts@example.com")
+        AccessCookie(self.cookie_name)
+
+    def _check_numbers(self) -> None:
+        bounds = {
+            "signing_key_lifetime": (3_600, 3_650 * _DAY),
+            "access_lifetime": (60, 30 * _DAY),
+            "refresh_lifetime": (60, 3_650 * _DAY),
+            "session_lifetime": (60, 3_650 * _DAY),
+            "refresh_grace": (0, 300),
+            "link_lifetime": (60, _DAY),
+            "worker_threads": (1, 256),
+        }
+        for name, (least, most) in bounds.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ConfigurationError(f"{name} is a whole number from {least} to {most}")
+        if self.session_lifetime < self.refresh_lifetime:
+            raise ConfigurationError("session_lifetime is at least refresh_lifetime")
+        if self.signing_key_lifetime < self.access_lifetime:
+            raise ConfigurationError("signing_key_lifetime is at least access_lifetime")
+        for name in ("require_verified_email", "enumeration_safe", "password_grant", "dev"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name} is true or false")
+
+    @property
+    def token_audience(self) -> str:
+        """The `aud` of access tokens."""
+        return self.audience or self.issuer
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> "Settings":
+        """Settings from variables such as `AUTHGUARD_SECRET`; what is given comes first.
+
+        `AUTHGUARD_CONFIG` names a TOML file for what is in neither.
+
+        Raises:
+            ConfigurationError: for a variable that is no setting, or cannot be read as one.
+        """
+        read = {
+            name.removeprefix(_ENVIRONMENT).lower(): value
+            for name, value in environment.items()
+            if name.startswith(_ENVIRONMENT)
+        }
+        path = read.pop("config", None)
+        if unknown := sorted(read.keys() - {one.name for one in fields(cls)}):
+            raise ConfigurationError(
+                f"no setting is called {', '.join(_ENVIRONMENT + n.upper() for n in unknown)}"
+            )
+        values = {name: _from_text(name, value) for name, value in read.items()} | given
+        return _built(cls, (_from_file(path) if path else {}) | values)
+
+    @classmethod
+    def from_toml(cls, path: str, **given: Any) -> "Settings":
+        """Settings from a TOML file; what is given comes first.
+
+        Raises:
+            ConfigurationError: if it cannot be read, or has a name that is no setting.
+        """
+        return _built(cls, _from_file(path) | given)
+
+
+def _built(cls: type[Settings], values: dict[str, Any]) -> Settings:
+    known = {one.name for one in fields(cls)}
+    if unknown := sorted(values.keys() - known):
+        raise ConfigurationError(f"no setting is called {', '.join(unknown)}")
+    if missing := [name for name in ("secret", "issuer") if name not in values]:
+        raise ConfigurationError(f"set {' and '.join(_ENVIRONMENT + name.upper() for name in missing)}")
+    return cls(**values)
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
+
+
+def _from_text(name: str, text: str) -> Any:
+    kind = {one.name: one.type for one in fields(Settings)}[name]
+    if kind is int:
+        if not text.strip().isdecimal():
+            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is a whole number")
+        return int(text)
+    if kind is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+        if text.strip().lower() not in words:
+            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is true or false")
+        return words[text.strip().lower()]
+    if name == "prefixes":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _issuer(issuer: str) -> str:
+    """The issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
+    parts = urlsplit(issuer)
+    https = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    if not https or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigurationError(
+            "issuer is an origin such as https://auth.example.com (http on loopback only)"
+        )
+    return issuer.rstrip("/")

@@ -1,0 +1,299 @@
+"""The queries: each takes a connection, so that use cases decide what is one transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from authguard.identity.model import Client, Session, User
+from authguard.identity.schema import (
+    clients,
+    linked_identities,
+    one_time_tokens,
+    revocations,
+    sessions,
+    signing_keys,
+    users,
+)
+
+_USER = (
+    users.c.id,
+    users.c.email,
+    users.c.email_verified,
+    users.c.name,
+    users.c.role,
+    users.c.disabled,
+    users.c.created_at,
+    users.c.picture,
+)
+
+# Statements of every request are made once.
+_USER_BY_ID = select(*_USER).where(users.c.id == bindparam("id"))
+_USER_BY_KEY = select(*_USER, users.c.password_hash).where(users.c.email_key == bindparam("key"))
+_MARKS = select(revocations.c.kind, revocations.c.revoked_at).where(
+    revocations.c.until > bindparam("now"),
+    or_(
+        (revocations.c.kind == "token") & (revocations.c.name == bindparam("token")),
+        (revocations.c.kind == "session") & (revocations.c.name == bindparam("session")),
+        (revocations.c.kind == "subject") & (revocations.c.name == bindparam("subject")),
+    ),
+)
+_ADVANCE = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session"),
+        sessions.c.generation == bindparam("before"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+    )
+    .values(generation=bindparam("after"), refreshed_at=bindparam("now"), expires_at=bindparam("until"))
+)
+_PROLONG = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None))
+    .values(expires_at=bindparam("until"))
+)
+_SESSION = select(sessions, *_USER).join(users, users.c.id == sessions.c.user_id)
+_SESSION = _SESSION.where(sessions.c.id == bindparam("id"))
+_SESSION_COLUMNS = len(sessions.c)
+
+
+def _user(row: Sequence[Any]) -> User:
+    return User(*row[:8])
+
+
+def find_user(connection: Connection, user_id: str) -> User | None:
+    """The account with this id."""
+    row = connection.execute(_USER_BY_ID, {"id": user_id}).first()
+    return None if row is None else _user(row)
+
+
+def find_user_by_key(connection: Connection, key: str) -> tuple[User, str | None] | None:
+    """The account with this canonical address, and its password hash."""
+    row = connection.execute(_USER_BY_KEY, {"key": key}).first()
+    return None if row is None else (_user(row), row[8])
+
+
+def find_password_hash(connection: Connection, user_id: str) -> str | None:
+    """The password hash of an account."""
+    return connection.execute(select(users.c.password_hash).where(users.c.id == user_id)).scalar()
+
+
+def insert_user(connection: Connection, user: User, key: str, password_hash: str | None) -> bool:
+    """Add an account; False if its address is taken."""
+    values = {
+        "id": user.id,
+        "email": user.email,
+        "email_key": key,
+        "email_verified": user.email_verified,
+        "password_hash": password_hash,
+        "name": user.name,
+        "picture": user.picture,
+        "role": user.role,
+        "disabled": user.disabled,
+        "created_at": user.created_at,
+    }
+    statement = _insert(connection, users).values(values).on_conflict_do_nothing(index_elements=["email_key"])
+    return connection.execute(statement.returning(users.c.id)).first() is not None
+
+
+def update_user(connection: Connection, user_id: str, **values: Any) -> bool:
+    """Change an account; False if there is none."""
+    return connection.execute(update(users).where(users.c.id == user_id).values(values)).rowcount == 1
+
+
+def replace_password(connection: Connection, user_id: str, before: str | None, after: str) -> bool:
+    """Change a password hash, unless somebody else has changed it meanwhile."""
+    same = users.c.password_hash.is_(None) if before is None else users.c.password_hash == before
+    statement = update(users).where(users.c.id == user_id, same).values(password_hash=after)
+    return connection.execute(statement).rowcount == 1
+
+
+def holds_password(connection: Connection, user_id: str, password_hash: str) -> bool:
+    """Whether an account that is not disabled has this password hash, locked for the transaction."""
+    statement = select(users.c.id).where(
+        users.c.id == user_id, users.c.password_hash == password_hash, users.c.disabled.is_(False)
+    )
+    return connection.execute(statement.with_for_update()).first() is not None
+
+
+def list_users(connection: Connection, limit: int, after: str = "") -> list[User]:
+    """Accounts in the order of their canonical addresses, beginning after one of them."""
+    statement = select(*_USER).where(users.c.email_key > after).order_by(users.c.email_key).limit(limit)
+    return [_user(row) for row in connection.execute(statement)]
+
+
+def find_linked_user(connection: Connection, provider: str, subject: str) -> User | None:
+    """The account that a social identity belongs to."""
+    statement = (
+        select(*_USER)
+        .join(linked_identities, linked_identities.c.user_id == users.c.id)
+        .where(linked_identities.c.provider == provider, linked_identities.c.subject == subject)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else _user(row)
+
+
+def insert_link(connection: Connection, provider: str, subject: str, user_id: str, now: float) -> None:
+    """Link a social identity to an account; if somebody was faster, nothing changes."""
+    values = {"provider": provider, "subject": subject, "user_id": user_id, "created_at": now}
+    connection.execute(_insert(connection, linked_identities).values(values).on_conflict_do_nothing())
+
+
+def insert_session(connection: Connection, session: Session) -> None:
+    """Add a session."""
+    values = {name: getattr(session, name) for name in Session.__slots__}
+    connection.execute(insert(sessions), values)
+
+
+def find_session(connection: Connection, session_id: str) -> tuple[Session, User] | None:
+    """A session, ended or not, and whose it is."""
+    row = connection.execute(_SESSION, {"id": session_id}).first()
+    return None if row is None else (Session(*row[:_SESSION_COLUMNS]), _user(row[_SESSION_COLUMNS:]))
+
+
+def advance_session(connection: Connection, before: Session, after: Session) -> bool:
+    """Compare and swap the generation of a session; False if it has ended, or somebody was faster."""
+    values = {
+        "session": before.id,
+        "before": before.generation,
+        "after": after.generation,
+        "now": after.refreshed_at,
+        "until": after.expires_at,
+    }
+    return connection.execute(_ADVANCE, values).rowcount == 1
+
+
+def prolong_session(connection: Connection, session_id: str, until: float) -> bool:
+    """Move the end of a session that has not ended; False if it has."""
+    return connection.execute(_PROLONG, {"session": session_id, "until": until}).rowcount == 1
+
+
+def list_sessions(connection: Connection, user_id: str, now: float) -> list[Session]:
+    """Somebody's sessions that are alive, the newest first."""
+    statement = (
+        select(sessions)
+        .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+        .order_by(sessions.c.created_at.desc())
+    )
+    return [Session(*row) for row in connection.execute(statement)]
+
+
+def end_session(connection: Connection, session_id: str, now: float) -> bool:
+    """End a session; False if it had ended before."""
+    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+    return connection.execute(statement.values(ended_at=now)).rowcount == 1
+
+
+def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:
+    """Forget somebody's sessions whose last moment was before this one."""
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.expires_at < before))
+
+
+def upsert_revocation(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
+    """Mark something as revoked; a later mark takes the place of the one before."""
+    values = {"kind": kind, "name": name, "revoked_at": now, "until": until}
+    statement = _insert(connection, revocations).values(values)
+    changes = {"revoked_at": statement.excluded.revoked_at, "until": statement.excluded.until}
+    connection.execute(statement.on_conflict_do_update(index_elements=["kind", "name"], set_=changes))
+
+
+def find_marks(
+    connection: Connection, token: str, session: str, subject: str, now: float
+) -> dict[str, float]:
+    """What of a token, its session and its subject is revoked, and since when."""
+    values = {"token": token, "session": session, "subject": subject, "now": now}
+    return {row[0]: row[1] for row in connection.execute(_MARKS, values)}
+
+
+def delete_old_marks(connection: Connection, now: float) -> None:
+    """Forget marks about what has expired."""
+    connection.execute(delete(revocations).where(revocations.c.until <= now))
+
+
+def upsert_one_time_token(
+    connection: Connection, user_id: str, purpose: str, digest: str, expires_at: float
+) -> None:
+    """Keep a one-time token, in the place of an older one for the same purpose."""
+    values = {"user_id": user_id, "purpose": purpose, "digest": digest, "expires_at": expires_at}
+    statement = _insert(connection, one_time_tokens).values(values)
+    changes = {"digest": statement.excluded.digest, "expires_at": statement.excluded.expires_at}
+    connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "purpose"], set_=changes))
+
+
+def consume_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
+    """Use a one-time token up: whose it was, or None. Of several at the same time one gets it."""
+    statement = (
+        delete(one_time_tokens)
+        .where(
+            one_time_tokens.c.digest == digest,
+            one_time_tokens.c.purpose == purpose,
+            one_time_tokens.c.expires_at > now,
+        )
+        .returning(one_time_tokens.c.user_id)
+    )
+    return connection.execute(statement).scalar()
+
+
+def find_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
+    """Whose a one-time token is, without using it up."""
+    statement = select(one_time_tokens.c.user_id).where(
+        one_time_tokens.c.digest == digest,
+        one_time_tokens.c.purpose == purpose,
+        one_time_tokens.c.expires_at > now,
+    )
+    return connection.execute(statement).scalar()
+
+
+def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
+    """Forget somebody's one-time tokens."""
+    connection.execute(delete(one_time_tokens).where(one_time_tokens.c.user_id == user_id))
+
+
+def list_signing_keys(connection: Connection, algorithm: str) -> list[Row[Any]]:
+    """Signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from."""
+    statement = select(signing_keys).where(signing_keys.c.algorithm == algorithm)
+    return list(connection.execute(statement.order_by(signing_keys.c.signs_from, signing_keys.c.kid)))
+
+
+def insert_signing_key(connection: Connection, **values: Any) -> None:
+    """Add a signing key."""
+    connection.execute(insert(signing_keys), values)
+
+
+def delete_signing_keys(connection: Connection, kids: list[str]) -> None:
+    """Forget signing keys."""
+    connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
+
+
+def lock_signing_keys(connection: Connection) -> None:
+    """Let others who want to add a key wait; in SQLite they do so anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE signing_keys IN EXCLUSIVE MODE")
+
+
+def insert_client(connection: Connection, client: Client, secret_digest: str, now: float) -> None:
+    """Add an OAuth client."""
+    values = {
+        "id": client.id,
+        "name": client.name,
+        "secret_digest": secret_digest,
+        "scopes": " ".join(sorted(client.scopes)),
+        "disabled": client.disabled,
+        "created_at": now,
+    }
+    connection.execute(insert(clients), values)
+
+
+def find_client(connection: Connection, client_id: str) -> tuple[Client, str] | None:
+    """An OAuth client, and the digest of its secret."""
+    row = connection.execute(select(clients).where(clients.c.id == client_id)).first()
+    if row is None:
+        return None
+    return Client(row.id, row.name, frozenset(row.scopes.split()), row.disabled), row.secret_digest
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT; both dialects write it the same way."""
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)

@@ -1,0 +1,167 @@
+"""Between HTTP and the use cases: bodies in, answers out, and work off the event loop."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from anyio import CapacityLimiter, to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authguard._core.answer import refuse
+from authguard._core.strict_json import JSONError, decode_utf8, parse_object
+from authguard.errors import RefusedError
+from authguard.identity.bodies import AnyBody, validate
+from authguard.identity.errors import (
+    InvalidFieldsError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OAuthError,
+    PayloadTooLargeError,
+    UnsupportedMediaError,
+)
+from authguard.identity.model import Caller
+from authguard.starlette import as_response
+
+Result = TypeVar("Result")
+
+REALM = "identity"
+_LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
+_MOST_FIELDS = 20
+
+
+class Workers:
+    """Threads for the use cases, apart from those of the application that this is mounted in.
+
+    Signing in takes long, and is kept apart, so that it never delays the rest.
+
+    Args:
+        threads: how many of each kind.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._quick = CapacityLimiter(threads)
+        self._slow = CapacityLimiter(threads)
+
+    async def run(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Run what waits for the database only."""
+        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._quick)
+
+    async def run_slow(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Run what hashes passwords or talks to other machines."""
+        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._slow)
+
+
+def caller_of(request: Request) -> Caller:
+    """Where a request comes from. Behind a proxy, the server has to be told to believe it."""
+    address = request.client.host if request.client else ""
+    return Caller(address, request.headers.get("user-agent", ""))
+
+
+def media_type_of(request: Request) -> str:
+    """The media type of the body, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request) -> bytes:
+    """The body.
+
+    Raises:
+        PayloadTooLargeError: as soon as it is clear that it is too large.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_BODY:
+            raise PayloadTooLargeError
+    return body
+
+
+async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
+    """The body, which is a JSON object with the fields of this kind.
+
+    Raises:
+        UnsupportedMediaError: if it does not say that it is JSON.
+        InvalidFieldsError: if it is not.
+    """
+    if media_type_of(request) != "application/json":
+        raise UnsupportedMediaError
+    body = await read_body(request)
+    try:
+        data = parse_object(decode_utf8(body))
+    except JSONError:
+        raise InvalidFieldsError({"body": ["is not a JSON object"]}) from None
+    return validate(kind, data)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form; each at most once (RFC 6749 section 3.2).
+
+    Raises:
+        OAuthError: if it is not one.
+    """
+    if media_type_of(request) != "application/x-www-form-urlencoded":
+        raise OAuthError("invalid_request", "Send application/x-www-form-urlencoded.")
+    try:
+        text = (await read_body(request)).decode()
+        pairs = parse_qsl(text, keep_blank_values=False, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise OAuthError("invalid_request", "The body is not a form.") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise OAuthError("invalid_request", "A parameter was sent twice.")
+    return fields
+
+
+def answer(document: Any, status: int = 200) -> Response:
+    """A JSON response; nothing of this service is to be kept by caches (RFC 6749 section 5.1)."""
+    headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
+    body = json.dumps(document, separators=(",", ":")).encode()
+    return Response(body, status, headers, "application/json")
+
+
+def message(text: str, status: int = 200) -> Response:
+    """A response for people."""
+    return answer({"message": text}, status)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """The answer to a refusal: a problem document (RFC 9457), with the fields if there are any."""
+    if not isinstance(error, RefusedError):
+        raise error
+    refusal = refuse(error, REALM)
+    if isinstance(error, InvalidFieldsError):
+        errors = [
+            {"field": field, "message": text} for field, texts in error.fields.items() for text in texts
+        ]
+        problem = json.loads(refusal.body) | {"errors": errors}
+        refusal = refusal.with_body(json.dumps(problem), "application/problem+json")
+    return as_response(refusal)
+
+
+async def oauth_refused(request: Request, error: Exception) -> Response:
+    """The answer of an OAuth endpoint (RFC 6749 section 5.2)."""
+    if not isinstance(error, OAuthError):
+        raise error
+    response = answer({"error": error.error, "error_description": error.description}, error.status_code)
+    if error.status_code == 401:
+        response.headers["www-authenticate"] = f'Basic realm="{REALM}"'
+    return response
+
+
+async def not_routed(request: Request, error: Exception) -> Response:
+    """The answer of a router that knows no such path or method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    response = await refused(
+        request, MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+#: For Starlette's `exception_handlers`.
+HANDLERS: Any = {RefusedError: refused, OAuthError: oauth_refused, HTTPException: not_routed}

@@ -1,0 +1,265 @@
+"""Sessions: refresh tokens rotate, reuse ends the session, and nobody is logged out by a bad network."""
+
+import pytest
+from sqlalchemy import func, select
+
+from authguard import Guard, JWTVerifier
+from authguard._core.model import Credential
+from authguard.drivers import run
+from authguard.errors import InvalidTokenError
+from authguard.identity.errors import NotFoundError, StoreUnavailableError
+from authguard.identity.schema import sessions
+from identity_support import CALLER, PASSWORD, SECRET, service_at, together
+
+
+def register(service, email="ann@example.com"):
+    return service.accounts.register(email, PASSWORD, "Ann", CALLER)
+
+
+def principal_of(service, access_token):
+    credential = Credential(access_token, "bearer")
+    return run(service.own_tokens.flow(credential, service.clock())).principal
+
+
+def is_alive(service, access_token):
+    return service.sessions.authenticate(principal_of(service, access_token)) is not None
+
+
+def test_refresh_gives_new_tokens(service):
+    """A refresh token is exchanged for another one, and a new access token of the same session."""
+    tokens = register(service)
+    again = service.sessions.refresh(tokens.refresh_token, CALLER)
+    assert again.refresh_token != tokens.refresh_token
+    assert again.access_token != tokens.access_token
+    assert again.session_id == tokens.session_id
+
+
+def test_refresh_token_before_the_newest_is_answered_within_the_grace(service, clock):
+    """A client whose answer was lost gets the same successor for 30 seconds."""
+    tokens = register(service)
+    first = service.sessions.refresh(tokens.refresh_token, CALLER)
+    clock.go_on(29)
+    assert service.sessions.refresh(tokens.refresh_token, CALLER).refresh_token == first.refresh_token
+
+
+def test_reuse_after_the_grace_ends_the_session(service, clock):
+    """A refresh token that is used again later ends the session: neither its thief nor its owner goes on."""
+    tokens = register(service)
+    newest = service.sessions.refresh(tokens.refresh_token, CALLER)
+    clock.go_on(31)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(tokens.refresh_token, CALLER)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(newest.refresh_token, CALLER)
+    assert not is_alive(service, newest.access_token)
+
+
+def test_reuse_of_an_older_generation_ends_the_session_at_once(service):
+    """Two generations back is no lost answer, grace or not."""
+    tokens = register(service)
+    second = service.sessions.refresh(tokens.refresh_token, CALLER)
+    third = service.sessions.refresh(second.refresh_token, CALLER)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(tokens.refresh_token, CALLER)
+    assert not is_alive(service, third.access_token)
+
+
+def test_many_concurrent_refreshes_give_one_generation(service):
+    """1,000 uses of one token by 50 threads: one new generation, and 1,000 usable answers."""
+    tokens = register(service)
+
+    def refresh(_):
+        return [service.sessions.refresh(tokens.refresh_token, CALLER) for _ in range(20)]
+
+    answers = [one for batch in together(50, refresh) for one in batch]
+    assert len(answers) == 1000
+    assert len({one.refresh_token for one in answers}) == 1
+    with service.database.read() as connection:
+        assert connection.execute(select(sessions.c.generation)).scalars().all() == [1]
+    assert is_alive(service, answers[-1].access_token)
+    service.sessions.refresh(answers[-1].refresh_token, CALLER)
+
+
+def test_there_is_one_row_for_each_session(service):
+    """However often a session is refreshed, it stays one row."""
+    token = register(service).refresh_token
+    for _ in range(5):
+        token = service.sessions.refresh(token, CALLER).refresh_token
+    with service.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(sessions)).scalar() == 1
+
+
+def test_generation_that_the_database_has_lost_is_accepted(service):
+    """A token that was issued before a backup was restored is still proven to be ours."""
+    tokens = register(service)
+    newest = service.sessions.refresh(tokens.refresh_token, CALLER)
+    with service.database.write() as connection:
+        connection.execute(sessions.update().values(generation=0))
+    again = service.sessions.refresh(newest.refresh_token, CALLER)
+    assert service.sessions.refresh(again.refresh_token, CALLER).session_id == tokens.session_id
+
+
+@pytest.mark.parametrize("change", ["prefix", "tail", "middle", "short", "long", "empty", "unicode"])
+def test_garbage_is_refused_without_the_database(service, change):
+    """What is no refresh token of ours is told apart before the database is asked."""
+    good = register(service).refresh_token
+    bad = {
+        "prefix": "rx" + good[2:],
+        "tail": good[:-1] + ("A" if good[-1] != "A" else "B"),
+        "middle": good[:30] + ("A" if good[30] != "A" else "B") + good[31:],
+        "short": good[:-4],
+        "long": good + "AAAA",
+        "empty": "",
+        "unicode": good[:-1] + "é",
+    }[change]
+    service.database.close()
+    service.database.read = None
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(bad, CALLER)
+
+
+def test_refresh_token_of_another_secret_is_refused(service, url):
+    """A refresh token that another secret has proven is garbage here."""
+    tokens = register(service)
+    with (
+        service_at(url, secret=SECRET[::-1]) as other,
+        pytest.raises(InvalidTokenError),
+    ):
+        other.sessions.refresh(tokens.refresh_token, CALLER)
+
+
+def test_session_ends_when_it_is_not_refreshed(service, clock):
+    """After 30 days without a refresh, the session is over."""
+    tokens = register(service)
+    clock.go_on(30 * 86_400)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(tokens.refresh_token, CALLER)
+
+
+def test_session_ends_in_any_case(url, clock):
+    """Refreshing does not move the absolute end, and no access token goes beyond it."""
+    with service_at(url, clock=clock, refresh_lifetime=600, session_lifetime=1000) as service:
+        token = register(service).refresh_token
+        clock.go_on(500)
+        again = service.sessions.refresh(token, CALLER)
+        assert again.expires_in == 500
+        clock.go_on(500)
+        with pytest.raises(InvalidTokenError):
+            service.sessions.refresh(again.refresh_token, CALLER)
+
+
+def test_access_token_prolongs_its_session(service, clock):
+    """The second document's refresh: new access token for an old one; the refresh token stays good."""
+    tokens = register(service)
+    clock.go_on(29 * 86_400)
+    again = service.sessions.prolong(principal_of_at(service, tokens), CALLER)
+    clock.go_on(29 * 86_400)
+    assert again.session_id == tokens.session_id
+    assert service.sessions.refresh(tokens.refresh_token, CALLER).session_id == tokens.session_id
+
+
+def principal_of_at(service, tokens):
+    """The principal, as the guard saw it when the token was new."""
+    credential = Credential(tokens.access_token, "bearer")
+    return run(service.own_tokens.flow(credential, service.clock() - 29 * 86_400)).principal
+
+
+def test_logout_ends_access_and_refresh(service):
+    """After logging out, neither token of the session is good; other sessions go on."""
+    first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    service.sessions.log_out(principal_of(service, first.access_token), CALLER)
+    assert not is_alive(service, first.access_token)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(first.refresh_token, CALLER)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.prolong(principal_of(service, first.access_token), CALLER)
+    assert is_alive(service, second.access_token)
+
+
+def test_logout_holds_for_another_process_and_another_guard(service, url, clock):
+    """A guard with revocations in the same database refuses the token at once."""
+    tokens = register(service)
+    with service_at(url, clock=clock) as other:
+        guard = Guard(
+            JWTVerifier(
+                SECRET, algorithms=["HS256"], issuer=service.settings.issuer, audience=service.settings.issuer
+            ),
+            revocations=other.revocations,
+        )
+        principal = principal_of(other, tokens.access_token)
+        assert not other.revocations.is_revoked(principal)
+        service.sessions.log_out(principal, CALLER)
+        assert other.revocations.is_revoked(principal)
+        assert guard is not None
+
+
+def test_logout_everywhere(service):
+    """All sessions of the account end, and those of others do not."""
+    first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    other = register(service, "bob@example.com")
+    service.sessions.log_out_everywhere(principal_of(service, first.access_token), CALLER)
+    assert [is_alive(service, one.access_token) for one in (first, second, other)] == [False, False, True]
+
+
+def test_sessions_are_listed(service, clock):
+    """The list has the sessions that are alive, the newest first."""
+    first = register(service)
+    clock.go_on(1)
+    second = service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    found = service.sessions.list(principal_of(service, first.access_token))
+    assert [session.id for session in found] == [second.session_id, first.session_id]
+    assert found[0].address == CALLER.address
+
+
+def test_one_session_is_ended(service):
+    """Ending one session of one's own leaves the others."""
+    first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    service.sessions.end(principal_of(service, first.access_token), second.session_id, CALLER)
+    assert [is_alive(service, one.access_token) for one in (first, second)] == [True, False]
+
+
+def test_nobody_ends_the_session_of_another(service):
+    """A session of somebody else is not found."""
+    ann, bob = register(service), register(service, "bob@example.com")
+    with pytest.raises(NotFoundError):
+        service.sessions.end(principal_of(service, ann.access_token), bob.session_id, CALLER)
+    assert is_alive(service, bob.access_token)
+
+
+def test_disabled_account_is_out_at_once(service):
+    """Disabling ends the sessions, for access and refresh; enabling brings none of them back."""
+    tokens = register(service)
+    service.accounts.disable(tokens.user.id)
+    assert not is_alive(service, tokens.access_token)
+    service.accounts.disable(tokens.user.id, disabled=False)
+    assert not is_alive(service, tokens.access_token)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(tokens.refresh_token, CALLER)
+
+
+def test_logout_that_cannot_be_stored_is_an_outage(service):
+    """If the database does not keep it, the logout says so, and the session goes on."""
+    tokens = register(service)
+    principal = principal_of(service, tokens.access_token)
+    with service.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE revocations RENAME TO gone")
+    try:
+        with pytest.raises(Exception) as raised:
+            service.sessions.log_out(principal, CALLER)
+    finally:
+        with service.database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE gone RENAME TO revocations")
+    assert not isinstance(raised.value, AssertionError)
+    assert is_alive(service, tokens.access_token)
+
+
+def test_database_that_is_away_is_an_outage(url):
+    """A database that cannot be reached is 503, for reading and for writing."""
+    away = (
+        "sqlite:////nowhere/at/all.db" if url.startswith("sqlite") else "postgresql://postgres@127.0.0.1:1/x"
+    )
+    with service_at(away) as service:
+        with pytest.raises(StoreUnavailableError):
+            service.accounts.find("ann@example.com")
+        with pytest.raises(StoreUnavailableError):
+            service.accounts.create("ann@example.com", PASSWORD)

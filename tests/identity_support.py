@@ -1,0 +1,130 @@
+"""What the tests of the identity service share: databases, a service, a clock, mails."""
+
+import contextlib
+import os
+import secrets
+import threading
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from authguard.identity import Caller, IdentityService, Settings, upgrade
+from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
+from authguard.identity.mail import MailError
+from authguard.identity.passwords import PasswordHasher
+
+POSTGRES = os.environ.get("AUTHGUARD_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+SECRET = "t3st-0nly-Secret-of-enough-bytes-5Kp2"
+ISSUER = "http://127.0.0.1:8000"
+PASSWORD = "SecurePass123!"
+NOW = 1_800_000_000.0
+CALLER = Caller("192.0.2.1", "tests")
+GENEROUS = {name: Limit(100_000, 60) for name in DEFAULT_LIMITS}
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def go_on(self, seconds):
+        """Let time pass."""
+        self.now += seconds
+
+
+class Postbox:
+    """A mailer that keeps what it is given; `broken` makes it fail."""
+
+    def __init__(self):
+        self.mails = []
+        self.broken = False
+
+    def send(self, mail):
+        """Keep a mail."""
+        if self.broken:
+            raise MailError("the server is down", temporary=True)
+        self.mails.append(mail)
+
+    def token(self, index=-1):
+        """The one-time token in a mail."""
+        return self.mails[index].text.partition("token=")[2].split()[0]
+
+
+@contextlib.contextmanager
+def postgres_database():
+    """A database of its own, dropped afterwards."""
+    engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    name = f"authguard_test_{secrets.token_hex(6)}"
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except Exception as error:
+        engine.dispose()
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no PostgreSQL at 127.0.0.1:5432: {type(error).__name__}")
+    try:
+        yield POSTGRES.rpartition("/")[0] + "/" + name
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()
+
+
+def empty(url):
+    """Delete all rows."""
+    from authguard.identity.schema import metadata
+
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    engine.dispose()
+
+
+def settings(url, **given):
+    """Settings for tests."""
+    return Settings(**{"secret": SECRET, "issuer": ISSUER, "database": url} | given)
+
+
+@contextlib.contextmanager
+def service_at(url, *, clock=None, postbox=None, limits=GENEROUS, hook=None, **given):
+    """A service on a database whose tables are there."""
+    service = IdentityService(
+        settings(url, **given),
+        mailer=postbox or Postbox(),
+        hasher=PasswordHasher.cheap(concurrency=8, wait=60),
+        limiter=Limiter(limits=limits),
+        audit_hook=hook,
+        clock=clock or Clock(),
+    )
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def together(count, function):
+    """Call a function from many threads at once; what each returned or raised."""
+    start, results = threading.Barrier(count), [None] * count
+
+    def run(index):
+        start.wait()
+        try:
+            results[index] = function(index)
+        except Exception as error:
+            results[index] = error
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+__all__ = ["upgrade"]
