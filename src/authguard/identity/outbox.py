@@ -176,7 +176,7 @@ class Outbox:
                 logger.warning("a mail was not sent, and will be tried again: %s", error)
                 return "retried"
             logger.error("a mail was not sent: %s", error)
-        except Exception as error:  # noqa: BLE001 (the worker goes on, whatever it is)
+        except Exception as error:
             # The text of the error may hold an address.
             logger.error("a mail was %s: %s", reason.replace("_", " "), type(error).__name__)
         else:
