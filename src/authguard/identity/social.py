@@ -117,6 +117,8 @@ class Provider:
                 redirect_uri=redirect_uri,
                 **more,
             )
+            if not isinstance(token.get("access_token"), str):
+                raise VerificationUnavailableError(f"{self.name} gives no access token")
             return self._identify(token, nonce)
         except OAuthError as error:
             if error.error in _OUR_FAULT:
@@ -144,7 +146,7 @@ class Provider:
     def _get(self, url: str, access_token: str | None = None) -> Any:
         """The JSON at a URL; HTTPError for a status other than 200."""
         headers = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
-        response = self._oauth.get(url, headers=headers, withhold_token=True)
+        response = self._oauth.request("GET", url, headers=headers, withhold_token=True)
         response.raise_for_status()
         if response.status_code != 200:
             raise ValueError(f"status {response.status_code}")
