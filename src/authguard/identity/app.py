@@ -1,6 +1,6 @@
 """The ASGI application: the routes, behind the package's own guard."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -12,9 +12,12 @@ from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
 from authguard.identity import migrations
 from authguard.identity.model import User
 from authguard.identity.oauth import OAuth
+from authguard.identity.openid import providers_from
 from authguard.identity.routes import PUBLIC, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
+from authguard.identity.social import Provider
+from authguard.identity.social_routes import SocialRoutes
 from authguard.identity.web import HANDLERS, REALM, Workers
 
 
@@ -25,13 +28,16 @@ class Identity:
 
     Args:
         service: the use cases, or the settings to make them from.
+        providers: what else there is to sign in with; None for those of the settings.
 
     Raises:
         ConfigurationError: if the settings cannot be meant, or the tables are not those of this
             version (with `Settings.dev` they are made).
     """
 
-    def __init__(self, service: IdentityService | Settings) -> None:
+    def __init__(
+        self, service: IdentityService | Settings, *, providers: Iterable[Provider] | None = None
+    ) -> None:
         self.service = IdentityService(service) if isinstance(service, Settings) else service
         settings = self.service.settings
         if settings.dev:
@@ -40,10 +46,13 @@ class Identity:
         workers = Workers(settings.worker_threads)
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
+        self._providers = tuple(providers_from(settings) if providers is None else providers)
+        social = SocialRoutes(self.service, workers, self._providers)
         app = Starlette(
             routes=[
                 *(route for prefix in settings.prefixes for route in routes.routes(prefix)),
                 *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
+                *(route for prefix in settings.prefixes for route in social.routes(prefix)),
                 *oauth.well_known(),
             ],
             exception_handlers=HANDLERS,
@@ -59,6 +68,7 @@ class Identity:
             public_paths=[
                 "/.well-known",
                 *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
+                *(path for prefix in settings.prefixes for path in social.public(prefix)),
             ],
             cookie=AccessCookie(settings.cookie_name),
             user_loader=load,
@@ -73,6 +83,8 @@ class Identity:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
+        for provider in self._providers:
+            provider.close()
         self.service.close()
 
 

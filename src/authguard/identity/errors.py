@@ -6,6 +6,7 @@
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
     ├── EmailTakenError           409  email_taken           as the documents have it
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
+    ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
     ├── NotFoundError             404  not_found
     ├── MethodNotAllowedError     405  method_not_allowed
@@ -73,6 +74,15 @@ class LinkRefusedError(RefusedError):
     code = "link_refused"
     title = "Conflict"
     detail = "There is an account with this e-mail address already: sign in to it, and verify its address."
+
+
+class SocialSignInError(RefusedError):
+    """The provider said no, its ID token does not hold, or the browser is not the one that was sent there."""
+
+    status_code = 400
+    code = "social_sign_in"
+    title = "Bad Request"
+    detail = "The sign-in at the provider did not succeed: start again."
 
 
 class InvalidLinkError(RefusedError):

@@ -9,7 +9,6 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from authguard.errors import AuthGuardError, ConfigurationError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_SPECIALS = ' @,;:<>"()[]\\'  # what would make it more than one address, or another one
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -68,13 +68,9 @@ def parse_address(text: str) -> Address:
     Raises:
         MailError: if it is not exactly one.
     """
-    try:
-        if text.isprintable() and not any(char in text for char in ' ,;:<>"()[]\\'):
-            address = Address(addr_spec=text)
-            if address.username and address.domain:
-                return address
-    except (ValueError, MessageError, IndexError):
-        pass
+    name, _, domain = text.rpartition("@")
+    if name and domain and text.isprintable() and not any(char in _SPECIALS for char in name + domain):
+        return Address(username=name, domain=domain)
     raise MailError("not one e-mail address", temporary=False)
 
 

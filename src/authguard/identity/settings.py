@@ -49,6 +49,15 @@ class Settings:
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         mail_from: the sender of mails.
+        github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
+        github_client_secret: the proof of it.
+        linkedin_client_id: of the application at LinkedIn; empty for no sign-in with LinkedIn.
+        linkedin_client_secret: the proof of it.
+        oidc_issuer: another provider of OpenID Connect.
+        oidc_client_id: of this service there; empty for none.
+        oidc_client_secret: the proof of it.
+        redirect_uris: where providers may send browsers back to besides this service: the pages of
+            applications that hand the code in themselves. Compared exactly.
         cookie_name: the cookie that may carry the access token for pages.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
@@ -76,6 +85,14 @@ class Settings:
     limits_url: str = field(default="memory://", repr=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
+    github_client_id: str = ""
+    github_client_secret: str = field(default="", repr=False)
+    linkedin_client_id: str = ""
+    linkedin_client_secret: str = field(default="", repr=False)
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    redirect_uris: Iterable[str] = ()
     cookie_name: str = "access_token"
     worker_threads: int = 8
     dev: bool = False
@@ -94,6 +111,9 @@ class Settings:
         if isinstance(self.prefixes, str) or not self.prefixes:
             raise ConfigurationError('prefixes is a list, such as ["/api/v1", "/v1"]')
         object.__setattr__(self, "prefixes", tuple(local_path(one, "prefixes") for one in self.prefixes))
+        if isinstance(self.redirect_uris, str):
+            raise ConfigurationError("redirect_uris is a list")
+        object.__setattr__(self, "redirect_uris", tuple(self.redirect_uris))
         if not self.default_role or len(self.default_role) > 64:
             raise ConfigurationError("default_role is 1 to 64 characters")
         if self.smtp_url is not None and not self.mail_from:
@@ -186,7 +206,7 @@ def _from_text(name: str, text: str) -> Any:
         if text.strip().lower() not in words:
             raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is true or false")
         return words[text.strip().lower()]
-    if name == "prefixes":
+    if name in ("prefixes", "redirect_uris"):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
 

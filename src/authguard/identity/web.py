@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from authguard._core.answer import refuse
+from authguard._core.answer import Challenges, refuse
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
 from authguard.errors import RefusedError
 from authguard.identity.bodies import AnyBody, validate
@@ -132,7 +132,7 @@ async def refused(request: Request, error: Exception) -> Response:
     """The answer to a refusal: a problem document (RFC 9457), with the fields if there are any."""
     if not isinstance(error, RefusedError):
         raise error
-    refusal = refuse(error, REALM)
+    refusal = refuse(error, Challenges(REALM))
     if isinstance(error, InvalidFieldsError):
         errors = [
             {"field": field, "message": text} for field, texts in error.fields.items() for text in texts

@@ -1,0 +1,238 @@
+"""Sign-in at providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from hmac import compare_digest
+from threading import Lock
+from typing import Any, TypeGuard
+
+import httpx2
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard.identity.errors import SocialSignInError
+from authguard.identity.model import SocialIdentity
+from authguard.identity.settings import Settings
+from authguard.identity.social import GitHub, Provider, picture_or_none, secure_url, text_or_none
+
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_METADATA_SECONDS = 3_600.0
+_KEYS_SECONDS = 300.0
+_KEYS_AGAIN_SECONDS = 30.0  # how soon to look for a new key
+_LEEWAY = 30  # seconds
+
+
+class OpenIDProvider(Provider):
+    """A provider of OpenID Connect, found by discovery from its issuer.
+
+    Args:
+        name: what it is called in paths.
+        issuer: what its metadata and its ID tokens say it is.
+        client_id: who this service is, to the provider.
+        client_secret: the proof of it.
+        redirect_uris: where browsers may come back to.
+        scope: what is asked for.
+        timeout: seconds for connecting, and for each answer.
+        auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
+        repeats_nonce: whether its ID tokens repeat the nonce, as the standard has it; if False,
+            PKCE alone binds a code to its browser. A wrong nonce is refused in any case.
+        clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    _is_openid = True
+
+    def __init__(
+        self,
+        name: str,
+        issuer: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        redirect_uris: Iterable[str],
+        scope: str = "openid profile email",
+        timeout: float = 5.0,
+        auth_method: str = "client_secret_basic",
+        repeats_nonce: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(
+            name,
+            client_id,
+            client_secret,
+            redirect_uris=redirect_uris,
+            scope=scope,
+            timeout=timeout,
+            auth_method=auth_method,
+        )
+        self.issuer = secure_url(issuer, f"{name}: issuer")
+        self._repeats_nonce = repeats_nonce
+        self._clock = clock
+        self._lock = Lock()
+        self._metadata: tuple[float, dict[str, Any]] | None = None
+        self._keys: tuple[float, KeySet] | None = None
+
+    def _endpoint(self, name: str) -> str:
+        found = self._discovered().get(name)
+        if not isinstance(found, str):
+            raise VerificationUnavailableError(f"{self.name} says no {name}")
+        try:
+            return secure_url(found, name)
+        except ConfigurationError:
+            raise VerificationUnavailableError(f"{self.name} says an unusable {name}") from None
+
+    def _discovered(self) -> dict[str, Any]:
+        """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
+        with self._lock:
+            now = self._clock()
+            if self._metadata is None or not 0 <= now - self._metadata[0] < _METADATA_SECONDS:
+                try:
+                    found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+                except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+                    raise self._outage(error) from None
+                if not isinstance(found, dict) or found.get("issuer") != self.issuer:
+                    raise VerificationUnavailableError(f"{self.name} says it is another issuer")
+                self._metadata = (now, found)
+            return self._metadata[1]
+
+    def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
+        claims = self._verify(token.get("id_token"), nonce)
+        about: dict[str, Any] = claims
+        if not text_or_none(claims.get("email")) and "userinfo_endpoint" in self._discovered():
+            about = self._get(self._endpoint("userinfo_endpoint"), token["access_token"])
+            if not isinstance(about, dict) or about.get("sub") != claims["sub"]:
+                raise SocialSignInError("userinfo is about somebody else")
+        return SocialIdentity(
+            provider=self.name,
+            subject=claims["sub"],
+            email=text_or_none(about.get("email")),
+            email_verified=about.get("email_verified") is True,
+            name=text_or_none(about.get("name")) or "",
+            picture=picture_or_none(about.get("picture")),
+        )
+
+    def _verify(self, id_token: Any, nonce: str | None) -> dict[str, Any]:
+        """The claims of an ID token that holds (OpenID Connect Core section 3.1.3.7)."""
+        if not isinstance(id_token, str):
+            raise SocialSignInError("the provider sent no ID token")
+        claims = self._read(id_token)
+        audience = claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if claims.get("iss") != self.issuer or self._client_id not in audiences:
+            raise SocialSignInError("an ID token of another issuer, or for somebody else")
+        if claims.get("azp", None if len(audiences) > 1 else self._client_id) != self._client_id:
+            raise SocialSignInError("an ID token for another party")
+        now, expires, issued = self._clock(), claims.get("exp"), claims.get("iat")
+        if not _is_number(expires) or not _is_number(issued) or now >= expires + _LEEWAY:
+            raise SocialSignInError("an ID token that has expired")
+        if issued > now + _LEEWAY:
+            raise SocialSignInError("an ID token from the future")
+        if not text_or_none(claims.get("sub")):
+            raise SocialSignInError("an ID token about nobody")
+        repeated = claims.get("nonce", nonce if not self._repeats_nonce else None)
+        if nonce is not None and not compare_digest(str(repeated).encode(), nonce.encode()):
+            raise SocialSignInError("an ID token for another sign-in")
+        return claims
+
+    def _read(self, id_token: str) -> dict[str, Any]:
+        """The claims, once the signature is that of a key of the provider, perhaps of a new one."""
+        for soonest in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
+            try:
+                keys = self._key_set(soonest)
+                return dict(jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims)
+            except (JoseError, ValueError):
+                continue
+        raise SocialSignInError("an ID token that is not signed by its provider")
+
+    def _key_set(self, soonest: float) -> KeySet:
+        """The keys of the provider, asked for again if they are older than so many seconds."""
+        url = self._endpoint("jwks_uri")
+        with self._lock:
+            now = self._clock()
+            if self._keys is None or not 0 <= now - self._keys[0] < soonest:
+                try:
+                    self._keys = (now, KeySet.import_key_set(self._get(url)))
+                except (
+                    httpx2.HTTPError,
+                    httpx2.InvalidURL,
+                    JoseError,
+                    LookupError,
+                    TypeError,
+                    ValueError,
+                ) as error:
+                    raise self._outage(error) from None
+            return self._keys[1]
+
+
+class LinkedIn(OpenIDProvider):
+    """LinkedIn, by OpenID Connect ("Sign In with LinkedIn using OpenID Connect").
+
+    Args:
+        client_id: of the application.
+        client_secret: of the application.
+        redirect_uris: where browsers may come back to.
+        timeout: seconds for connecting, and for each answer.
+        issuer: LinkedIn's, unless in tests.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        redirect_uris: Iterable[str],
+        timeout: float = 5.0,
+        issuer: str = "https://www.linkedin.com/oauth",
+    ) -> None:
+        super().__init__(
+            "linkedin",
+            issuer,
+            client_id,
+            client_secret,
+            redirect_uris=redirect_uris,
+            timeout=timeout,
+            auth_method="client_secret_post",
+            repeats_nonce=False,
+        )
+
+
+def providers_from(settings: Settings) -> list[Provider]:
+    """The providers of the settings: those whose client id is set.
+
+    Raises:
+        ConfigurationError: if one of them lacks something.
+    """
+
+    def uris(name: str) -> list[str]:
+        own = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
+        return [*own, *settings.redirect_uris]
+
+    found: list[Provider] = []
+    if settings.github_client_id:
+        secret = settings.github_client_secret
+        found.append(GitHub(settings.github_client_id, secret, redirect_uris=uris("github")))
+    if settings.linkedin_client_id:
+        secret = settings.linkedin_client_secret
+        found.append(LinkedIn(settings.linkedin_client_id, secret, redirect_uris=uris("linkedin")))
+    if settings.oidc_client_id:
+        found.append(
+            OpenIDProvider(
+                "oidc",
+                settings.oidc_issuer,
+                settings.oidc_client_id,
+                settings.oidc_client_secret,
+                redirect_uris=uris("oidc"),
+            )
+        )
+    return found
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

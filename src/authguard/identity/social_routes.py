@@ -1,0 +1,231 @@
+"""Social sign-in over HTTP: the code that an application hands in, and the whole flow of a browser."""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, Any
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from cryptography.fernet import Fernet, InvalidToken
+from pydantic import Field, SecretStr
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from authguard._core.redirect import safe_next
+from authguard.errors import ConfigurationError, RefusedError
+from authguard.identity.bodies import Body
+from authguard.identity.derive import derive_key
+from authguard.identity.errors import NotFoundError, SocialSignInError
+from authguard.identity.limits import address_key
+from authguard.identity.model import Caller, Tokens
+from authguard.identity.service import IdentityService
+from authguard.identity.social import Provider
+from authguard.identity.web import Workers, answer, caller_of, read_json, refused
+
+_STATE_SECONDS = 600  # for signing in at the provider
+_LONGEST_NEXT = 1024  # characters, so that the cookie stays small
+_PICTURES = {"github": "avatar_url"}  # as the documents call it; everywhere else `picture`
+#: What the guard has to open, under each prefix.
+PUBLIC = "/auth/{name}/authorize", "/auth/{name}/callback"
+
+
+class SocialCallback(Body):
+    """`auth/{provider}/callback`; `code_verifier` for applications that use PKCE."""
+
+    code: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    redirect_uri: Annotated[str, Field(min_length=1, max_length=2048)]
+    code_verifier: Annotated[SecretStr, Field(min_length=43, max_length=128)] | None = None
+
+
+class SocialRoutes:
+    """The endpoints of the providers, to be put under each prefix.
+
+    Args:
+        service: what signs in with a social account.
+        workers: where it and the providers are asked.
+        providers: what there is to sign in with.
+    """
+
+    def __init__(self, service: IdentityService, workers: Workers, providers: Iterable[Provider]) -> None:
+        self._service = service
+        self._workers = workers
+        self._providers = {provider.name: provider for provider in providers}
+        settings = service.settings
+        self._secure = settings.issuer.startswith("https://")
+        # __Host-: set by this host over TLS, and for no other (RFC 6265bis section 4.1.3.2).
+        self._cookie = "__Host-authguard-social" if self._secure else "authguard-social"
+        self._seal = Fernet(urlsafe_b64encode(derive_key(settings.secret, "social sign-in")))
+
+    def routes(self, prefix: str) -> list[BaseRoute]:
+        """All endpoints under a prefix; none for a provider that is not configured."""
+        for provider in self._providers.values():
+            if self._callback(prefix, provider) not in provider.redirect_uris:
+                raise ConfigurationError(
+                    f"{provider.name}: redirect_uris lacks {self._callback(prefix, provider)}"
+                )
+        return [
+            Route(prefix + path, partial(endpoint, prefix=prefix), methods=[method])
+            for method, path, endpoint in (
+                ("POST", "/auth/{provider}/callback", self.hand_in),
+                ("GET", "/auth/{provider}/callback", self.come_back),
+                ("GET", "/auth/{provider}/authorize", self.authorize),
+            )
+        ]
+
+    def public(self, prefix: str) -> list[str]:
+        """The paths under a prefix that need no caller."""
+        return [prefix + path.format(name=name) for name in self._providers for path in PUBLIC]
+
+    async def hand_in(self, request: Request, prefix: str) -> Response:
+        """Sign in with a code that an application got in its own browser flow."""
+        provider = self._provider(request)
+        body = await read_json(request, SocialCallback)
+        caller = caller_of(request)
+        tokens = await self._exchange(
+            provider,
+            caller,
+            body.code.get_secret_value(),
+            body.redirect_uri,
+            code_verifier=body.code_verifier.get_secret_value() if body.code_verifier else None,
+        )
+        return answer(token_document(provider, tokens))
+
+    async def authorize(self, request: Request, prefix: str) -> Response:
+        """Send a browser to the provider, with a state that only this browser has."""
+        provider = self._provider(request)
+        wanted = request.query_params.get("next", "")[:_LONGEST_NEXT]
+        state = {
+            "provider": provider.name,
+            "state": secrets.token_urlsafe(32),
+            "nonce": secrets.token_urlsafe(32),
+            "verifier": secrets.token_urlsafe(48),
+            "next": safe_next(wanted, "/"),
+        }
+        url = await self._workers.run_slow(
+            provider.authorize_url,
+            state=state["state"],
+            nonce=state["nonce"],
+            redirect_uri=self._callback(prefix, provider),
+            code_challenge=create_s256_code_challenge(state["verifier"]),
+        )
+        response = _see_other(url)
+        sealed = self._seal.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
+        self._set_cookie(response, self._cookie, sealed.decode(), _STATE_SECONDS)
+        return response
+
+    async def come_back(self, request: Request, prefix: str) -> Response:
+        """Sign a browser in that comes back from the provider, and send it on.
+
+        The state is good once: whatever comes of it, its cookie is deleted.
+        """
+        provider = self._provider(request)
+        try:
+            state = self._state(request, provider)
+            tokens = await self._exchange(
+                provider,
+                caller_of(request),
+                _one(request, "code"),
+                self._callback(prefix, provider),
+                code_verifier=state["verifier"],
+                nonce=state["nonce"],
+            )
+        except RefusedError as error:
+            response = await refused(request, error)
+        else:
+            response = _see_other(safe_next(state["next"], "/"))
+            name = self._service.settings.cookie_name
+            self._set_cookie(response, name, tokens.access_token, tokens.expires_in)
+        response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
+        response.headers["referrer-policy"] = "no-referrer"
+        return response
+
+    async def _exchange(
+        self,
+        provider: Provider,
+        caller: Caller,
+        code: str,
+        redirect_uri: str,
+        *,
+        code_verifier: str | None = None,
+        nonce: str | None = None,
+    ) -> Tokens:
+        """Tokens for a code; wrong codes are counted against the address they come from."""
+        service, network = self._service, address_key(caller.address)
+
+        def exchange() -> Tokens:
+            service.limiter.check("secret_address", network)
+            try:
+                identity = provider.exchange(code, redirect_uri, code_verifier=code_verifier, nonce=nonce)
+            except SocialSignInError:
+                service.limiter.hit("secret_address", network)
+                raise
+            return service.sign_in_with(identity, caller)
+
+        return await self._workers.run_slow(exchange)
+
+    def _provider(self, request: Request) -> Provider:
+        provider = self._providers.get(request.path_params["provider"])
+        if provider is None:
+            raise NotFoundError
+        return provider
+
+    def _state(self, request: Request, provider: Provider) -> dict[str, str]:
+        """What the cookie says, if this browser was sent to this provider a short time ago."""
+        try:
+            sealed = request.cookies.get(self._cookie, "").encode()
+            opened = self._seal.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))
+        except InvalidToken:
+            raise SocialSignInError("no state in the cookie, or an old one") from None
+        state: dict[str, str] = json.loads(opened)
+        if state["provider"] != provider.name:
+            raise SocialSignInError("a state of another provider")
+        if not secrets.compare_digest(_one(request, "state").encode(), state["state"].encode()):
+            raise SocialSignInError("another state than that of the cookie")
+        issuer = request.query_params.get("iss")  # RFC 9207 section 2.4
+        if issuer is not None and issuer != getattr(provider, "issuer", issuer):
+            raise SocialSignInError("an answer of another issuer")
+        if "error" in request.query_params:
+            raise SocialSignInError("the provider said no")
+        return state
+
+    def _callback(self, prefix: str, provider: Provider) -> str:
+        """Where the provider sends browsers back to: by configuration, never by the Host field."""
+        return f"{self._service.settings.issuer}{prefix}/auth/{provider.name}/callback"
+
+    def _set_cookie(self, response: Response, name: str, value: str, seconds: int) -> None:
+        # Lax: the browser comes back from another site.
+        response.set_cookie(
+            name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
+        )
+
+
+def token_document(provider: Provider, tokens: Tokens) -> dict[str, Any]:
+    """The answer of the documents."""
+    user = tokens.user
+    return {
+        "access_token": tokens.access_token,
+        "token_type": "bearer",
+        "expires_in": tokens.expires_in,
+        "user": {
+            "id": user.id,
+            "email": user.email,
+            "name": user.name,
+            _PICTURES.get(provider.name, "picture"): user.picture,
+        },
+    }
+
+
+def _one(request: Request, name: str) -> str:
+    """The one value of a parameter of the query."""
+    values = request.query_params.getlist(name)
+    if len(values) != 1 or not values[0]:
+        raise SocialSignInError(f"not exactly one {name}")
+    return values[0]
+
+
+def _see_other(url: str) -> Response:
+    headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+    return RedirectResponse(url, 303, headers)

@@ -1,0 +1,159 @@
+"""Breached passwords: a sorted file, and a service over a real socket."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from authguard import ConfigurationError, VerificationUnavailableError
+from authguard.identity.breaches import BreachedFile, BreachedService, _digest
+
+KNOWN = [f"password{number}" for number in range(200)]
+
+
+def _write(path, passwords, form="{}:7\r\n"):
+    path.write_text("".join(form.format(digest) for digest in sorted(map(_digest, passwords))), newline="")
+    return path
+
+
+@pytest.mark.parametrize("form", ["{}:7\n", "{}:7\r\n", "{}\n"])
+@pytest.mark.parametrize("count", [1, 2, 3, 199, 200])
+def test_file_knows_exactly_its_passwords(tmp_path, form, count):
+    """The binary search finds each line, and no other."""
+    known = BreachedFile(_write(tmp_path / "list.txt", KNOWN[:count], form))
+    assert [password for password in KNOWN if known.is_breached(password)] == KNOWN[:count]
+
+
+def test_file_in_lower_case_without_a_last_line_end(tmp_path):
+    """The digits may be in lower case, and the last line may have no end."""
+    path = _write(tmp_path / "list.txt", KNOWN, "{}\n")
+    path.write_text(path.read_text().lower().rstrip("\n"))
+    known = BreachedFile(path)
+    assert all(map(known.is_breached, KNOWN))
+    assert not known.is_breached("another")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"password\n", b"F" * 40 + b"\n" + b"0" * 40 + b"\n", b"0" * 39]
+)
+def test_file_that_is_no_list_is_refused(tmp_path, content):
+    """What is not a sorted list of digests is refused when it is opened."""
+    path = tmp_path / "list.txt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError):
+        BreachedFile(path)
+
+
+def test_missing_file_is_refused(tmp_path):
+    """A file that is not there is refused when it is opened."""
+    with pytest.raises(ConfigurationError):
+        BreachedFile(tmp_path / "none.txt")
+
+
+@pytest.fixture
+def service():
+    """A service on loopback, which keeps what it was asked, and answers as it is told."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked.append((self.path, self.headers["Add-Padding"]))
+            body = server.answer(self.path.rpartition("/")[2])
+            self.send_response(server.status)
+            self.send_header("Content-Length", str(len(body)))
+            if server.status == 302:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.status = [], 200
+    server.answer = lambda prefix: "\r\n".join(
+        [f"{digest[5:]}:3" for digest in map(_digest, KNOWN) if digest.startswith(prefix)] + ["0" * 35 + ":0"]
+    ).encode()
+    server.url = f"http://127.0.0.1:{server.server_port}/range/"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def ask(service):
+    """Asks the service about a password."""
+    clients = []
+
+    def ask(password, **options):
+        clients.append(BreachedService(options.pop("url", service.url), **options))
+        return clients[-1].is_breached(password)
+
+    yield ask
+    for client in clients:
+        client.close()
+
+
+def test_service_knows_breached_passwords(ask):
+    """A password is known if the rest of its digest is in the answer."""
+    assert ask(KNOWN[0])
+    assert not ask("another")
+
+
+def test_service_learns_five_digits_only(service, ask):
+    """Neither the password nor its digest goes out, and padding is asked for."""
+    ask("another")
+    assert service.asked == [(f"/range/{_digest('another')[:5]}", "true")]
+
+
+def test_padding_is_no_breach(service, ask):
+    """A line with the count 0 is padding."""
+    service.answer = lambda prefix: f"{_digest('another')[5:]}:0".encode()
+    assert not ask("another")
+
+
+@pytest.mark.parametrize("status", [302, 404, 429, 500])
+def test_service_that_does_not_answer_is_an_outage(service, ask, status):
+    """Anything but 200 is 503, or passed over if that was chosen; a redirect is not followed."""
+    service.status = status
+    with pytest.raises(VerificationUnavailableError):
+        ask("another")
+    assert not ask(KNOWN[0], fail_open=True)
+    assert len(service.asked) == 2
+
+
+def test_endless_answer_is_an_outage(service, ask):
+    """An answer of any size is not read."""
+    service.answer = lambda prefix: b"0" * 2_000_000
+    with pytest.raises(VerificationUnavailableError):
+        ask("another")
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe"])
+def test_answer_that_is_no_text_is_an_outage(service, ask, body):
+    """An answer in another form is not taken for an empty one."""
+    service.answer = lambda prefix: body
+    with pytest.raises(VerificationUnavailableError):
+        ask("another")
+
+
+def test_service_that_is_down_is_an_outage(service, ask):
+    """Nobody listening is 503."""
+    with pytest.raises(VerificationUnavailableError):
+        ask("another", url="http://127.0.0.1:9/", timeout=0.5)
+
+
+@pytest.mark.parametrize("url", ["http://example.com/", "ftp://127.0.0.1/", "example.com"])
+def test_service_must_be_https(url):
+    """Plain HTTP is for loopback."""
+    with pytest.raises(ConfigurationError):
+        BreachedService(url)
+
+
+@pytest.mark.parametrize("timeout", [0, 31])
+def test_service_has_a_timeout(timeout):
+    """A request waits for some seconds at most."""
+    with pytest.raises(ConfigurationError):
+        BreachedService(timeout=timeout)

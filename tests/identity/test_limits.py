@@ -1,0 +1,281 @@
+"""Limits, in memory and in a real Redis: how many, for whom, and what a refusal says."""
+
+import json
+import os
+import secrets
+import threading
+
+import pytest
+import redis
+
+from authguard import ConfigurationError, VerificationUnavailableError
+from authguard._core.answer import refuse
+from authguard.errors import RateLimitedError
+from authguard.identity.limits import DEFAULT_LIMITS, DELAY, Limit, Limiter, address_key
+
+REDIS = "redis://127.0.0.1:6379/0"
+ANN, BOB = "ann@example.com", "bob@example.com"
+HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+
+
+def _redis_runs():
+    try:
+        return bool(redis.Redis.from_url(REDIS, socket_connect_timeout=0.5).ping())
+    except redis.RedisError:
+        return False
+
+
+needs_redis = pytest.mark.skipif(
+    not os.environ.get("CI") and not _redis_runs(), reason="no Redis at 127.0.0.1:6379"
+)
+
+
+@pytest.fixture(params=["memory://", pytest.param(REDIS, marks=needs_redis)])
+def url(request):
+    """Where counts are kept."""
+    return request.param
+
+
+@pytest.fixture
+def key():
+    """A key that no other test has."""
+    return secrets.token_hex(8)
+
+
+def _tries(limiter, name, *key, most=1000):
+    """How many get through."""
+    for number in range(most):
+        try:
+            limiter.hit(name, *key)
+        except RateLimitedError:
+            return number
+    return most
+
+
+def test_as_many_as_was_said(url, key):
+    """The limit's count gets through, and not one more."""
+    assert _tries(Limiter(url), "login", key) == DEFAULT_LIMITS["login"].count
+
+
+def test_limit_can_be_set(url, key):
+    """A limit that was given takes the place of the default one."""
+    assert _tries(Limiter(url, limits={"login": Limit(2, 60)}), "login", key) == 2
+
+
+def test_keys_are_apart(url, key):
+    """What is counted for one key is not counted for another, however the parts are put together."""
+    limiter = Limiter(url, limits={"login": Limit(1, 60)})
+    limiter.hit("login", key, "ab", "c")
+    limiter.hit("login", key, "a", "bc")
+    limiter.hit("login", key + "ab", "c")
+    limiter.hit("mail", key, "ab", "c")
+
+
+def test_counts_are_shared(key):
+    """Two limiters on one Redis count together."""
+    if not _redis_runs() and not os.environ.get("CI"):
+        pytest.skip("no Redis at 127.0.0.1:6379")
+    limits = {"login": Limit(3, 60)}
+    one, other = Limiter(REDIS, limits=limits), Limiter(REDIS, limits=limits)
+    assert _tries(one, "login", key, most=2) + _tries(other, "login", key) == 3
+
+
+def test_parallel_tries_cannot_pass(url, key):
+    """Of forty at once exactly the limit's count gets through."""
+    limiter = Limiter(url, limits={"login": Limit(10, 60)})
+    start, passed = threading.Barrier(8), []
+
+    def try_often():
+        start.wait()
+        passed.append(sum(_tries(limiter, "login", key, most=1) for _ in range(5)))
+
+    threads = [threading.Thread(target=try_often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(passed) == 10
+
+
+@pytest.mark.parametrize("start", [1, 50, 99.5])
+@pytest.mark.parametrize("later", [0, 30, 130, 170])
+def test_time_goes_by(monkeypatch, key, start, later):
+    """After `retry_after` one more gets through; refusals in between have not put it off."""
+    now = [1_800_000_000.0 + start]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    limiter = Limiter(limits={"login": Limit(5, 100)})
+    _tries(limiter, "login", key)
+    now[0] += later
+    _tries(limiter, "login", key)
+    with pytest.raises(RateLimitedError) as caught:
+        limiter.hit("login", key)
+    now[0] += caught.value.retry_after
+    limiter.hit("login", key)
+
+
+def test_check_counts_nothing(url, key):
+    """Looking does not count, and refuses once nothing is left."""
+    limiter = Limiter(url, limits={"secret_address": Limit(1, 60)})
+    limiter.check("secret_address", key)
+    limiter.check("secret_address", key)
+    limiter.hit("secret_address", key)
+    with pytest.raises(RateLimitedError):
+        limiter.check("secret_address", key)
+
+
+def test_cleared_counts_are_forgotten(url, key):
+    """After a success the count starts anew."""
+    limiter = Limiter(url, limits={"login": Limit(2, 60)})
+    assert _tries(limiter, "login", key) == 2
+    limiter.clear("login", key)
+    assert _tries(limiter, "login", key) == 2
+
+
+def test_an_attacker_cannot_lock_the_owner_out(url, key):
+    """However often others try from elsewhere, the owner's own tries only get slower."""
+    limiter = Limiter(url, limits={"login_account": Limit(5, 60)})
+    for number in range(30):
+        for _ in range(3):
+            limiter.login(ANN + key, f"198.51.{number}.{int(key[:2], 16)}")
+    assert limiter.login(ANN + key, f"2001:db8:{key[:4]}::1") == DELAY
+
+
+def test_few_tries_are_not_delayed(url, key):
+    """Nobody waits who has not been attacked."""
+    assert Limiter(url).login(ANN + key, f"2001:db8:{key[:4]}:1::1") == 0
+
+
+def test_an_address_cannot_try_one_account_often(url, key):
+    """Guesses from one address for one account end at the limit of the two."""
+    limiter = Limiter(url)
+    address = f"2001:db8:{key[:4]}:2::1"
+    with pytest.raises(RateLimitedError) as caught:
+        for _ in range(11):
+            limiter.login(ANN + key, address)
+    assert caught.value.policy == "login"
+    assert limiter.login(BOB + key, address) == 0
+
+
+def test_an_address_cannot_try_many_accounts(url, key):
+    """One guess for each of many accounts ends at the limit of the address, of /64 for IPv6."""
+    limiter = Limiter(url, limits={"login_address": Limit(5, 60)})
+    with pytest.raises(RateLimitedError) as caught:
+        for number in range(6):
+            limiter.login(f"{number}{key}", f"2001:db8:{key[:4]}:3::{number}")
+    assert caught.value.policy == "login_address"
+
+
+def test_right_password_clears_its_own_tries_only(url, key):
+    """Signing in forgets the tries for this account, and not those of the address."""
+    limiter = Limiter(url, limits={"login": Limit(2, 60), "login_address": Limit(3, 60)})
+    address = f"2001:db8:{key[:4]}:4::1"
+    limiter.login(ANN + key, address)
+    limiter.login(ANN + key, address)
+    limiter.logged_in(ANN + key, address)
+    limiter.login(ANN + key, address)
+    with pytest.raises(RateLimitedError) as caught:
+        limiter.login(ANN + key, address)
+    assert caught.value.policy == "login_address"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "addresses", "policy"),
+    [(1, 1, "mail"), (1, 100, "mail_account"), (100, 1, "mail_address")],
+)
+def test_mails_are_limited(url, key, accounts, addresses, policy):
+    """Nobody's mailbox is flooded, by one address or by many; no address floods many mailboxes."""
+    limiter = Limiter(url)
+    with pytest.raises(RateLimitedError) as caught:
+        for number in range(100):
+            network = f"2001:db8:{key[:4]}:{number % addresses}::1"
+            limiter.mail(f"{number % accounts}{key}{policy}", network)
+    assert caught.value.policy == policy
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:0DB8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_address_key(address, expected):
+    """IPv6 is counted by networks of /64, an IPv4 address in IPv6 clothes as itself."""
+    assert address_key(address) == expected
+
+
+def test_refusal_on_the_wire(key):
+    """429 with Retry-After and the RateLimit fields, never stored, without the key."""
+    limiter = Limiter(limits={"login": Limit(1, 60)})
+    limiter.hit("login", key)
+    with pytest.raises(RateLimitedError) as caught:
+        limiter.hit("login", key)
+    answer = refuse(caught.value, "api")
+    fields = dict(answer.headers)
+    wait = caught.value.retry_after
+    assert (answer.status, fields["retry-after"], fields["cache-control"]) == (429, str(wait), "no-store")
+    assert fields["ratelimit-policy"] == '"login";q=1;w=60'
+    assert fields["ratelimit"] == f'"login";r=0;t={wait}'
+    assert 1 <= wait <= 180
+    assert json.loads(answer.body)["code"] == "rate_limited"
+    assert "www-authenticate" not in fields
+    assert key not in str(answer) + str(caught.value)
+
+
+def test_store_that_is_down_refuses_with_503(key):
+    """Nothing is let through uncounted, and it is our fault."""
+    limiter = Limiter("redis://127.0.0.1:9/0")
+    for call in (limiter.hit, limiter.check, limiter.delay, limiter.clear):
+        with pytest.raises(VerificationUnavailableError):
+            call("login", key)
+
+
+@needs_redis
+def test_redis_learns_nobodys_address(key):
+    """The names of counters hold digests."""
+    Limiter(REDIS).hit("login", f"{key}@example.com")
+    names = list(redis.Redis.from_url(REDIS).scan_iter("*authguard*", count=1000))
+    assert names and not any(key.encode() in name for name in names)
+
+
+@needs_redis
+def test_counters_in_redis_expire(key):
+    """Redis forgets a counter after two windows."""
+    limiter = Limiter(REDIS, limits={"login": Limit(1, 7)})
+    client = redis.Redis.from_url(REDIS)
+    before = set(client.scan_iter("*authguard*", count=1000))
+    limiter.hit("login", key)
+    (name,) = [one for one in set(client.scan_iter("*authguard*", count=1000)) - before if b"/7" in one]
+    assert 0 < client.ttl(name) <= 14
+
+
+@pytest.mark.parametrize(
+    "url", ["memcached://127.0.0.1", "", "memory", "redis://127.0.0.1:port", "memory://x"]
+)
+def test_other_urls_are_refused(url):
+    """A store that there is not is refused when the limiter is built."""
+    with pytest.raises(ConfigurationError):
+        Limiter(url)
+
+
+def test_unknown_limit_is_refused():
+    """A limit's name that is misspelt is refused, with those that there are."""
+    with pytest.raises(ConfigurationError, match="login_address"):
+        Limiter(limits={"logins": Limit(1, 1)})
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (True, 1), (1.5, 1), ("1", 1)])
+def test_limit_checks_its_numbers(numbers):
+    """A limit is two whole numbers of at least one."""
+    with pytest.raises(ConfigurationError):
+        Limit(*numbers)
+
+
+def test_repr_has_no_password():
+    """The repr does not show the URL."""
+    assert "secret" not in repr(Limiter("redis://:secret@127.0.0.1:6379"))

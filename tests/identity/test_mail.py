@@ -1,0 +1,309 @@
+"""Mails, sent to a real SMTP server on loopback."""
+
+import datetime
+import email
+import email.policy
+import io
+import ipaddress
+import ssl
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from authguard import ConfigurationError
+from authguard.identity.mail import ConsoleMailer, Mail, MailError, SMTPMailer, mailer_from
+from support import ec_key
+
+SENDER = "accounts@example.com"
+USER, PASSWORD = "mailer@example.com", "s3cret/of:the@mailer"
+MAIL = Mail("ann@example.com", "Verify your address ✓", "https://auth.example.com/verify#tök3n\n.\nBye")
+
+
+class _Controller(Controller):
+    """Takes a free port."""
+
+    def _trigger_server(self):
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+class _Handler:
+    """Keeps what it gets, and answers as it is told."""
+
+    def __init__(self):
+        self.envelopes, self.recipient, self.data = [], "250 OK", "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.recipient.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.recipient
+
+    async def handle_DATA(self, server, session, envelope):
+        self.envelopes.append((session.ssl is not None, session.authenticated, envelope))
+        return self.data
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A server's certificate for 127.0.0.1, signed by itself."""
+    key = ec_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("smtp") / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def serve(certificate):
+    """Starts an SMTP server: plain, with STARTTLS and a password, or with TLS from the start."""
+    running = []
+
+    def start(kind="plain"):
+        handler = _Handler()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+
+        def check(server, session, envelope, mechanism, data):
+            right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+            return AuthResult(success=right, handled=False)
+
+        options = {
+            "plain": {},
+            "starttls": {
+                "tls_context": context,
+                "require_starttls": True,
+                "authenticator": check,
+                "auth_required": True,
+            },
+            "tls": {"ssl_context": context},
+        }[kind]
+        controller = _Controller(handler, hostname="127.0.0.1", port=0, **options)
+        controller.start()
+        running.append(controller)
+        handler.port = controller.port
+        return handler
+
+    yield start
+    for controller in running:
+        controller.stop()
+
+
+@pytest.fixture
+def trusting(certificate):
+    """Trusts the server's certificate, and no other."""
+    return ssl.create_default_context(cafile=certificate)
+
+
+def _received(handler):
+    """The one mail that came, and how."""
+    ((encrypted, authenticated, envelope),) = handler.envelopes
+    return (
+        encrypted,
+        authenticated,
+        envelope,
+        email.message_from_bytes(envelope.content, policy=email.policy.SMTP),
+    )
+
+
+def test_mail_arrives(serve):
+    """Sender, recipient, subject and text arrive as they were given."""
+    server = serve()
+    SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER, sender_name="Example Å").send(MAIL)
+    _, _, envelope, message = _received(server)
+    assert (envelope.mail_from, envelope.rcpt_tos) == (SENDER, [MAIL.to])
+    assert (message["From"], message["To"]) == (f"Example Å <{SENDER}>", MAIL.to)
+    assert message["Subject"] == MAIL.subject
+    assert message.get_content().replace("\r\n", "\n") == MAIL.text + "\n"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Message-ID"].endswith("@example.com>")
+    assert message["Date"]
+
+
+def _starttls(port, password="s3cret%2Fof%3Athe%40mailer"):
+    return f"smtp+starttls://mailer%40example.com:{password}@127.0.0.1:{port}"
+
+
+def test_starttls_with_a_password(serve, trusting):
+    """The connection is encrypted before the password goes over it."""
+    server = serve("starttls")
+    SMTPMailer(_starttls(server.port), sender=SENDER, context=trusting).send(MAIL)
+    assert _received(server)[:2] == (True, True)
+
+
+def test_tls_from_the_start(serve, trusting):
+    """smtps:// speaks TLS at once."""
+    server = serve("tls")
+    SMTPMailer(f"smtps://127.0.0.1:{server.port}", sender=SENDER, context=trusting).send(MAIL)
+    assert len(server.envelopes) == 1
+
+
+@pytest.mark.parametrize("kind", ["starttls", "tls"])
+def test_unknown_certificate_is_refused(serve, kind):
+    """Nothing is sent to a server that cannot prove who it is."""
+    server = serve(kind)
+    url = _starttls(server.port) if kind == "starttls" else f"smtps://127.0.0.1:{server.port}"
+    with pytest.raises(MailError) as caught:
+        SMTPMailer(url, sender=SENDER).send(MAIL)
+    assert caught.value.temporary
+    assert server.envelopes == []
+
+
+def test_server_without_starttls_is_refused(serve):
+    """Encryption that was asked for is never left out."""
+    server = serve()
+    with pytest.raises(MailError) as caught:
+        SMTPMailer(f"smtp+starttls://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
+    assert not caught.value.temporary
+    assert server.envelopes == []
+
+
+def test_wrong_password_is_said_without_it(serve, trusting):
+    """A refused password is an error that does not hold it."""
+    server = serve("starttls")
+    mailer = SMTPMailer(_starttls(server.port, "wr0ng"), sender=SENDER, context=trusting)
+    with pytest.raises(MailError) as caught:
+        mailer.send(MAIL)
+    assert (
+        "wr0ng" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r} {mailer!r}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "temporary"),
+    [
+        ({"recipient": "550 5.1.1 no such user ann@example.com"}, False),
+        ({"recipient": "451 4.7.1 greylisted"}, True),
+        ({"data": "554 5.6.0 spam"}, False),
+        ({"data": "452 4.3.1 disk full"}, True),
+    ],
+)
+def test_refusals_say_whether_to_try_again(serve, answers, temporary):
+    """4xx may be tried again, 5xx may not; the address is not in the error."""
+    server = serve()
+    vars(server).update(answers)
+    with pytest.raises(MailError) as caught:
+        SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
+    assert caught.value.temporary is temporary
+    assert "ann" not in str(caught.value)
+
+
+def test_server_that_is_down_may_be_tried_again():
+    """Nobody listening is a failure for the moment."""
+    with pytest.raises(MailError) as caught:
+        SMTPMailer("smtp://127.0.0.1:9", sender=SENDER, timeout=1).send(MAIL)
+    assert caught.value.temporary
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "ann@example.com\nBcc: all@example.com",
+        "ann@example.com\r\nBcc: all@example.com",
+        "ann@example.com, bob@example.com",
+        "Ann <ann@example.com>",
+        "ann@example.com\x00",
+        "ann@exa\u2028mple.com",
+        "ann",
+        "@example.com",
+        "ann@",
+        "",
+    ],
+)
+def test_mail_goes_to_one_address(to):
+    """A recipient is one address, and brings no field with it."""
+    with pytest.raises(MailError):
+        Mail(to, "Hello", "text")
+
+
+@pytest.mark.parametrize("subject", ["a\nBcc: all@example.com", "a\rb", "a\x00", "a\u2028b"])
+def test_subject_is_one_line(subject):
+    """A subject brings no field with it."""
+    with pytest.raises(MailError):
+        Mail("ann@example.com", subject, "text")
+
+
+def test_address_in_unicode_needs_a_server_that_can(serve):
+    """An internationalised address goes to servers with SMTPUTF8."""
+    server = serve()
+    SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(Mail("änn@example.com", "a", "b"))
+    assert _received(server)[2].rcpt_tos == ["änn@example.com"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://mail.example.com",
+        "http://mail.example.com",
+        "mail.example.com",
+        "smtps://",
+        "smtps://mail.example.com/path",
+        "smtps://user@mail.example.com",
+        "smtps://mail.example.com:port",
+        "smtps://mail.example.com?x",
+    ],
+)
+def test_url_is_checked(url):
+    """A URL that cannot be meant is refused when the mailer is built."""
+    with pytest.raises(ConfigurationError):
+        SMTPMailer(url, sender=SENDER)
+
+
+@pytest.mark.parametrize(
+    "options", [{"sender": "x"}, {"sender_name": "a\nb"}, {"timeout": 0}, {"timeout": 121}]
+)
+def test_sender_and_timeout_are_checked(options):
+    """A sender that is no address, and a timeout that is none, are refused."""
+    with pytest.raises(ConfigurationError):
+        SMTPMailer("smtps://mail.example.com", **{"sender": SENDER, **options})
+
+
+def test_reprs_hold_no_secret():
+    """Neither the password of the server nor the link in a mail is in a repr."""
+    mailer = SMTPMailer(_starttls(587), sender=SENDER)
+    assert repr(mailer) == "SMTPMailer(smtp+starttls://127.0.0.1:587)"
+    assert "tök3n" not in repr(MAIL)
+
+
+def test_console_shows_the_mail():
+    """In development whoever reads the console can follow the link."""
+    stream = io.StringIO()
+    ConsoleMailer(stream).send(MAIL)
+    assert MAIL.text in stream.getvalue()
+    assert MAIL.to in stream.getvalue()
+
+
+def test_console_is_standard_error(capsys):
+    """The console is standard error, so that the output of a command stays clean."""
+    mailer_from(None, sender=None).send(MAIL)
+    assert MAIL.text in capsys.readouterr().err
+
+
+def test_mailer_of_the_settings():
+    """With a URL mails go to the server, and need a sender."""
+    assert isinstance(mailer_from("smtps://mail.example.com", sender=SENDER), SMTPMailer)
+    with pytest.raises(ConfigurationError):
+        mailer_from("smtps://mail.example.com", sender=None)

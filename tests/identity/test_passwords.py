@@ -1,0 +1,213 @@
+"""What a password must have, how it is hashed, and that hashing is bounded."""
+
+import threading
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard import ConfigurationError, VerificationUnavailableError
+from authguard.identity.passwords import LONGEST_PASSWORD, PasswordHasher, PasswordPolicy
+
+HASHER = PasswordHasher.cheap()
+
+
+@pytest.mark.parametrize(
+    ("password", "missing"),
+    [
+        ("SecurePass123!", []),
+        ("NewPass456!", []),
+        ("Ab1!efg", ["Use at least 8 characters."]),
+        ("securepass123!", ["Add an upper-case letter."]),
+        ("SECUREPASS123!", ["Add a lower-case letter."]),
+        ("SecurePass!!!", ["Add a digit."]),
+        ("SecurePass123", ["Add a special character, such as !@#$%^&*."]),
+        ("Secure Pass 123", ["Add a special character, such as !@#$%^&*."]),
+        ("Ünïcode pässwörd ٣€", []),
+    ],
+)
+def test_policy_names_what_is_missing(password, missing):
+    """The documented policy says which part of it a password does not meet."""
+    assert PasswordPolicy().check(password) == missing
+
+
+def test_policy_names_all_that_is_missing():
+    """Everything that is missing is said at once."""
+    assert len(PasswordPolicy().check("")) == 5
+
+
+def test_policy_can_ask_for_length_alone():
+    """The rules about kinds of characters can be switched off, as NIST advises."""
+    policy = PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)
+    assert policy.check("correct horse battery") == []
+
+
+def test_length_is_of_code_points_after_nfc():
+    """A letter with a combining accent is one character."""
+    policy = PasswordPolicy(upper=False, lower=False, digit=False, special=False)
+    assert policy.check(unicodedata.normalize("NFD", "é" * 7)) == ["Use at least 8 characters."]
+
+
+def test_too_long_is_refused_at_once():
+    """A megabyte is not looked at any further."""
+    assert PasswordPolicy().check("a" * 1_000_000) == ["Use at most 256 characters."]
+
+
+def test_text_that_grows_is_refused():
+    """A text that is longer once it is normalised is measured then."""
+    assert "Use at most 256 characters." in PasswordPolicy().check("\u0958" * 200)
+
+
+def test_lone_surrogate_is_refused():
+    """Half a character, which JSON can carry, is not a character."""
+    assert PasswordPolicy().check("SecurePass123!\ud800") == ["Use characters only, not halves of them."]
+
+
+def test_own_name_is_refused():
+    """A password is not the address of its owner in other letters."""
+    assert PasswordPolicy().check("Ann.1@Example.com", names=["ann.1@example.com"]) != []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"min_length": 7}, {"min_length": 65}, {"max_length": 63}, {"max_length": 1025}, {"min_length": True}],
+)
+def test_policy_checks_its_numbers(options):
+    """Lengths that make no sense are refused when the policy is built."""
+    with pytest.raises(ConfigurationError):
+        PasswordPolicy(**options)
+
+
+@given(st.text(max_size=80))
+def test_hash_verifies_its_password(password):
+    """Whatever the password is, its hash verifies it."""
+    assert HASHER.verify(HASHER.hash(password), password)
+
+
+@given(st.text(max_size=80), st.text(min_size=1, max_size=5))
+def test_hash_refuses_a_longer_password(password, more):
+    """Nothing is cut off, not even after a NUL or 72 bytes."""
+    longer = password + more
+    same = unicodedata.normalize("NFC", longer) == unicodedata.normalize("NFC", password)
+    assert HASHER.verify(HASHER.hash(password), longer) is same
+
+
+@pytest.mark.parametrize("other", [" Secret", "Secret ", "secret", "Secret\x00", "Secre", "Ｓecret"])
+def test_other_spellings_are_other_passwords(other):
+    """Nothing is trimmed, folded or taken for alike."""
+    assert not HASHER.verify(HASHER.hash("Secret"), other)
+
+
+def test_both_ways_to_write_an_accent_are_one():
+    """NFC and NFD of a password are the same password."""
+    assert HASHER.verify(HASHER.hash("caf\u00e9"), "cafe\u0301")
+
+
+def test_default_is_argon2id_as_owasp_recommends():
+    """19 MiB, two passes, one lane, a salt of 16 bytes."""
+    assert PasswordHasher().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_each_hash_has_its_own_salt():
+    """Two hashes of a password are not the same."""
+    assert HASHER.hash("x") != HASHER.hash("x")
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "!", "$2b$12$abcdefghijklmnopqrstuv", "$argon2id$v=19$m=8,t=1,p=1$", "\u00e9"]
+)
+def test_no_hash_verifies_nothing(kept):
+    """A row without a usable hash lets nobody in, and is no error."""
+    assert not HASHER.verify(kept, "x")
+
+
+def test_too_long_a_password_is_wrong():
+    """Nothing over the longest password is hashed or verified."""
+    long = "x" * (LONGEST_PASSWORD + 1)
+    assert not HASHER.verify(HASHER.hash("x"), long)
+    assert not HASHER.verify_nobody(long)
+    with pytest.raises(ValueError):
+        HASHER.hash(long)
+
+
+def test_nobody_has_no_password():
+    """Any password is wrong for nobody."""
+    assert not HASHER.verify_nobody("x")
+    assert not HASHER.verify_nobody("\ud800")
+
+
+def test_nobody_costs_as_much_as_somebody(monkeypatch):
+    """For nobody one hash with the same parameters is computed, as for somebody."""
+    hasher = PasswordHasher.cheap()
+    kept = hasher.hash("right")
+    seen = []
+    verify = hasher._argon2.verify
+    monkeypatch.setattr(
+        type(hasher._argon2),
+        "verify",
+        lambda self, kept, given: (
+            seen.append(bytes(kept, "ascii") if isinstance(kept, str) else kept),
+            verify(kept, given),
+        )[1],
+    )
+    hasher.verify(kept, "wrong")
+    hasher.verify_nobody("wrong")
+    somebody, nobody = (text.split(b"$")[1:4] for text in seen)
+    assert somebody == nobody
+
+
+def test_other_parameters_need_a_rehash():
+    """A hash that was made more cheaply is to be made anew; one of today is not."""
+    assert PasswordHasher(memory=64, time=1).needs_rehash(HASHER.hash("x"))
+    assert not HASHER.needs_rehash(HASHER.hash("x"))
+    assert HASHER.needs_rehash("!")
+
+
+def test_hash_with_other_parameters_verifies():
+    """The parameters are those of the hash, so that they can be raised."""
+    assert PasswordHasher(memory=64, time=1).verify(HASHER.hash("x"), "x")
+
+
+def test_hashing_is_bounded(monkeypatch):
+    """No more hashes are computed at a time than was said; the next one is told to come again."""
+    hasher = PasswordHasher.cheap(concurrency=1, wait=0.01)
+    with hasher._turn(), pytest.raises(VerificationUnavailableError) as caught:
+        hasher.hash("x")
+    assert (caught.value.status_code, caught.value.retry_after) == (503, 5)
+    assert hasher.hash("x")  # the turn was given back
+
+
+def test_turn_is_given_back_after_a_failure():
+    """A failure in the middle does not use up a turn."""
+    hasher = PasswordHasher.cheap(concurrency=1, wait=0.01)
+    for _ in range(3):
+        hasher.verify("!", "x")
+    assert not hasher.verify_nobody("x")
+
+
+def test_many_threads_get_their_turn():
+    """Fifty at once are all answered."""
+    hasher = PasswordHasher.cheap(concurrency=2)
+    kept = hasher.hash("x")
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(hasher.verify(kept, "x"))) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * 50
+
+
+@pytest.mark.parametrize(
+    "options", [{"memory": 7}, {"time": 0}, {"parallelism": 0}, {"concurrency": 0}, {"wait": 0}, {"wait": 61}]
+)
+def test_hasher_checks_its_numbers(options):
+    """Numbers that argon2 cannot work with are refused when the hasher is built."""
+    with pytest.raises(ConfigurationError):
+        PasswordHasher(**options)
+
+
+def test_repr_says_the_cost_only():
+    """Nothing of a hash is in the repr."""
+    assert repr(HASHER) == "PasswordHasher(memory=8, time=1)"

@@ -1,0 +1,694 @@
+"""Sign-in with providers: an OpenID provider of somebody else's making, and a look-alike of GitHub."""
+
+import json
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from starlette.testclient import TestClient
+
+from authguard import ConfigurationError, VerificationUnavailableError
+from authguard.identity.app import Identity
+from authguard.identity.errors import InvalidFieldsError, SocialSignInError
+from authguard.identity.limits import DEFAULT_LIMITS, Limit
+from authguard.identity.openid import LinkedIn, OpenIDProvider, providers_from
+from authguard.identity.social import GitHub
+from identity_support import Clock, service_at, settings, upgrade
+from support import b64, jwk, make_token, rsa_key
+
+APP = "https://yourapp.com/callback"
+ORIGIN = "http://127.0.0.1:8000"
+VERIFIER = "v" * 43
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers a path with what `answers` has for it: a status and a document, or a function of the request."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers, self.seen = {}, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        form = {name: value[0] for name, value in parse_qs(body).items()}
+        self.server.seen.append((self.path, dict(self.headers), form))
+        status, document = self.server.answers.get(self.path, (404, {}))
+        data = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    """A server of the test's making."""
+    running = _Server()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+@pytest.fixture
+def closing():
+    """Closes what it is given."""
+    opened = []
+
+    def keep(provider):
+        opened.append(provider)
+        return provider
+
+    yield keep
+    for provider in opened:
+        provider.close()
+
+
+# --- a look-alike of GitHub
+
+
+@pytest.fixture
+def github(server, closing):
+    """GitHub, as its documentation has its answers."""
+    server.answers = {
+        "/login/oauth/access_token": (
+            200,
+            {"access_token": "gho_t0ken", "token_type": "bearer", "scope": "user:email"},
+        ),
+        "/user": (
+            200,
+            {
+                "id": 583231,
+                "login": "octocat",
+                "name": "Mona",
+                "email": None,
+                "avatar_url": "https://avatars.test/u/1",
+            },
+        ),
+        "/user/emails": (
+            200,
+            [
+                {"email": "other@example.com", "primary": False, "verified": True, "visibility": None},
+                {"email": "mona@example.com", "primary": True, "verified": True, "visibility": "private"},
+            ],
+        ),
+    }
+    own = f"{ORIGIN}/api/v1/auth/github/callback", f"{ORIGIN}/v1/auth/github/callback"
+    return closing(GitHub("id", "s3cret", redirect_uris=[APP, *own], url=server.url, api_url=server.url))
+
+
+def test_github_tells_who_it_is(github, server):
+    """The code becomes a token, and the token the user with the primary address."""
+    found = github.exchange("c0de", APP, code_verifier=VERIFIER)
+    assert (found.provider, found.subject, found.email, found.email_verified) == (
+        "github",
+        "583231",
+        "mona@example.com",
+        True,
+    )
+    assert (found.name, found.picture) == ("Mona", "https://avatars.test/u/1")
+    (_, _, form), *others = server.seen
+    assert form == {
+        "grant_type": "authorization_code",
+        "code": "c0de",
+        "redirect_uri": APP,
+        "code_verifier": VERIFIER,
+        "client_id": "id",
+        "client_secret": "s3cret",
+    }
+    assert [headers["Authorization"] for _, headers, _ in others] == ["Bearer gho_t0ken"] * 2
+
+
+def test_github_address_that_is_not_verified(github, server):
+    """An address that GitHub has not verified is said to be so."""
+    server.answers["/user/emails"] = (
+        200,
+        [{"email": "mona@example.com", "primary": True, "verified": False}],
+    )
+    assert github.exchange("c0de", APP).email_verified is False
+
+
+def test_github_without_a_primary_address(github, server):
+    """No other address is taken for the primary one."""
+    server.answers["/user/emails"] = (
+        200,
+        [{"email": "mona@example.com", "primary": False, "verified": True}],
+    )
+    found = github.exchange("c0de", APP)
+    assert (found.email, found.email_verified) == (None, False)
+
+
+def test_github_refuses_a_code(github, server):
+    """GitHub's error, which has status 200, is a refusal of the code."""
+    server.answers["/login/oauth/access_token"] = (
+        200,
+        {"error": "bad_verification_code", "error_description": "x"},
+    )
+    with pytest.raises(SocialSignInError) as caught:
+        github.exchange("s3cret-c0de", APP)
+    assert "s3cret" not in f"{caught.value!r}"
+
+
+def test_github_does_not_know_us(github, server):
+    """A wrong client secret is our fault, and not the caller's."""
+    server.answers["/login/oauth/access_token"] = (200, {"error": "incorrect_client_credentials"})
+    with pytest.raises(VerificationUnavailableError):
+        github.exchange("c0de", APP)
+
+
+@pytest.mark.parametrize("path", ["/login/oauth/access_token", "/user", "/user/emails"])
+@pytest.mark.parametrize(
+    "answer", [(500, {}), (302, {}), (200, b"<html>"), (200, {}), (403, {"message": "limit"})]
+)
+def test_github_is_down(github, server, path, answer):
+    """What is not GitHub's answer is an outage at each step, and lets nobody in."""
+    server.answers[path] = answer
+    with pytest.raises(VerificationUnavailableError) as caught:
+        github.exchange("s3cret-c0de", APP)
+    assert "s3cret" not in f"{caught.value!r}"
+
+
+def test_nobody_listens(closing):
+    """A provider that cannot be reached is an outage."""
+    provider = closing(GitHub("i", "s", redirect_uris=[APP], url="http://127.0.0.1:9", timeout=1))
+    with pytest.raises(VerificationUnavailableError):
+        provider.exchange("c0de", APP)
+
+
+@pytest.mark.parametrize("uri", [APP + "/", "https://evil.example/callback", APP + "?x", "", APP.upper()])
+def test_redirect_uri_is_compared_exactly(github, server, uri):
+    """A redirect_uri that was not configured goes nowhere."""
+    with pytest.raises(InvalidFieldsError):
+        github.exchange("c0de", uri)
+    with pytest.raises(InvalidFieldsError):
+        github.authorize_url(state="s", redirect_uri=uri)
+    assert server.seen == []
+
+
+def test_authorize_url(github):
+    """The URL has what the provider needs, and PKCE by S256."""
+    url = urlsplit(github.authorize_url(state="st", redirect_uri=APP, nonce="no", code_challenge="ch"))
+    assert (url.path, parse_qs(url.query)) == (
+        "/login/oauth/authorize",
+        {
+            "response_type": ["code"],
+            "client_id": ["id"],
+            "redirect_uri": [APP],
+            "scope": ["read:user user:email"],
+            "state": ["st"],
+            "code_challenge": ["ch"],
+            "code_challenge_method": ["S256"],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GitHub("", "s", redirect_uris=[APP]),
+        lambda: GitHub("i", "", redirect_uris=[APP]),
+        lambda: GitHub("i", "s", redirect_uris=APP),
+        lambda: GitHub("i", "s", redirect_uris=["http://yourapp.com/callback"]),
+        lambda: GitHub("i", "s", redirect_uris=[APP], url="http://github.test"),
+        lambda: OpenIDProvider("A/b", "https://op.test", "i", "s", redirect_uris=[APP]),
+        lambda: OpenIDProvider("op", "http://op.test", "i", "s", redirect_uris=[APP]),
+    ],
+    ids=["id", "secret", "text", "plain callback", "plain url", "name", "plain issuer"],
+)
+def test_providers_are_checked_when_built(make):
+    """What cannot be meant is refused before anybody signs in."""
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+def test_reprs_hold_no_secret(github):
+    """The client secret is not in a repr."""
+    assert repr(github) == "GitHub('github')"
+
+
+# --- an OpenID provider of the test's making, for what a good one never sends
+
+
+@pytest.fixture
+def openid(server, closing):
+    """Gives a provider whose ID token has these claims, and what it was signed with."""
+    now = Clock()
+
+    def make(claims=None, *, key=None, algorithm="RS256", cls=OpenIDProvider, header=None, **answers):
+        good = {
+            "iss": server.url,
+            "aud": "id",
+            "sub": "u1",
+            "exp": now() + 60,
+            "iat": now(),
+            "nonce": "n0nce",
+        }
+        good |= {"email": "ann@example.com", "email_verified": True}
+        body = {name: value for name, value in {**good, **(claims or {})}.items() if value is not ...}
+        id_token = make_token(body, algorithm=algorithm, key=key or rsa_key(), **(header or {"kid": "k1"}))
+        server.answers = {
+            "/.well-known/openid-configuration": (
+                200,
+                {
+                    "issuer": server.url,
+                    "authorization_endpoint": server.url + "/authorize",
+                    "token_endpoint": server.url + "/token",
+                    "jwks_uri": server.url + "/jwks",
+                    "userinfo_endpoint": server.url + "/userinfo",
+                },
+            ),
+            "/jwks": (200, {"keys": [jwk(rsa_key(), kid="k1", use="sig", alg="RS256")]}),
+            "/token": (200, {"access_token": "at", "token_type": "Bearer", "id_token": id_token}),
+            **{"/" + name.replace("__", "/"): answer for name, answer in answers.items()},
+        }
+        provider = cls("op", server.url, "id", "s3cret", redirect_uris=[APP], clock=now)
+        provider.now = now
+        return closing(provider)
+
+    return make
+
+
+def test_good_id_token(openid):
+    """An ID token that holds tells who it is."""
+    found = openid().exchange("c0de", APP, nonce="n0nce")
+    assert (found.provider, found.subject, found.email, found.email_verified) == (
+        "op",
+        "u1",
+        "ann@example.com",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://evil.example"},
+        {"iss": ...},
+        {"aud": "other"},
+        {"aud": ["id", "other"]},
+        {"aud": ["id", "other"], "azp": "other"},
+        {"azp": "other"},
+        {"aud": ...},
+        {"exp": 1},
+        {"exp": ...},
+        {"exp": "9999999999"},
+        {"exp": True},
+        {"iat": ...},
+        {"iat": 9_999_999_999},
+        {"nonce": "other"},
+        {"nonce": ...},
+        {"nonce": 7},
+        {"sub": ...},
+        {"sub": ""},
+        {"sub": 7},
+    ],
+)
+def test_id_token_that_does_not_hold(openid, claims):
+    """Each claim is checked (OpenID Connect Core section 3.1.3.7)."""
+    with pytest.raises(SocialSignInError):
+        openid(claims).exchange("c0de", APP, nonce="n0nce")
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        {"algorithm": "none"},
+        {"algorithm": "HS256", "key": "s3cret"},
+        {"key": rsa_key(3072)},
+        {"algorithm": "HS256", "key": b64(b"x" * 40)},
+    ],
+    ids=["none", "client secret", "other key", "some secret"],
+)
+def test_id_token_of_somebody_else(openid, signed):
+    """Only the provider's own keys sign, and only by asymmetric algorithms."""
+    with pytest.raises(SocialSignInError):
+        openid(**signed).exchange("c0de", APP, nonce="n0nce")
+
+
+@pytest.mark.parametrize("token", [{"access_token": "at"}, {"access_token": "at", "id_token": 7}])
+def test_missing_id_token(openid, token):
+    """Without an ID token nobody is signed in."""
+    with pytest.raises(SocialSignInError):
+        openid(token=(200, token)).exchange("c0de", APP, nonce="n0nce")
+
+
+@pytest.mark.parametrize("verified", ["true", 1, "false", None, ...])
+def test_address_is_verified_by_true_only(openid, verified):
+    """Anything but a true that is one leaves the address unverified."""
+    assert openid({"email_verified": verified}).exchange("c0de", APP, nonce="n0nce").email_verified is False
+
+
+def test_userinfo_is_asked_for_the_address(openid):
+    """An ID token without an address is completed by userinfo."""
+    info = {"sub": "u1", "email": "bob@example.com", "email_verified": True, "picture": "javascript:x"}
+    found = openid({"email": ...}, userinfo=(200, info)).exchange("c0de", APP, nonce="n0nce")
+    assert (found.email, found.email_verified, found.picture) == ("bob@example.com", True, None)
+
+
+def test_userinfo_about_somebody_else(openid):
+    """Userinfo has to be about the subject of the ID token (OpenID Connect Core section 5.3.2)."""
+    with pytest.raises(SocialSignInError):
+        openid({"email": ...}, userinfo=(200, {"sub": "u2", "email": "x@y.z"})).exchange(
+            "c0de", APP, nonce="n0nce"
+        )
+
+
+def test_new_key_is_found(openid, server):
+    """A key that the provider has begun to use is fetched, half a minute after the last time."""
+    provider = openid()
+    provider.exchange("c0de", APP, nonce="n0nce")
+    claims = {"iss": server.url, "aud": "id", "sub": "u1", "nonce": "n0nce", "email": "a@b.c"}
+    claims |= {"exp": provider.now() + 600, "iat": provider.now()}
+    new = make_token(claims, algorithm="RS256", key=rsa_key(3072), kid="k2")
+    server.answers["/token"] = (200, {"access_token": "at", "id_token": new})
+    server.answers["/jwks"] = (200, {"keys": [jwk(rsa_key(3072), kid="k2")]})
+    with pytest.raises(SocialSignInError):
+        provider.exchange("c0de", APP, nonce="n0nce")
+    provider.now.go_on(31)
+    assert provider.exchange("c0de", APP, nonce="n0nce").subject == "u1"
+    assert [path for path, _, _ in server.seen].count("/jwks") == 2
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"jwks": (500, {})},
+        {"jwks": (200, {})},
+        {"jwks": (200, [])},
+        {"jwks": (200, {"keys": []})},
+        {"token": (500, {})},
+        {"token": (200, b"x")},
+        {".well-known__openid-configuration": (500, {})},
+        {".well-known__openid-configuration": (200, [])},
+        {".well-known__openid-configuration": (200, {"issuer": "https://evil.example"})},
+    ],
+)
+def test_openid_provider_is_down(openid, answers):
+    """What is not a provider's answer is an outage, and lets nobody in."""
+    with pytest.raises(VerificationUnavailableError):
+        openid(**answers).exchange("c0de", APP, nonce="n0nce")
+
+
+@pytest.mark.parametrize("endpoint", [None, 7, "http://evil.example/token", "ftp://x"])
+def test_endpoints_are_secure(openid, server, endpoint):
+    """A provider cannot send a code over plain HTTP."""
+    provider = openid()
+    server.answers["/.well-known/openid-configuration"][1]["token_endpoint"] = endpoint
+    with pytest.raises(VerificationUnavailableError):
+        provider.exchange("c0de", APP, nonce="n0nce")
+
+
+def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
+    """LinkedIn's tokens need not repeat the nonce; a wrong one is refused all the same."""
+    for nonce, holds in ((..., True), ("other", False)):
+        openid({"nonce": nonce, "exp": int(time.time()) + 60, "iat": int(time.time())})
+        provider = closing(LinkedIn("id", "s3cret", redirect_uris=[APP], issuer=server.url))
+        if holds:
+            assert provider.exchange("c0de", APP, nonce="n0nce").provider == "linkedin"
+        else:
+            with pytest.raises(SocialSignInError):
+                provider.exchange("c0de", APP, nonce="n0nce")
+
+
+# --- over HTTP
+
+
+@pytest.fixture
+def make_app(tmp_path):
+    """Gives a client of the identity service with these providers."""
+    opened = []
+
+    def make(providers, **given):
+        url = f"sqlite:///{tmp_path}/{secrets.token_hex(4)}.db"
+        upgrade(url)
+        context = service_at(url, **given)
+        service = context.__enter__()
+        client = TestClient(Identity(service, providers=providers), base_url=ORIGIN, follow_redirects=False)
+        client.service = service
+        opened.append((context, client))
+        return client
+
+    yield make
+    for context, client in opened:
+        client.close()
+        context.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
+def test_code_is_handed_in(make_app, github, prefix):
+    """The documents' request gets the documents' answer, with a token that works."""
+    client = make_app([github])
+    response = client.post(f"{prefix}/auth/github/callback", json={"code": "c0de", "redirect_uri": APP})
+    body = response.json()
+    assert response.status_code == 200, body
+    assert set(body) == {"access_token", "token_type", "expires_in", "user"}
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 28800)
+    assert set(body["user"]) == {"id", "email", "name", "avatar_url"}
+    me = client.get(f"{prefix}/users/me", headers={"Authorization": f"Bearer {body['access_token']}"})
+    assert me.json()["email"] == "mona@example.com"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"code": "c0de"}, 422),
+        ({"redirect_uri": APP}, 422),
+        ({"code": "c0de", "redirect_uri": "https://evil.example"}, 422),
+        ({"code": "c0de", "redirect_uri": APP, "code_verifier": "short"}, 422),
+    ],
+)
+def test_body_is_checked(make_app, github, body, status):
+    """A body that lacks something, or names another place, is 422."""
+    assert make_app([github]).post("/v1/auth/github/callback", json=body).status_code == status
+
+
+def test_wrong_codes_are_limited(make_app, github, server):
+    """A refused code is 400; many of them are 429 before the provider is asked."""
+    server.answers["/login/oauth/access_token"] = (200, {"error": "bad_verification_code"})
+    client = make_app([github], limits={**DEFAULT_LIMITS, "secret_address": Limit(2, 60)})
+    body = {"code": "c0de", "redirect_uri": APP}
+    statuses = [client.post("/v1/auth/github/callback", json=body).status_code for _ in range(3)]
+    assert (statuses, len(server.seen)) == ([400, 400, 429], 2)
+
+
+def test_provider_that_is_down_is_503(make_app, github, server):
+    """An outage of the provider is ours, with Retry-After."""
+    server.answers["/user"] = (500, {})
+    response = make_app([github]).post("/v1/auth/github/callback", json={"code": "c", "redirect_uri": APP})
+    assert (response.status_code, "retry-after" in response.headers) == (503, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/gitlab/callback", "/v1/auth/gitlab/authorize"])
+def test_unknown_provider(make_app, github, path):
+    """There is nothing for a provider that is not configured."""
+    assert make_app([github]).get(path).status_code in (401, 404)
+
+
+def _start(client, path="/api/v1/auth/github/authorize", **query):
+    response = client.get(path, params=query)
+    assert response.status_code == 303, response.text
+    return response, {
+        name: value[0] for name, value in parse_qs(urlsplit(response.headers["location"]).query).items()
+    }
+
+
+def test_browser_flow_with_github(make_app, github, server):
+    """The browser is sent there with a state and PKCE, comes back, and is signed in by a cookie."""
+    client = make_app([github])
+    response, sent = _start(client, next="/dashboard?tab=1")
+    assert sent["redirect_uri"] == f"{ORIGIN}/api/v1/auth/github/callback"
+    assert sent["code_challenge_method"] == "S256"
+    cookie = response.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=lax", "Path=/", "Max-Age=600"} <= set(cookie.split("; "))
+    assert sent["state"] not in cookie
+    back = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
+    assert (back.status_code, back.headers["location"]) == (303, "/dashboard?tab=1")
+    assert (back.headers["cache-control"], back.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    verifier = server.seen[0][2]["code_verifier"]
+    assert create_s256_code_challenge(verifier) == sent["code_challenge"]
+    assert client.get("/api/v1/users/me").json()["email"] == "mona@example.com"
+    assert "authguard-social" not in client.cookies
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "x" * 5000])
+def test_next_stays_on_this_site(make_app, github, target):
+    """Whatever `next` is, the browser stays here."""
+    client = make_app([github])
+    _, sent = _start(client, next=target)
+    back = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
+    assert back.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda query: query | {"state": "other"},
+        lambda query: {"code": "c0de"},
+        lambda query: {"state": query["state"]},
+        lambda query: query | {"code": ["a", "b"]},
+        lambda query: {"state": query["state"], "error": "access_denied", "error_description": "<script>"},
+    ],
+    ids=["other state", "no state", "no code", "two codes", "error"],
+)
+def test_browser_that_was_not_sent_there(make_app, github, server, change):
+    """Without the state of the cookie, or with an error, no token is asked for; the state is used up."""
+    client = make_app([github])
+    _, sent = _start(client)
+    query = {"code": "c0de", "state": sent["state"]}
+    response = client.get("/api/v1/auth/github/callback", params=change(query))
+    assert response.status_code == 400
+    assert "<script>" not in response.text
+    assert client.get("/api/v1/auth/github/callback", params=query).status_code == 400
+    assert server.seen == []
+
+
+def test_another_browser_cannot_come_back(make_app, github, server):
+    """A link with somebody else's code and state signs nobody in."""
+    client = make_app([github])
+    _, sent = _start(client)
+    client.cookies.clear()
+    response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
+    assert (response.status_code, server.seen) == (400, [])
+
+
+def test_state_lasts_ten_minutes(make_app, github, server):
+    """Who takes longer starts again."""
+    clock = Clock()
+    client = make_app([github], clock=clock)
+    _, sent = _start(client)
+    clock.go_on(601)
+    response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
+    assert (response.status_code, server.seen) == (400, [])
+
+
+def test_forged_cookie_is_refused(make_app, github):
+    """A cookie that this service did not seal is none."""
+    client = make_app([github])
+    client.cookies.set("authguard-social", "gAAAA-forged")
+    assert client.get("/api/v1/auth/github/callback", params={"code": "c", "state": "s"}).status_code == 400
+
+
+def test_state_is_for_one_provider(make_app, github, openid, server):
+    """A state of one provider is not good for another (RFC 9700 section 4.4), nor is another's `iss`."""
+    other = openid()
+    server.answers["/login/oauth/access_token"] = (500, {})
+    own = f"{ORIGIN}/api/v1/auth/op/callback", f"{ORIGIN}/v1/auth/op/callback"
+    other.redirect_uris = frozenset(own)
+    client = make_app([github, other])
+    _, sent = _start(client)
+    assert (
+        client.get("/api/v1/auth/op/callback", params={"code": "c", "state": sent["state"]}).status_code
+        == 400
+    )
+    _, sent = _start(client, "/api/v1/auth/op/authorize")
+    query = {"code": "c", "state": sent["state"], "iss": "https://evil.example"}
+    assert client.get("/api/v1/auth/op/callback", params=query).status_code == 400
+    assert not any(path in ("/token", "/login/oauth/access_token") for path, _, _ in server.seen)
+
+
+def test_own_callback_has_to_be_allowed(make_app, server, closing):
+    """A provider that cannot send browsers back here is a mistake of the configuration."""
+    with pytest.raises(ConfigurationError, match="redirect_uris"):
+        make_app([closing(GitHub("i", "s", redirect_uris=[APP], url=server.url))])
+
+
+def test_providers_of_the_settings(closing):
+    """A client id switches a provider on; this service's own callbacks and those of the settings are allowed."""
+    assert providers_from(settings("sqlite:///x.db")) == []
+    found = providers_from(
+        settings(
+            "sqlite:///x.db",
+            github_client_id="i",
+            github_client_secret="s",
+            linkedin_client_id="i",
+            linkedin_client_secret="s",
+            oidc_issuer="https://op.example",
+            oidc_client_id="i",
+            oidc_client_secret="s",
+            redirect_uris=[APP],
+        )
+    )
+    assert [closing(provider).name for provider in found] == ["github", "linkedin", "oidc"]
+    assert {APP, f"{ORIGIN}/v1/auth/oidc/callback"} <= found[2].redirect_uris
+    assert "'s'" not in repr(settings("sqlite:///x.db", github_client_secret="s"))
+
+
+# --- an OpenID provider of somebody else's making
+
+
+@pytest.fixture(scope="module")
+def real_issuer():
+    """oidc-provider-mock, in a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    user = json.dumps({"sub": "alice", "email": "alice@example.com", "email_verified": True, "name": "Alice"})
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce", "true"]
+    process = subprocess.Popen(
+        [*command, "--user-claims", user], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    issuer = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            assert process.poll() is None
+            try:
+                httpx.get(f"{issuer}/.well-known/openid-configuration", timeout=1)
+                break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield issuer
+    finally:
+        process.terminate()
+        process.wait(5)
+
+
+def test_whole_flow_at_a_real_provider(make_app, closing, real_issuer):
+    """A person signs in at the provider's own page, comes back, and has an account here."""
+    own = [f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
+    provider = closing(OpenIDProvider("op", real_issuer, "client", "s3cret", redirect_uris=own))
+    client = make_app([provider], clock=time.time)
+    response, _ = _start(client, "/api/v1/auth/op/authorize", next="/account")
+    location = response.headers["location"]
+    page = httpx.get(location)
+    assert re.search("alice", page.text)
+    back = httpx.post(location, data={"sub": "alice"})
+    assert back.headers["location"].startswith(own[0])
+    done = client.get(back.headers["location"])
+    assert (done.status_code, done.headers["location"]) == (303, "/account"), done.text
+    me = client.get("/api/v1/users/me").json()
+    assert (me["email"], me["email_verified"], me["name"]) == ("alice@example.com", True, "Alice")
+    # The code is good once, at the provider; the state is good once, here.
+    assert client.get(back.headers["location"]).status_code == 400
+
+
+def test_denied_at_a_real_provider(make_app, closing, real_issuer):
+    """Who says no there is not signed in here."""
+    own = [f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
+    provider = closing(OpenIDProvider("op", real_issuer, "client", "s3cret", redirect_uris=own))
+    client = make_app([provider], clock=time.time)
+    response, _ = _start(client, "/api/v1/auth/op/authorize")
+    back = httpx.post(response.headers["location"], data={"action": "deny"})
+    assert "error=access_denied" in back.headers["location"]
+    assert client.get(back.headers["location"]).status_code == 400
