@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from authguard import Credential, RequestView
-from authguard._core.verifier import Verified
+from authguard._core.verifier import Verified, as_flow
 from authguard.drivers import run
 
 NOW = 1_800_000_000.0
@@ -69,8 +69,7 @@ def bearer(token: str, path: str = "/", **options: Any) -> FakeRequest:
 
 def judge(verifier: Any, credential: Credential, now: float) -> Verified:
     """What a verifier finds out, by a flow or at once."""
-    answer = verifier.flow(credential, now)
-    return answer if isinstance(answer, Verified) else run(answer)
+    return run(as_flow(verifier.flow(credential, now)))
 
 
 def b64(data: bytes) -> str:

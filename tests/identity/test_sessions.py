@@ -5,11 +5,11 @@ from sqlalchemy import func, select
 
 from authguard import Guard, JWTVerifier
 from authguard._core.model import Credential
-from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.schema import sessions
 from identity_support import CALLER, PASSWORD, SECRET, service_at, together
+from support import judge
 
 
 def register(service, email="ann@example.com"):
@@ -18,7 +18,7 @@ def register(service, email="ann@example.com"):
 
 def principal_of(service, access_token):
     credential = Credential(access_token, "bearer")
-    return run(service.own_tokens.flow(credential, service.clock())).principal
+    return judge(service.own_tokens, credential, service.clock()).principal
 
 
 def is_alive(service, access_token):
@@ -161,7 +161,7 @@ def test_access_token_prolongs_its_session(service, clock):
 def principal_of_at(service, tokens):
     """The principal, as the guard saw it when the token was new."""
     credential = Credential(tokens.access_token, "bearer")
-    return run(service.own_tokens.flow(credential, service.clock() - 29 * 86_400)).principal
+    return judge(service.own_tokens, credential, service.clock() - 29 * 86_400).principal
 
 
 def test_logout_ends_access_and_refresh(service):

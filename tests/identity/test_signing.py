@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import func, select
 
 from authguard._core.model import Credential
-from authguard.drivers import run
 from authguard.errors import ConfigurationError, InvalidSignatureError
 from authguard.identity.schema import signing_keys
 from identity.test_sessions import principal_of, register
 from identity_support import CALLER, SECRET, service_at, together
+from support import judge
 
 DAY = 86_400
 
@@ -110,7 +110,7 @@ def test_unknown_key_is_refused(signing, clock):
     signing.keys.rotate(clock())
     signing.keys._keys = signing.keys._keys[-1:]
     with pytest.raises(InvalidSignatureError):
-        run(signing.own_tokens.flow(Credential(tokens.access_token, "bearer"), clock()))
+        judge(signing.own_tokens, Credential(tokens.access_token, "bearer"), clock())
 
 
 def test_secret_has_no_keys_to_rotate(service, clock):

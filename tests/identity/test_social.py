@@ -31,7 +31,7 @@ VERIFIER = "v" * 43
 
 
 class _Server(ThreadingHTTPServer):
-    """Answers a path with what `answers` has for it: a status and a document, or a function of the request."""
+    """Answers a path with what `answers` has for it: status and document, or a function of the request."""
 
     daemon_threads = True
 
@@ -615,7 +615,7 @@ def test_own_callback_has_to_be_allowed(make_app, server, closing):
 
 
 def test_providers_of_the_settings(closing):
-    """A client id switches a provider on; this service's own callbacks and those of the settings are allowed."""
+    """A client id switches a provider on; our own callbacks and those of the settings are allowed."""
     assert providers_from(settings("sqlite:///x.db")) == []
     found = providers_from(
         settings(

@@ -19,6 +19,11 @@ class Verified:
     until: float
 
 
+def as_flow(answer: "Flow[Verified] | Verified") -> Flow[Verified]:
+    """What `Verifier.flow` returns, as a flow in either case."""
+    return answer if isinstance(answer, Verified) else (yield from answer)
+
+
 class CustomVerifier(Protocol):
     """Any object that verifies credentials in its own way.
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from authguard._core.model import Credential, Principal
+from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity import store
@@ -146,7 +147,7 @@ class Clients:
         if not self._own_tokens.accepts(credential):
             return None
         try:
-            return run(self._own_tokens.flow(credential, self._base.clock())).principal
+            return run(as_flow(self._own_tokens.flow(credential, self._base.clock()))).principal
         except InvalidTokenError:
             return None
 

@@ -26,9 +26,9 @@ from jwt.algorithms import get_default_algorithms
 from sqlalchemy import Connection
 
 from authguard._core.flow import Call, Flow
-from authguard._core.jose import read_compact
+from authguard._core.jose import Token, read_compact
 from authguard._core.model import Credential
-from authguard._core.verifier import Verified, Verifier
+from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import ConfigurationError, InvalidSignatureError
 from authguard.identity import store
 from authguard.identity.database import Database
@@ -220,12 +220,16 @@ class OwnTokens(Verifier):
         """Whether it looks like a JWT."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
-    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify with the key set at hand, read again if the key is not in it."""
         token = read_compact(credential.value)
-        if not self._keys.is_shared_secret and not self._keys.knows(token.header.key_id):
-            yield from Call(self._keys.reload, now)
-        return (yield from self._verifier().verify(token, credential, now))
+        if self._keys.is_shared_secret or self._keys.knows(token.header.key_id):
+            return self._verifier().verify(token, credential, now)
+        return self._verify_anew(token, credential, now)
+
+    def _verify_anew(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+        yield from Call(self._keys.reload, now)
+        return (yield from as_flow(self._verifier().verify(token, credential, now)))
 
     def _verifier(self) -> JWTVerifier:
         keys, verifier = self._built

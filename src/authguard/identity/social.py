@@ -129,7 +129,7 @@ class Provider:
 
     def close(self) -> None:
         """Close the connections."""
-        self._oauth.close()
+        self._oauth.close()  # pyright: ignore[reportAttributeAccessIssue]  # httpx's own, which the stubs leave out
 
     _is_openid = False
 

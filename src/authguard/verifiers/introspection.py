@@ -15,7 +15,7 @@ from authguard._core.introspection import check_same, principal_of
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
 from authguard._core.remote import Breaker, RemoteHealth, retry_after
-from authguard._core.verifier import Verified, Verifier
+from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import (
     ConfigurationError,
     InvalidTokenError,
@@ -154,8 +154,7 @@ class IntrospectionVerifier(Verifier):
         """Ask whether the credential is active, unless that is known."""
         local = None
         if self._jwt is not None and self._jwt.accepts(credential):
-            answer = self._jwt.flow(credential, now)
-            local = answer if isinstance(answer, Verified) else (yield from answer)
+            local = yield from as_flow(self._jwt.flow(credential, now))
         digest = sha256(self._salt + credential.value.encode()).digest()
         if now < (self._inactive.get(digest) or 0):
             raise InvalidTokenError("the introspection endpoint has said that it is not active")
