@@ -19,6 +19,7 @@ from authguard import (
     MemoryRevocations,
     MutualTLS,
     Principal,
+    ResourceMetadata,
     Rule,
     digest_api_key,
 )
@@ -126,8 +127,22 @@ def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
         lambda: JWTVerifier(f"{{{SECRET}", algorithms=["HS256"], issuer=None, audience=None),
         lambda: APIKeyVerifier({MARK: APIKey("robot")}),
         lambda: APIKeyVerifier({KEY: "robot"}),  # type: ignore[dict-item]
+        lambda: DPoP(f"https://user:{SECRET}@site.example"),
+        lambda: DPoP("https://site.example", nonce_secret=MARK),
+        lambda: ResourceMetadata(f"https://user:{SECRET}@site.example"),
     ],
-    ids=["short", "no HMAC", "two secrets", "short oct", "not JSON", "short key", "no APIKey"],
+    ids=[
+        "short",
+        "no HMAC",
+        "two secrets",
+        "short oct",
+        "not JSON",
+        "short key",
+        "no APIKey",
+        "origin",
+        "nonce",
+        "resource",
+    ],
 )
 def test_no_configuration_error_holds_a_secret(build: Any) -> None:
     """A secret that is refused is not shown, in the message or anywhere in the chain of errors."""
