@@ -13,23 +13,29 @@ from authguard import (
     APIKey,
     APIKeyFile,
     APIKeyVerifier,
+    DPoP,
     Guard,
     JWTVerifier,
     MemoryRevocations,
+    MutualTLS,
     Principal,
+    ResourceMetadata,
     Rule,
     digest_api_key,
 )
 from authguard.errors import AuthGuardError, ConfigurationError
 from authguard.testing import issue_token
+from support import ec_key, jwk, make_proof, thumbprint
 
 NOW = 1_800_000_000.0
 MARK = "MARKER"
 SECRET = MARK + secrets.token_urlsafe(40)
 KEY = f"sk_live_{MARK}" + secrets.token_urlsafe(32)
 TOKEN = issue_token(SECRET, now=NOW, scopes=["read"])
-SIGNATURE = TOKEN.rpartition(".")[2]
-MARKS = (MARK, SECRET, KEY, SIGNATURE)
+BOUND = issue_token(SECRET, now=NOW, cnf={"jkt": thumbprint(jwk(ec_key()))})
+PROOF = make_proof(BOUND, htu="https://site.example/private")
+SIGNATURE, BOUND_SIGNATURE, PROOF_SIGNATURE = (text.rpartition(".")[2] for text in (TOKEN, BOUND, PROOF))
+MARKS = (MARK, SECRET, KEY, SIGNATURE, BOUND_SIGNATURE, PROOF_SIGNATURE)
 
 FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
     (name, ask_wsgi, make) for name, make in WSGI.items()
@@ -58,6 +64,8 @@ def guards() -> list[Guard]:
         Guard(Leaky(), cookie=AccessCookie("session"), **rules),
         Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session"), **rules),
         Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session"), **rules),
+        Guard(jwt, proofs=[DPoP("https://site.example", nonce_secret=SECRET), MutualTLS()], **rules),
+        Guard(jwt, proofs=[DPoP("https://site.example", replays=bug)], **rules),
     ]
 
 
@@ -77,6 +85,8 @@ def requests() -> list[list[tuple[str, bytes]]]:
     fields += [[("Authorization", f"{text}".encode("latin-1"))] for text in texts]
     fields += [[("X-API-Key", text.encode("latin-1"))] for text in texts]
     fields += [[("Cookie", f"session={text}".encode("latin-1"))] for text in texts]
+    fields += [[("Authorization", f"DPoP {text}".encode("latin-1"))] for text in [*texts, BOUND]]
+    fields += [[("Authorization", f"DPoP {BOUND}".encode()), ("DPoP", PROOF.encode())]]
     fields += [[("X-API-Key", KEY.encode()), ("Authorization", f"Bearer {TOKEN}".encode())]]
     return [[*field, *more] for field in fields for more in ([], [("Accept", b"text/html")])]
 
@@ -117,8 +127,22 @@ def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
         lambda: JWTVerifier(f"{{{SECRET}", algorithms=["HS256"], issuer=None, audience=None),
         lambda: APIKeyVerifier({MARK: APIKey("robot")}),
         lambda: APIKeyVerifier({KEY: "robot"}),  # type: ignore[dict-item]
+        lambda: DPoP(f"https://user:{SECRET}@site.example"),
+        lambda: DPoP("https://site.example", nonce_secret=MARK),
+        lambda: ResourceMetadata(f"https://user:{SECRET}@site.example"),
     ],
-    ids=["short", "no HMAC", "two secrets", "short oct", "not JSON", "short key", "no APIKey"],
+    ids=[
+        "short",
+        "no HMAC",
+        "two secrets",
+        "short oct",
+        "not JSON",
+        "short key",
+        "no APIKey",
+        "origin",
+        "nonce",
+        "resource",
+    ],
 )
 def test_no_configuration_error_holds_a_secret(build: Any) -> None:
     """A secret that is refused is not shown, in the message or anywhere in the chain of errors."""

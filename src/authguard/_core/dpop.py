@@ -21,7 +21,7 @@ from authguard._core.replays import UsedProofs
 from authguard._core.request import RequestView
 from authguard._core.rules import WEBSOCKET
 from authguard._core.strict_json import JSONError, parse_object_bytes
-from authguard._core.uris import is_safe_origin, parse_uri
+from authguard._core.uris import is_safe_origin, parse_uri, shown
 from authguard.errors import (
     ConfigurationError,
     InvalidProofError,
@@ -234,10 +234,10 @@ def _origin(text: str) -> str:
         uri = parse_uri(text)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"{text!r} is not an origin: scheme and host, as in 'https://api.example.com'"
+            f"{shown(text)} is not an origin: scheme and host, as in 'https://api.example.com'"
         ) from error
     if uri.path != "/" or "?" in text or "#" in text:
-        raise ConfigurationError(f"{text!r} is more than an origin: leave out what follows the host")
+        raise ConfigurationError(f"{shown(text)} is more than an origin: leave out what follows the host")
     if not is_safe_origin(uri.origin):
-        raise ConfigurationError(f"{text!r} is not under https")
+        raise ConfigurationError(f"{shown(text)} is not under https")
     return uri.origin

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from authguard._core.answer import Headers, Refusal
 from authguard._core.paths import is_canonical
-from authguard._core.uris import is_safe_origin, parse_uri
+from authguard._core.uris import is_safe_origin, parse_uri, shown
 from authguard.errors import ConfigurationError
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -128,6 +128,6 @@ def _check_url(text: object, name: str) -> None:
     except ValueError:
         uri = None
     if not isinstance(text, str) or uri is None or "?" in text or "#" in text or '"' in text:
-        raise ConfigurationError(f"{name}: {text!r} is not a URL such as 'https://api.example.com/mcp'")
+        raise ConfigurationError(f"{name}: {shown(text)} is not a URL such as 'https://api.example.com/mcp'")
     if not is_safe_origin(uri.origin):
-        raise ConfigurationError(f"{name}: {text!r} is not under https")
+        raise ConfigurationError(f"{name}: {shown(text)} is not under https")

@@ -10,6 +10,7 @@ _AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<p
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_USER = re.compile(r".*@", re.DOTALL)
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?\Z")
 
 
@@ -58,6 +59,11 @@ def _without_dot_segments(path: str) -> str:
     if segments[-1] in (".", ".."):
         kept.append("")
     return "/" + "/".join(kept)
+
+
+def shown(text: object) -> str:
+    """A URI in an error message; what stands before an `@` may be a password, and is left out."""
+    return repr(_USER.sub("", text)) if isinstance(text, str) else type(text).__name__
 
 
 def is_safe_origin(origin: str) -> bool:
