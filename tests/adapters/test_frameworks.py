@@ -8,6 +8,7 @@ import flask
 import flask.views
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Security, WebSocket
+from fastapi.security import APIKeyCookie
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import JSONResponse, PlainTextResponse
@@ -231,7 +232,7 @@ def test_openapi_marks_what_is_protected() -> None:
     """Rules and dependencies both show; what is public has no lock; installing again changes nothing."""
     app = api()
     document = app.openapi()
-    assert set(document["components"]["securitySchemes"]) == {"Bearer", "APIKey"}
+    assert set(document["components"]["securitySchemes"]) == {"Bearer"}
     security = {path: operations["get"].get("security") for path, operations in document["paths"].items()}
     assert security["/open"] is None
     assert {"Bearer": []} in security["/items/{item}"]
@@ -252,6 +253,27 @@ def test_openapi_names_the_field_for_keys() -> None:
     keys = {"sk_live_" + secrets.token_urlsafe(32): APIKey("robot")}
     install(app, Guard(APIKeyVerifier(keys, header="X-Token")))
     assert app.openapi()["components"]["securitySchemes"]["APIKey"]["name"] == "x-token"
+
+
+def test_openapi_offers_keys_beside_tokens() -> None:
+    """Where the guard takes both, an operation with the dependency shows both; other schemes stay."""
+    app = FastAPI()
+    other = APIKeyCookie(name="session")
+
+    @app.get("/mine")
+    async def _mine(user: CurrentUser) -> str:
+        return user.subject
+
+    @app.get("/theirs")
+    async def _theirs(session: Annotated[str, Security(other)]) -> str:
+        return session
+
+    keys = {"sk_live_" + secrets.token_urlsafe(32): APIKey("robot")}
+    install(app, Guard(APIKeyVerifier(keys)))
+    for _ in range(2):
+        paths = app.openapi()["paths"]
+        assert paths["/mine"]["get"]["security"] == [{"Bearer": []}, {"APIKey": []}]
+        assert paths["/theirs"]["get"]["security"] == [{"APIKeyCookie": []}]
 
 
 def test_user_loader_in_a_dependency() -> None:

@@ -48,6 +48,14 @@ class Requirement:
         if self.roles and not principal.roles & self.roles:
             raise InsufficientScopeError("none of the accepted roles", scopes=self.scopes)
 
+    def is_met_by(self, principal: Principal) -> bool:
+        """Whether the principal is somebody who has what is required."""
+        try:
+            self.check(principal)
+        except InsufficientScopeError:
+            return False
+        return principal.is_authenticated
+
     def _key(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         return (self.scopes, self.any_of, self.roles)
 
