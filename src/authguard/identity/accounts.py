@@ -118,7 +118,8 @@ class Accounts:
             EmailNotVerifiedError: if the password is right, and the address has to be verified.
         """
         base = self._base
-        key = canonical_key(email)
+        address = parse_email(email)
+        key = None if address is None else email_key(address)
         user, password_hash = self._check(key, password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         with base.database.write() as connection:
@@ -128,14 +129,16 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.begin(connection, user, caller, client_id=client_id)
-        base.limiter.logged_in(key, caller.address)
+        base.limiter.logged_in(canonical_key(email), caller.address)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
-    def _check(self, key: str, password: str, caller: Caller) -> tuple[User, str]:
+    def _check(self, key: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
-        with base.database.read() as connection:
-            found = store.find_user_by_key(connection, key)
+        found = None
+        if key is not None:
+            with base.database.read() as connection:
+                found = store.find_user_by_key(connection, key)
         user, password_hash = found or (None, None)
         if user is None or password_hash is None:
             base.hasher.verify_nobody(password)
@@ -243,8 +246,11 @@ class Accounts:
 
     def find(self, email: str) -> User | None:
         """The account with this address."""
+        address = parse_email(email)
+        if address is None:
+            return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, email_key(parse_email(email) or email))
+            found = store.find_user_by_key(connection, email_key(address))
         return None if found is None else found[0]
 
     def list(self, limit: int = 100, after: str = "") -> list[User]:

@@ -37,6 +37,8 @@ class Identity:
         if settings.dev:
             migrations.upgrade(self.service.database)
         migrations.check(self.service.database)
+        # None is open when a server forks its workers.
+        self.service.database.close()
         workers = Workers(settings.worker_threads)
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from authguard._core.answer import refuse
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
-from authguard.errors import RefusedError
+from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.bodies import AnyBody, validate
 from authguard.identity.errors import (
     InvalidFieldsError,
@@ -163,5 +163,15 @@ async def not_routed(request: Request, error: Exception) -> Response:
     return response
 
 
+async def unexpected(request: Request, error: Exception) -> Response:
+    """The answer to an error of ours; the server logs it."""
+    return await refused(request, UnexpectedError())
+
+
 #: For Starlette's `exception_handlers`.
-HANDLERS: Any = {RefusedError: refused, OAuthError: oauth_refused, HTTPException: not_routed}
+HANDLERS: Any = {
+    RefusedError: refused,
+    OAuthError: oauth_refused,
+    HTTPException: not_routed,
+    Exception: unexpected,
+}
