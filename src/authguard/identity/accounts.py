@@ -81,7 +81,7 @@ class Accounts:
         if address is None:
             problems["email"] = ["is not an e-mail address"]
         names = [email, email.partition("@")[0], name] if name else [email, email.partition("@")[0]]
-        if missing := self._base.policy.check(password, names=names):
+        if missing := self._base.password_problems(password, names):
             problems["password"] = missing
         if len(name) > _LONGEST_NAME or not all(character.isprintable() for character in name):
             problems["name"] = [f"has at most {_LONGEST_NAME} characters, and no control characters"]
@@ -166,7 +166,7 @@ class Accounts:
         if before is None or not base.hasher.verify(before, current):
             error = InvalidFieldsError({"current_password": ["is not right"]})
             raise base.failed("change_password", caller, error, user_id=principal.subject)
-        if missing := base.policy.check(new):
+        if missing := base.password_problems(new):
             raise InvalidFieldsError({"new_password": missing})
         after = base.hasher.hash(new)
         session = principal.claims.get("sid")

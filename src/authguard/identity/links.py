@@ -107,7 +107,7 @@ class Links:
         if known is None:
             base.wrong_secret("reset_password", caller)
             raise base.failed("reset_password", caller, InvalidLinkError())
-        if missing := base.policy.check(new_password):
+        if missing := base.password_problems(new_password):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:
