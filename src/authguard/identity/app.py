@@ -39,12 +39,12 @@ class Identity:
         migrations.check(self.service.database)
         # None is open when a server forks its workers.
         self.service.database.close()
-        workers = Workers(settings.worker_threads)
+        workers = self._workers = Workers(settings.worker_threads)
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
         app = Starlette(
             routes=[
-                *(route for prefix in settings.prefixes for route in routes.routes(prefix)),
+                *routes.routes(settings.prefixes),
                 *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
                 *oauth.well_known(),
             ],
@@ -75,6 +75,7 @@ class Identity:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
+        self._workers.close()
         self.service.close()
 
 
