@@ -39,7 +39,9 @@ class Identity:
         migrations.check(self.service.database)
         # None is open when a server forks its workers.
         self.service.database.close()
-        workers = self._workers = Workers(settings.worker_threads)
+        workers = self._workers = Workers(
+            settings.worker_threads, 1 if self.service.database.is_sqlite else settings.worker_threads
+        )
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
         app = Starlette(

@@ -163,10 +163,10 @@ class Routes:
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
-            tokens = await self._workers.run(self._service.sessions.refresh, token, caller_of(request))
+            tokens = await self._workers.run_write(self._service.sessions.refresh, token, caller_of(request))
             return answer(token_document(tokens))
         caller = caller_of(request)
-        tokens = await self._workers.run(self._service.sessions.prolong, principal_of(request), caller)
+        tokens = await self._workers.run_write(self._service.sessions.prolong, principal_of(request), caller)
         return answer(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:

@@ -42,16 +42,22 @@ class Workers:
 
     Args:
         threads: how many of each kind.
+        writers: how many for short writes; one for SQLite, where more would wait for each other.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, writers: int) -> None:
         # Not anyio's threads: to hand work to those takes three times as long, for each request.
         self._quick = ThreadPoolExecutor(threads, thread_name_prefix="authguard-quick")
+        self._writing = ThreadPoolExecutor(writers, thread_name_prefix="authguard-write")
         self._slow = ThreadPoolExecutor(threads, thread_name_prefix="authguard-slow")
 
     async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what waits for the database only."""
         return await get_running_loop().run_in_executor(self._quick, partial(function, *args, **kwargs))
+
+    async def run_write(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run what reads and writes a row or two."""
+        return await get_running_loop().run_in_executor(self._writing, partial(function, *args, **kwargs))
 
     async def run_slow(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what hashes passwords or talks to other machines."""
@@ -60,6 +66,7 @@ class Workers:
     def close(self) -> None:
         """Take no more work; what has begun is finished."""
         self._quick.shutdown()
+        self._writing.shutdown()
         self._slow.shutdown()
 
 
