@@ -95,7 +95,7 @@ def settings(url, **given):
 
 
 @contextlib.contextmanager
-def service_at(url, *, clock=None, postbox=None, limits=GENEROUS, hook=None, **given):
+def service_at(url, *, clock=None, postbox=None, limits=GENEROUS, hook=None, breaches=None, **given):
     """A service on a database whose tables are there."""
     service = IdentityService(
         settings(url, **given),
@@ -103,6 +103,7 @@ def service_at(url, *, clock=None, postbox=None, limits=GENEROUS, hook=None, **g
         hasher=PasswordHasher.cheap(concurrency=8, wait=60),
         limiter=Limiter(limits=limits),
         audit_hook=hook,
+        breaches=breaches,
         clock=clock or Clock(),
     )
     try:

@@ -70,6 +70,29 @@ def test_registration_names_what_a_password_lacks(service, password, missing):
     assert len(raised.value.fields["password"]) == missing
 
 
+def test_breached_password_is_refused_everywhere(url, postbox):
+    """With a list of breached passwords, none of them can be registered, changed to or reset to."""
+
+    class Breaches:
+        def is_breached(self, password):
+            return password == NEW
+
+    with service_at(url, postbox=postbox, breaches=Breaches()) as service:
+        tokens = register(service)
+        assert service.outbox.flush()
+        service.links.request_reset("ann@example.com", CALLER)
+        assert service.outbox.flush()
+        me = principal_of(service, tokens.access_token)
+        for use_case in (
+            lambda: service.accounts.register("bob@example.com", NEW, "", CALLER),
+            lambda: service.accounts.change_password(me, PASSWORD, NEW, CALLER),
+            lambda: service.links.reset(postbox.token(), NEW, CALLER),
+        ):
+            with pytest.raises(InvalidFieldsError) as raised:
+                use_case()
+            assert "breach" in str(list(raised.value.fields.values()))
+
+
 def test_registration_refuses_control_characters_in_names(service):
     """A name is printable text."""
     with pytest.raises(InvalidFieldsError):

@@ -99,6 +99,37 @@ def test_privileges_cannot_be_registered(client):
         assert client.post("/v1/auth/register", json={**ANN, name: True}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "text", [r"a\u0000b@example.com", r"\ud800@example.com", r"\ud800", r"\u0000", "a" * 300]
+)
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("auth/login", ["email", "password"]),
+        ("auth/login-json", ["username", "password"]),
+        ("auth/register", ["email", "password", "name"]),
+        ("auth/forgot-password", ["email"]),
+        ("auth/verify-email", ["token"]),
+        ("auth/verify-email/resend", ["email"]),
+        ("auth/reset-password", ["token", "new_password"]),
+        ("auth/refresh", ["refresh_token"]),
+    ],
+)
+def test_odd_text_is_never_our_fault(client, service, path, names, text):
+    """NUL, half a character, long text: refused or unknown, in every field, and never a 500."""
+    body = "{" + ",".join(f'"{name}":"{text}"' for name in names) + "}"
+    response = client.post(f"/v1/{path}", content=body, headers={"content-type": "application/json"})
+    assert response.status_code in (200, 400, 401, 422)
+    assert service.outbox.flush()
+    assert service.outbox.stats().failed == 0
+
+
+def test_odd_client_is_never_our_fault(client):
+    """A client id that no database could store is an unknown one."""
+    form = {"grant_type": "client_credentials", "client_id": "\x00", "client_secret": "\x00"}
+    assert client.post("/v1/oauth/token", data=form).status_code == 401
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", ""])
 def test_json_says_that_it_is_json(client, kind):
     """JSON under another name, as a form of another site could send it, is 415."""
@@ -268,6 +299,13 @@ def test_logout_that_is_not_stored_is_503(client, token, service):
     assert client.post("/v1/auth/logout", headers=bearer(token)).status_code == 503
     service.database._writers = kept
     assert client.get("/v1/users/me", headers=bearer(token)).status_code == 200
+
+
+def test_error_of_ours_is_a_problem_too(app, service):
+    """What nobody foresaw is 500, as a problem document that tells nothing."""
+    service.accounts.login = None
+    response = TestClient(app, raise_server_exceptions=False).post("/v1/auth/login", json=ANN)
+    assert is_problem(response, 500, "internal_error")
 
 
 def test_it_can_be_mounted(service):

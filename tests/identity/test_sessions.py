@@ -3,11 +3,10 @@
 import pytest
 from sqlalchemy import func, select
 
-from authguard import Guard, JWTVerifier
 from authguard._core.model import Credential
-from authguard.errors import InvalidTokenError
+from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
-from authguard.identity.schema import sessions
+from authguard.identity.schema import revocations, sessions
 from identity_support import CALLER, PASSWORD, SECRET, service_at, together
 from support import judge
 
@@ -176,21 +175,15 @@ def test_logout_ends_access_and_refresh(service):
     assert is_alive(service, second.access_token)
 
 
-def test_logout_holds_for_another_process_and_another_guard(service, url, clock):
-    """A guard with revocations in the same database refuses the token at once."""
+def test_logout_holds_for_another_process(service, url, clock):
+    """Another service on the same database, and its revocations, know of the logout at once."""
     tokens = register(service)
     with service_at(url, clock=clock) as other:
-        guard = Guard(
-            JWTVerifier(
-                SECRET, algorithms=["HS256"], issuer=service.settings.issuer, audience=service.settings.issuer
-            ),
-            revocations=other.revocations,
-        )
         principal = principal_of(other, tokens.access_token)
         assert not other.revocations.is_revoked(principal)
         service.sessions.log_out(principal, CALLER)
         assert other.revocations.is_revoked(principal)
-        assert guard is not None
+        assert other.sessions.authenticate(principal) is None
 
 
 def test_logout_everywhere(service):
@@ -224,6 +217,48 @@ def test_nobody_ends_the_session_of_another(service):
     with pytest.raises(NotFoundError):
         service.sessions.end(principal_of(service, ann.access_token), bob.session_id, CALLER)
     assert is_alive(service, bob.access_token)
+
+
+def test_marks_are_forgotten(service, clock):
+    """What a logout leaves for other guards goes when no token of the session can be valid any more."""
+    first, second = register(service), register(service, "bob@example.com")
+    service.sessions.log_out(principal_of(service, first.access_token), CALLER)
+    clock.go_on(28_800 + 300 - 1)
+    later = service.accounts.login("bob@example.com", PASSWORD, CALLER)
+    service.sessions.log_out(principal_of(service, later.access_token), CALLER)
+    assert names(service) == {first.session_id, later.session_id}
+    clock.go_on(1)
+    again = service.accounts.login("bob@example.com", PASSWORD, CALLER)
+    service.sessions.log_out(principal_of(service, again.access_token), CALLER)
+    assert names(service) == {later.session_id, again.session_id}
+    assert second.session_id not in names(service)
+
+
+def names(service):
+    with service.database.read() as connection:
+        return set(connection.execute(select(revocations.c.name)).scalars())
+
+
+@pytest.mark.parametrize("kind", ["token_id", "subject", "session"])
+def test_revocations_of_each_kind(service, kind, clock):
+    """A token, a session and what a subject has been issued so far can be revoked by anybody's guard."""
+    tokens = register(service)
+    principal = principal_of(service, tokens.access_token)
+    name = {"token_id": principal.token_id, "subject": principal.subject, "session": tokens.session_id}[kind]
+    service.revocations.revoke(**{kind: name}, until=clock() + 60)
+    assert service.revocations.is_revoked(principal)
+    clock.go_on(1)
+    later = service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    assert not service.revocations.is_revoked(principal_of(service, later.access_token))
+    clock.go_on(60)
+    assert not service.revocations.is_revoked(principal)
+
+
+@pytest.mark.parametrize("named", [{}, {"token_id": "a", "session": "b"}])
+def test_revocation_names_one_thing(service, named):
+    """Nothing, and two things at once, cannot be meant."""
+    with pytest.raises(ConfigurationError):
+        service.revocations.revoke(**named, until=0)
 
 
 def test_disabled_account_is_out_at_once(service):

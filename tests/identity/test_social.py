@@ -532,6 +532,21 @@ def test_browser_flow_with_github(make_app, github, server):
     assert "authguard-social" not in client.cookies
 
 
+def test_browser_flow_under_https(make_app, github, server, closing):
+    """The cookie has the prefix and the flag that the guard looks for, and signs the browser in."""
+    origin = "https://id.example"
+    callbacks = [f"{origin}{prefix}/auth/github/callback" for prefix in ("/api/v1", "/v1")]
+    provider = closing(GitHub("id", "s3cret", redirect_uris=callbacks, url=server.url, api_url=server.url))
+    client = make_app([provider], issuer=origin)
+    client.base_url = origin
+    _, sent = _start(client)
+    back = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
+    signed_in = back.headers.get_list("set-cookie")[0]
+    assert signed_in.startswith("__Host-access_token=")
+    assert "Secure" in signed_in.split("; ")
+    assert client.get("/api/v1/users/me").json()["email"] == "mona@example.com"
+
+
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "x" * 5000])
 def test_next_stays_on_this_site(make_app, github, target):
     """Whatever `next` is, the browser stays here."""

@@ -81,7 +81,7 @@ class Accounts:
         if address is None:
             problems["email"] = ["is not an e-mail address"]
         names = [email, email.partition("@")[0], name] if name else [email, email.partition("@")[0]]
-        if missing := self._base.policy.check(password, names=names):
+        if missing := self._base.password_problems(password, names):
             problems["password"] = missing
         if len(name) > _LONGEST_NAME or not all(character.isprintable() for character in name):
             problems["name"] = [f"has at most {_LONGEST_NAME} characters, and no control characters"]
@@ -118,7 +118,8 @@ class Accounts:
             EmailNotVerifiedError: if the password is right, and the address has to be verified.
         """
         base = self._base
-        key = canonical_key(email)
+        address = parse_email(email)
+        key = None if address is None else email_key(address)
         user, password_hash = self._check(key, password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         with base.database.write() as connection:
@@ -128,14 +129,16 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.begin(connection, user, caller, client_id=client_id)
-        base.limiter.logged_in(key, caller.address)
+        base.limiter.logged_in(canonical_key(email), caller.address)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
-    def _check(self, key: str, password: str, caller: Caller) -> tuple[User, str]:
+    def _check(self, key: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
-        with base.database.read() as connection:
-            found = store.find_user_by_key(connection, key)
+        found = None
+        if key is not None:
+            with base.database.read() as connection:
+                found = store.find_user_by_key(connection, key)
         user, password_hash = found or (None, None)
         if user is None or password_hash is None:
             base.hasher.verify_nobody(password)
@@ -163,7 +166,7 @@ class Accounts:
         if before is None or not base.hasher.verify(before, current):
             error = InvalidFieldsError({"current_password": ["is not right"]})
             raise base.failed("change_password", caller, error, user_id=principal.subject)
-        if missing := base.policy.check(new):
+        if missing := base.password_problems(new):
             raise InvalidFieldsError({"new_password": missing})
         after = base.hasher.hash(new)
         session = principal.claims.get("sid")
@@ -243,8 +246,11 @@ class Accounts:
 
     def find(self, email: str) -> User | None:
         """The account with this address."""
+        address = parse_email(email)
+        if address is None:
+            return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, email_key(parse_email(email) or email))
+            found = store.find_user_by_key(connection, email_key(address))
         return None if found is None else found[0]
 
     def list(self, limit: int = 100, after: str = "") -> list[User]:

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from authguard._core.cookies import AccessCookie
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
@@ -43,14 +42,18 @@ class Identity:
         if settings.dev:
             migrations.upgrade(self.service.database)
         migrations.check(self.service.database)
-        workers = Workers(settings.worker_threads)
+        # None is open when a server forks its workers.
+        self.service.database.close()
+        workers = self._workers = Workers(
+            settings.worker_threads, 1 if self.service.database.is_sqlite else settings.worker_threads
+        )
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
         self._providers = tuple(providers_from(settings) if providers is None else providers)
         social = SocialRoutes(self.service, workers, self._providers)
         app = Starlette(
             routes=[
-                *(route for prefix in settings.prefixes for route in routes.routes(prefix)),
+                *routes.routes(settings.prefixes),
                 *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
                 *(route for prefix in settings.prefixes for route in social.routes(prefix)),
                 *oauth.well_known(),
@@ -70,7 +73,7 @@ class Identity:
                 *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
                 *(path for prefix in settings.prefixes for path in social.public(prefix)),
             ],
-            cookie=AccessCookie(settings.cookie_name),
+            cookie=settings.access_cookie,
             user_loader=load,
             realm=REALM,
         )
@@ -85,6 +88,7 @@ class Identity:
         yield
         for provider in self._providers:
             provider.close()
+        self._workers.close()
         self.service.close()
 
 

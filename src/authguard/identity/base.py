@@ -1,11 +1,12 @@
 """What the use cases share: settings, database, tokens, clock, and how events are recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
+from authguard.identity.breaches import BreachedPasswords
 from authguard.identity.database import Database
 from authguard.identity.limits import Limiter, address_key
 from authguard.identity.model import Caller
@@ -29,6 +30,7 @@ class Base:
         refresh_tokens: makes and reads refresh tokens.
         hasher: hashes passwords.
         policy: which passwords are accepted.
+        breaches: tells which passwords are known from breaches; None for nobody to ask.
         limiter: counts attempts.
         outbox: sends mails.
         audit: takes events.
@@ -41,10 +43,23 @@ class Base:
     refresh_tokens: RefreshTokens
     hasher: PasswordHasher
     policy: PasswordPolicy
+    breaches: BreachedPasswords | None
     limiter: Limiter
     outbox: Outbox
     audit: Audit
     clock: Callable[[], float]
+
+    def password_problems(self, password: str, names: Iterable[str] = ()) -> list[str]:
+        """What a new password lacks; empty if it is accepted.
+
+        Args:
+            password: what was sent.
+            names: what it must not be, such as the address of its owner.
+        """
+        problems = self.policy.check(password, names=names)
+        if not problems and self.breaches is not None and self.breaches.is_breached(password):
+            problems = ["Use another password: this one is known from a breach."]
+        return problems
 
     def succeeded(
         self, name: str, caller: Caller, *, user_id: str | None = None, session_id: str | None = None

@@ -59,8 +59,10 @@ class Clients:
             OAuthError: `invalid_client`, for an unknown or disabled client and a wrong secret alike.
             RateLimitedError: if there were too many wrong ones.
         """
-        with self._base.database.read() as connection:
-            found = store.find_client(connection, client_id)
+        found = None
+        if client_id.isascii() and client_id.isprintable():  # anything else is none of ours
+            with self._base.database.read() as connection:
+                found = store.find_client(connection, client_id)
         client, digest = found or (None, _NOBODY_DIGEST)
         right = hmac.compare_digest(_digest(secret), digest)
         if client is None or not right or client.disabled:
@@ -184,4 +186,4 @@ def _check_owner(client_id: str | None, client: Client | None) -> None:
 
 def _digest(secret: str) -> str:
     # A fast digest is right for 32 random bytes; see `digest_api_key`.
-    return sha256(secret.encode()).hexdigest()
+    return sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -9,7 +9,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from authguard.identity import store
-from authguard.identity.addresses import canonical_key
+from authguard.identity.addresses import canonical_key, email_key, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
@@ -107,7 +107,7 @@ class Links:
         if known is None:
             base.wrong_secret("reset_password", caller)
             raise base.failed("reset_password", caller, InvalidLinkError())
-        if missing := base.policy.check(new_password):
+        if missing := base.password_problems(new_password):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:
@@ -154,8 +154,11 @@ class Links:
 
     def _addressee(self, email: str) -> User | None:
         """The account to write to."""
+        address = parse_email(email)
+        if address is None:
+            return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, canonical_key(email))
+            found = store.find_user_by_key(connection, email_key(address))
         return None if found is None or found[0].disabled else found[0]
 
     def _link(self, user: User, purpose: str, path: str) -> str:
@@ -171,4 +174,4 @@ class Links:
 
 
 def _digest(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
+    return sha256(token.encode(errors="surrogatepass")).hexdigest()

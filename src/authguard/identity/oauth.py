@@ -80,7 +80,7 @@ class OAuth:
         if grant == "refresh_token":
             refresh = self._service.sessions.refresh
             token = _required(form, "refresh_token")
-            tokens = await self._workers.run(refresh, token, caller_of(request), client_id=client_id)
+            tokens = await self._workers.run_write(refresh, token, caller_of(request), client_id=client_id)
             return answer(token_document(tokens))
         if grant == "password" and self._service.settings.password_grant:
             username, password = _required(form, "username"), _required(form, "password")

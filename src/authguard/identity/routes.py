@@ -1,10 +1,10 @@
 """The JSON API: each endpoint reads, calls one use case, and answers as the documents have it."""
 
-from collections.abc import Awaitable, Callable
+from asyncio import sleep
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from anyio import sleep
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -87,8 +87,8 @@ class Routes:
         self._service = service
         self._workers = workers
 
-    def routes(self, prefix: str) -> list[BaseRoute]:
-        """All endpoints under a prefix; the ones that are called most come first."""
+    def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
+        """All endpoints under each prefix; the ones that are called most come first."""
         table: list[tuple[str, str, Endpoint]] = [
             ("GET", "/users/me", self.me),
             ("GET", "/auth/me", self.me),
@@ -112,7 +112,11 @@ class Routes:
                 ("POST", "/test-auth/create-test-user", self.register),
                 ("POST", "/test-auth/test-login", self.login),
             ]
-        return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
+        return [
+            Route(prefix + path, endpoint, methods=[method])
+            for method, path, endpoint in table
+            for prefix in prefixes
+        ]
 
     async def register(self, request: Request) -> Response:
         """Make an account: 201 with a token, or 202 if something has to be proven first.
@@ -159,10 +163,10 @@ class Routes:
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
-            tokens = await self._workers.run(self._service.sessions.refresh, token, caller_of(request))
+            tokens = await self._workers.run_write(self._service.sessions.refresh, token, caller_of(request))
             return answer(token_document(tokens))
         caller = caller_of(request)
-        tokens = await self._workers.run(self._service.sessions.prolong, principal_of(request), caller)
+        tokens = await self._workers.run_write(self._service.sessions.prolong, principal_of(request), caller)
         return answer(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ from authguard.errors import ConfigurationError
 from authguard.identity.accounts import Accounts
 from authguard.identity.audit import Audit, Event, Hook
 from authguard.identity.base import Base
+from authguard.identity.breaches import BreachedPasswords
 from authguard.identity.clients import Clients
 from authguard.identity.database import Database
 from authguard.identity.limits import Limiter
@@ -37,6 +38,8 @@ class IdentityService:
         settings: how it is to behave.
         mailer: sends mails; None for the one that the settings name.
         policy: which passwords are accepted; None for that of the documents.
+        breaches: tells which passwords are known from breaches: `BreachedFile(path)` or
+            `BreachedService()`; None for not asking.
         hasher: hashes passwords.
         limiter: counts attempts; None for one at `Settings.limits_url`.
         audit_hook: called with each `Event`.
@@ -52,6 +55,7 @@ class IdentityService:
         *,
         mailer: Mailer | None = None,
         policy: PasswordPolicy | None = None,
+        breaches: BreachedPasswords | None = None,
         hasher: PasswordHasher | None = None,
         limiter: Limiter | None = None,
         audit_hook: Hook | None = None,
@@ -72,6 +76,7 @@ class IdentityService:
             refresh_tokens=RefreshTokens(settings),
             hasher=hasher or PasswordHasher(),
             policy=policy or PasswordPolicy(),
+            breaches=breaches,
             limiter=self.limiter,
             outbox=self.outbox,
             audit=self.audit,

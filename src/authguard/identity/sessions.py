@@ -25,7 +25,7 @@ _LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 _LONGEST_AGENT = 200
 _ATTEMPTS = 5
 
-Step = Literal["advance", "repeat", "reuse", "refuse"]
+Step = Literal["advance", "repeat", "lost", "reuse", "refuse"]
 
 
 class Sessions:
@@ -83,21 +83,36 @@ class Sessions:
         if token is None:
             raise self._base.failed("refresh", caller, InvalidTokenError("not a refresh token of ours"))
         for _ in range(_ATTEMPTS):
-            with self._base.database.read() as connection:
-                found = store.find_session(connection, token.session_id)
-            if found is None or found[0].client_id != client_id:
+            step, session, user = self._step(token, client_id)
+            if session is None or user is None:
                 raise self._base.failed("refresh", caller, InvalidTokenError("no such session"))
+            if step in ("reuse", "refuse"):
+                raise self._refuse(step, session, caller)
+            if step != "lost":
+                self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
+                return self.tokens(user, session)
+        raise StoreUnavailableError("the session changes too quickly")
+
+    def _step(self, token: RefreshToken, client_id: str | None) -> tuple[Step, Session | None, User | None]:
+        """One try: what to do, and the session after it, in one transaction.
+
+        If a power cut takes it back, `_decide` still knows the token that was issued for it.
+        """
+        with self._base.database.write(durable=False) as connection:
+            found = store.find_session(connection, token.session_id)
+            if found is None or found[0].client_id != client_id:
+                return "refuse", None, None
             session, user = found
             step = self._decide(token, session, user)
             if step == "advance":
-                session = self._advance(token, session) or session
-                if session.generation == token.generation:
-                    continue  # somebody else used it just now: look again
-            elif step != "repeat":
-                raise self._refuse(step, session, caller)
-            self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
-            return self.tokens(user, session)
-        raise StoreUnavailableError("the session changes too quickly")
+                now = self._base.clock()
+                until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
+                after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
+                # In PostgreSQL somebody else may have used the token since it was looked at.
+                if not store.advance_session(connection, session, after):
+                    return "lost", session, user
+                session = after
+            return step, session, user
 
     def _decide(self, token: RefreshToken, session: Session, user: User) -> Step:
         now = self._base.clock()
@@ -109,14 +124,6 @@ class Sessions:
             return "advance"
         graceful = now < session.refreshed_at + self._base.settings.refresh_grace
         return "repeat" if graceful and token.generation == session.generation - 1 else "reuse"
-
-    def _advance(self, token: RefreshToken, session: Session) -> Session | None:
-        now = self._base.clock()
-        until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
-        after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
-        # If a power cut takes this back, `_decide` still knows the token that was issued for it.
-        with self._base.database.write(durable=False) as connection:
-            return after if store.advance_session(connection, session, after) else None
 
     def _refuse(self, step: Step, session: Session, caller: Caller) -> Exception:
         if step == "reuse":
@@ -133,16 +140,18 @@ class Sessions:
         Raises:
             InvalidTokenError: if the token is of no session, or its session has ended.
         """
-        with self._base.database.read() as connection:
-            found = store.find_session(connection, session_id(principal))
+        session_name = session_id(principal)
         now = self._base.clock()
-        if found is None or found[0].ended_at is not None or found[1].disabled or now >= found[0].ends_at:
+        with self._base.database.write(durable=False) as connection:
+            found = store.find_session(connection, session_name)
+            if found is not None and found[0].ended_at is None and now < found[0].ends_at:
+                until = min(now + self._base.settings.refresh_lifetime, found[0].ends_at)
+                prolonged = store.prolong_session(connection, session_name, until)
+            else:
+                prolonged = False
+        if found is None or not prolonged or found[1].disabled:
             raise self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
         session, user = found
-        until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
-        with self._base.database.write(durable=False) as connection:
-            if not store.prolong_session(connection, session.id, until):
-                raise self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
         self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
         return self.tokens(user, session)
 

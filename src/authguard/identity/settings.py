@@ -118,7 +118,12 @@ class Settings:
             raise ConfigurationError("default_role is 1 to 64 characters")
         if self.smtp_url is not None and not self.mail_from:
             raise ConfigurationError("mail_from: who mails come from, such as accounts@example.com")
-        AccessCookie(self.cookie_name)
+        self.access_cookie  # noqa: B018 (its name is checked)
+
+    @property
+    def access_cookie(self) -> AccessCookie:
+        """The cookie of browsers; what the issuer says of https counts, whatever a proxy makes of it."""
+        return AccessCookie(self.cookie_name, secure=self.issuer.startswith("https://"))
 
     def _check_numbers(self) -> None:
         bounds = {

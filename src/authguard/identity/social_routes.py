@@ -136,8 +136,11 @@ class SocialRoutes:
             response = await refused(request, error)
         else:
             response = _see_other(safe_next(state["next"], "/"))
-            name = self._service.settings.cookie_name
-            self._set_cookie(response, name, tokens.access_token, tokens.expires_in)
+            cookie = self._service.settings.access_cookie
+            signed_in = cookie.issue(
+                tokens.access_token, scheme=request.url.scheme, max_age=tokens.expires_in
+            )
+            response.headers.append("set-cookie", signed_in)
         response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
         response.headers["referrer-policy"] = "no-referrer"
         return response

@@ -16,8 +16,6 @@ from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
-import jwt
-
 from authguard.identity.derive import derive_key
 from authguard.identity.model import Session, User
 from authguard.identity.settings import Settings
@@ -116,7 +114,4 @@ class AccessTokens:
             "aud": self._settings.token_audience,
             "token_type": "access",
         }
-        key = self._keys.current(now)
-        return jwt.encode(
-            claims, key.key, algorithm=key.algorithm, headers={"kid": key.kid} if key.kid else None
-        )
+        return self._keys.current(now).sign(claims)

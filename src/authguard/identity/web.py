@@ -1,19 +1,20 @@
 """Between HTTP and the use cases: bodies in, answers out, and work off the event loop."""
 
 import json
+from asyncio import get_running_loop
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
-from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from authguard._core.answer import Challenges, refuse
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
-from authguard.errors import RefusedError
+from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.bodies import AnyBody, validate
 from authguard.identity.errors import (
     InvalidFieldsError,
@@ -26,6 +27,7 @@ from authguard.identity.errors import (
 from authguard.identity.model import Caller
 from authguard.starlette import as_response
 
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 REALM = "identity"
@@ -40,19 +42,32 @@ class Workers:
 
     Args:
         threads: how many of each kind.
+        writers: how many for short writes; one for SQLite, where more would wait for each other.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._quick = CapacityLimiter(threads)
-        self._slow = CapacityLimiter(threads)
+    def __init__(self, threads: int, writers: int) -> None:
+        # Not anyio's threads: to hand work to those takes three times as long, for each request.
+        self._quick = ThreadPoolExecutor(threads, thread_name_prefix="authguard-quick")
+        self._writing = ThreadPoolExecutor(writers, thread_name_prefix="authguard-write")
+        self._slow = ThreadPoolExecutor(threads, thread_name_prefix="authguard-slow")
 
-    async def run(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what waits for the database only."""
-        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._quick)
+        return await get_running_loop().run_in_executor(self._quick, partial(function, *args, **kwargs))
 
-    async def run_slow(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    async def run_write(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run what reads and writes a row or two."""
+        return await get_running_loop().run_in_executor(self._writing, partial(function, *args, **kwargs))
+
+    async def run_slow(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what hashes passwords or talks to other machines."""
-        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._slow)
+        return await get_running_loop().run_in_executor(self._slow, partial(function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Take no more work; what has begun is finished."""
+        self._quick.shutdown()
+        self._writing.shutdown()
+        self._slow.shutdown()
 
 
 def caller_of(request: Request) -> Caller:
@@ -163,5 +178,15 @@ async def not_routed(request: Request, error: Exception) -> Response:
     return response
 
 
+async def unexpected(request: Request, error: Exception) -> Response:
+    """The answer to an error of ours; the server logs it."""
+    return await refused(request, UnexpectedError())
+
+
 #: For Starlette's `exception_handlers`.
-HANDLERS: Any = {RefusedError: refused, OAuthError: oauth_refused, HTTPException: not_routed}
+HANDLERS: Any = {
+    RefusedError: refused,
+    OAuthError: oauth_refused,
+    HTTPException: not_routed,
+    Exception: unexpected,
+}
