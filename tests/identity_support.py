@@ -16,7 +16,7 @@ from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
 from authguard.identity.mail import MailError
 from authguard.identity.passwords import PasswordHasher
 
-POSTGRES = os.environ.get("AUTHGUARD_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 SECRET = "t3st-0nly-Secret-of-enough-bytes-5Kp2"
 ISSUER = "http://127.0.0.1:8000"
 PASSWORD = "SecurePass123!"

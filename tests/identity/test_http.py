@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import ConfigurationError
-from authguard.identity import Identity, Settings, create_app
+from authguard.identity import Identity, Settings, SQLRevocations, create_app
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.passwords import PasswordHasher
 from authguard.testing import issue_token
@@ -308,6 +308,14 @@ def test_error_of_ours_is_a_problem_too(app, service):
     assert is_problem(response, 500, "internal_error")
 
 
+def test_cookie_of_this_site_is_accepted(client, token):
+    """The cookie that pages will set opens the API for this site, and not for another one."""
+    headers = {"Cookie": f"access_token={token}", "Sec-Fetch-Site": "same-origin"}
+    assert client.get("/v1/users/me", headers=headers).status_code == 200
+    headers["Sec-Fetch-Site"] = "cross-site"
+    assert client.post("/v1/auth/logout", headers=headers).status_code == 403
+
+
 def test_it_can_be_mounted(service):
     """Mounted in an application, the paths are below the mount point."""
     client = TestClient(Starlette(routes=[Mount("/identity", Identity(service))]))
@@ -320,7 +328,7 @@ def test_another_guard_verifies_its_tokens_with_the_secret(service, client, toke
     """One line: an application that knows the secret accepts the tokens, and sees the role."""
     guard = Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=ISSUER, role_claims=["role"]),
-        revocations=service.revocations,
+        revocations=SQLRevocations(service.settings.database, clock=Clock()),
     )
 
     async def app(scope, receive, send):

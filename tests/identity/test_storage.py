@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, inspect, select
 
 from authguard.errors import ConfigurationError
 from authguard.identity import upgrade
-from authguard.identity.database import Database
+from authguard.identity.database import Database, _outages
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.migrations import VERSION_TABLE, check
 from authguard.identity.schema import metadata, users
@@ -128,6 +128,22 @@ def test_lost_connections_are_replaced(postgres_url):
         with pytest.raises(StoreUnavailableError):
             service.accounts.find("ann@example.com")
         assert service.accounts.find("ann@example.com")
+
+
+def test_server_that_does_not_answer_is_an_outage(postgres_url):
+    """A lock that somebody holds for long is 503 after five seconds, not for ever."""
+    empty(postgres_url)
+    engine = create_engine(postgres_url)
+    with service_at(postgres_url) as service, engine.connect() as other:
+        service.accounts.create("ann@example.com", PASSWORD)
+        other.execute(users.update().values(name="held"))
+        with service.database.write() as connection:
+            assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "5s"
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+            with pytest.raises(StoreUnavailableError), _outages():
+                connection.execute(users.update().values(name="waiting"))
+            connection.rollback()
+    engine.dispose()
 
 
 def _post(base, path, body):

@@ -23,6 +23,7 @@ from authguard.identity.model import Caller, SocialIdentity, Tokens, User
 from authguard.identity.sessions import Sessions
 
 _LONGEST_NAME = 200
+_LONGEST_SUBJECT = 255  # OpenID Connect Core section 2
 _NOBODY = Caller()
 
 
@@ -207,7 +208,7 @@ class Accounts:
     def _link(self, connection: Connection, identity: SocialIdentity, caller: Caller) -> User:
         base = self._base
         address = parse_email(identity.email or "")
-        if address is None:
+        if address is None or max(len(identity.provider), len(identity.subject)) > _LONGEST_SUBJECT:
             raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
         key = email_key(address)
         now = base.clock()

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore, Lock
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
@@ -42,7 +43,8 @@ class Database:
         if self.is_sqlite:
             options["connect_args"] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         else:
-            options["connect_args"] = {"connect_timeout": _BUSY_SECONDS}
+            timeouts = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
+            options["connect_args"] = timeouts
         try:
             self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
         except ImportError as error:
@@ -51,6 +53,7 @@ class Database:
             _set_up_sqlite(self.engine)
             self._reading = self.engine
         else:
+            _set_up_postgresql(self.engine)
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._readers = _Kept(self._reading, connections)
         self._writers = _Kept(
@@ -176,9 +179,32 @@ def _outages() -> Iterator[None]:
         raise StoreUnavailableError("database: the connection was lost") from None
 
 
+def _set_up_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: object) -> None:
+        # A server that takes longer is as good as down: threads must not wait for it for ever.
+        connection.execute(f"SET statement_timeout = '{_BUSY_SECONDS}s'")
+        connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
+        connection.commit()
+
+
 def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; SQLite does not wait for others who do the same, so this does."""
+    deadline = monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > deadline:
+                raise
+            sleep(0.02)
+        else:
+            return

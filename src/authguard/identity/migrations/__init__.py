@@ -29,6 +29,7 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
     try:
         with own.write() as connection:
             if not own.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             command.upgrade(_config(connection), revision)
     finally:
