@@ -40,12 +40,12 @@ def subject(decision):
 def test_1000_requests_with_one_token_ask_once(server):
     """However slow the answer is; then it is remembered."""
     page = answer(ACTIVE)
-    page.before = lambda: time.sleep(0.2)
+    page.before = lambda: time.sleep(1)
     server.pages["/"] = page
     guard = Guard(introspection(f"{server.url}/"))
 
     async def main():
-        async with beating():
+        async with beating(crowd=1000):
             decisions = await asyncio.gather(
                 *[arun(guard.decide(bearer("opaque"), NOW)) for _ in range(1000)]
             )
@@ -59,13 +59,13 @@ def test_1000_requests_with_one_token_ask_once(server):
 def test_200_cold_requests_discover_once(server):
     """One look at the metadata, one at the keys, whatever the tokens are."""
     slow = answer({"issuer": server.url, "jwks_uri": f"{server.url}/jwks"})
-    slow.before = lambda: time.sleep(0.1)
+    slow.before = lambda: time.sleep(0.5)
     server.pages = {"/.well-known/openid-configuration": slow, "/jwks": answer(KEYS)}
     guard = Guard(JWTVerifier.from_issuer(server.url, audience=AUDIENCE))
     tokens = [token(iss=server.url, sub=str(number)) for number in range(200)]
 
     async def main():
-        async with beating():
+        async with beating(crowd=200):
             asked = [arun(guard.decide(bearer(text), NOW)) for text in tokens]
             assert [subject(one) for one in await asyncio.gather(*asked)] == [str(n) for n in range(200)]
 
