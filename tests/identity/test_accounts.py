@@ -131,6 +131,24 @@ def test_disabled_account_does_not_sign_in(service):
         login(service)
 
 
+def test_password_that_is_changed_during_a_login_does_not_sign_in(url):
+    """Whoever signs in with a password that is replaced meanwhile gets no session."""
+    with service_at(url) as service:
+        tokens = register(service)
+        me = principal_of(service, tokens.access_token)
+
+        class Overtaken(PasswordHasher):
+            def verify(self, kept, password):
+                object.__setattr__(service.accounts._base, "hasher", usual)
+                service.accounts.change_password(me, PASSWORD, NEW, CALLER)
+                return super().verify(kept, password)
+
+        usual = service.accounts._base.hasher
+        object.__setattr__(service.accounts._base, "hasher", Overtaken.cheap())
+        with pytest.raises(InvalidCredentialsError):
+            login(service)
+
+
 def test_disabling_nobody(service):
     """There is no account of this id."""
     with pytest.raises(NotFoundError):

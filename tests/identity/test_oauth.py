@@ -96,6 +96,13 @@ def test_token_endpoint_refuses(client, tokens, form, status, error):
     assert is_error(client.post(TOKEN, data=form), status, error)
 
 
+def test_wrong_secret_of_a_client(client, machine):
+    """A client that is known, with a secret that is not its own, is refused."""
+    form = {"grant_type": "client_credentials"}
+    response = client.post(TOKEN, data=form, headers=basic((machine[0], machine[1][::-1])))
+    assert is_error(response, 401, "invalid_client")
+
+
 def test_client_asks_for_fewer_scopes(client, machine):
     """A client may ask for some of its scopes, and not for others."""
     form = {"grant_type": "client_credentials", "scope": "read"}

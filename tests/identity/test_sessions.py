@@ -1,13 +1,16 @@
 """Sessions: refresh tokens rotate, reuse ends the session, and nobody is logged out by a bad network."""
 
+import threading
+
 import pytest
 from sqlalchemy import func, select
 
 from authguard._core.model import Credential
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
-from authguard.identity.schema import revocations, sessions
-from identity_support import CALLER, PASSWORD, SECRET, service_at, together
+from authguard.identity.schema import revocations, sessions, users
+from authguard.testing import issue_token
+from identity_support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
 from support import judge
 
 
@@ -77,6 +80,28 @@ def test_many_concurrent_refreshes_give_one_generation(service):
         assert connection.execute(select(sessions.c.generation)).scalars().all() == [1]
     assert is_alive(service, answers[-1].access_token)
     service.sessions.refresh(answers[-1].refresh_token, CALLER)
+
+
+def test_refresh_that_was_overtaken_looks_again(service):
+    """If the session goes on while a refresh is under way, the refresh decides by what it is then."""
+    tokens = register(service)
+    answers = []
+
+    def refresh():
+        try:
+            answers.append(service.sessions.refresh(tokens.refresh_token, CALLER))
+        except InvalidTokenError as error:
+            answers.append(error)
+
+    with service.database.write() as connection:
+        connection.execute(sessions.update().values(generation=2))
+        thread = threading.Thread(target=refresh)
+        thread.start()
+        # Until it waits: for the row in PostgreSQL, for the only writer in SQLite.
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join()
+    assert isinstance(answers[0], InvalidTokenError)
 
 
 def test_there_is_one_row_for_each_session(service):
@@ -259,6 +284,29 @@ def test_revocation_names_one_thing(service, named):
     """Nothing, and two things at once, cannot be meant."""
     with pytest.raises(ConfigurationError):
         service.revocations.revoke(**named, until=0)
+
+
+def test_disabled_account_is_out_even_if_a_session_was_left(service):
+    """Whoever is disabled in the database is nobody, whatever the session says."""
+    tokens = register(service)
+    with service.database.write() as connection:
+        connection.execute(users.update().values(disabled=True))
+    assert not is_alive(service, tokens.access_token)
+    for refused in (
+        lambda: service.sessions.refresh(tokens.refresh_token, CALLER),
+        lambda: service.sessions.prolong(principal_of(service, tokens.access_token), CALLER),
+    ):
+        with pytest.raises(InvalidTokenError):
+            refused()
+
+
+def test_session_belongs_to_its_subject(service):
+    """A token of somebody else that names the session is nobody's."""
+    tokens = register(service)
+    token = issue_token(
+        SECRET, subject="other", now=NOW, iss=ISSUER, aud=ISSUER, jti="x", sid=tokens.session_id
+    )
+    assert not is_alive(service, token)
 
 
 def test_disabled_account_is_out_at_once(service):

@@ -38,6 +38,8 @@ def test_processes_that_start_together_make_one_key(url, clock):
             return service.keys.current(clock()).kid
 
     assert len(set(together(5, start))) == 1
+    with service_at(url, clock=clock, algorithm="ES256") as service:
+        assert len(kids(service)) == 1
 
 
 def test_key_is_encrypted_at_rest(signing):
