@@ -372,7 +372,7 @@ def test_slow_logins_do_not_hold_up_the_rest(app, token, service):
 def test_app_is_made_from_settings(tmp_path):
     """`create_app` makes the tables in development, and asks for them otherwise."""
     given = {"secret": SECRET, "issuer": ISSUER, "database": f"sqlite:///{tmp_path}/new.db"}
-    with pytest.raises(ConfigurationError, match="authguard db upgrade"):
+    with pytest.raises(ConfigurationError, match="authguard.identity.upgrade"):
         create_app(Settings(**given, smtp_url="smtp://127.0.0.1:2525", mail_from="a@example.com"))
     with TestClient(create_app(Settings(**given, dev=True))) as client:
         assert client.get("/v1/test-auth/auth-status").json() == {"authenticated": False, "user": None}

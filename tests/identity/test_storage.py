@@ -56,7 +56,7 @@ def test_upgrade_is_repeatable_and_can_be_run_by_several_at_once(new_url):
 def test_old_tables_are_noticed(new_url):
     """A service on a database without its tables says what to do."""
     database = Database(new_url)
-    with pytest.raises(ConfigurationError, match="authguard db upgrade"):
+    with pytest.raises(ConfigurationError, match="authguard.identity.upgrade"):
         check(database)
     upgrade(database)
     check(database)

@@ -49,7 +49,8 @@ def check(database: Database) -> None:
         found = context.get_current_revision()
     if found != wanted:
         raise ConfigurationError(
-            f"database: its tables are of version {found}, and this needs {wanted}: authguard db upgrade"
+            f"database: its tables are of version {found}, and this needs {wanted}: "
+            "call authguard.identity.upgrade(database)"
         )
 
 
