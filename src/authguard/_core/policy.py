@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
@@ -77,10 +78,12 @@ class Policy:
         self._protected = _Tree(protected, protects=True)
         self._protected_in_any_case = _Tree(protected, protects=True, folded=True)
         self._public = _Tree(public, protects=False)
+        self._all_folded = all(fold(rule.path) == rule.segments for rule in protected)
         self._default_open = bool(protected) and not public
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
         #: What was decided of late, by path, method and root path.
         self.memory: Memory[tuple[str, str, str], Verdict] = Memory(_REMEMBERED_VERDICTS)
+        self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...]], Verdict] = Memory(1_000)
 
     def is_login_page(self, path: str) -> bool:
         """Whether one signs in at this path, below the mount point."""
@@ -107,19 +110,18 @@ class Policy:
         mounts = [(), split(root_path)] if root_path else [()]
         if not is_canonical(path):
             return self._decide_odd(method, path, mounts)
-        plain = [one for mount in mounts for one in self._plainly(mount + split(path), method.upper())]
-        other = [
-            one for mount in mounts for one in self._in_another_case(mount + split(path), method.upper())
-        ]
+        segments, capitals = split(path), method.upper()
+        plain = [one for mount in mounts for one in self._plainly(mount + segments, capitals)]
+        other = [one for mount in mounts for one in self._in_another_case(mount + segments, capitals)]
         if path in self._metadata or self.is_login_page(path):
             return Verdict(
                 False, reason="the resource's metadata" if path in self._metadata else "the login page"
             )
-        opened = _most_specific(self._public.covering(split(path), method))
+        opened = _most_specific(self._public.covering(segments, method))
         if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
             return Verdict(False, reason=f"public by {opened[0].rule}")
         if plain or other:
-            return _combine(plain + other, {one.rule for one in plain}, odd=False)
+            return self._together(tuple(one.rule for one in plain), tuple(one.rule for one in other))
         if self._default_open:
             return Verdict(False, reason="no protected path covers it")
         return Verdict(True, reason="everything is protected unless it is public")
@@ -130,7 +132,16 @@ class Policy:
             return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
         ways = {fold("/".join(mount)) + way for way in readings(path) for mount in mounts}
         tree = self._protected_in_any_case
-        return _combine([one for way in ways for one in tree.covering(way, method.upper())], set(), odd=True)
+        found = {one.rule for way in ways for one in tree.covering(way, method.upper())}
+        return _combine((), tuple(found), odd=True)
+
+    def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...]) -> Verdict:
+        """One verdict for all paths with the same rules: paths with numbers in them never end."""
+        verdict = self._combined.get((plain, other))
+        if verdict is None:
+            verdict = _combine(plain, other, odd=False)
+            self._combined.put((plain, other), verdict)
+        return verdict
 
     def _plainly(self, path: Segments, method: str) -> "list[_Found]":
         """The most specific rules, as the path is written."""
@@ -141,14 +152,16 @@ class Policy:
 
         None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
         """
+        folded = fold("/".join(path))
+        if folded == path and self._all_folded:
+            return []  # both trees would say the same
         plain = {one.rule for one in self._protected.covering(path, method)}
-        folded = self._protected_in_any_case.covering(fold("/".join(path)), method)
-        return [one for one in folded if one.rule not in plain]
+        return [one for one in self._protected_in_any_case.covering(folded, method) if one.rule not in plain]
 
 
-def _combine(winners: "Sequence[_Found]", plain: set[Rule], *, odd: bool) -> Verdict:
+def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
     """The stricter of all. Only a rule that plainly covers the path can make it optional."""
-    rules = sorted({winner.rule for winner in winners}, key=lambda rule: rule.path)
+    rules = sorted({*plain, *other}, key=lambda rule: rule.path)
     if not rules:
         return Verdict(True, reason="an odd path")
     modes: set[Optional | None] = {rule.optional if rule in plain else None for rule in rules}
@@ -163,15 +176,16 @@ def _combine(winners: "Sequence[_Found]", plain: set[Rule], *, odd: bool) -> Ver
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     rule: Rule
     specificity: tuple[tuple[int, ...], int]
 
 
 def _most_specific(found: Sequence[_Found]) -> list[_Found]:
     """The rules that decide; several only if they tie."""
-    best = max((one.specificity for one in found), default=None)
+    if len(found) < 2:
+        return list(found)
+    best = max(one.specificity for one in found)
     return [one for one in found if one.specificity == best]
 
 
@@ -192,6 +206,7 @@ class _Tree:
 
     def __init__(self, rules: Sequence[Rule], *, protects: bool, folded: bool = False) -> None:
         self._protects = protects
+        self._has_stars = any("**" in rule.segments for rule in rules)
         self._root = _Node()
         for rule in rules:
             node = self._root
@@ -204,11 +219,16 @@ class _Tree:
     def covering(self, path: Segments, method: str) -> list[_Found]:
         """All rules that cover the path for this method."""
         found: list[_Found] = []
-        places = _with_stars([self._root])
+        places = _with_stars([self._root]) if self._has_stars else [self._root]
         for segment in path:
             for place in places:
-                found += self._applying(place, place.below, method)
-            places = _with_stars(_step(places, segment))
+                if place.below:
+                    found += self._applying(place, place.below, method)
+            places = _step(places, segment)
+            if not places:
+                return found
+            if self._has_stars:
+                places = _with_stars(places)
         for place in places:
             found += self._applying(place, [*place.below, *place.here], method)
         return found
