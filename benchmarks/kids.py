@@ -5,7 +5,6 @@ import base64
 import logging
 import secrets
 import statistics
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -95,10 +94,12 @@ def run(
     )  # fmt: skip
     for name, build in CONTESTANTS.items():
         app, before = build(f"{endpoint.url}/keys"), endpoint.count("keys")
-        with tempfile.TemporaryDirectory() as folder:
-            with sockets.serving(sockets.serve_uvicorn("httptools"), app) as port:
-                sockets.load(port, _token(key, kid))  # the key set is there after that
-                found = [_round(port, key, kid, Path(folder)) for _ in range(rounds)]
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            sockets.serving(sockets.serve_uvicorn("httptools"), app) as port,
+        ):
+            sockets.load(port, _token(key, kid))  # the key set is there after that
+            found = [_round(port, key, kid, Path(folder)) for _ in range(rounds)]
         alone, beside, flood, control = zip(*found, strict=True)
         p99 = statistics.median(one.p99 for one in beside)
         refused = sum(one.refused for one in (*alone, *beside))

@@ -163,12 +163,13 @@ def command(
     seconds: int = SECONDS,
     connections: int = CONNECTIONS,
     script: Path | None = None,
+    path: str = "/p",
 ) -> list[str]:
     """How wrk is called."""
     options = [] if token is None else ["--header", f"Authorization: Bearer {token}"]
     options += [] if script is None else ["--script", str(script)]
     numbers = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
-    return ["wrk", "--latency", *numbers, *options, f"http://127.0.0.1:{port}/p"]
+    return ["wrk", "--latency", *numbers, *options, f"http://127.0.0.1:{port}{path}"]
 
 
 def load(port: int, token: str) -> Load:
