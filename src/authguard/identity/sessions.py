@@ -145,7 +145,7 @@ class Sessions:
         prolonged = False
         with self._base.database.swap() as connection:
             found = store.find_session(connection, session_name)
-            if found is not None and now < found[0].ends_at and not found[1].disabled:
+            if found is not None and now < found[0].ends_at and _is_alive(*found, principal):
                 until = min(now + self._base.settings.refresh_lifetime, found[0].ends_at)
                 prolonged = store.prolong_session(connection, session_name, until)
         if found is None or not prolonged:
@@ -172,9 +172,7 @@ class Sessions:
             return None
         with self._base.database.read() as connection:
             found = store.find_session(connection, session)
-        if found is None or found[0].ended_at is not None or found[1].disabled:
-            return None
-        return found[1] if found[1].id == principal.subject else None
+        return found[1] if found is not None and _is_alive(*found, principal) else None
 
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
@@ -247,6 +245,10 @@ def session_id(principal: Principal) -> str:
     if not isinstance(session, str):
         raise InvalidTokenError("a token of no session")
     return session
+
+
+def _is_alive(session: Session, user: User, principal: Principal) -> bool:
+    return session.ended_at is None and not user.disabled and user.id == principal.subject
 
 
 def _printable(text: str) -> str:
