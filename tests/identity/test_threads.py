@@ -107,20 +107,18 @@ def test_there_is_no_work_after_the_end(threads):
         asyncio.run(threads.run(int))
 
 
-def test_idle_threads_keep_nothing(threads):
+def test_idle_thread_keeps_nothing():
     """What a function was given, such as a password, goes when its work is done."""
+    threads, gone = Threads(1, "test"), threading.Event()
 
     class Secret:
         def work(self):
             return None
 
-    def ask():
-        secret = Secret()
-        asyncio.run(threads.run(secret.work))
-        return weakref.ref(secret)
-
-    kept = ask()
-    asyncio.run(threads.run(int))  # the first thread may still be letting go
-    asyncio.run(threads.run(int))
+    secret = Secret()
+    weakref.finalize(secret, gone.set)
+    asyncio.run(threads.run(secret.work))
+    del secret
     gc.collect()
-    assert kept() is None
+    assert gone.wait(2)
+    threads.close()
