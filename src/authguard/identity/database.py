@@ -141,32 +141,31 @@ class _Kept:
         if not self._room.acquire(timeout=_BUSY_SECONDS):
             raise StoreUnavailableError("all connections are in use")
         try:
-            with self._one() as connection:
+            connection = self._take()
+            try:
                 yield connection
+            except exc.DBAPIError:
+                # The others were opened before the same outage.
+                connection.close()
+                self.close()
+                raise
+            except BaseException:
+                connection.rollback()
+                self._idle.append(connection)
+                raise
+            self._idle.append(connection)
         finally:
             self._room.release()
 
-    @contextmanager
-    def _one(self) -> Iterator[Connection]:
+    def _take(self) -> Connection:
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
             connection = self._engine.connect()
-            if self._setup is not None:
-                connection.exec_driver_sql(self._setup)
-                connection.commit()
-        try:
-            yield connection
-        except exc.DBAPIError:
-            # The others were opened before the same outage.
-            connection.close()
-            self.close()
-            raise
-        except BaseException:
-            connection.rollback()
-            self._idle.append(connection)
-            raise
-        self._idle.append(connection)
+        if self._setup is not None:
+            connection.exec_driver_sql(self._setup)
+            connection.commit()
+        return connection
 
     def close(self) -> None:
         """Close those that are not in use."""

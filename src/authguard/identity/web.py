@@ -32,6 +32,7 @@ Result = TypeVar("Result")
 REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Workers:
@@ -132,7 +133,7 @@ async def read_form(request: Request) -> dict[str, str]:
 def answer(document: Any, status: int = 200) -> Response:
     """A JSON response; nothing of this service is to be kept by caches (RFC 6749 section 5.1)."""
     headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
-    body = json.dumps(document, separators=(",", ":")).encode()
+    body = _encode(document).encode()
     return Response(body, status, headers, "application/json")
 
 
