@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard.identity.addresses import canonical_key, email_key, parse_email
+from authguard.identity.addresses import canonical_key, email_key, lookup_key, parse_email
 
 LABEL = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9-]{0,8}[A-Za-z0-9])?", fullmatch=True)
 LOCAL = st.from_regex(
@@ -14,10 +14,10 @@ LOCAL = st.from_regex(
 
 @given(LOCAL, st.lists(LABEL, min_size=1, max_size=3))
 def test_ascii_needs_no_parsing(local, labels):
-    """An address of ASCII letters is counted under the key that it is stored by, without being parsed."""
+    """An address of ASCII letters is found under the key that it is stored by, without being parsed."""
     address = f"{local}@{'.'.join(labels)}"
     if (parsed := parse_email(address)) is not None:
-        assert canonical_key(address) == email_key(parsed)
+        assert lookup_key(address) == canonical_key(address) == email_key(parsed)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,9 @@ def test_what_is_no_address_has_a_key(text):
     """What is no address can still be counted."""
     assert parse_email(text) is None
     assert canonical_key(text) == email_key(text)
+
+
+@pytest.mark.parametrize("text", ["ann\x00@example.com", "\ud800@example.com", "é"])
+def test_nobody_is_looked_for_by_odd_text(text):
+    """What a database may not take is looked for nowhere."""
+    assert lookup_key(text) is None
