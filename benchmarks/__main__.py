@@ -16,6 +16,8 @@ PARTS = {
     "steps": (30, 6),
     "sockets": (5, 1),
     "growth": (10, 4),
+    "remote": (3, 1),
+    "identity": (4, 1),
 }  # rounds: in full, quick
 HERE = Path(__file__).parent
 INTRODUCTION = """What authentication adds to a request, beside what a user would pick instead. Contestants run in turns in one

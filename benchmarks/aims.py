@@ -43,6 +43,15 @@ AIMS = [
     Aim("known token: the best WSGI rival adds, × authguard", "best WSGI rival, × ours", 15, least=True),
     Aim("10,000 rules, added beside 1 rule", "rules, 10,000 beside 1", 1.1),
     Aim("cached entries lost to 100,000 forged tokens", "flood, lost entries", 0),
+    Aim("200 callers with one unknown token: calls of introspection", "crowd, authguard, 200, calls", 1),
+    Aim("200 callers with one unknown token: p99 above the endpoint's time, ms", "crowd, authguard, 200, p99", 15),
+    Aim("known token, keys by URL, × local keys", "remote keys, × local keys", 1.1),
+    Aim("good tokens beside a flood of unknown keys: p99, ms", "unknown keys, authguard, p99", 15),
+    Aim("identity: users/me, requests a second", "authguard.identity, users/me", 1500, least=True),
+    Aim("identity: refresh by body, requests a second", "authguard.identity, refresh by body", 1500, least=True),
+    Aim("identity: refresh by bearer, requests a second", "authguard.identity, refresh by bearer", 1500, least=True),
+    Aim("identity: login apart from argon2, in process, ms", "authguard.identity, login, in process", 3),
+    Aim("identity: login apart from argon2, over the socket, ms", "authguard.identity, login, over the socket", 3),
     Aim("median of valid traffic under a flood, × what the flood's share of the processor explains", "flood, × share", 1.1),
 ]  # fmt: skip
 

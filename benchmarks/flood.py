@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import statistics
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from authguard import APIKey, APIKeyVerifier, Guard
 from authguard.asgi import AuthGuardMiddleware
 from benchmarks import apps, growth, sockets, tokens
 from benchmarks.report import Findings
+from benchmarks.sockets import load_together as load
 from benchmarks.tokens import AUDIENCE, ISSUER, Issuer
 from benchmarks.traffic import ask_asgi, bearer
 
@@ -115,8 +115,8 @@ def _slows(findings: Findings, issuer: Issuer) -> None:
             script = _script(Path(folder), issuer.algorithm)
             good = sockets.command(port, issuer.token(), SECONDS, CONNECTIONS)
             bad = sockets.command(port, None, SECONDS, CONNECTIONS, script)
-            _run(good)
-            rounds = [(_run(good), _run(bad), _run(good, bad), _run(good, good)) for _ in range(ROUNDS)]
+            load(good)
+            rounds = [(load(good), load(bad), load(good, bad), load(good, good)) for _ in range(ROUNDS)]
         alone = statistics.median(valid.median for (valid,), *_ in rounds)
         beside = statistics.median(both[0].median for _, _, both, _ in rounds)
         share = statistics.median(_share(*one[:3]) for one in rounds)
@@ -138,12 +138,6 @@ def _share(valid: list[sockets.Load], flood: list[sockets.Load], both: list[sock
 def _grew(valid: list[sockets.Load], both: list[sockets.Load], share: float) -> float:
     """By how much the median grew, beside what the share explains."""
     return both[0].median / valid[0].median * (1 - share)
-
-
-def _run(*commands: list[str]) -> list[sockets.Load]:
-    """Run wrk, several at a time."""
-    processes = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True) for one in commands]
-    return [sockets.parse(process.communicate(timeout=SECONDS + 30)[0]) for process in processes]
 
 
 def _script(folder: Path, algorithm: str) -> Path:

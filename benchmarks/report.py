@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = (
-    "authguard", "pyjwt", "cryptography", "starlette", "fastapi", "flask", "uvicorn", "httptools", "h11", "gunicorn",
-    "joserfc", "litestar", "fastapi-users", "authx", "authlib", "mcp", "fastmcp", "flask-jwt-extended",
+    "authguard", "pyjwt", "cryptography", "starlette", "fastapi", "flask", "uvicorn", "httptools", "uvloop", "h11", "gunicorn",
+    "sqlalchemy", "argon2-cffi", "aiosqlite", "joserfc", "litestar", "fastapi-users", "authx", "authlib", "mcp", "fastmcp", "flask-jwt-extended",
     "flask-httpauth",
 )  # fmt: skip
 

@@ -27,10 +27,11 @@ FORK = multiprocessing.get_context("fork")  # the children inherit application a
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw: requests a second, median latency in milliseconds, and answers that were not 2xx."""
+    """What wrk saw: requests a second, latencies in milliseconds, and answers that were not 2xx."""
 
     rate: float
     median: float
+    p99: float
     refused: int
 
 
@@ -162,12 +163,13 @@ def command(
     seconds: int = SECONDS,
     connections: int = CONNECTIONS,
     script: Path | None = None,
+    path: str = "/p",
 ) -> list[str]:
     """How wrk is called."""
     options = [] if token is None else ["--header", f"Authorization: Bearer {token}"]
     options += [] if script is None else ["--script", str(script)]
     numbers = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
-    return ["wrk", "--latency", *numbers, *options, f"http://127.0.0.1:{port}/p"]
+    return ["wrk", "--latency", *numbers, *options, f"http://127.0.0.1:{port}{path}"]
 
 
 def load(port: int, token: str) -> Load:
@@ -178,12 +180,21 @@ def load(port: int, token: str) -> Load:
     return parse(done.stdout)
 
 
+def load_together(*commands: list[str]) -> list[Load]:
+    """Run wrk, several at a time."""
+    processes = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True) for one in commands]
+    return [parse(process.communicate(timeout=60)[0]) for process in processes]
+
+
 def parse(text: str) -> Load:
     """Read what wrk prints."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    median = re.search(r"50%\s+([\d.]+)(us|ms|s)", text)
+    median, p99 = (re.search(share + r"%\s+([\d.]+)(us|ms|s)", text) for share in ("50", "99"))
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    if rate is None or median is None:
+    if rate is None or median is None or p99 is None:
         raise RuntimeError(f"wrk said: {text}")
-    milliseconds = float(median[1]) * {"us": 0.001, "ms": 1, "s": 1000}[median[2]]
-    return Load(float(rate[1]), milliseconds, int(refused[1]) if refused else 0)
+    return Load(float(rate[1]), _milliseconds(median), _milliseconds(p99), int(refused[1]) if refused else 0)
+
+
+def _milliseconds(found: re.Match[str]) -> float:
+    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]

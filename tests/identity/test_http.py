@@ -3,6 +3,7 @@
 import statistics
 import time
 
+import jwt
 import pytest
 import requests
 from starlette.applications import Starlette
@@ -253,6 +254,27 @@ def test_refresh_by_body_works_with_an_expired_token_in_the_field(client, token,
     assert response.status_code == 200
 
 
+@pytest.mark.parametrize("ended", ["logout", "disabled"])
+def test_refresh_by_access_token_needs_a_session_that_goes_on(client, token, service, ended):
+    """The refresh by the access token asks for session and account itself: 401 when either has ended."""
+    assert client.post("/v1/auth/refresh", headers=bearer(token)).status_code == 200
+    if ended == "logout":
+        client.post("/v1/auth/logout", headers=bearer(token))
+    else:
+        service.accounts.disable(service.accounts.find(ANN["email"]).id)
+    for prefix in ("/v1", "/api/v1"):
+        response = client.post(f"{prefix}/auth/refresh", headers=bearer(token))
+        assert is_problem(response, 401, "invalid_token")
+
+
+@pytest.mark.parametrize("claims", [{"sub": "another"}, {"sid": "nobody"}, {"sid": None}])
+def test_refresh_by_access_token_of_somebody_else_is_refused(client, token, claims):
+    """A token whose session is another's, or none, refreshes nothing."""
+    own = jwt.decode(token, options={"verify_signature": False}) | claims
+    forged = issue_token(SECRET, now=NOW, **own)
+    assert is_problem(client.post("/v1/auth/refresh", headers=bearer(forged)), 401, "invalid_token")
+
+
 def test_sessions_are_listed_and_ended(client, token):
     """GET lists, with the caller's own marked; DELETE ends one; another's or none is 404."""
     client.post("/v1/auth/login", json=ANN)
@@ -321,6 +343,7 @@ def test_it_can_be_mounted(service):
     client = TestClient(Starlette(routes=[Mount("/identity", Identity(service))]))
     token = client.post("/identity/v1/auth/register", json=ANN).json()["access_token"]
     assert client.get("/identity/v1/users/me", headers=bearer(token)).status_code == 200
+    assert client.post("/identity/v1/auth/refresh", headers=bearer(token)).status_code == 200
     assert client.get("/identity/v1/users/me").status_code == 401
 
 

@@ -107,6 +107,17 @@ def test_failed_use_case_leaves_nothing(service):
         assert connection.execute(select(users.c.id)).scalars().all() == ["b"]
 
 
+def test_swap_stores_each_statement_at_once(service):
+    """What is swapped is stored when its statement ends, for everybody, whatever happens afterwards."""
+    with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+        connection.execute(users.insert(), _row("a"))
+        with service.database.read() as other:
+            assert other.execute(select(users.c.id)).scalars().all() == ["a"]
+        raise ZeroDivisionError
+    with service.database.write() as connection:
+        assert connection.execute(select(users.c.id)).scalars().all() == ["a"]
+
+
 def _row(name):
     return {
         "id": name, "email": name, "email_key": name, "email_verified": False, "name": "", "role": "USER",

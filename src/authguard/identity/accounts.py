@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard.identity import store
-from authguard.identity.addresses import canonical_key, email_key, parse_email
+from authguard.identity.addresses import canonical_key, email_key, lookup_key, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import (
     EmailNotVerifiedError,
@@ -119,9 +119,7 @@ class Accounts:
             EmailNotVerifiedError: if the password is right, and the address has to be verified.
         """
         base = self._base
-        address = parse_email(email)
-        key = None if address is None else email_key(address)
-        user, password_hash = self._check(key, password, caller)
+        user, password_hash = self._check(lookup_key(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         with base.database.write() as connection:
             # Unless it was changed or disabled while it was being checked.

@@ -7,12 +7,12 @@ from starlette.applications import Starlette
 
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
-from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
+from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.identity import migrations
 from authguard.identity.model import User
 from authguard.identity.oauth import OAuth
 from authguard.identity.openid import providers_from
-from authguard.identity.routes import PUBLIC, Routes
+from authguard.identity.routes import PUBLIC, REFRESH, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
 from authguard.identity.social import Provider
@@ -78,10 +78,22 @@ class Identity:
             realm=REALM,
         )
         self._app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
+        # Refreshing asks for session and account itself; to ask before would double its price.
+        self._refresh_paths = frozenset(prefix + REFRESH for prefix in settings.prefixes)
+        refreshing = Guard(
+            self.service.own_tokens,
+            public_paths=self._refresh_paths,
+            cookie=settings.access_cookie,
+            realm=REALM,
+        )
+        self._refreshing = AuthGuardMiddleware(app, guard=refreshing, clock=self.service.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and ASGIRequest(scope, self.guard, []).path in self._refresh_paths:
+            await self._refreshing(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

@@ -59,8 +59,9 @@ class Database:
         self._writers = _Kept(
             self.engine, connections, "PRAGMA synchronous = FULL" if self.is_sqlite else None
         )
-        quick = "PRAGMA synchronous = NORMAL" if self.is_sqlite else None
-        self._quick_writers = _Kept(self.engine, 1, quick) if quick else self._writers
+        self._swappers = (
+            _Kept(self.engine, 1, "PRAGMA synchronous = NORMAL") if self.is_sqlite else self._readers
+        )
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
 
@@ -75,23 +76,31 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+    def write(self) -> Iterator[Connection]:
         """One transaction, committed at the end; when this returns, it is stored.
-
-        Args:
-            durable: whether it has to outlive a power cut. If not, it outlives a crash of any
-                process, and in SQLite it takes a fifth of the time.
 
         Raises:
             StoreUnavailableError: if it was not stored.
         """
-        kept = self._writers if durable else self._quick_writers
-        with _outages(), self._one_writer(), kept.use() as connection:
+        with _outages(), self._one_writer(), self._writers.use() as connection:
             if self.is_sqlite:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
+
+    @contextmanager
+    def swap(self) -> Iterator[Connection]:
+        """A connection to look at something and to change it by compare and swap.
+
+        Each statement is a transaction by itself. What it stores outlives a crash of any process;
+        in SQLite it may not outlive a power cut, and takes a tenth of the time of `write`.
+
+        Raises:
+            StoreUnavailableError: if it was not stored.
+        """
+        with _outages(), self._one_writer(), self._swappers.use() as connection:
+            yield connection
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
@@ -110,7 +119,7 @@ class Database:
         """Close all connections."""
         self._readers.close()
         self._writers.close()
-        self._quick_writers.close()
+        self._swappers.close()
         self.engine.dispose()
 
 
@@ -132,32 +141,31 @@ class _Kept:
         if not self._room.acquire(timeout=_BUSY_SECONDS):
             raise StoreUnavailableError("all connections are in use")
         try:
-            with self._one() as connection:
+            connection = self._take()
+            try:
                 yield connection
+            except exc.DBAPIError:
+                # The others were opened before the same outage.
+                connection.close()
+                self.close()
+                raise
+            except BaseException:
+                connection.rollback()
+                self._idle.append(connection)
+                raise
+            self._idle.append(connection)
         finally:
             self._room.release()
 
-    @contextmanager
-    def _one(self) -> Iterator[Connection]:
+    def _take(self) -> Connection:
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
             connection = self._engine.connect()
-            if self._setup is not None:
-                connection.exec_driver_sql(self._setup)
-                connection.commit()
-        try:
-            yield connection
-        except exc.DBAPIError:
-            # The others were opened before the same outage.
-            connection.close()
-            self.close()
-            raise
-        except BaseException:
-            connection.rollback()
-            self._idle.append(connection)
-            raise
-        self._idle.append(connection)
+        if self._setup is not None:
+            connection.exec_driver_sql(self._setup)
+            connection.commit()
+        return connection
 
     def close(self) -> None:
         """Close those that are not in use."""

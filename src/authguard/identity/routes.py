@@ -92,7 +92,7 @@ class Routes:
         table: list[tuple[str, str, Endpoint]] = [
             ("GET", "/users/me", self.me),
             ("GET", "/auth/me", self.me),
-            ("POST", "/auth/refresh", self.refresh),
+            ("POST", REFRESH, self.refresh),
             ("POST", "/auth/login", self.login),
             ("POST", "/auth/login-json", self.login_json),
             ("POST", "/auth/register", self.register),
@@ -265,12 +265,14 @@ def _session_document(session: Session, current: object) -> dict[str, Any]:
     }
 
 
+REFRESH = "/auth/refresh"
+
 #: What of each prefix anybody may call; the guard protects all the rest.
 PUBLIC = (
     "/auth/register",
     "/auth/login",
     "/auth/login-json",
-    "/auth/refresh",
+    REFRESH,
     "/auth/verify-email",
     "/auth/forgot-password",
     "/auth/reset-password",

@@ -94,11 +94,11 @@ class Sessions:
         raise StoreUnavailableError("the session changes too quickly")
 
     def _step(self, token: RefreshToken, client_id: str | None) -> tuple[Step, Session | None, User | None]:
-        """One try: what to do, and the session after it, in one transaction.
+        """One try: what to do, and the session after it.
 
         If a power cut takes it back, `_decide` still knows the token that was issued for it.
         """
-        with self._base.database.write(durable=False) as connection:
+        with self._base.database.swap() as connection:
             found = store.find_session(connection, token.session_id)
             if found is None or found[0].client_id != client_id:
                 return "refuse", None, None
@@ -108,7 +108,7 @@ class Sessions:
                 now = self._base.clock()
                 until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
                 after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
-                # In PostgreSQL somebody else may have used the token since it was looked at.
+                # Since it was looked at, somebody else may have used the token, or ended the session.
                 if not store.advance_session(connection, session, after):
                     return "lost", session, user
                 session = after
@@ -142,14 +142,13 @@ class Sessions:
         """
         session_name = session_id(principal)
         now = self._base.clock()
-        with self._base.database.write(durable=False) as connection:
+        prolonged = False
+        with self._base.database.swap() as connection:
             found = store.find_session(connection, session_name)
-            if found is not None and found[0].ended_at is None and now < found[0].ends_at:
+            if found is not None and now < found[0].ends_at and _is_alive(*found, principal):
                 until = min(now + self._base.settings.refresh_lifetime, found[0].ends_at)
                 prolonged = store.prolong_session(connection, session_name, until)
-            else:
-                prolonged = False
-        if found is None or not prolonged or found[1].disabled:
+        if found is None or not prolonged:
             raise self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
         session, user = found
         self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
@@ -173,9 +172,7 @@ class Sessions:
             return None
         with self._base.database.read() as connection:
             found = store.find_session(connection, session)
-        if found is None or found[0].ended_at is not None or found[1].disabled:
-            return None
-        return found[1] if found[1].id == principal.subject else None
+        return found[1] if found is not None and _is_alive(*found, principal) else None
 
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
@@ -248,6 +245,10 @@ def session_id(principal: Principal) -> str:
     if not isinstance(session, str):
         raise InvalidTokenError("a token of no session")
     return session
+
+
+def _is_alive(session: Session, user: User, principal: Principal) -> bool:
+    return session.ended_at is None and not user.disabled and user.id == principal.subject
 
 
 def _printable(text: str) -> str:

@@ -41,6 +41,8 @@ PUBLISHED_AHEAD = 600
 _RELOAD_SECONDS = 60
 _LEEWAY = 300  # the most that a guard allows
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 _MAKERS: dict[str, Callable[[], Any]] = {
     "RS256": lambda: rsa.generate_private_key(65537, 3072),
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -85,7 +87,7 @@ class SigningKey:
 
 
 def _part(document: dict[str, Any]) -> bytes:
-    return urlsafe_b64encode(json.dumps(document, separators=(",", ":")).encode()).rstrip(b"=")
+    return urlsafe_b64encode(_encode(document).encode()).rstrip(b"=")
 
 
 class SigningKeys:

@@ -54,6 +54,19 @@ _PROLONG = (
     .where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None))
     .values(expires_at=bindparam("until"))
 )
+_BEGIN = insert(sessions)
+_HOLDS_PASSWORD = (
+    select(users.c.id)
+    .where(
+        users.c.id == bindparam("id"),
+        users.c.password_hash == bindparam("password_hash"),
+        users.c.disabled.is_(False),
+    )
+    .with_for_update()
+)
+_DELETE_DEAD = delete(sessions).where(
+    sessions.c.user_id == bindparam("user"), sessions.c.expires_at < bindparam("before")
+)
 _SESSION = select(sessions, *_USER).join(users, users.c.id == sessions.c.user_id)
 _SESSION = _SESSION.where(sessions.c.id == bindparam("id"))
 _SESSION_COLUMNS = len(sessions.c)
@@ -112,10 +125,8 @@ def replace_password(connection: Connection, user_id: str, before: str | None, a
 
 def holds_password(connection: Connection, user_id: str, password_hash: str) -> bool:
     """Whether an account that is not disabled has this password hash, locked for the transaction."""
-    statement = select(users.c.id).where(
-        users.c.id == user_id, users.c.password_hash == password_hash, users.c.disabled.is_(False)
-    )
-    return connection.execute(statement.with_for_update()).first() is not None
+    values = {"id": user_id, "password_hash": password_hash}
+    return connection.execute(_HOLDS_PASSWORD, values).first() is not None
 
 
 def list_users(connection: Connection, limit: int, after: str = "") -> list[User]:
@@ -144,7 +155,7 @@ def insert_link(connection: Connection, provider: str, subject: str, user_id: st
 def insert_session(connection: Connection, session: Session) -> None:
     """Add a session."""
     values = {name: getattr(session, name) for name in Session.__slots__}
-    connection.execute(insert(sessions), values)
+    connection.execute(_BEGIN, values)
 
 
 def find_session(connection: Connection, session_id: str) -> tuple[Session, User] | None:
@@ -188,7 +199,7 @@ def end_session(connection: Connection, session_id: str, now: float) -> bool:
 
 def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:
     """Forget somebody's sessions whose last moment was before this one."""
-    connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.expires_at < before))
+    connection.execute(_DELETE_DEAD, {"user": user_id, "before": before})
 
 
 def upsert_revocation(connection: Connection, kind: str, name: str, now: float, until: float) -> None:

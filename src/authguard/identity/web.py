@@ -1,9 +1,7 @@
 """Between HTTP and the use cases: bodies in, answers out, and work off the event loop."""
 
 import json
-from asyncio import get_running_loop
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
@@ -25,6 +23,7 @@ from authguard.identity.errors import (
     UnsupportedMediaError,
 )
 from authguard.identity.model import Caller
+from authguard.identity.threads import Threads
 from authguard.starlette import as_response
 
 P = ParamSpec("P")
@@ -33,6 +32,7 @@ Result = TypeVar("Result")
 REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Workers:
@@ -46,28 +46,27 @@ class Workers:
     """
 
     def __init__(self, threads: int, writers: int) -> None:
-        # Not anyio's threads: to hand work to those takes three times as long, for each request.
-        self._quick = ThreadPoolExecutor(threads, thread_name_prefix="authguard-quick")
-        self._writing = ThreadPoolExecutor(writers, thread_name_prefix="authguard-write")
-        self._slow = ThreadPoolExecutor(threads, thread_name_prefix="authguard-slow")
+        self._quick = Threads(threads, "authguard-quick")
+        self._writing = Threads(writers, "authguard-write")
+        self._slow = Threads(threads, "authguard-slow")
 
     async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what waits for the database only."""
-        return await get_running_loop().run_in_executor(self._quick, partial(function, *args, **kwargs))
+        return await self._quick.run(partial(function, *args, **kwargs))
 
     async def run_write(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what reads and writes a row or two."""
-        return await get_running_loop().run_in_executor(self._writing, partial(function, *args, **kwargs))
+        return await self._writing.run(partial(function, *args, **kwargs))
 
     async def run_slow(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what hashes passwords or talks to other machines."""
-        return await get_running_loop().run_in_executor(self._slow, partial(function, *args, **kwargs))
+        return await self._slow.run(partial(function, *args, **kwargs))
 
     def close(self) -> None:
         """Take no more work; what has begun is finished."""
-        self._quick.shutdown()
-        self._writing.shutdown()
-        self._slow.shutdown()
+        self._quick.close()
+        self._writing.close()
+        self._slow.close()
 
 
 def caller_of(request: Request) -> Caller:
@@ -134,7 +133,7 @@ async def read_form(request: Request) -> dict[str, str]:
 def answer(document: Any, status: int = 200) -> Response:
     """A JSON response; nothing of this service is to be kept by caches (RFC 6749 section 5.1)."""
     headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
-    body = json.dumps(document, separators=(",", ":")).encode()
+    body = _encode(document).encode()
     return Response(body, status, headers, "application/json")
 
 

@@ -1,0 +1,225 @@
+"""The identity service beside fastapi-users doing the same: one uvicorn, SQLite, real processes on loopback."""
+
+import contextlib
+import http.client
+import json
+import secrets
+import shutil
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import uvicorn
+
+from authguard.identity import Identity, IdentityService, Settings, upgrade
+from authguard.identity.limits import Limit, Limiter
+from authguard.identity.model import Caller
+from authguard.identity.passwords import PasswordHasher
+from benchmarks import apps, login, sockets
+from benchmarks.report import Findings
+from benchmarks.rivals import fastapi_users_service
+
+SECONDS, CONNECTIONS = 2, 16
+SESSIONS = 64  # more than there are connections: each has a refresh token of its own
+EMAIL, PASSWORD = "ann@example.com", "Correct-horse-9"
+SECRET = secrets.token_urlsafe(40)
+
+
+class NoMails:
+    """A mailer that sends nothing."""
+
+    def send(self, mail: Any) -> None: ...
+
+
+def service(url: str) -> IdentityService:
+    """The service as it is by default, but for limits: one caller signs in again and again here."""
+    many = {name: Limit(1_000_000, 60) for name in ("login", "login_address", "login_account")}
+    settings = Settings(secret=SECRET, issuer="https://auth.example", database=url)
+    return IdentityService(settings, mailer=NoMails(), limiter=Limiter(limits=many))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A service that signs people in.
+
+    Attributes:
+        name: what the tables call it.
+        build: makes the application; called where it runs.
+        login: path, media type and body of signing in.
+        me: the path of `users/me`.
+        verify: what its password hash costs, with the same parameters.
+        logins: how many of them a round has time for.
+    """
+
+    name: str
+    build: Callable[[], Any]
+    login: tuple[str, str, bytes]
+    me: str
+    verify: Callable[[], object]
+    logins: int
+
+
+def run(rounds: int) -> Findings:
+    """Rates over sockets, then what signing in costs.
+
+    Args:
+        rounds: how often each request is loaded; signing in is timed more often.
+
+    Raises:
+        RuntimeError: if wrk is not installed.
+    """
+    if shutil.which("wrk") is None:
+        raise RuntimeError("wrk is missing: apt-get install wrk")
+    findings = Findings()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        contestants = [_ours(folder), _fastapi_users(folder)]
+        with contextlib.ExitStack() as stack:
+            ports = {one.name: stack.enter_context(sockets.serving(_serve, one.build)) for one in contestants}
+            ports["bare"] = stack.enter_context(sockets.serving(_serve, apps.starlette))
+            for port in ports.values():
+                _until_it_answers(port)
+            _rates(findings, contestants, ports, folder, rounds)
+            over_sockets = {
+                one.name: login.over_sockets(ports[one.name], one, one.logins * rounds) for one in contestants
+            }
+        in_process = {one.name: login.in_process(one, 2 * one.logins * rounds) for one in contestants}
+        login.table(findings, over_sockets, in_process)
+    return findings
+
+
+def _ours(folder: Path) -> Contestant:
+    url = f"sqlite:///{folder}/ours.db"
+    upgrade(url)
+    made = service(url)
+    made.accounts.create(EMAIL, PASSWORD)
+    made.close()
+    hasher = PasswordHasher()
+    kept = hasher.hash(PASSWORD)
+    body = json.dumps({"email": EMAIL, "password": PASSWORD}).encode()
+    return Contestant(
+        "authguard.identity",
+        lambda: Identity(service(url)),
+        ("/v1/auth/login", "application/json", body),
+        "/v1/users/me",
+        lambda: hasher.verify(kept, PASSWORD),
+        logins=10,
+    )
+
+
+def _fastapi_users(folder: Path) -> Contestant:
+    url = f"sqlite+aiosqlite:///{folder}/theirs.db"
+    fastapi_users_service.seed(url, EMAIL, PASSWORD)
+    hasher = fastapi_users_service.HASHER
+    kept = hasher.hash(PASSWORD)
+    form = urlencode({"username": EMAIL, "password": PASSWORD}).encode()
+    return Contestant(
+        "fastapi-users",
+        lambda: fastapi_users_service.build(url, SECRET),
+        ("/auth/login", "application/x-www-form-urlencoded", form),
+        "/users/me",
+        lambda: hasher.verify_and_update(PASSWORD, kept),
+        logins=2,
+    )
+
+
+def _serve(build: Any, listening: socket.socket) -> None:
+    config = uvicorn.Config(
+        build(), http="httptools", loop="uvloop", access_log=False, log_level="critical", lifespan="auto"
+    )
+    uvicorn.Server(config).run([listening])
+
+
+def _until_it_answers(port: int) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+
+
+# Rates
+
+
+def _rates(
+    findings: Findings, contestants: list[Contestant], ports: dict[str, int], folder: Path, rounds: int
+) -> None:
+    table = findings.table(
+        "The identity service over sockets",
+        f"Requests a second that wrk gets with {CONNECTIONS} connections in runs of {SECONDS} seconds from one uvicorn with "
+        "uvloop and httptools, and an SQLite file in WAL mode; in turns, medians, and the best run in brackets. Both services ask "
+        f"their database on each request. Refreshing by body has {SESSIONS} sessions, and each refresh token is used once. "
+        "fastapi-users has no refresh: its users sign in again. *Bare* is a Starlette application that says ok.",
+        "", "request", "requests/s", "× bare", "median ms", "p99 ms",
+    )  # fmt: skip
+    ours, theirs = contestants
+    bearers = {one.name: access_token(ports[one.name], one) for one in contestants}
+    port, bearer = ports[ours.name], bearers[ours.name]
+    empty = _script(folder / "post.lua", 'wrk.method = "POST"\n')
+    loads: dict[tuple[str, str], Callable[[], list[str]]] = {
+        ("bare", "GET"): lambda: _command(ports["bare"], None, "/p"),
+        (ours.name, "users/me"): lambda: _command(port, bearer, ours.me),
+        (theirs.name, "users/me"): lambda: _command(ports[theirs.name], bearers[theirs.name], theirs.me),
+        (ours.name, "refresh by body"): lambda: _command(port, None, "/v1/auth/refresh", _by_body(folder)),
+        (ours.name, "refresh by bearer"): lambda: _command(port, bearer, "/v1/auth/refresh", empty),
+    }
+    found: dict[tuple[str, str], list[sockets.Load]] = {key: [] for key in loads}
+    for number in range(rounds + 1):
+        for key, make in loads.items():
+            (one,) = sockets.load_together(make())
+            if one.refused:
+                raise RuntimeError(f"{' '.join(key)}: {one.refused} refusals")
+            if number:  # the first round warms up
+                found[key].append(one)
+    for key, runs in found.items():
+        rates = [one.rate for one in runs]
+        rate = statistics.median(rates)
+        ratio = statistics.median(
+            one.rate / bare.rate for one, bare in zip(runs, found["bare", "GET"], strict=True)
+        )
+        p50, p99 = (statistics.median(getattr(one, name) for one in runs) for name in ("median", "p99"))
+        table.add(*key, f"{rate:,.0f} ({max(rates):,.0f})", ratio, p50, p99)
+        findings.values[", ".join(key)] = rate
+    table.add(theirs.name, "refresh", "–", "–", "–", "–")
+
+
+def _command(port: int, token: str | None, path: str, script: Path | None = None) -> list[str]:
+    return sockets.command(port, token, SECONDS, CONNECTIONS, script, path)
+
+
+def access_token(port: int, contestant: Contestant) -> str:
+    """Sign in over the socket."""
+    path, media_type, body = contestant.login
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("POST", path, body, {"content-type": media_type})
+        return str(json.loads(connection.getresponse().read())["access_token"])
+
+
+def _by_body(folder: Path) -> Path:
+    """What makes wrk send each refresh token once, and the one of the answer later."""
+    made = service(f"sqlite:///{folder}/ours.db")
+    user = made.accounts.find(EMAIL)
+    assert user is not None
+    with made.database.write() as connection:
+        begun = [made.sessions.begin(connection, user, Caller()) for _ in range(SESSIONS)]
+    tokens = ",".join(f'"{made.sessions.tokens(user, one).refresh_token}"' for one in begun)
+    made.close()
+    return _script(
+        folder / f"refresh-{time.monotonic_ns()}.lua",
+        f"local tokens, first = {{{tokens}}}, 1\n"
+        'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
+        "request = function()\n  local token = tokens[first]\n  tokens[first] = nil\n  first = first + 1\n"
+        "  return wrk.format(nil, nil, nil, '{\"refresh_token\":\"' .. token .. '\"}')\nend\n"
+        "local last = #tokens\n"
+        "response = function(status, headers, body)\n"
+        '  last = last + 1\n  tokens[last] = body:match(\'"refresh_token":"([^"]+)"\')\nend\n',
+    )
+
+
+def _script(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path

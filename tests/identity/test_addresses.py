@@ -1,0 +1,41 @@
+"""The one form by which an e-mail address is looked up."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard.identity.addresses import canonical_key, email_key, lookup_key, parse_email
+
+LABEL = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9-]{0,8}[A-Za-z0-9])?", fullmatch=True)
+LOCAL = st.from_regex(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,10}(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,10})?", fullmatch=True
+)
+
+
+@given(LOCAL, st.lists(LABEL, min_size=1, max_size=3))
+def test_ascii_needs_no_parsing(local, labels):
+    """An address of ASCII letters is found under the key that it is stored by, without being parsed."""
+    address = f"{local}@{'.'.join(labels)}"
+    if (parsed := parse_email(address)) is not None:
+        assert lookup_key(address) == canonical_key(address) == email_key(parsed)
+
+
+@pytest.mark.parametrize(
+    "text", ["ann@bücher.example", "ann@xn--bcher-kva.example", "Ann@XN--BCHER-KVA.example"]
+)
+def test_spellings_of_a_domain_are_one(text):
+    """A domain in Unicode and in its ASCII form has one key."""
+    assert canonical_key(text) == "ann@bücher.example"
+
+
+@pytest.mark.parametrize("text", ["", "nobody", " Ann@example.com", "a@b@c", "ann@example.com\n"])
+def test_what_is_no_address_has_a_key(text):
+    """What is no address can still be counted."""
+    assert parse_email(text) is None
+    assert canonical_key(text) == email_key(text)
+
+
+@pytest.mark.parametrize("text", ["ann\x00@example.com", "\ud800@example.com", "é"])
+def test_nobody_is_looked_for_by_odd_text(text):
+    """What a database may not take is looked for nowhere."""
+    assert lookup_key(text) is None
