@@ -146,7 +146,8 @@ def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
 
 
 def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%-d %B %Y, %H:%M} UTC"
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
 def _machine(seconds: float) -> str:
