@@ -7,19 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from browser_support import press
+from browser_support import PASSWORD, press
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "a password for one test run"
 
 
 @pytest.fixture
@@ -50,32 +47,6 @@ def _wait_for(url: str, process: subprocess.Popen) -> None:
         except httpx.TransportError:
             time.sleep(0.1)
     pytest.fail("the example did not start")
-
-
-@pytest.fixture
-def other_site(site: str) -> Iterator[str]:
-    """Pages of another site, whose forms go to ours. `localhost` is not the same site as 127.0.0.1."""
-
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            page = f"""<!doctype html><title>elsewhere</title><form method="post" action="{site}{self.path}">
-                <input name="email" value="ada@example.com"><input name="password" value="{PASSWORD}">
-                <button>win</button></form>""".encode()
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.send_header("content-length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def _sign_in(browser: webdriver.Chrome, password: str = PASSWORD) -> None:

@@ -187,7 +187,7 @@ def test_pages_are_accessible(app, ann):
 
 
 def test_errors_are_found_first(app):
-    """The summary has the focus, is an alert, describes the form, and links to the fields; the title says so."""
+    """The summary has the focus, describes the form, and links to the fields; the title says so."""
     response = browser(app).post("/register", data={"email": "x", "password": "short"})
     page = Page(response)
     summary = next(one for _, one in page.elements if one.get("id") == "error-summary")
