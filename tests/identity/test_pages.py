@@ -4,9 +4,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
+from authguard import AccessCookie, Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import ConfigurationError
 from authguard.identity import Identity, Settings
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
@@ -268,6 +271,34 @@ def test_pages_of_a_mounted_service(url):
         response = client.post("/auth/login", data={**ANN, "next": "/auth/login"})
         assert location(response) == "/auth/account"
         assert client.get("/auth/account/sessions/end").headers["content-type"].startswith("text/html")
+
+
+def test_application_that_signs_people_in_here(url, clock):
+    """A guarded application with the service mounted in it: to the login page, and back, again and again."""
+    issuer = f"{ISSUER}/id"
+    with service_at(url, issuer=issuer, clock=clock) as service:
+
+        async def dashboard(request):
+            return PlainTextResponse(f"Hello {request.state.user.claims['email']}")
+
+        app = Starlette(routes=[Route("/dashboard", dashboard), Mount("/id", Identity(service))])
+        guard = Guard(
+            JWTVerifier(SECRET, algorithms=["HS256"], issuer=issuer, audience=issuer),
+            cookie=AccessCookie("access_token", secure=False),
+            login_path="/id/login",
+            public_paths=["/id"],
+        )
+        client = browser(AuthGuardMiddleware(app, guard=guard, clock=clock))
+        to_login = location(client.get("/dashboard"))
+        assert to_login == "/id/login?next=%2Fdashboard"
+        wanted = Page(client.get(to_login)).field("next")["value"]
+        service.accounts.create(**ANN)
+        assert location(client.post("/id/login", data={**ANN, "next": wanted})) == "/dashboard"
+        assert client.get("/dashboard").text == "Hello ann@example.com"
+        clock.go_on(28_801)
+        to_login = location(client.get("/dashboard"))
+        assert {"/dashboard"} <= {one["href"] for one in Page(client.get(to_login)).all("a")}
+        assert client.get("/dashboard").text == "Hello ann@example.com"
 
 
 def test_pages_can_be_switched_off(url):
