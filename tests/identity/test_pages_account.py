@@ -7,6 +7,8 @@ import pytest
 
 from authguard.identity import Identity
 from authguard.identity.database import Database
+from authguard.identity.errors import InvalidLinkError
+from authguard.identity.page_forms import Form
 from identity_support import NOW, PASSWORD, Page, browser, set_cookies
 
 ANN = {"email": "ann@example.com", "password": PASSWORD}
@@ -149,6 +151,14 @@ def test_cookie_that_came_twice_is_refused(app, ann, name):
     assert response.headers["content-type"].startswith("text/html")
 
 
+def test_cookie_does_not_rescue_a_bad_credential(ann):
+    """A bad token in the Authorization field is 401, whatever cookie comes with it (law 7)."""
+    ann.cookies.delete("access_token")
+    response = ann.get("/account", headers={"authorization": "Bearer x.y.z"})
+    assert (response.status_code, response.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert not set_cookies(response)
+
+
 # --- what is on the page
 
 
@@ -228,6 +238,14 @@ def test_password_that_is_not_changed(ann, data, words):
     assert ann.get("/account").status_code == 200
 
 
+def test_forms_forget_secrets():
+    """What a page is given to show has no password in it, not even in its repr."""
+    fields = {"email": "ann@example.com", "password": "s3cret", "new_password": "s3cret", "token": "s3cret"}
+    form = Form.after(InvalidLinkError(), fields)
+    assert form.values == {"email": "ann@example.com"}
+    assert "s3cret" not in repr(form)
+
+
 # --- signing out
 
 
@@ -303,6 +321,15 @@ def test_outage_is_nobodys_signing_out(app, ann, service, clock):
         assert all(one.headers["retry-after"] for one in answers)
         assert not any(set_cookies(one) for one in answers)
     assert location(ann.get("/account")) == "/account"
+
+
+def test_outage_is_logged(ann, service, caplog):
+    """Whoever runs the service sees it in the log, and no credential with it."""
+    with outage(service.database):
+        ann.get("/account")
+    (record,) = [one for one in caplog.records if one.name == "authguard"]
+    assert record.getMessage().startswith("GET /account: ")
+    assert ann.cookies["access_token"] not in caplog.text
 
 
 def test_sign_in_during_an_outage(app, ann, service):

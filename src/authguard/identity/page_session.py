@@ -63,13 +63,15 @@ class PageSessions:
         nobody's signing out.
 
         Raises:
-            RefusedError: for an outage, or cookies that cannot be told apart.
+            RefusedError: for an outage, cookies that cannot be told apart, or a bad credential elsewhere.
         """
         _, view, error = handled_by_guard(request.scope)
         auth: Auth = request.scope["auth"]
         if auth.principal.is_authenticated:
             return Visitor(request.user, auth.principal)
-        if error is not None and error.status_code != 401:
+        # A bad credential in another field is a program's mistake, and no cookie makes up for it.
+        sent_field = any(name != b"cookie" for name, _ in view.presented)
+        if error is not None and (error.status_code != 401 or sent_field):
             raise error
         token = self._refresh.read(view) if self._has_refresh else None
         if token is None:

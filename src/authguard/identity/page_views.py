@@ -13,7 +13,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from authguard._core.answer import Challenges, refuse
-from authguard.errors import RefusedError
+from authguard._core.decision import Deny
+from authguard._logs import log_refusal
+from authguard.asgi import handled_by_guard
+from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.page_agents import describe_agent
 from authguard.identity.page_forms import LABELS, heading_of, words_of
 from authguard.identity.settings import Settings
@@ -100,7 +103,7 @@ class Views:
     def path(self, request: Request, path: str) -> str:
         """Where a page is, wherever the application is mounted."""
         root: str = request.scope.get("root_path") or ""
-        return quote(root) + self._prefix + path
+        return quote(root + self._prefix) + path
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """A page.
@@ -119,6 +122,8 @@ class Views:
         """A page that says why something was refused, with the status and fields of the API's answer."""
         html = self._render(request, template, **{"error": error} | values)
         refusal = refuse(error, Challenges(REALM)).with_body(html, "text/html; charset=utf-8")
+        if not isinstance(error, UnexpectedError):  # the server logs that one
+            log_refusal(handled_by_guard(request.scope)[1], Deny(error, refusal))
         response = as_response(refusal)
         response.headers.update(HEADERS)
         return response

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from authguard._core.cookies import AccessCookie
 from authguard._core.jwk import from_secret
@@ -147,7 +147,7 @@ class Settings:
 
     def page_url(self, path: str) -> str:
         """Where a page is, for a link in a mail."""
-        return f"{self.issuer}{self.pages_path}{path}"
+        return f"{self.issuer}{quote(self.pages_path)}{path}"
 
     def _check_numbers(self) -> None:
         bounds = {
