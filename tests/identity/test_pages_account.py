@@ -328,7 +328,7 @@ def test_outage_is_logged(ann, service, caplog):
     with outage(service.database):
         ann.get("/account")
     (record,) = [one for one in caplog.records if one.name == "authguard"]
-    assert record.getMessage().startswith("GET /account: ")
+    assert record.getMessage().startswith("GET '/account': ")
     assert ann.cookies["access_token"] not in caplog.text
 
 
