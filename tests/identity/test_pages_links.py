@@ -153,11 +153,15 @@ def test_nobody_learns_who_has_an_account(app, ann, path):
     assert "If there is an account" in Page(client.get(answers[0].headers["location"])).words
 
 
-def test_mail_that_nobody_asked_for_needs_an_address(app):
-    """Without an address the form says so."""
-    response = browser(app).post("/forgot-password", data={"email": ""})
+@pytest.mark.parametrize("path", ["/forgot-password", "/verify-email/resend"])
+def test_mail_needs_an_address(app, path):
+    """Without an address the same form says so."""
+    response = browser(app).post(path, data={"email": ""})
     assert response.status_code == 422
-    assert "E-mail address: This is required." in Page(response).words
+    page = Page(response)
+    assert "E-mail address: This is required." in page.words
+    assert page.all("form")[0]["action"] == path
+    assert page.field("email")["aria-invalid"] == "true"
 
 
 class _Lines(logging.Handler):

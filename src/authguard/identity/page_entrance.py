@@ -6,7 +6,7 @@ that matters, since mail scanners follow links, and POST is answered only if thi
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -197,7 +197,7 @@ class EntrancePages:
             body = validate(bodies.Email, fields)
             await self._workers.run(use_case, body.email, caller_of(request))
         except RefusedError as error:
-            return self._refused(request, page, error, fields)
+            return self._refused(request, page, error, fields, has_link=False)
         return self._go(request, f"/{page}", "sent")
 
     async def _link_page(self, request: Request, page: str, cookie: LinkCookie) -> Response:
@@ -238,7 +238,7 @@ class EntrancePages:
     def _offers(self, request: Request, form: Form) -> dict[str, Any]:
         """What the pages have on which one signs in."""
         root: str = request.scope.get("root_path") or ""
-        prefix = f"{root}{next(iter(self._service.settings.prefixes))}"
+        prefix = quote(root + next(iter(self._service.settings.prefixes)))
         query = urlencode({"next": self._next(request, form.wanted)})
         social = [
             (name, _NAMES.get(name, name), f"{prefix}/auth/{name}/authorize?{query}")
