@@ -6,10 +6,12 @@ import secrets
 import shutil
 import threading
 import time
+from html.parser import HTMLParser
 
 import pytest
 import uvicorn
 from sqlalchemy import create_engine, text
+from starlette.testclient import TestClient
 
 from authguard.identity import Caller, IdentityService, Settings, upgrade
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
@@ -132,11 +134,10 @@ def together(count, function):
 
 
 @contextlib.contextmanager
-def serving(app):
+def serving(app, **given):
     """A real server for the application, in a thread; its base URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
-    )
+    config = {"host": "127.0.0.1", "port": 0, "log_level": "critical", "lifespan": "off"} | given
+    server = uvicorn.Server(uvicorn.Config(app, **config))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -148,6 +149,52 @@ def serving(app):
     finally:
         server.should_exit = True
         thread.join()
+
+
+def browser(app, *, origin=ISSUER, **headers):
+    """A client that sends what browsers send with the forms of this site."""
+    fetch = {"accept": "text/html", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"}
+    return TestClient(app, base_url=origin, follow_redirects=False, headers=fetch | headers)
+
+
+class Page(HTMLParser):
+    """The elements of a page, as (name, attributes), and its text."""
+
+    def __init__(self, response):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(response.text)
+
+    def handle_starttag(self, tag, attrs):
+        """Keep an element."""
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        """Keep text."""
+        self.text += data
+
+    @property
+    def words(self):
+        """The text, with single spaces."""
+        return " ".join(self.text.split())
+
+    def all(self, tag):
+        """The attributes of all elements of this name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def field(self, name):
+        """The attributes of the field of this name."""
+        return next(one for one in self.all("input") if one.get("name") == name)
+
+
+def set_cookies(response):
+    """The cookies that a response sets: name, value and attributes of each."""
+    found = {}
+    for line in response.headers.get_list("set-cookie"):
+        pair, *attributes = line.split("; ")
+        name, _, value = pair.partition("=")
+        found[name] = (value, set(attributes))
+    return found
 
 
 def node():

@@ -7,32 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+from browser_support import PASSWORD, press
+
 ROOT = Path(__file__).parents[2]
-PASSWORD = "a password for one test run"
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def needs_chromium() -> None:
-    missing = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"{' and '.join(missing)} not installed, which CI must have")
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} not installed")
 
 
 @pytest.fixture
@@ -65,66 +49,11 @@ def _wait_for(url: str, process: subprocess.Popen) -> None:
     pytest.fail("the example did not start")
 
 
-@pytest.fixture
-def other_site(site: str) -> Iterator[str]:
-    """Pages of another site, whose forms go to ours. `localhost` is not the same site as 127.0.0.1."""
-
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            page = f"""<!doctype html><title>elsewhere</title><form method="post" action="{site}{self.path}">
-                <input name="email" value="ada@example.com"><input name="password" value="{PASSWORD}">
-                <button>win</button></form>""".encode()
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.send_header("content-length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]:
-        options.add_argument(flag)
-    service = webdriver.ChromeService(executable_path=str(DRIVER))
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_page_load_timeout(20)
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 def _sign_in(browser: webdriver.Chrome, password: str = PASSWORD) -> None:
     browser.find_element(By.ID, "email").clear()
     browser.find_element(By.ID, "email").send_keys("ada@example.com")
     browser.find_element(By.ID, "password").send_keys(password)
-    _press(browser)
-
-
-def _press(browser: webdriver.Chrome) -> None:
-    """Press the page's button, and wait for the next page."""
-    button = browser.find_element(By.TAG_NAME, "button")
-    before = browser.find_element(By.TAG_NAME, "html").id
-    button.click()
-
-    def is_next(driver: webdriver.Chrome) -> bool:
-        found = driver.find_elements(By.TAG_NAME, "html")
-        ready = driver.execute_script("return document.readyState") == "complete"
-        return bool(found) and found[0].id != before and ready
-
-    WebDriverWait(browser, 20).until(is_next)
+    press(browser)
 
 
 def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
@@ -143,7 +72,7 @@ def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
     assert "session" not in browser.execute_script("return document.cookie")
 
-    _press(browser)  # the only button is "Sign out"
+    press(browser)  # the only button is "Sign out"
     assert browser.current_url == f"{site}/login"
     assert browser.get_cookie("session") is None
     browser.get(f"{site}/dashboard")
@@ -152,14 +81,14 @@ def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
 
 def test_another_site_cannot_act(browser: webdriver.Chrome, site: str, other_site: str) -> None:
     browser.get(f"{other_site}/login")
-    _press(browser)
+    press(browser)
     assert '"status": 403' in browser.page_source  # nobody is signed in by somebody else's page
     browser.get(f"{site}/dashboard")
     _sign_in(browser)
 
     for path in ("/logout", "/api/notes", "/api/upload"):
         browser.get(other_site + path)
-        _press(browser)
+        press(browser)
         assert browser.current_url.startswith(site)
 
     browser.get(f"{site}/api/notes")

@@ -8,16 +8,19 @@ from starlette.applications import Starlette
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
+from authguard.errors import RefusedError
 from authguard.identity import migrations
 from authguard.identity.model import User
 from authguard.identity.oauth import OAuth
 from authguard.identity.openid import providers_from
+from authguard.identity.page_session import PageSessions
+from authguard.identity.pages import Pages
 from authguard.identity.routes import PUBLIC, REFRESH, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
 from authguard.identity.social import Provider
-from authguard.identity.social_routes import SocialRoutes
-from authguard.identity.web import HANDLERS, REALM, Workers
+from authguard.identity.social_routes import SocialRoutes, doors
+from authguard.identity.web import REALM, Workers
 
 
 class Identity:
@@ -50,15 +53,21 @@ class Identity:
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
         self._providers = tuple(providers_from(settings) if providers is None else providers)
-        social = SocialRoutes(self.service, workers, self._providers)
+        sessions = PageSessions(self.service, workers)
+        open_doors = doors(settings.prefixes, self._providers)
+        self._pages = Pages(self.service, workers, sessions, self._providers, open_doors)
+        social = SocialRoutes(
+            self.service, workers, self._providers, sessions, self._pages.handlers[RefusedError]
+        )
         app = Starlette(
             routes=[
+                *self._pages.routes,
                 *routes.routes(settings.prefixes),
                 *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
                 *(route for prefix in settings.prefixes for route in social.routes(prefix)),
                 *oauth.well_known(),
             ],
-            exception_handlers=HANDLERS,
+            exception_handlers=self._pages.handlers,
             lifespan=self._lifespan,
         )
 
@@ -71,7 +80,8 @@ class Identity:
             public_paths=[
                 "/.well-known",
                 *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
-                *(path for prefix in settings.prefixes for path in social.public(prefix)),
+                *open_doors,
+                *self._pages.paths,
             ],
             cookie=settings.access_cookie,
             user_loader=load,
@@ -90,6 +100,7 @@ class Identity:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
+        self._pages.take_token(scope)
         if scope["type"] == "http" and ASGIRequest(scope, self.guard, []).path in self._refresh_paths:
             await self._refreshing(scope, receive, send)
         else:

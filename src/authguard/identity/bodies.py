@@ -95,6 +95,12 @@ class ChangePassword(Body):
     new_password: _Password
 
 
+class EndSession(Body):
+    """The form on the page of an account that ends another session."""
+
+    session: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 

@@ -125,7 +125,7 @@ class Links:
         """Tell the owner of an address that somebody wanted to register with it."""
         text = (
             "Somebody, probably you, wanted to register with this e-mail address. You have an account "
-            f"already: sign in at {self._base.settings.issuer}, or ask there for a new password."
+            f"already: sign in at {self._base.settings.page_url('/login')}, or ask there for a new password."
         )
 
         def make() -> Mail | None:
@@ -138,7 +138,7 @@ class Links:
         """Tell the owner of an account that its password was changed (ASVS 6.3.7)."""
         text = (
             "The password of your account was changed. If it was not you, set a new one at once: "
-            f"{self._base.settings.issuer}"
+            f"{self._base.settings.page_url('/forgot-password')}"
         )
 
         def make() -> Mail | None:
@@ -166,7 +166,7 @@ class Links:
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
             store.upsert_one_time_token(connection, user.id, purpose, _digest(token), expires_at)
-        return f"{self._base.settings.issuer}{path}?token={quote(token)}"
+        return f"{self._base.settings.page_url(path)}?token={quote(token)}"
 
     def _until(self) -> str:
         minutes = self._base.settings.link_lifetime // 60

@@ -82,6 +82,7 @@ class IdentityService:
             audit=self.audit,
             clock=clock,
         )
+        self.policy = base.policy
         self.sessions = Sessions(base)
         self.links = Links(base, self.sessions)
         self.accounts = Accounts(base, self.sessions, self.links)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from authguard._core.cookies import AccessCookie
 from authguard._core.jwk import from_secret
@@ -59,6 +59,9 @@ class Settings:
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
         cookie_name: the cookie that may carry the access token for pages.
+        refresh_cookie_name: the cookie that carries the refresh token for pages.
+        pages: whether there are pages for browsers: sign in, register, account and so on.
+        pages_path: what comes before their paths, such as `/auth`; links in mails lead there.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -94,6 +97,9 @@ class Settings:
     oidc_client_secret: str = field(default="", repr=False)
     redirect_uris: Iterable[str] = ()
     cookie_name: str = "access_token"
+    refresh_cookie_name: str = "refresh_token"
+    pages: bool = True
+    pages_path: str = ""
     worker_threads: int = 8
     dev: bool = False
 
@@ -118,12 +124,30 @@ class Settings:
             raise ConfigurationError("default_role is 1 to 64 characters")
         if self.smtp_url is not None and not self.mail_from:
             raise ConfigurationError("mail_from: who mails come from, such as accounts@example.com")
-        self.access_cookie  # noqa: B018 (its name is checked)
+        if self.pages_path:
+            path = local_path(self.pages_path, "pages_path")
+            object.__setattr__(self, "pages_path", path.rstrip("/"))
+        if self.access_cookie.name == self.refresh_cookie.name:
+            raise ConfigurationError("cookie_name and refresh_cookie_name are two names")
 
     @property
     def access_cookie(self) -> AccessCookie:
         """The cookie of browsers; what the issuer says of https counts, whatever a proxy makes of it."""
-        return AccessCookie(self.cookie_name, secure=self.issuer.startswith("https://"))
+        return AccessCookie(self.cookie_name, secure=self.is_https)
+
+    @property
+    def refresh_cookie(self) -> AccessCookie:
+        """The cookie from which the pages refresh a session."""
+        return AccessCookie(self.refresh_cookie_name, secure=self.is_https)
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the service under https."""
+        return self.issuer.startswith("https://")
+
+    def page_url(self, path: str) -> str:
+        """Where a page is, for a link in a mail."""
+        return f"{self.issuer}{quote(self.pages_path)}{path}"
 
     def _check_numbers(self) -> None:
         bounds = {
@@ -143,7 +167,7 @@ class Settings:
             raise ConfigurationError("session_lifetime is at least refresh_lifetime")
         if self.signing_key_lifetime < self.access_lifetime:
             raise ConfigurationError("signing_key_lifetime is at least access_lifetime")
-        for name in ("require_verified_email", "enumeration_safe", "password_grant", "dev"):
+        for name in ("require_verified_email", "enumeration_safe", "password_grant", "pages", "dev"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(f"{name} is true or false")
 

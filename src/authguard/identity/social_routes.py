@@ -3,7 +3,7 @@
 import json
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from authguard.identity.derive import derive_key
 from authguard.identity.errors import NotFoundError, SocialSignInError
 from authguard.identity.limits import address_key
 from authguard.identity.model import Caller, Tokens
+from authguard.identity.page_session import PageSessions
 from authguard.identity.service import IdentityService
 from authguard.identity.social import Provider
 from authguard.identity.web import Workers, answer, caller_of, read_json, refused
@@ -47,14 +48,25 @@ class SocialRoutes:
         service: what signs in with a social account.
         workers: where it and the providers are asked.
         providers: what there is to sign in with.
+        sessions: the sessions of browsers.
+        on_refused: makes the answer for a browser whose sign-in did not succeed.
     """
 
-    def __init__(self, service: IdentityService, workers: Workers, providers: Iterable[Provider]) -> None:
+    def __init__(
+        self,
+        service: IdentityService,
+        workers: Workers,
+        providers: Iterable[Provider],
+        sessions: PageSessions,
+        on_refused: Callable[[Request, Exception], Awaitable[Response]] = refused,
+    ) -> None:
         self._service = service
+        self._sessions = sessions
         self._workers = workers
         self._providers = {provider.name: provider for provider in providers}
         settings = service.settings
-        self._secure = settings.issuer.startswith("https://")
+        self._on_refused = on_refused
+        self._secure = settings.is_https
         # __Host-: set by this host over TLS, and for no other (RFC 6265bis section 4.1.3.2).
         self._cookie = "__Host-authguard-social" if self._secure else "authguard-social"
         self._seal = Fernet(urlsafe_b64encode(derive_key(settings.secret, "social sign-in")))
@@ -74,10 +86,6 @@ class SocialRoutes:
                 ("GET", "/auth/{provider}/authorize", self.authorize),
             )
         ]
-
-    def public(self, prefix: str) -> list[str]:
-        """The paths under a prefix that need no caller."""
-        return [prefix + path.format(name=name) for name in self._providers for path in PUBLIC]
 
     async def hand_in(self, request: Request, prefix: str) -> Response:
         """Sign in with a code that an application got in its own browser flow."""
@@ -132,15 +140,10 @@ class SocialRoutes:
                 code_verifier=state["verifier"],
                 nonce=state["nonce"],
             )
-        except RefusedError as error:
-            response = await refused(request, error)
-        else:
             response = _see_other(safe_next(state["next"], "/"))
-            cookie = self._service.settings.access_cookie
-            signed_in = cookie.issue(
-                tokens.access_token, scheme=request.url.scheme, max_age=tokens.expires_in
-            )
-            response.headers.append("set-cookie", signed_in)
+            await self._sessions.begin(request, response, tokens)
+        except RefusedError as error:
+            response = await self._on_refused(request, error)
         response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
         response.headers["referrer-policy"] = "no-referrer"
         return response
@@ -203,6 +206,12 @@ class SocialRoutes:
         response.set_cookie(
             name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
+
+
+def doors(prefixes: Iterable[str], providers: Iterable[Provider]) -> list[str]:
+    """The paths of the providers, under each prefix, which need no caller."""
+    names = [provider.name for provider in providers]
+    return [prefix + path.format(name=name) for prefix in prefixes for name in names for path in PUBLIC]
 
 
 def token_document(provider: Provider, tokens: Tokens) -> dict[str, Any]:

@@ -111,23 +111,38 @@ async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
     return validate(kind, data)
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form; each at most once (RFC 6749 section 3.2).
+async def read_fields(request: Request) -> dict[str, str]:
+    """The fields of a form; each at most once, and none of them empty.
 
     Raises:
-        OAuthError: if it is not one.
+        UnsupportedMediaError: if it does not say that it is one.
+        InvalidFieldsError: if it is none.
     """
     if media_type_of(request) != "application/x-www-form-urlencoded":
-        raise OAuthError("invalid_request", "Send application/x-www-form-urlencoded.")
+        raise UnsupportedMediaError
     try:
         text = (await read_body(request)).decode()
         pairs = parse_qsl(text, keep_blank_values=False, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise OAuthError("invalid_request", "The body is not a form.") from None
+        raise InvalidFieldsError({"body": ["The body is not a form."]}) from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise OAuthError("invalid_request", "A parameter was sent twice.")
+        raise InvalidFieldsError({"body": ["A parameter was sent twice."]})
     return fields
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, for OAuth endpoints (RFC 6749 section 3.2).
+
+    Raises:
+        OAuthError: if it is not one.
+    """
+    try:
+        return await read_fields(request)
+    except UnsupportedMediaError:
+        raise OAuthError("invalid_request", "Send application/x-www-form-urlencoded.") from None
+    except InvalidFieldsError as error:
+        raise OAuthError("invalid_request", error.fields["body"][0]) from None
 
 
 def answer(document: Any, status: int = 200) -> Response:

@@ -1,0 +1,259 @@
+"""The pages for whoever is not signed in: sign in, register, reset a password, verify an address.
+
+They are forms, and work without JavaScript. The use cases are those of the API; GET changes nothing
+that matters, since mail scanners follow links, and POST is answered only if this site sent it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard._core.redirect import safe_next
+from authguard.errors import RefusedError
+from authguard.identity import bodies
+from authguard.identity.bodies import validate
+from authguard.identity.errors import InvalidLinkError
+from authguard.identity.model import Caller, Tokens
+from authguard.identity.page_forms import Form
+from authguard.identity.page_link import LinkCookie
+from authguard.identity.page_session import PageSessions
+from authguard.identity.page_views import Views
+from authguard.identity.routes import sign_in
+from authguard.identity.service import IdentityService
+from authguard.identity.web import Workers, caller_of, read_fields
+
+#: Pages never to go to after signing in.
+_SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
+#: Where the links in mails lead.
+LINK_PATHS = "/verify-email", "/reset-password"
+_NAMES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
+
+
+class EntrancePages:
+    """The pages that are open to everybody.
+
+    Args:
+        service: the use cases.
+        workers: where they run.
+        sessions: the sessions of browsers.
+        views: makes the responses.
+        providers: the names of the social providers.
+    """
+
+    def __init__(
+        self,
+        service: IdentityService,
+        workers: Workers,
+        sessions: PageSessions,
+        views: Views,
+        providers: Iterable[str] = (),
+    ) -> None:
+        self._service = service
+        self._workers = workers
+        self._sessions = sessions
+        self._views = views
+        self._providers = tuple(providers)
+        self._verify_cookie = LinkCookie(service.settings, "verify")
+        self._reset_cookie = LinkCookie(service.settings, "reset")
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        prefix = self._service.settings.pages_path
+        table = [
+            ("GET", "/login", self.login_page),
+            ("POST", "/login", self.login),
+            ("GET", "/register", self.register_page),
+            ("POST", "/register", self.register),
+            ("GET", "/forgot-password", self.forgot_page),
+            ("POST", "/forgot-password", self.forgot),
+            ("GET", "/reset-password", self.reset_page),
+            ("POST", "/reset-password", self.reset),
+            ("GET", "/verify-email", self.verify_page),
+            ("POST", "/verify-email", self.verify),
+            ("POST", "/verify-email/resend", self.resend),
+        ]
+        return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
+
+    async def login_page(self, request: Request) -> Response:
+        """The form to sign in; whoever is signed in already is told so, and can go on."""
+        return await self._entrance(request, "login")
+
+    async def login(self, request: Request) -> Response:
+        """Sign in."""
+        fields, wanted = await self._read(request)
+        try:
+            body = validate(bodies.Login, fields)
+            password = body.password.get_secret_value()
+            tokens = await sign_in(self._service, self._workers, body.email, password, caller_of(request))
+        except RefusedError as error:
+            return self._refused(request, "login", error, fields, wanted)
+        return await self._begin(request, tokens, self._next(request, wanted))
+
+    async def register_page(self, request: Request) -> Response:
+        """The form to register."""
+        return await self._entrance(request, "register")
+
+    async def register(self, request: Request) -> Response:
+        """Make an account, and sign its owner in unless something has to be proven first."""
+        fields, wanted = await self._read(request)
+        try:
+            body = validate(bodies.Register, fields)
+            tokens = await self._workers.run_slow(
+                self._service.accounts.register,
+                body.email,
+                body.password.get_secret_value(),
+                body.display_name,
+                caller_of(request),
+            )
+        except RefusedError as error:
+            return self._refused(request, "register", error, fields, wanted)
+        if tokens is None:
+            return self._go(request, "/login", "check-mail")
+        welcome = self._views.path(request, "/account?notice=welcome")
+        return await self._begin(request, tokens, self._next(request, wanted, welcome))
+
+    async def forgot_page(self, request: Request) -> Response:
+        """The form that asks for a mail."""
+        return self._views.page(request, "forgot-password", form=Form())
+
+    async def forgot(self, request: Request) -> Response:
+        """Send the mail, if there is such an account; nobody learns whether."""
+        return await self._mail(request, "forgot-password", self._service.links.request_reset)
+
+    async def resend(self, request: Request) -> Response:
+        """Send the link that verifies an address again; nobody learns whether."""
+        return await self._mail(request, "verify-email", self._service.links.resend_verification)
+
+    async def reset_page(self, request: Request) -> Response:
+        """The form for a new password; the link is not used up by looking at it."""
+        return await self._link_page(request, "reset-password", self._reset_cookie)
+
+    async def reset(self, request: Request) -> Response:
+        """Set a new password."""
+        fields, _ = await self._read(request)
+        token = self._reset_cookie.read(request)
+        try:
+            if not token:
+                raise InvalidLinkError
+            body = validate(bodies.ResetPassword, fields | {"token": token})
+            password = body.new_password.get_secret_value()
+            await self._workers.run_slow(self._service.links.reset, token, password, caller_of(request))
+        except InvalidLinkError as error:
+            return self._dead_link(request, "reset-password", error, self._reset_cookie)
+        except RefusedError as error:
+            return self._refused(request, "reset-password", error, fields)
+        response = self._go(request, "/login", "password-reset")
+        self._reset_cookie.drop(response)
+        return response
+
+    async def verify_page(self, request: Request) -> Response:
+        """The button that verifies an address; the link is not used up by looking at it."""
+        return await self._link_page(request, "verify-email", self._verify_cookie)
+
+    async def verify(self, request: Request) -> Response:
+        """Verify an address."""
+        self._sessions.refuse_cross_site(request)
+        token = self._verify_cookie.read(request)
+        try:
+            if not token:
+                raise InvalidLinkError
+            await self._workers.run(self._service.links.verify, token, caller_of(request))
+        except InvalidLinkError as error:
+            return self._dead_link(request, "verify-email", error, self._verify_cookie)
+        is_known = request.scope["auth"].principal.is_authenticated
+        response = self._go(request, "/account" if is_known else "/login", "verified")
+        self._verify_cookie.drop(response)
+        return response
+
+    async def _entrance(self, request: Request, page: str) -> Response:
+        wanted = request.query_params.get("next", "")
+        visitor = await self._sessions.find(request)
+        if visitor is None:
+            return self._views.page(request, page, **self._offers(request, Form(wanted=wanted)))
+        target = self._next(request, wanted)
+        response = self._views.page(request, "signed-in", visitor=visitor, target=target)
+        if visitor.renewed is not None:
+            self._sessions.set_cookies(response, visitor.renewed)
+        return response
+
+    async def _read(self, request: Request) -> tuple[dict[str, str], str]:
+        """The fields of a form of ours, and where to go afterwards."""
+        self._sessions.refuse_cross_site(request)
+        fields = await read_fields(request)
+        return fields, fields.pop("next", "")
+
+    async def _begin(self, request: Request, tokens: Tokens, location: str) -> Response:
+        response = self._views.see_other(location)
+        await self._sessions.begin(request, response, tokens)
+        return response
+
+    async def _mail(self, request: Request, page: str, use_case: Callable[[str, Caller], None]) -> Response:
+        fields, _ = await self._read(request)
+        try:
+            body = validate(bodies.Email, fields)
+            await self._workers.run(use_case, body.email, caller_of(request))
+        except RefusedError as error:
+            return self._refused(request, page, error, fields, has_link=False)
+        return self._go(request, f"/{page}", "sent")
+
+    async def _link_page(self, request: Request, page: str, cookie: LinkCookie) -> Response:
+        """From a link to its page without the token; or the page."""
+        token = cookie.arrived(request)
+        if token is not None:
+            response = self._views.see_other(self._views.path(request, f"/{page}"))
+            if token:
+                cookie.keep(response, token)
+            else:
+                cookie.drop(response)
+            return response
+        return self._views.page(request, page, form=Form(), **self._link_values(bool(cookie.read(request))))
+
+    def _dead_link(self, request: Request, page: str, error: RefusedError, cookie: LinkCookie) -> Response:
+        response = self._refused(request, page, error, {}, has_link=False)
+        cookie.drop(response)
+        return response
+
+    def _refused(
+        self,
+        request: Request,
+        page: str,
+        error: RefusedError,
+        fields: dict[str, str],
+        wanted: str = "",
+        *,
+        has_link: bool = True,
+    ) -> Response:
+        """The form again, with what is wrong with it."""
+        form = Form.after(error, fields, wanted)
+        values = self._offers(request, form) | self._link_values(has_link)
+        return self._views.refusal(request, error, page, **values)
+
+    def _link_values(self, has_link: bool) -> dict[str, Any]:
+        return {"has_link": has_link, "rules": self._rules}
+
+    def _offers(self, request: Request, form: Form) -> dict[str, Any]:
+        """What the pages have on which one signs in."""
+        root: str = request.scope.get("root_path") or ""
+        prefix = quote(root + next(iter(self._service.settings.prefixes)))
+        query = urlencode({"next": self._next(request, form.wanted)})
+        social = [
+            (name, _NAMES.get(name, name), f"{prefix}/auth/{name}/authorize?{query}")
+            for name in self._providers
+        ]
+        return {"form": form, "social": social, "rules": self._rules}
+
+    @property
+    def _rules(self) -> Sequence[str]:
+        """What a new password must have: what an empty one lacks."""
+        return self._service.policy.check("")
+
+    def _next(self, request: Request, wanted: str, default: str = "") -> str:
+        own = {self._views.path(request, path) for path in _SIGN_IN}
+        return safe_next(wanted, default or self._views.path(request, "/account"), login_paths=own)
+
+    def _go(self, request: Request, path: str, notice: str) -> Response:
+        return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))

@@ -1,0 +1,51 @@
+"""What the tests in a real browser share: starting it, and pressing its buttons."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+PASSWORD = "1-Password for tests!"
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def start(profile: Path, *, scripts: bool = True) -> webdriver.Chrome:
+    """A headless Chromium with a profile of its own.
+
+    Args:
+        profile: the folder of the profile.
+        scripts: whether pages may run JavaScript.
+    """
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
+        options.add_argument(flag)
+    if not scripts:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=str(DRIVER)))
+    driver.set_page_load_timeout(20)
+    return driver
+
+
+def press(browser: webdriver.Chrome, selector: str = "button") -> None:
+    """Press a button, and wait for the next page."""
+    leave(browser, browser.find_element(By.CSS_SELECTOR, selector).click)
+
+
+def leave(browser: webdriver.Chrome, act: Callable[[], None]) -> None:
+    """Do what leads to another page, and wait for that page."""
+    before = browser.find_element(By.TAG_NAME, "html").id
+    act()
+
+    def is_next(driver: webdriver.Chrome) -> bool:
+        found = driver.find_elements(By.TAG_NAME, "html")
+        ready = driver.execute_script("return document.readyState") == "complete"
+        return bool(found) and found[0].id != before and ready
+
+    WebDriverWait(browser, 20).until(is_next)

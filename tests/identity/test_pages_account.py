@@ -1,0 +1,361 @@
+"""The pages of an account: who is let in, sessions, password, signing out, outages."""
+
+import contextlib
+import re
+
+import pytest
+
+from authguard.identity import Identity
+from authguard.identity.database import Database
+from authguard.identity.errors import InvalidLinkError
+from authguard.identity.page_forms import Form
+from identity_support import NOW, PASSWORD, Page, browser, set_cookies
+
+ANN = {"email": "ann@example.com", "password": PASSWORD}
+NEW = "Another-Pass-456!"
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"
+
+
+@pytest.fixture
+def app(service):
+    return Identity(service)
+
+
+@pytest.fixture
+def ann(app):
+    """A browser in which Ann is signed in."""
+    client = browser(app)
+    assert client.post("/register", data=ANN).status_code == 303
+    return client
+
+
+@pytest.fixture
+def other(app, ann):
+    """Another browser in which Ann is signed in."""
+    client = browser(app, **{"user-agent": PHONE})
+    assert client.post("/login", data=ANN).status_code == 303
+    return client
+
+
+def location(response):
+    assert response.status_code == 303, response.text
+    return response.headers["location"]
+
+
+def account_routes(app):
+    """Every route below /account, as the routing table has it."""
+    found = [(method, one.path) for one in app._pages.routes for method in one.methods]
+    return [(method, path) for method, path in found if path.startswith("/account")]
+
+
+@contextlib.contextmanager
+def outage(database):
+    """Take the database away for a while."""
+    away, names = Database("sqlite:////nowhere/at/all.db"), ("_readers", "_writers", "_quick_writers")
+    kept = {name: getattr(database, name) for name in names}
+    vars(database).update({name: getattr(away, name) for name in names})
+    yield
+    vars(database).update(kept)
+
+
+# --- who is let in
+
+
+@pytest.mark.parametrize("cookies", [{}, {"access_token": "x.y.z", "refresh_token": "rt_forged"}])
+def test_nobody_else_is_let_in(app, cookies):
+    """Each page of the account sends whoever is nobody to the login page, and back again."""
+    routes = account_routes(app)
+    assert len([one for one in routes if one[0] == "POST"]) >= 4
+    assert {path for method, path in routes if method == "GET"} == {"/account", "/account/password"}
+    for method, path in routes:
+        client = browser(app)
+        client.cookies.update(cookies)
+        response = client.request(method, path, data={"session": "x"} if method == "POST" else None)
+        assert re.fullmatch(r"/login\?next=%2Faccount(%2Fpassword)?", location(response)), (method, path)
+
+
+def test_session_that_was_ended_is_not_let_in(app, ann, other, service):
+    """Both cookies are worth nothing once the session has ended, on every page."""
+    kept = dict(other.cookies)
+    assert location(other.post("/logout")) == "/login?notice=logged-out"
+    for method, path in account_routes(app):
+        client = browser(app)
+        client.cookies.update(kept)
+        assert location(client.request(method, path)).startswith("/login?next="), (method, path)
+
+
+def test_expired_access_token_is_refreshed(ann, clock):
+    """The refresh cookie gets new cookies, and the browser is sent where it already was."""
+    before = dict(ann.cookies)
+    clock.go_on(28_801)
+    response = ann.get("/account?notice=verified")
+    assert location(response) == "/account?notice=verified"
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+    assert ann.cookies["refresh_token"] != before["refresh_token"]
+    assert ann.get("/account").status_code == 200
+
+
+def test_missing_access_cookie_is_refreshed(ann):
+    """Browsers drop the access cookie when its time is over; the refresh cookie alone will do."""
+    ann.cookies.delete("access_token")
+    assert location(ann.get("/account")) == "/account"
+    assert ann.get("/account").status_code == 200
+
+
+def test_form_of_an_expired_page_is_carried_on(ann, service, clock):
+    """A POST does what it is for, and its answer has the new cookies."""
+    clock.go_on(28_801)
+    data = {"current_password": PASSWORD, "new_password": NEW}
+    response = ann.post("/account/password", data=data)
+    assert location(response) == "/account?notice=password-changed"
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+    assert ann.get("/account").status_code == 200
+
+
+def test_refused_form_of_an_expired_page_has_new_cookies(ann, clock):
+    """Even an error page has the new cookies: the old refresh token is used up."""
+    clock.go_on(28_801)
+    response = ann.post("/account/sessions/end", data={"session": "none"})
+    assert response.status_code == 404
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+    clock.go_on(60)
+    assert ann.get("/account").status_code == 200
+
+
+def test_login_page_refreshes_too(ann, clock):
+    """Whoever an application sends to the login page with an expired token can go on at once."""
+    clock.go_on(28_801)
+    response = ann.get("/login", params={"next": "/dashboard"})
+    assert "Continue to /dashboard" in Page(response).words
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+
+
+def test_stolen_refresh_cookie_ends_the_session(app, ann, clock):
+    """A refresh token that was used before ends the session, for both who have it."""
+    stolen = ann.cookies["refresh_token"]
+    clock.go_on(28_801)
+    ann.get("/account")
+    clock.go_on(60)
+    thief = browser(app)
+    thief.cookies.set("refresh_token", stolen)
+    assert location(thief.get("/account")).startswith("/login")
+    assert location(ann.get("/account")).startswith("/login")
+
+
+@pytest.mark.parametrize("name", ["access_token", "refresh_token"])
+def test_cookie_that_came_twice_is_refused(app, ann, name):
+    """A planted cookie beside ours is a 400 page: nobody is signed in by a guess."""
+    value = ann.cookies[name]
+    response = browser(app).get("/account", headers={"cookie": f"{name}={value}; {name}=planted"})
+    assert response.status_code == 400
+    assert response.headers["content-type"].startswith("text/html")
+
+
+def test_cookie_does_not_rescue_a_bad_credential(ann):
+    """A bad token in the Authorization field is 401, whatever cookie comes with it (law 7)."""
+    ann.cookies.delete("access_token")
+    response = ann.get("/account", headers={"authorization": "Bearer x.y.z"})
+    assert (response.status_code, response.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert not set_cookies(response)
+
+
+# --- what is on the page
+
+
+def test_account_shows_who_and_where(ann, other):
+    """The page has the address, and each session with its browser; the current one is marked."""
+    words = Page(ann.get("/account")).words
+    assert "ann@example.com not verified" in words
+    assert "Safari on iPhone" in words
+    assert words.count("this browser") == 1
+
+
+def test_text_of_others_is_only_text(app, ann):
+    """A User-Agent or a name that is markup stays text."""
+    browser(app, **{"user-agent": "<script>alert(1)</script>"}).post("/login", data=ANN)
+    response = ann.get("/account")
+    assert "&lt;script&gt;" in response.text
+    assert not Page(response).all("script")
+
+
+def test_ending_another_session(ann, other):
+    """The other browser is signed out; this one stays."""
+    ids = [one["value"] for one in Page(ann.get("/account")).all("input") if one.get("name") == "session"]
+    assert len(ids) == 1
+    assert location(ann.post("/account/sessions/end", data={"session": ids[0]})) == "/account?notice=ended"
+    assert location(other.get("/account")).startswith("/login")
+    assert ann.get("/account").status_code == 200
+
+
+def test_sessions_of_others_cannot_be_ended(app, ann, service):
+    """Somebody else's session is not there for Ann, and goes on."""
+    bob = browser(app)
+    bob.post("/register", data={**ANN, "email": "bob@example.com"})
+    browser(app).post("/login", data={**ANN, "email": "bob@example.com"})
+    (theirs,) = [
+        one["value"] for one in Page(bob.get("/account")).all("input") if one.get("name") == "session"
+    ]
+    response = ann.post("/account/sessions/end", data={"session": theirs})
+    assert (response.status_code, "Nothing here" in Page(response).words) == (404, True)
+    assert theirs in bob.get("/account").text
+
+
+def test_asking_for_the_mail_again(ann, service, postbox):
+    """The link that verifies the address is sent again, to the address of the account."""
+    service.outbox.flush()
+    assert location(ann.post("/account/verify-email")) == "/account?notice=sent"
+    service.outbox.flush()
+    assert [mail.to for mail in postbox.mails] == ["ann@example.com"] * 2
+
+
+# --- the password
+
+
+def test_changing_the_password(app, ann, other):
+    """The new one works, the old one does not, and all other sessions are over."""
+    data = {"current_password": PASSWORD, "new_password": NEW}
+    assert location(ann.post("/account/password", data=data)) == "/account?notice=password-changed"
+    assert ann.get("/account").status_code == 200
+    assert location(other.get("/account")).startswith("/login")
+    assert browser(app).post("/login", data=ANN).status_code == 401
+    assert browser(app).post("/login", data={**ANN, "password": NEW}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"current_password": "wrong", "new_password": NEW}, "Current password: This is not right."),
+        ({"current_password": PASSWORD, "new_password": "weak"}, "New password: Use at least 8 characters."),
+        ({"current_password": PASSWORD}, "New password: This is required."),
+    ],
+)
+def test_password_that_is_not_changed(ann, data, words):
+    """The form says which of the two is wrong, and repeats neither."""
+    response = ann.post("/account/password", data=data)
+    assert response.status_code == 422
+    assert words in Page(response).words
+    assert PASSWORD not in response.text
+    assert ann.get("/account").status_code == 200
+
+
+def test_forms_forget_secrets():
+    """What a page is given to show has no password in it, not even in its repr."""
+    fields = {"email": "ann@example.com", "password": "s3cret", "new_password": "s3cret", "token": "s3cret"}
+    form = Form.after(InvalidLinkError(), fields)
+    assert form.values == {"email": "ann@example.com"}
+    assert "s3cret" not in repr(form)
+
+
+# --- signing out
+
+
+def test_signing_out(app, ann):
+    """Both cookies are deleted as they were set, and both tokens are worth nothing any more."""
+    kept = dict(ann.cookies)
+    response = ann.post("/logout")
+    assert location(response) == "/login?notice=logged-out"
+    gone = set_cookies(response)
+    common = {"Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=0"}
+    assert gone == dict.fromkeys(("access_token", "refresh_token"), ("", common))
+    assert not dict(ann.cookies)
+    for name, value in kept.items():
+        thief = browser(app)
+        thief.cookies.set(name, value)
+        assert location(thief.get("/account")).startswith("/login")
+
+
+def test_signing_out_with_an_expired_token(app, ann, clock, service):
+    """The session ends all the same."""
+    kept = dict(ann.cookies)
+    clock.go_on(28_801)
+    assert set_cookies(ann.post("/logout"))["refresh_token"][0] == ""
+    clock.go_on(1)
+    thief = browser(app)
+    thief.cookies.update(kept)
+    assert location(thief.get("/account")).startswith("/login")
+
+
+def test_signing_out_nobody(app):
+    """Whoever is not signed in is signed out."""
+    assert location(browser(app).post("/logout")) == "/login?notice=logged-out"
+
+
+def test_link_signs_nobody_out(ann):
+    """GET shows a button, and changes nothing."""
+    page = Page(ann.get("/logout"))
+    assert {"method": "post", "action": "/logout"} in page.all("form")
+    assert ann.get("/account").status_code == 200
+
+
+def test_signing_out_everywhere(ann, other):
+    """All sessions are over, here and there."""
+    response = ann.post("/account/logout-all")
+    assert location(response) == "/login?notice=logged-out-everywhere"
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+    assert location(other.get("/account")).startswith("/login")
+
+
+# --- outages
+
+
+@pytest.mark.parametrize("path", ["/logout", "/account/logout-all"])
+def test_signing_out_that_is_not_stored(ann, service, path):
+    """It is a 503 page, the cookies stay, and so does the session."""
+    kept = service.database._writers
+    service.database._writers = Database("sqlite:////nowhere/at/all.db")._writers
+    response = ann.post(path)
+    service.database._writers = kept
+    assert (response.status_code, response.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert not set_cookies(response)
+    assert ann.get("/account").status_code == 200
+
+
+def test_outage_is_nobodys_signing_out(app, ann, service, clock):
+    """Without the database every page of the account is 503 with Retry-After, and no redirect to sign in."""
+    for expired in (False, True):
+        if expired:
+            clock.go_on(28_801)
+        with outage(service.database):
+            answers = [ann.request(method, path) for method, path in account_routes(app)]
+        assert [one.status_code for one in answers] == [503] * len(answers), expired
+        assert all(one.headers["retry-after"] for one in answers)
+        assert not any(set_cookies(one) for one in answers)
+    assert location(ann.get("/account")) == "/account"
+
+
+def test_outage_is_logged(ann, service, caplog):
+    """Whoever runs the service sees it in the log, and no credential with it."""
+    with outage(service.database):
+        ann.get("/account")
+    (record,) = [one for one in caplog.records if one.name == "authguard"]
+    assert record.getMessage().startswith("GET '/account': ")
+    assert ann.cookies["access_token"] not in caplog.text
+
+
+def test_sign_in_during_an_outage(app, ann, service):
+    """The form is there again with 503, and nobody is told that the password is wrong."""
+    with outage(service.database):
+        response = browser(app).post("/login", data=ANN)
+    assert response.status_code == 503
+    page = Page(response)
+    assert page.field("email")["value"] == ANN["email"]
+    assert "cannot do this right now" in page.words
+
+
+def test_error_of_ours_is_a_page(app, ann, service):
+    """What nobody foresaw is a 500 page that tells nothing."""
+    service.sessions.list = None
+    client = browser(app)
+    client._transport.raise_server_exceptions = False
+    client.cookies.update(dict(ann.cookies))
+    response = client.get("/account")
+    assert (response.status_code, response.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "NoneType" not in response.text
+
+
+def test_times_are_readable(ann, clock):
+    """Times are for people, with the exact one for programs."""
+    assert clock() == NOW
+    response = ann.get("/account")
+    assert "15 January 2027, 08:00 UTC" in Page(response).words
+    assert {"datetime": "2027-01-15T08:00:00+00:00"} in Page(response).all("time")

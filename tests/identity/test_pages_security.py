@@ -1,0 +1,348 @@
+"""What holds for all pages: headers, cross-site protection, bodies, accessibility; and social sign-in."""
+
+import re
+from hashlib import sha256
+from importlib.resources import files
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard.errors import VerificationUnavailableError
+from authguard.identity import Identity, SocialIdentity
+from authguard.identity.page_agents import describe_agent
+from authguard.identity.social import Provider
+from identity_support import ISSUER, PASSWORD, Page, browser, service_at, set_cookies
+
+ANN = {"email": "ann@example.com", "password": PASSWORD}
+CSS = files("authguard.identity").joinpath("assets/style.css").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def app(service):
+    return Identity(service)
+
+
+@pytest.fixture
+def ann(app):
+    """A browser in which Ann is signed in."""
+    client = browser(app)
+    assert client.post("/register", data=ANN).status_code == 303
+    return client
+
+
+def routes(app, method):
+    """The paths of all pages with this method."""
+    return [
+        one.path for one in app._pages.routes if method in one.methods and not one.path.startswith("/assets")
+    ]
+
+
+# --- headers
+
+
+def test_headers_of_every_page(app, ann):
+    """No page is kept, framed, scripted or sniffed, whoever looks at it, and whatever became of it."""
+    for client in (browser(app), ann):
+        answers = [client.get(path) for path in routes(app, "GET")]
+        answers += [client.post(path, data={"x": "y"}) for path in routes(app, "POST") if path != "/logout"]
+        answers += [client.put("/login"), client.post("/login", headers={"sec-fetch-site": "cross-site"})]
+        for response in answers:
+            assert response.headers["cache-control"] == "no-store"
+            assert response.headers["x-content-type-options"] == "nosniff"
+            if response.status_code == 303:
+                continue
+            assert response.headers["content-type"] == "text/html; charset=utf-8"
+            policy = response.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "base-uri 'none'" in policy
+            assert "form-action 'self'" in policy
+            assert "unsafe" not in policy
+            assert response.headers["x-frame-options"] == "DENY"
+            assert response.headers["referrer-policy"] == "strict-origin"
+
+
+def test_pages_run_nothing(app, ann):
+    """There is no script, no inline style, and nothing from elsewhere."""
+    for client in (browser(app), ann):
+        for path in routes(app, "GET"):
+            page = Page(client.get(path))
+            assert not page.all("script") + page.all("style") + page.all("iframe")
+            for _, attributes in page.elements:
+                assert not [name for name in attributes if name == "style" or name.startswith("on")]
+                for name in ("src", "href", "action"):
+                    assert attributes.get(name, "/").startswith(("/", "#"))
+
+
+def test_style_is_kept_for_ever(app):
+    """Its name has the digest of its content, so that it never has to be asked for again."""
+    client = browser(app)
+    link = next(one for one in Page(client.get("/login")).all("link") if one["rel"] == "stylesheet")
+    response = client.get(link["href"])
+    assert response.text == CSS
+    assert response.headers["content-type"] == "text/css; charset=utf-8"
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert sha256(response.content).hexdigest()[:16] in link["href"]
+    assert client.get("/assets/style-0.css").status_code == 401
+    assert len(response.content) < 16_384
+
+
+# --- cross-site protection
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": ""},
+        {"sec-fetch-site": "same-origin, cross-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": ISSUER + ".evil.example"},
+        {},
+    ],
+    ids=str,
+)
+def test_forms_of_other_sites_are_refused(app, ann, headers):
+    """Every POST, with or without a session, needs proof that this site sent it; nothing is done."""
+    for cookies in ({}, dict(ann.cookies)):
+        client = TestClient(app, base_url=ISSUER, follow_redirects=False, cookies=cookies)
+        for path in routes(app, "POST"):
+            data = {**ANN, "current_password": PASSWORD, "new_password": "Another-Pass-456!"}
+            response = client.post(path, data=data, headers=headers)
+            assert response.status_code == 403, path
+            assert response.headers["content-type"].startswith("text/html")
+            assert not set_cookies(response)
+    assert ann.get("/account").status_code == 200
+    assert browser(app).post("/login", data=ANN).status_code == 303
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "same-origin"}, {"origin": ISSUER}], ids=str)
+def test_forms_of_this_site_are_answered(app, ann, headers):
+    """Fetch Metadata will do, and so will Origin in older browsers."""
+    client = TestClient(app, base_url=ISSUER, follow_redirects=False)
+    assert client.post("/login", data=ANN, headers=headers).status_code == 303
+
+
+# --- bodies
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"email=a&password=b", "text/plain", 415),
+        (b'{"email":"a","password":"b"}', "application/json", 415),
+        (b"", "", 415),
+        (b"email=a&email=b&password=c", "application/x-www-form-urlencoded", 422),
+        (b"email=%ff&password=c", "application/x-www-form-urlencoded", 422),
+        (b"&".join(b"f%d=1" % n for n in range(30)), "application/x-www-form-urlencoded", 422),
+        (b"email=" + b"a" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b"email=a%00b%40example.com&password=c", "application/x-www-form-urlencoded", 401),
+        (b"email=a%40example.com&password=c&role=ADMIN", "application/x-www-form-urlencoded", 422),
+    ],
+)
+def test_bodies_are_small_forms(app, content, kind, status):
+    """Anything else is refused with a page, and is never our fault."""
+    response = browser(app).post("/login", content=content, headers={"content-type": kind})
+    assert response.status_code == status
+    assert response.headers["content-type"].startswith("text/html")
+    assert "ADMIN" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/account/sessions/end", "/account/logout-all", "/verify-email/resend"])
+def test_address_that_takes_forms_only(app, path):
+    """GET changes nothing: it is a 405 page that says which method there is."""
+    response = browser(app).get(path)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.headers["content-type"].startswith("text/html")
+
+
+# --- accessibility
+
+
+def test_pages_are_accessible(app, ann):
+    """Language, title, landmarks, one heading, labels, autocomplete; references lead to what there is."""
+    bad = [browser(app).post(path, data={"email": "x"}) for path in ("/login", "/register")]
+    bad.append(ann.post("/account/password", data={"new_password": "weak"}))
+    answers = [client.get(path) for client in (browser(app), ann) for path in routes(app, "GET")]
+    for response in [one for one in answers if one.status_code == 200] + bad:
+        page = Page(response)
+        assert page.all("html") == [{"lang": "en"}]
+        assert re.search(r"<title>\S.*</title>", response.text)
+        assert len(page.all("main")) == len(page.all("header")) == len(page.all("h1")) == 1
+        ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        labels = {one["for"] for one in page.all("label")}
+        for one in page.all("input"):
+            if one.get("type") != "hidden" and "hidden" not in one:
+                assert one["id"] in labels
+                assert one["autocomplete"] in ("username", "current-password", "new-password", "name")
+        for _, attributes in page.elements:
+            for name in ("aria-describedby", "aria-labelledby"):
+                assert set(attributes.get(name, "").split()) <= set(ids)
+        assert sum("autofocus" in attributes for _, attributes in page.elements) <= 1
+        assert all("alt" in one for one in page.all("img"))
+
+
+def test_errors_are_found_first(app):
+    """The summary has the focus, describes the form, and links to the fields; the title says so."""
+    response = browser(app).post("/register", data={"email": "x", "password": "short"})
+    page = Page(response)
+    summary = next(one for _, one in page.elements if one.get("id") == "error-summary")
+    assert (summary["role"], summary["tabindex"], "autofocus" in summary) == ("alert", "-1", True)
+    assert page.all("form")[0]["aria-describedby"] == "error-summary"
+    assert {"#email", "#password"} <= {one["href"] for one in page.all("a")}
+    assert "<title>Error: " in response.text
+
+
+def _colours(block):
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+
+
+def _luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(part * weight for part, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(scheme):
+    """Text has 4.5 to 1, and edges of fields 3 to 1, in light and in dark (WCAG 2.2, 1.4.3 and 1.4.11)."""
+    light, _, rest = CSS.partition("@media (prefers-color-scheme: dark)")
+    colours = _colours(light)
+    if scheme == "dark":
+        colours |= _colours(rest.partition("*, ")[0])
+
+    def contrast(first, second):
+        low, high = sorted((_luminance(colours[first]), _luminance(colours[second])))
+        return (high + 0.05) / (low + 0.05)
+
+    texts = [(text, back) for text in ("text", "muted", "accent") for back in ("page", "card")]
+    texts += [("bad", "card"), ("bad", "bad-back"), ("good", "good-back"), ("warn", "warn-back")]
+    texts += [("on-button", "button"), ("on-button", "button-over"), ("text", "over")]
+    assert {pair: contrast(*pair) for pair in texts if contrast(*pair) < 4.5} == {}
+    assert contrast("edge", "card") >= 3
+    assert contrast("accent", "card") >= 3
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Windows",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0",
+            "Edge on Linux",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/140.0 Safari/537.36",
+            "Chrome on Android",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_5) AppleWebKit/605 Version/19 Safari/605",
+            "Safari on macOS",
+        ),
+        ("Mozilla/5.0 Firefox/1", "Firefox"),
+        ("python-httpx/0.28", "python-httpx/0.28"),
+        ("x" * 100, "x" * 60),
+        ("", "Unknown program"),
+    ],
+)
+def test_agents_have_names(agent, words):
+    """Sessions are told apart by what people call their browsers."""
+    assert describe_agent(agent) == words
+
+
+# --- social sign-in
+
+
+class Elsewhere(Provider):
+    """A provider that says what it is told; `down` makes it fail."""
+
+    down = False
+
+    def __init__(self, name):
+        own = [f"{ISSUER}{prefix}/auth/{name}/callback" for prefix in ("/api/v1", "/v1")]
+        super().__init__(name, "id", "s3cret", redirect_uris=own, scope="x", timeout=1, auth_method="none")
+
+    def authorize_url(self, *, state, **_):
+        if self.down:
+            raise VerificationUnavailableError("down")
+        return f"https://{self.name}.example/authorize?state={state}"
+
+    def exchange(self, code, redirect_uri, **_):
+        return SocialIdentity(self.name, "u1", "mona@example.com", True, "Mona")
+
+
+@pytest.fixture
+def github(service):
+    return Elsewhere("github")
+
+
+@pytest.fixture
+def social(service, github):
+    return browser(Identity(service, providers=[github, Elsewhere("oidc")]))
+
+
+def test_buttons_of_the_providers(app, social):
+    """There is a link for each provider that is configured, and it keeps `next`; else there is none."""
+    for path in ("/login", "/register"):
+        links = [one["href"] for one in Page(social.get(path, params={"next": "/dashboard"})).all("a")]
+        for name in ("github", "oidc"):
+            assert f"/api/v1/auth/{name}/authorize?next=%2Fdashboard" in links
+        assert "Continue with" not in browser(app).get(path).text
+
+
+def _to_provider(client):
+    """The state with which a browser is sent to the provider by the link on the login page."""
+    links = [one["href"] for one in Page(client.get("/login")).all("a")]
+    response = client.get(next((one for one in links if "/github/" in one), "/v1/auth/github/authorize"))
+    return parse_qs(urlsplit(response.headers["location"]).query)["state"][0]
+
+
+def test_coming_back_from_a_provider(social):
+    """The browser has both cookies then, and sees the account."""
+    state = _to_provider(social)
+    response = social.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": state})
+    assert (response.status_code, response.headers["location"]) == (303, "/account")
+    assert {"access_token", "refresh_token"} <= set(set_cookies(response))
+    assert "mona@example.com verified" in Page(social.get("/account")).words
+
+
+def test_coming_back_ends_the_session_before(service, github):
+    """Whoever was signed in in this browser is not any more."""
+    app = Identity(service, providers=[github])
+    client, before = browser(app), browser(app)
+    client.post("/register", data=ANN)
+    before.cookies.update(dict(client.cookies))
+    state = _to_provider(client)
+    client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": state})
+    assert "mona@example.com" in client.get("/account").text
+    assert before.get("/account").status_code == 303
+
+
+def test_sign_in_that_did_not_succeed_is_a_page(social, github):
+    """A browser gets a page with the status, and programs what they always got."""
+    response = social.get("/api/v1/auth/github/callback", params={"error": "access_denied", "state": "x"})
+    assert (response.status_code, "did not succeed" in Page(response).words) == (400, True)
+    assert response.headers["content-type"].startswith("text/html")
+    github.down = True
+    response = social.get("/api/v1/auth/github/authorize")
+    assert (response.status_code, response.headers["content-type"][:9]) == (503, "text/html")
+    program = {"accept": "application/json", "sec-fetch-mode": "cors"}
+    response = social.get("/api/v1/auth/github/authorize", headers=program)
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_no_refresh_cookie_without_pages(url):
+    """Where there are no pages, nothing would use a refresh cookie, so none is set."""
+    with service_at(url, pages=False) as service:
+        client = browser(Identity(service, providers=[Elsewhere("github")]))
+        state = _to_provider(client)
+        response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": state})
+        assert {"access_token"} <= set(set_cookies(response))
+        assert "refresh_token" not in set_cookies(response)
