@@ -77,11 +77,11 @@ class Identity:
             user_loader=load,
             realm=REALM,
         )
-        self._app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
+        self.app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
