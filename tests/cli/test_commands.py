@@ -66,7 +66,9 @@ def test_serves_until_sigterm_and_logs_no_query(tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     try:
-        base = next(word for line in process.stderr if "serves" in line for word in line.split() if "http" in word)
+        base = next(
+            word for line in process.stderr if "serves" in line for word in line.split() if "http" in word
+        )
         answer = httpx.get(f"{base}/.well-known/jwks.json?token=MARKER-secret", trust_env=False, timeout=20)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)

@@ -68,9 +68,7 @@ def read_settings_without_secret(config: str | None, database: str | None) -> "S
 def names(config: str | None) -> set[str]:
     """The settings that are set, be it in the environment or in the file."""
     environment = _environment(config)
-    found = {
-        name.removeprefix("AUTHGUARD_").lower() for name in environment if name.startswith("AUTHGUARD_")
-    }
+    found = {name.removeprefix("AUTHGUARD_").lower() for name in environment if name.startswith("AUTHGUARD_")}
     path = environment.get("AUTHGUARD_CONFIG")
     if path:
         try:
