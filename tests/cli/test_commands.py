@@ -17,7 +17,13 @@ def run(*args, given="", **variables):
     """Run the command to its end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
     return subprocess.run(
-        [COMMAND, *args], input=given, capture_output=True, text=True, timeout=60, env=clean | variables
+        [COMMAND, *args],
+        check=False,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean | variables,
     )
 
 
