@@ -48,7 +48,13 @@ class WithoutQuery(logging.Filter):
 )
 @with_settings
 def serve(
-    host: str, port: int, dev: bool, forwarded_allow_ips: str | None, database: str | None, config: str | None
+    *,
+    host: str,
+    port: int,
+    dev: bool,
+    forwarded_allow_ips: str | None,
+    database: str | None,
+    config: str | None,
 ) -> None:
     """Run the identity service until SIGTERM or Ctrl-C.
 

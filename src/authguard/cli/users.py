@@ -1,5 +1,6 @@
 """`authguard users`: accounts, for whoever runs the service."""
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ def users() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write the account as JSON.")
 @with_settings
 def create(
+    *,
     email: str,
     role: str | None,
     name: str,
@@ -49,7 +51,7 @@ def create(
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        return click.get_text_stream("stdin").readline().rstrip("\r\n")
+        return sys.stdin.readline().rstrip("\r\n")
     answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return answer
 
