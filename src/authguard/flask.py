@@ -13,7 +13,7 @@ from authguard._core.answer import Refusal
 from authguard._core.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
-from authguard._core.rules import Requirement
+from authguard._core.rules import Requirement, mark
 from authguard._logs import log_refusal
 from authguard.drivers import run
 from authguard.errors import ConfigurationError
@@ -121,6 +121,7 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
             log_refusal(seen, denied)
             raise _exception_for(denied.refusal.status)(denied.refusal)
 
+        mark(guarded, requirement)
         return guarded
 
     return decorate

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from authguard._core.answer import Refusal
 from authguard._core.decision import Deny
 from authguard._core.model import Auth, Principal
-from authguard._core.rules import Requirement
+from authguard._core.rules import Requirement, mark
 from authguard._logs import log_refusal
 from authguard.asgi import HANDLED, AuthGuardMiddleware, handled_by_guard, responder
 from authguard.drivers import arun, run
@@ -120,6 +120,7 @@ def guarded_async(
             return None
         return as_response(denied.refusal)
 
+    mark(guarded, requirement)
     return guarded
 
 
@@ -138,6 +139,7 @@ def guarded_sync(
         log_refusal(request, denied)
         return as_response(denied.refusal)
 
+    mark(guarded, requirement)
     return guarded
 
 
@@ -153,4 +155,5 @@ def _guarded_class(endpoint: Any, requirement: Requirement) -> Any:
             else:
                 await responder(denied.refusal)(self.scope, self.receive, self.send)
 
+    mark(Guarded, requirement)
     return functools.update_wrapper(Guarded, endpoint, updated=())

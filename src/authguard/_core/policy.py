@@ -27,6 +27,7 @@ class Verdict:
         optional: whether requests without, or with a bad, credential pass as anonymous.
         login_path: the rule's own login page, if it names one.
         reason: which rule decided and why, in words.
+        by_default: whether no rule names the path, so that the default decided.
     """
 
     protected: bool
@@ -34,6 +35,7 @@ class Verdict:
     optional: Optional | None = None
     login_path: str | None = None
     reason: str = ""
+    by_default: bool = False
 
     def check(self, principal: Principal) -> None:
         """Raise InsufficientScopeError unless the principal meets every requirement."""
@@ -123,8 +125,8 @@ class Policy:
         if plain or other:
             return self._together(tuple(one.rule for one in plain), tuple(one.rule for one in other))
         if self._default_open:
-            return Verdict(False, reason="no protected path covers it")
-        return Verdict(True, reason="everything is protected unless it is public")
+            return Verdict(False, reason="no protected path covers it", by_default=True)
+        return Verdict(True, reason="everything is protected unless it is public", by_default=True)
 
     def _decide_odd(self, method: str, path: str, mounts: Sequence[Segments]) -> Verdict:
         """An odd path is protected, by every rule that covers it in any way to read it."""

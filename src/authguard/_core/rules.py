@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from authguard._core.model import Principal
 from authguard._core.paths import is_canonical
@@ -75,6 +75,20 @@ class Requirement:
         if self.roles:
             parts.append("one of the roles " + ", ".join(sorted(self.roles)))
         return " and ".join(parts) or "any authenticated caller"
+
+
+_MARK = "__authguard_requirements__"
+
+
+def mark(endpoint: Any, requirement: Requirement) -> None:
+    """Leave on an endpoint what a decorator asks there, for whoever lists the routes."""
+    setattr(endpoint, _MARK, (*requirements_of(endpoint), requirement))
+
+
+def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
+    """What decorators ask of the callers of an endpoint."""
+    found: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
+    return found
 
 
 class Rule:

@@ -228,20 +228,48 @@ class Accounts:
         store.insert_link(connection, identity.provider, identity.subject, user.id, now)
         return user
 
-    def create(self, email: str, password: str, name: str = "", role: str | None = None) -> User:
-        """Make an account with a verified address, for whoever runs the service.
+    def create(
+        self, email: str, password: str, name: str = "", role: str | None = None, *, verified: bool = True
+    ) -> User:
+        """Make an account, for whoever runs the service; no mail is sent.
+
+        Args:
+            email: its address.
+            password: its password.
+            name: what to call its owner.
+            role: its role; None for `Settings.default_role`.
+            verified: whether the address is known to be its owner's.
 
         Raises:
             InvalidFieldsError: for an address, password or name that is not accepted.
             EmailTakenError: if there is an account with this address.
         """
-        user = replace(self._new_user(email, password, name, role), email_verified=True)
+        user = replace(self._new_user(email, password, name, role), email_verified=verified)
         password_hash = self._base.hasher.hash(password)
         with self._base.database.write() as connection:
             if not store.insert_user(connection, user, email_key(user.email), password_hash):
                 raise EmailTakenError("there is an account")
         self._base.succeeded("create", _NOBODY, user_id=user.id)
         return user
+
+    def issue_tokens(self, user_id: str, caller: Caller = _NOBODY) -> Tokens:
+        """Begin a session without a password, for whoever runs the service.
+
+        Raises:
+            NotFoundError: if there is no such account.
+            InvalidCredentialsError: if it is disabled.
+        """
+        base = self._base
+        with base.database.write() as connection:
+            user = store.find_user(connection, user_id)
+            if user is None:
+                raise base.failed("issue_tokens", caller, NotFoundError("no such account"))
+            if user.disabled:
+                error = InvalidCredentialsError()
+                raise base.failed("issue_tokens", caller, error, reason="disabled", user_id=user.id)
+            session = self._sessions.begin(connection, user, caller)
+        base.succeeded("issue_tokens", caller, user_id=user.id, session_id=session.id)
+        return self._sessions.tokens(user, session)
 
     def find(self, email: str) -> User | None:
         """The account with this address."""

@@ -87,7 +87,7 @@ class Identity:
             user_loader=load,
             realm=REALM,
         )
-        self._app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
+        self.app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
         # Refreshing asks for session and account itself; to ask before would double its price.
         self._refresh_paths = frozenset(prefix + REFRESH for prefix in settings.prefixes)
         refreshing = Guard(
@@ -104,7 +104,7 @@ class Identity:
         if scope["type"] == "http" and ASGIRequest(scope, self.guard, []).path in self._refresh_paths:
             await self._refreshing(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

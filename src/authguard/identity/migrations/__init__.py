@@ -50,7 +50,7 @@ def check(database: Database) -> None:
     if found != wanted:
         raise ConfigurationError(
             f"database: its tables are of version {found}, and this needs {wanted}: "
-            "call authguard.identity.upgrade(database)"
+            "run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
 
 

@@ -1,0 +1,109 @@
+"""The settings that a command works with: options first, then the environment, then a file."""
+
+import os
+import secrets
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from authguard.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from authguard.identity import IdentityService, Settings
+    from authguard.identity.mail import Mail
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def with_settings(command: Command) -> Command:
+    """Add the options `--database` and `--config`."""
+    config = click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False),
+        help="A TOML file with settings of the service; else AUTHGUARD_CONFIG.",
+    )
+    database = click.option(
+        "--database",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql://USER@HOST/NAME; else AUTHGUARD_DATABASE. Other users of the "
+        "machine see arguments: a URL with a password belongs into the variable.",
+    )
+    return database(config(command))
+
+
+def read_settings(config: str | None, database: str | None, **given: Any) -> "Settings":
+    """The settings of the service.
+
+    Args:
+        config: the file that `--config` names.
+        database: the URL that `--database` names.
+        given: settings that come first.
+
+    Raises:
+        ConfigurationError: as `Settings.from_env` does.
+    """
+    from authguard.identity import Settings
+
+    if database is not None:
+        given["database"] = database
+    return Settings.from_env(_environment(config), **given)
+
+
+def read_settings_without_secret(config: str | None, database: str | None) -> "Settings":
+    """The settings for commands that neither issue nor read tokens: secret and issuer may be missing."""
+    given: dict[str, Any] = {}
+    named = names(config)
+    if "secret" not in named:
+        given["secret"] = secrets.token_urlsafe(32)
+    if "issuer" not in named:
+        given["issuer"] = "http://localhost"
+    return read_settings(config, database, **given)
+
+
+def names(config: str | None) -> set[str]:
+    """The settings that are set, be it in the environment or in the file."""
+    environment = _environment(config)
+    found = {name.removeprefix("AUTHGUARD_").lower() for name in environment if name.startswith("AUTHGUARD_")}
+    path = environment.get("AUTHGUARD_CONFIG")
+    if path:
+        try:
+            found |= set(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
+    return found
+
+
+def _environment(config: str | None) -> dict[str, str]:
+    return dict(os.environ) | ({} if config is None else {"AUTHGUARD_CONFIG": config})
+
+
+class _NoMailer:
+    """Commands send no mails, so they need no mail server."""
+
+    def send(self, mail: "Mail") -> None:
+        """Refuse."""
+        raise ConfigurationError("a command sends no mails")
+
+
+@contextmanager
+def open_service(settings: "Settings") -> Iterator["IdentityService"]:
+    """The use cases, on tables that are those of this version.
+
+    Raises:
+        ConfigurationError: if the tables are of another version.
+    """
+    from authguard.identity import IdentityService, migrations
+    from authguard.identity.limits import Limiter
+
+    # Whoever may run commands is not counted, so there is no store of limits to reach.
+    service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
+    try:
+        migrations.check(service.database)
+        yield service
+    finally:
+        service.close()

@@ -1,0 +1,82 @@
+"""`authguard keys`: signing keys in files, and those of the service."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from jwt.algorithms import get_default_algorithms
+
+from authguard.cli.configuration import open_service, read_settings, with_settings
+from authguard.cli.output import Failure
+
+_MAKERS: dict[str, Callable[[], Any]] = {
+    "RS256": lambda: rsa.generate_private_key(65537, 3072),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+@click.group()
+def keys() -> None:
+    """Make signing keys."""
+
+
+@keys.command()
+@click.option(
+    "--algorithm",
+    type=click.Choice(["HS256", *_MAKERS]),
+    default="ES256",
+    show_default=True,
+    help="What it signs with. HS256 makes a secret, such as AUTHGUARD_SECRET.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="Where the private key or the secret goes: a new file, for its owner only (mode 0600). "
+    "- writes it to standard output.",
+)
+def generate(algorithm: str, output: str) -> None:
+    """Make a private key in PEM, or a secret; the public part goes to standard output as a JWK set."""
+    if algorithm == "HS256":
+        _write_private(output, secrets.token_urlsafe(48))
+        return
+    key = _MAKERS[algorithm]()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    _write_private(output, pem.rstrip("\n"))
+    if output != "-":
+        jwk: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(key.public_key(), as_dict=True)
+        jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
+        jwk |= {"kid": secrets.token_urlsafe(12), "use": "sig", "alg": algorithm}
+        click.echo(json.dumps({"keys": [jwk]}, indent=2))
+
+
+def _write_private(output: str, text: str) -> None:
+    if output == "-":
+        click.echo(text)
+        return
+    try:
+        # Never over another file, and never readable by others, not even for a moment.
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Failure(f"{output} exists already: a key is never overwritten") from None
+    except OSError as error:
+        raise Failure(f"cannot write {output}: {error.strerror}") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+@keys.command()
+@with_settings
+def rotate(database: str | None, config: str | None) -> None:
+    """Make a new signing key for the service. It is published at once, and signs in ten minutes."""
+    with open_service(read_settings(config, database)) as service:
+        service.keys.rotate(time.time())
+    click.echo("There is a new signing key. Guards learn of it before it signs.")

@@ -1,0 +1,85 @@
+"""How commands speak: failures, tables, JSON, and colours where there is a terminal."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import click
+
+MISUSED = 2  # as click exits for options that cannot be meant
+
+#: Given to the cells of a column; they keep their width.
+Style = Callable[[str], str]
+
+
+class Failure(click.ClickException):
+    """What ends a command.
+
+    Args:
+        message: what went wrong, and what to change. No secrets.
+        exit_code: the exit status.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click has it as a class variable
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write it to standard error."""
+        label = click.style("authguard:", fg="red", bold=True)
+        click.echo(f"{label} {self.format_message()}", file=file, err=True)
+
+
+def note(message: str) -> None:
+    """Say something that is no data, on standard error."""
+    click.echo(f"{click.style('authguard:', bold=True)} {message}", err=True)
+
+
+def echo_json(data: object) -> None:
+    """Write data as JSON, in ASCII: no control sequence in it reaches the terminal."""
+    click.echo(json.dumps(data, indent=2))
+
+
+def echo_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, Style] | None = None
+) -> None:
+    """Write rows under headings.
+
+    Args:
+        headings: the columns.
+        rows: their cells.
+        styles: the style of a cell, by its heading.
+    """
+    table = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *table, strict=True)]
+    heads = [click.style(head.ljust(width), bold=True) for head, width in zip(headings, widths, strict=True)]
+    click.echo("  ".join(heads).rstrip())
+    for row in table:
+        cells = [
+            (styles or {}).get(head, str)(cell.ljust(width))
+            for head, cell, width in zip(headings, row, widths, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def moment(seconds: float) -> str:
+    """A moment as people read it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """About how long; to one unit."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if abs(seconds) >= size:
+            return _counted(int(abs(seconds) // size), unit)
+    return _counted(int(abs(seconds)), "second")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

@@ -1,0 +1,64 @@
+"""The root of the command: its groups, its version, and what an error becomes."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import authguard
+from authguard.cli.db import db
+from authguard.cli.keys import keys
+from authguard.cli.output import MISUSED, Failure
+from authguard.cli.serve import serve
+from authguard.cli.users import users
+from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
+
+# What only the extra `identity` brings; the names by which Python misses it.
+_IDENTITY = ("sqlalchemy", "alembic", "argon2", "authlib", "email_validator", "joserfc", "limits", "pydantic")
+
+
+class _Root(click.Group):
+    """Makes one line of each error that is foreseen, and never a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
+        if os.environ.get("NO_COLOR"):  # https://no-color.org: set, and not empty
+            context.color = False
+        try:
+            return super().invoke(context)
+        except AuthGuardError as error:
+            raise Failure(_in_words(error), _status(error)) from None
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in (*_IDENTITY, "starlette"):
+                raise
+            needed = "this needs the identity service: pip install 'authguard[identity,cli]'"
+            raise Failure(needed, MISUSED) from None
+
+
+def _in_words(error: AuthGuardError) -> str:
+    fields: dict[str, Sequence[str]] | None = getattr(error, "fields", None)
+    if fields:
+        return "\n".join(f"{name}: {message}" for name, messages in fields.items() for message in messages)
+    if isinstance(error, VerificationUnavailableError):
+        return error.reason
+    return error.detail if isinstance(error, RefusedError) else str(error)
+
+
+def _status(error: AuthGuardError) -> int:
+    return MISUSED if isinstance(error, ConfigurationError) else 1
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(authguard.__version__, prog_name="authguard")
+def root() -> None:
+    """Run the identity service, and look after its tables, accounts and keys.
+
+    Settings of the service come from variables such as AUTHGUARD_SECRET, or from a TOML file that
+    --config or AUTHGUARD_CONFIG names. Exit status: 0 for success, 1 for a refusal or a failure, 2 for
+    a command or a configuration that cannot be meant.
+    """
+
+
+for command in (serve, db, users, keys):
+    root.add_command(command)

@@ -1,0 +1,113 @@
+"""`authguard users`: accounts, for whoever runs the service."""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from authguard.cli.configuration import open_service, read_settings_without_secret, with_settings
+from authguard.cli.output import Failure, echo_json, echo_table, moment
+
+if TYPE_CHECKING:
+    from authguard.identity import IdentityService, User
+
+_PAGE = 100
+
+
+@click.group()
+def users() -> None:
+    """Make, list and disable accounts. Give it the settings that the service has."""
+
+
+@users.command()
+@click.argument("email")
+@click.option("--role", help="Its role; else the default role of the settings.")
+@click.option("--name", default="", help="What to call its owner.")
+@click.option("--verified", is_flag=True, help="The address is known to be its owner's.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, as one line.")
+@click.option("--json", "as_json", is_flag=True, help="Write the account as JSON.")
+@with_settings
+def create(
+    *,
+    email: str,
+    role: str | None,
+    name: str,
+    verified: bool,
+    password_stdin: bool,
+    as_json: bool,
+    database: str | None,
+    config: str | None,
+) -> None:
+    """Make an account. The password is asked for, and never an argument."""
+    settings = read_settings_without_secret(config, database)
+    with open_service(settings) as service:
+        user = service.accounts.create(email, _password(password_stdin), name, role, verified=verified)
+    if as_json:
+        echo_json(asdict(user))
+    else:
+        click.echo(f"Made the account {user.email} with the id {user.id}.")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return answer
+
+
+@users.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write the accounts as JSON.")
+@with_settings
+def list_users(as_json: bool, database: str | None, config: str | None) -> None:
+    """List all accounts in the order of their addresses."""
+    found: list[User] = []
+    with open_service(read_settings_without_secret(config, database)) as service:
+        while page := service.accounts.list(_PAGE, found[-1].email if found else ""):
+            found += page
+    if as_json:
+        echo_json([asdict(user) for user in found])
+        return
+    rows = [
+        [
+            user.email,
+            user.role,
+            "yes" if user.email_verified else "no",
+            "disabled" if user.disabled else "active",
+            moment(user.created_at),
+            user.id,
+        ]
+        for user in found
+    ]
+    echo_table(["address", "role", "verified", "state", "created", "id"], rows)
+
+
+@users.command()
+@click.argument("email")
+@with_settings
+def disable(email: str, database: str | None, config: str | None) -> None:
+    """Switch an account off; its sessions end at once."""
+    _switch(email, database, config, disabled=True)
+    click.echo("The account is disabled, and its sessions have ended.")
+
+
+@users.command()
+@click.argument("email")
+@with_settings
+def enable(email: str, database: str | None, config: str | None) -> None:
+    """Switch an account on again."""
+    _switch(email, database, config, disabled=False)
+    click.echo("The account is enabled.")
+
+
+def _switch(email: str, database: str | None, config: str | None, *, disabled: bool) -> None:
+    with open_service(read_settings_without_secret(config, database)) as service:
+        service.accounts.disable(find_user(service, email).id, disabled=disabled)
+
+
+def find_user(service: "IdentityService", email: str) -> "User":
+    """The account with this address, or the end of the command."""
+    user = service.accounts.find(email)
+    if user is None:
+        raise Failure("no account has this address")
+    return user

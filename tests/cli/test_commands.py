@@ -1,0 +1,85 @@
+"""The command as its users run it: in a process of its own, on a real database and a real socket."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+COMMAND = str(Path(sys.executable).with_name("authguard"))
+PASSWORD = "SecurePass123!"
+
+
+def run(*args, given="", **variables):
+    """Run the command to its end."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
+    return subprocess.run(
+        [COMMAND, *args],
+        check=False,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean | variables,
+    )
+
+
+def test_account_is_made_and_listed(tmp_path):
+    """An account that was made is listed, and its password is nowhere in the output."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    assert run("db", "upgrade", "--database", url).returncode == 0
+    made = run("users", "create", "ann@example.com", "--password-stdin", "--database", url, given=PASSWORD)
+    listed = run("users", "list", "--json", "--database", url)
+    assert (made.returncode, listed.returncode) == (0, 0)
+    assert '"email": "ann@example.com"' in listed.stdout
+    assert PASSWORD not in made.stdout + made.stderr + listed.stdout
+
+
+def test_old_tables_name_the_command(tmp_path):
+    """Without tables the error is one line that names the command, with exit status 2."""
+    done = run("users", "list", "--database", f"sqlite:///{tmp_path}/a.db")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "authguard db upgrade" in done.stderr
+
+
+def test_missing_settings_are_one_line():
+    """Without a secret, `serve` says what to set, with exit status 2 and no traceback."""
+    done = run("serve", "--port", "0")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "AUTHGUARD_SECRET" in done.stderr
+
+
+def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
+    """A private key is in a file of mode 0600, not on standard output; a second one is refused."""
+    path = tmp_path / "key.pem"
+    done = run("keys", "generate", "-o", str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "PRIVATE" not in done.stdout and '"d"' not in done.stdout
+    before = path.read_text()
+    assert run("keys", "generate", "-o", str(path)).returncode == 1
+    assert path.read_text() == before
+
+
+def test_serves_until_sigterm_and_logs_no_query(tmp_path):
+    """`serve --dev` answers a request, logs it without its query, and ends with 0 on SIGTERM."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
+    process = subprocess.Popen(
+        [COMMAND, "serve", "--dev", "--port", "0", "--database", f"sqlite:///{tmp_path}/a.db"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        base = next(
+            word for line in process.stderr if "serves" in line for word in line.split() if "http" in word
+        )
+        answer = httpx.get(f"{base}/.well-known/jwks.json?token=MARKER-secret", trust_env=False, timeout=20)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (answer.status_code, process.returncode) == (200, 0)
+    assert "/.well-known/jwks.json" in out
+    assert "MARKER" not in out + err
