@@ -9,6 +9,7 @@ anything: adapters read the request and write the answer.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.denials import Denials, OnError
-from authguard._core.flow import Call, Flow, Opened
+from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
@@ -28,7 +29,7 @@ from authguard._core.redirect import safe_next
 from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
-from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_verifier
+from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
 from authguard.errors import (
     ConfigurationError,
     CrossSiteRequestError,
@@ -39,6 +40,8 @@ from authguard.errors import (
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
+#: Who presents a credential, or why it is refused: data, so that many can wait for one of it.
+Found: TypeAlias = Auth | RefusedError
 
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop")
@@ -137,7 +140,7 @@ class Guard:
 
     def recall(
         self, presented: Presented, method: str, path: str, root_path: str, now: float
-    ) -> Auth | RefusedError | None:
+    ) -> Found | Shared[Found] | None:
         """The straight path: who this is, if nothing has to be asked, and if they may pass.
 
         A credential that is known costs one look-up; a token that is seen for the first time is
@@ -152,7 +155,9 @@ class Guard:
             now: seconds since the epoch.
 
         Returns:
-            None if `decide` has to find out; or, for `decide`, why nobody was found.
+            None if `decide` has to find out. For `decide`, too: why nobody was found; or a question,
+            whose answer it needs. A thousand who present the same token wait for that, and
+            each has spent only as much as it takes to see that the token is not known.
         """
         if len(presented) != 1:
             return None if presented else self._open_to_all(method, path, root_path)
@@ -186,14 +191,14 @@ class Guard:
 
     def _verify_at_once(
         self, name: bytes, value: bytes, digest: bytes, now: float
-    ) -> Auth | RefusedError | None:
+    ) -> Found | Shared[Found] | None:
         credential = self._extractor.plain_bearer(value) if name == b"authorization" else None
         if credential is None:
             return None
         try:
             verified = self._verifier_of(credential).flow(credential, now)
             if not isinstance(verified, Verified):
-                return None
+                return self._shared(credential, digest, now)
             auth = self._remember(credential, digest, verified, now)
         except RefusedError as error:
             return error
@@ -201,13 +206,13 @@ class Guard:
             return None  # `decide` will meet it again, and say what is wrong
         return None if auth.confirmation else auth  # a bound token needs a proof with each request
 
-    def decide(self, request: RequestView, now: float, refused: RefusedError | None = None) -> Flow[Decision]:
+    def decide(self, request: RequestView, now: float, found: Found | None = None) -> Flow[Decision]:
         """Decide about a request; nothing that callbacks raise gets past it.
 
         Args:
             request: the request.
             now: seconds since the epoch.
-            refused: why `recall` found nobody, if it did find out.
+            found: what `recall` found out, or what its question was answered with.
         """
         try:
             if request.method == "OPTIONS" and all(request.fields(name) for name in _PREFLIGHT_FIELDS):
@@ -215,9 +220,7 @@ class Guard:
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS)
             verdict = self.policy.find(request.method, request.path, request.root_path)
             try:
-                if refused is not None:
-                    raise refused
-                auth = yield from self._identify(request, now)
+                auth = yield from self._identify(request, now, found)
                 if verdict.protected:
                     verdict.check(auth.principal)
                 user: Any = auth.principal
@@ -232,9 +235,7 @@ class Guard:
         except RefusedError as error:
             return (yield from self._denials.deny(request, error))
         except Exception as error:
-            unexpected = UnexpectedError("a callback or verifier raised")
-            unexpected.__cause__ = error
-            return (yield from self._denials.deny(request, unexpected))
+            return (yield from self._denials.deny(request, _unexpected(error)))
 
     def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
         user = yield from Call(load, principal)
@@ -252,26 +253,51 @@ class Guard:
             raise CrossSiteRequestError("another site must not sign its visitors in here")
         return True
 
-    def _identify(self, request: RequestView, now: float) -> Flow[Auth]:
+    def _identify(self, request: RequestView, now: float, found: Found | None) -> Flow[Auth]:
         """Who presents the credential; raises if there is none, or it is not valid now."""
+        credential = None
+        if found is None or (isinstance(found, Auth) and found.confirmation):
+            credential = self._credential(request)
+            found = found or (yield from self._find(credential, now))
+        if isinstance(found, RefusedError):
+            raise found.with_traceback(None)  # it may be raised for many, and would grow each time
+        if credential is not None and (found.confirmation or credential.method == "dpop"):
+            yield from self._proofs.check(request, credential, found.confirmation, now)
+        if self._logouts is not None:
+            yield from self._logouts.check(found.principal)
+        return found
+
+    def _credential(self, request: RequestView) -> Credential:
         credential = self._extractor.extract(request)
         if credential is None:
             raise MissingCredentialsError("no credential")
         if credential.method == "cookie" and self.cookie and self.cookie.is_cross_site(request) is not False:
             raise CrossSiteRequestError("nothing shows that this site started the request")
+        return credential
+
+    def _find(self, credential: Credential, now: float) -> Flow[Found]:
         key = _digest(credential)
         remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
         if remembered is not None and now < remembered[0]:
-            auth = remembered[1]
-        else:
-            answer = self._verifier_of(credential).flow(credential, now)
-            verified = answer if isinstance(answer, Verified) else (yield from answer)
-            auth = self._remember(credential, key, verified, now)
-        if auth.confirmation or credential.method == "dpop":
-            yield from self._proofs.check(request, credential, auth.confirmation, now)
-        if self._logouts is not None:
-            yield from self._logouts.check(auth.principal)
-        return auth
+            return remembered[1]
+        return (yield from self._shared(credential, key, now) or self._verify(credential, key, now))
+
+    def _shared(self, credential: Credential, key: bytes, now: float) -> Shared[Found] | None:
+        """The question that all have in common who present this credential now, if its verifier says so."""
+        channel = self._verifier_of(credential).channel
+        if channel is None:
+            return None
+        make = partial(self._verify, credential, key, now)
+        return Shared(channel, (self, credential.method, key), make)
+
+    def _verify(self, credential: Credential, key: bytes, now: float) -> Flow[Found]:
+        try:
+            verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
+            return self._remember(credential, key, verified, now)
+        except RefusedError as error:
+            return error
+        except Exception as error:
+            return _unexpected(error)
 
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
@@ -335,7 +361,7 @@ class Guard:
             principal = user
         auth = Auth(principal or Principal(subject="override"))
 
-        def identify(request: RequestView, now: float) -> Flow[Auth]:
+        def identify(request: RequestView, now: float, found: Found | None) -> Flow[Auth]:
             if not auth.principal.is_authenticated:
                 raise MissingCredentialsError("no credential")
             return auth
@@ -385,6 +411,12 @@ def _together(verifiers: Sequence[Verifier]) -> list[Verifier]:
         for kind in kinds
         for one in kind.together([verifier for verifier in verifiers if type(verifier) is kind])
     ]
+
+
+def _unexpected(error: Exception) -> UnexpectedError:
+    unexpected = UnexpectedError("a callback or verifier raised")
+    unexpected.__cause__ = error
+    return unexpected
 
 
 def _check_realm(realm: str) -> str:

@@ -48,6 +48,9 @@ class Verifier(ABC):
     header: str | None = None
     #: What an API key in the Authorization field starts with.
     prefixes: Sequence[str] = ()
+    #: Where all who present the same credential at the same time wait for one answer; None lets
+    #: each of them ask.
+    channel: Channel | None = None
 
     @abstractmethod
     def accepts(self, credential: Credential) -> bool:
