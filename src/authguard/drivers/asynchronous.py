@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger("authguard")
 
-_AT_ONCE = 50  # of those who wait for one answer; each needs some 10 µs of the loop
+_AT_ONCE = 20  # of those who wait for one answer; each may have a signature to verify then
 
 
 async def arun(flow: Flow[Result]) -> Result:
