@@ -144,8 +144,7 @@ class AuthGuardMiddleware:
             log_refusal(request, decision)
             await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
             return
-        if decision.vary:
-            send = _varying(send, decision.vary)
+        send = _marking(send, decision)
         left = (guard, scope, decision.error)
         await self.app(_with(scope, decision.auth, decision.user, left), receive, send)
 
@@ -249,6 +248,27 @@ def _closing(send: Send, guard: Guard) -> Send:
         await send(message)
 
     return send_closing
+
+
+def _marking(send: Send, decision: Allow) -> Send:
+    """Put on the response what the decision says about it."""
+    if decision.nonce:
+        send = _with_nonce(send, decision.nonce)
+    return _varying(send, decision.vary) if decision.vary else send
+
+
+def _with_nonce(send: Send, nonce: str) -> Send:
+    """Tell the caller its next nonce before the last one is refused; not to be found in a cache later."""
+
+    def send_nonce(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), (b"dpop-nonce", nonce.encode("ascii"))]
+            if not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message["headers"] = headers
+        return send(message)
+
+    return send_nonce
 
 
 def _varying(send: Send, vary: str) -> Send:

@@ -132,6 +132,8 @@ class AuthGuardMiddleware:
             return self.answer(environ, decision)(environ, start_response)
         if decision.vary:
             start_response = _varying(start_response, decision.vary)
+        if decision.nonce:
+            start_response = _with_nonce(start_response, decision.nonce)
         leave(environ, decision.auth, decision.user, (guard, root_path, path, decision.error))
         return self.app(environ, start_response)
 
@@ -182,6 +184,18 @@ def responder(refusal: Refusal) -> "WSGIApplication":
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
 
     return respond
+
+
+def _with_nonce(start_response: "StartResponse", nonce: str) -> "StartResponse":
+    """Tell the caller its next nonce; as in authguard.asgi."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        headers = [*headers, ("DPoP-Nonce", nonce)]
+        if not any(name.lower() == "cache-control" for name, _ in headers):
+            headers.append(("Cache-Control", "no-store"))
+        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+    return start
 
 
 def _varying(start_response: "StartResponse", vary: str) -> "StartResponse":

@@ -220,13 +220,13 @@ class Guard:
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS)
             verdict = self.policy.find(request.method, request.path, request.root_path)
             try:
-                auth = yield from self._identify(request, now, found)
+                auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
                     verdict.check(auth.principal)
                 user: Any = auth.principal
                 if self._user_loader is not None:
                     user = yield from self._load_user(self._user_loader, auth.principal)
-                return Allow(auth, user, vary=auth.vary)
+                return Allow(auth, user, None, auth.vary, nonce)
             except RefusedError as error:
                 if self._may_be_anonymous(request, verdict, error):
                     vary = "Authorization, Cookie" if verdict.optional else ""
@@ -253,19 +253,19 @@ class Guard:
             raise CrossSiteRequestError("another site must not sign its visitors in here")
         return True
 
-    def _identify(self, request: RequestView, now: float, found: Found | None) -> Flow[Auth]:
-        """Who presents the credential; raises if there is none, or it is not valid now."""
-        credential = None
+    def _identify(self, request: RequestView, now: float, found: Found | None) -> Flow[tuple[Auth, str]]:
+        """Who presents the credential, and the nonce for the next proofs; raises if there is nobody."""
+        credential, nonce = None, ""
         if found is None or (isinstance(found, Auth) and found.confirmation):
             credential = self._credential(request)
             found = found or (yield from self._find(credential, now))
         if isinstance(found, RefusedError):
             raise found.with_traceback(None)  # it may be raised for many, and would grow each time
         if credential is not None and (found.confirmation or credential.method == "dpop"):
-            yield from self._proofs.check(request, credential, found.confirmation, now)
+            nonce = yield from self._proofs.check(request, credential, found.confirmation, now)
         if self._logouts is not None:
             yield from self._logouts.check(found.principal)
-        return found
+        return found, nonce
 
     def _credential(self, request: RequestView) -> Credential:
         credential = self._extractor.extract(request)
@@ -361,10 +361,10 @@ class Guard:
             principal = user
         auth = Auth(principal or Principal(subject="override"))
 
-        def identify(request: RequestView, now: float, found: Found | None) -> Flow[Auth]:
+        def identify(request: RequestView, now: float, found: Found | None) -> Flow[tuple[Auth, str]]:
             if not auth.principal.is_authenticated:
                 raise MissingCredentialsError("no credential")
-            return auth
+            return auth, ""
             yield  # a flow that asks nothing
 
         changed = {"_identify": identify, "_user_loader": lambda _: user, "_straight": {}}

@@ -68,7 +68,7 @@ class MutualTLS(Proof):
         """That tokens may be bound to certificates."""
         return {"tls_client_certificate_bound_access_tokens": True}
 
-    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
+    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
         """Compare the certificate's thumbprint.
 
         Raises:
@@ -83,7 +83,7 @@ class MutualTLS(Proof):
         found = urlsafe_b64encode(certificate.fingerprint(SHA256())).rstrip(b"=")
         if not compare_digest(found, bound_to.encode()):
             raise UnprovenTokenError("another client certificate")
-        return
+        return ""
         yield  # a flow that asks nothing: the certificate is here
 
     def _certificate(self, request: RequestView) -> Certificate | None:
