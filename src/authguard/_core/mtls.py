@@ -27,7 +27,8 @@ _LONGEST_CERTIFICATE = 16 * 1024  # as it stands in the field
 class MutualTLS(Proof):
     """Accepts tokens that are bound to the certificate which the caller shows in TLS.
 
-    Without `header` the certificate is what the server says: the TLS extension of ASGI, or
+    Without `header` the certificate is what the server says: the TLS extension of ASGI, which
+    few servers have (nonecorn does; uvicorn, hypercorn, granian and daphne do not), or
     `SSL_CLIENT_CERT` on WSGI. Behind a proxy that ends TLS, name the field that it passes the
     certificate on in, and the proxy; it must overwrite what callers send in that field.
 
