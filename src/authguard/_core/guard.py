@@ -7,17 +7,17 @@ tokens whose keys are here, public pages. `decide` is all the rest, as a flow. N
 anything: adapters read the request and write the answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from authguard._core.answer import Challenges
+from authguard._core.answer import Challenges, check_realm
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
-from authguard._core.denials import Denials, OnError
+from authguard._core.denials import Denials, OnError, unexpected_error
 from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
@@ -26,17 +26,17 @@ from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, P
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
+from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
-from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
+from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
 from authguard.errors import (
     ConfigurationError,
     CrossSiteRequestError,
     InvalidTokenError,
     MissingCredentialsError,
     RefusedError,
-    UnexpectedError,
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
@@ -92,7 +92,7 @@ class Guard:
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        self._verifiers = _together([as_verifier(verifier) for verifier in verifiers])
+        self._verifiers = together([as_verifier(verifier) for verifier in verifiers])
         login_path = None if login_path is None else local_path(login_path, "login_path")
         self._proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
@@ -109,9 +109,7 @@ class Guard:
             cookie,
             dpop=bool(self._proofs.algorithms),
         )
-        challenges = Challenges(
-            _check_realm(realm), resource.url if resource else "", self._proofs.algorithms
-        )
+        challenges = Challenges(check_realm(realm), resource.url if resource else "", self._proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, self._extractor, on_error)
         # The fields that a `RequestView` must present: by name, by length, by CGI name.
         self.credential_fields = self._extractor.fields
@@ -125,13 +123,13 @@ class Guard:
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
         # One memory for each way to carry a credential, so that none passes for another.
-        self._vary = {method: _vary_on(self._extractor, method) for method in _METHODS}
-        self._memories = {method: _Remembered(cache_size) for method in _METHODS}
+        self._vary = {method: vary_on(self._extractor, method) for method in _METHODS}
+        self._memories = {method: Remembered(cache_size) for method in _METHODS}
         # Tokens that need a proof with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, bytes], tuple[float, Auth]] = Memory(cache_size)
         self._straight = self._straight_memories()
 
-    def _straight_memories(self) -> dict[bytes, "_Remembered"]:
+    def _straight_memories(self) -> dict[bytes, Remembered]:
         """Where `recall` may look by field name: nowhere, if each request has a slow step."""
         if self._user_loader is not None or not (self._logouts is None or self._logouts.in_memory):
             return {}
@@ -235,7 +233,7 @@ class Guard:
         except RefusedError as error:
             return (yield from self._denials.deny(request, error))
         except Exception as error:
-            return (yield from self._denials.deny(request, _unexpected(error)))
+            return (yield from self._denials.deny(request, unexpected_error(error)))
 
     def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
         user = yield from Call(load, principal)
@@ -276,7 +274,7 @@ class Guard:
         return credential
 
     def _find(self, credential: Credential, now: float) -> Flow[Found]:
-        key = _digest(credential)
+        key = digest_of(credential)
         remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
         if remembered is not None and now < remembered[0]:
             return remembered[1]
@@ -297,7 +295,7 @@ class Guard:
         except RefusedError as error:
             return error
         except Exception as error:
-            return _unexpected(error)
+            return unexpected_error(error)
 
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
@@ -400,45 +398,3 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
-
-
-def _together(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    if not verifiers:
-        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
-    kinds = list(dict.fromkeys(type(verifier) for verifier in verifiers))
-    return [
-        one
-        for kind in kinds
-        for one in kind.together([verifier for verifier in verifiers if type(verifier) is kind])
-    ]
-
-
-def _unexpected(error: Exception) -> UnexpectedError:
-    unexpected = UnexpectedError("a callback or verifier raised")
-    unexpected.__cause__ = error
-    return unexpected
-
-
-def _check_realm(realm: str) -> str:
-    if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
-        raise ConfigurationError("realm is printable ASCII without quotes and backslashes")
-    return realm
-
-
-class _Remembered(Memory[bytes, tuple[float, Auth]]):
-    """Verified credentials by digest (law 9: nothing is kept in clear), with their last second."""
-
-    __slots__ = ()
-
-
-def _digest(credential: Credential) -> bytes:
-    """For Bearer, of the whole field as clients write it: `recall` need not take it apart."""
-    value = credential.value.encode("latin-1")
-    return sha256(b"Bearer " + value if credential.method == "bearer" else value).digest()
-
-
-def _vary_on(extractor: Extractor, method: str) -> str:
-    """Shared caches keep answers to Authorization apart by themselves (RFC 9111 section 3.5)."""
-    if method == "api_key":
-        return ", ".join(sorted(field.decode() for field in extractor.key_fields))
-    return "Cookie" if method == "cookie" else ""
