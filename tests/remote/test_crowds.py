@@ -323,3 +323,20 @@ def test_no_secret_is_seen_on_the_way(server, caplog):
     everything = caplog.text + "".join(texts)
     for secret in (mark, "s3cret"):
         assert secret not in everything
+
+
+def test_a_bug_in_a_verifier_is_an_error_on_open_pages_too(server):
+    """Nobody passes as anonymous because our own code has failed; a crowd gets one answer."""
+
+    class Broken(IntrospectionVerifier):
+        def flow(self, credential, now):
+            yield from Call(time.sleep, 0)
+            raise RuntimeError("broken")
+
+    broken = Broken(f"{server.url}/", client_id="api", client_secret="s", audience=AUDIENCE)
+    app = guarded(Guard(broken, public_paths=["/open"]))
+
+    async def main():
+        assert [await send(app), await send(app, "/open")] == [500, 500]
+
+    asyncio.run(main())

@@ -37,6 +37,7 @@ from authguard.errors import (
     InvalidTokenError,
     MissingCredentialsError,
     RefusedError,
+    UnexpectedError,
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
@@ -245,7 +246,7 @@ class Guard:
         """Whether the request passes all the same, though nobody is known."""
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
-        if verdict.protected and not optional:
+        if (verdict.protected and not optional) or isinstance(error, UnexpectedError):
             return False
         if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")
