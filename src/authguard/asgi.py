@@ -7,14 +7,15 @@ from typing import Any, TypeAlias
 
 from authguard import _cors
 from authguard._core.answer import Headers, Refusal
-from authguard._core.decision import Deny
-from authguard._core.guard import Guard
+from authguard._core.decision import Allow, Decision, Deny
+from authguard._core.flow import Shared
+from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import WEBSOCKET
 from authguard._logs import log_refusal
-from authguard.drivers import arun
+from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
 
 # As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
@@ -138,15 +139,26 @@ class AuthGuardMiddleware:
             await self.app(_with(scope, found, found.principal, (guard, scope, None)), receive, send)
             return
         request = ASGIRequest(scope, guard, _presented(likely, guard))
-        decision = await arun(guard.decide(request, now, found))
+        decision = await self._decide(request, found, now)
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
             return
-        if decision.vary:
-            send = _varying(send, decision.vary)
+        send = _marking(send, decision)
         left = (guard, scope, decision.error)
         await self.app(_with(scope, decision.auth, decision.user, left), receive, send)
+
+    async def _decide(
+        self, request: ASGIRequest, found: Found | Shared[Found] | None, now: float
+    ) -> Decision:
+        if not isinstance(found, Shared):
+            return await arun(self.guard.decide(request, now, found))
+        answer: Found = await aask(found)
+        # The token is known now, as a rule: for each of a crowd, half of what `decide` costs.
+        again = self.guard.recall(request.presented, request.method, request.path, request.root_path, now)
+        if isinstance(again, Auth):
+            return Allow(again, again.principal, vary=again.vary)
+        return await arun(self.guard.decide(request, now, answer))
 
 
 class _WithMetadata:
@@ -236,6 +248,27 @@ def _closing(send: Send, guard: Guard) -> Send:
         await send(message)
 
     return send_closing
+
+
+def _marking(send: Send, decision: Allow) -> Send:
+    """Put on the response what the decision says about it."""
+    if decision.nonce:
+        send = _with_nonce(send, decision.nonce)
+    return _varying(send, decision.vary) if decision.vary else send
+
+
+def _with_nonce(send: Send, nonce: str) -> Send:
+    """Tell the caller its next nonce before the last one is refused; not to be found in a cache later."""
+
+    def send_nonce(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), (b"dpop-nonce", nonce.encode("ascii"))]
+            if not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message["headers"] = headers
+        return send(message)
+
+    return send_nonce
 
 
 def _varying(send: Send, vary: str) -> Send:

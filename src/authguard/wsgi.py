@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from authguard._core.answer import Refusal
 from authguard._core.decision import Deny
-from authguard._core.guard import Guard
+from authguard._core.flow import Shared
+from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._logs import log_refusal
-from authguard.drivers import run
+from authguard.drivers import ask, run
 from authguard.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class AuthGuardMiddleware:
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
-        refused: RefusedError | None = None
+        known: Found | None = None
         if path.isascii() and root_path.isascii():
             presented = _presented(environ, guard)
             found = guard.recall(presented, environ["REQUEST_METHOD"], path or "/", root_path, now)
@@ -123,14 +124,16 @@ class AuthGuardMiddleware:
                     start_response = _varying(start_response, found.vary)
                 leave(environ, found, found.principal, (guard, root_path, path, None))
                 return self.app(environ, start_response)
-            refused = found
+            known = ask(found) if isinstance(found, Shared) else found
         request = WSGIRequest(environ, guard, root_path, path)
-        decision = run(guard.decide(request, now, refused))
+        decision = run(guard.decide(request, now, known))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             return self.answer(environ, decision)(environ, start_response)
         if decision.vary:
             start_response = _varying(start_response, decision.vary)
+        if decision.nonce:
+            start_response = _with_nonce(start_response, decision.nonce)
         leave(environ, decision.auth, decision.user, (guard, root_path, path, decision.error))
         return self.app(environ, start_response)
 
@@ -181,6 +184,18 @@ def responder(refusal: Refusal) -> "WSGIApplication":
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
 
     return respond
+
+
+def _with_nonce(start_response: "StartResponse", nonce: str) -> "StartResponse":
+    """Tell the caller its next nonce; as in authguard.asgi."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        headers = [*headers, ("DPoP-Nonce", nonce)]
+        if not any(name.lower() == "cache-control" for name, _ in headers):
+            headers.append(("Cache-Control", "no-store"))
+        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+    return start
 
 
 def _varying(start_response: "StartResponse", vary: str) -> "StartResponse":

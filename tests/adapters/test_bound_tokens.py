@@ -21,6 +21,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
+from authguard._core.nonces import Nonces
 from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
@@ -172,6 +173,18 @@ def test_a_nonce_is_in_its_own_field(face: Any) -> None:
     assert 'error="use_dpop_nonce"' in asked.headers["www-authenticate"]
     good = proof(BY_KEY, nonce=asked.headers["dpop-nonce"])
     assert face(one, "GET", "/private", [authorization(BY_KEY), good]).status == 200
+
+
+def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
+    """On a response that nobody may keep; a young nonce is not replaced, since nothing is gained."""
+    one = guard(proofs=[DPoP("https://api.example", nonce_secret="n" * 32)])
+    young = Nonces("n" * 32).issue(KEY, NOW)
+    old = Nonces("n" * 32).issue(KEY, NOW - 150)
+    answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=young)])
+    assert (answer.status, answer.headers.get("dpop-nonce")) == (200, None)
+    answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=old)])
+    assert (answer.status, answer.headers["dpop-nonce"]) == (200, young)
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_every_request_needs_a_proof(face: Any) -> None:

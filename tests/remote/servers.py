@@ -39,6 +39,7 @@ class Seen:
     path: str
     headers: dict[str, str]
     form: dict[str, list[str]]
+    port: int  # of the client's side of the connection
 
 
 class Server:
@@ -63,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length", 0))
         form = parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
         fields = {name.lower(): value for name, value in self.headers.items()}
-        seen = Seen(self.command, self.path, fields, form)
+        seen = Seen(self.command, self.path, fields, form, self.client_address[1])
         server = self.server.owner
         server.seen.append(seen)
         page = server.pages.get(self.path, Answer(b"", 404))

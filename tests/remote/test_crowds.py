@@ -8,8 +8,11 @@ import time
 
 import pytest
 
-from authguard import ClientAuth, Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, RemoteKeySet
-from authguard.drivers import arun, run
+from authguard import ClientAuth, Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, RemoteKeySet, Rule
+from authguard._core.flow import Call, Channel, Shared
+from authguard.asgi import AuthGuardMiddleware
+from authguard.drivers import aask, arun, run
+from authguard.wsgi import AuthGuardMiddleware as WSGIMiddleware
 from remote.heart import beating
 from remote.servers import Answer, answer, hang, raw, until
 from support import AUDIENCE, ISSUER, NOW, bearer, claims, ec_key, jwk, make_token
@@ -33,6 +36,38 @@ def token(kid="a", **changes):
     return make_token(claims(**changes), algorithm="ES256", key=ec_key(), kid=kid)
 
 
+def guarded(guard):
+    """The guard around an application that answers with 200."""
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    return AuthGuardMiddleware(app, guard=guard)
+
+
+async def send(app, path="/"):
+    """Send a request with one token; returns the status."""
+    sent = []
+
+    async def keep(message):
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer opaque")]
+    await app({"type": "http", "method": "GET", "path": path, "headers": headers}, None, keep)
+    return sent[0]["status"]
+
+
+async def arrive(asked):
+    """A crowd as sockets bring it: some in each turn of the loop."""
+    tasks = []
+    for number, one in enumerate(asked):
+        tasks.append(asyncio.create_task(one))
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+    return await asyncio.gather(*tasks)
+
+
 def subject(decision):
     return decision.auth.principal.subject
 
@@ -45,15 +80,96 @@ def test_1000_requests_with_one_token_ask_once(server):
     guard = Guard(introspection(f"{server.url}/"))
 
     async def main():
-        async with beating(crowd=1000):
-            decisions = await asyncio.gather(
-                *[arun(guard.decide(bearer("opaque"), NOW)) for _ in range(1000)]
-            )
+        async with beating():
+            decisions = await arrive(arun(guard.decide(bearer("opaque"), NOW)) for _ in range(1000))
         assert {subject(decision) for decision in decisions} == {"ann"}
         assert subject(await arun(guard.decide(bearer("opaque"), NOW + 29))) == "ann"
 
     asyncio.run(main())
     assert server.count("/") == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [(answer(ACTIVE), 200), (answer({"active": False}), 401), (answer({}, 500), 503), (Answer(b"?"), 503)],
+    ids=["active", "inactive", "error", "garbage"],
+)
+@pytest.mark.parametrize("cache_ttl", [30, 0])
+def test_a_crowd_shares_whatever_the_answer_is(server, page, status, cache_ttl):
+    """Through the middleware, with and without a memory; each of them gets an answer of its own."""
+    page = Answer(page.body, page.status, page.headers, lambda: time.sleep(0.2))
+    server.pages["/"] = page
+    app = guarded(Guard(introspection(f"{server.url}/", cache_ttl=cache_ttl)))
+
+    async def main():
+        assert await asyncio.gather(*[send(app) for _ in range(200)]) == [status] * 200
+
+    asyncio.run(main())
+    assert server.count("/") == 1
+
+
+def test_each_of_a_crowd_is_held_to_the_rules(server):
+    """What is shared is who they are, and not whether they may pass."""
+    page = answer(ACTIVE | {"scope": "read"})
+    page.before = lambda: time.sleep(0.2)
+    server.pages["/"] = page
+    rules = [Rule("/read", scopes=["read"]), Rule("/write", scopes=["write"])]
+    app = guarded(Guard(introspection(f"{server.url}/"), protected_paths=rules, public_paths=["/"]))
+
+    async def main():
+        paths = ["/read", "/write", "/other"]
+        assert await asyncio.gather(*[send(app, path) for path in paths]) == [200, 403, 200]
+
+    asyncio.run(main())
+    assert server.count("/") == 1
+
+
+def test_a_crowd_in_threads_asks_once(server):
+    """The same in a server without an event loop."""
+    page = answer(ACTIVE)
+    page.before = lambda: time.sleep(0.3)
+    server.pages["/"] = page
+    guard = Guard(introspection(f"{server.url}/", cache_ttl=0))
+    app = WSGIMiddleware(lambda _, start: [start("200 OK", []) or b""], guard=guard)
+    statuses = []
+
+    def ask():
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_AUTHORIZATION": "Bearer opaque"}
+        app(environ, lambda status, *_: statuses.append(status))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == ["200 OK"] * 20
+    assert server.count("/") == 1
+    guard.close()
+
+
+def test_who_waits_is_resumed_some_at_a_time():
+    """So that whatever else the loop has to do need not wait for the whole crowd."""
+    channel, go_on, resumed, most = Channel(), asyncio.Event(), [], []
+
+    def wait():
+        yield from Call(go_on.wait)
+
+    async def ask():
+        await aask(Shared(channel, "key", wait))
+        resumed.append(1)
+
+    async def main():
+        asks = [asyncio.create_task(ask()) for _ in range(500)]
+        await asyncio.sleep(0)
+        go_on.set()
+        while len(resumed) < 500:
+            before = len(resumed)
+            await asyncio.sleep(0)
+            most.append(len(resumed) - before)
+        await asyncio.gather(*asks)
+
+    asyncio.run(main())
+    assert 0 < max(most) <= 20
 
 
 def test_200_cold_requests_discover_once(server):
@@ -65,9 +181,9 @@ def test_200_cold_requests_discover_once(server):
     tokens = [token(iss=server.url, sub=str(number)) for number in range(200)]
 
     async def main():
-        async with beating(crowd=200):
-            asked = [arun(guard.decide(bearer(text), NOW)) for text in tokens]
-            assert [subject(one) for one in await asyncio.gather(*asked)] == [str(n) for n in range(200)]
+        async with beating():
+            decisions = await arrive(arun(guard.decide(bearer(text), NOW)) for text in tokens)
+        assert [subject(one) for one in decisions] == [str(number) for number in range(200)]
 
     asyncio.run(main())
     assert [seen.path for seen in server.seen] == ["/.well-known/openid-configuration", "/jwks"]
@@ -207,3 +323,20 @@ def test_no_secret_is_seen_on_the_way(server, caplog):
     everything = caplog.text + "".join(texts)
     for secret in (mark, "s3cret"):
         assert secret not in everything
+
+
+def test_a_bug_in_a_verifier_is_an_error_on_open_pages_too(server):
+    """Nobody passes as anonymous because our own code has failed; a crowd gets one answer."""
+
+    class Broken(IntrospectionVerifier):
+        def flow(self, credential, now):
+            yield from Call(time.sleep, 0)
+            raise RuntimeError("broken")
+
+    broken = Broken(f"{server.url}/", client_id="api", client_secret="s", audience=AUDIENCE)
+    app = guarded(Guard(broken, public_paths=["/open"]))
+
+    async def main():
+        assert [await send(app), await send(app, "/open")] == [500, 500]
+
+    asyncio.run(main())

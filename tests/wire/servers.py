@@ -93,16 +93,24 @@ def read(connection, until=None):
 
 
 def start(kind, app, environment, *options):
+    """Start a server with an application of `wire.apps` on a free port."""
+    target = f"wire.apps:{'wsgi' if kind == 'gunicorn' else 'asgi'}_{app}"
+    if kind == "gunicorn":
+        return launch(kind, target, environment, "--threads", "4", *options)
+    return launch(kind, target, environment, "--http", kind.removeprefix("uvicorn-"), *options)
+
+
+def launch(kind, target, environment, *options):
     """Start a server on a free port and wait until it accepts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     if kind == "gunicorn":
-        command = ["gunicorn", f"wire.apps:wsgi_{app}", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+        command = ["gunicorn", target, "--bind", f"127.0.0.1:{port}"]
         command += ["--no-control-socket", "--graceful-timeout", "1"]
     else:
-        command = ["uvicorn", f"wire.apps:asgi_{app}", "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--http", kind.removeprefix("uvicorn-"), "--timeout-graceful-shutdown", "1"]
+        command = ["uvicorn", target, "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--timeout-graceful-shutdown", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", *command, *options],
         cwd=TESTS,

@@ -1,15 +1,19 @@
 """A token bound to a certificate, over real TLS.
 
-Werkzeug is the server here: it gives WSGI applications the certificate that TLS has verified. No
-ASGI server that we know offers the TLS extension (uvicorn 0.54, hypercorn 0.18 and granian 2.8 do
-not), so that for ASGI `adapters/test_bound_tokens.py` makes the scope by itself.
+The servers give the application the certificate that TLS has verified: Werkzeug on WSGI, and on ASGI
+nonecorn, which has the TLS extension. uvicorn 0.54, hypercorn 0.18, granian 2.8 and daphne 4.2 do not.
 """
 
+import asyncio
 import datetime as dt
+import socket
 import ssl
 import threading
+from contextlib import contextmanager
 
 import httpx
+import hypercorn.asyncio
+import hypercorn.config
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,9 +21,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from flask import Flask
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from authguard import Guard, JWTVerifier, MutualTLS
+from authguard.asgi import AuthGuardMiddleware
 from authguard.flask import current_user, init_app
 from authguard.testing import issue_token
 from support import SECRET, b64
@@ -88,12 +96,16 @@ def _authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.fixture(scope="module", name="url")
-def _url(authority):
+def _guard():
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    return Guard(jwt, proofs=[MutualTLS()])
+
+
+@contextmanager
+def _werkzeug(authority):
     app = Flask(__name__)
     app.add_url_rule("/", view_func=lambda: current_user.subject, endpoint="page")
-    init_app(app, Guard(jwt, proofs=[MutualTLS()]))
+    init_app(app, _guard())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.issue("localhost")[0])
     context.load_verify_locations(authority.path)
@@ -101,10 +113,41 @@ def _url(authority):
     server = make_server("127.0.0.1", 0, app, ssl_context=context, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"https://localhost:{server.server_port}/"
+    yield server.server_port
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@contextmanager
+def _nonecorn(authority):
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.user.subject))])
+    app.add_middleware(AuthGuardMiddleware, guard=_guard())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        config = hypercorn.config.Config()
+        config.bind = [f"fd://{listener.detach()}"]
+        config.certfile = config.keyfile = str(authority.issue("localhost")[0])
+        config.cert_pem = None  # it asks for this, and sets it only by Config.from_*
+        config.ca_certs, config.verify_mode = str(authority.path), ssl.CERT_OPTIONAL
+    ended = threading.Event()
+
+    async def ending():
+        while not ended.is_set():
+            await asyncio.sleep(0.02)
+
+    serving = hypercorn.asyncio.serve(app, config, shutdown_trigger=ending)
+    thread = threading.Thread(target=lambda: asyncio.run(serving))
+    thread.start()
+    yield port
+    ended.set()
+    thread.join()
+
+
+@pytest.fixture(scope="module", name="url", params=[_werkzeug, _nonecorn], ids=["werkzeug", "nonecorn"])
+def _url(authority, request):
+    with request.param(authority) as port:
+        yield f"https://localhost:{port}/"
 
 
 def get(url, authority, token, shown=None):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from authguard.errors import (
+    ConfigurationError,
     InsufficientScopeError,
     NonceRequiredError,
     RateLimitedError,
@@ -104,6 +105,17 @@ class Challenges:
         if self.metadata:
             parameters["resource_metadata"] = self.metadata
         return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+
+
+def check_realm(realm: str) -> str:
+    """The realm, which is quoted as it is.
+
+    Raises:
+        ConfigurationError: if it cannot be.
+    """
+    if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
+        raise ConfigurationError("realm is printable ASCII without quotes and backslashes")
+    return realm
 
 
 def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:

@@ -17,12 +17,14 @@ class Allow:
         user: what `user_loader` made of the principal, or the principal.
         error: why a credential that was presented on an open path was not taken, if so.
         vary: fields that the response depends on and that shared caches would not look at.
+        nonce: for the caller's next DPoP proofs; the response is to carry it (RFC 9449 section 8.2).
     """
 
     auth: Auth
     user: Any
     error: RefusedError | None = None
     vary: str = ""
+    nonce: str = ""
 
 
 @dataclass(slots=True)  # not frozen, as above

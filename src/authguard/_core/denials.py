@@ -74,3 +74,10 @@ class Denials:
         if is_htmx(request):
             return self._refuse(request, error).with_header("hx-redirect", location)
         return see_other(location) if navigates(request) else None
+
+
+def unexpected_error(error: Exception) -> UnexpectedError:
+    """What is answered when something raises that should not."""
+    unexpected = UnexpectedError("a callback or verifier raised")
+    unexpected.__cause__ = error
+    return unexpected

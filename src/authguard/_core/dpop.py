@@ -99,8 +99,11 @@ class DPoP(Proof):
         """The algorithms of proofs."""
         return {"dpop_signing_alg_values_supported": list(self.algorithms)}
 
-    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
+    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
         """Check the request's proof: RFC 9449 section 4.3, and section 11.1 last.
+
+        Returns:
+            the next nonce, when this one will soon be refused (section 8.2); or nothing.
 
         Raises:
             UnprovenTokenError: if the token came by another scheme.
@@ -122,6 +125,9 @@ class DPoP(Proof):
         if self._nonces is not None and not self._nonces.accepts(claims.get("nonce"), bound_to, now):
             raise NonceRequiredError("no nonce of ours", nonce=self._nonces.issue(bound_to, now))
         yield from self._use(bound_to, token_id, issued + self._window, now)
+        if self._nonces is not None and self._nonces.is_last(claims.get("nonce"), bound_to, now):
+            return self._nonces.issue(bound_to, now)
+        return ""
 
     def _verify(self, proof: bytes, thumbprint: str) -> dict[str, Any]:
         """The claims of a proof that the key with this thumbprint has signed."""

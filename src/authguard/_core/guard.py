@@ -7,17 +7,18 @@ tokens whose keys are here, public pages. `decide` is all the rest, as a flow. N
 anything: adapters read the request and write the answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from authguard._core.answer import Challenges
+from authguard._core.answer import Challenges, check_realm
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
-from authguard._core.denials import Denials, OnError
-from authguard._core.flow import Call, Flow, Opened
+from authguard._core.denials import Denials, OnError, unexpected_error
+from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
@@ -25,10 +26,11 @@ from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, P
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
+from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
-from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_verifier
+from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
 from authguard.errors import (
     ConfigurationError,
     CrossSiteRequestError,
@@ -39,6 +41,8 @@ from authguard.errors import (
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
+#: Who presents a credential, or why it is refused: data, so that many can wait for one of it.
+Found: TypeAlias = Auth | RefusedError
 
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop")
@@ -89,7 +93,7 @@ class Guard:
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        self._verifiers = _together([as_verifier(verifier) for verifier in verifiers])
+        self._verifiers = together([as_verifier(verifier) for verifier in verifiers])
         login_path = None if login_path is None else local_path(login_path, "login_path")
         self._proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
@@ -106,9 +110,7 @@ class Guard:
             cookie,
             dpop=bool(self._proofs.algorithms),
         )
-        challenges = Challenges(
-            _check_realm(realm), resource.url if resource else "", self._proofs.algorithms
-        )
+        challenges = Challenges(check_realm(realm), resource.url if resource else "", self._proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, self._extractor, on_error)
         # The fields that a `RequestView` must present: by name, by length, by CGI name.
         self.credential_fields = self._extractor.fields
@@ -122,13 +124,13 @@ class Guard:
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
         # One memory for each way to carry a credential, so that none passes for another.
-        self._vary = {method: _vary_on(self._extractor, method) for method in _METHODS}
-        self._memories = {method: _Remembered(cache_size) for method in _METHODS}
+        self._vary = {method: vary_on(self._extractor, method) for method in _METHODS}
+        self._memories = {method: Remembered(cache_size) for method in _METHODS}
         # Tokens that need a proof with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, bytes], tuple[float, Auth]] = Memory(cache_size)
         self._straight = self._straight_memories()
 
-    def _straight_memories(self) -> dict[bytes, "_Remembered"]:
+    def _straight_memories(self) -> dict[bytes, Remembered]:
         """Where `recall` may look by field name: nowhere, if each request has a slow step."""
         if self._user_loader is not None or not (self._logouts is None or self._logouts.in_memory):
             return {}
@@ -137,7 +139,7 @@ class Guard:
 
     def recall(
         self, presented: Presented, method: str, path: str, root_path: str, now: float
-    ) -> Auth | RefusedError | None:
+    ) -> Found | Shared[Found] | None:
         """The straight path: who this is, if nothing has to be asked, and if they may pass.
 
         A credential that is known costs one look-up; a token that is seen for the first time is
@@ -152,7 +154,9 @@ class Guard:
             now: seconds since the epoch.
 
         Returns:
-            None if `decide` has to find out; or, for `decide`, why nobody was found.
+            None if `decide` has to find out. For `decide`, too: why nobody was found; or a question,
+            whose answer it needs. A thousand who present the same token wait for that, and
+            each has spent only as much as it takes to see that the token is not known.
         """
         if len(presented) != 1:
             return None if presented else self._open_to_all(method, path, root_path)
@@ -186,14 +190,14 @@ class Guard:
 
     def _verify_at_once(
         self, name: bytes, value: bytes, digest: bytes, now: float
-    ) -> Auth | RefusedError | None:
+    ) -> Found | Shared[Found] | None:
         credential = self._extractor.plain_bearer(value) if name == b"authorization" else None
         if credential is None:
             return None
         try:
             verified = self._verifier_of(credential).flow(credential, now)
             if not isinstance(verified, Verified):
-                return None
+                return self._shared(credential, digest, now)
             auth = self._remember(credential, digest, verified, now)
         except RefusedError as error:
             return error
@@ -201,13 +205,13 @@ class Guard:
             return None  # `decide` will meet it again, and say what is wrong
         return None if auth.confirmation else auth  # a bound token needs a proof with each request
 
-    def decide(self, request: RequestView, now: float, refused: RefusedError | None = None) -> Flow[Decision]:
+    def decide(self, request: RequestView, now: float, found: Found | None = None) -> Flow[Decision]:
         """Decide about a request; nothing that callbacks raise gets past it.
 
         Args:
             request: the request.
             now: seconds since the epoch.
-            refused: why `recall` found nobody, if it did find out.
+            found: what `recall` found out, or what its question was answered with.
         """
         try:
             if request.method == "OPTIONS" and all(request.fields(name) for name in _PREFLIGHT_FIELDS):
@@ -215,15 +219,13 @@ class Guard:
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS)
             verdict = self.policy.find(request.method, request.path, request.root_path)
             try:
-                if refused is not None:
-                    raise refused
-                auth = yield from self._identify(request, now)
+                auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
                     verdict.check(auth.principal)
                 user: Any = auth.principal
                 if self._user_loader is not None:
                     user = yield from self._load_user(self._user_loader, auth.principal)
-                return Allow(auth, user, vary=auth.vary)
+                return Allow(auth, user, None, auth.vary, nonce)
             except RefusedError as error:
                 if self._may_be_anonymous(request, verdict, error):
                     vary = "Authorization, Cookie" if verdict.optional else ""
@@ -232,9 +234,7 @@ class Guard:
         except RefusedError as error:
             return (yield from self._denials.deny(request, error))
         except Exception as error:
-            unexpected = UnexpectedError("a callback or verifier raised")
-            unexpected.__cause__ = error
-            return (yield from self._denials.deny(request, unexpected))
+            return (yield from self._denials.deny(request, unexpected_error(error)))
 
     def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
         user = yield from Call(load, principal)
@@ -246,32 +246,57 @@ class Guard:
         """Whether the request passes all the same, though nobody is known."""
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
-        if verdict.protected and not optional:
+        if (verdict.protected and not optional) or isinstance(error, UnexpectedError):
             return False
         if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")
         return True
 
-    def _identify(self, request: RequestView, now: float) -> Flow[Auth]:
-        """Who presents the credential; raises if there is none, or it is not valid now."""
+    def _identify(self, request: RequestView, now: float, found: Found | None) -> Flow[tuple[Auth, str]]:
+        """Who presents the credential, and the nonce for the next proofs; raises if there is nobody."""
+        credential, nonce = None, ""
+        if found is None or (isinstance(found, Auth) and found.confirmation):
+            credential = self._credential(request)
+            found = found or (yield from self._find(credential, now))
+        if isinstance(found, RefusedError):
+            raise found.with_traceback(None)  # it may be raised for many, and would grow each time
+        if credential is not None and (found.confirmation or credential.method == "dpop"):
+            nonce = yield from self._proofs.check(request, credential, found.confirmation, now)
+        if self._logouts is not None:
+            yield from self._logouts.check(found.principal)
+        return found, nonce
+
+    def _credential(self, request: RequestView) -> Credential:
         credential = self._extractor.extract(request)
         if credential is None:
             raise MissingCredentialsError("no credential")
         if credential.method == "cookie" and self.cookie and self.cookie.is_cross_site(request) is not False:
             raise CrossSiteRequestError("nothing shows that this site started the request")
-        key = _digest(credential)
+        return credential
+
+    def _find(self, credential: Credential, now: float) -> Flow[Found]:
+        key = digest_of(credential)
         remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
         if remembered is not None and now < remembered[0]:
-            auth = remembered[1]
-        else:
-            answer = self._verifier_of(credential).flow(credential, now)
-            verified = answer if isinstance(answer, Verified) else (yield from answer)
-            auth = self._remember(credential, key, verified, now)
-        if auth.confirmation or credential.method == "dpop":
-            yield from self._proofs.check(request, credential, auth.confirmation, now)
-        if self._logouts is not None:
-            yield from self._logouts.check(auth.principal)
-        return auth
+            return remembered[1]
+        return (yield from self._shared(credential, key, now) or self._verify(credential, key, now))
+
+    def _shared(self, credential: Credential, key: bytes, now: float) -> Shared[Found] | None:
+        """The question that all have in common who present this credential now, if its verifier says so."""
+        channel = self._verifier_of(credential).channel
+        if channel is None:
+            return None
+        make = partial(self._verify, credential, key, now)
+        return Shared(channel, (self, credential.method, key), make)
+
+    def _verify(self, credential: Credential, key: bytes, now: float) -> Flow[Found]:
+        try:
+            verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
+            return self._remember(credential, key, verified, now)
+        except RefusedError as error:
+            return error
+        except Exception as error:
+            return unexpected_error(error)
 
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
@@ -335,10 +360,10 @@ class Guard:
             principal = user
         auth = Auth(principal or Principal(subject="override"))
 
-        def identify(request: RequestView, now: float) -> Flow[Auth]:
+        def identify(request: RequestView, now: float, found: Found | None) -> Flow[tuple[Auth, str]]:
             if not auth.principal.is_authenticated:
                 raise MissingCredentialsError("no credential")
-            return auth
+            return auth, ""
             yield  # a flow that asks nothing
 
         changed = {"_identify": identify, "_user_loader": lambda _: user, "_straight": {}}
@@ -374,39 +399,3 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
-
-
-def _together(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    if not verifiers:
-        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
-    kinds = list(dict.fromkeys(type(verifier) for verifier in verifiers))
-    return [
-        one
-        for kind in kinds
-        for one in kind.together([verifier for verifier in verifiers if type(verifier) is kind])
-    ]
-
-
-def _check_realm(realm: str) -> str:
-    if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
-        raise ConfigurationError("realm is printable ASCII without quotes and backslashes")
-    return realm
-
-
-class _Remembered(Memory[bytes, tuple[float, Auth]]):
-    """Verified credentials by digest (law 9: nothing is kept in clear), with their last second."""
-
-    __slots__ = ()
-
-
-def _digest(credential: Credential) -> bytes:
-    """For Bearer, of the whole field as clients write it: `recall` need not take it apart."""
-    value = credential.value.encode("latin-1")
-    return sha256(b"Bearer " + value if credential.method == "bearer" else value).digest()
-
-
-def _vary_on(extractor: Extractor, method: str) -> str:
-    """Shared caches keep answers to Authorization apart by themselves (RFC 9111 section 3.5)."""
-    if method == "api_key":
-        return ", ".join(sorted(field.decode() for field in extractor.key_fields))
-    return "Cookie" if method == "cookie" else ""

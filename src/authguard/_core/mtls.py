@@ -27,7 +27,8 @@ _LONGEST_CERTIFICATE = 16 * 1024  # as it stands in the field
 class MutualTLS(Proof):
     """Accepts tokens that are bound to the certificate which the caller shows in TLS.
 
-    Without `header` the certificate is what the server says: the TLS extension of ASGI, or
+    Without `header` the certificate is what the server says: the TLS extension of ASGI, which
+    few servers have (nonecorn does; uvicorn, hypercorn, granian and daphne do not), or
     `SSL_CLIENT_CERT` on WSGI. Behind a proxy that ends TLS, name the field that it passes the
     certificate on in, and the proxy; it must overwrite what callers send in that field.
 
@@ -68,7 +69,7 @@ class MutualTLS(Proof):
         """That tokens may be bound to certificates."""
         return {"tls_client_certificate_bound_access_tokens": True}
 
-    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
+    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
         """Compare the certificate's thumbprint.
 
         Raises:
@@ -83,7 +84,7 @@ class MutualTLS(Proof):
         found = urlsafe_b64encode(certificate.fingerprint(SHA256())).rstrip(b"=")
         if not compare_digest(found, bound_to.encode()):
             raise UnprovenTokenError("another client certificate")
-        return
+        return ""
         yield  # a flow that asks nothing: the certificate is here
 
     def _certificate(self, request: RequestView) -> Certificate | None:

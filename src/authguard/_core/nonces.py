@@ -44,6 +44,10 @@ class Nonces:
             compare_digest(nonce, self._nonce(thumbprint, one)) for one in (period, period - 1, period + 1)
         )
 
+    def is_last(self, nonce: object, thumbprint: str, now: float) -> bool:
+        """Whether an accepted nonce is in the last of its periods, so that it is time for the next."""
+        return nonce == self._nonce(thumbprint, int(now // _PERIOD) - 1)
+
     def _nonce(self, thumbprint: str, period: int) -> str:
         data = digest(self._secret, f"authguard nonce {period} {thumbprint}".encode(), "sha256")
         return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

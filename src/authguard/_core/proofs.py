@@ -29,7 +29,7 @@ class Proof(ABC):
         """What the resource's metadata says of it (RFC 9728 section 2)."""
 
     @abstractmethod
-    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[None]:
+    def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
         """Raise unless the request proves it.
 
         Args:
@@ -37,6 +37,9 @@ class Proof(ABC):
             credential: the token.
             bound_to: the value of the member of `cnf`.
             now: seconds since the epoch.
+
+        Returns:
+            a nonce that the response is to carry for the caller's next proofs, or nothing.
         """
 
 
@@ -93,7 +96,7 @@ class Proofs:
 
     def check(
         self, request: RequestView, credential: Credential, confirmation: Confirmation, now: float
-    ) -> Flow[None]:
+    ) -> Flow[str]:
         """Raise unless the request proves everything that the token is bound to.
 
         Args:
@@ -101,8 +104,13 @@ class Proofs:
             credential: the token.
             confirmation: what `confirmation_of` returned for it.
             now: seconds since the epoch.
+
+        Returns:
+            as `Proof.check`.
         """
         if credential.method == "dpop" and all(member != "jkt" for member, _ in confirmation):
             raise UnprovenTokenError("the scheme DPoP with a token that is bound to no key")
+        nonce = ""
         for member, value in confirmation:
-            yield from self._proofs[member].check(request, credential, value, now)
+            nonce = (yield from self._proofs[member].check(request, credential, value, now)) or nonce
+        return nonce

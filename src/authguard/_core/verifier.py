@@ -48,6 +48,9 @@ class Verifier(ABC):
     header: str | None = None
     #: What an API key in the Authorization field starts with.
     prefixes: Sequence[str] = ()
+    #: Where all who present the same credential at the same time wait for one answer; None lets
+    #: each of them ask.
+    channel: Channel | None = None
 
     @abstractmethod
     def accepts(self, credential: Credential) -> bool:
@@ -115,3 +118,19 @@ def as_verifier(verifier: object) -> Verifier:
             "with verify(credential)"
         )
     return _Adapted(cast("CustomVerifier", verifier))
+
+
+def together(verifiers: Sequence[Verifier]) -> list[Verifier]:
+    """The verifiers of a guard, those of a class settled among themselves.
+
+    Raises:
+        ConfigurationError: if there are none.
+    """
+    if not verifiers:
+        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
+    kinds = list(dict.fromkeys(type(verifier) for verifier in verifiers))
+    return [
+        one
+        for kind in kinds
+        for one in kind.together([verifier for verifier in verifiers if type(verifier) is kind])
+    ]

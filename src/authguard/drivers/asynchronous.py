@@ -5,8 +5,8 @@ import inspect
 import logging
 import sys
 import time
-from collections.abc import AsyncGenerator, Coroutine, Hashable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger("authguard")
 
+_AT_ONCE = 20  # of those who wait for one answer; each may have a signature to verify then
+
 
 async def arun(flow: Flow[Result]) -> Result:
     """Run a flow in the event loop, and never block it.
@@ -32,7 +34,7 @@ async def arun(flow: Flow[Result]) -> Result:
         question = next(flow)
         while True:
             try:
-                answer = await _answer(question)
+                answer = await aask(question)
             except Exception as error:
                 question = flow.throw(error)
             else:
@@ -43,13 +45,14 @@ async def arun(flow: Flow[Result]) -> Result:
         flow.close()
 
 
-async def _answer(question: Question[Any]) -> Any:
+def aask(question: Question[Any]) -> Awaitable[Any]:
+    """Have one question answered in the event loop."""
     if isinstance(question, Call):
-        return await _call(question)
+        return _call(question)
     if isinstance(question, Shared):
-        return await _opened(question.channel).share(question)
+        return _opened(question.channel).share(question)
     if isinstance(question, Fetch):
-        return await _fetch(question)
+        return _fetch(question)
     raise TypeError(f"no driver can answer {type(question).__name__}")
 
 
@@ -62,16 +65,13 @@ async def _call(call: Call[Any]) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-class _FlightCancelledError(Exception):
-    """The flow that others wait for was cancelled, and they were not."""
-
-
 class _Flight:
     """A flow under way, and who waits for it."""
 
-    __slots__ = ("task", "waiters")
+    __slots__ = ("shared", "task", "waiters")
 
-    def __init__(self, task: "asyncio.Task[Any]") -> None:
+    def __init__(self, shared: Shared[Any], task: "asyncio.Task[Any]") -> None:
+        self.shared = shared
         self.task = task
         self.waiters: list[asyncio.Future[Any]] = []
 
@@ -113,40 +113,48 @@ class Loop:
                 self._client = None
             await client.aclose()
 
-    async def share(self, shared: Shared[Any]) -> Any:
-        """Run the flow in a task of its own, and wait for it."""
-        while True:
-            flight = self._flights.get(shared.key) or self._start(shared)
-            if not shared.wait:
-                return None
-            # A future for each who waits is what asyncio.shield makes, too, with two callbacks more.
-            waiter: asyncio.Future[Any] = self._loop.create_future()
-            flight.waiters.append(waiter)
-            with suppress(_FlightCancelledError):
-                return await waiter
+    def share(self, shared: Shared[Any]) -> "asyncio.Future[Any]":
+        """Run the flow in a task of its own, and wait for it.
 
-    def _start(self, shared: Shared[Any]) -> "_Flight":
-        flight = self._flights[shared.key] = _Flight(_task(arun(shared.make()), self._loop))
-        flight.task.add_done_callback(lambda _: self._landed(shared.key, flight))
+        All that waits is a future for each who asks, so that one of them can be cancelled: a thousand
+        coroutines would keep the garbage collector as busy as everything else together.
+        """
+        waiter: asyncio.Future[Any] = self._loop.create_future()
+        flight = self._flights.get(shared.key) or self._start(shared)
+        if shared.wait:
+            flight.waiters.append(waiter)
+        else:
+            waiter.set_result(None)
+        return waiter
+
+    def _start(self, shared: Shared[Any]) -> _Flight:
+        flight = self._flights[shared.key] = _Flight(shared, _task(arun(shared.make()), self._loop))
+        flight.task.add_done_callback(lambda _: self._landed(flight))
         return flight
 
-    def _landed(self, key: Hashable, flight: "_Flight") -> None:
-        del self._flights[key]
-        waiters = [waiter for waiter in flight.waiters if not waiter.done()]
+    def _landed(self, flight: _Flight) -> None:
+        del self._flights[flight.shared.key]
         if flight.task.cancelled():
-            # Because its client is closed: those who still wait ask again.
-            error: BaseException | None = _FlightCancelledError()
-        else:
-            error = flight.task.exception()
-        if error is None:
-            result = flight.task.result()
-            for waiter in waiters:
-                waiter.set_result(result)
+            # Because this is closed: who still waits gets the answer by what is opened next.
+            for waiter in flight.waiters:
+                if not waiter.done():
+                    _opened(self._channel).share(flight.shared).add_done_callback(partial(_pass_on, waiter))
             return
-        for waiter in waiters:
-            waiter.set_exception(error)
-        if not flight.waiters and not flight.task.cancelled():
+        error = flight.task.exception()
+        if error is not None and not flight.waiters:
             logger.error("a flow in the background failed", exc_info=error)
+        self._wake(flight)
+
+    def _wake(self, flight: _Flight) -> None:
+        """Resume some of those who wait, and the others in the next turns of the loop.
+
+        A thousand in one turn would keep the loop from everything else for as long as they take.
+        """
+        woken, flight.waiters = flight.waiters[:_AT_ONCE], flight.waiters[_AT_ONCE:]
+        for waiter in woken:
+            _pass_on(waiter, flight.task)
+        if flight.waiters:
+            self._loop.call_soon(self._wake, flight)
 
     def close(self) -> None:
         """Have the loop close the client, if it still runs."""
@@ -170,6 +178,17 @@ class Loop:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             await keeper.aclose()
+
+
+def _pass_on(waiter: "asyncio.Future[Any]", answered: "asyncio.Future[Any]") -> None:
+    """Give one who waits the answer, unless it has been cancelled meanwhile."""
+    if waiter.done():
+        return
+    error = answered.exception()
+    if error is None:
+        waiter.set_result(answered.result())
+    else:
+        waiter.set_exception(error)
 
 
 def _opened(channel: Channel) -> Loop:

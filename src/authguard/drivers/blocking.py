@@ -30,7 +30,7 @@ def run(flow: Flow[Result]) -> Result:
         question = next(flow)
         while True:
             try:
-                answer = _answer(question)
+                answer = ask(question)
             except Exception as error:
                 question = flow.throw(error)
             else:
@@ -41,7 +41,8 @@ def run(flow: Flow[Result]) -> Result:
         flow.close()
 
 
-def _answer(question: Question[Any]) -> Any:
+def ask(question: Question[Any]) -> Any:
+    """Have one question answered in this thread."""
     if isinstance(question, Call):
         return _call(question)
     if isinstance(question, Shared):

@@ -4,13 +4,12 @@ import random
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
 from urllib.parse import urlencode
 
 from authguard._core.claims import Expectations
-from authguard._core.flow import Channel, FetchFailedError, Flow, Response, Shared
+from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.introspection import check_same, principal_of
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
@@ -19,7 +18,6 @@ from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import (
     ConfigurationError,
     InvalidTokenError,
-    RefusedError,
     VerificationUnavailableError,
 )
 from authguard.verifiers.client_auth import ClientAuth
@@ -38,20 +36,6 @@ _OVERLOADED = 429
 # The server behind the address is down. A plain 500 is not among them: one token may cause it
 # again and again, and must not keep others from being asked about.
 _DOWN = frozenset({502, 503, 504})
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A refusal as data, for all who ask about the same token."""
-
-    kind: type[RefusedError]
-    reason: str
-    retry_after: int = 0
-
-    def error(self) -> RefusedError:
-        if self.kind is VerificationUnavailableError:
-            return VerificationUnavailableError(self.reason, retry_after=self.retry_after)
-        return self.kind(self.reason)
 
 
 class IntrospectionVerifier(Verifier):
@@ -133,6 +117,7 @@ class IntrospectionVerifier(Verifier):
             role_claims=names(role_claims, "role_claims"),
         )
         self._remote = Remote(http, _TIMEOUT)
+        self.channel = self._remote.channel
         self._answer_keys = None
         if answer_keys is not None:
             self._answer_keys = AnswerKeys(
@@ -158,32 +143,32 @@ class IntrospectionVerifier(Verifier):
         digest = sha256(self._salt + credential.value.encode()).digest()
         if now < (self._inactive.get(digest) or 0):
             raise InvalidTokenError("the introspection endpoint has said that it is not active")
-        outcome = yield from Shared(
-            self._remote.channel,
-            (credential.method, digest),
-            lambda: self._ask(credential, digest, local, now),
-        )
-        if isinstance(outcome, _Refused):
-            raise outcome.error()
-        return outcome
-
-    def _ask(
-        self, credential: Credential, digest: bytes, local: Verified | None, now: float
-    ) -> Flow[Verified | _Refused]:
-        """What all get who ask about this credential now."""
         wait = self._breaker.blocked(now, self._remote.timeout)
         if wait:
-            return self._unavailable(self._reason, wait)
+            raise self._unavailable(self._reason, wait)
         try:
             response = yield from self._send(credential.value, now)
         except FetchFailedError as error:
             self._breaker.failed(now + error.took, _THRESHOLD if error.kind == "timeout" else 1)
-            return self._unavailable(str(error), self._breaker.backoff.remaining(now))
-        return (yield from self._judge(response, credential, digest, local, now))
+            raise self._unavailable(str(error), self._breaker.backoff.remaining(now)) from error
+        pause = self._note(response, now)
+        try:
+            if response.status != 200:
+                raise UnusableAnswerError(f"it answers with status {response.status}", pause)
+            verified = yield from self._read(response, credential, local, now)
+        except UnusableAnswerError as error:
+            raise self._unavailable(str(error), error.pause) from error
+        except VerificationUnavailableError as error:
+            raise self._unavailable(error.reason, error.retry_after) from error
+        except InvalidTokenError:
+            self._inactive.put(digest, now + min(_REFUSED_SECONDS, self._cache_ttl))
+            self._asked_at, self._reason = now, ""
+            raise
+        self._asked_at, self._reason = now, ""
+        return verified
 
-    def _judge(
-        self, response: Response, credential: Credential, digest: bytes, local: Verified | None, now: float
-    ) -> Flow[Verified | _Refused]:
+    def _note(self, response: Response, now: float) -> float:
+        """What the answer's status means for the next requests; returns the pause that it asks for."""
         pause = retry_after(response.headers, now) or 0.0
         if response.status in _DOWN:
             self._breaker.failed(now + response.took)
@@ -192,19 +177,7 @@ class IntrospectionVerifier(Verifier):
         if response.status == _OVERLOADED:
             pause = pause or _DEFAULT_PAUSE
             self._breaker.backoff.pause(now + response.took, pause)
-        try:
-            if response.status != 200:
-                raise UnusableAnswerError(f"it answers with status {response.status}", pause)
-            outcome: Verified | _Refused = yield from self._read(response, credential, local, now)
-        except UnusableAnswerError as error:
-            return self._unavailable(str(error), error.pause)
-        except VerificationUnavailableError as error:
-            return self._unavailable(error.reason, error.retry_after)
-        except InvalidTokenError as error:
-            self._inactive.put(digest, now + min(_REFUSED_SECONDS, self._cache_ttl))
-            outcome = _Refused(type(error), error.reason)
-        self._asked_at, self._reason = now, ""
-        return outcome
+        return pause
 
     def _send(self, token: str, now: float) -> Flow[Response]:
         proof = self._auth.proof(self._issuer or self._endpoint, now)
@@ -243,10 +216,10 @@ class IntrospectionVerifier(Verifier):
         check_same(local.principal, principal, document)
         return Verified(local.principal, min(until, local.until))
 
-    def _unavailable(self, reason: str, wait: float) -> _Refused:
+    def _unavailable(self, reason: str, wait: float) -> VerificationUnavailableError:
         self._reason = reason
-        return _Refused(
-            VerificationUnavailableError, f"introspection at {self._endpoint}: {reason}", ceil(wait)
+        return VerificationUnavailableError(
+            f"introspection at {self._endpoint}: {reason}", retry_after=ceil(wait)
         )
 
     def channels(self) -> Sequence[Channel]:

@@ -1,0 +1,41 @@
+"""An application for servers with several processes; its guard has asked before they come to be."""
+
+import os
+import time
+
+from authguard import Guard, IntrospectionVerifier, JWTVerifier, RemoteKeySet
+from authguard.asgi import AuthGuardMiddleware
+from authguard.drivers import run
+from authguard.wsgi import AuthGuardMiddleware as WSGIMiddleware
+from support import AUDIENCE, ISSUER, bearer
+
+_UPSTREAM = os.environ["UPSTREAM"]
+
+guard = Guard(
+    JWTVerifier(RemoteKeySet(f"{_UPSTREAM}/jwks"), algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE),
+    IntrospectionVerifier(
+        f"{_UPSTREAM}/introspect",
+        client_id="api",
+        client_secret="s",
+        audience=AUDIENCE,
+        prefixes=["opaque-"],
+    ),
+)
+for _token in (f"opaque-import-{os.getpid()}", os.environ["JWT"]):
+    assert run(guard.decide(bearer(_token), time.time())).auth.principal.subject == "ann"
+
+
+def _wsgi(environ, start_response):
+    start_response("200 OK", [("X-Process", f"{os.getpid()}"), ("X-User", environ["authguard.user"].subject)])
+    return [b""]
+
+
+async def _asgi(scope, receive, send):
+    if scope["type"] == "http":
+        headers = [(b"x-process", b"%d" % os.getpid()), (b"x-user", scope["user"].subject.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+wsgi = WSGIMiddleware(_wsgi, guard=guard)
+asgi = AuthGuardMiddleware(_asgi, guard=guard)
