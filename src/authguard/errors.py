@@ -2,6 +2,7 @@
 
     AuthGuardError
     ├── ConfigurationError               raised while an object is built; says what to change
+    ├── LoginError                       raised by `authguard.client`; nobody could be signed in or out
     └── RefusedError                     a request that may not pass
         ├── InvalidRequestError          400  invalid_request     malformed or several credentials
         ├── MissingCredentialsError      401  (no error code)     nobody has presented anything
@@ -38,6 +39,19 @@ class AuthGuardError(Exception):
 
 class ConfigurationError(AuthGuardError, ValueError):
     """The guard, a verifier or a rule was built from something that cannot be right."""
+
+
+class LoginError(AuthGuardError):
+    """A client could not sign in, refresh or sign out.
+
+    Args:
+        reason: what went wrong, without anything secret.
+        status_code: what the service answered; None if there was no answer.
+    """
+
+    def __init__(self, reason: str, status_code: int | None = None) -> None:
+        self.status_code = status_code
+        super().__init__(reason)
 
 
 class RefusedError(AuthGuardError):

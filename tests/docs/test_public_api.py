@@ -14,7 +14,14 @@ import pytest
 import authguard
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
-MODULES = ("authguard.asgi", "authguard.wsgi", "authguard.starlette", "authguard.fastapi", "authguard.flask")
+MODULES = (
+    "authguard.asgi",
+    "authguard.wsgi",
+    "authguard.starlette",
+    "authguard.fastapi",
+    "authguard.flask",
+    "authguard.client",
+)
 
 
 def _signature(thing: Any) -> str:

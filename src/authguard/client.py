@@ -1,0 +1,320 @@
+"""What callers of a protected API use: `httpx.Auth` classes that present a token or an API key."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from authguard._core.remote import check_url
+from authguard.errors import ConfigurationError, LoginError
+
+__all__ = ["APIKeyAuth", "BearerAuth"]
+
+#: Seconds before its expiry at which a token is refreshed, as the AINative guide has it.
+_AHEAD = 300.0
+#: Seconds in which a refresh that failed for an outage is not tried again.
+_PAUSE = 30.0
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What a login or refresh has brought."""
+
+    access: str = field(repr=False)
+    refresh: str | None = field(repr=False)
+    refresh_at: float
+    expires_at: float
+
+
+#: A flow yields requests to the service, and is sent the answer, or None if there was none.
+_Flow = Generator[httpx.Request, httpx.Response | None, str]
+
+
+class BearerAuth(httpx.Auth):
+    """Signs in with a password, and presents access tokens that it keeps fresh.
+
+    One object may be shared by threads, tasks and event loops. Bodies of requests are read into
+    memory, so that a request that gets a 401 can be sent once more.
+
+    Args:
+        base_url: where the API is, with its prefix, such as `https://auth.example.com/v1`. Tokens
+            are sent to its origin alone.
+        email: the address of the account.
+        password: its password.
+        timeout: seconds for each step of signing in or refreshing.
+        verify: the certificates to trust for signing in; None for the usual ones.
+        clock: tells the seconds since the epoch.
+
+    Raises:
+        ConfigurationError: for a URL that is not https, other than on loopback.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        email: str,
+        password: str,
+        *,
+        timeout: float = 10.0,
+        verify: SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._base, self._origin = _checked(base_url)
+        if not email or not password:
+            raise ConfigurationError("BearerAuth: give it an email and a password")
+        self._email, self._password = email, password
+        self._options: dict[str, Any] = {"timeout": timeout, "verify": True if verify is None else verify}
+        self._clock = clock
+        self._tokens: _Tokens | None = None
+        self._not_before = 0.0
+        self._lock = threading.Lock()
+        self._alocks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"BearerAuth({self._base!r})"
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Present the token, and once more with a new one if it is refused."""
+        if _origin(request.url) != self._origin:
+            self._strip(request)
+            yield request
+            return
+        request.read()
+        token = self._get(None)
+        response = yield _bearing(request, token)
+        if self._refused(response):
+            response.read()
+            yield _bearing(request, self._get(token))
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Present the token, and once more with a new one if it is refused."""
+        if _origin(request.url) != self._origin:
+            self._strip(request)
+            yield request
+            return
+        await request.aread()
+        token = await self._aget(None)
+        response = yield _bearing(request, token)
+        if self._refused(response):
+            await response.aread()
+            yield _bearing(request, await self._aget(token))
+
+    def logout(self) -> None:
+        """End the session at the service; the next request signs in again.
+
+        Raises:
+            LoginError: if the service could not be reached, or has not stored it. Tokens are kept.
+        """
+        with self._lock:
+            self._run(self._logout())
+
+    async def alogout(self) -> None:
+        """End the session at the service, from an event loop; see `logout`.
+
+        Raises:
+            LoginError: if the service could not be reached, or has not stored it. Tokens are kept.
+        """
+        async with self._alock():
+            await self._arun(self._logout())
+
+    def _refused(self, response: httpx.Response) -> bool:
+        # After a redirect the 401 may be another server's, which has not seen the token.
+        return response.status_code == 401 and _origin(response.request.url) == self._origin
+
+    def _strip(self, request: httpx.Request) -> None:
+        tokens = self._tokens
+        if tokens and request.headers.get("Authorization") == f"Bearer {tokens.access}":
+            del request.headers["Authorization"]
+
+    def _at_hand(self, refused: str | None) -> str | None:
+        """The token, if it need not be replaced."""
+        tokens, now = self._tokens, self._clock()
+        if tokens is None or tokens.access == refused or now >= tokens.expires_at:
+            return None
+        return tokens.access if now < tokens.refresh_at or now < self._not_before else None
+
+    def _get(self, refused: str | None) -> str:
+        if token := self._at_hand(refused):
+            return token
+        with self._lock:  # who has waited for it finds what the one before has brought
+            return self._at_hand(refused) or self._run(self._renew(refused))
+
+    async def _aget(self, refused: str | None) -> str:
+        if token := self._at_hand(refused):
+            return token
+        async with self._alock():
+            return self._at_hand(refused) or await self._arun(self._renew(refused))
+
+    def _alock(self) -> asyncio.Lock:
+        with self._lock_of_locks:
+            return self._alocks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+    #: Held for no longer than it takes to look something up.
+    _lock_of_locks = threading.Lock()
+
+    # A client of its own: the application's might follow a redirect, with the password.
+    def _run(self, flow: _Flow) -> str:
+        with httpx.Client(follow_redirects=False, **self._options) as client:
+            request = next(flow)
+            while True:
+                response = None
+                with suppress(httpx.HTTPError):
+                    response = client.send(request)
+                try:
+                    request = flow.send(response)
+                except StopIteration as ended:
+                    return str(ended.value)
+
+    async def _arun(self, flow: _Flow) -> str:
+        async with httpx.AsyncClient(follow_redirects=False, **self._options) as client:
+            request = next(flow)
+            while True:
+                response = None
+                with suppress(httpx.HTTPError):
+                    response = await client.send(request)
+                try:
+                    request = flow.send(response)
+                except StopIteration as ended:
+                    return str(ended.value)
+
+    def _renew(self, refused: str | None) -> _Flow:
+        tokens = self._tokens
+        if tokens is not None and tokens.refresh is not None:
+            response = yield self._post("refresh", {"refresh_token": tokens.refresh})
+            if response is not None and response.status_code == 200:
+                return self._keep("refresh", response)
+            if response is None or response.status_code == 429 or response.status_code >= 500:
+                now = self._clock()
+                if tokens.access == refused or now >= tokens.expires_at:
+                    raise _failure("refresh", response)
+                self._not_before = now + _PAUSE
+                return tokens.access
+            self._tokens = None  # refused: the session has ended
+        response = yield self._post("login", {"email": self._email, "password": self._password})
+        if response is None or response.status_code != 200:
+            raise _failure("login", response)
+        return self._keep("login", response)
+
+    def _logout(self) -> _Flow:
+        tokens = self._tokens
+        if tokens is not None:
+            response = yield _bearing(self._post("logout", None), tokens.access)
+            if response is None or response.status_code not in (200, 204, 401):  # 401: it has ended before
+                raise _failure("logout", response)
+        self._tokens = None
+        return ""
+
+    def _post(self, name: str, body: dict[str, str] | None) -> httpx.Request:
+        return httpx.Request("POST", f"{self._base}/auth/{name}", json=body)
+
+    def _keep(self, name: str, response: httpx.Response) -> str:
+        now = self._clock()
+        try:
+            data = response.json()
+            access, refresh, lifetime = data["access_token"], data.get("refresh_token"), data["expires_in"]
+            lifetime = float(lifetime)
+        except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
+            raise _failure(name, response) from None  # what could not be read may hold a token
+        if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
+            raise _failure(name, response)
+        # Half of a short life, so that such tokens are not refreshed with each request.
+        ahead = min(_AHEAD, lifetime / 2)
+        self._tokens = _Tokens(access, refresh, now + lifetime - ahead, now + lifetime)
+        self._not_before = 0.0
+        return access
+
+
+class _KeyedHeaders(httpx.Headers):
+    """Fields with a key that goes on the wire, and into no copy of them.
+
+    httpx follows redirects below the auth flow, with a copy of the fields, and takes only
+    `Authorization` off for another origin.
+    """
+
+    def __init__(self, headers: httpx.Headers, name: str, key: str) -> None:
+        super().__init__(headers)
+        self._key = (name.encode(), key.encode())
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """The fields as they are sent."""
+        return [*super().raw, self._key]
+
+
+class APIKeyAuth(httpx.Auth):
+    """Presents an API key to one origin.
+
+    Args:
+        base_url: where the API is; the key is sent to its origin alone.
+        key: the API key.
+        header: the field that carries it.
+
+    Raises:
+        ConfigurationError: for a URL that is not https, other than on loopback, or a key that
+            is no printable ASCII.
+    """
+
+    def __init__(self, base_url: str, key: str, *, header: str = "X-API-Key") -> None:
+        self._base, self._origin = _checked(base_url)
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigurationError("APIKeyAuth: a key is printable ASCII without spaces")
+        if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
+            raise ConfigurationError("APIKeyAuth: header is the name of a field, such as X-API-Key")
+        self._key, self._header = key, header
+
+    def __repr__(self) -> str:
+        return f"APIKeyAuth({self._base!r})"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Present the key, and again where a redirect inside the origin has lost it."""
+        request.headers.pop(self._header, None)
+        if _origin(request.url) != self._origin:
+            yield request
+            return
+        response = yield self._keyed(request)
+        for _ in range(5):
+            followed = response.request
+            if response.status_code != 401 or followed is request or _origin(followed.url) != self._origin:
+                return
+            request = followed
+            response = yield self._keyed(request)
+
+    def _keyed(self, request: httpx.Request) -> httpx.Request:
+        request.headers = _KeyedHeaders(request.headers, self._header, self._key)
+        return request
+
+
+def _bearing(request: httpx.Request, token: str) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
+def _failure(name: str, response: httpx.Response | None) -> LoginError:
+    if response is None:
+        return LoginError(f"{name}: the service cannot be reached")
+    return LoginError(f"{name}: the service answered {response.status_code}", response.status_code)
+
+
+def _checked(base_url: str) -> tuple[str, tuple[str, str, int | None]]:
+    check_url(base_url, "base_url", plain_http=True)
+    if httpx.URL(base_url).scheme == "http":
+        try:
+            check_url(base_url, "base_url")
+        except ConfigurationError:
+            raise ConfigurationError(
+                "base_url is plain http: credentials go over https, or loopback"
+            ) from None
+    return base_url.rstrip("/"), _origin(httpx.URL(base_url))
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
