@@ -64,16 +64,17 @@ class Denials:
         # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
             return None
-        if self._policy.is_login_page(request.path):
+        htmx = is_htmx(request)
+        if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
             return None
         verdict = self._policy.find(request.method, request.path, request.root_path)
         login_path = verdict.login_path or self._login_path
         if login_path is None:
             return None
         location = login_location(request, login_path, self._policy.login_paths)
-        if is_htmx(request):
-            return self._refuse(request, error).with_header("hx-redirect", location)
-        return see_other(location) if navigates(request) else None
+        return (
+            self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
+        )
 
 
 def unexpected_error(error: Exception) -> UnexpectedError:
