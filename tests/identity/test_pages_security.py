@@ -8,9 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from authguard.errors import VerificationUnavailableError
+from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity import Identity, SocialIdentity
 from authguard.identity.page_agents import describe_agent
+from authguard.identity.routes import PUBLIC
 from authguard.identity.social import Provider
 from identity_support import ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
@@ -346,3 +347,30 @@ def test_no_refresh_cookie_without_pages(url):
         response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": state})
         assert {"access_token"} <= set(set_cookies(response))
         assert "refresh_token" not in set_cookies(response)
+
+
+@pytest.mark.parametrize("prefix", ["/account", "/login/v1", "/verify-email", "/v1/auth/login"])
+def test_no_prefix_opens_the_api(url, prefix):
+    """A page is open with all below it, and yet no endpoint is that asks for a caller."""
+    with service_at(url, prefixes=["/v1", prefix]) as service:
+        identity = Identity(service, providers=[])
+        open_paths = {*identity._pages.paths, *(prefix + path for path in PUBLIC)}
+        for route in identity.app.app.routes:
+            if route.path.startswith(prefix + "/") and route.path not in open_paths:
+                path = re.sub(r"{[^}]*}", "1", route.path)
+                for method in route.methods:
+                    response = TestClient(identity).request(method, path)
+                    assert response.status_code == 401, (method, path)
+
+
+def test_a_page_and_an_endpoint_cannot_share_a_path(url):
+    """`pages_path` and `prefixes` that would hide an endpoint behind a page are refused."""
+    with service_at(url, pages_path="/v1/auth") as service:
+        with pytest.raises(ConfigurationError, match="pages_path"):
+            Identity(service, providers=[])
+
+
+def test_the_name_of_the_service_leads_to_the_account(app):
+    """Somebody who types no more than the host is led on."""
+    response = browser(app).get("/")
+    assert (response.status_code, response.headers["location"]) == (303, "/account")

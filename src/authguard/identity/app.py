@@ -1,14 +1,16 @@
 """The ASGI application: the routes, behind the package's own guard."""
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
-from authguard.errors import RefusedError
+from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity import migrations
 from authguard.identity.model import User
 from authguard.identity.oauth import OAuth
@@ -33,8 +35,8 @@ class Identity:
         providers: what else there is to sign in with; None for those of the settings.
 
     Raises:
-        ConfigurationError: if the settings cannot be meant, or the tables are not those of this
-            version (with `Settings.dev` they are made).
+        ConfigurationError: if the settings cannot be meant, a page and an endpoint would have one
+            path, or the tables are not those of this version (with `Settings.dev` they are made).
     """
 
     def __init__(
@@ -59,17 +61,29 @@ class Identity:
         social = SocialRoutes(
             self.service, workers, self._providers, sessions, self._pages.handlers[RefusedError]
         )
+        api = [
+            *routes.routes(settings.prefixes),
+            *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
+            *(route for prefix in settings.prefixes for route in social.routes(prefix)),
+            *oauth.well_known(),
+        ]
+        paths = _paths(api)
+        if shadowed := sorted(paths.intersection(self._pages.paths)):
+            raise ConfigurationError(
+                f"{shadowed[0]} would be a page and an endpoint: change pages_path or prefixes"
+            )
         app = Starlette(
-            routes=[
-                *self._pages.routes,
-                *routes.routes(settings.prefixes),
-                *(route for prefix in settings.prefixes for route in oauth.routes(prefix)),
-                *(route for prefix in settings.prefixes for route in social.routes(prefix)),
-                *oauth.well_known(),
-            ],
+            routes=[*self._pages.routes, *api],
             exception_handlers=self._pages.handlers,
             lifespan=self._lifespan,
         )
+
+        public = [
+            "/.well-known",
+            *_paths(oauth.well_known()),
+            *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
+            *open_doors,
+        ]
 
         async def load(principal: Principal) -> User | None:
             # Takes the place of `revocations`: sessions, accounts and logouts are one query.
@@ -77,12 +91,9 @@ class Identity:
 
         self.guard = Guard(
             self.service.own_tokens,
-            public_paths=[
-                "/.well-known",
-                *(prefix + path for prefix in settings.prefixes for path in PUBLIC),
-                *open_doors,
-                *self._pages.paths,
-            ],
+            public_paths=[*public, *self._pages.paths],
+            # Each by its name, since a public path opens what is below it, whatever the prefixes are.
+            protected_paths=sorted(_pattern(path) for path in paths if path not in public),
             cookie=settings.access_cookie,
             user_loader=load,
             realm=REALM,
@@ -113,6 +124,15 @@ class Identity:
             provider.close()
         self._workers.close()
         self.service.close()
+
+
+def _paths(routes: Iterable[BaseRoute]) -> set[str]:
+    return {route.path for route in routes if isinstance(route, Route)}
+
+
+def _pattern(path: str) -> str:
+    """The pattern of a rule for the path of a route."""
+    return re.sub(r"\{[^}]*\}", "*", path)
 
 
 def create_app(settings: Settings | None = None) -> Identity:

@@ -70,7 +70,13 @@ class AccountPages:
             ("GET", "/logout", self.logout_page),
             ("POST", "/logout", self.log_out),
         ]
+        if not prefix:  # somebody who types no more than the name of the service
+            table.append(("GET", "/", self.home))
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
+
+    async def home(self, request: Request) -> Response:
+        """On to the account, or to sign in."""
+        return self._views.see_other(self._views.path(request, "/account"))
 
     async def _let_in(self, request: Request, handler: _Handler, back: str, nobody: Response) -> Response:
         self._sessions.refuse_cross_site(request)
