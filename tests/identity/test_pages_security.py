@@ -365,9 +365,9 @@ def test_no_prefix_opens_the_api(url, prefix):
 
 def test_a_page_and_an_endpoint_cannot_share_a_path(url):
     """`pages_path` and `prefixes` that would hide an endpoint behind a page are refused."""
-    with service_at(url, pages_path="/v1/auth") as service:
-        with pytest.raises(ConfigurationError, match="pages_path"):
-            Identity(service, providers=[])
+    named = pytest.raises(ConfigurationError, match="pages_path")
+    with service_at(url, pages_path="/v1/auth") as service, named:
+        Identity(service, providers=[])
 
 
 def test_the_name_of_the_service_leads_to_the_account(app):
