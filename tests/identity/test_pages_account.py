@@ -51,7 +51,7 @@ def account_routes(app):
 @contextlib.contextmanager
 def outage(database):
     """Take the database away for a while."""
-    away, names = Database("sqlite:////nowhere/at/all.db"), ("_readers", "_writers", "_quick_writers")
+    away, names = Database("sqlite:////nowhere/at/all.db"), ("_readers", "_writers", "_swappers")
     kept = {name: getattr(database, name) for name in names}
     vars(database).update({name: getattr(away, name) for name in names})
     yield

@@ -36,7 +36,6 @@ async def beating():
             pauses.append(time.perf_counter() - before - BEAT)
             computing.append(time.thread_time() - computed)
 
-    gc.collect()
     gc.disable()
     thread = threading.Thread(target=control, daemon=True)
     thread.start()
