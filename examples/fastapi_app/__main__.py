@@ -1,12 +1,14 @@
 """Run the demo: `make demo`, or `python -m examples.fastapi_app`; PORT chooses another port."""
 
 import errno
+import json
 import os
 import signal
 import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 
 import uvicorn
@@ -16,7 +18,8 @@ from .settings import IDENTITY_PATH, Settings
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
-EMAIL, PASSWORD = "ada@example.com", "Lovelace-1815"
+EMAIL = "ada@example.com"
+PASSWORD = os.environ.get("DEMO_PASSWORD") or "Lovelace-1815"
 JSON = "-H 'Content-Type: application/json'"
 
 
@@ -47,8 +50,8 @@ def chosen_port() -> int:
 def introduction(settings: Settings) -> str:
     """What to try; a test runs these lines."""
     url = settings.url
-    account = f'''{{"email": "{EMAIL}", "password": "{PASSWORD}"}}'''
-    login = f"curl -s {JSON} -d '{account}' {url}{IDENTITY_PATH}/api/v1/auth/login"
+    account = quote(json.dumps({"email": EMAIL, "password": PASSWORD}))
+    login = f"curl -s {JSON} -d {account} {url}{IDENTITY_PATH}/api/v1/auth/login"
     token = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
     bearer = '-H "Authorization: Bearer $TOKEN"'
     key = f"-H 'X-API-Key: {settings.api_key}'"
