@@ -12,9 +12,9 @@ def home(name: str) -> str:
         body = f"""<p>You are signed in as <strong>{escape(name)}</strong>.</p>
 <a class="button" href="/dashboard">Dashboard</a>"""
     else:
-        body = f"""<p>Everybody may read this page.</p>
-<a class="button" href="{IDENTITY_PATH}/login?next=%2Fdashboard">Sign in</a>
-<p><a href="{IDENTITY_PATH}/register?next=%2Fdashboard">Create an account</a></p>"""
+        body = f"""<p>Everybody may read this page. For the others,
+<a href="{IDENTITY_PATH}/register?next=%2Fdashboard">create an account</a> or sign in.</p>
+<a class="button" href="{IDENTITY_PATH}/login?next=%2Fdashboard">Sign in</a>"""
     return _page("Notes", f"<h1>Notes</h1>{body}")
 
 

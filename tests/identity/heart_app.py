@@ -4,12 +4,19 @@ import asyncio
 import json
 import os
 import time
+from pathlib import Path
 
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from identity_support import GENEROUS, Postbox, settings
 
 BEAT = 0.005  # seconds
+SCHEDULE = Path("/proc/thread-self/schedstat")
+
+
+def _queued():
+    """Seconds for which this thread has been ready to run, and had no processor."""
+    return int(SCHEDULE.read_text().split()[1]) / 1e9 if SCHEDULE.exists() else 0.0
 
 
 class Heart:
@@ -24,11 +31,12 @@ class Heart:
         self.late = []
 
     async def beat(self):
-        """For how long the loop did not come back, each time."""
+        """Each time: how late the loop came back, and how much of that it stood in the machine's queue."""
         while True:
-            before = time.perf_counter()
+            before, queued = time.perf_counter(), _queued()
             await asyncio.sleep(BEAT)
-            self.late.append(time.perf_counter() - before - BEAT)
+            late = time.perf_counter() - before - BEAT
+            self.late.append((late, _queued() - queued))
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":

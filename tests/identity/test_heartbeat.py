@@ -50,30 +50,28 @@ def _ready(url, process):
 
 
 async def _sign_in(url):
-    """All at once; the answers' statuses, and for how long the server's loop did not come back, each time."""
+    """All at once; the statuses of the answers, and the beats of the server's loop meanwhile."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
         await client.get("/heart")  # what was before is none of its business
         body = {"email": EMAIL, "password": PASSWORD}
         answers = await asyncio.gather(*(client.post("/v1/auth/login", json=body) for _ in range(LOGINS)))
-        late = (await client.get("/heart")).json()
-    return [answer.status_code for answer in answers], late
+        beats = (await client.get("/heart")).json()
+    return [answer.status_code for answer in answers], beats
 
 
 def test_fifty_logins_leave_the_loop_its_beat(server):
     """Fifty people who sign in at once do not stop the event loop for 50 ms.
 
-    On a machine that is busy with something else the loop waits for a processor, too: one quiet try of
-    three is enough. Hashing on the loop would stop it for more than 1 s in each of them.
+    What counts is how late the loop came back, less the time for which it was ready and the machine
+    ran something else. One of three tries is enough, for what that does not explain; hashing
+    on the loop stops it for more than a second in each of them.
     """
     answer = httpx.post(f"{server}/v1/auth/register", json={"email": EMAIL, "password": PASSWORD})
     assert answer.status_code == 201
     worst = []
-    for _ in range(3):
-        statuses, late = asyncio.run(_sign_in(server))
+    while len(worst) < 3 and (not worst or worst[-1] >= AIM):
+        statuses, beats = asyncio.run(_sign_in(server))
         assert statuses == [200] * LOGINS
-        assert len(late) > LOGINS  # it did beat meanwhile
-        worst.append(max(late))
-        if worst[-1] < AIM:
-            return
-    pytest.fail(f"the loop stood still for {min(worst):.3f} seconds at best")
+        worst.append(max(late - queued for late, queued in beats))
+    assert min(worst) < AIM, f"the loop stood still for {min(worst):.3f} seconds at best"

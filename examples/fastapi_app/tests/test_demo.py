@@ -72,9 +72,9 @@ def test_the_printed_lines_work(demo):
     lines = re.findall(r"^  ((?:curl|TOKEN=).*)$", demo.printed, re.MULTILINE)
     script = "\n".join(["export NO_PROXY='*'", *lines])
     bash = [str(shutil.which("bash")), "-eu"]
-    ran = subprocess.run(
+    ran = subprocess.run(  # noqa: S603
         bash, input=script, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )  # noqa: S603
+    )
     assert ran.returncode == 0, ran.stderr
     assert re.findall(r"HTTP/1.1 (\d+)", ran.stdout) == [
         "401",
