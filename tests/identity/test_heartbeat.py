@@ -65,7 +65,7 @@ def test_fifty_logins_leave_the_loop_its_beat(server):
 
     What counts is how late the loop came back, less the time for which it was ready and the machine
     ran something else. One of three tries is enough, for what that does not explain; hashing
-    on the loop stops it for more than a second in each of them.
+    on the loop stops it for more than 100 ms in each of them.
     """
     answer = httpx.post(f"{server}/v1/auth/register", json={"email": EMAIL, "password": PASSWORD})
     assert answer.status_code == 201
