@@ -1,1 +1,1 @@
-"""A small FastAPI application with a login page, an API, an upload and a websocket."""
+"""A small FastAPI application with accounts: it mounts the identity service, and the guard is around it."""

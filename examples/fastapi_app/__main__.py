@@ -1,19 +1,26 @@
 """Run the demo: `make demo`, or `python -m examples.fastapi_app`; PORT chooses another port."""
 
 import errno
+import json
 import os
+import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
+from shlex import quote
+from tempfile import TemporaryDirectory
 
 import uvicorn
 
 from .app import create_app
-from .settings import Settings
-from .sign_in import issue_token
+from .settings import IDENTITY_PATH, Settings
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+EMAIL = "ada@example.com"
+PASSWORD = os.environ.get("DEMO_PASSWORD") or "Lovelace-1815"
+JSON = "-H 'Content-Type: application/json'"
 
 
 def listen(port: int) -> socket.socket:
@@ -40,38 +47,51 @@ def chosen_port() -> int:
     return int(text)
 
 
-def introduction(settings: Settings, url: str) -> str:
-    """What to try."""
-    bearer = f"-H 'Authorization: Bearer {issue_token(settings, settings.email)}'"
+def introduction(settings: Settings) -> str:
+    """What to try; a test runs these lines."""
+    url = settings.url
+    account = quote(json.dumps({"email": EMAIL, "password": PASSWORD}))
+    login = f"curl -s {JSON} -d {account} {url}{IDENTITY_PATH}/api/v1/auth/login"
+    token = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+    bearer = '-H "Authorization: Bearer $TOKEN"'
     key = f"-H 'X-API-Key: {settings.api_key}'"
-    note = """-H 'Content-Type: application/json' -d '{"text": "hello"}'"""
+    note = f"""{JSON} -d '{{"text": "hello"}}'"""
     return f"""
-Sign in at   {url}/login
-     email   {settings.email}
-  password   {settings.password}
-      docs   {url}/docs
+In a browser  {url}/dashboard
+       email  {EMAIL}
+    password  {PASSWORD}
+        docs  {url}/docs
 
 Nobody, which is refused (401):
   curl -i {url}/api/me
-A person, by JWT:
+A person, by a token for e-mail and password:
+  TOKEN=$({login} | {token})
   curl -i {bearer} {url}/api/me
   curl -i {bearer} {note} {url}/api/notes
   curl -i {bearer} --data-binary @README.md {url}/api/upload
 A robot, by API key, which may read notes, but not write them (403):
   curl -i {key} {url}/api/notes
   curl -i {key} {note} {url}/api/notes
+Signing out, after which the token is refused (401):
+  curl -i -X POST {bearer} {url}{IDENTITY_PATH}/api/v1/auth/logout
+  curl -i {bearer} {url}/api/me
+
+Accounts are forgotten when this program ends. Control-C ends it.
 """
 
 
 def main() -> None:
     """Say how to sign in, then serve until interrupted."""
-    settings = Settings()
+    # To be ended from outside is no reason to leave the accounts behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = chosen_port()
-    with listen(port) as listener:
-        print(introduction(settings, f"http://{HOST}:{port}"), flush=True)  # noqa: T201
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="info"))
-        with suppress(KeyboardInterrupt):  # Ctrl-C is how a demo ends
-            server.run(sockets=[listener])
+    with suppress(KeyboardInterrupt), listen(port) as listener, TemporaryDirectory() as directory:
+        settings = Settings(url=f"http://{HOST}:{port}", directory=Path(directory))
+        app = create_app(settings)
+        # Only here, where nobody but this machine is served: `create_app` makes no account.
+        app.state.identity.accounts.create(EMAIL, PASSWORD, "Ada", "ADMIN")
+        print(introduction(settings), flush=True)  # noqa: T201
+        uvicorn.Server(uvicorn.Config(app, log_level="info")).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""The application: its pages and its API. What is protected stands in `sign_in.build_guard`."""
+"""The application: its pages and its API. What is protected stands in `guard.build_guard`."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Form, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import FastAPI, HTTPException, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
-from authguard import Guard, MemoryRevocations
 from authguard.fastapi import CurrentUser, install, requires
+from authguard.identity import Identity
 from authguard.starlette import current_principal
 
 from . import pages
-from .settings import Settings
-from .sign_in import COOKIE, build_guard, issue_token, may_sign_in, revoke
+from .guard import build_guard, name_of
+from .settings import IDENTITY_PATH, Settings
 
 # What was for one person must not come back from the browser's memory after signing out.
 _NO_STORE = {"cache-control": "no-store"}
@@ -29,23 +31,29 @@ class NewNote(BaseModel):
 
 def create_app(settings: Settings) -> FastAPI:
     """Put the application together; each call makes one of its own, with no state shared."""
-    app = FastAPI(title="Notes", redoc_url=None)
-    revocations = MemoryRevocations()
-    guard = build_guard(settings, revocations)
-    install(app, guard)
+    identity = Identity(settings.identity)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        identity.close()  # what is mounted is not told when the server stops
+
+    app = FastAPI(title="Notes", redoc_url=None, lifespan=lifespan)
+    app.state.identity = identity.service
+    install(app, build_guard(settings, identity.service))
     notes: list[dict[str, str]] = []
     _add_pages(app, notes)
-    _add_sign_in(app, settings, guard, revocations)
     _add_api(app, settings, notes)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.mount(IDENTITY_PATH, identity)
     return app
 
 
 def _add_pages(app: FastAPI, notes: list[dict[str, str]]) -> None:
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def home(request: Request) -> str:
+    @app.get("/", include_in_schema=False)
+    async def home(request: Request) -> HTMLResponse:
         # On a public page nobody has to be somebody; whoever is, is known.
-        return pages.home(current_principal(request).display_name)
+        return HTMLResponse(pages.home(name_of(current_principal(request))), headers=_NO_STORE)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -53,59 +61,26 @@ def _add_pages(app: FastAPI, notes: list[dict[str, str]]) -> None:
 
     @app.get("/dashboard", include_in_schema=False)
     async def dashboard(user: CurrentUser) -> HTMLResponse:
-        return HTMLResponse(pages.dashboard(user.display_name, user.scopes), headers=_NO_STORE)
+        return HTMLResponse(pages.dashboard(name_of(user), user.roles), headers=_NO_STORE)
 
     @app.get("/admin", include_in_schema=False)
     async def admin(user: CurrentUser) -> HTMLResponse:
-        return HTMLResponse(pages.admin(user.display_name, len(notes)), headers=_NO_STORE)
-
-
-def _add_sign_in(app: FastAPI, settings: Settings, guard: Guard, revocations: MemoryRevocations) -> None:
-    @app.get("/login", response_class=HTMLResponse, include_in_schema=False)
-    async def login_page(target: Annotated[str, Query(alias="next")] = "") -> str:
-        return pages.login(target)
-
-    @app.post("/login", include_in_schema=False)
-    async def login(
-        request: Request,
-        email: Annotated[str, Form()] = "",
-        password: Annotated[str, Form()] = "",
-        target: Annotated[str, Form(alias="next")] = "",
-    ) -> Response:
-        if not may_sign_in(settings, email, password):
-            page = pages.login(target, email=email, error="Email or password is wrong.")
-            return HTMLResponse(page, 401)
-        response = RedirectResponse(guard.safe_next(target, "/dashboard"), 303)
-        token = issue_token(settings, email)
-        field = COOKIE.issue(token, scheme=request.url.scheme, max_age=settings.session_seconds)
-        response.headers.append("set-cookie", field)
-        return response
-
-    @app.post("/logout", include_in_schema=False)
-    async def logout(request: Request) -> Response:
-        response = RedirectResponse("/login", 303)
-        user = current_principal(request)
-        # When another site sends the form, the guard knows nobody, and nobody is signed out.
-        if user.is_authenticated:
-            revoke(revocations, user)
-            response.headers.append("set-cookie", COOKIE.clear(scheme=request.url.scheme))
-        return response
+        return HTMLResponse(pages.admin(name_of(user), len(notes)), headers=_NO_STORE)
 
 
 def _add_api(app: FastAPI, settings: Settings, notes: list[dict[str, str]]) -> None:
     @app.get("/api/me")
     async def me(user: CurrentUser) -> dict[str, Any]:
-        return {"subject": user.subject, "scopes": sorted(user.scopes), "method": user.method}
+        return {"name": name_of(user), "roles": sorted(user.roles), "method": user.method}
 
     @app.get("/api/notes")
-    @requires("notes:read")
     async def read_notes() -> list[dict[str, str]]:
         return notes
 
     @app.post("/api/notes", status_code=201)
-    @requires("notes:write")
+    @requires(roles=["USER", "ADMIN"])
     async def write_note(note: NewNote, user: CurrentUser) -> dict[str, str]:
-        notes.append({"by": user.subject, "text": note.text})
+        notes.append({"by": name_of(user), "text": note.text})
         return notes[-1]
 
     @app.post("/api/upload")
@@ -125,6 +100,6 @@ def _add_api(app: FastAPI, settings: Settings, notes: list[dict[str, str]]) -> N
         try:
             while True:
                 text = await websocket.receive_text()
-                await websocket.send_text(f"{user.subject}: {text}")
+                await websocket.send_text(f"{name_of(user)}: {text}")
         except WebSocketDisconnect:
             return

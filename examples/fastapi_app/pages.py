@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
+from .settings import IDENTITY_PATH
+
 
 def home(name: str) -> str:
     """The public page; `name` is empty for visitors who are not signed in."""
@@ -10,41 +12,23 @@ def home(name: str) -> str:
         body = f"""<p>You are signed in as <strong>{escape(name)}</strong>.</p>
 <a class="button" href="/dashboard">Dashboard</a>"""
     else:
-        body = '<p>Everybody may read this page.</p><a class="button" href="/login">Sign in</a>'
+        body = f"""<p>Everybody may read this page. For the others,
+<a href="{IDENTITY_PATH}/register?next=%2Fdashboard">create an account</a> or sign in.</p>
+<a class="button" href="{IDENTITY_PATH}/login?next=%2Fdashboard">Sign in</a>"""
     return _page("Notes", f"<h1>Notes</h1>{body}")
 
 
-def login(target: str, *, email: str = "", error: str = "") -> str:
-    """The sign-in form; `target` is where the visitor wanted to go."""
-    problem = f'<p class="wrong" role="alert" id="error">{escape(error)}</p>' if error else ""
-    described = ' aria-invalid="true" aria-describedby="error"' if error else ""
-    return _page(
-        "Sign in",
-        f"""<h1>Sign in</h1>
-<p class="quiet">to go on to Notes</p>
-{problem}
-<form method="post" action="/login">
-  <input type="hidden" name="next" value="{escape(target)}">
-  <label for="email">Email</label>
-  <input id="email" name="email" type="email" autocomplete="username" required
-         value="{escape(email)}"{described}>
-  <label for="password">Password</label>
-  <input id="password" name="password" type="password" autocomplete="current-password" required{described}>
-  <button type="submit">Sign in</button>
-</form>""",
-    )
-
-
-def dashboard(name: str, scopes: Iterable[str]) -> str:
+def dashboard(name: str, roles: Iterable[str]) -> str:
     """The page that greets the caller."""
-    granted = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in sorted(scopes))
+    listed = "".join(f"<li><code>{escape(role)}</code></li>" for role in sorted(roles))
     return _page(
         "Dashboard",
         f"""<h1>Hello, {escape(name)}</h1>
-<p class="quiet">This is what you have been granted:</p>
-<ul>{granted}</ul>
-<p><a href="/api/me">What the API knows about you</a><br><a href="/admin">Administration</a></p>
-<form method="post" action="/logout"><button type="submit">Sign out</button></form>""",
+<p class="quiet">Your roles:</p>
+<ul>{listed}</ul>
+<p><a href="{IDENTITY_PATH}/account">Your account</a><br>
+<a href="/api/me">What the API knows about you</a><br><a href="/admin">Administration</a></p>
+<form method="post" action="{IDENTITY_PATH}/logout"><button type="submit">Sign out</button></form>""",
     )
 
 
@@ -53,7 +37,7 @@ def admin(name: str, notes: int) -> str:
     return _page(
         "Administration",
         f"""<h1>Administration</h1>
-<p>{escape(name)}, there are {notes} notes.</p>
+<p>{escape(name)}, the number of notes is {notes}.</p>
 <a href="/dashboard">Dashboard</a>""",
     )
 

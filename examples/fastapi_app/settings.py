@@ -2,25 +2,36 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from secrets import token_urlsafe
+
+from authguard.identity import Settings as IdentitySettings
+
+#: Where the identity service is mounted: its pages, such as /id/login, and its API, /id/api/v1.
+IDENTITY_PATH = "/id"
 
 
 def _from_environment(name: str, prefix: str = "") -> str:
-    """The variable, or a fresh secret: a demo that has a default password gets deployed with it."""
+    """The variable, or a fresh secret: a demo that has a default secret gets deployed with it."""
     return os.environ.get(name) or prefix + token_urlsafe(32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings; tests pass their own."""
 
+    url: str
+    directory: Path
     secret: str = field(default_factory=lambda: _from_environment("DEMO_SECRET"), repr=False)
     api_key: str = field(default_factory=lambda: _from_environment("DEMO_API_KEY", "sk_test_"), repr=False)
-    password: str = field(default_factory=lambda: _from_environment("DEMO_PASSWORD"), repr=False)
-    email: str = "ada@example.com"
-    scopes: tuple[str, ...] = ("notes:read", "notes:write", "admin")
-    robot_scopes: tuple[str, ...] = ("notes:read",)
-    issuer: str = "https://demo.example"
-    audience: str = "notes"
-    session_seconds: int = 8 * 3600
     largest_upload: int = 64 * 1024 * 1024
+
+    @property
+    def identity(self) -> IdentitySettings:
+        """The settings of the identity service."""
+        return IdentitySettings(
+            secret=self.secret,
+            issuer=self.url + IDENTITY_PATH,
+            database=f"sqlite:///{self.directory}/identity.db",
+            dev=True,  # mails on the console, tables made at once; leave it out in production
+        )

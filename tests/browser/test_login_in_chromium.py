@@ -14,7 +14,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from browser_support import PASSWORD, press
+from browser_support import PASSWORD, leave, press
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,40 +53,49 @@ def _sign_in(browser: webdriver.Chrome, password: str = PASSWORD) -> None:
     browser.find_element(By.ID, "email").clear()
     browser.find_element(By.ID, "email").send_keys("ada@example.com")
     browser.find_element(By.ID, "password").send_keys(password)
-    press(browser)
+    press(browser, "main form button")
 
 
 def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
     browser.get(f"{site}/dashboard")
-    assert browser.current_url == f"{site}/login?next=%2Fdashboard"
+    assert browser.current_url == f"{site}/id/login?next=%2Fdashboard"
 
     _sign_in(browser, "a wrong one")
-    assert browser.find_element(By.CSS_SELECTOR, "[role=alert]").text == "Email or password is wrong."
+    assert (
+        "The e-mail address or the password is not right." in browser.find_element(By.TAG_NAME, "main").text
+    )
 
     _sign_in(browser)
     assert browser.current_url == f"{site}/dashboard"
     assert "Hello, ada@example.com" in browser.find_element(By.TAG_NAME, "h1").text
 
-    cookie = browser.get_cookie("session")
+    cookie = browser.get_cookie("access_token")
     assert cookie is not None
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
-    assert "session" not in browser.execute_script("return document.cookie")
+    assert browser.execute_script("return document.cookie") == ""
 
-    press(browser)  # the only button is "Sign out"
-    assert browser.current_url == f"{site}/login"
-    assert browser.get_cookie("session") is None
+    leave(browser, browser.find_element(By.LINK_TEXT, "Your account").click)
+    assert browser.current_url == f"{site}/id/account"
+    assert "ada@example.com" in browser.find_element(By.TAG_NAME, "main").text
+    browser.get(f"{site}/admin")
+    assert browser.find_element(By.TAG_NAME, "h1").text == "Administration"
+
     browser.get(f"{site}/dashboard")
-    assert browser.current_url == f"{site}/login?next=%2Fdashboard"
+    press(browser)  # the only button is "Sign out"
+    assert browser.current_url == f"{site}/id/login?notice=logged-out"
+    assert browser.get_cookies() == []
+    browser.get(f"{site}/dashboard")
+    assert browser.current_url == f"{site}/id/login?next=%2Fdashboard"
 
 
 def test_another_site_cannot_act(browser: webdriver.Chrome, site: str, other_site: str) -> None:
-    browser.get(f"{other_site}/login")
+    browser.get(f"{other_site}/id/login")
     press(browser)
-    assert '"status": 403' in browser.page_source  # nobody is signed in by somebody else's page
+    assert browser.get_cookies() == []  # nobody is signed in by somebody else's page
     browser.get(f"{site}/dashboard")
     _sign_in(browser)
 
-    for path in ("/logout", "/api/notes", "/api/upload"):
+    for path in ("/id/logout", "/api/notes", "/api/upload"):
         browser.get(other_site + path)
         press(browser)
         assert browser.current_url.startswith(site)
@@ -97,10 +106,13 @@ def test_another_site_cannot_act(browser: webdriver.Chrome, site: str, other_sit
     assert browser.current_url == f"{site}/dashboard"
 
 
-def test_the_login_page_fits(browser: webdriver.Chrome, site: str, tmp_path: Path) -> None:
+def test_the_pages_fit(browser: webdriver.Chrome, site: str, tmp_path: Path) -> None:
+    browser.get(f"{site}/id/login?next=/dashboard")
+    _sign_in(browser)
     for width, height in ((390, 844), (1280, 800)):
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        browser.get(f"{site}/login")
-        assert browser.save_screenshot(str(tmp_path / f"login-{width}x{height}.png"))
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        for name in ("", "dashboard", "admin"):
+            browser.get(f"{site}/{name}")
+            assert browser.save_screenshot(str(tmp_path / f"{name}-{width}x{height}.png"))
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width

@@ -120,6 +120,14 @@ class Identity:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
+        self.close()
+
+    def close(self) -> None:
+        """Finish what has begun, send the mails that are waiting, and close all connections.
+
+        Run alone, this happens when the server stops. Mounted, call it at the end of the lifespan of
+        the application around: servers do not tell what is mounted.
+        """
         for provider in self._providers:
             provider.close()
         self._workers.close()

@@ -1,0 +1,130 @@
+"""The program that `make demo` starts: what it prints, works as it stands there."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SECRET = "t3st-0nly-Secret-of-the-demo-9Wq4"
+
+
+class Demo:
+    """The program, in a process of its own."""
+
+    def __init__(self, directory):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url, self.log = f"http://127.0.0.1:{port}", directory / "log"
+        self.temporary = directory / "temporary"
+        self.temporary.mkdir()
+        environment = os.environ | {"PORT": str(port), "DEMO_SECRET": SECRET, "TMPDIR": str(self.temporary)}
+        with self.log.open("w") as log:
+            command = [sys.executable, "-m", "examples.fastapi_app"]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)  # noqa: S603
+
+    def wait(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/healthz", trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        pytest.fail("the demo did not start")
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    @property
+    def printed(self):
+        return self.log.read_text()
+
+
+@pytest.fixture
+def demo(tmp_path):
+    demo = Demo(tmp_path)
+    try:
+        demo.wait()
+        yield demo
+    finally:
+        if demo.process.poll() is None:
+            demo.stop(signal.SIGKILL)
+
+
+def test_the_printed_lines_work(demo):
+    """The lines, pasted into a shell one after the other, answer what is written above them."""
+    missing = [name for name in ("bash", "curl", "python3") if shutil.which(name) is None]
+    if missing:
+        assert os.environ.get("CI") != "true", f"{missing} missing"
+        pytest.skip(f"{missing} missing")
+    lines = re.findall(r"^  ((?:curl|TOKEN=).*)$", demo.printed, re.MULTILINE)
+    script = "\n".join(["export NO_PROXY='*'", *lines])
+    bash = [str(shutil.which("bash")), "-eu"]
+    ran = subprocess.run(  # noqa: S603
+        bash, input=script, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert re.findall(r"HTTP/1.1 (\d+)", ran.stdout) == [
+        "401",
+        "200",
+        "201",
+        "200",
+        "200",
+        "403",
+        "200",
+        "401",
+    ]
+    assert len(lines) == 9
+    size = (ROOT / "README.md").stat().st_size
+    for told in (
+        {"name": "ada@example.com", "roles": ["ADMIN"], "method": "bearer"},
+        [{"by": "ada@example.com", "text": "hello"}],
+    ):
+        assert json.dumps(told, separators=(",", ":")) in ran.stdout
+    assert f'"size":{size},' in ran.stdout
+
+
+def test_the_page_it_names_is_there(demo):
+    """The address for browsers leads to the login page, and the printed password leads on from it."""
+    page, email, password = (re.search(rf" {name} +(\S+)\n", demo.printed)[1] for name in
+                             ("browser", "email", "password"))  # fmt: skip
+    with httpx.Client(headers={"accept": "text/html", "origin": demo.url}, trust_env=False) as browser:
+        answer = browser.get(page)
+        form = {"email": email, "password": password, "next": "/dashboard"}
+        entered = browser.post(demo.url + answer.headers["location"], data=form)
+        assert entered.headers["location"] == "/dashboard"
+        assert "Hello, ada@example.com" in browser.get(page).text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_it(demo, number):
+    """Ended by Control-C or from outside, it stops cleanly, and takes its accounts with it."""
+    assert [one.stat().st_mode & 0o077 for one in demo.temporary.iterdir()] == [0]
+    assert demo.stop(number) == 0
+    assert list(demo.temporary.iterdir()) == []
+    assert "Traceback" not in demo.printed
+
+
+def test_the_secret_is_not_printed(demo):
+    """What signs the tokens does not appear."""
+    assert SECRET not in demo.printed
+
+
+def test_the_readme_tells_of_it():
+    """The README has the program's address, account and password."""
+    from fastapi_app.__main__ import DEFAULT_PORT, EMAIL, HOST, PASSWORD
+
+    readme = (ROOT / "README.md").read_text()
+    assert all(text in readme for text in (f"http://{HOST}:{DEFAULT_PORT}/dashboard", EMAIL, PASSWORD))

@@ -1,0 +1,60 @@
+"""The service with a heart that beats on its event loop, for test_heartbeat."""
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+
+from authguard.identity import Identity, IdentityService
+from authguard.identity.limits import Limiter
+from identity_support import GENEROUS, Postbox, settings
+
+BEAT = 0.005  # seconds
+SCHEDULE = Path("/proc/thread-self/schedstat")
+
+
+def _queued():
+    """Seconds for which this thread has been ready to run, and had no processor."""
+    return int(SCHEDULE.read_text().split()[1]) / 1e9 if SCHEDULE.exists() else 0.0
+
+
+class Heart:
+    """The application, beside a task that does nothing but wake up; `/heart` tells how late it was.
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app):
+        self.app = app
+        self.late = []
+
+    async def beat(self):
+        """Each time: how late the loop came back, and how much of that it stood in the machine's queue."""
+        while True:
+            before, queued = time.perf_counter(), _queued()
+            await asyncio.sleep(BEAT)
+            late = time.perf_counter() - before - BEAT
+            self.late.append((late, _queued() - queued))
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            self.task = asyncio.create_task(self.beat())
+            return await self.app(scope, receive, send)
+        if scope["path"] != "/heart":
+            return await self.app(scope, receive, send)
+        late, self.late = self.late, []
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(late).encode()})
+
+
+app = Heart(
+    Identity(
+        IdentityService(
+            settings(os.environ["TEST_DATABASE"]),
+            mailer=Postbox(),
+            limiter=Limiter(limits=GENEROUS),
+        )
+    )
+)
