@@ -138,7 +138,7 @@ class AuthGuardMiddleware:
                 send = _varying(send, found.vary)
             await self.app(_with(scope, found, found.principal, (guard, scope, None)), receive, send)
             return
-        request = ASGIRequest(scope, guard, _presented(likely, guard))
+        request = ASGIRequest(scope, guard, _presented(likely, guard) if likely else presented)
         decision = await self._decide(request, found, now)
         if isinstance(decision, Deny):
             log_refusal(request, decision)

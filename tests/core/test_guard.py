@@ -16,7 +16,7 @@ from authguard._core.decision import Allow, Deny
 from authguard._core.model import ANONYMOUS_AUTH
 from authguard._core.rules import Requirement
 from authguard.drivers import run
-from authguard.errors import ExpiredTokenError, InvalidSignatureError
+from authguard.errors import ExpiredTokenError, InvalidSignatureError, MissingCredentialsError
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_token
 
 
@@ -201,10 +201,10 @@ def test_a_remembered_token_expires_in_the_flow_too():
 
 
 def test_the_straight_path_knows_pages_that_are_open_to_all():
-    """Nobody needs to be looked for; a protected page is the flow's."""
+    """Nobody needs to be looked for; on a protected page it is known at once that nobody is there."""
     one = guard(public_paths=["/open"])
     assert recall(one, FakeRequest("/open")) is ANONYMOUS_AUTH
-    assert recall(one, FakeRequest("/other")) is None
+    assert isinstance(recall(one, FakeRequest("/other")), MissingCredentialsError)
 
 
 def test_a_login_page_with_a_cookie_is_looked_at_by_the_flow():

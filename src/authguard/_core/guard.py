@@ -159,7 +159,7 @@ class Guard:
             each has spent only as much as it takes to see that the token is not known.
         """
         if len(presented) != 1:
-            return None if presented else self._open_to_all(method, path, root_path)
+            return None if presented else self._nobody(method, path, root_path)
         name, value = presented[0]
         memory = self._straight.get(name)
         if memory is None:
@@ -181,12 +181,13 @@ class Guard:
             return None
         return auth
 
-    def _open_to_all(self, method: str, path: str, root_path: str) -> Auth | None:
-        """Nobody, if that needs no look at the request: 10 µs less for a public page."""
+    def _nobody(self, method: str, path: str, root_path: str) -> Found | None:
+        """Nobody, or that there is nobody: 10 µs less for a public page, 2 for a refusal."""
         signs_in = self.cookie is not None and self.policy.is_login_page(path)
-        if not self._straight or signs_in or self.policy.find(method, path, root_path).protected:
+        if not self._straight or signs_in:
             return None
-        return ANONYMOUS_AUTH
+        protected = self.policy.find(method, path, root_path).protected
+        return MissingCredentialsError("no credential") if protected else ANONYMOUS_AUTH
 
     def _verify_at_once(
         self, name: bytes, value: bytes, digest: bytes, now: float
@@ -218,6 +219,8 @@ class Guard:
                 # A CORS preflight never has credentials (WHATWG Fetch); nobody is attached to it.
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS)
             verdict = self.policy.find(request.method, request.path, request.root_path)
+            if isinstance(found, RefusedError):
+                return (yield from self._refused(request, verdict, found))
             try:
                 auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
@@ -227,10 +230,7 @@ class Guard:
                     user = yield from self._load_user(self._user_loader, auth.principal)
                 return Allow(auth, user, None, auth.vary, nonce)
             except RefusedError as error:
-                if self._may_be_anonymous(request, verdict, error):
-                    vary = "Authorization, Cookie" if verdict.optional else ""
-                    return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
-                return (yield from self._denials.deny(request, error))
+                return (yield from self._refused(request, verdict, error))
         except RefusedError as error:
             return (yield from self._denials.deny(request, error))
         except Exception as error:
@@ -241,6 +241,13 @@ class Guard:
         if user is None:
             raise InvalidTokenError("the user is gone")
         return user
+
+    def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Decision]:
+        """Nobody is known: the answer to that, or an anonymous caller where that is enough."""
+        if self._may_be_anonymous(request, verdict, error):
+            vary = "Authorization, Cookie" if verdict.optional else ""
+            return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
+        return (yield from self._denials.deny(request, error))
 
     def _may_be_anonymous(self, request: RequestView, verdict: Verdict, error: RefusedError) -> bool:
         """Whether the request passes all the same, though nobody is known."""
