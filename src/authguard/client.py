@@ -5,8 +5,9 @@ import json
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field
+from math import inf
 from ssl import SSLContext
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,6 +23,11 @@ __all__ = ["APIKeyAuth", "BearerAuth"]
 _AHEAD = 300.0
 #: Seconds in which a refresh that failed for an outage is not tried again.
 _PAUSE = 30.0
+#: Seconds for which a refused password is not sent again: three tries in the 15 minutes in which the
+#: identity service allows ten.
+_REFUSAL = 300.0
+#: Bytes of an answer with tokens; much more than any has.
+_LARGEST = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -55,7 +61,8 @@ class BearerAuth(httpx.Auth):
         clock: tells the seconds since the epoch.
 
     Raises:
-        ConfigurationError: for a URL that is not https, other than on loopback.
+        ConfigurationError: for a URL that is not https, other than on loopback, or a timeout that
+            is no positive number.
     """
 
     def __init__(
@@ -71,11 +78,14 @@ class BearerAuth(httpx.Auth):
         self._base, self._origin = _checked(base_url)
         if not email or not password:
             raise ConfigurationError("BearerAuth: give it an email and a password")
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < inf:
+            raise ConfigurationError("BearerAuth: timeout is a positive number of seconds")
         self._email, self._password = email, password
         self._options: dict[str, Any] = {"timeout": timeout, "verify": True if verify is None else verify}
         self._clock = clock
         self._tokens: _Tokens | None = None
         self._not_before = 0.0
+        self._refusal: tuple[int, float] | None = None  # the status, and until when it is remembered
         self._lock = threading.Lock()
         self._alocks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -167,8 +177,11 @@ class BearerAuth(httpx.Auth):
             request = next(flow)
             while True:
                 response = None
-                with suppress(httpx.HTTPError):
-                    response = client.send(request)
+                with suppress(httpx.HTTPError), closing(client.send(request, stream=True)) as streamed:
+                    body = b""
+                    for chunk in streamed.iter_raw():
+                        body = _extended(body, chunk)
+                    response = httpx.Response(streamed.status_code, content=body)
                 try:
                     request = flow.send(response)
                 except StopIteration as ended:
@@ -180,7 +193,11 @@ class BearerAuth(httpx.Auth):
             while True:
                 response = None
                 with suppress(httpx.HTTPError):
-                    response = await client.send(request)
+                    async with aclosing(await client.send(request, stream=True)) as streamed:
+                        body = b""
+                        async for chunk in streamed.aiter_raw():
+                            body = _extended(body, chunk)
+                        response = httpx.Response(streamed.status_code, content=body)
                 try:
                     request = flow.send(response)
                 except StopIteration as ended:
@@ -199,9 +216,18 @@ class BearerAuth(httpx.Auth):
                 self._not_before = now + _PAUSE
                 return tokens.access
             self._tokens = None  # refused: the session has ended
+        return (yield from self._login())
+
+    def _login(self) -> _Flow:
+        now = self._clock()
+        if self._refusal is not None and now < self._refusal[1]:
+            raise _refusal("login", self._refusal[0])
         response = yield self._post("login", {"email": self._email, "password": self._password})
+        if response is not None and response.status_code in (401, 403):
+            self._refusal = (response.status_code, now + _REFUSAL)
         if response is None or response.status_code != 200:
             raise _failure("login", response)
+        self._refusal = None
         return self._keep("login", response)
 
     def _logout(self) -> _Flow:
@@ -214,7 +240,9 @@ class BearerAuth(httpx.Auth):
         return ""
 
     def _post(self, name: str, body: dict[str, str] | None) -> httpx.Request:
-        return httpx.Request("POST", f"{self._base}/auth/{name}", json=body)
+        # What is not compressed is no larger than what arrives.
+        plain = {"Accept-Encoding": "identity"}
+        return httpx.Request("POST", f"{self._base}/auth/{name}", json=body, headers=plain)
 
     def _keep(self, name: str, response: httpx.Response) -> str:
         now = self._clock()
@@ -298,10 +326,21 @@ def _bearing(request: httpx.Request, token: str) -> httpx.Request:
     return request
 
 
+def _extended(body: bytes, chunk: bytes) -> bytes:
+    """The body with one more chunk; one that is too large is as good as no answer."""
+    if len(body) + len(chunk) > _LARGEST:
+        raise httpx.DecodingError("the answer is too large")
+    return body + chunk
+
+
 def _failure(name: str, response: httpx.Response | None) -> LoginError:
     if response is None:
-        return LoginError(f"{name}: the service cannot be reached")
-    return LoginError(f"{name}: the service answered {response.status_code}", response.status_code)
+        return LoginError(f"{name}: the service cannot be reached, or its answer cannot be read")
+    return _refusal(name, response.status_code)
+
+
+def _refusal(name: str, status: int) -> LoginError:
+    return LoginError(f"{name}: the service answered {status}", status)
 
 
 def _checked(base_url: str) -> tuple[str, tuple[str, str, int | None]]:
