@@ -77,7 +77,9 @@ def raw_settings(config: str | None) -> dict[str, Any]:
             raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
     prefix = "AUTHGUARD_"
     return found | {
-        name.removeprefix(prefix).lower(): text for name, text in environment.items() if name.startswith(prefix)
+        name.removeprefix(prefix).lower(): text
+        for name, text in environment.items()
+        if name.startswith(prefix)
     }
 
 

@@ -51,23 +51,41 @@ class Expected:
 
 def explain_text(text: str) -> Finding | None:
     """What can be said against a text that should be a token before it is taken apart."""
-    if not text:
-        return Finding("malformed", "there is no token", "Give it on standard input, or by --file.")
-    if len(text) > LONGEST_CREDENTIAL:
-        limit = f"it is longer than {LONGEST_CREDENTIAL} characters"
-        return Finding("malformed", limit, "A guard answers 400. Put less into the token.")
-    if any(character.isspace() for character in text):
-        return Finding("malformed", "it has white space in it", "Copy the token alone, in one piece.")
-    if text.startswith("rt_"):
-        return Finding("kind", "it looks like a refresh token", "Send the access token to APIs.")
-    if text.startswith(("sk_live_", "sk_test_")):
-        return Finding("kind", "it looks like an API key", "Keys are looked up, and have nothing to inspect.")
-    if text.count(".") == 4:
-        return Finding("kind", "it looks encrypted (JWE)", "Have the issuer make signed tokens (JWS).")
-    if text.count(".") != 2:
-        opaque = "it is no JWT: those have three parts with dots between them"
-        return Finding("malformed", opaque, "An opaque token is verified by introspection; see IntrospectionVerifier.")
-    return None
+    found = (
+        (not text, "malformed", "there is no token", "Give it on standard input, or by --file."),
+        (
+            len(text) > LONGEST_CREDENTIAL,
+            "malformed",
+            f"it is longer than {LONGEST_CREDENTIAL} characters",
+            "A guard answers 400. Have the issuer put less into it.",
+        ),
+        (
+            any(character.isspace() for character in text),
+            "malformed",
+            "it has white space in it",
+            "Copy the token alone, in one piece.",
+        ),
+        (
+            text.startswith("rt_"),
+            "kind",
+            "it looks like a refresh token",
+            "Send the access token that came with it.",
+        ),
+        (
+            text.startswith(("sk_live_", "sk_test_")),
+            "kind",
+            "it looks like an API key",
+            "Keys are looked up by APIKeyVerifier, and have nothing in them to inspect.",
+        ),
+        (text.count(".") == 4, "kind", "it looks encrypted (JWE)", "Have the issuer make signed tokens."),
+        (
+            text.count(".") != 2,
+            "malformed",
+            "it is no JWT: those have three parts with dots between them",
+            "Copy all of it. An opaque token is verified by IntrospectionVerifier.",
+        ),
+    )
+    return next((Finding(*finding) for applies, *finding in found if applies), None)
 
 
 def explain(
@@ -83,8 +101,6 @@ def explain(
         now: seconds since the epoch.
     """
     match error:
-        case VerificationUnavailableError():
-            return Finding("unavailable", error.reason, "Nothing is known about the token. Try again.")
         case InvalidSignatureError() if token is not None:
             return _signature(error, token, expected)
         case ExpiredTokenError():
@@ -97,7 +113,7 @@ def explain(
         case MissingRequiredClaimError():
             return Finding("claim", f"there is {error.reason}", "Have the issuer put that claim in.")
         case _:
-            return _kind(error, token, claims)
+            return _other(error, token, claims)
 
 
 def _signature(error: RefusedError, token: Token, expected: Expected) -> Finding:
@@ -136,7 +152,9 @@ def _dates(claims: Mapping[str, Any], expected: Expected, now: float) -> Finding
     for name, what in (("nbf", "it is not valid yet: nbf"), ("iat", "it is from the future: iat")):
         if is_date(claims.get(name)) and now + expected.leeway < claims[name]:
             ahead = f"{what} is {moment(claims[name])}, in {duration(claims[name] - now)}"
-            return Finding("not_yet_valid", ahead, "Wait, or set the clocks of the issuer and of this machine.")
+            return Finding(
+                "not_yet_valid", ahead, "Wait, or set the clocks of the issuer and of this machine."
+            )
     return Finding("expired", "it is not valid now", "Get a new one.")
 
 
@@ -150,7 +168,9 @@ def _audience(audience: object, expected: Expected) -> Finding:
     )
 
 
-def _kind(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) -> Finding:
+def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) -> Finding:
+    if isinstance(error, VerificationUnavailableError):
+        return Finding("unavailable", error.reason, "Nothing is known about the token. Try again.")
     advice = "Send an access token. An ID, refresh, reset or logout token is none."
     if token is not None and token.header.type not in _TYPES:
         typ = f"it is of another kind: typ is {shown(token.header.type)}"

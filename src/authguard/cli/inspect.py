@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,44 @@ _NO_KEYS = Finding(
     "no key was given, so only its form was looked at, and anybody can have written it",
     "Give --key, --secret-env or --discover, or the settings of the service.",
 )
+# What is found before the signature has been verified.
+_UNSIGNED = ("not_verified", "unavailable", "algorithm", "kid", "signature")
 _COLOURS = {"accepted": "green", "refused": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the token says.
+
+    Attributes:
+        header: its header; None if it cannot be read.
+        claims: its claims, as far as they can be read.
+        signed: whether the signature has been verified.
+        all_claims: whether to show the values of claims that are not registered.
+    """
+
+    header: Header | None
+    claims: Mapping[str, Any]
+    signed: bool
+    all_claims: bool
+
+    @property
+    def members(self) -> dict[str, str | None]:
+        """The header as it is written."""
+        if self.header is None:
+            return {}
+        return {"alg": self.header.algorithm, "kid": self.header.key_id, "typ": self.header.type}
+
+    @property
+    def names(self) -> list[str]:
+        """The claims whose values are shown."""
+        others = [name for name in self.claims if name not in _REGISTERED] if self.all_claims else []
+        return [name for name in _REGISTERED if name in self.claims] + others
+
+    @property
+    def hidden(self) -> list[str]:
+        """The claims of which only the names are shown."""
+        return [name for name in self.claims if name not in self.names]
 
 
 @click.command()
@@ -46,7 +84,9 @@ _COLOURS = {"accepted": "green", "refused": "red"}
 @click.option("--secret-env", metavar="NAME", help="The variable with the secret.")
 @click.option("--discover", metavar="ISSUER", help="Find the keys of this issuer by its metadata.")
 @click.option("--issuer", metavar="ISS", help="The iss to expect; else any.")
-@click.option("--audience", metavar="AUD", multiple=True, help="An aud to expect; else none. May be repeated.")
+@click.option(
+    "--audience", metavar="AUD", multiple=True, help="An aud to expect; else none. May be repeated."
+)
 @click.option(
     "--algorithm",
     metavar="ALG",
@@ -65,24 +105,26 @@ def inspect(
     config: str | None,
     **asked: Any,
 ) -> None:
-    """Say whether a token is accepted, or why not and what to change. It is never an argument, and never shown.
+    """Say whether a token is accepted, or why not and what to change.
 
-    The keys are those of the options; without any, those of the service, if its settings are there: then
-    sessions and accounts are looked at, too. Exit status: 0 only if it was verified and accepted, 1 if it
-    is refused or that cannot be found out now, 2 if there is no key to verify it with.
+    The token is never an argument, and never shown. The keys are those of the options; without any, those
+    of the service, if its settings are there: then sessions and accounts are looked at, too. Exit status:
+    0 only if it was verified and accepted, 1 if it is refused or that cannot be found out now, 2 if there
+    is no key to verify it with.
     """
     with _judge(Asked(**asked), database, config) as judge:
         text = _read(file)
         now = time.time()
         header, claims = _contents(text)
-        finding = explain_text(text) or structure(text)
+        finding, signed = explain_text(text) or structure(text), False
         if finding is None:
             finding = _NO_KEYS if judge is None else judge.find(text, claims, now)
-    verdict = _verdict(finding)
+            signed = finding is None or finding.code not in _UNSIGNED
+    said = Said(header, claims, signed, all_claims)
     if as_json:
-        echo_json(_document(verdict, finding, header, claims, all_claims=all_claims))
+        echo_json(_document(finding, said))
     else:
-        _print(verdict, finding, header, claims, now, all_claims=all_claims)
+        _print(finding, said, now)
     if finding is not None:
         click.get_current_context().exit(MISUSED if finding is _NO_KEYS else 1)
 
@@ -144,55 +186,34 @@ def _verdict(finding: Finding | None) -> str:
     return {"not_verified": "not verified", "unavailable": "unknown"}.get(finding.code, "refused")
 
 
-def _document(
-    verdict: str,
-    finding: Finding | None,
-    header: Header | None,
-    claims: Mapping[str, Any],
-    *,
-    all_claims: bool,
-) -> dict[str, Any]:
-    names = [name for name in claims if all_claims or name in _REGISTERED]
+def _document(finding: Finding | None, said: Said) -> dict[str, Any]:
+    claims = said.claims
     return {
-        "verdict": verdict,
+        "verdict": _verdict(finding),
         "code": None if finding is None else finding.code,
         "reason": None if finding is None else finding.reason,
         "advice": None if finding is None else finding.advice,
-        "header": _header(header),
-        "claims": {name: claims[name] for name in names},
+        "signature_verified": said.signed,
+        "header": said.members,
+        "claims": {name: claims[name] for name in said.names},
         "times": {name: moment(claims[name]) for name in _DATES if is_date(claims.get(name))},
-        "other_claims": [name for name in claims if name not in names],
+        "other_claims": said.hidden,
     }
 
 
-def _header(header: Header | None) -> dict[str, str | None]:
-    return {} if header is None else {"alg": header.algorithm, "kid": header.key_id, "typ": header.type}
-
-
-def _print(
-    verdict: str,
-    finding: Finding | None,
-    header: Header | None,
-    claims: Mapping[str, Any],
-    now: float,
-    *,
-    all_claims: bool,
-) -> None:
+def _print(finding: Finding | None, said: Said, now: float) -> None:
+    verdict = _verdict(finding)
     word = click.style(verdict, fg=_COLOURS.get(verdict, "yellow"), bold=True)
     if finding is None:
         click.echo(word)
     else:
         click.echo(f"{word}: {printable(finding.reason)}")
         click.echo(f"  {printable(finding.advice)}")
-    if header is not None:
-        _print_part("header", {name: text for name, text in _header(header).items() if text is not None})
-    values = {name: _in_words(name, claims[name], now) for name in _REGISTERED if name in claims}
-    others = [name for name in claims if name not in _REGISTERED]
-    if all_claims:
-        values |= {name: shown(claims[name]) for name in others}
-    _print_part("claims" if finding is None else "claims, which nobody vouches for", values)
-    if others and not all_claims:
-        click.echo(f"  and {printable(', '.join(others))} (--claims shows them)")
+    _print_part("header", {name: text for name, text in said.members.items() if text is not None})
+    title = "claims" if said.signed else "claims, which nobody vouches for"
+    _print_part(title, {name: _in_words(name, said.claims[name], now) for name in said.names})
+    if said.hidden:
+        click.echo(f"  and {printable(', '.join(said.hidden))} (--claims shows them)")
 
 
 def _print_part(title: str, values: Mapping[str, str]) -> None:

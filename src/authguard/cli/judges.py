@@ -1,5 +1,6 @@
 """What `token inspect` has a token judged by: the verifier of a guard, or the service and its sessions."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def _bound(principal: Principal) -> Finding | None:
     return Finding(
         "unproven",
         "it is bound to a key or a certificate (cnf), and the proof comes with each request",
-        "A guard with proofs=[DPoP()] or MutualTLS() takes it together with its proof, and no other guard does.",
+        "Only a guard with proofs=[DPoP(…)] or MutualTLS(…) takes it, together with its proof.",
     )
 
 
@@ -99,6 +100,8 @@ def judge_by_keys(asked: Asked) -> Iterator[Judge]:
         ConfigurationError: if there can be no such verifier.
         Failure: if a key cannot be read.
     """
+    # What it would warn of is said once, by the command.
+    logging.getLogger("authguard").addHandler(logging.NullHandler())
     verifier = _verifier(asked)
     expected = Expected(verifier.algorithms, verifier.issuer, tuple(asked.audience), _LEEWAY)
     try:
@@ -186,7 +189,9 @@ def _look_up_client(service: "IdentityService", principal: Principal) -> Finding
     with service.database.read() as connection:
         found = store.find_client(connection, principal.subject)
     if found is None or found[0].disabled:
-        return Finding("disabled", "its client is unknown to the service, or disabled", "Register the client.")
+        return Finding(
+            "disabled", "its client is unknown to the service, or disabled", "Register the client."
+        )
     return None
 
 

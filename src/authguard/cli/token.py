@@ -121,7 +121,7 @@ def _signed(
 ) -> dict[str, Any]:
     seconds = _EXPIRES_IN if expires_in is None else expires_in
     key_id = kid or key.key_id
-    claims = {
+    claims: dict[str, Any] = {
         "iss": issuer,
         "aud": audience[0] if len(audience) == 1 else list(audience) or None,
         "roles": list(role) or None,
