@@ -1,30 +1,12 @@
 """The command as its users run it: in a process of its own, on a real database and a real socket."""
 
-import os
 import signal
 import stat
 import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 
-COMMAND = str(Path(sys.executable).with_name("authguard"))
-PASSWORD = "SecurePass123!"
-
-
-def run(*args, given="", **variables):
-    """Run the command to its end."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
-    return subprocess.run(
-        [COMMAND, *args],
-        check=False,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=clean | variables,
-    )
+from cli_support import COMMAND, PASSWORD, environment, run
 
 
 def test_account_is_made_and_listed(tmp_path):
@@ -66,10 +48,9 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
 
 def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     """`serve --dev` answers a request, logs it without its query, and ends with 0 on SIGTERM."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
     process = subprocess.Popen(
         [COMMAND, "serve", "--dev", "--port", "0", "--database", f"sqlite:///{tmp_path}/a.db"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(PYTHONUNBUFFERED="1"),
     )  # fmt: skip
     try:
         base = next(
