@@ -67,7 +67,7 @@ class Said:
         return [name for name in self.claims if name not in self.names]
 
 
-@click.command()
+@click.command(context_settings={"allow_extra_args": True})
 @click.option(
     "--file",
     metavar="FILE",
@@ -112,6 +112,9 @@ def inspect(
     0 only if it was verified and accepted, 1 if it is refused or that cannot be found out now, 2 if there
     is no key to verify it with.
     """
+    context = click.get_current_context()
+    if context.args:  # click would repeat it
+        raise Failure("the token is no argument: other users see those. Use standard input or --file", MISUSED)
     with _judge(Asked(**asked), database, config) as judge:
         text = _read(file)
         now = time.time()
@@ -126,7 +129,7 @@ def inspect(
     else:
         _print(finding, said, now)
     if finding is not None:
-        click.get_current_context().exit(MISUSED if finding is _NO_KEYS else 1)
+        context.exit(MISUSED if finding is _NO_KEYS else 1)
 
 
 @contextmanager
