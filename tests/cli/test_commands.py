@@ -6,6 +6,8 @@ import subprocess
 
 import httpx
 
+from authguard.cli.output import Failure
+from authguard.cli.serve import _for_development
 from cli_support import COMMAND, PASSWORD, environment, run
 
 
@@ -64,3 +66,16 @@ def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     assert (answer.status_code, process.returncode) == (200, 0)
     assert "/.well-known/jwks.json" in out
     assert "MARKER" not in out + err
+
+
+def test_development_makes_a_secret_for_hs256_of_a_file(tmp_path):
+    """`serve --dev` makes a secret where a file says HS256, and refuses to where it says another algorithm."""
+    given = []
+    for algorithm in ("HS256", "ES256"):
+        config = tmp_path / f"{algorithm}.toml"
+        config.write_text(f'algorithm = "{algorithm}"\n')
+        try:
+            given.append("secret" in _for_development(str(config), "127.0.0.1", 8000))
+        except Failure as error:
+            given.append((error.exit_code, "AUTHGUARD_SECRET" in error.message))
+    assert given == [True, (2, True)]

@@ -42,7 +42,7 @@ def test_good_token_is_accepted():
     status, found = inspect(good(password="M4RKER", scope="read"))
     assert (status, found["verdict"], found["signature_verified"]) == (0, "accepted", True)
     assert found["claims"]["iss"] == ISSUER and found["header"]["alg"] == "HS256"
-    assert found["other_claims"] == ["password", "scope"] or set(found["other_claims"]) == {"password", "scope"}
+    assert set(found["other_claims"]) == {"password", "scope"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_claims_are_shown_by_name_only():
     hidden = invoke("token", "inspect", *EXPECT, given=token, THE_SECRET=SECRET).stdout
     shown = invoke("token", "inspect", *EXPECT, "--claims", given=token, THE_SECRET=SECRET).stdout
     assert "email" in hidden and "M4RKER" not in hidden
-    assert '"M4RKER@example.com"' in shown
+    assert "M4RKER@example.com" in shown
 
 
 def test_no_control_sequence_reaches_the_terminal():
@@ -181,7 +181,8 @@ def test_keys_are_fetched_and_discovered():
 
 def test_issuer_that_is_down_is_no_verdict():
     """If the keys cannot be fetched, nothing is said about the token, in one place, with exit status 1."""
-    done = run("token", "inspect", "--key", "http://127.0.0.1:9/jwks", "--json", given=good())
+    token = good(key=ec_key(), algorithm="ES256")
+    done = run("token", "inspect", "--key", "http://127.0.0.1:9/jwks", "--json", given=token)
     assert (done.returncode, json.loads(done.stdout)["verdict"], done.stderr) == (1, "unknown", "")
 
 

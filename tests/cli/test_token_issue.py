@@ -1,6 +1,7 @@
 """`token issue` with a key, and `keys generate`: what they make is what a guard accepts."""
 
 import json
+import time
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -33,13 +34,6 @@ def verified(token, keys, now, algorithm="ES256", **options):
     return judge(verifier, Credential(token, "bearer"), now).principal
 
 
-def clock():
-    """The time of day: the command has no other."""
-    import time
-
-    return time.time()
-
-
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_made_key_signs_what_its_public_set_verifies(tmp_path, algorithm, form):
@@ -48,7 +42,7 @@ def test_made_key_signs_what_its_public_set_verifies(tmp_path, algorithm, form):
     made = invoke("keys", "generate", "--algorithm", algorithm, "--form", form, "-o", path)
     options = ("--algorithm", algorithm, "--issuer", ISSUER, "--audience", AUDIENCE)
     issued = invoke("token", "issue", "--key", path, *options)
-    assert verified(issued.stdout.strip(), json.loads(made.stdout), clock(), algorithm).subject == "somebody"
+    assert verified(issued.stdout.strip(), json.loads(made.stdout), time.time(), algorithm).subject == "somebody"
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -60,7 +54,7 @@ def test_private_jwk_has_the_kid_of_the_set(tmp_path, algorithm):
     assert (private["kid"], private["alg"]) == (public["kid"], algorithm)
     assert "d" in private and not {"d", "p", "q", "dp", "dq", "qi", "oth"} & set(public)
     token = invoke("token", "issue", "--key", str(path)).stdout.strip()
-    assert verified(token, {"keys": [public]}, clock(), algorithm, issuer=None, audience=None).key_id == public["kid"]
+    assert verified(token, {"keys": [public]}, time.time(), algorithm, issuer=None, audience=None).key_id == public["kid"]
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
@@ -71,7 +65,7 @@ def test_secret_signs_and_verifies(tmp_path, form):
     token = invoke("token", "issue", "--key", str(path)).stdout.strip()
     assert (made.exit_code, made.stdout) == (0, "")
     keys = path.read_text().rstrip("\n")
-    assert verified(token, keys, clock(), "HS256", issuer=None, audience=None).subject == "somebody"
+    assert verified(token, keys, time.time(), "HS256", issuer=None, audience=None).subject == "somebody"
 
 
 def test_claims_are_those_of_the_options(tmp_path):
@@ -79,7 +73,7 @@ def test_claims_are_those_of_the_options(tmp_path):
     key = write(tmp_path / "key.pem", private_pem(ec_key()))
     options = "--subject ann --scope read --scope write --role admin --kid k1 --audience other".split()
     token = invoke("token", "issue", "--key", key, *options, "--issuer", ISSUER, "--audience", AUDIENCE)
-    found = verified(token.stdout.strip(), pem(ec_key()), clock())
+    found = verified(token.stdout.strip(), pem(ec_key()), time.time())
     assert (found.subject, found.scopes, found.roles) == ("ann", {"read", "write"}, {"admin"})
     assert found.claims["aud"] == ["other", AUDIENCE] and found.token_id
 
@@ -89,7 +83,7 @@ def test_token_can_be_expired_already(tmp_path):
     key = write(tmp_path / "key.pem", private_pem(ec_key()))
     token = invoke("token", "issue", "--key", key, "--expires-in", "-3600").stdout.strip()
     with pytest.raises(ExpiredTokenError):
-        verified(token, pem(ec_key()), clock(), issuer=None, audience=None)
+        verified(token, pem(ec_key()), time.time(), issuer=None, audience=None)
 
 
 def test_json_has_no_refresh_token():
@@ -108,7 +102,7 @@ def test_json_has_no_refresh_token():
 def test_algorithm_is_what_the_key_is_for(tmp_path, key, algorithm):
     """Without `--algorithm` a PEM key signs with what it is for."""
     token = invoke("token", "issue", "--key", write(tmp_path / "key.pem", private_pem(key))).stdout.strip()
-    assert verified(token, pem(key), clock(), algorithm, issuer=None, audience=None).subject == "somebody"
+    assert verified(token, pem(key), time.time(), algorithm, issuer=None, audience=None).subject == "somebody"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +133,7 @@ def test_what_cannot_be_meant_is_one_line(options, words):
         (json.dumps(jwk(ec_key())), "public key"),
         (json.dumps({"keys": []}), "set of keys"),
         ("{ not json", "is not"),
-        (json.dumps({"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}), "cannot"),
+        (json.dumps({"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}), "holds no private key"),
         (json.dumps({"kty": "nope", "d": "M4RKER"}), "kty"),
         ("-----BEGIN PRIVATE KEY-----\nM4RKER\n-----END PRIVATE KEY-----", "holds no private key"),
         (
@@ -159,7 +153,7 @@ def test_key_that_cannot_sign_is_one_line(tmp_path, text, words):
     """A file that holds no private key ends with 2, and nothing of it is shown."""
     done = invoke("token", "issue", "--key", write(tmp_path / "key", text))
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert words in done.stderr.lower() or words in done.stderr
+    assert words in done.stderr
     assert "M4RKER" not in done.stderr
 
 
