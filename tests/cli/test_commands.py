@@ -69,7 +69,7 @@ def test_serves_until_sigterm_and_logs_no_query(tmp_path):
 
 
 def test_development_makes_a_secret_for_hs256_of_a_file(tmp_path):
-    """`serve --dev` makes a secret where a file says HS256, and refuses to where it says another algorithm."""
+    """`serve --dev` makes a secret where a file says HS256, and else asks for one."""
     given = []
     for algorithm in ("HS256", "ES256"):
         config = tmp_path / f"{algorithm}.toml"

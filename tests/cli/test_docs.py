@@ -50,7 +50,9 @@ def test_options_are_described(path):
     section = section_of(path)
     arguments = [one for one in COMMANDS[path].params if isinstance(one, click.Argument)]
     assert options_of(COMMANDS[path]) - set(_OPTION.findall(section)) == set()
-    assert [one.name for one in arguments if str(one.metavar or one.name).upper() not in section.upper()] == []
+    assert [
+        one.name for one in arguments if str(one.metavar or one.name).upper() not in section.upper()
+    ] == []
 
 
 @EACH_COMMAND

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from authguard import Credential, JWTVerifier
 from authguard.errors import ExpiredTokenError
 from cli_support import AUDIENCE, ISSUER, SECRET, invoke, run
-from support import ec_key, ed25519_key, jwk, judge, pem, rsa_key
+from support import ec_key, ed25519_key, judge, jwk, pem, rsa_key
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
@@ -42,7 +42,9 @@ def test_made_key_signs_what_its_public_set_verifies(tmp_path, algorithm, form):
     made = invoke("keys", "generate", "--algorithm", algorithm, "--form", form, "-o", path)
     options = ("--algorithm", algorithm, "--issuer", ISSUER, "--audience", AUDIENCE)
     issued = invoke("token", "issue", "--key", path, *options)
-    assert verified(issued.stdout.strip(), json.loads(made.stdout), time.time(), algorithm).subject == "somebody"
+    assert (
+        verified(issued.stdout.strip(), json.loads(made.stdout), time.time(), algorithm).subject == "somebody"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -54,7 +56,10 @@ def test_private_jwk_has_the_kid_of_the_set(tmp_path, algorithm):
     assert (private["kid"], private["alg"]) == (public["kid"], algorithm)
     assert "d" in private and not {"d", "p", "q", "dp", "dq", "qi", "oth"} & set(public)
     token = invoke("token", "issue", "--key", str(path)).stdout.strip()
-    assert verified(token, {"keys": [public]}, time.time(), algorithm, issuer=None, audience=None).key_id == public["kid"]
+    assert (
+        verified(token, {"keys": [public]}, time.time(), algorithm, issuer=None, audience=None).key_id
+        == public["kid"]
+    )
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
@@ -71,8 +76,9 @@ def test_secret_signs_and_verifies(tmp_path, form):
 def test_claims_are_those_of_the_options(tmp_path):
     """Subject, scopes, roles, issuer, audiences and kid are as the options say."""
     key = write(tmp_path / "key.pem", private_pem(ec_key()))
-    options = "--subject ann --scope read --scope write --role admin --kid k1 --audience other".split()
-    token = invoke("token", "issue", "--key", key, *options, "--issuer", ISSUER, "--audience", AUDIENCE)
+    names = ("--subject", "ann", "--scope", "read", "--scope", "write", "--role", "admin", "--kid", "k1")
+    options = (*names, "--issuer", ISSUER, "--audience", "other", "--audience", AUDIENCE)
+    token = invoke("token", "issue", "--key", key, *options)
     found = verified(token.stdout.strip(), pem(ec_key()), time.time())
     assert (found.subject, found.scopes, found.roles) == ("ann", {"read", "write"}, {"admin"})
     assert found.claims["aud"] == ["other", AUDIENCE] and found.token_id
@@ -133,7 +139,7 @@ def test_what_cannot_be_meant_is_one_line(options, words):
         (json.dumps(jwk(ec_key())), "public key"),
         (json.dumps({"keys": []}), "set of keys"),
         ("{ not json", "is not"),
-        (json.dumps({"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}), "holds no private key"),
+        ('{"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}', "holds no private key"),
         (json.dumps({"kty": "nope", "d": "M4RKER"}), "kty"),
         ("-----BEGIN PRIVATE KEY-----\nM4RKER\n-----END PRIVATE KEY-----", "holds no private key"),
         (

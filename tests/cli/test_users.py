@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -127,3 +128,15 @@ def test_accounts_are_listed(service):
     assert [line.split()[0] for line in lines] == ["address", "ann@example.com", "bob@example.com"]
     listed = json.loads(invoke("users", "list", "--json", **service).stdout)
     assert [one["email"] for one in listed] == ["ann@example.com", "bob@example.com"]
+
+
+def test_token_of_a_client_is_looked_up(service):
+    """A client's token is accepted by the service until it is revoked; one of an unknown client is not."""
+    with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running:
+        client, _ = running.clients.create("billing")
+        tokens = [running.clients.issue(client, None, Caller())["access_token"] for _ in range(2)]
+        unknown = running.clients.issue(replace(client, id="nobody"), None, Caller())["access_token"]
+        running.clients.revoke(tokens[1], client, Caller())
+    seen = [invoke("token", "inspect", "--json", given=token, **service) for token in (*tokens, unknown)]
+    found = [(one.exit_code, json.loads(one.stdout)["code"]) for one in seen]
+    assert found == [(0, None), (1, "revoked"), (1, "disabled")]

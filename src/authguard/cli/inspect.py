@@ -114,7 +114,9 @@ def inspect(
     """
     context = click.get_current_context()
     if context.args:  # click would repeat it
-        raise Failure("the token is no argument: other users see those. Use standard input or --file", MISUSED)
+        raise Failure(
+            "the token is no argument: other users see those. Use standard input or --file", MISUSED
+        )
     with _judge(Asked(**asked), database, config) as judge:
         text = _read(file)
         now = time.time()
