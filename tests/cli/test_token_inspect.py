@@ -1,12 +1,15 @@
 """`token inspect`: each reason to refuse is named, and the token is nowhere in the output."""
 
+import contextlib
 import json
+import os
+import subprocess
 import time
 
 import pytest
 
 from authguard.testing import issue_token
-from cli_support import AUDIENCE, ISSUER, SECRET, invoke, run
+from cli_support import AUDIENCE, COMMAND, ISSUER, SECRET, environment, invoke, run
 from remote.servers import answer, serving
 from support import ec_key, jwk, make_token, pem, rsa_key
 
@@ -221,3 +224,29 @@ def test_private_key_is_not_for_verifying(tmp_path):
     invoke("keys", "generate", "-o", path)
     done = invoke("token", "inspect", "--key", path, given=good())
     assert (done.exit_code, "private key" in done.stderr, "BEGIN" in done.stderr) == (2, True, False)
+
+
+def test_terminal_is_asked_and_shows_nothing():
+    """On a terminal the token is asked for, and what is typed is not shown."""
+    token, written = good(), b""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [COMMAND, "token", "inspect", *EXPECT], stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True, env=environment(THE_SECRET=SECRET, TERM="xterm"),
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        while b"Token: " not in written:
+            written += os.read(ours, 1024)
+        # The last character of the prompt comes when the terminal shows nothing any more.
+        os.write(ours, token.encode() + b"\n")
+        with contextlib.suppress(OSError):  # Linux says so at the end
+            while data := os.read(ours, 1024):
+                written += data
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    check_hidden(token, written.decode())
+    assert "\x1b[32m" in written.decode() and "accepted" in written.decode()
