@@ -250,3 +250,32 @@ def test_terminal_is_asked_and_shows_nothing():
         os.close(ours)
     check_hidden(token, written.decode())
     assert "\x1b[32m" in written.decode() and "accepted" in written.decode()
+
+
+def test_token_without_kid_among_several_keys(tmp_path):
+    """A token that names no key, where two keys are for its algorithm, is told to name one."""
+    path = tmp_path / "keys.json"
+    keys = [jwk(rsa_key(2048), kid="a", alg="RS256"), jwk(rsa_key(3072), kid="b", alg="RS256")]
+    path.write_text(json.dumps({"keys": keys}))
+    status, found = inspect(good(key=rsa_key(), algorithm="RS256"), "--key", str(path))
+    assert (status, found["code"]) == (1, "kid")
+    assert "names no key" in found["reason"]
+
+
+def test_claims_that_are_no_json_are_refused():
+    """A well-signed token whose claims cannot be read is refused, and shows its header alone."""
+    status, found = inspect(make_token(b"{", key=SECRET))
+    assert (status, found["code"], found["claims"]) == (1, "malformed", {})
+    assert found["header"]["alg"] == "HS256"
+
+
+@pytest.mark.parametrize(
+    "text", ["{ not json", '{"keys": []}', '{"keys": 1}', '{"kty": "oct", "k": "M4RKER"}']
+)
+def test_file_without_a_usable_key_is_one_line(tmp_path, text):
+    """A file that holds no usable key ends with 2 and one line, and nothing of it is shown."""
+    path = tmp_path / "keys.json"
+    path.write_text(text)
+    done = invoke("token", "inspect", "--key", str(path), given=good())
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "M4RKER" not in done.stderr
