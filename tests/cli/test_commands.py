@@ -1,30 +1,14 @@
 """The command as its users run it: in a process of its own, on a real database and a real socket."""
 
-import os
 import signal
 import stat
 import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 
-COMMAND = str(Path(sys.executable).with_name("authguard"))
-PASSWORD = "SecurePass123!"
-
-
-def run(*args, given="", **variables):
-    """Run the command to its end."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
-    return subprocess.run(
-        [COMMAND, *args],
-        check=False,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=clean | variables,
-    )
+from authguard.cli.output import Failure
+from authguard.cli.serve import _for_development
+from cli_support import COMMAND, PASSWORD, environment, run
 
 
 def test_account_is_made_and_listed(tmp_path):
@@ -66,10 +50,9 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
 
 def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     """`serve --dev` answers a request, logs it without its query, and ends with 0 on SIGTERM."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
     process = subprocess.Popen(
         [COMMAND, "serve", "--dev", "--port", "0", "--database", f"sqlite:///{tmp_path}/a.db"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(PYTHONUNBUFFERED="1"),
     )  # fmt: skip
     try:
         base = next(
@@ -83,3 +66,16 @@ def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     assert (answer.status_code, process.returncode) == (200, 0)
     assert "/.well-known/jwks.json" in out
     assert "MARKER" not in out + err
+
+
+def test_development_makes_a_secret_for_hs256_of_a_file(tmp_path):
+    """`serve --dev` makes a secret where a file says HS256, and else asks for one."""
+    given = []
+    for algorithm in ("HS256", "ES256"):
+        config = tmp_path / f"{algorithm}.toml"
+        config.write_text(f'algorithm = "{algorithm}"\n')
+        try:
+            given.append("secret" in _for_development(str(config), "127.0.0.1", 8000))
+        except Failure as error:
+            given.append((error.exit_code, "AUTHGUARD_SECRET" in error.message))
+    assert given == [True, (2, True)]

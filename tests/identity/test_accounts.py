@@ -321,3 +321,32 @@ def test_accounts_are_listed(service):
 
 
 __all__ = ["Clock", "Postbox"]
+
+
+def test_tokens_are_issued_without_a_password(service):
+    """Whoever runs the service gets tokens of a new session, which its owner can tell apart."""
+    user = register(service).user
+    tokens = service.accounts.issue_tokens(user.id, Caller(user_agent="by hand"))
+    assert is_alive(service, tokens.access_token)
+    listed = service.sessions.list(principal_of(service, tokens.access_token))
+    assert [one.user_agent for one in listed if one.id == tokens.session_id] == ["by hand"]
+    assert service.audit.counts()["issue_tokens", "success"] == 1
+
+
+def test_tokens_of_nobody_are_not_issued(service):
+    """For an account that is not there no tokens are issued, and an event says so."""
+    with pytest.raises(NotFoundError):
+        service.accounts.issue_tokens("nobody")
+    assert ("issue_tokens", "success") not in service.audit.counts()
+    assert service.audit.counts()["issue_tokens", "not_found"] == 1
+
+
+def test_tokens_of_a_disabled_account_are_not_issued(service):
+    """For a disabled account no session begins; once it is enabled, one does."""
+    user = register(service).user
+    service.accounts.disable(user.id)
+    with pytest.raises(InvalidCredentialsError):
+        service.accounts.issue_tokens(user.id)
+    assert service.audit.counts()["issue_tokens", "disabled"] == 1
+    service.accounts.disable(user.id, disabled=False)
+    assert is_alive(service, service.accounts.issue_tokens(user.id).access_token)

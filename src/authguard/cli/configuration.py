@@ -57,7 +57,7 @@ def read_settings(config: str | None, database: str | None, **given: Any) -> "Se
 def read_settings_without_secret(config: str | None, database: str | None) -> "Settings":
     """The settings for commands that neither issue nor read tokens: secret and issuer may be missing."""
     given: dict[str, Any] = {}
-    named = names(config)
+    named = raw_settings(config)
     if "secret" not in named:
         given["secret"] = secrets.token_urlsafe(32)
     if "issuer" not in named:
@@ -65,17 +65,22 @@ def read_settings_without_secret(config: str | None, database: str | None) -> "S
     return read_settings(config, database, **given)
 
 
-def names(config: str | None) -> set[str]:
-    """The settings that are set, be it in the environment or in the file."""
+def raw_settings(config: str | None) -> dict[str, Any]:
+    """The settings that are set, as they stand in the environment or else in the file."""
     environment = _environment(config)
-    found = {name.removeprefix("AUTHGUARD_").lower() for name in environment if name.startswith("AUTHGUARD_")}
     path = environment.get("AUTHGUARD_CONFIG")
+    found: dict[str, Any] = {}
     if path:
         try:
-            found |= set(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+            found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
-    return found
+    prefix = "AUTHGUARD_"
+    return found | {
+        name.removeprefix(prefix).lower(): text
+        for name, text in environment.items()
+        if name.startswith(prefix)
+    }
 
 
 def _environment(config: str | None) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import get_default_algorithms
 
+from authguard._core.dpop import thumbprint_of
 from authguard.cli.configuration import open_service, read_settings, with_settings
 from authguard.cli.output import Failure
 
@@ -36,6 +36,14 @@ def keys() -> None:
     help="What it signs with. HS256 makes a secret, such as AUTHGUARD_SECRET.",
 )
 @click.option(
+    "--form",
+    type=click.Choice(["pem", "jwk"]),
+    default="pem",
+    show_default=True,
+    help="How the private key is written. A JWK has the kid that the public set has. Of a secret, the JWK "
+    "is another form, and pem is the secret itself.",
+)
+@click.option(
     "-o",
     "--output",
     required=True,
@@ -43,19 +51,36 @@ def keys() -> None:
     help="Where the private key or the secret goes: a new file, for its owner only (mode 0600). "
     "- writes it to standard output.",
 )
-def generate(algorithm: str, output: str) -> None:
-    """Make a private key in PEM, or a secret; the public part goes to standard output as a JWK set."""
+def generate(algorithm: str, form: str, output: str) -> None:
+    """Make a private key or a secret; the public part goes to standard output as a JWK set.
+
+    The kid is the RFC 7638 thumbprint of the key.
+    """
     if algorithm == "HS256":
-        _write_private(output, secrets.token_urlsafe(48))
+        _write_private(output, _secret(form))
         return
     key = _MAKERS[algorithm]()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    _write_private(output, pem.rstrip("\n"))
+    public = _jwk(algorithm, key.public_key())
+    named = {"kid": thumbprint_of(public), "use": "sig", "alg": algorithm}
+    if form == "jwk":
+        private = json.dumps(_jwk(algorithm, key) | named, indent=2)
+    else:
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().rstrip("\n")
+    _write_private(output, private)
     if output != "-":
-        jwk: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(key.public_key(), as_dict=True)
-        jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
-        jwk |= {"kid": secrets.token_urlsafe(12), "use": "sig", "alg": algorithm}
-        click.echo(json.dumps({"keys": [jwk]}, indent=2))
+        click.echo(json.dumps({"keys": [public | named]}, indent=2))
+
+
+def _secret(form: str) -> str:
+    if form == "pem":
+        return secrets.token_urlsafe(48)
+    secret = {"kty": "oct", "k": secrets.token_urlsafe(48), "kid": secrets.token_urlsafe(12)}
+    return json.dumps(secret | {"use": "sig", "alg": "HS256"}, indent=2)
+
+
+def _jwk(algorithm: str, key: Any) -> dict[str, Any]:
+    jwk: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(key, as_dict=True)
+    return {name: value for name, value in jwk.items() if name != "key_ops"}
 
 
 def _write_private(output: str, text: str) -> None:
@@ -78,5 +103,5 @@ def _write_private(output: str, text: str) -> None:
 def rotate(database: str | None, config: str | None) -> None:
     """Make a new signing key for the service. It is published at once, and signs in ten minutes."""
     with open_service(read_settings(config, database)) as service:
-        service.keys.rotate(time.time())
+        service.rotate_keys()
     click.echo("There is a new signing key. Guards learn of it before it signs.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from authguard.cli.configuration import names, read_settings, with_settings
+from authguard.cli.configuration import raw_settings, read_settings, with_settings
 from authguard.cli.output import Failure, note
 
 _GRACE = 10  # seconds for which requests may go on when the service is stopped
@@ -104,11 +104,11 @@ def _listen(host: str, port: int) -> socket.socket:
 def _for_development(config: str | None, host: str, port: int) -> dict[str, Any]:
     """What `--dev` adds where nothing is set."""
     given: dict[str, Any] = {"dev": True}
-    named = names(config)
+    named = raw_settings(config)
     if host not in ("127.0.0.1", "localhost", "::1"):
         note(f"--dev at {host}: whoever can reach it can make accounts and sign in by test-auth")
     if "secret" not in named:
-        if "algorithm" in named and os.environ.get("AUTHGUARD_ALGORITHM") != "HS256":
+        if named.get("algorithm", "HS256") != "HS256":
             raise Failure("set AUTHGUARD_SECRET: it encrypts the signing keys in the database", 2)
         given["secret"] = secrets.token_urlsafe(32)
         note("no AUTHGUARD_SECRET: a random one is used, so all sessions and tokens end at a restart")

@@ -96,6 +96,16 @@ class IdentityService:
         """Sign in with a social account; see `Accounts.sign_in_with`."""
         return self.accounts.sign_in_with(identity, caller)
 
+    def rotate_keys(self) -> None:
+        """Make a new signing key, for whoever runs the service; see `SigningKeys.rotate`.
+
+        Raises:
+            ConfigurationError: for HS256, where the secret is the key.
+        """
+        now = self.clock()
+        self.keys.rotate(now)
+        self.audit.record(Event("rotate_keys", True, now))
+
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""
         self.outbox.close()

@@ -1,0 +1,71 @@
+"""What is not installed is named, with the command that installs it, and never a traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cli_support import SECRET, environment
+
+_BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+from authguard.cli import main
+sys.argv = ["authguard", *{arguments}]
+main()
+"""
+IDENTITY = ("sqlalchemy", "alembic", "argon2", "authlib", "email_validator", "joserfc", "limits", "pydantic")
+
+
+def run_without(blocked, *arguments, given=""):
+    """Run the command in a process in which some packages are not there."""
+    return subprocess.run(
+        [sys.executable, "-c", _BLOCKED.format(blocked=blocked, arguments=arguments)],
+        check=False,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(THE_SECRET=SECRET, AUTHGUARD_SECRET=SECRET, AUTHGUARD_ISSUER="http://localhost"),
+    )
+
+
+def test_without_click_the_extra_is_named():
+    """Without click the command is one line that says what to install."""
+    done = run_without(("click",), "--help")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "authguard: the command needs click: pip install 'authguard[cli]'\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("users", "list"),
+        ("db", "upgrade"),
+        ("serve", "--port", "0"),
+        ("keys", "rotate"),
+        ("token", "issue", "--user", "ann@example.com"),
+        ("token", "inspect"),
+    ],
+    ids=" ".join,
+)
+def test_without_the_identity_service_its_extra_is_named(arguments):
+    """Without the packages of the identity service its commands say what to install, with status 2."""
+    done = run_without(IDENTITY, *arguments)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "pip install 'authguard[identity,cli]'" in done.stderr
+
+
+def test_tokens_need_no_identity_service(tmp_path):
+    """Keys are made, and tokens issued and inspected, with `authguard[cli]` alone."""
+    blocked = (*IDENTITY, "starlette", "fastapi", "flask")
+    made = run_without(blocked, "keys", "generate", "-o", str(tmp_path / "key.pem"))
+    issued = run_without(blocked, "token", "issue", "--secret-env", "THE_SECRET")
+    seen = run_without(blocked, "token", "inspect", "--secret-env", "THE_SECRET", given=issued.stdout)
+    assert (made.returncode, issued.returncode, seen.returncode) == (0, 0, 0)

@@ -1,0 +1,142 @@
+"""`authguard users` and `token issue --user`: accounts from the command line, on both databases."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from authguard.errors import InvalidTokenError
+from authguard.identity import Caller
+from cli_support import ISSUER, PASSWORD, SECRET, invoke, run
+from identity_support import service_at
+
+
+def make(service, email="ann@example.com"):
+    """Make an account."""
+    done = invoke("users", "create", email, "--password-stdin", given=PASSWORD, **service)
+    assert done.exit_code == 0, done.stderr
+
+
+def issue(service, email="ann@example.com"):
+    """A token response for an account."""
+    done = invoke("token", "issue", "--user", email, "--json", **service)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_token_is_that_of_the_service_in_real_processes(service):
+    """A token of `token issue --user` is all that is written, and the service accepts it."""
+    made = run("users", "create", "ann@example.com", "--password-stdin", given=PASSWORD, **service)
+    issued = run("token", "issue", "--user", "ann@example.com", **service)
+    seen = run("token", "inspect", given=issued.stdout, **service)
+    assert (made.returncode, issued.returncode, seen.returncode) == (0, 0, 0)
+    assert len(issued.stdout.split()) == 1 and issued.stderr == ""
+    assert seen.stdout.startswith("accepted\n")
+    written = made.stdout + made.stderr + seen.stdout + seen.stderr
+    assert not any(secret in written for secret in (PASSWORD, SECRET, *issued.stdout.strip().split(".")))
+
+
+def test_json_is_a_token_response(service):
+    """`--json` has the four fields of a token response, and the refresh token is good."""
+    make(service)
+    document = issue(service)
+    assert set(document) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert (document["token_type"], document["expires_in"]) == ("bearer", 28_800)
+    with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running:
+        assert running.sessions.refresh(document["refresh_token"], Caller()).user.email == "ann@example.com"
+
+
+def test_token_of_nobody_is_refused(service):
+    """There is no token for an address without account."""
+    done = invoke("token", "issue", "--user", "bob@example.com", **service)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "authguard: no account has this address\n"
+
+
+def test_disabling_ends_sessions(service):
+    """After `users disable` the access token and the refresh token are refused, and no new one is issued."""
+    make(service)
+    document = issue(service)
+    assert invoke("users", "disable", "ann@example.com", **service).exit_code == 0
+    seen = invoke("token", "inspect", "--json", given=document["access_token"], **service)
+    assert (seen.exit_code, json.loads(seen.stdout)["code"]) == (1, "disabled")
+    assert invoke("token", "issue", "--user", "ann@example.com", **service).exit_code == 1
+    with (
+        service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running,
+        pytest.raises(InvalidTokenError),
+    ):
+        running.sessions.refresh(document["refresh_token"], Caller())
+
+
+def test_enabling_brings_no_session_back(service):
+    """After `users enable` an old token is still that of an ended session, and a new one is accepted."""
+    make(service)
+    old = issue(service)["access_token"]
+    for command in ("disable", "enable"):
+        assert invoke("users", command, "ann@example.com", **service).exit_code == 0
+    seen = invoke("token", "inspect", "--json", given=old, **service)
+    assert (seen.exit_code, json.loads(seen.stdout)["code"]) == (1, "logged_out")
+    new = issue(service)["access_token"]
+    assert invoke("token", "inspect", given=new, **service).exit_code == 0
+
+
+def test_disabling_an_unknown_address_fails(service):
+    """`users disable` of an unknown address is a failure, and says so."""
+    done = invoke("users", "disable", "nobody@example.com", **service)
+    assert (done.exit_code, done.stderr) == (1, "authguard: no account has this address\n")
+
+
+def test_token_of_another_service_is_refused(service):
+    """A token that another secret has signed is refused by its signature."""
+    make(service)
+    token = issue(service)["access_token"]
+    other = service | {"AUTHGUARD_SECRET": SECRET[::-1]}
+    seen = invoke("token", "inspect", "--json", given=token, **other)
+    found = json.loads(seen.stdout)
+    assert (seen.exit_code, found["code"], found["signature_verified"]) == (1, "signature", False)
+
+
+def test_rotation_makes_a_key_that_is_published(service):
+    """`keys rotate` adds a key to the published set; the token of the first key is still accepted."""
+    service = service | {"AUTHGUARD_ALGORITHM": "ES256"}
+    make(service)
+    token = issue(service)["access_token"]
+    done = run("keys", "rotate", **service)
+    assert (done.returncode, done.stderr) == (0, "")
+    with service_at(
+        service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, algorithm="ES256", clock=time.time
+    ) as running:
+        assert len(running.keys.public_keys(time.time())) == 2
+    assert invoke("token", "inspect", given=token, **service).exit_code == 0
+
+
+def test_rotation_leaves_an_event(service):
+    """Rotating keys leaves an audit event; refusing to, for HS256, leaves none and exits with 2."""
+    with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, algorithm="ES256") as running:
+        running.rotate_keys()
+        assert running.audit.counts()["rotate_keys", "success"] == 1
+    done = invoke("keys", "rotate", **service)
+    assert (done.exit_code, "HS256" in done.stderr) == (2, True)
+
+
+def test_accounts_are_listed(service):
+    """The list has a line for each account; `--json` is an array."""
+    make(service)
+    make(service, "bob@example.com")
+    lines = invoke("users", "list", **service).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["address", "ann@example.com", "bob@example.com"]
+    listed = json.loads(invoke("users", "list", "--json", **service).stdout)
+    assert [one["email"] for one in listed] == ["ann@example.com", "bob@example.com"]
+
+
+def test_token_of_a_client_is_looked_up(service):
+    """A client's token is accepted by the service until it is revoked; one of an unknown client is not."""
+    with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running:
+        client, _ = running.clients.create("billing")
+        tokens = [running.clients.issue(client, None, Caller())["access_token"] for _ in range(2)]
+        unknown = running.clients.issue(replace(client, id="nobody"), None, Caller())["access_token"]
+        running.clients.revoke(tokens[1], client, Caller())
+    seen = [invoke("token", "inspect", "--json", given=token, **service) for token in (*tokens, unknown)]
+    found = [(one.exit_code, json.loads(one.stdout)["code"]) for one in seen]
+    assert found == [(0, None), (1, "revoked"), (1, "disabled")]
