@@ -22,12 +22,12 @@ _IDENTITY = ("sqlalchemy", "alembic", "argon2", "authlib", "email_validator", "j
 class _Root(click.Group):
     """Makes one line of each error that is foreseen, and never a traceback."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         if os.environ.get("NO_COLOR"):  # https://no-color.org: set, and not empty
-            context.color = False
+            ctx.color = False
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure(_in_words(error), _status(error)) from None
         except ModuleNotFoundError as error:
