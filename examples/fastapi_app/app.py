@@ -27,8 +27,9 @@ class NewNote(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings | None = None) -> FastAPI:
     """Put the application together; each call makes one of its own, with no state shared."""
+    settings = settings or Settings()
     app = FastAPI(title="Notes", redoc_url=None)
     revocations = MemoryRevocations()
     guard = build_guard(settings, revocations)
