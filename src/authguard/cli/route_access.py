@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from authguard._core.policy import Verdict
 from authguard._core.rules import WEBSOCKET, Requirement
 from authguard.cli.route_paths import meeting, samples
-from authguard.cli.route_walk import Layer, Route
+from authguard.cli.route_walk import Layer, Route, in_order
 
 Access: TypeAlias = Literal["public", "optional", "protected", "unclassified"]
 
@@ -61,7 +61,7 @@ def rows_of(routes: Iterable[Route]) -> list[Row]:
             if before is None:
                 found[key] = row
             elif before.methods and row.methods:
-                methods = tuple(dict.fromkeys((*before.methods, *row.methods)))
+                methods = in_order({*before.methods, *row.methods})
                 found[key] = Row(*key, methods)  # type: ignore[arg-type]
             else:
                 found[key] = Row(*key, ())  # type: ignore[arg-type]
@@ -105,9 +105,10 @@ def _met(route: Route, layer: Layer, taken: set[str]) -> Iterator[list[str]]:
 def _answer(route: Route, method: str, path: Sequence[str]) -> Answer:
     verdicts = [_verdict(layer, method, path) for layer in route.layers]
     reasons = [_reason(verdict, layer, path) for verdict, layer in zip(verdicts, route.layers, strict=True)]
-    reasons += [f"the route asks for {requirement}" for requirement in route.requirements]
+    own = dict.fromkeys(filter(None, route.requirements)) or dict.fromkeys(route.requirements)
+    reasons += [f"the route asks for {requirement}" for requirement in own]
     asked = [requirement for verdict in verdicts for requirement in verdict.requirements]
-    requirements = tuple(dict.fromkeys(filter(None, (*asked, *route.requirements))))
+    requirements = tuple(dict.fromkeys(filter(None, (*asked, *own))))
     return Answer(_access(verdicts, route.requirements), requirements, tuple(reasons) or ("no guard",))
 
 

@@ -37,9 +37,14 @@ def find_application(name: str, *, factory: bool) -> Any:
         found = _attribute(_imported(module), module, attribute)
         if factory:
             return _made(found, name)
-    if inspect.isfunction(found) and not inspect.signature(found).parameters:
+    if inspect.isfunction(found) and _needs_nothing(found):
         raise Failure(f"{name} is a function: with --factory it is called to make the application", MISUSED)
     return found
+
+
+def _needs_nothing(function: Any) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return all(parameter.default is not parameter.empty for parameter in parameters)
 
 
 def _imported(module: str) -> Any:

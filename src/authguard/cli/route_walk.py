@@ -140,7 +140,11 @@ def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
 
 
 def listed(methods: set[str]) -> tuple[str, ...]:
-    """Methods in the order of `METHODS`, without HEAD and OPTIONS, which come with the others."""
+    """Methods without HEAD and OPTIONS, which come with the others."""
+    return in_order({method for method in methods if method not in ("HEAD", "OPTIONS")} or methods)
+
+
+def in_order(methods: set[str]) -> tuple[str, ...]:
+    """Methods in the order of `METHODS`, and others after them."""
     rank = {method: number for number, method in enumerate(METHODS)}
-    shown = {method for method in methods if method not in ("HEAD", "OPTIONS")} or methods
-    return tuple(sorted(shown, key=lambda method: (rank.get(method, len(rank)), method)))
+    return tuple(sorted(methods, key=lambda method: (rank.get(method, len(rank)), method)))
