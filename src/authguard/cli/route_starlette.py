@@ -45,7 +45,7 @@ def _router(router: routing.Router, place: Place) -> Iterator[Route]:
 
 def _effective(routes: Iterable[Any]) -> Iterable[Any]:
     """Routes as they are reached: FastAPI puts prefixes and dependencies of included routers on them late."""
-    if "fastapi" in sys.modules:
+    if sys.modules.get("fastapi"):
         from fastapi import routing as fastapi_routing
 
         if hasattr(fastapi_routing, "iter_route_contexts"):  # else they were put on them at once
@@ -86,7 +86,7 @@ def _asked(route: Any) -> tuple[Requirement, ...]:
 
 def _by_dependencies(dependant: Any) -> Iterator[Requirement]:
     """What `current_user` asks, as a dependency or as one of a dependency's own."""
-    if dependant is None or "authguard.fastapi" not in sys.modules:
+    if dependant is None or not sys.modules.get("authguard.fastapi"):
         return
     from authguard.fastapi import current_user
 

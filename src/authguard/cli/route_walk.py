@@ -111,14 +111,14 @@ def walk(app: Any, place: Place) -> Iterator[Route]:
         yield from walk(app.app, place.inside(app.guard))
         return
     # What has not been imported made no application: nobody needs all frameworks.
-    if "starlette" in sys.modules:
+    if sys.modules.get("starlette"):
         from authguard.cli.route_starlette import walk_starlette
 
         found = walk_starlette(app, place)
         if found is not None:
             yield from found
             return
-    if "werkzeug" in sys.modules:
+    if sys.modules.get("werkzeug"):
         from authguard.cli.route_flask import walk_flask
 
         found = walk_flask(app, place)
