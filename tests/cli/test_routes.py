@@ -30,7 +30,8 @@ from starlette.websockets import WebSocket
 VERIFIER = APIKeyVerifier({"sk_live_" + "a" * 40: APIKey("robot")})
 
 def guarded(routes, **lists):
-    return Starlette(routes=routes, middleware=[Middleware(AuthGuardMiddleware, guard=Guard(VERIFIER, **lists))])
+    guard = Guard(VERIFIER, **lists)
+    return Starlette(routes=routes, middleware=[Middleware(AuthGuardMiddleware, guard=guard)])
 
 async def hello(request):
     return PlainTextResponse("hello")
@@ -103,8 +104,14 @@ def test_the_fastapi_example_has_no_unclassified_route():
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert (done.returncode, lines[0]) == (0, "METHODS PATH ACCESS BY")
     assert "GET, POST /login public the login page" in lines
-    assert "WEBSOCKET /ws/echo protected protected by Rule('/ws'); the route asks for any authenticated caller" in lines
-    assert "GET /api/notes protected: scope notes:read protected by Rule('/api'); the route asks for scope notes:read" in lines
+    assert (
+        "WEBSOCKET /ws/echo protected protected by Rule('/ws'); the route asks for any authenticated caller"
+        in lines
+    )
+    assert (
+        "GET /api/notes protected: scope notes:read "
+        "protected by Rule('/api'); the route asks for scope notes:read"
+    ) in lines
     assert "GET /static/** public public by Rule('/static')" in lines
     assert done.stderr == "authguard: 15 routes: 8 public, 7 protected, 0 unclassified\n"
 
@@ -115,14 +122,19 @@ def test_the_flask_example_has_no_unclassified_route():
     rows = {(*row["methods"], row["path"]): row for row in json.loads(done.stdout)}
     assert done.returncode == 0
     assert rows["GET", "/admin"]["requirements"] == [{"scopes": ["admin"], "any_of": [], "roles": []}]
-    assert rows["POST", "/api/notes"]["by"] == ["protected by Rule('/api')", "the route asks for scope notes:write"]
+    assert rows["POST", "/api/notes"]["by"] == [
+        "protected by Rule('/api')",
+        "the route asks for scope notes:write",
+    ]
     assert rows["GET", "/static/<path:filename>"]["access"] == "public"
     assert "HEAD" not in done.stdout and "OPTIONS" not in done.stdout
 
 
 def test_a_route_that_only_the_default_opens_is_unclassified(command):
     """With protected_paths alone, a route that no rule names is told, and is exit status 1."""
-    source = COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
+    source = (
+        COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
+    )
     result = command(source)
     assert result.exit_code == 1
     assert [line.split()[:3] for line in result.stdout.splitlines()[1:]] == [
@@ -134,7 +146,9 @@ def test_a_route_that_only_the_default_opens_is_unclassified(command):
 
 def test_only_unclassified_routes_can_be_shown(command):
     """`--unclassified` leaves out all others, and counts them all the same."""
-    source = COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
+    source = (
+        COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
+    )
     result = command(source, "app", "--unclassified")
     assert "/forgotten" in result.stdout and "/a " not in result.stdout
     assert "2 routes" in result.stderr
@@ -152,7 +166,10 @@ def test_methods_are_grouped_by_what_is_asked_of_them(listing):
     """A rule for one method splits the route in two rows; two routes of one path are one."""
     source = COMMON + dedent("""
         app = guarded(
-            [Route("/a", hello, methods=["GET", "PUT", "POST"]), Route("/b", hello), Route("/b", hello, methods=["POST"])],
+            [
+                Route("/a", hello, methods=["GET", "PUT", "POST"]),
+                Route("/b", hello), Route("/b", hello, methods=["POST"]),
+            ],
             protected_paths=[Rule("/a", methods=["POST"])], public_paths=["/a", "/b"],
         )
     """)
@@ -160,7 +177,7 @@ def test_methods_are_grouped_by_what_is_asked_of_them(listing):
 
 
 def test_nested_mounts_hosts_and_websockets(listing):
-    """Mounts in mounts have whole paths, hosts are named, and a mounted application of any kind is one row."""
+    """Mounts in mounts have whole paths, hosts are named, and a mounted unknown is one row."""
     source = COMMON + dedent("""
         async def raw(scope, receive, send): ...
         app = guarded([
@@ -170,8 +187,11 @@ def test_nested_mounts_hosts_and_websockets(listing):
         ], protected_paths=["/one"], public_paths=["/h", "/raw"])
     """)
     assert listing(source) == {
-        "GET /one/two/": "protected", "WEBSOCKET /one/two/ws": "protected", "GET /h": "public", "any /raw/**": "public",
-    }  # fmt: skip
+        "GET /one/two/": "protected",
+        "WEBSOCKET /one/two/ws": "protected",
+        "GET /h": "public",
+        "any /raw/**": "public",
+    }
     assert [row["host"] for row in listing.rows] == [None, None, "x.example.com", None]
 
 
@@ -179,11 +199,15 @@ def test_the_guard_of_a_mounted_application_applies_too(listing):
     """Below the mount both guards are asked: the stricter of them is what is told."""
     source = COMMON + dedent("""
         inner = guarded([Route("/open", hello), Route("/x", hello)], public_paths=["/open"])
-        app = guarded([Mount("/in", inner), Mount("/in2", inner)], public_paths=["/in"], protected_paths=["/in2"])
+        mounts = [Mount("/in", inner), Mount("/in2", inner)]
+        app = guarded(mounts, public_paths=["/in"], protected_paths=["/in2"])
     """)
     assert listing(source) == {
-        "GET /in/open": "public", "GET /in/x": "protected", "GET /in2/open": "protected", "GET /in2/x": "protected",
-    }  # fmt: skip
+        "GET /in/open": "public",
+        "GET /in/x": "protected",
+        "GET /in2/open": "protected",
+        "GET /in2/x": "protected",
+    }
     assert listing.rows[0]["by"] == ["public by Rule('/in')", "below /in: public by Rule('/open')"]
 
 
@@ -198,7 +222,9 @@ def test_the_innermost_guard_must_classify_an_open_route(listing):
 
 def test_a_route_beside_the_guarded_mount_is_unclassified(listing):
     """Where there is no guard at all, nobody is kept out."""
-    source = COMMON + "app = Starlette(routes=[Mount('/in', guarded([Route('/x', hello)])), Route('/y', hello)])"
+    source = (
+        COMMON + "app = Starlette(routes=[Mount('/in', guarded([Route('/x', hello)])), Route('/y', hello)])"
+    )
     assert listing(source) == {"GET /in/x": "protected", "GET /y": "unclassified"}
     assert listing.rows[1]["by"] == ["no guard"]
 
@@ -219,11 +245,12 @@ def test_guards_of_one_route_mount_or_router_are_seen(listing):
 
 
 def test_a_guard_around_the_application_is_found(listing):
-    """`AuthGuardMiddleware(app, guard=…)` is the application that is named; other wrappers are passed through."""
+    """`AuthGuardMiddleware(app, guard=…)` may be what is named; other wrappers are passed through."""
     source = COMMON + dedent("""
         from authguard import ResourceMetadata
         from starlette.middleware.gzip import GZipMiddleware
-        resource = ResourceMetadata("https://api.example.com", authorization_servers=["https://auth.example.com"])
+        issuers = ["https://auth.example.com"]
+        resource = ResourceMetadata("https://api.example.com", authorization_servers=issuers)
         plain = Starlette(routes=[Route("/a", hello)])
         app = GZipMiddleware(AuthGuardMiddleware(plain, guard=Guard(VERIFIER, resource=resource)))
     """)
@@ -231,7 +258,7 @@ def test_a_guard_around_the_application_is_found(listing):
 
 
 def test_what_decorators_ask_is_told(listing):
-    """`requires` counts on functions, partials, classes and methods of classes, for the method that has it."""
+    """`requires` counts on functions, partials, classes and methods of classes, there alone."""
     source = COMMON + dedent("""
         import functools
         from authguard.starlette import requires
@@ -249,7 +276,8 @@ def test_what_decorators_ask_is_told(listing):
             async def get(self, request): ...
 
         app = guarded([
-            Route("/f", read), Route("/p", functools.partial(read, extra=1)), Route("/some", Some), Route("/every", Every),
+            Route("/f", read), Route("/p", functools.partial(read, extra=1)),
+            Route("/some", Some), Route("/every", Every),
         ], protected_paths=["/none"])
     """)
     assert listing(source) == {
@@ -262,7 +290,10 @@ def test_what_decorators_ask_is_told(listing):
 
 def test_included_routers_and_dependencies_of_fastapi(listing):
     """Prefixes of all routers are in the path; dependencies count, be they of a router or of a dependency."""
-    source = COMMON + FASTAPI + dedent("""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
         app = FastAPI(openapi_url=None)
         install(app, Guard(VERIFIER, protected_paths=["/none"]))
         outer = APIRouter(prefix="/outer", dependencies=[Security(current_user, scopes=["outer"])])
@@ -292,10 +323,15 @@ def test_included_routers_and_dependencies_of_fastapi(listing):
         outer.include_router(inner)
         app.include_router(outer, prefix="/v1")
     """)
+    )
     assert listing(source) == {
-        "GET /me": "protected", "GET /helped": "protected", "GET /decorated": "protected", "GET /forgotten": "unclassified",
-        "GET /v1/outer/inner/{number:int}": "protected", "WEBSOCKET /v1/outer/inner/ws": "protected",
-    }  # fmt: skip
+        "GET /me": "protected",
+        "GET /helped": "protected",
+        "GET /decorated": "protected",
+        "GET /forgotten": "unclassified",
+        "GET /v1/outer/inner/{number:int}": "protected",
+        "WEBSOCKET /v1/outer/inner/ws": "protected",
+    }
     scopes = {row["path"]: [one["scopes"] for one in row["requirements"]] for row in listing.rows}
     assert scopes["/v1/outer/inner/{number:int}"] == scopes["/v1/outer/inner/ws"] == [["outer"]]
     assert (scopes["/helped"], scopes["/decorated"], scopes["/me"]) == ([["helper"]], [["read"]], [])
@@ -304,25 +340,33 @@ def test_included_routers_and_dependencies_of_fastapi(listing):
 def test_frontends_of_fastapi_are_listed(listing, tmp_path):
     """`app.frontend()` keeps what it serves apart from the routes; it is open all the same."""
     (tmp_path / "index.html").write_text("hello")
-    source = COMMON + FASTAPI + dedent(f"""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent(f"""
         app = FastAPI(openapi_url=None)
         if not hasattr(app, "frontend"):
             app.frontend = lambda *_, **__: None
         install(app, Guard(VERIFIER, protected_paths=["/none"]))
         app.frontend("/front", directory={str(tmp_path)!r})
     """)
+    )
     assert listing(source) in ({"GET /front/**": "unclassified"}, {})
 
 
 def test_the_root_path_of_fastapi_is_seen(listing):
     """Rules that are written with the application's own `root_path` decide, as in requests."""
-    source = COMMON + FASTAPI + dedent("""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
         import warnings
         with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
             app = FastAPI(openapi_url=None, root_path="/api")
         install(app, Guard(VERIFIER, protected_paths=["/api/a"]))
         app.get("/a")(hello)
     """)
+    )
     assert listing(source) == {"GET /a": "protected"}
 
 
@@ -350,15 +394,17 @@ def test_flask_blueprints_views_and_wrappers(listing):
 
 
 def test_wsgi_applications_mounted_beside_flask(listing):
-    """What Werkzeug's dispatcher mounts is listed below its path, inside the guard; all others are one row."""
+    """What Werkzeug's dispatcher mounts is listed below its path, inside the guard."""
     source = FLASK + dedent("""
         from authguard import ResourceMetadata
         from werkzeug.middleware.dispatcher import DispatcherMiddleware
         other = Flask("other", static_folder=None)
         other.add_url_rule("/x", view_func=lambda: "")
         app.add_url_rule("/a", view_func=lambda: "")
-        resource = ResourceMetadata("https://api.example.com", authorization_servers=["https://auth.example.com"])
-        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/other": other, "/raw": lambda environ, start: []})
+        issuers = ["https://auth.example.com"]
+        resource = ResourceMetadata("https://api.example.com", authorization_servers=issuers)
+        mounts = {"/other": other, "/raw": lambda environ, start: []}
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
         init_app(app, Guard(VERIFIER, public_paths=["/other"], resource=resource))
     """)
     assert listing(source) == {"GET /other/x": "public", "any /raw/**": "protected", "GET /a": "protected"}
@@ -435,7 +481,18 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
         ("async def app(scope, receive, send): ...", "app", "cannot be listed"),
         ("x = 1", "", "write module:app"),
     ],
-    ids=["no-guard", "syntax", "module", "configuration", "value", "exit", "name", "object", "asgi", "no-name"],
+    ids=[
+        "no-guard",
+        "syntax",
+        "module",
+        "configuration",
+        "value",
+        "exit",
+        "name",
+        "object",
+        "asgi",
+        "no-name",
+    ],
 )
 def test_what_cannot_be_listed_is_one_line(command, source, attribute, words):
     """What is wrong is one line with the exception's type, exit status 2; nothing of unknown messages."""
@@ -448,7 +505,11 @@ def test_what_cannot_be_listed_is_one_line(command, source, attribute, words):
 
 @pytest.mark.parametrize(
     ("source", "words"),
-    [("app = 1", "no function"), ("def app():\n    raise KeyError('MARKER')", "KeyError"), ("def app(x): ...", "TypeError")],
+    [
+        ("app = 1", "no function"),
+        ("def app():\n    raise KeyError('MARKER')", "KeyError"),
+        ("def app(x): ...", "TypeError"),
+    ],
     ids=["no-function", "raises", "arguments"],
 )
 def test_a_factory_that_makes_nothing_is_one_line(command, source, words):
@@ -460,8 +521,10 @@ def test_a_factory_that_makes_nothing_is_one_line(command, source, words):
 
 
 def test_no_framework_is_imported_that_the_application_does_not_need(tmp_path):
-    """A Flask application is listed without Starlette, a Starlette one without Flask or the identity service."""
-    (tmp_path / "one.py").write_text(FLASK + "init_app(app, Guard(VERIFIER))\napp.add_url_rule('/a', view_func=id)")
+    """Flask is listed without Starlette, and Starlette without Flask or the identity service."""
+    (tmp_path / "one.py").write_text(
+        FLASK + "init_app(app, Guard(VERIFIER))\napp.add_url_rule('/a', view_func=id)"
+    )
     (tmp_path / "two.py").write_text(COMMON + "app = guarded([Route('/a', hello)])")
     script = dedent("""
         import sys
@@ -471,22 +534,34 @@ def test_no_framework_is_imported_that_the_application_does_not_need(tmp_path):
         root(["routes", sys.argv[1]])
     """)
     identity = ["sqlalchemy", "alembic", "argon2", "pydantic"]
-    for app, missing in (("one:app", ["starlette", "fastapi"]), ("two:app", ["flask", "werkzeug", "fastapi"])):
+    for app, missing in (
+        ("one:app", ["starlette", "fastapi"]),
+        ("two:app", ["flask", "werkzeug", "fastapi"]),
+    ):
         done = subprocess.run(
             [sys.executable, "-c", script, app, *missing, *identity],
             check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path,
         )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "authguard: 1 route: 0 public, 1 protected, 0 unclassified\n")
+        assert (done.returncode, done.stderr) == (
+            0,
+            "authguard: 1 route: 0 public, 1 protected, 0 unclassified\n",
+        )
 
 
-ASGI_APPLICATION = COMMON + FASTAPI + dedent("""
+ASGI_APPLICATION = (
+    COMMON
+    + FASTAPI
+    + dedent("""
     inner = guarded(
-        [Route("/open/{x}", hello), Route("/x", hello), WebSocketRoute("/ws/{n:int}", socket)], public_paths=["/open"]
+        [Route("/open/{x}", hello), Route("/x", hello), WebSocketRoute("/ws/{n:int}", socket)],
+        public_paths=["/open"],
     )
     app = FastAPI()
     install(app, Guard(
         VERIFIER,
-        protected_paths=["/api", "/users/admin", Rule("/w", methods=["POST"]), "/files/*", Rule("/o", optional="strict")],
+        protected_paths=[
+            "/api", "/users/admin", Rule("/w", methods=["POST"]), "/files/*", Rule("/o", optional="strict"),
+        ],
         **LISTS,
     ))
     router = APIRouter(prefix="/r")
@@ -506,11 +581,12 @@ ASGI_APPLICATION = COMMON + FASTAPI + dedent("""
     app.mount("/api/in", inner)
     app.mount("/else/{tenant}", inner)
 """)
+)
 
 
 @pytest.mark.parametrize("lists", ["{}", "{'public_paths': ['/open', '/files', '/o/x']}"])
 def test_the_middleware_does_what_is_told_on_asgi(command, lists):
-    """Nobody, sent to the sample of each route, is refused with 401 just where the route is told protected."""
+    """Nobody, sent to the sample of each route, is refused just where that is told protected."""
     result = command(f"LISTS = {lists}\n" + ASGI_APPLICATION, "app", "--json")
     rows = json.loads(result.stdout)
     client = TestClient(command.module.app)
@@ -539,13 +615,14 @@ def test_the_middleware_does_what_is_told_on_wsgi(command):
     """The same for Flask, with converters of all kinds."""
     source = FLASK + dedent("""
         for rule in (
-            "/a/<x>", "/i/<int:n>", "/f/<float:n>", "/u/<uuid:u>", "/p/<path:p>", "/p/<path:p>/end", "/any/<any(one, two):x>",
-            "/s/<string(length=6):x>", "/mixed/<x>-<int:n>.txt", "/open/<x>", "/open/",
+            "/a/<x>", "/i/<int:n>", "/f/<float:n>", "/u/<uuid:u>", "/p/<path:p>", "/p/<path:p>/end",
+            "/any/<any(one, two):x>", "/s/<string(length=6):x>", "/mixed/<x>-<int:n>.txt", "/open/<x>", "/open/",
         ):
             app.add_url_rule(rule, rule, lambda **_: "", methods=["GET", "POST"])
         app.add_url_rule("/asks/<x>", "asks", requires()(lambda x: ""))
         init_app(app, Guard(
-            VERIFIER, protected_paths=["/a/sample", "/any/one", "/p/*/end", "/i/1", Rule("/u", methods=["POST"])],
+            VERIFIER,
+            protected_paths=["/a/sample", "/any/one", "/p/*/end", "/i/1", Rule("/u", methods=["POST"])],
             public_paths=["/any", "/a", "/open", "/p", "/mixed", "/i", "/asks", "/u"],
         ))
     """)

@@ -1,7 +1,7 @@
 """Who may use a route, and by which rule: what the guards around it and the route itself ask."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from authguard._core.policy import Verdict
@@ -57,14 +57,10 @@ def rows_of(routes: Iterable[Route]) -> list[Row]:
     for route in routes:
         for row in _rows(route):
             key = (row.path, row.host, row.sample, row.answer, row.exceptions)
-            before = found.get(key)
-            if before is None:
-                found[key] = row
-            elif before.methods and row.methods:
-                methods = in_order({*before.methods, *row.methods})
-                found[key] = Row(*key, methods)  # type: ignore[arg-type]
-            else:
-                found[key] = Row(*key, ())  # type: ignore[arg-type]
+            before = found.get(key, row)
+            every = before.methods and row.methods  # none stands for all
+            methods = in_order({*before.methods, *row.methods}) if every else ()
+            found[key] = replace(row, methods=methods)
     return list(found.values())
 
 

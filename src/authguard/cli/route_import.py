@@ -50,7 +50,7 @@ def _needs_nothing(function: Any) -> bool:
 def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (it is code of others)
         _fail(f"cannot import {module}", error)
 
 
@@ -68,7 +68,7 @@ def _made(factory: Any, name: str) -> Any:
         raise Failure(f"{name} is no function: leave out --factory", MISUSED)
     try:
         return factory()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (it is code of others)
         _fail(f"cannot call {name}", error)
 
 

@@ -17,7 +17,9 @@ _SHOWN_EXCEPTIONS = 3
 
 @click.command()
 @click.argument("application", metavar="MODULE:APP")
-@click.option("--factory", is_flag=True, help="APP is a function without arguments that makes the application.")
+@click.option(
+    "--factory", is_flag=True, help="APP is a function without arguments that makes the application."
+)
 @click.option("--unclassified", is_flag=True, help="Show only the routes that nothing classifies.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with a sample path for each route.")
 def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool) -> None:
@@ -43,7 +45,7 @@ def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool
     elif shown:
         cells = [[_methods(row), row.host + row.path, _access(row.answer), _by(row)] for row in shown]
         echo_table(["METHODS", "PATH", "ACCESS", "BY"], cells, {"ACCESS": _coloured})
-    counts = Counter(row.answer.access for row in rows)
+    counts: Counter[str] = Counter(row.answer.access for row in rows)
     note(_summary(counts, len(rows)))
     if counts["unclassified"]:
         raise SystemExit(1)
@@ -59,7 +61,7 @@ def _access(answer: Answer) -> str:
 
 
 def _coloured(cell: str) -> str:
-    return click.style(cell, fg=_COLOURS[cell.split(":")[0].strip()])
+    return click.style(cell, fg=_COLOURS[cell.partition(":")[0].strip()])
 
 
 def _by(row: Row) -> str:
