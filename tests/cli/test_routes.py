@@ -479,6 +479,11 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
         ("x = 1", "app", "has no app"),
         ("app = object()", "app", "routes of a builtins.object cannot be listed"),
         ("async def app(scope, receive, send): ...", "app", "cannot be listed"),
+        (
+            COMMON + "app = AuthGuardMiddleware(object(), guard=Guard(VERIFIER))",
+            "app",
+            "routes of a builtins.object",
+        ),
         ("x = 1", "", "write module:app"),
     ],
     ids=[
@@ -616,7 +621,8 @@ def test_the_middleware_does_what_is_told_on_wsgi(command):
     source = FLASK + dedent("""
         for rule in (
             "/a/<x>", "/i/<int:n>", "/f/<float:n>", "/u/<uuid:u>", "/p/<path:p>", "/p/<path:p>/end",
-            "/any/<any(one, two):x>", "/s/<string(length=6):x>", "/mixed/<x>-<int:n>.txt", "/open/<x>", "/open/",
+            "/any/<any(one, two):x>", "/s/<string(length=6):x>", "/mixed/<x>-<int:n>.txt",
+            "/open/<x>", "/open/",
         ):
             app.add_url_rule(rule, rule, lambda **_: "", methods=["GET", "POST"])
         app.add_url_rule("/asks/<x>", "asks", requires()(lambda x: ""))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 # One of them fits almost any parameter. The later ones are for when a rule names the earlier ones.
 _VALUES = (
@@ -11,7 +12,7 @@ _VALUES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parameter:
     """A parameter of a path.
 
@@ -23,49 +24,49 @@ class Parameter:
     regex: str = "[^/]+"
     choices: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def values(self) -> tuple[str, ...]:
         """Some of its values."""
         fitting = (value for value in _VALUES if re.fullmatch(self.regex, value))
         return self.choices or tuple(fitting) or _VALUES[:1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
     """What stands between two slashes: text, parameters, or both."""
 
     pieces: tuple[str | Parameter, ...]
 
-    @property
+    @cached_property
     def word(self) -> str | None:
         """The text, if there are no parameters."""
         return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(self._texts(0))
 
-    @property
+    @cached_property
     def spans(self) -> bool:
         """Whether it may be several segments of a request's path."""
         return any(isinstance(piece, Parameter) and re.fullmatch(piece.regex, "a/b") for piece in self.pieces)
 
-    @property
+    @cached_property
     def may_be_empty(self) -> bool:
         """Whether it may be nothing."""
-        return bool(re.fullmatch(self._regex, ""))
+        return self.fits("")
 
     def fits(self, word: str) -> bool:
         """Whether it may be this word."""
-        return bool(re.fullmatch(self._regex, word))
+        return bool(self._regex.fullmatch(word))
 
     def sample(self, taken: Collection[str]) -> str:
-        """A word that it may be, and none of those taken if that can be."""
-        words = ["".join(self._texts(number)) for number in range(len(_VALUES))]
-        return next((word for word in words if word not in taken), words[0])
+        """A word that it may be: the text, else none of those taken if that can be."""
+        if self.word is not None:
+            return self.word
+        words = ("".join(self._texts(number)) for number in range(len(_VALUES)))
+        return next((word for word in words if word not in taken), "".join(self._texts(0)))
 
-    @property
-    def _regex(self) -> str:
-        return "".join(
-            f"(?:{piece.regex})" if isinstance(piece, Parameter) else re.escape(piece)
-            for piece in self.pieces
-        )
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        parts = (f"(?:{one.regex})" if isinstance(one, Parameter) else re.escape(one) for one in self.pieces)
+        return re.compile("".join(parts))
 
     def _texts(self, number: int) -> Iterator[str]:
         for piece in self.pieces:
@@ -103,7 +104,7 @@ def samples(path: Template, taken: Collection[str]) -> list[list[str]]:
         path: the template.
         taken: words that rules name, for which they may decide otherwise.
     """
-    plain = [segment.sample(taken) if segment.word is None else segment.word for segment in path]
+    plain = [segment.sample(taken) for segment in path]
     found = [plain]
     for at, segment in enumerate(path):
         if segment.spans:
@@ -127,7 +128,6 @@ def meeting(path: Template, rule: Sequence[str], taken: Collection[str]) -> list
     if not rule:
         return samples(path, taken)[0]
     head, rest = path[0], path[1:]
-    free = head.sample(taken) if head.word is None else head.word
     ways = [(rule[:taking], rest, rule[taking:]) for taking in range(len(rule), 0, -1)] if head.spans else []
     if rule[0] == "**":
         ways += [((), path, rule[1:]), (("*",), rest, rule)]
@@ -136,5 +136,5 @@ def meeting(path: Template, rule: Sequence[str], taken: Collection[str]) -> list
     for words, path_below, rule_below in ways:
         below = meeting(path_below, rule_below, taken)
         if below is not None:
-            return [free if word in ("*", "**") else word for word in words] + below
+            return [head.sample(taken) if word in ("*", "**") else word for word in words] + below
     return None

@@ -87,7 +87,7 @@ class Place:
 
 
 class UnknownApplicationError(Exception):
-    """The application is of no framework whose routes can be listed."""
+    """The application is of no framework whose routes can be listed; the message is its class."""
 
 
 def routes_of(app: Any) -> list[Route]:
@@ -101,7 +101,9 @@ def routes_of(app: Any) -> list[Route]:
     """
     found = list(walk(app, Place()))
     if [route.path for route in found] == ["/**"] and not found[0].methods:
-        raise UnknownApplicationError
+        while (wrapped := _wrapped(app)) is not None:
+            app = wrapped
+        raise UnknownApplicationError(f"{type(app).__module__}.{type(app).__qualname__}")
     return found
 
 
@@ -125,11 +127,15 @@ def walk(app: Any, place: Place) -> Iterator[Route]:
         if found is not None:
             yield from found
             return
-    wrapped = next((getattr(app, name) for name in _WRAPPED if hasattr(app, name)), None)
+    wrapped = _wrapped(app)
     if wrapped is not None:
         yield from walk(wrapped, place)
     else:
         yield place.route("/**", (ANYTHING_BELOW,), ())
+
+
+def _wrapped(app: Any) -> Any:
+    return next((getattr(app, name) for name in _WRAPPED if hasattr(app, name)), None)
 
 
 def asked_by(endpoint: Any) -> tuple[Requirement, ...]:

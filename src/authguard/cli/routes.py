@@ -32,8 +32,7 @@ def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool
     app = find_application(application, factory=factory)
     try:
         found = routes_of(app)
-    except UnknownApplicationError:
-        kind = f"{type(app).__module__}.{type(app).__qualname__}"
+    except UnknownApplicationError as kind:
         known = "those of Starlette, FastAPI and Flask can"
         raise Failure(f"{application}: the routes of a {kind} cannot be listed; {known}", MISUSED) from None
     if found and not any(route.layers for route in found):
