@@ -63,12 +63,12 @@ def command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def call(source, attribute="app", *options):
+    def call(source, attribute="app", *options, color=False):
         module = f"made_up_{next(_numbers)}"
         (tmp_path / f"{module}.py").write_text(source)
         importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, module, raising=False)
-        result = CliRunner().invoke(root, ["routes", f"{module}:{attribute}", *options])
+        result = CliRunner().invoke(root, ["routes", f"{module}:{attribute}", *options], color=color)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         call.module = sys.modules.get(module)
         return result
@@ -444,6 +444,28 @@ def test_optional_routes_are_told(command):
     assert "0 public, 1 optional, 0 protected, 0 unclassified" in result.stderr
 
 
+def test_colours_tell_open_from_protected(command):
+    """On a terminal what is protected is green, public yellow, unclassified red."""
+    source = COMMON + dedent("""
+        inner = guarded([Route("/x", hello)], public_paths=["/x"])
+        app = guarded([Route("/a", hello), Route("/b", hello), Mount("/c", inner)], protected_paths=["/a"])
+    """)
+    lines = command(source, color=True).stdout.splitlines()[1:]
+    assert [line.partition("\x1b[")[2][:2] for line in lines] == ["32", "31", "33"]
+
+
+def test_rules_with_the_mount_point_in_them_are_told(listing):
+    """A rule may be written with the mount point in it; what it names below is an exception."""
+    source = COMMON + dedent("""
+        lists = {"public_paths": ["/users"], "protected_paths": ["/in/users/boss"]}
+        app = Starlette(routes=[Mount("/in", guarded([Route("/users/{id}", hello)], **lists))])
+    """)
+    assert listing(source) == {"GET /in/users/{id}": "public"}
+    assert {one["path"]: one["access"] for one in listing.rows[0]["exceptions"]} == {
+        "/in/users/boss": "protected"
+    }
+
+
 def test_a_factory_is_called(command):
     """With `--factory` the function is called; without it, that is what the error says."""
     source = COMMON + "def create_app():\n    print('hello')\n    return guarded([Route('/a', hello)])"
@@ -496,6 +518,7 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
         "name",
         "object",
         "asgi",
+        "guarded",
         "no-name",
     ],
 )
