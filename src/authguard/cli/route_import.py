@@ -44,7 +44,8 @@ def find_application(name: str, *, factory: bool) -> Any:
 
 def _needs_nothing(function: Any) -> bool:
     parameters = inspect.signature(function).parameters.values()
-    return all(parameter.default is not parameter.empty for parameter in parameters)
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return all(one.kind in several or one.default is not one.empty for one in parameters)
 
 
 def _imported(module: str) -> Any:
@@ -66,6 +67,8 @@ def _attribute(found: Any, module: str, attribute: str) -> Any:
 def _made(factory: Any, name: str) -> Any:
     if not callable(factory):
         raise Failure(f"{name} is no function: leave out --factory", MISUSED)
+    if inspect.isfunction(factory) and not _needs_nothing(factory):
+        raise Failure(f"{name} has parameters: --factory calls it without arguments", MISUSED)
     try:
         return factory()
     except (Exception, SystemExit) as error:  # noqa: BLE001 (it is code of others)
