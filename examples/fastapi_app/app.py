@@ -29,8 +29,9 @@ class NewNote(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings | None = None) -> FastAPI:
     """Put the application together; each call makes one of its own, with no state shared."""
+    settings = settings or Settings()
     identity = Identity(settings.identity)
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
+from tempfile import mkdtemp
 
 from authguard.identity import Settings as IdentitySettings
 
@@ -20,8 +21,9 @@ def _from_environment(name: str, prefix: str = "") -> str:
 class Settings:
     """The settings; tests pass their own."""
 
-    url: str
-    directory: Path
+    url: str = "http://127.0.0.1:8000"
+    #: Where the database is.
+    directory: Path = field(default_factory=lambda: Path(mkdtemp(prefix="notes-")))
     secret: str = field(default_factory=lambda: _from_environment("DEMO_SECRET"), repr=False)
     api_key: str = field(default_factory=lambda: _from_environment("DEMO_API_KEY", "sk_test_"), repr=False)
     largest_upload: int = 64 * 1024 * 1024

@@ -19,8 +19,9 @@ _CHUNK = 64 * 1024
 _LONGEST_NOTE = 500
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings | None = None) -> Flask:
     """Put the application together; each call makes one of its own, with no state shared."""
+    settings = settings or Settings()
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.largest_upload
     revocations = MemoryRevocations()

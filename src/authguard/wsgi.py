@@ -106,7 +106,7 @@ class AuthGuardMiddleware:
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
-        self.app = app if guard.metadata_page is None else _with_metadata(app, guard.metadata_page)
+        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
 
@@ -142,14 +142,16 @@ class AuthGuardMiddleware:
         return responder(denied.refusal)
 
 
-def _with_metadata(app: "WSGIApplication", page: MetadataPage) -> "WSGIApplication":
-    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
+class _WithMetadata:
+    """Serves the resource's metadata, inside the guard, to whom its paths are public."""
 
-    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        answer = page.answer(environ["REQUEST_METHOD"], _decoded(environ.get("PATH_INFO", "")))
-        return (app if answer is None else responder(answer))(environ, start_response)
+    def __init__(self, app: "WSGIApplication", page: MetadataPage) -> None:
+        self.app = app
+        self._page = page
 
-    return serve
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        answer = self._page.answer(environ["REQUEST_METHOD"], _decoded(environ.get("PATH_INFO", "")))
+        return (self.app if answer is None else responder(answer))(environ, start_response)
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, left: _Left) -> None:

@@ -349,3 +349,36 @@ def test_relief_counts_case_as_the_rule_writes_it():
     policy = Policy([Rule("/Admin", scopes=["admin"]), "/Admin/Profile"], None)
     assert policy.find("GET", "/Admin/Profile").requirements == ()
     assert policy.find("GET", "/admin/profile").requirements != ()
+
+
+@pytest.mark.parametrize(
+    ("lists", "path", "expected"),
+    [
+        ((None, None), "/x", (True, True)),
+        ((["/a"], None), "/x", (False, True)),
+        ((None, ["/a"]), "/x", (True, True)),
+        ((["/a"], ["/b"]), "/x", (True, True)),
+        ((["/a"], None), "/a/x", (True, False)),
+        ((None, ["/a"]), "/a/x", (False, False)),
+        ((["/a"], None), "/x//y", (True, False)),
+    ],
+    ids=["no-lists", "protected", "public", "both", "named-protected", "named-public", "odd"],
+)
+def test_a_verdict_tells_whether_the_default_decided(lists, path, expected):
+    """`by_default` is for paths that no rule names, be they protected or open."""
+    verdict = Policy(*lists).find("GET", path)
+    assert (verdict.protected, verdict.by_default) == expected
+
+
+def test_the_login_page_is_not_open_by_default():
+    """The configuration names the login page, if no rule does."""
+    verdict = Policy(["/a"], None, ["/login"]).find("GET", "/login")
+    assert (verdict.protected, verdict.by_default) == (False, False)
+
+
+def test_a_policy_tells_its_rules():
+    """All rules, those to protect first."""
+    admin = Rule("/admin", scopes=["admin"])
+    assert [rule.path for rule in Policy([admin], ["/a", "/b"]).rules] == ["/admin", "/a", "/b"]
+    assert Policy([admin], None).rules == (admin,)
+    assert Policy(None, None).rules == ()

@@ -1,9 +1,11 @@
 """Rules and requirements."""
 
+import functools
+
 import pytest
 
 from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
-from authguard._core.rules import Requirement, local_path
+from authguard._core.rules import Requirement, local_path, mark, requirements_of
 
 ANN = Principal("ann", scopes=frozenset({"read", "write"}), roles=frozenset({"clerk"}))
 
@@ -195,3 +197,32 @@ def test_a_login_path_is_a_plain_path_on_this_site(path):
     """Neither another site nor a pattern can be a login page."""
     with pytest.raises(ConfigurationError, match="login_path"):
         local_path(path, "login_path")
+
+
+def test_what_decorators_mark_is_found_in_order():
+    """An endpoint keeps all that its decorators ask, the innermost first; without them it asks nothing."""
+
+    def endpoint():
+        pass
+
+    assert requirements_of(endpoint) == ()
+    mark(endpoint, Requirement(["read"]))
+    mark(endpoint, Requirement(roles=["clerk"]))
+    assert requirements_of(endpoint) == (Requirement(["read"]), Requirement(roles=["clerk"]))
+
+
+def test_a_mark_goes_along_with_functools_wraps():
+    """A further decorator that keeps the name keeps the mark, and marks of its own stay its own."""
+
+    def endpoint():
+        pass
+
+    mark(endpoint, Requirement(["read"]))
+
+    @functools.wraps(endpoint)
+    def outer():
+        pass
+
+    mark(outer, Requirement(["write"]))
+    assert requirements_of(outer) == (Requirement(["read"]), Requirement(["write"]))
+    assert requirements_of(endpoint) == (Requirement(["read"]),)

@@ -74,6 +74,8 @@ class Policy:
         protected = _rules(protected_paths, "protected_paths")
         public = _rules(public_paths, "public_paths")
         _refuse_contradictions(protected, public)
+        #: All rules, for whoever lists what they decide.
+        self.rules = (*protected, *public)
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
         self._login = frozenset(split(path) for path in self.login_paths)
         self._metadata = frozenset(metadata_paths)

@@ -10,6 +10,7 @@ import authguard
 from authguard.cli.db import db
 from authguard.cli.keys import keys
 from authguard.cli.output import MISUSED, Failure
+from authguard.cli.routes import routes
 from authguard.cli.serve import serve
 from authguard.cli.token import token
 from authguard.cli.users import users
@@ -61,5 +62,5 @@ def root() -> None:
     """
 
 
-for command in (serve, db, users, keys, token):
+for command in (serve, db, users, keys, token, routes):
     root.add_command(command)

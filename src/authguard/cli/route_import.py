@@ -1,0 +1,84 @@
+"""`module:app`: from what is written on the command line to the application."""
+
+import importlib
+import inspect
+import sys
+import traceback
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, NoReturn
+
+from authguard.cli.output import MISUSED, Failure, printable
+from authguard.errors import AuthGuardError
+
+# Their messages name modules and names. Those of other errors may have anything in them, secrets too.
+_TELLING = (ImportError, AttributeError, NameError, SyntaxError, AuthGuardError)
+
+
+def find_application(name: str, *, factory: bool) -> Any:
+    """The application.
+
+    What the module prints goes to standard error.
+
+    Args:
+        name: `module:app`, where dots may stand in both; modules of the current directory come first.
+        factory: whether it is a function that makes the application.
+
+    Raises:
+        Failure: if it cannot be had, with what to change.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise Failure(f"{name} names no application: write module:app, such as main:app", MISUSED)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    with redirect_stdout(sys.stderr):
+        found = _attribute(_imported(module), module, attribute)
+        if factory:
+            return _made(found, name)
+    if inspect.isfunction(found) and _needs_nothing(found):
+        raise Failure(f"{name} is a function: with --factory it is called to make the application", MISUSED)
+    return found
+
+
+def _needs_nothing(function: Any) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return all(one.kind in several or one.default is not one.empty for one in parameters)
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (it is code of others)
+        _fail(f"cannot import {module}", error)
+
+
+def _attribute(found: Any, module: str, attribute: str) -> Any:
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise Failure(f"{module} has no {attribute}", MISUSED) from None
+    return found
+
+
+def _made(factory: Any, name: str) -> Any:
+    if not callable(factory):
+        raise Failure(f"{name} is no function: leave out --factory", MISUSED)
+    if inspect.isfunction(factory) and not _needs_nothing(factory):
+        raise Failure(f"{name} has parameters: --factory calls it without arguments", MISUSED)
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (it is code of others)
+        _fail(f"cannot call {name}", error)
+
+
+def _fail(what: str, error: BaseException) -> NoReturn:
+    told = f": {error}" if isinstance(error, _TELLING) else ""
+    line = printable(f"{what}: {type(error).__name__}{told.splitlines()[0] if told else ''}")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
+    if frames and frames[-1].filename != __file__:
+        line += f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    raise Failure(line, MISUSED) from None

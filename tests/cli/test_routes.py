@@ -1,0 +1,666 @@
+"""`authguard routes`: what it says of an application is what the middleware does."""
+
+import importlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner
+from starlette.testclient import TestClient, WebSocketDenialResponse
+
+from authguard.cli.root import root
+
+COMMAND = str(Path(sys.executable).with_name("authguard"))
+TOP = Path(__file__).parents[2]
+COMMON = """
+from authguard import APIKey, APIKeyVerifier, Guard, Rule
+from authguard.asgi import AuthGuardMiddleware
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.websockets import WebSocket
+
+VERIFIER = APIKeyVerifier({"sk_live_" + "a" * 40: APIKey("robot")})
+
+def guarded(routes, **lists):
+    guard = Guard(VERIFIER, **lists)
+    return Starlette(routes=routes, middleware=[Middleware(AuthGuardMiddleware, guard=guard)])
+
+async def hello(request):
+    return PlainTextResponse("hello")
+
+async def socket(websocket: WebSocket):
+    await websocket.accept()
+    await websocket.close()
+"""
+FASTAPI = """
+from typing import Annotated
+from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+from authguard.fastapi import CurrentUser, current_user, install, requires
+"""
+FLASK = """
+from authguard import APIKey, APIKeyVerifier, Guard, Rule
+from authguard.flask import AuthGuardMiddleware, init_app, requires
+from flask import Blueprint, Flask
+from flask.views import MethodView
+
+VERIFIER = APIKeyVerifier({"sk_live_" + "a" * 40: APIKey("robot")})
+app = Flask(__name__, static_folder=None)
+"""
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Writes a module, and runs the command on what stands in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(source, attribute="app", *options, color=False):
+        module = f"made_up_{next(_numbers)}"
+        (tmp_path / f"{module}.py").write_text(source)
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        result = CliRunner().invoke(root, ["routes", f"{module}:{attribute}", *options], color=color)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        call.module = sys.modules.get(module)
+        return result
+
+    return call
+
+
+@pytest.fixture
+def listing(command):
+    """The rows of a made-up application: access by method and path."""
+
+    def call(*args):
+        result = command(*args, "--json") if len(args) > 1 else command(*args, "app", "--json")
+        call.rows = json.loads(result.stdout)
+        call.status = result.exit_code
+        return {f"{','.join(row['methods'] or ['any'])} {row['path']}": row["access"] for row in call.rows}
+
+    return call
+
+
+def run(*args):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [COMMAND, "routes", *args],
+        check=False, capture_output=True, text=True, timeout=60, cwd=TOP,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")},
+    )  # fmt: skip
+
+
+def test_the_fastapi_example_has_no_unclassified_route():
+    """The FastAPI example: all routes, rules, requirements and mounts; exit status 0."""
+    done = run("--factory", "examples.fastapi_app.app:create_app")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert (done.returncode, lines[0]) == (0, "METHODS PATH ACCESS BY")
+    assert "GET, POST /login public the login page" in lines
+    assert (
+        "WEBSOCKET /ws/echo protected protected by Rule('/ws'); the route asks for any authenticated caller"
+        in lines
+    )
+    assert (
+        "GET /api/notes protected: scope notes:read "
+        "protected by Rule('/api'); the route asks for scope notes:read"
+    ) in lines
+    assert "GET /static/** public public by Rule('/static')" in lines
+    assert done.stderr == "authguard: 15 routes: 8 public, 7 protected, 0 unclassified\n"
+
+
+def test_the_flask_example_has_no_unclassified_route():
+    """The Flask example: the same; and HEAD and OPTIONS, which Flask adds, are not told."""
+    done = run("examples.flask_app.app:create_app", "--factory", "--json")
+    rows = {(*row["methods"], row["path"]): row for row in json.loads(done.stdout)}
+    assert done.returncode == 0
+    assert rows["GET", "/admin"]["requirements"] == [{"scopes": ["admin"], "any_of": [], "roles": []}]
+    assert rows["POST", "/api/notes"]["by"] == [
+        "protected by Rule('/api')",
+        "the route asks for scope notes:write",
+    ]
+    assert rows["GET", "/static/<path:filename>"]["access"] == "public"
+    assert "HEAD" not in done.stdout and "OPTIONS" not in done.stdout
+
+
+def test_a_route_that_only_the_default_opens_is_unclassified(command):
+    """With protected_paths alone, a route that no rule names is told, and is exit status 1."""
+    source = (
+        COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
+    )
+    result = command(source)
+    assert result.exit_code == 1
+    assert [line.split()[:3] for line in result.stdout.splitlines()[1:]] == [
+        ["GET", "/a", "protected"],
+        ["GET", "/forgotten", "unclassified"],
+    ]
+    assert result.stderr == "authguard: 2 routes: 0 public, 1 protected, 1 unclassified\n"
+
+
+def test_only_unclassified_routes_can_be_shown(command):
+    """`--unclassified` leaves out all others, and counts them all the same."""
+    source = (
+        COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
+    )
+    result = command(source, "app", "--unclassified")
+    assert "/forgotten" in result.stdout and "/a " not in result.stdout
+    assert "2 routes" in result.stderr
+
+
+@pytest.mark.parametrize("lists", ["public_paths=['/b']", "public_paths=['/b'], protected_paths=['/c']", ""])
+def test_what_is_protected_by_default_is_classified(listing, lists):
+    """Where the default is to protect, it is an answer."""
+    assert listing(COMMON + f"app = guarded([Route('/a', hello)], {lists})") == {"GET /a": "protected"}
+    assert listing.status == 0
+    assert listing.rows[0]["by"] == ["by default: everything is protected unless it is public"]
+
+
+def test_methods_are_grouped_by_what_is_asked_of_them(listing):
+    """A rule for one method splits the route in two rows; two routes of one path are one."""
+    source = COMMON + dedent("""
+        app = guarded(
+            [
+                Route("/a", hello, methods=["GET", "PUT", "POST"]),
+                Route("/b", hello), Route("/b", hello, methods=["POST"]),
+            ],
+            protected_paths=[Rule("/a", methods=["POST"])], public_paths=["/a", "/b"],
+        )
+    """)
+    assert listing(source) == {"GET,PUT /a": "public", "POST /a": "protected", "GET,POST /b": "public"}
+
+
+def test_nested_mounts_hosts_and_websockets(listing):
+    """Mounts in mounts have whole paths, hosts are named, and a mounted unknown is one row."""
+    source = COMMON + dedent("""
+        async def raw(scope, receive, send): ...
+        app = guarded([
+            Mount("/one", routes=[Mount("/two", routes=[Route("/", hello), WebSocketRoute("/ws", socket)])]),
+            Host("x.example.com", Router([Route("/h", hello)])),
+            Mount("/raw", raw),
+        ], protected_paths=["/one"], public_paths=["/h", "/raw"])
+    """)
+    assert listing(source) == {
+        "GET /one/two/": "protected",
+        "WEBSOCKET /one/two/ws": "protected",
+        "GET /h": "public",
+        "any /raw/**": "public",
+    }
+    assert [row["host"] for row in listing.rows] == [None, None, "x.example.com", None]
+
+
+def test_the_guard_of_a_mounted_application_applies_too(listing):
+    """Below the mount both guards are asked: the stricter of them is what is told."""
+    source = COMMON + dedent("""
+        inner = guarded([Route("/open", hello), Route("/x", hello)], public_paths=["/open"])
+        mounts = [Mount("/in", inner), Mount("/in2", inner)]
+        app = guarded(mounts, public_paths=["/in"], protected_paths=["/in2"])
+    """)
+    assert listing(source) == {
+        "GET /in/open": "public",
+        "GET /in/x": "protected",
+        "GET /in2/open": "protected",
+        "GET /in2/x": "protected",
+    }
+    assert listing.rows[0]["by"] == ["public by Rule('/in')", "below /in: public by Rule('/open')"]
+
+
+def test_the_innermost_guard_must_classify_an_open_route(listing):
+    """An outer rule that hands a mount over to its own guard says nothing about what that guard forgot."""
+    source = COMMON + dedent("""
+        inner = guarded([Route("/x", hello), Route("/forgotten", hello)], protected_paths=["/x"])
+        app = guarded([Mount("/in", inner)], public_paths=["/in"])
+    """)
+    assert listing(source) == {"GET /in/x": "protected", "GET /in/forgotten": "unclassified"}
+
+
+def test_a_route_beside_the_guarded_mount_is_unclassified(listing):
+    """Where there is no guard at all, nobody is kept out."""
+    source = (
+        COMMON + "app = Starlette(routes=[Mount('/in', guarded([Route('/x', hello)])), Route('/y', hello)])"
+    )
+    assert listing(source) == {"GET /in/x": "protected", "GET /y": "unclassified"}
+    assert listing.rows[1]["by"] == ["no guard"]
+
+
+def test_guards_of_one_route_mount_or_router_are_seen(listing):
+    """`middleware=` of a route, a mount and a router count as well."""
+    source = COMMON + dedent("""
+        guard = [Middleware(AuthGuardMiddleware, guard=Guard(VERIFIER))]
+        app = Starlette(routes=[
+            Route("/r", hello, middleware=guard),
+            WebSocketRoute("/ws", socket, middleware=guard),
+            Mount("/m", routes=[Route("/x", hello)], middleware=guard),
+            Mount("/o", Router([Route("/x", hello)], middleware=guard)),
+        ])
+    """)
+    assert set(listing(source).values()) == {"protected"}
+    assert len(listing.rows) == 4
+
+
+def test_a_guard_around_the_application_is_found(listing):
+    """`AuthGuardMiddleware(app, guard=…)` may be what is named; other wrappers are passed through."""
+    source = COMMON + dedent("""
+        from authguard import ResourceMetadata
+        from starlette.middleware.gzip import GZipMiddleware
+        issuers = ["https://auth.example.com"]
+        resource = ResourceMetadata("https://api.example.com", authorization_servers=issuers)
+        plain = Starlette(routes=[Route("/a", hello)])
+        app = GZipMiddleware(AuthGuardMiddleware(plain, guard=Guard(VERIFIER, resource=resource)))
+    """)
+    assert listing(source) == {"GET /a": "protected"}
+
+
+def test_what_decorators_ask_is_told(listing):
+    """`requires` counts on functions, partials, classes and methods of classes, there alone."""
+    source = COMMON + dedent("""
+        import functools
+        from authguard.starlette import requires
+
+        @requires("read")
+        async def read(request, extra=None): ...
+
+        class Some(HTTPEndpoint):
+            @requires(roles=["boss"])
+            async def get(self, request): ...
+            async def post(self, request): ...
+
+        @requires()
+        class Every(HTTPEndpoint):
+            async def get(self, request): ...
+
+        app = guarded([
+            Route("/f", read), Route("/p", functools.partial(read, extra=1)),
+            Route("/some", Some), Route("/every", Every),
+        ], protected_paths=["/none"])
+    """)
+    assert listing(source) == {
+        "GET /f": "protected", "GET /p": "protected", "GET /some": "protected", "POST /some": "unclassified",
+        "GET /every": "protected",
+    }  # fmt: skip
+    assert listing.rows[2]["requirements"] == [{"scopes": [], "any_of": [], "roles": ["boss"]}]
+    assert listing.rows[4]["by"][-1] == "the route asks for any authenticated caller"
+
+
+def test_included_routers_and_dependencies_of_fastapi(listing):
+    """Prefixes of all routers are in the path; dependencies count, be they of a router or of a dependency."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        app = FastAPI(openapi_url=None)
+        install(app, Guard(VERIFIER, protected_paths=["/none"]))
+        outer = APIRouter(prefix="/outer", dependencies=[Security(current_user, scopes=["outer"])])
+        inner = APIRouter(prefix="/inner")
+
+        def helper(user=Security(current_user, scopes=["helper"])): ...
+
+        @inner.get("/{number:int}")
+        async def number(number: int): ...
+
+        @inner.websocket("/ws")
+        async def ws(websocket: WebSocket): ...
+
+        @app.get("/me")
+        async def me(user: CurrentUser): ...
+
+        @app.get("/helped")
+        async def helped(x: Annotated[None, Depends(helper)]): ...
+
+        @app.get("/decorated")
+        @requires("read")
+        async def decorated(): ...
+
+        @app.get("/forgotten")
+        async def forgotten(x: Annotated[None, Depends(lambda: None)]): ...
+
+        outer.include_router(inner)
+        app.include_router(outer, prefix="/v1")
+    """)
+    )
+    assert listing(source) == {
+        "GET /me": "protected",
+        "GET /helped": "protected",
+        "GET /decorated": "protected",
+        "GET /forgotten": "unclassified",
+        "GET /v1/outer/inner/{number:int}": "protected",
+        "WEBSOCKET /v1/outer/inner/ws": "protected",
+    }
+    scopes = {row["path"]: [one["scopes"] for one in row["requirements"]] for row in listing.rows}
+    assert scopes["/v1/outer/inner/{number:int}"] == scopes["/v1/outer/inner/ws"] == [["outer"]]
+    assert (scopes["/helped"], scopes["/decorated"], scopes["/me"]) == ([["helper"]], [["read"]], [])
+
+
+def test_frontends_of_fastapi_are_listed(listing, tmp_path):
+    """`app.frontend()` keeps what it serves apart from the routes; it is open all the same."""
+    (tmp_path / "index.html").write_text("hello")
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent(f"""
+        app = FastAPI(openapi_url=None)
+        if not hasattr(app, "frontend"):
+            app.frontend = lambda *_, **__: None
+        install(app, Guard(VERIFIER, protected_paths=["/none"]))
+        app.frontend("/front", directory={str(tmp_path)!r})
+    """)
+    )
+    assert listing(source) in ({"GET /front/**": "unclassified"}, {})
+
+
+def test_the_root_path_of_fastapi_is_seen(listing):
+    """Rules that are written with the application's own `root_path` decide, as in requests."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        import warnings
+        with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
+            app = FastAPI(openapi_url=None, root_path="/api")
+        install(app, Guard(VERIFIER, protected_paths=["/api/a"]))
+        app.get("/a")(hello)
+    """)
+    )
+    assert listing(source) == {"GET /a": "protected"}
+
+
+def test_flask_blueprints_views_and_wrappers(listing):
+    """Blueprints, classes of views, decorators, and a guard around `wsgi_app`."""
+    source = FLASK + dedent("""
+        class Items(MethodView):
+            @requires("write")
+            def post(self): return ""
+            def get(self): return ""
+
+        blueprint = Blueprint("b", __name__, url_prefix="/b")
+        blueprint.add_url_rule("/items", view_func=Items.as_view("items"))
+
+        @blueprint.get("/<int:number>")
+        @requires(roles=["boss"])
+        def number(number): return ""
+
+        app.register_blueprint(blueprint)
+        app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=Guard(VERIFIER, protected_paths=["/none"]))
+    """)
+    assert listing(source) == {
+        "GET /b/items": "unclassified", "POST /b/items": "protected", "GET /b/<int:number>": "protected",
+    }  # fmt: skip
+
+
+def test_wsgi_applications_mounted_beside_flask(listing):
+    """What Werkzeug's dispatcher mounts is listed below its path, inside the guard."""
+    source = FLASK + dedent("""
+        from authguard import ResourceMetadata
+        from werkzeug.middleware.dispatcher import DispatcherMiddleware
+        other = Flask("other", static_folder=None)
+        other.add_url_rule("/x", view_func=lambda: "")
+        app.add_url_rule("/a", view_func=lambda: "")
+        issuers = ["https://auth.example.com"]
+        resource = ResourceMetadata("https://api.example.com", authorization_servers=issuers)
+        mounts = {"/other": other, "/raw": lambda environ, start: []}
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+        init_app(app, Guard(VERIFIER, public_paths=["/other"], resource=resource))
+    """)
+    assert listing(source) == {"GET /other/x": "public", "any /raw/**": "protected", "GET /a": "protected"}
+
+
+def test_a_parameter_is_not_taken_for_what_a_rule_names(listing):
+    """A parameter stands for values that no rule names; those that one names are told as exceptions."""
+    source = COMMON + dedent("""
+        app = guarded(
+            [Route("/users/{id}", hello), Route("/n/{id:int}", hello), Route("/files/{p:path}", hello)],
+            protected_paths=["/users", Rule("/n/1", scopes=["one"]), "/files"],
+            public_paths=["/users/sample", "/n", "/files/*"],
+        )
+    """)
+    assert listing(source) == {
+        "GET /users/{id}": "protected", "GET /n/{id:int}": "public", "GET /files/{p:path}": "public",
+    }  # fmt: skip
+    exceptions = [{one["path"]: one["access"] for one in row["exceptions"]} for row in listing.rows]
+    assert exceptions[0] == {"/users/sample": "public"}
+    assert exceptions[1] == {"/n/1": "protected"}
+    assert exceptions[2] == {"/files/sample-2/2": "protected", "/files/": "protected"}
+
+
+def test_an_open_end_makes_a_route_unclassified(listing):
+    """Where a part of a route is open by omission, all of it is told so."""
+    source = COMMON + "app = guarded([Route('/{p:path}', hello)], protected_paths=['/**'])"
+    assert listing(source) == {"GET /{p:path}": "protected"}
+    source = COMMON + "app = guarded([Route('/f/{p:path}', hello)], protected_paths=['/f/*'])"
+    assert listing(source) == {"GET /f/{p:path}": "unclassified"}
+
+
+def test_optional_routes_are_told(command):
+    """A rule that is optional is neither public nor protected."""
+    source = COMMON + "app = guarded([Route('/a', hello)], protected_paths=[Rule('/a', optional='strict')])"
+    result = command(source)
+    assert "optional" in result.stdout
+    assert "0 public, 1 optional, 0 protected, 0 unclassified" in result.stderr
+
+
+def test_colours_tell_open_from_protected(command):
+    """On a terminal what is protected is green, public yellow, unclassified red."""
+    source = COMMON + dedent("""
+        inner = guarded([Route("/x", hello)], public_paths=["/x"])
+        app = guarded([Route("/a", hello), Route("/b", hello), Mount("/c", inner)], protected_paths=["/a"])
+    """)
+    lines = command(source, color=True).stdout.splitlines()[1:]
+    assert [line.partition("\x1b[")[2][:2] for line in lines] == ["32", "31", "33"]
+
+
+def test_rules_with_the_mount_point_in_them_are_told(listing):
+    """A rule may be written with the mount point in it; what it names below is an exception."""
+    source = COMMON + dedent("""
+        lists = {"public_paths": ["/users"], "protected_paths": ["/in/users/boss"]}
+        app = Starlette(routes=[Mount("/in", guarded([Route("/users/{id}", hello)], **lists))])
+    """)
+    assert listing(source) == {"GET /in/users/{id}": "public"}
+    assert {one["path"]: one["access"] for one in listing.rows[0]["exceptions"]} == {
+        "/in/users/boss": "protected"
+    }
+
+
+def test_a_factory_is_called(command):
+    """With `--factory` the function is called; without it, that is what the error says."""
+    source = COMMON + "def create_app():\n    print('hello')\n    return guarded([Route('/a', hello)])"
+    made = command(source, "create_app", "--factory", "--json")
+    assert (made.exit_code, json.loads(made.stdout)[0]["path"]) == (0, "/a")
+    not_called = command(source, "create_app")
+    assert (not_called.exit_code, "--factory" in not_called.stderr) == (2, True)
+
+
+def test_the_identity_service_is_an_application(listing, tmp_path):
+    """`Identity` has its guard inside, and no route of it is unclassified."""
+    source = dedent(f"""
+        from authguard.identity import Settings, create_app
+        app = create_app(Settings(
+            secret="tJ3vX8kQ5zR1nB7wF4mY9cH2pL6dS0gA", issuer="http://localhost", dev=True,
+            database="sqlite:///{tmp_path}/a.db",
+        ))
+    """)
+    found = listing(source)
+    assert (found["GET /v1/users/me"], found["POST /v1/auth/login"]) == ("protected", "public")
+    assert (listing.status, "unclassified" in found.values()) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("source", "attribute", "words"),
+    [
+        (COMMON + "app = Starlette(routes=[Route('/a', hello)])", "app", "no AuthGuardMiddleware"),
+        ("def broken(:", "app", "SyntaxError"),
+        ("import no_such_module", "app", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import authguard\nauthguard.Rule('x')", "app", "ConfigurationError: path 'x'"),
+        ("raise ValueError('MARKER-secret')", "app", "ValueError"),
+        ("raise SystemExit(3)", "app", "SystemExit"),
+        ("x = 1", "app", "has no app"),
+        ("app = object()", "app", "routes of a builtins.object cannot be listed"),
+        ("async def app(scope, receive, send): ...", "app", "cannot be listed"),
+        (
+            COMMON + "app = AuthGuardMiddleware(object(), guard=Guard(VERIFIER))",
+            "app",
+            "routes of a builtins.object",
+        ),
+        ("x = 1", "", "write module:app"),
+    ],
+    ids=[
+        "no-guard",
+        "syntax",
+        "module",
+        "configuration",
+        "value",
+        "exit",
+        "name",
+        "object",
+        "asgi",
+        "guarded",
+        "no-name",
+    ],
+)
+def test_what_cannot_be_listed_is_one_line(command, source, attribute, words):
+    """What is wrong is one line with the exception's type, exit status 2; nothing of unknown messages."""
+    result = command(source, attribute)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "MARKER" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("app = 1", "no function"),
+        ("def app():\n    raise KeyError('MARKER')", "KeyError"),
+        ("def app(x): ...", "without arguments"),
+    ],
+    ids=["no-function", "raises", "arguments"],
+)
+def test_a_factory_that_makes_nothing_is_one_line(command, source, words):
+    """The same for factories."""
+    result = command(source, "app", "--factory")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert words in result.stderr
+    assert "MARKER" not in result.stderr
+
+
+def test_no_framework_is_imported_that_the_application_does_not_need(tmp_path):
+    """Flask is listed without Starlette, and Starlette without Flask or the identity service."""
+    (tmp_path / "one.py").write_text(
+        FLASK + "init_app(app, Guard(VERIFIER))\napp.add_url_rule('/a', view_func=id)"
+    )
+    (tmp_path / "two.py").write_text(COMMON + "app = guarded([Route('/a', hello)])")
+    script = dedent("""
+        import sys
+        for name in sys.argv[2:]:
+            sys.modules[name] = None  # as if it were not installed
+        from authguard.cli.root import root
+        root(["routes", sys.argv[1]])
+    """)
+    identity = ["sqlalchemy", "alembic", "argon2", "pydantic"]
+    for app, missing in (
+        ("one:app", ["starlette", "fastapi"]),
+        ("two:app", ["flask", "werkzeug", "fastapi"]),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script, app, *missing, *identity],
+            check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (
+            0,
+            "authguard: 1 route: 0 public, 1 protected, 0 unclassified\n",
+        )
+
+
+ASGI_APPLICATION = (
+    COMMON
+    + FASTAPI
+    + dedent("""
+    inner = guarded(
+        [Route("/open/{x}", hello), Route("/x", hello), WebSocketRoute("/ws/{n:int}", socket)],
+        public_paths=["/open"],
+    )
+    app = FastAPI()
+    install(app, Guard(
+        VERIFIER,
+        protected_paths=[
+            "/api", "/users/admin", Rule("/w", methods=["POST"]), "/files/*", Rule("/o", optional="strict"),
+        ],
+        **LISTS,
+    ))
+    router = APIRouter(prefix="/r")
+    router.get("/{n:int}/{f:float}/{u:uuid}")(lambda: "")
+    router.websocket("/ws")(socket)
+    app.include_router(router, prefix="/open", dependencies=[])
+    app.include_router(router, prefix="/api")
+    app.include_router(router, prefix="/asks", dependencies=[Depends(current_user)])
+    app.get("/users/{id}")(lambda: "")
+    app.get("/files/{p:path}")(lambda: "")
+    for method in ("GET", "POST", "PUT"):
+        app.api_route("/w", methods=[method])(lambda: "")
+    app.get("/o/{a}-{b}.txt")(lambda: "")
+    app.get("/asked")(requires("x")(lambda: ""))
+    app.get("/odd//path")(lambda: "")
+    app.mount("/open/in", inner)
+    app.mount("/api/in", inner)
+    app.mount("/else/{tenant}", inner)
+""")
+)
+
+
+@pytest.mark.parametrize("lists", ["{}", "{'public_paths': ['/open', '/files', '/o/x']}"])
+def test_the_middleware_does_what_is_told_on_asgi(command, lists):
+    """Nobody, sent to the sample of each route, is refused just where that is told protected."""
+    result = command(f"LISTS = {lists}\n" + ASGI_APPLICATION, "app", "--json")
+    rows = json.loads(result.stdout)
+    client = TestClient(command.module.app)
+    assert len(rows) > 20
+    for row in rows:
+        paths = [row, *row["exceptions"]]
+        for method, told in itertools.product(row["methods"], paths):
+            path = told.get("sample") or told["path"]
+            refused = _refused(client, method, path)
+            assert refused is (told["access"] == "protected"), (method, path, told)
+
+
+def _refused(client, method, path):
+    if method == "WEBSOCKET":
+        try:
+            with client.websocket_connect(path):
+                return False
+        except WebSocketDenialResponse as denied:
+            return denied.status_code == 401
+    status = client.request(method, path).status_code
+    assert status in (200, 401, 422)  # and not 404: the sample is a path of the route
+    return status == 401
+
+
+def test_the_middleware_does_what_is_told_on_wsgi(command):
+    """The same for Flask, with converters of all kinds."""
+    source = FLASK + dedent("""
+        for rule in (
+            "/a/<x>", "/i/<int:n>", "/f/<float:n>", "/u/<uuid:u>", "/p/<path:p>", "/p/<path:p>/end",
+            "/any/<any(one, two):x>", "/s/<string(length=6):x>", "/mixed/<x>-<int:n>.txt",
+            "/open/<x>", "/open/",
+        ):
+            app.add_url_rule(rule, rule, lambda **_: "", methods=["GET", "POST"])
+        app.add_url_rule("/asks/<x>", "asks", requires()(lambda x: ""))
+        init_app(app, Guard(
+            VERIFIER,
+            protected_paths=["/a/sample", "/any/one", "/p/*/end", "/i/1", Rule("/u", methods=["POST"])],
+            public_paths=["/any", "/a", "/open", "/p", "/mixed", "/i", "/asks", "/u"],
+        ))
+    """)
+    rows = json.loads(command(source, "app", "--json").stdout)
+    client = command.module.app.test_client()
+    assert len(rows) > 12
+    for row in rows:
+        for method, told in itertools.product(row["methods"], [row, *row["exceptions"]]):
+            path = told.get("sample") or told["path"]
+            status = client.open(path, method=method).status_code
+            assert status in (200, 401), path
+            assert (status == 401) is (told["access"] == "protected"), (method, path, told)
