@@ -22,6 +22,7 @@ POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.
 SECRET = "t3st-0nly-Secret-of-enough-bytes-5Kp2"
 ISSUER = "http://127.0.0.1:8000"
 PASSWORD = "SecurePass123!"
+ANN = {"email": "ann@example.com", "password": PASSWORD}
 NOW = 1_800_000_000.0
 CALLER = Caller("192.0.2.1", "tests")
 GENEROUS = {name: Limit(100_000, 60) for name in DEFAULT_LIMITS}

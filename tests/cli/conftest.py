@@ -1,30 +1,8 @@
-"""The two databases: commands about accounts run over both."""
+"""The command: the service that commands work on."""
 
 import pytest
 
-from identity_support import empty, postgres_database, upgrade
-
-
-@pytest.fixture(scope="session")
-def postgres_url():
-    with postgres_database() as url:
-        upgrade(url)
-        yield url
-
-
-@pytest.fixture(scope="session")
-def sqlite_url(tmp_path_factory):
-    url = f"sqlite:///{tmp_path_factory.mktemp('command')}/identity.db"
-    upgrade(url)
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request):
-    """A database with its tables, empty."""
-    url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
-    empty(url)
-    return url
+from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 
 
 @pytest.fixture

@@ -1,30 +1,10 @@
-"""The two databases: every test of the store and the service runs over both."""
+"""The identity service: the databases, the service, and a browser."""
 
 import pytest
 
-from identity_support import Clock, Postbox, empty, postgres_database, service_at, upgrade
-
-
-@pytest.fixture(scope="session")
-def postgres_url():
-    with postgres_database() as url:
-        upgrade(url)
-        yield url
-
-
-@pytest.fixture(scope="session")
-def sqlite_url(tmp_path_factory):
-    url = f"sqlite:///{tmp_path_factory.mktemp('identity')}/identity.db"
-    upgrade(url)
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request):
-    """A database with its tables, empty."""
-    url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
-    empty(url)
-    return url
+from authguard.identity import Identity
+from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity_support import ANN, Clock, Postbox, browser, service_at
 
 
 @pytest.fixture
@@ -41,3 +21,16 @@ def postbox():
 def service(url, clock, postbox):
     with service_at(url, clock=clock, postbox=postbox) as service:
         yield service
+
+
+@pytest.fixture
+def app(service):
+    return Identity(service)
+
+
+@pytest.fixture
+def ann(app):
+    """A browser in which Ann has registered, and is signed in."""
+    client = browser(app)
+    assert client.post("/register", data=ANN).status_code == 303
+    return client

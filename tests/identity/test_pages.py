@@ -14,9 +14,9 @@ from authguard.errors import ConfigurationError
 from authguard.identity import Identity, Settings
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from identity_support import (
+    ANN,
     GENEROUS,
     ISSUER,
-    PASSWORD,
     SECRET,
     Page,
     browser,
@@ -24,21 +24,7 @@ from identity_support import (
     set_cookies,
 )
 
-ANN = {"email": "ann@example.com", "password": PASSWORD}
 WRONG = "The e-mail address or the password is not right."
-
-
-@pytest.fixture
-def app(service):
-    return Identity(service)
-
-
-@pytest.fixture
-def ann(app):
-    """A browser in which Ann has registered."""
-    client = browser(app)
-    assert client.post("/register", data=ANN).status_code == 303
-    return client
 
 
 @pytest.fixture

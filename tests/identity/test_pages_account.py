@@ -5,28 +5,13 @@ import re
 
 import pytest
 
-from authguard.identity import Identity
 from authguard.identity.database import Database
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.page_forms import Form
-from identity_support import NOW, PASSWORD, Page, browser, set_cookies
+from identity_support import ANN, NOW, PASSWORD, Page, browser, set_cookies
 
-ANN = {"email": "ann@example.com", "password": PASSWORD}
 NEW = "Another-Pass-456!"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"
-
-
-@pytest.fixture
-def app(service):
-    return Identity(service)
-
-
-@pytest.fixture
-def ann(app):
-    """A browser in which Ann is signed in."""
-    client = browser(app)
-    assert client.post("/register", data=ANN).status_code == 303
-    return client
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.identity import Identity
 from identity_support import (
+    ANN,
     ISSUER,
     PASSWORD,
     SECRET,
@@ -21,21 +22,7 @@ from identity_support import (
     set_cookies,
 )
 
-ANN = {"email": "ann@example.com", "password": PASSWORD}
 NEW = "Another-Pass-456!"
-
-
-@pytest.fixture
-def app(service):
-    return Identity(service)
-
-
-@pytest.fixture
-def ann(app):
-    """A browser in which Ann is signed in."""
-    client = browser(app)
-    assert client.post("/register", data=ANN).status_code == 303
-    return client
 
 
 @pytest.fixture

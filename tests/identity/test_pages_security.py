@@ -13,23 +13,9 @@ from authguard.identity import Identity, SocialIdentity
 from authguard.identity.page_agents import describe_agent
 from authguard.identity.routes import PUBLIC
 from authguard.identity.social import Provider
-from identity_support import ISSUER, PASSWORD, Page, browser, service_at, set_cookies
+from identity_support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
-ANN = {"email": "ann@example.com", "password": PASSWORD}
 CSS = files("authguard.identity").joinpath("assets/style.css").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def app(service):
-    return Identity(service)
-
-
-@pytest.fixture
-def ann(app):
-    """A browser in which Ann is signed in."""
-    client = browser(app)
-    assert client.post("/register", data=ANN).status_code == 303
-    return client
 
 
 def routes(app, method):

@@ -44,7 +44,6 @@ UserLoader: TypeAlias = Callable[[Principal], Any]
 #: Who presents a credential, or why it is refused: data, so that many can wait for one of it.
 Found: TypeAlias = Auth | RefusedError
 
-
 _METHODS = ("bearer", "api_key", "cookie", "dpop")
 _PREFLIGHT_FIELDS = (b"origin", b"access-control-request-method")
 
@@ -244,29 +243,21 @@ class Guard:
 
     def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Decision]:
         """Nobody is known: the answer to that, or an anonymous caller where that is enough."""
-        if self._may_be_anonymous(request, verdict, error):
-            vary = "Authorization, Cookie" if verdict.optional else ""
-            return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
-        return (yield from self._denials.deny(request, error))
-
-    def _may_be_anonymous(self, request: RequestView, verdict: Verdict, error: RefusedError) -> bool:
-        """Whether the request passes all the same, though nobody is known."""
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
         if (verdict.protected and not optional) or isinstance(error, UnexpectedError):
-            return False
+            return (yield from self._denials.deny(request, error))
         if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")
-        return True
+        vary = "Authorization, Cookie" if verdict.optional else ""
+        return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
 
-    def _identify(self, request: RequestView, now: float, found: Found | None) -> Flow[tuple[Auth, str]]:
+    def _identify(self, request: RequestView, now: float, found: Auth | None) -> Flow[tuple[Auth, str]]:
         """Who presents the credential, and the nonce for the next proofs; raises if there is nobody."""
         credential, nonce = None, ""
-        if found is None or (isinstance(found, Auth) and found.confirmation):
+        if found is None or found.confirmation:
             credential = self._credential(request)
             found = found or (yield from self._find(credential, now))
-        if isinstance(found, RefusedError):
-            raise found.with_traceback(None)  # it may be raised for many, and would grow each time
         if credential is not None and (found.confirmation or credential.method == "dpop"):
             nonce = yield from self._proofs.check(request, credential, found.confirmation, now)
         if self._logouts is not None:
@@ -281,12 +272,15 @@ class Guard:
             raise CrossSiteRequestError("nothing shows that this site started the request")
         return credential
 
-    def _find(self, credential: Credential, now: float) -> Flow[Found]:
+    def _find(self, credential: Credential, now: float) -> Flow[Auth]:
         key = digest_of(credential)
         remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
         if remembered is not None and now < remembered[0]:
             return remembered[1]
-        return (yield from self._shared(credential, key, now) or self._verify(credential, key, now))
+        found = yield from self._shared(credential, key, now) or self._verify(credential, key, now)
+        if isinstance(found, RefusedError):
+            raise found.with_traceback(None)  # it may be raised for many, and would grow each time
+        return found
 
     def _shared(self, credential: Credential, key: bytes, now: float) -> Shared[Found] | None:
         """The question that all have in common who present this credential now, if its verifier says so."""
@@ -367,7 +361,7 @@ class Guard:
             principal = user
         auth = Auth(principal or Principal(subject="override"))
 
-        def identify(request: RequestView, now: float, found: Found | None) -> Flow[tuple[Auth, str]]:
+        def identify(request: RequestView, now: float, found: Auth | None) -> Flow[tuple[Auth, str]]:
             if not auth.principal.is_authenticated:
                 raise MissingCredentialsError("no credential")
             return auth, ""

@@ -1,0 +1,27 @@
+"""The two databases: whatever stores something is tested over both."""
+
+import pytest
+
+from identity_support import empty, postgres_database, upgrade
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    with postgres_database() as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_url(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('identity')}/identity.db"
+    upgrade(url)
+    return url
+
+
+@pytest.fixture(name="url", params=["sqlite", "postgresql"])
+def empty_url(request):
+    """A database with its tables, empty."""
+    url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    empty(url)
+    return url
