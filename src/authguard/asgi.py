@@ -14,7 +14,7 @@ from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import WEBSOCKET
-from authguard._logs import log_refusal
+from authguard._logs import is_logged, log_refusal
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
 
@@ -110,52 +110,78 @@ class AuthGuardMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         kind = scope["type"]
-        if kind == "http":
-            method = scope["method"]
-        elif kind == "websocket":
-            method = WEBSOCKET
-        elif kind == "lifespan":
-            await self.app(scope, receive, _closing(send, self.guard))
+        if kind not in ("http", "websocket"):
+            await self._pass_lifespan(scope, receive, send)
             return
-        else:
-            raise RuntimeError(f"authguard guards http and websocket, and lets no {kind!r} scope pass")
+        method = scope["method"] if kind == "http" else WEBSOCKET
         headers = scope["headers"]
         if type(headers) is not list:
             headers = list(headers)  # it may be good for one reading
             scope = {**scope, "headers": headers}
-        path, root_path = scope["path"], scope.get("root_path")
+        path, root_path = scope["path"], scope.get("root_path") or ""
         if root_path:
             path = _below(root_path, path)
         guard = self.guard
         now = self._clock()
-        # By length alone: half the price of comparing names, and few fields are left to compare.
-        lengths = guard.credential_lengths
-        likely = [field for field in headers if len(field[0]) in lengths]
-        presented = likely if len(likely) == 1 else _presented(likely, guard)
-        found = guard.recall(presented, method, path, root_path or "", now)
-        if isinstance(found, Auth):
+        # By length, then by name: of a dozen fields one or two are looked at more closely. As a loop, since
+        # a comprehension is a call before Python 3.12: 0.3 µs less.
+        lengths, names = guard.credential_lengths, guard.credential_fields
+        presented = []
+        for field in headers:
+            if len(field[0]) in lengths and (name := field[0].lower()) in names:
+                presented.append((name, field[1]))
+        found = guard.recall(presented, (method, path, root_path), now)
+        if type(found) is Auth:
+            auth, user, error = found, found.principal, None
             if found.vary:
                 send = _varying(send, found.vary)
-            await self.app(_with(scope, found, found.principal, (guard, scope, None)), receive, send)
-            return
-        request = ASGIRequest(scope, guard, _presented(likely, guard) if likely else presented)
-        decision = await self._decide(request, found, now)
-        if isinstance(decision, Deny):
-            log_refusal(request, decision)
-            await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
-            return
-        send = _marking(send, decision)
-        left = (guard, scope, decision.error)
-        await self.app(_with(scope, decision.auth, decision.user, left), receive, send)
+        else:
+            decision = await self._decide(scope, presented, found, now)
+            if isinstance(decision, Deny):
+                await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
+                return
+            auth, user, error = decision.auth, decision.user, decision.error
+            send = _marking(send, decision)
+        # The copy is made here, and not in a function: 0.1 µs less.
+        inner = dict(scope)  # and not {**scope, …}: 0.1 µs less
+        inner["user"] = user
+        inner["auth"] = auth
+        inner[HANDLED] = (guard, scope, error)
+        # The state is the server's copy for this request, and not copied again, so that middleware
+        # further out can read `request.state.user` when the response has been sent.
+        state = scope.get("state")
+        if state is None:
+            inner["state"] = {"user": user}
+        else:
+            state["user"] = user
+        await self.app(inner, receive, send)
+
+    async def _pass_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            raise RuntimeError(
+                f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"
+            )
+        await self.app(scope, receive, _closing(send, self.guard))
 
     async def _decide(
-        self, request: ASGIRequest, found: Found | Shared[Found] | None, now: float
+        self, scope: Scope, presented: Presented, found: Found | Deny | Shared[Found] | None, now: float
     ) -> Decision:
+        """What `recall` could not tell; and a line in the log, where a refusal is worth one."""
+        if isinstance(found, Deny) and not is_logged(found):
+            return found  # without a view of the request: 1 µs less
+        request = ASGIRequest(scope, self.guard, presented)
+        decision = found if isinstance(found, Deny) else await self._ask(request, found, now)
+        if isinstance(decision, Deny):
+            log_refusal(request, decision)
+        return decision
+
+    async def _ask(self, request: ASGIRequest, found: Found | Shared[Found] | None, now: float) -> Decision:
         if not isinstance(found, Shared):
             return await arun(self.guard.decide(request, now, found))
         answer: Found = await aask(found)
         # The token is known now, as a rule: for each of a crowd, half of what `decide` costs.
-        again = self.guard.recall(request.presented, request.method, request.path, request.root_path, now)
+        asked = (request.method, request.path, request.root_path)
+        again = self.guard.recall(request.presented, asked, now)
         if isinstance(again, Auth):
             return Allow(again, again.principal, vary=again.vary)
         return await arun(self.guard.decide(request, now, answer))
@@ -174,24 +200,6 @@ class _WithMetadata:
             path = _below(scope.get("root_path") or "", scope["path"])
             answer = self._page.answer(scope["method"], path)
         await (self.app if answer is None else responder(answer))(scope, receive, send)
-
-
-def _with(scope: Scope, auth: Auth, user: Any, left: _Left) -> Scope:
-    """A copy of the scope with the caller on it.
-
-    The state is the server's copy for this request, and not copied again, so that middleware
-    further out can read `request.state.user` when the response has been sent.
-    """
-    inner = dict(scope)  # and not {**scope, …}: 0.1 µs less
-    inner["user"] = user
-    inner["auth"] = auth
-    inner[HANDLED] = left
-    state = scope.get("state")
-    if state is None:
-        inner["state"] = {"user": user}
-    else:
-        state["user"] = user
-    return inner
 
 
 def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | None]:

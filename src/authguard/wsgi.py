@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from authguard._core.answer import Refusal
-from authguard._core.decision import Deny
+from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
-from authguard._logs import log_refusal
+from authguard._logs import is_logged, log_refusal
 from authguard.drivers import ask, run
 from authguard.errors import RefusedError
 
@@ -115,27 +115,42 @@ class AuthGuardMiddleware:
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
-        known: Found | None = None
+        found: Found | Deny | Shared[Found] | None = None
         if path.isascii() and root_path.isascii():
-            presented = _presented(environ, guard)
-            found = guard.recall(presented, environ["REQUEST_METHOD"], path or "/", root_path, now)
-            if isinstance(found, Auth):
-                if found.vary:
-                    start_response = _varying(start_response, found.vary)
-                leave(environ, found, found.principal, (guard, root_path, path, None))
-                return self.app(environ, start_response)
-            known = ask(found) if isinstance(found, Shared) else found
-        request = WSGIRequest(environ, guard, root_path, path)
-        decision = run(guard.decide(request, now, known))
+            asked = (environ["REQUEST_METHOD"], path or "/", root_path)
+            found = guard.recall(_presented(environ, guard), asked, now)
+        if type(found) is Auth:
+            auth, user, error = found, found.principal, None
+            if found.vary:
+                start_response = _varying(start_response, found.vary)
+        else:
+            decision = self._decide(environ, (root_path, path), found, now)
+            if isinstance(decision, Deny):
+                return self.answer(environ, decision)(environ, start_response)
+            auth, user, error = decision.auth, decision.user, decision.error
+            start_response = _marking(start_response, decision)
+        leave(environ, auth, user, (guard, root_path, path, error))
+        return self.app(environ, start_response)
+
+    def _decide(
+        self,
+        environ: "WSGIEnvironment",
+        place: tuple[str, str],
+        found: Found | Deny | Shared[Found] | None,
+        now: float,
+    ) -> Decision:
+        """What `recall` could not tell; and a line in the log, where a refusal is worth one."""
+        if isinstance(found, Deny) and not is_logged(found):
+            return found
+        request = WSGIRequest(environ, self.guard, *place)
+        if isinstance(found, Deny):
+            decision: Decision = found
+        else:
+            known: Found | None = ask(found) if isinstance(found, Shared) else found
+            decision = run(self.guard.decide(request, now, known))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
-            return self.answer(environ, decision)(environ, start_response)
-        if decision.vary:
-            start_response = _varying(start_response, decision.vary)
-        if decision.nonce:
-            start_response = _with_nonce(start_response, decision.nonce)
-        leave(environ, decision.auth, decision.user, (guard, root_path, path, decision.error))
-        return self.app(environ, start_response)
+        return decision
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         """The WSGI application that answers in the place of the guarded one."""
@@ -186,6 +201,13 @@ def responder(refusal: Refusal) -> "WSGIApplication":
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
 
     return respond
+
+
+def _marking(start_response: "StartResponse", decision: Allow) -> "StartResponse":
+    """Put on the response what the decision says about it."""
+    if decision.nonce:
+        start_response = _with_nonce(start_response, decision.nonce)
+    return _varying(start_response, decision.vary) if decision.vary else start_response
 
 
 def _with_nonce(start_response: "StartResponse", nonce: str) -> "StartResponse":

@@ -260,9 +260,9 @@ def test_recall_knows_no_bound_token() -> None:
     for token in (BY_KEY, BY_CERTIFICATE):
         for scheme in ("Bearer", "DPoP"):
             presented = [(b"authorization", f"{scheme} {token}".encode())]
-            assert one.recall(presented, "GET", "/private", "", NOW) is None
+            assert one.recall(presented, ("GET", "/private", ""), NOW) is None
     plain = [(b"authorization", f"Bearer {PLAIN}".encode())]
-    assert one.recall(plain, "GET", "/private", "", NOW) is not None
+    assert one.recall(plain, ("GET", "/private", ""), NOW) is not None
 
 
 def ask_tls_asgi(app: Any, shown: list[str]) -> int:

@@ -7,6 +7,7 @@ from authguard import (
     APIKey,
     APIKeyVerifier,
     ConfigurationError,
+    DPoP,
     Guard,
     JWTVerifier,
     MemoryRevocations,
@@ -16,8 +17,13 @@ from authguard._core.decision import Allow, Deny
 from authguard._core.model import ANONYMOUS_AUTH
 from authguard._core.rules import Requirement
 from authguard.drivers import run
-from authguard.errors import ExpiredTokenError, InvalidSignatureError, MissingCredentialsError
-from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_token
+from authguard.errors import (
+    ExpiredTokenError,
+    InvalidSignatureError,
+    MissingCredentialsError,
+    RefusedError,
+)
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
 
 
 def guard(**options):
@@ -87,7 +93,7 @@ def test_a_mistake_is_named_when_it_is_built(build, says):
 
 
 def recall(one, request, now=NOW):
-    return one.recall(request.presented, request.method, request.path, request.root_path, now)
+    return one.recall(request.presented, (request.method, request.path, request.root_path), now)
 
 
 def test_the_straight_path_knows_who_was_verified():
@@ -96,7 +102,7 @@ def test_the_straight_path_knows_who_was_verified():
     run(one.decide(request, NOW))
     assert recall(one, request).principal.subject == "ann"
     assert recall(one, request, NOW + 629).principal.subject == "ann"
-    assert isinstance(recall(one, request, NOW + 630), ExpiredTokenError)
+    assert isinstance(recall(one, request, NOW + 630).error, ExpiredTokenError)
 
 
 def test_the_straight_path_verifies_a_first_seen_token():
@@ -107,14 +113,56 @@ def test_the_straight_path_verifies_a_first_seen_token():
     assert recall(one, request) is first
 
 
-def test_the_straight_path_says_why_it_found_nobody():
-    """So that `decide` need not verify the token again; it gives the same answer as without."""
-    one, request = guard(), bearer(make_token(key="another secret, of 32 bytes or more"))
-    refused = recall(one, request)
-    assert isinstance(refused, InvalidSignatureError)
-    denied = run(one.decide(request, NOW, refused))
-    assert denied.error is refused
-    assert denied.refusal.body == run(one.decide(request, NOW)).refusal.body
+FORGED = make_token(key="another secret, of 32 bytes or more")
+
+
+@pytest.mark.parametrize(
+    "request_, kind",
+    [
+        (bearer(FORGED), InvalidSignatureError),
+        (bearer(make_token(claims(exp=int(NOW) - 100))), ExpiredTokenError),
+        (FakeRequest("/a"), MissingCredentialsError),
+    ],
+)
+def test_the_straight_path_refuses_as_the_flow_does(request_, kind):
+    """At once, where the answer needs nothing else of the request."""
+    refused = recall(guard(), request_)
+    assert type(refused.error) is kind
+    said, flowing = refused.refusal, run(guard().decide(request_, NOW)).refusal
+    assert (said.status, said.headers, said.body) == (flowing.status, flowing.headers, flowing.body)
+
+
+REPLACING = {"on_error": lambda request, refusal: refusal.with_body("sorry", "text/plain")}
+
+
+@pytest.mark.parametrize(
+    "options, request_",
+    [
+        ({"public_paths": ["/a"]}, bearer(FORGED, "/a")),
+        ({"protected_paths": [Rule("/a", optional="lenient")]}, bearer(FORGED, "/a")),
+        ({"protected_paths": [Rule("/a", optional="strict")]}, FakeRequest("/a")),
+        ({}, bearer(FORGED, method="OPTIONS")),
+        ({}, FakeRequest("/a", method="OPTIONS")),
+        (REPLACING, bearer(FORGED)),
+        (REPLACING, FakeRequest("/a")),
+        ({"proofs": [DPoP(origin="https://api.example")]}, bearer(FORGED)),
+        ({"login_path": "/login"}, FakeRequest("/a")),
+    ],
+)
+def test_the_straight_path_says_why_it_found_nobody(options, request_):
+    """Where the answer depends on more, so that `decide` need not verify the token again."""
+    one = guard(**options)
+    error = recall(one, request_)
+    assert isinstance(error, RefusedError)
+    decided, alone = run(one.decide(request_, NOW, error)), run(one.decide(request_, NOW))
+    assert type(decided) is type(alone)
+    assert decided.error is error
+    assert type(alone.error) is type(error)
+
+
+def test_a_forged_token_is_refused_at_once_where_browsers_are_sent_to_sign_in():
+    """A program that sends a bad header field is never redirected."""
+    assert recall(guard(login_path="/login"), bearer(FORGED)).refusal.status == 401
 
 
 @pytest.mark.parametrize(
@@ -204,7 +252,7 @@ def test_the_straight_path_knows_pages_that_are_open_to_all():
     """Nobody needs to be looked for; on a protected page it is known at once that nobody is there."""
     one = guard(public_paths=["/open"])
     assert recall(one, FakeRequest("/open")) is ANONYMOUS_AUTH
-    assert isinstance(recall(one, FakeRequest("/other")), MissingCredentialsError)
+    assert isinstance(recall(one, FakeRequest("/other")).error, MissingCredentialsError)
 
 
 def test_a_login_page_with_a_cookie_is_looked_at_by_the_flow():

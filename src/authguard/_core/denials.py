@@ -10,7 +10,7 @@ from authguard._core.flow import Call, Flow
 from authguard._core.policy import Policy
 from authguard._core.redirect import is_htmx, login_location, navigates
 from authguard._core.request import RequestView
-from authguard.errors import RefusedError, UnexpectedError
+from authguard.errors import MissingCredentialsError, RefusedError, UnexpectedError
 
 OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
 
@@ -39,6 +39,20 @@ class Denials:
         self._challenges = challenges
         self._extractor = extractor
         self._on_error = on_error
+        #: The answer to a request without a credential, unless it depends on what else is in it.
+        self.missing: Deny | None = None
+        if on_error is None and not policy.login_paths:
+            self.missing = self._deny(MissingCredentialsError("no credential"))
+
+    def at_once(self, error: RefusedError) -> Deny | None:
+        """The answer to a credential in a header field of its own, unless it depends on more than that.
+
+        It is no redirect: see `_redirect`.
+        """
+        return None if self._on_error or self._challenges.algorithms else self._deny(error)
+
+    def _deny(self, error: RefusedError) -> Deny:
+        return Deny(error, refuse(error, self._challenges))
 
     def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
         """The answer to an error: a login redirect for a person's browser, else a problem."""

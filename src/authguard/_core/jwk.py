@@ -10,15 +10,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
-from jwt.algorithms import Algorithm, get_default_algorithms
 
 from authguard._core.jose import base64url
+from authguard._core.signatures import Check, checker
 from authguard.errors import ConfigurationError, MalformedTokenError
 
 _HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}  # least bytes of the secret, RFC 7518 section 3.2
@@ -55,50 +52,17 @@ class UnusableKeyError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key bound to one algorithm (RFC 8725 section 3.1)."""
+    """A key bound to one algorithm (RFC 8725 section 3.1).
+
+    Attributes:
+        algorithm: that algorithm.
+        key_id: the `kid`, if it has one.
+        verifies: whether a signature is by this key, given the signed bytes and the signature.
+    """
 
     algorithm: str
     key_id: str | None
-    _key: Any = field(repr=False)
-    _scheme: "Algorithm | _ECDSA" = field(repr=False)
-
-    def verifies(self, signed: bytes, signature: bytes) -> bool:
-        """Whether the signature is by this key, over these bytes."""
-        return self._scheme.verify(signed, self._key, signature)
-
-
-class _ECDSA:
-    """ECDSA in the form of RFC 7518 section 3.4, for one curve.
-
-    PyJWT's looks up for each signature what does not change for a key: 6 µs of 140.
-    """
-
-    def __init__(self, size: int, digest: hashes.HashAlgorithm) -> None:
-        self._size = size
-        self._algorithm = ec.ECDSA(digest)
-
-    def verify(self, signed: bytes, key: ec.EllipticCurvePublicKey, signature: bytes) -> bool:
-        size = self._size
-        if len(signature) != 2 * size:
-            return False
-        r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
-        try:
-            key.verify(encode_dss_signature(r, s), signed, self._algorithm)
-        except InvalidSignature:
-            return False
-        return True
-
-
-_ECDSA_SCHEMES = {
-    "ES256": _ECDSA(32, hashes.SHA256()),
-    "ES384": _ECDSA(48, hashes.SHA384()),
-    "ES512": _ECDSA(66, hashes.SHA512()),
-}
-
-
-@cache
-def _scheme(algorithm: str) -> Algorithm | _ECDSA:
-    return _ECDSA_SCHEMES.get(algorithm) or get_default_algorithms()[algorithm]
+    verifies: Check = field(repr=False)
 
 
 def from_secret(secret: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
@@ -127,7 +91,7 @@ def _hmac_key(data: bytes, algorithms: frozenset[str], key_id: str | None) -> Ve
         )
     if data.decode("latin-1") in _SAMPLE_SECRETS:
         raise UnusableKeyError("the secret is published in a manual; make a random one")
-    return VerificationKey(algorithm, key_id, data, _scheme(algorithm))
+    return VerificationKey(algorithm, key_id, checker(algorithm, data))
 
 
 def from_pem(text: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
@@ -222,7 +186,7 @@ def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificat
         algorithm = _the_one(algorithms & {"EdDSA"}, "an Ed25519 key")
     else:
         raise UnusableKeyError("a key type that we do not use")
-    return VerificationKey(algorithm, key_id, key, _scheme(algorithm))
+    return VerificationKey(algorithm, key_id, checker(algorithm, key))
 
 
 def _the_one(candidates: frozenset[str], what: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
@@ -12,6 +12,9 @@ from authguard.errors import ConfigurationError, InsufficientScopeError
 
 #: How specific each segment of a rule is; compared as tuples, so position by position.
 _WORD, _STAR, _STARS = 3, 2, 1
+
+#: Method, path and root path, as `Policy.find` takes them.
+Asked: TypeAlias = tuple[str, str, str]
 
 _REMEMBERED_VERDICTS = 10_000
 _LONGEST_REMEMBERED_PATH = 512  # so that the memory above stays under some 10 MB
@@ -85,8 +88,8 @@ class Policy:
         self._all_folded = all(fold(rule.path) == rule.segments for rule in protected)
         self._default_open = bool(protected) and not public
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
-        #: What was decided of late, by path, method and root path.
-        self.memory: Memory[tuple[str, str, str], Verdict] = Memory(_REMEMBERED_VERDICTS)
+        #: What was decided of late, by what was asked.
+        self.memory: Memory[Asked, Verdict] = Memory(_REMEMBERED_VERDICTS)
         self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...]], Verdict] = Memory(1_000)
 
     def is_login_page(self, path: str) -> bool:
@@ -101,7 +104,7 @@ class Policy:
             path: decoded, below `root_path`.
             root_path: where the application is mounted.
         """
-        key = (path, method, root_path)
+        key = (method, path, root_path)
         verdict = self.memory.get(key)
         if verdict is None:
             verdict = self._decide(method, path or "/", root_path)
