@@ -2,7 +2,6 @@
 
 import logging
 import traceback
-from http import HTTPStatus
 
 from authguard._core.decision import Deny
 from authguard._core.request import RequestView
@@ -12,11 +11,6 @@ logger = logging.getLogger("authguard")
 
 _LONGEST_PATH = 200
 _SHORTEST_SECRET = 4
-
-
-def is_logged(denied: Deny) -> bool:
-    """Whether `log_refusal` has something to say; most callers' faults pass without a line."""
-    return denied.error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or logger.isEnabledFor(logging.DEBUG)
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:

@@ -12,7 +12,7 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
-from authguard._logs import is_logged, log_refusal
+from authguard._logs import log_refusal
 from authguard.drivers import ask, run
 from authguard.errors import RefusedError
 
@@ -36,18 +36,26 @@ class WSGIRequest(RequestView):
         guard: whose credential fields to look for.
         root_path: `SCRIPT_NAME` as the middleware found it; further in, mounts change it.
         path: `PATH_INFO` as the middleware found it.
+        presented: those fields, if they have been found already.
     """
 
     __slots__ = ("_environ", "_is_mount_point")
 
-    def __init__(self, environ: "WSGIEnvironment", guard: Guard, root_path: str, path: str) -> None:
+    def __init__(
+        self,
+        environ: "WSGIEnvironment",
+        guard: Guard,
+        root_path: str,
+        path: str,
+        presented: Presented | None = None,
+    ) -> None:
         self._environ = environ
         self.method = environ["REQUEST_METHOD"]
         self.scheme = environ.get("wsgi.url_scheme", "http")
         self.root_path = _decoded(root_path)
         self.path = _decoded(path) or "/"
         self._is_mount_point = not path
-        self.presented = _presented(environ, guard)
+        self.presented = _presented(environ, guard) if presented is None else presented
 
     @property
     def query(self) -> str:
@@ -115,16 +123,17 @@ class AuthGuardMiddleware:
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
+        presented = _presented(environ, guard)
         found: Found | Deny | Shared[Found] | None = None
         if path.isascii() and root_path.isascii():
-            asked = (environ["REQUEST_METHOD"], path or "/", root_path)
-            found = guard.recall(_presented(environ, guard), asked, now)
+            found = guard.recall(presented, (environ["REQUEST_METHOD"], path or "/", root_path), now)
         if type(found) is Auth:
             auth, user, error = found, found.principal, None
             if found.vary:
                 start_response = _varying(start_response, found.vary)
         else:
-            decision = self._decide(environ, (root_path, path), found, now)
+            request = WSGIRequest(environ, guard, root_path, path, presented)
+            decision = self._decide(request, found, now)
             if isinstance(decision, Deny):
                 return self.answer(environ, decision)(environ, start_response)
             auth, user, error = decision.auth, decision.user, decision.error
@@ -133,16 +142,9 @@ class AuthGuardMiddleware:
         return self.app(environ, start_response)
 
     def _decide(
-        self,
-        environ: "WSGIEnvironment",
-        place: tuple[str, str],
-        found: Found | Deny | Shared[Found] | None,
-        now: float,
+        self, request: WSGIRequest, found: Found | Deny | Shared[Found] | None, now: float
     ) -> Decision:
         """What `recall` could not tell; and a line in the log, where a refusal is worth one."""
-        if isinstance(found, Deny) and not is_logged(found):
-            return found
-        request = WSGIRequest(environ, self.guard, *place)
         if isinstance(found, Deny):
             decision: Decision = found
         else:

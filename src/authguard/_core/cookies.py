@@ -77,14 +77,18 @@ class AccessCookie:
         Raises:
             InvalidRequestError: if the cookie came twice: somebody else may have planted one.
         """
-        name, _ = self._named(request.scheme)
-        # HTTP/2 may split the field (RFC 9113 section 8.2.3).
-        text = b";".join(value for field, value in request.presented if field == b"cookie").decode("latin-1")
-        pairs = (part.strip(" \t").partition("=") for part in text.split(";"))
-        found = [value for key, _, value in pairs if key == name]
-        if len(found) > 1:
-            raise InvalidRequestError("the cookie was sent twice")
-        return found[0] if found and found[0] else None
+        name = self._named(request.scheme)[0].encode("ascii")
+        found = None
+        for field, value in request.presented:
+            if field != b"cookie":  # HTTP/2 may split the field (RFC 9113 section 8.2.3)
+                continue
+            for part in value.split(b";"):
+                key, _, text = part.strip(b" \t").partition(b"=")
+                if key == name:
+                    if found is not None:
+                        raise InvalidRequestError("the cookie was sent twice")
+                    found = text
+        return found.decode("latin-1") if found else None
 
     def _named(self, scheme: str) -> tuple[str, str]:
         secure = scheme in ("https", "wss") if self.secure is None else self.secure
