@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import flask
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -87,6 +87,19 @@ def guarded_fastapi(guard: Guard) -> FastAPI:
 
     @app.get("/p")
     async def operation(user: CurrentUser) -> dict[str, bool]:
+        return {"ok": True}
+
+    return app
+
+
+def fastapi_with_a_dependency() -> FastAPI:
+    """Without a guard: what FastAPI takes for a dependency that does nothing."""
+    app = FastAPI(openapi_url=None)
+
+    async def nothing() -> None: ...
+
+    @app.get("/p")
+    async def operation(_: Annotated[None, Depends(nothing)]) -> dict[str, bool]:
         return {"ok": True}
 
     return app

@@ -6,35 +6,46 @@ the refusal as it would treat the application's own response.
 """
 
 import copy
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 _DEEPEST = 100  # layers of middleware; one that wraps itself must end, too
 
 
-def around(app: Any, responder: Any) -> Any:
-    """The responder, inside a copy of the CORSMiddleware that the application has, if any.
+def inside(app: Any) -> Callable[[Any], Any]:
+    """How to put a responder inside a copy of the CORSMiddleware that the application has, if any.
 
     Args:
         app: what the guard wraps: a middleware stack, or a whole Starlette application.
-        responder: an ASGI application that sends the refusal.
+
+    Returns:
+        a function from an ASGI application that sends a refusal to one that sends it with CORS fields.
     """
     layer = app
     for _ in range(_DEEPEST):
         if layer is None:
             break
         if _is_cors(type(layer)):  # type: ignore[arg-type]  # classes can be hashed
-            found = copy.copy(layer)
-            found.app = responder
-            return found
+            return partial(_copied, layer)
         for added in getattr(layer, "user_middleware", ()):
             if _is_cors(added.cls):
-                return added.cls(responder, *added.args, **added.kwargs)
+                return partial(_built, added)
         layer = getattr(layer, "app", None)
-    return responder
+    return lambda responder: responder
 
 
 @cache
 def _is_cors(cls: type) -> bool:
     # By name, so that this needs no framework; FastAPI's is Starlette's. Middleware may be a function, too.
     return any(base.__name__ == "CORSMiddleware" for base in getattr(cls, "__mro__", ()))
+
+
+def _copied(middleware: Any, responder: Any) -> Any:
+    made = copy.copy(middleware)
+    made.app = responder
+    return made
+
+
+def _built(added: Any, responder: Any) -> Any:
+    return added.cls(responder, *added.args, **added.kwargs)
