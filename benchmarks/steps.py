@@ -95,7 +95,11 @@ def _steps() -> dict[str, tuple[Callable[[Any], Any], Any]]:
         return lambda: [make(n) for n in range(LOOPS)]
 
     def scan(headers: Any) -> Any:
-        return [(name, value) for name, value in headers if len(name) in lengths and name in names]
+        found = None
+        for field in headers:
+            if len(field[0]) in lengths and field[0].lower() in names:
+                found = field
+        return found
 
     async def inner(scope: Any, receive: Any, send: Any) -> None: ...
 
