@@ -114,11 +114,9 @@ class AuthGuardMiddleware:
             method = scope["method"]
         elif kind == "websocket":
             method = WEBSOCKET
-        elif kind == "lifespan":
-            await self.app(scope, receive, _closing(send, self.guard))
-            return
         else:
-            raise RuntimeError(f"authguard guards http and websocket, and lets no {kind!r} scope pass")
+            await self._pass(scope, receive, send)
+            return
         headers = scope["headers"]
         if type(headers) is not list:
             headers = list(headers)  # it may be good for one reading
@@ -138,27 +136,36 @@ class AuthGuardMiddleware:
                 send = _varying(send, found.vary)
             await self.app(_with(scope, found, found.principal, (guard, scope, None)), receive, send)
             return
+        if isinstance(found, Shared):
+            answer: Found = await aask(found)
+            # Known now, as a rule: a flow and its request would be a third more for each of a crowd.
+            again = guard.recall(presented, method, path, root_path or "", now)
+            if isinstance(again, Auth):
+                send = _varying(send, again.vary) if again.vary else send
+                await self.app(_with(scope, again, again.principal, (guard, scope, None)), receive, send)
+                return
+            found = answer
         request = ASGIRequest(scope, guard, _presented(likely, guard) if likely else presented)
-        decision = await self._decide(request, found, now)
+        decision = await arun(guard.decide(request, now, found))
+        await self._carry_out(decision, request, scope, receive, send)
+
+    async def _carry_out(
+        self, decision: Decision, request: ASGIRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             await _cors.around(self.app, responder(decision.refusal))(scope, receive, send)
             return
         send = _marking(send, decision)
-        left = (guard, scope, decision.error)
+        left = (self.guard, scope, decision.error)
         await self.app(_with(scope, decision.auth, decision.user, left), receive, send)
 
-    async def _decide(
-        self, request: ASGIRequest, found: Found | Shared[Found] | None, now: float
-    ) -> Decision:
-        if not isinstance(found, Shared):
-            return await arun(self.guard.decide(request, now, found))
-        answer: Found = await aask(found)
-        # The token is known now, as a rule: for each of a crowd, half of what `decide` costs.
-        again = self.guard.recall(request.presented, request.method, request.path, request.root_path, now)
-        if isinstance(again, Auth):
-            return Allow(again, again.principal, vary=again.vary)
-        return await arun(self.guard.decide(request, now, answer))
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the lifespan pass, and nothing else that is not guarded."""
+        kind = scope["type"]
+        if kind != "lifespan":
+            raise RuntimeError(f"authguard guards http and websocket, and lets no {kind!r} scope pass")
+        await self.app(scope, receive, _closing(send, self.guard))
 
 
 class _WithMetadata:
