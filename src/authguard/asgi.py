@@ -118,9 +118,8 @@ class AuthGuardMiddleware:
         if type(headers) is not list:
             headers = list(headers)  # it may be good for one reading
             scope = {**scope, "headers": headers}
-        path, root_path = scope["path"], scope.get("root_path") or ""
-        if root_path:
-            path = _below(root_path, path)
+        root_path = scope.get("root_path") or ""
+        path = _below(root_path, scope["path"]) if root_path else scope["path"]
         guard = self.guard
         now = self._clock()
         # By length, then by name: of a dozen fields one or two are looked at more closely. As a loop, since
@@ -130,13 +129,19 @@ class AuthGuardMiddleware:
         for field in headers:
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
-        found = guard.recall(presented, (method, path, root_path), now)
+        asked = (method, path, root_path)
+        found = guard.recall(presented, asked, now)
+        answer: Found | None = None
+        if type(found) is not Auth and isinstance(found, Shared):
+            answer = await aask(found)
+            # Known now, as a rule: to `decide` would be a third more for each of a crowd.
+            found = guard.recall(presented, asked, now)
         if type(found) is Auth:
             auth, user, error = found, found.principal, None
             if found.vary:
                 send = _varying(send, found.vary)
         else:
-            decision = await self._decide(scope, presented, found, now)
+            decision = await self._decide(scope, presented, answer or found, now)
             if isinstance(decision, Deny):
                 await self._with_cors(responder(decision.refusal))(scope, receive, send)
                 return
@@ -172,21 +177,14 @@ class AuthGuardMiddleware:
     ) -> Decision:
         """What `recall` could not tell; and a line in the log, where a refusal is worth one."""
         request = ASGIRequest(scope, self.guard, presented)
-        decision = found if isinstance(found, Deny) else await self._ask(request, found, now)
+        if isinstance(found, Deny):
+            decision: Decision = found
+        else:
+            known = None if isinstance(found, Shared) else found
+            decision = await arun(self.guard.decide(request, now, known))
         if isinstance(decision, Deny):
             log_refusal(request, decision)
         return decision
-
-    async def _ask(self, request: ASGIRequest, found: Found | Shared[Found] | None, now: float) -> Decision:
-        if not isinstance(found, Shared):
-            return await arun(self.guard.decide(request, now, found))
-        answer: Found = await aask(found)
-        # The token is known now, as a rule: for each of a crowd, half of what `decide` costs.
-        asked = (request.method, request.path, request.root_path)
-        again = self.guard.recall(request.presented, asked, now)
-        if isinstance(again, Auth):
-            return Allow(again, again.principal, vary=again.vary)
-        return await arun(self.guard.decide(request, now, answer))
 
 
 class _WithMetadata:

@@ -172,6 +172,24 @@ def test_who_waits_is_resumed_some_at_a_time():
     assert 0 < max(most) <= 20
 
 
+def test_the_first_of_a_crowd_has_sent_its_request_before_the_others_come(server):
+    """If a connection is open: the loop has no turn in between, which would belong to a thousand others."""
+    server.pages["/"] = answer(ACTIVE)
+    guard = Guard(introspection(f"{server.url}/"))
+    came = threading.Event()
+
+    async def main():
+        await arun(guard.decide(bearer("other"), NOW))
+        page = answer(ACTIVE)
+        page.before = came.set
+        server.pages["/"] = page
+        asked = aask(guard.recall([(b"authorization", b"Bearer opaque")], ("GET", "/", ""), NOW))
+        assert came.wait(5)
+        assert (await asked).principal.subject == "ann"
+
+    asyncio.run(main())
+
+
 def test_200_cold_requests_discover_once(server):
     """One look at the metadata, one at the keys, whatever the tokens are."""
     slow = answer({"issuer": server.url, "jwks_uri": f"{server.url}/jwks"})

@@ -3,9 +3,8 @@
 import asyncio
 import inspect
 import logging
-import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +12,7 @@ from asgiref.sync import sync_to_async
 
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard.drivers.blocking import fetch_with, is_async
+from authguard.drivers.eager import begin
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
 
 if TYPE_CHECKING:
@@ -76,13 +76,6 @@ class _Flight:
         self.waiters: list[asyncio.Future[Any]] = []
 
 
-def _task(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[Any]":
-    if sys.version_info >= (3, 12):
-        # At once, and not behind a thousand others that have come at the same time.
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    return loop.create_task(coroutine)
-
-
 class Loop:
     """What one event loop has opened for a channel: a client, and flows that are under way."""
 
@@ -128,7 +121,7 @@ class Loop:
         return waiter
 
     def _start(self, shared: Shared[Any]) -> _Flight:
-        flight = self._flights[shared.key] = _Flight(shared, _task(arun(shared.make()), self._loop))
+        flight = self._flights[shared.key] = _Flight(shared, begin(arun(shared.make()), self._loop))
         flight.task.add_done_callback(lambda _: self._landed(flight))
         return flight
 

@@ -118,7 +118,7 @@ class KeySource:
         plan = state.plan(header, key, now)
         if plan in (Plan.WAIT, Plan.REFRESH):
             seen = state.attempts
-            state.fetching = True  # now, for in an event loop the flight starts only after others have asked
+            state.fetching = True
             yield from Shared(
                 self.remote.channel, "keys", lambda: self._refresh(seen, now), wait=plan is Plan.WAIT
             )
