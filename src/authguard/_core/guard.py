@@ -22,7 +22,7 @@ from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, make_auth
 from authguard._core.policy import Asked, Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
@@ -306,7 +306,7 @@ class Guard:
         if not verified.principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
         confirmation = self._proofs.confirmation_of(verified.principal.claims)
-        auth = Auth(verified.principal, self._vary[credential.method], confirmation)
+        auth = make_auth(verified.principal, self._vary[credential.method], confirmation)
         if verified.until > now and confirmation:
             self._bound.put((credential.method, key), (verified.until, auth))
         elif verified.until > now:

@@ -5,20 +5,20 @@ are judged by `keys` and `claims`.
 """
 
 import binascii
-import string
 from dataclasses import dataclass
 
 from authguard._core.memory import Memory
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import MalformedTokenError
 
-# No padding, no white space (RFC 7515 section 2).
-_ALPHABET = (string.ascii_letters + string.digits + "-_").encode()
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+# From base64url without padding (RFC 7515 section 2) to what `binascii` reads; what only the other alphabet
+# has becomes a character that none has.
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
+_PADDING = (b"", b"", b"==", b"=")
 # The last character carries 4 or 2 bits that are not part of any byte: they must be zero, or one
 # token would have several spellings (RFC 4648 section 3.5).
-_LAST_OF_TWO = frozenset(b"AQgw")
-_LAST_OF_THREE = frozenset(b"AEIMQUYcgkosw048")
+_NONE: frozenset[int] = frozenset()
+_LAST = (_NONE, _NONE, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 _REMEMBERED_HEADERS = 1024
 _LONGEST_REMEMBERED_HEADER = 512
 
@@ -45,19 +45,17 @@ class Token:
 def base64url(text: bytes) -> bytes:
     """Decode base64url without padding, in its one canonical spelling.
 
-    The alphabet must have been checked: `binascii` skips what is not in it.
-
     Raises:
-        MalformedTokenError: if the length is impossible or the last bits are not zero.
+        MalformedTokenError: if the length is impossible, the last bits are not zero, or a character
+            is of another alphabet.
     """
     over = len(text) % 4
-    if (
-        over == 1
-        or (over == 2 and text[-1] not in _LAST_OF_TWO)
-        or (over == 3 and text[-1] not in _LAST_OF_THREE)
-    ):
+    if over and text[-1] not in _LAST[over]:
         raise MalformedTokenError("not canonical base64url")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
+    try:
+        return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[over], strict_mode=True)
+    except binascii.Error:
+        raise MalformedTokenError("not base64url") from None
 
 
 _headers: Memory[bytes, Header] = Memory(_REMEMBERED_HEADERS)
@@ -70,9 +68,6 @@ def read_compact(text: str) -> Token:
         MalformedTokenError: if it is not one, or its header forbids reading it as a JWT.
     """
     data = text.encode("ascii", "replace")
-    # Without its alphabet a compact JWS is two dots: 0.3 µs, where a pattern takes 0.7.
-    if data.translate(None, _ALPHABET) != b"..":
-        raise MalformedTokenError("not a compact JWS")
     signed, _, signature = data.rpartition(b".")
     head, _, payload = signed.partition(b".")
     if not signature:

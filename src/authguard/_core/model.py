@@ -151,8 +151,14 @@ def make_principal(
 ANONYMOUS = Principal(subject="", method="")
 
 
+class _AuthFields:
+    """The fields of an `Auth` while it is made, as above."""
+
+    __slots__ = ("confirmation", "principal", "vary")
+
+
 @dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(_AuthFields):
     """What is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
 
     Attributes:
@@ -175,6 +181,16 @@ class Auth:
         """
         principal = self.principal
         return _with_authenticated(principal.scopes) if principal.is_authenticated else _NOTHING
+
+
+def make_auth(principal: Principal, vary: str, confirmation: Confirmation) -> Auth:
+    """An `Auth`, for a credential that is seen for the first time: 0.4 µs less, as above."""
+    made: Any = _AuthFields()
+    made.principal = principal
+    made.vary = vary
+    made.confirmation = confirmation
+    made.__class__ = Auth
+    return made  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1024)
