@@ -4,6 +4,7 @@ import base64
 import itertools
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,10 @@ def test_texts_with_one_byte_changed(text, data):
     place = data.draw(st.integers(0, len(text)))
     changed = text[:place] + bytes([data.draw(st.integers(0, 255))]) + text[place + 1 :]
     assert decoded(changed) == by_the_standard_library(changed)
+
+
+@pytest.mark.parametrize("other", [b"++++", b"////", b"====", b"    ", b"\n\n\n\n", b"....", b"\0\0\0\0"])
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_group_of_other_characters(other, place):
+    """Readers that skip them would not miss them, since what is left has the right length."""
+    assert decoded(b"QUJD"[:place] + other + b"QUJD"[place:]) is None
