@@ -15,7 +15,7 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend, Sim
 
 from authguard import APIKey, APIKeyVerifier, Guard
 from authguard.asgi import AuthGuardMiddleware
-from benchmarks import apps, proof, tokens
+from benchmarks import apps, floor, proof, tokens
 from benchmarks.apps import Contestant
 from benchmarks.pairing import Paired, clock, in_turns
 from benchmarks.report import Findings
@@ -28,6 +28,10 @@ from benchmarks.traffic import Field, asgi_timer, bearer, environ, receive, scop
 KNOWN, FIRST_SEEN = 400, 50
 # The bare application beside itself: as far as its row is from nothing, so far are the others uncertain.
 NOISE = Contestant("bare Starlette again", "starlette", apps.starlette, lambda issuer: apps.starlette())
+# No guard: how little the least costs that remembers.
+FLOOR = Contestant(
+    "the floor: no guard, see benchmarks/floor.py", "starlette", apps.starlette, floor.starlette, algorithms=apps.ALL
+)  # fmt: skip
 # Nobody's guard: any typed dependency costs this much, whatever it does.
 DEPENDENCY = Contestant(
     "bare FastAPI, a dependency that does nothing", "fastapi", apps.fastapi,
@@ -127,11 +131,11 @@ def _added(
         "time; authguard remembers a verified token until it expires. The last column is the hit rate of the known "
         "requests and the lifetime of an entry; for first-seen tokens the hit rate is 0 %. *Bare Starlette again* is the "
         "noise: the same application once more. The *dependency that does nothing* guards nothing; it is what FastAPI itself takes "
-        "for any dependency.",
+        "for any dependency. Neither does *the floor*: the least that remembers, written out for this one case.",
         "", "alg", "bare µs", "known: added µs", "known: × bare", "first seen: added µs", "first seen: × bare", "hits, lifetime",
     )  # fmt: skip
     for algorithm, issuer in issuers.items():
-        some = [NOISE, *(one for one in (DEPENDENCY, *contestants) if algorithm in one.algorithms)]
+        some = [NOISE, *(one for one in (FLOOR, DEPENDENCY, *contestants) if algorithm in one.algorithms)]
         for name, (known, first) in together(some, issuer, rounds).items():
             table.add(
                 name, algorithm, known.base_median, _pair(known.added, known.added_least),
@@ -212,8 +216,9 @@ def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -
         "What the whole middleware adds on Starlette for a token that it has not seen, beside `jwt.decode` alone, "
         "with algorithms, audience and issuer given. PyJWT takes its key as text (the secret, or PEM, which it then "
         "reads for each token) or as a prepared key object. **The ratio of the aims is against the key object**, "
-        "which is PyJWT's faster form. Medians of the paired rounds, minima in brackets.",
-        "", "authguard adds µs", "PyJWT, key object µs", "× PyJWT, key object", "PyJWT, key text µs", "× PyJWT, key text",
+        "which is PyJWT's faster form. The floor is the least that can be done around a signature, and is no guard. Medians of "
+        "the paired rounds, minima in brackets.",
+        "", "the floor adds µs", "× PyJWT, key object", "authguard adds µs", "PyJWT, key object µs", "× PyJWT, key object", "PyJWT, key text µs", "× PyJWT, key text",
     )  # fmt: skip
     for algorithm, issuer in issuers.items():
         prepared = jwt.get_algorithm_by_name(algorithm).prepare_key(issuer.verification)
@@ -224,17 +229,20 @@ def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -
             times = in_turns(
                 {
                     "bare": timer(runner, apps.starlette(), fields, FIRST_SEEN),
+                    "floor": timer(runner, floor.starlette(issuer), fields, FIRST_SEEN),
                     "guarded": timer(runner, app, fields, FIRST_SEEN),
                     "object": _decoder(prepared, algorithm, fresh),
                     "text": _decoder(issuer.verification, algorithm, fresh),
                 },
                 rounds,
             )
-        ours = Paired(times["bare"], times["guarded"])
+        least, ours = (Paired(times["bare"], times[name]) for name in ("floor", "guarded"))
         added = [b - a for a, b in zip(ours.base, ours.other, strict=True)]
         objects, texts = Paired(times["object"], added), Paired(times["text"], added)
+        floors = Paired(times["object"], [b - a for a, b in zip(least.base, least.other, strict=True)])
         table.add(
-            algorithm, _pair(ours.added, ours.added_least), _pair(objects.base_median, objects.base_least),
+            algorithm, _pair(least.added, least.added_least),
+            _pair(floors.ratio, least.added_least / floors.base_least), _pair(ours.added, ours.added_least), _pair(objects.base_median, objects.base_least),
             _pair(objects.ratio, ours.added_least / objects.base_least), _pair(texts.base_median, texts.base_least),
             _pair(texts.ratio, ours.added_least / texts.base_least),
         )  # fmt: skip
