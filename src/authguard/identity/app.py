@@ -8,11 +8,9 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
-from authguard._core.model import Principal
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity import migrations
-from authguard.identity.model import User
 from authguard.identity.oauth import OAuth
 from authguard.identity.openid import providers_from
 from authguard.identity.page_session import PageSessions
@@ -49,9 +47,7 @@ class Identity:
         migrations.check(self.service.database)
         # None is open when a server forks its workers.
         self.service.database.close()
-        workers = self._workers = Workers(
-            settings.worker_threads, 1 if self.service.database.is_sqlite else settings.worker_threads
-        )
+        workers = self._workers = Workers(settings.worker_threads, one_writer=self.service.database.is_sqlite)
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
         self._providers = tuple(providers_from(settings) if providers is None else providers)
@@ -86,17 +82,15 @@ class Identity:
             *open_doors,
         ]
 
-        async def load(principal: Principal) -> User | None:
-            # Takes the place of `revocations`: sessions, accounts and logouts are one query.
-            return await workers.run(self.service.sessions.authenticate, principal)
-
+        authenticate = workers.reading(self.service.sessions.authenticate_all)
         self.guard = Guard(
             self.service.own_tokens,
             public_paths=[*public, *self._pages.paths],
             # Each by its name, since a public path opens what is below it, whatever the prefixes are.
             protected_paths=sorted(_pattern(path) for path in paths if path not in public),
             cookie=settings.access_cookie,
-            user_loader=load,
+            # Takes the place of `revocations`: sessions, accounts and logouts are one query.
+            user_loader=authenticate.ask,
             realm=REALM,
         )
         self.app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
