@@ -107,15 +107,36 @@ def test_failed_use_case_leaves_nothing(service):
         assert connection.execute(select(users.c.id)).scalars().all() == ["b"]
 
 
-def test_swap_stores_each_statement_at_once(service):
-    """What is swapped is stored when its statement ends, for everybody, whatever happens afterwards."""
-    with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+def test_swap_is_stored_at_its_end(service):
+    """What is swapped is stored when that ends, for everybody."""
+    with service.database.swap() as connection:
         connection.execute(users.insert(), _row("a"))
-        with service.database.read() as other:
-            assert other.execute(select(users.c.id)).scalars().all() == ["a"]
-        raise ZeroDivisionError
-    with service.database.write() as connection:
+    with service.database.read() as connection:
         assert connection.execute(select(users.c.id)).scalars().all() == ["a"]
+
+
+def test_failed_swap_leaves_nothing_in_sqlite(sqlite_url):
+    """In SQLite, all that is swapped is one transaction."""
+    empty(sqlite_url)
+    with service_at(sqlite_url) as service:
+        with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+            connection.execute(users.insert(), _row("a"))
+            raise ZeroDivisionError
+        with service.database.read() as connection:
+            assert connection.execute(select(users.c.id)).scalars().all() == []
+
+
+def test_swap_locks_nothing_in_postgresql(postgres_url):
+    """In PostgreSQL, each statement that swaps is stored at once, whatever happens afterwards."""
+    empty(postgres_url)
+    with service_at(postgres_url) as service:
+        with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+            connection.execute(users.insert(), _row("a"))
+            with service.database.read() as other:
+                assert other.execute(select(users.c.id)).scalars().all() == ["a"]
+            raise ZeroDivisionError
+        with service.database.write() as connection:
+            assert connection.execute(select(users.c.id)).scalars().all() == ["a"]
 
 
 def _row(name):

@@ -91,16 +91,21 @@ class Database:
 
     @contextmanager
     def swap(self) -> Iterator[Connection]:
-        """A connection to look at something and to change it by compare and swap.
+        """A connection to look at rows and to change them by compare and swap.
 
-        Each statement is a transaction by itself. What it stores outlives a crash of any process;
-        in SQLite it may not outlive a power cut, and takes a tenth of the time of `write`.
+        When this returns, it is stored. If it raises, some of it may have been: in PostgreSQL each
+        statement is a transaction by itself, so that no row is locked while others are looked at. What it
+        stores outlives a crash of any process; in SQLite it may not outlive a power cut, and takes a
+        tenth of the time of `write`.
 
         Raises:
-            StoreUnavailableError: if it was not stored.
+            StoreUnavailableError: if not all of it was stored.
         """
         with _outages(), self._one_writer(), self._swappers.use() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
+            connection.commit()
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
