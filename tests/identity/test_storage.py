@@ -79,13 +79,15 @@ def test_migrations_can_be_undone(new_url):
 
 
 def test_sqlite_is_in_wal_mode(sqlite_url):
-    """Readers do not wait for the writer."""
+    """Readers do not wait for the writer, and what need not be flushed is not."""
     database = Database(sqlite_url)
     with database.write() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         with database.read() as reader:
             assert reader.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    with database.write(flush=False) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
     database.close()
 
 
