@@ -19,7 +19,7 @@ import uvicorn
 
 from authguard.identity import Identity, IdentityService, Settings, upgrade
 from authguard.identity.limits import Limit, Limiter
-from authguard.identity.model import Caller
+from authguard.identity.model import Caller, Tokens
 from authguard.identity.passwords import PasswordHasher
 from benchmarks import apps, login, sockets
 from benchmarks.report import Findings
@@ -152,20 +152,19 @@ def _rates(
         "The identity service over sockets",
         f"Requests a second that wrk gets with {CONNECTIONS} connections in runs of {SECONDS} seconds from one uvicorn with "
         "uvloop and httptools, and an SQLite file in WAL mode; in turns, medians, and the best run in brackets. Both services ask "
-        f"their database on each request. Refreshing by body has {SESSIONS} sessions, and each refresh token is used once. "
+        f"their database on each request. Callers of authguard.identity have {SESSIONS} sessions, and each refresh token is used once. "
         "fastapi-users has no refresh: its users sign in again. *Bare* is a Starlette application that says ok.",
         "", "request", "requests/s", "× bare", "median ms", "p99 ms",
     )  # fmt: skip
     ours, theirs = contestants
-    bearers = {one.name: access_token(ports[one.name], one) for one in contestants}
-    port, bearer = ports[ours.name], bearers[ours.name]
-    empty = _script(folder / "post.lua", 'wrk.method = "POST"\n')
+    port, bearer = ports[ours.name], access_token(ports[theirs.name], theirs)
+    get, post = _by_bearer(folder, "GET"), _by_bearer(folder, "POST")
     loads: dict[tuple[str, str], Callable[[], list[str]]] = {
         ("bare", "GET"): lambda: _command(ports["bare"], None, "/p"),
-        (ours.name, "users/me"): lambda: _command(port, bearer, ours.me),
-        (theirs.name, "users/me"): lambda: _command(ports[theirs.name], bearers[theirs.name], theirs.me),
+        (ours.name, "users/me"): lambda: _command(port, None, ours.me, get),
+        (theirs.name, "users/me"): lambda: _command(ports[theirs.name], bearer, theirs.me),
         (ours.name, "refresh by body"): lambda: _command(port, None, "/v1/auth/refresh", _by_body(folder)),
-        (ours.name, "refresh by bearer"): lambda: _command(port, bearer, "/v1/auth/refresh", empty),
+        (ours.name, "refresh by bearer"): lambda: _command(port, None, "/v1/auth/refresh", post),
     }
     found: dict[tuple[str, str], list[sockets.Load]] = {key: [] for key in loads}
     for number in range(rounds + 1):
@@ -201,13 +200,7 @@ def access_token(port: int, contestant: Contestant) -> str:
 
 def _by_body(folder: Path) -> Path:
     """What makes wrk send each refresh token once, and the one of the answer later."""
-    made = service(f"sqlite:///{folder}/ours.db")
-    user = made.accounts.find(EMAIL)
-    assert user is not None
-    with made.database.write() as connection:
-        begun = [made.sessions.begin(connection, user, Caller()) for _ in range(SESSIONS)]
-    tokens = ",".join(f'"{made.sessions.tokens(user, one).refresh_token}"' for one in begun)
-    made.close()
+    tokens = ",".join(f'"{one.refresh_token}"' for one in _begin_sessions(folder))
     return _script(
         folder / f"refresh-{time.monotonic_ns()}.lua",
         f"local tokens, first = {{{tokens}}}, 1\n"
@@ -218,6 +211,29 @@ def _by_body(folder: Path) -> Path:
         "response = function(status, headers, body)\n"
         '  last = last + 1\n  tokens[last] = body:match(\'"refresh_token":"([^"]+)"\')\nend\n',
     )
+
+
+def _by_bearer(folder: Path, method: str) -> Path:
+    """What makes wrk send the access tokens of many sessions in turns: several rows of the database."""
+    tokens = ",".join(f'"{one.access_token}"' for one in _begin_sessions(folder))
+    return _script(
+        folder / f"{method}.lua",
+        f'local tokens, requests, last = {{{tokens}}}, {{}}, 0\nwrk.method = "{method}"\n'
+        "init = function()\n  for number, token in ipairs(tokens) do\n"
+        '    requests[number] = wrk.format(nil, nil, {Authorization = "Bearer " .. token})\n  end\nend\n'
+        "request = function()\n  last = last % #requests + 1\n  return requests[last]\nend\n",
+    )
+
+
+def _begin_sessions(folder: Path) -> list[Tokens]:
+    made = service(f"sqlite:///{folder}/ours.db")
+    user = made.accounts.find(EMAIL)
+    assert user is not None
+    with made.database.write() as connection:
+        begun = [made.sessions.begin(connection, user, Caller()) for _ in range(SESSIONS)]
+    tokens = [made.sessions.tokens(user, one) for one in begun]
+    made.close()
+    return tokens
 
 
 def _script(path: Path, text: str) -> Path:

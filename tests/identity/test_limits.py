@@ -113,6 +113,21 @@ def test_time_goes_by(monkeypatch, key, start, later):
     limiter.hit("login", key)
 
 
+def test_what_has_expired_is_forgotten(monkeypatch):
+    """The memory does not grow with everybody who ever came, and no thread is started to see to that."""
+    now = [1_800_000_000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    limiter = Limiter(limits={"login": Limit(5, 100)})
+    limiter._storage.timer.join()  # the library's own, which runs once
+    before = threading.active_count()
+    for number in range(100):
+        limiter.hit("login", f"key {number}")
+    assert threading.active_count() == before
+    now[0] += 201
+    limiter.hit("login", "somebody else")
+    assert len(limiter._storage.storage) == len(limiter._storage.expirations) == 1
+
+
 def test_check_counts_nothing(url, key):
     """Looking does not count, and refuses once nothing is left."""
     limiter = Limiter(url, limits={"secret_address": Limit(1, 60)})

@@ -36,7 +36,7 @@ def account_routes(app):
 @contextlib.contextmanager
 def outage(database):
     """Take the database away for a while."""
-    away, names = Database("sqlite:////nowhere/at/all.db"), ("_readers", "_writers", "_swappers")
+    away, names = Database("sqlite:////nowhere/at/all.db"), ("_readers", "_writers", "_unflushed")
     kept = {name: getattr(database, name) for name in names}
     vars(database).update({name: getattr(away, name) for name in names})
     yield

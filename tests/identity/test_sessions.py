@@ -1,6 +1,7 @@
 """Sessions: refresh tokens rotate, reuse ends the session, and nobody is logged out by a bad network."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -102,6 +103,52 @@ def test_refresh_that_was_overtaken_looks_again(service):
         assert thread.is_alive()
     thread.join()
     assert isinstance(answers[0], InvalidTokenError)
+
+
+def test_refreshes_together_are_decided_one_by_one(service, clock):
+    """Of several refreshes that are stored together, each is answered as if it were alone."""
+    good, reused, other = register(service), register(service, "bob@example.com"), register(service, "c@d.ef")
+    service.sessions.refresh(reused.refresh_token, CALLER)
+    clock.go_on(31)
+    tokens = [good.refresh_token, "rt_garbage", reused.refresh_token, other.refresh_token, good.refresh_token]
+    client = [None, None, None, "somebody's", None]
+    answers = service.sessions.refresh_all(
+        [(token, CALLER, client_id) for token, client_id in zip(tokens, client, strict=True)]
+    )
+    assert [isinstance(answer, InvalidTokenError) for answer in answers] == [False, True, True, True, False]
+    assert answers[0].session_id == good.session_id
+    assert answers[4].refresh_token == answers[0].refresh_token
+    assert not is_alive(service, reused.access_token)
+    assert is_alive(service, other.access_token)
+
+
+def test_refresh_token_is_good_once_for_those_who_refresh_together(url, clock):
+    """Without a grace, the second use of a token in one transaction ends the session, too."""
+    with service_at(url, clock=clock, refresh_grace=0) as service:
+        tokens = register(service)
+        first, second = service.sessions.refresh_all([(tokens.refresh_token, CALLER, None)] * 2)
+        assert isinstance(second, InvalidTokenError)
+        assert not is_alive(service, first.access_token)
+
+
+def test_sessions_are_prolonged_together(service):
+    """Of several sessions that are prolonged together, those that have ended are refused."""
+    ended, alive = register(service), register(service, "bob@example.com")
+    principals = [principal_of(service, one.access_token) for one in (ended, alive)]
+    service.sessions.log_out(principals[0], CALLER)
+    first, second = service.sessions.prolong_all([(principal, CALLER) for principal in principals])
+    assert isinstance(first, InvalidTokenError)
+    assert second.session_id == alive.session_id
+
+
+def test_callers_are_found_together(service):
+    """Each of several callers is told apart, by one query; who has no session is nobody."""
+    ann, bob = register(service), register(service, "bob@example.com")
+    principals = [principal_of(service, one.access_token) for one in (ann, bob)]
+    mixed = replace(principals[0], claims=principals[1].claims)
+    nobody = replace(principals[0], claims={})
+    found = service.sessions.authenticate_all([*principals, mixed, nobody, principals[0]])
+    assert found == [ann.user, bob.user, None, None, ann.user]
 
 
 def test_there_is_one_row_for_each_session(service):

@@ -1,5 +1,6 @@
 """The tables, their migrations, and what outlives a crash."""
 
+import http.client
 import json
 import os
 import signal
@@ -7,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -79,13 +79,15 @@ def test_migrations_can_be_undone(new_url):
 
 
 def test_sqlite_is_in_wal_mode(sqlite_url):
-    """Readers do not wait for the writer."""
+    """Readers do not wait for the writer, and what need not be flushed is not."""
     database = Database(sqlite_url)
     with database.write() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         with database.read() as reader:
             assert reader.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    with database.write(flush=False) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
     database.close()
 
 
@@ -107,15 +109,36 @@ def test_failed_use_case_leaves_nothing(service):
         assert connection.execute(select(users.c.id)).scalars().all() == ["b"]
 
 
-def test_swap_stores_each_statement_at_once(service):
-    """What is swapped is stored when its statement ends, for everybody, whatever happens afterwards."""
-    with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+def test_swap_is_stored_at_its_end(service):
+    """What is swapped is stored when that ends, for everybody."""
+    with service.database.swap() as connection:
         connection.execute(users.insert(), _row("a"))
-        with service.database.read() as other:
-            assert other.execute(select(users.c.id)).scalars().all() == ["a"]
-        raise ZeroDivisionError
-    with service.database.write() as connection:
+    with service.database.read() as connection:
         assert connection.execute(select(users.c.id)).scalars().all() == ["a"]
+
+
+def test_failed_swap_leaves_nothing_in_sqlite(sqlite_url):
+    """In SQLite, all that is swapped is one transaction."""
+    empty(sqlite_url)
+    with service_at(sqlite_url) as service:
+        with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+            connection.execute(users.insert(), _row("a"))
+            raise ZeroDivisionError
+        with service.database.read() as connection:
+            assert connection.execute(select(users.c.id)).scalars().all() == []
+
+
+def test_swap_locks_nothing_in_postgresql(postgres_url):
+    """In PostgreSQL, each statement that swaps is stored at once, whatever happens afterwards."""
+    empty(postgres_url)
+    with service_at(postgres_url) as service:
+        with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
+            connection.execute(users.insert(), _row("a"))
+            with service.database.read() as other:
+                assert other.execute(select(users.c.id)).scalars().all() == ["a"]
+            raise ZeroDivisionError
+        with service.database.write() as connection:
+            assert connection.execute(select(users.c.id)).scalars().all() == ["a"]
 
 
 def _row(name):
@@ -190,8 +213,8 @@ def test_kill_loses_no_acknowledged_write(url, tmp_path):
                 refreshed[email] = _post(base, "/v1/auth/refresh", {"refresh_token": token})["refresh_token"]
                 if len(refreshed) >= 40:
                     enough.set()
-        except (OSError, ValueError, urllib.error.URLError):
-            return
+        except (OSError, ValueError, http.client.HTTPException):
+            return  # no answer, or half of one
 
     threads = [threading.Thread(target=write, args=(index,)) for index in range(4)]
     for thread in threads:

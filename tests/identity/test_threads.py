@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from authguard.identity.threads import Threads
+from authguard.identity.threads import Threads, Together
 
 
 @pytest.fixture
@@ -121,4 +121,111 @@ def test_idle_thread_keeps_nothing():
     del secret
     gc.collect()
     assert gone.wait(2)
+    threads.close()
+
+
+def answers_to(questions, *, threads=None, most=50, answer=None):
+    """Ask them all while the only thread is busy: what each got, and what was asked by one call."""
+    threads, calls, go = threads or Threads(1, "test"), [], threading.Event()
+
+    def note(asked):
+        calls.append(asked)
+        return answer(asked) if answer else [question * 2 for question in asked]
+
+    together = Together(threads, note, most)
+
+    async def main():
+        busy = asyncio.create_task(threads.run(go.wait))
+        asks = [asyncio.create_task(together.ask(question)) for question in questions]
+        await asyncio.sleep(0)
+        for question, task in zip(questions, asks, strict=True):
+            if question == "cancelled":
+                task.cancel()
+        go.set()
+        await busy
+        return await asyncio.gather(*asks, return_exceptions=True)
+
+    answers = asyncio.run(main())
+    threads.close()
+    return answers, calls
+
+
+def test_those_who_ask_together_are_answered_by_one_call():
+    """While a thread is busy, questions gather; one call answers them, each its own."""
+    assert answers_to([1, 2, 3]) == ([2, 4, 6], [[1, 2, 3]])
+
+
+def test_one_call_has_no_more_questions_than_it_should():
+    """Those who are too many for one call are answered by the next."""
+    assert answers_to([1, 2, 3], most=2) == ([2, 4, 6], [[1, 2], [3]])
+
+
+def test_error_among_answers_is_for_one():
+    """An answer that is an error is raised for whoever asked that, and for nobody else."""
+    answers, _ = answers_to([1, 2], answer=lambda asked: [ValueError("one"), 4])
+    assert isinstance(answers[0], ValueError)
+    assert answers[1] == 4
+
+
+def test_error_of_the_call_is_for_all():
+    """What the call raises is raised for all who asked, and nobody waits for ever."""
+    answers, _ = answers_to([1, 2], answer=lambda asked: 1 // 0)
+    assert [type(answer) for answer in answers] == [ZeroDivisionError] * 2
+
+
+def test_question_of_one_who_has_gone_is_not_asked():
+    """A request that is cancelled while it waits is not among those that are answered."""
+    answers, calls = answers_to([1, "cancelled", 2])
+    assert isinstance(answers[1], asyncio.CancelledError)
+    assert calls == [[1, 2]]
+
+
+def test_question_after_the_end_is_refused(threads):
+    """After `close`, a question is refused, and answered by nobody."""
+    threads.close()
+    with pytest.raises(RuntimeError, match="no more work"):
+        asyncio.run(Together(threads, list, 50).ask(1))
+
+
+def test_several_loops_ask_together(threads):
+    """Each loop gets the answers to what was asked in it."""
+    both = threading.Barrier(2)
+
+    def answer(asked):
+        both.wait(5)  # until the other loop has asked as well
+        return [question * 2 for question in asked]
+
+    one = Together(threads, answer, most=1)
+    found = {}
+    asking = [threading.Thread(target=lambda n=n: found.update({n: asyncio.run(one.ask(n))})) for n in (1, 2)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert found == {1: 2, 2: 4}
+
+
+def test_idle_thread_keeps_no_question():
+    """What was asked, such as a token, goes when it was answered, be it with an error."""
+    threads, gone = Threads(1, "test"), threading.Event()
+
+    class Secret:
+        pass
+
+    def fail(asked):
+        raise ValueError(len(asked))
+
+    async def main(secret):
+        with pytest.raises(ValueError, match="1"):
+            await Together(threads, fail, 50).ask(secret)
+
+    secret = Secret()
+    weakref.finalize(secret, gone.set)
+    asyncio.run(main(secret))
+    del secret
+    for _ in range(200):  # the thread may have a step to go
+        gc.collect()
+        if gone.wait(0.01):
+            break
+    assert gone.is_set()
     threads.close()

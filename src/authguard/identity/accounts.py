@@ -121,7 +121,8 @@ class Accounts:
         base = self._base
         user, password_hash = self._check(lookup_key(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
-        with base.database.write() as connection:
+        # If a power cut takes the session back, its owner signs in again: 0.5 ms less, or more on slow disks.
+        with base.database.write(flush=False) as connection:
             # Unless it was changed or disabled while it was being checked.
             if not store.holds_password(connection, user.id, password_hash):
                 raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)

@@ -44,6 +44,7 @@ class OAuth:
     def __init__(self, service: IdentityService, workers: Workers) -> None:
         self._service = service
         self._workers = workers
+        self._refreshing = workers.writing(service.sessions.refresh_all)
 
     def routes(self, prefix: str) -> list[BaseRoute]:
         """The endpoints under a prefix."""
@@ -78,9 +79,8 @@ class OAuth:
             raise OAuthError("invalid_scope", "The tokens of users have no scopes.")
         client_id = None if client is None else client.id
         if grant == "refresh_token":
-            refresh = self._service.sessions.refresh
             token = _required(form, "refresh_token")
-            tokens = await self._workers.run_write(refresh, token, caller_of(request), client_id=client_id)
+            tokens = await self._refreshing.ask((token, caller_of(request), client_id))
             return answer(token_document(tokens))
         if grant == "password" and self._service.settings.password_grant:
             username, password = _required(form, "username"), _required(form, "password")

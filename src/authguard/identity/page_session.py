@@ -39,6 +39,7 @@ class PageSessions:
     def __init__(self, service: IdentityService, workers: Workers) -> None:
         self._service = service
         self._workers = workers
+        self._refreshing = workers.writing(service.sessions.refresh_all)
         settings = service.settings
         self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
         self._refresh_lifetime = settings.refresh_lifetime
@@ -77,8 +78,7 @@ class PageSessions:
         if token is None:
             return None
         try:
-            refresh = self._service.sessions.refresh
-            tokens = await self._workers.run_write(refresh, token, caller_of(request))
+            tokens = await self._refreshing.ask((token, caller_of(request), None))
         except InvalidTokenError:
             return None
         principal = Principal(tokens.user.id, claims={"sid": tokens.session_id}, method="cookie")

@@ -86,6 +86,8 @@ class Routes:
     def __init__(self, service: IdentityService, workers: Workers) -> None:
         self._service = service
         self._workers = workers
+        self._refreshing = workers.writing(service.sessions.refresh_all)
+        self._prolonging = workers.writing(service.sessions.prolong_all)
 
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
         """All endpoints under each prefix; the ones that are called most come first."""
@@ -163,10 +165,9 @@ class Routes:
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
-            tokens = await self._workers.run_write(self._service.sessions.refresh, token, caller_of(request))
+            tokens = await self._refreshing.ask((token, caller_of(request), None))
             return answer(token_document(tokens))
-        caller = caller_of(request)
-        tokens = await self._workers.run_write(self._service.sessions.prolong, principal_of(request), caller)
+        tokens = await self._prolonging.ask((principal_of(request), caller_of(request)))
         return answer(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:

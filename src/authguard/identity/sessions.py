@@ -5,9 +5,9 @@ more, because answers get lost and tabs refresh at the same time; an older one i
 somebody has a copy, and ends the session (RFC 9700 section 4.14.2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -26,6 +26,8 @@ _LONGEST_AGENT = 200
 _ATTEMPTS = 5
 
 Step = Literal["advance", "repeat", "lost", "reuse", "refuse"]
+Found: TypeAlias = tuple[Session, User]
+Taken: TypeAlias = tuple[Step, Found | None]
 
 
 class Sessions:
@@ -79,40 +81,58 @@ class Sessions:
             InvalidTokenError: if it is not good (any more); one answer for all reasons.
             StoreUnavailableError: if the new generation could not be stored.
         """
-        token = self._base.refresh_tokens.parse(refresh_token)
-        if token is None:
-            raise self._base.failed("refresh", caller, InvalidTokenError("not a refresh token of ours"))
-        for _ in range(_ATTEMPTS):
-            step, session, user = self._step(token, client_id)
-            if session is None or user is None:
-                raise self._base.failed("refresh", caller, InvalidTokenError("no such session"))
-            if step in ("reuse", "refuse"):
-                raise self._refuse(step, session, caller)
-            if step != "lost":
-                self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
-                return self.tokens(user, session)
-        raise StoreUnavailableError("the session changes too quickly")
+        return _the_one(self.refresh_all([(refresh_token, caller, client_id)]))
 
-    def _step(self, token: RefreshToken, client_id: str | None) -> tuple[Step, Session | None, User | None]:
-        """One try: what to do, and the session after it.
+    def refresh_all(self, asked: Sequence[tuple[str, Caller, str | None]]) -> Sequence[Tokens | Exception]:
+        """What `refresh` returns or raises for each of several, which are looked up and stored together.
+
+        Args:
+            asked: the arguments of `refresh`, for each.
+
+        Raises:
+            StoreUnavailableError: if not all new generations could be stored; some may have been.
+        """
+        parse = self._base.refresh_tokens.parse
+        steps = self._steps([(parse(token), client_id) for token, _, client_id in asked])
+        if reused := {found[0].id for step, found in steps if found and step == "reuse"}:
+            self.end_now(reused)
+        return [self._refreshed(caller, *taken) for (_, caller, _), taken in zip(asked, steps, strict=True)]
+
+    def _steps(self, asked: Sequence[tuple[RefreshToken | None, str | None]]) -> list[Taken]:
+        """What is done about each token, and its session after that.
 
         If a power cut takes it back, `_decide` still knows the token that was issued for it.
         """
+        named = [token.session_id for token, _ in asked if token]
+        if not named:
+            return [("refuse", None)] * len(asked)
         with self._base.database.swap() as connection:
-            found = store.find_session(connection, token.session_id)
-            if found is None or found[0].client_id != client_id:
-                return "refuse", None, None
-            session, user = found
+            found = store.find_sessions(connection, named)
+            return [
+                self._step(connection, found, token, client_id) if token else ("refuse", None)
+                for token, client_id in asked
+            ]
+
+    def _step(
+        self, connection: Connection, found: dict[str, Found], token: RefreshToken, client_id: str | None
+    ) -> Taken:
+        for _ in range(_ATTEMPTS):
+            one = found.get(token.session_id)
+            if one is None or one[0].client_id != client_id:
+                return "refuse", None
+            session, user = one
             step = self._decide(token, session, user)
-            if step == "advance":
-                now = self._base.clock()
-                until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
-                after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
-                # Since it was looked at, somebody else may have used the token, or ended the session.
-                if not store.advance_session(connection, session, after):
-                    return "lost", session, user
-                session = after
-            return step, session, user
+            if step != "advance":
+                return step, one
+            now = self._base.clock()
+            until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
+            after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
+            if store.advance_session(connection, session, after):
+                found[session.id] = after, user  # for the next one who has brought the same token
+                return step, found[session.id]
+            # Since it was looked at, somebody else has used the token, or ended the session.
+            found |= store.find_sessions(connection, [session.id])
+        return "lost", None
 
     def _decide(self, token: RefreshToken, session: Session, user: User) -> Step:
         now = self._base.clock()
@@ -125,12 +145,18 @@ class Sessions:
         graceful = now < session.refreshed_at + self._base.settings.refresh_grace
         return "repeat" if graceful and token.generation == session.generation - 1 else "reuse"
 
-    def _refuse(self, step: Step, session: Session, caller: Caller) -> Exception:
-        if step == "reuse":
-            self.end_now([session.id])
-        reason = "reuse" if step == "reuse" else "ended"
-        error = InvalidTokenError(f"refresh token: {reason}")
-        return self._base.failed("refresh", caller, error, reason=reason, user_id=session.user_id)
+    def _refreshed(self, caller: Caller, step: Step, found: Found | None) -> Tokens | Exception:
+        if step == "lost":
+            return StoreUnavailableError("the session changes too quickly")
+        if found is None:
+            return self._base.failed("refresh", caller, InvalidTokenError("the token of no session"))
+        session, user = found
+        if step in ("reuse", "refuse"):
+            reason = "reuse" if step == "reuse" else "ended"
+            error = InvalidTokenError(f"refresh token: {reason}")
+            return self._base.failed("refresh", caller, error, reason=reason, user_id=user.id)
+        self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
+        return self.tokens(user, session)
 
     def prolong(self, principal: Principal, caller: Caller) -> Tokens:
         """New tokens for whoever has an access token that is still valid.
@@ -139,17 +165,31 @@ class Sessions:
 
         Raises:
             InvalidTokenError: if the token is of no session, or its session has ended.
+            StoreUnavailableError: if that could not be stored.
         """
-        session_name = session_id(principal)
-        now = self._base.clock()
-        prolonged = False
+        return _the_one(self.prolong_all([(principal, caller)]))
+
+    def prolong_all(self, asked: Sequence[tuple[Principal, Caller]]) -> Sequence[Tokens | Exception]:
+        """What `prolong` returns or raises for each of several, which are looked up and stored together.
+
+        Raises:
+            StoreUnavailableError: if not all of it could be stored; some may have been.
+        """
         with self._base.database.swap() as connection:
-            found = store.find_session(connection, session_name)
-            if found is not None and now < found[0].ends_at and _is_alive(*found, principal):
-                until = min(now + self._base.settings.refresh_lifetime, found[0].ends_at)
-                prolonged = store.prolong_session(connection, session_name, until)
-        if found is None or not prolonged:
-            raise self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
+            found = store.find_sessions(connection, [_session_of(principal) for principal, _ in asked])
+            prolonged = [self._prolong(connection, found, principal) for principal, _ in asked]
+        return [self._prolonged(caller, one) for (_, caller), one in zip(asked, prolonged, strict=True)]
+
+    def _prolong(self, connection: Connection, found: dict[str, Found], principal: Principal) -> Found | None:
+        one, now = found.get(_session_of(principal)), self._base.clock()
+        if one is None or now >= one[0].ends_at or not _is_alive(*one, principal):
+            return None
+        until = min(now + self._base.settings.refresh_lifetime, one[0].ends_at)
+        return one if store.prolong_session(connection, one[0].id, until) else None
+
+    def _prolonged(self, caller: Caller, found: Found | None) -> Tokens | Exception:
+        if found is None:
+            return self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
         session, user = found
         self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
         return self.tokens(user, session)
@@ -167,12 +207,18 @@ class Sessions:
         Raises:
             StoreUnavailableError: if the database cannot be asked.
         """
-        session = principal.claims.get("sid")
-        if not isinstance(session, str):
-            return None
+        return self.authenticate_all([principal])[0]
+
+    def authenticate_all(self, principals: Sequence[Principal]) -> Sequence[User | None]:
+        """The same for several principals, by one query for all of them.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        names = [_session_of(principal) for principal in principals]
         with self._base.database.read() as connection:
-            found = store.find_session(connection, session)
-        return found[1] if found is not None and _is_alive(*found, principal) else None
+            found = store.find_sessions(connection, names)
+        return [_owner(found.get(name), principal) for name, principal in zip(names, principals, strict=True)]
 
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
@@ -235,20 +281,36 @@ class Sessions:
         return self._base.settings.access_lifetime + _LEEWAY
 
 
+def _the_one(answers: Sequence[Tokens | Exception]) -> Tokens:
+    (answer,) = answers
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def session_id(principal: Principal) -> str:
     """The session that the principal's token belongs to.
 
     Raises:
         InvalidTokenError: if it belongs to none.
     """
-    session = principal.claims.get("sid")
-    if not isinstance(session, str):
+    session = _session_of(principal)
+    if not session:
         raise InvalidTokenError("a token of no session")
     return session
 
 
+def _session_of(principal: Principal) -> str:
+    session = principal.claims.get("sid")
+    return session if isinstance(session, str) else ""
+
+
 def _is_alive(session: Session, user: User, principal: Principal) -> bool:
     return session.ended_at is None and not user.disabled and user.id == principal.subject
+
+
+def _owner(found: Found | None, principal: Principal) -> User | None:
+    return found[1] if found is not None and _is_alive(*found, principal) else None
 
 
 def _printable(text: str) -> str:

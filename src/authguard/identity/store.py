@@ -1,6 +1,6 @@
 """The queries: each takes a connection, so that use cases decide what is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, or_, select, update
@@ -67,8 +67,8 @@ _HOLDS_PASSWORD = (
 _DELETE_DEAD = delete(sessions).where(
     sessions.c.user_id == bindparam("user"), sessions.c.expires_at < bindparam("before")
 )
-_SESSION = select(sessions, *_USER).join(users, users.c.id == sessions.c.user_id)
-_SESSION = _SESSION.where(sessions.c.id == bindparam("id"))
+_SESSIONS = select(sessions, *_USER).join(users, users.c.id == sessions.c.user_id)
+_SESSIONS = _SESSIONS.where(sessions.c.id.in_(bindparam("ids", expanding=True)))
 _SESSION_COLUMNS = len(sessions.c)
 
 
@@ -158,10 +158,15 @@ def insert_session(connection: Connection, session: Session) -> None:
     connection.execute(_BEGIN, values)
 
 
+def find_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, tuple[Session, User]]:
+    """Sessions by id, ended or not, and whose they are."""
+    rows = connection.execute(_SESSIONS, {"ids": list(session_ids)})
+    return {row[0]: (Session(*row[:_SESSION_COLUMNS]), _user(row[_SESSION_COLUMNS:])) for row in rows}
+
+
 def find_session(connection: Connection, session_id: str) -> tuple[Session, User] | None:
     """A session, ended or not, and whose it is."""
-    row = connection.execute(_SESSION, {"id": session_id}).first()
-    return None if row is None else (Session(*row[:_SESSION_COLUMNS]), _user(row[_SESSION_COLUMNS:]))
+    return find_sessions(connection, [session_id]).get(session_id)
 
 
 def advance_session(connection: Connection, before: Session, after: Session) -> bool:

@@ -1,14 +1,20 @@
 """Threads for event loops: what waits for a database runs in them, and the loop goes on."""
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
-_Job: TypeAlias = tuple[AbstractEventLoop, "Future[Any]", Callable[[], Any]]
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+Answering: TypeAlias = Callable[[list[Question]], Sequence[Answer | Exception]]
+_Asked: TypeAlias = tuple[AbstractEventLoop, Future[Answer], Question]
+_Outcome: TypeAlias = tuple[Future[Any], Any]  # who waits, and what for; an exception is raised there
 
 
 class Threads:
@@ -25,7 +31,7 @@ class Threads:
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._name = name
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._closed = False
         self._lock = Lock()
@@ -38,13 +44,21 @@ class Threads:
         """
         loop = get_running_loop()
         future: Future[Result] = loop.create_future()
+        self.put(partial(_run, loop, future, function))
+        return await future
+
+    def put(self, job: Callable[[], None]) -> None:
+        """Have one of the threads do something that raises nothing.
+
+        Raises:
+            RuntimeError: after `close`.
+        """
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self._name} takes no more work")
             if len(self._threads) < self._most:
                 self._start()
-            self._jobs.put((loop, future, function))
-        return await future
+            self._jobs.put(job)
 
     def _start(self) -> None:
         # Daemons: a program that ends without closing the service does not wait for them.
@@ -64,29 +78,100 @@ class Threads:
             thread.join()
 
 
-def _work(jobs: "SimpleQueue[_Job | None]") -> None:
+class Together(Generic[Question, Answer]):
+    """Answers all who ask while a thread is busy by one call.
+
+    With a call for each, loop and threads take the interpreter's lock from each other at each statement of
+    the database. For 16 who ask who they are, one call takes 55 µs of processor time for each, and their
+    own 90 to 230 µs.
+
+    Args:
+        threads: where the calls are made.
+        answer: gives the answers to several questions in their order. An exception among them is
+            raised where its answer is awaited; one that is raised is raised for all.
+        most: of how many questions one call is.
+    """
+
+    def __init__(self, threads: Threads, answer: Answering[Question, Answer], most: int) -> None:
+        self._threads = threads
+        self._answer = answer
+        self._most = most
+        self._asked: deque[_Asked[Answer, Question]] = deque()
+
+    async def ask(self, question: Question) -> Answer:
+        """The answer; the question is not put if nobody waits for it any more.
+
+        Raises:
+            RuntimeError: after the threads were closed.
+        """
+        loop = get_running_loop()
+        future: Future[Answer] = loop.create_future()
+        self._asked.append((loop, future, question))
+        try:
+            # For each one: whoever comes first answers all, and the others find nothing to do.
+            self._threads.put(self._serve)
+            return await future
+        finally:
+            future.cancel()
+            del future  # an error's traceback has this frame, and the future has the error
+
+    def _serve(self) -> None:
+        asked = self._take()
+        if asked:
+            _tell(asked, _outcome(partial(self._answer, [question for _, _, question in asked])))
+        del asked  # see `_work`
+
+    def _take(self) -> "list[_Asked[Answer, Question]]":
+        asked: list[_Asked[Answer, Question]] = []
+        with suppress(IndexError):
+            while len(asked) < self._most:
+                one = self._asked.popleft()
+                if not one[1].cancelled():
+                    asked.append(one)
+        return asked
+
+
+def _work(jobs: "SimpleQueue[Callable[[], None] | None]") -> None:
     while (job := jobs.get()) is not None:
-        loop, future, function = job
-        if not future.cancelled():
-            outcome = _outcome(function)
-            with suppress(RuntimeError):  # a loop that has ended
-                loop.call_soon_threadsafe(_settle, future, *outcome)
-            del outcome
-        # What was sent, such as a password, does not stay here until there is more work.
-        del job, loop, future, function
+        job()
+        # What was sent, such as a password, does not stay here until there is more work. Nor does it stay in
+        # the frames that the traceback of an error leads to, by which a future would keep itself.
+        del job
 
 
-def _outcome(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+def _run(loop: AbstractEventLoop, future: "Future[Any]", function: Callable[[], Any]) -> None:
+    if not future.cancelled():
+        _settle_soon(loop, [(future, _outcome(function))])
+    del future, function
+
+
+def _outcome(function: Callable[[], Any]) -> Any:
     try:
-        return function(), None
+        return function()
     except BaseException as error:  # noqa: BLE001 (raised where it is awaited)
-        return None, error
+        return error
 
 
-def _settle(future: "Future[Any]", result: Any, error: BaseException | None) -> None:
-    if future.cancelled():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+def _tell(asked: Sequence[_Asked[Any, Any]], answers: Sequence[Any] | BaseException) -> None:
+    if isinstance(answers, BaseException):
+        answers = [answers] * len(asked)
+    outcomes: dict[AbstractEventLoop, list[_Outcome]] = {}
+    for (loop, future, _), answer in zip(asked, answers, strict=True):
+        outcomes.setdefault(loop, []).append((future, answer))
+    for loop, of_loop in outcomes.items():
+        _settle_soon(loop, of_loop)
+
+
+def _settle_soon(loop: AbstractEventLoop, outcomes: list[_Outcome]) -> None:
+    with suppress(RuntimeError):  # a loop that has ended
+        loop.call_soon_threadsafe(_settle, outcomes)
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    for future, outcome in outcomes:
+        if future.done():  # cancelled
+            continue
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

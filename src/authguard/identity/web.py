@@ -23,7 +23,7 @@ from authguard.identity.errors import (
     UnsupportedMediaError,
 )
 from authguard.identity.model import Caller
-from authguard.identity.threads import Threads
+from authguard.identity.threads import Answer, Answering, Question, Threads, Together
 from authguard.starlette import as_response
 
 P = ParamSpec("P")
@@ -32,6 +32,7 @@ Result = TypeVar("Result")
 REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
+_TOGETHER = 50  # answers that one call gives at most: that is some milliseconds
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -42,21 +43,27 @@ class Workers:
 
     Args:
         threads: how many of each kind.
-        writers: how many for short writes; one for SQLite, where more would wait for each other.
+        one_writer: whether short writes would only wait for each other, as they do in SQLite.
     """
 
-    def __init__(self, threads: int, writers: int) -> None:
+    def __init__(self, threads: int, *, one_writer: bool) -> None:
         self._quick = Threads(threads, "authguard-quick")
-        self._writing = Threads(writers, "authguard-write")
+        self._writing = Threads(1 if one_writer else threads, "authguard-write")
         self._slow = Threads(threads, "authguard-slow")
+        # Where each statement waits for a network, threads that wait at the same time are faster.
+        self._most_written = _TOGETHER if one_writer else 1
 
     async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what waits for the database only."""
         return await self._quick.run(partial(function, *args, **kwargs))
 
-    async def run_write(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run what reads and writes a row or two."""
-        return await self._writing.run(partial(function, *args, **kwargs))
+    def reading(self, answer: Answering[Question, Answer]) -> Together[Question, Answer]:
+        """For what reads a row for each who asks: one call for all who ask at the same time."""
+        return Together(self._quick, answer, _TOGETHER)
+
+    def writing(self, answer: Answering[Question, Answer]) -> Together[Question, Answer]:
+        """For what reads and writes a row for each who asks: one call for all who ask at the same time."""
+        return Together(self._writing, answer, self._most_written)
 
     async def run_slow(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run what hashes passwords or talks to other machines."""
