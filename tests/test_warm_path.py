@@ -27,8 +27,8 @@ LIMITS = {
     "asgi, known API key": (26, 408),
     "wsgi, known token": (19, 227),
     "wsgi, known API key": (20, 258),
-    "asgi, first-seen HS256 token": (124, 1583),
-    "wsgi, first-seen HS256 token": (118, 1424),
+    "asgi, first-seen HS256 token": (125, 1591),
+    "wsgi, first-seen HS256 token": (119, 1432),
 }
 COUNTED_ON = (3, 11)
 

@@ -68,6 +68,8 @@ def read_compact(text: str) -> Token:
         MalformedTokenError: if it is not one, or its header forbids reading it as a JWT.
     """
     data = text.encode("ascii", "replace")
+    if data.count(b".") != 2:
+        raise MalformedTokenError("not a compact JWS")
     signed, _, signature = data.rpartition(b".")
     head, _, payload = signed.partition(b".")
     if not signature:
