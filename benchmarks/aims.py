@@ -52,8 +52,7 @@ AIMS = [
     Aim("identity: users/me, requests a second", "authguard.identity, users/me", 1500, least=True),
     Aim("identity: refresh by body, requests a second", "authguard.identity, refresh by body", 1500, least=True),
     Aim("identity: refresh by bearer, requests a second", "authguard.identity, refresh by bearer", 1500, least=True),
-    Aim("identity: login apart from argon2, in process, ms", "authguard.identity, login, in process", 3),
-    Aim("identity: login apart from argon2, over the socket, ms", "authguard.identity, login, over the socket", 3),
+    Aim("identity: login outside of argon2, ms", "authguard.identity, login, outside of the hash", 3),
     Aim("median of valid traffic under a flood, × what the flood's share of the processor explains", "flood, × share", 1.1),
 ]  # fmt: skip
 

@@ -54,6 +54,7 @@ class Contestant:
         login: path, media type and body of signing in.
         me: the path of `users/me`.
         verify: what its password hash costs, with the same parameters.
+        hasher: what computes it, and by which method.
         logins: how many of them a round has time for.
     """
 
@@ -62,6 +63,7 @@ class Contestant:
     login: tuple[str, str, bytes]
     me: str
     verify: Callable[[], object]
+    hasher: tuple[Any, str]
     logins: int
 
 
@@ -109,6 +111,7 @@ def _ours(folder: Path) -> Contestant:
         ("/v1/auth/login", "application/json", body),
         "/v1/users/me",
         lambda: hasher.verify(kept, PASSWORD),
+        (PasswordHasher, "verify"),
         logins=10,
     )
 
@@ -125,6 +128,7 @@ def _fastapi_users(folder: Path) -> Contestant:
         ("/auth/login", "application/x-www-form-urlencoded", form),
         "/users/me",
         lambda: hasher.verify_and_update(PASSWORD, kept),
+        (hasher, "verify_and_update"),
         logins=2,
     )
 
