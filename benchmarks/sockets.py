@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import re
 import shutil
 import socket
@@ -52,7 +53,7 @@ def run(rounds: int) -> Findings:
     table = findings.table(
         "Over sockets",
         f"Requests a second that wrk gets with {CONNECTIONS} connections in runs of {SECONDS} second, each server "
-        "with one process (gunicorn with one worker thread), which is new in each round, and a run of the bare application before each run; "
+        "with one process (gunicorn with one worker thread) on one core, new in each round, wrk on another, and a run of the bare application before each run; "
         "medians, and the best run in brackets. *Bare "
         "again* is the noise: the same application in a second process. authguard's token is known in all runs "
         "(hit rate 100 %, until `exp`); rivals remember nothing.",
@@ -106,6 +107,23 @@ def _compare(
         ratio = statistics.median(one.rate / before.rate for before, one in pairs)
         _row(table, server, name, [one for _, one in pairs], ratio)
         findings.values[f"sockets, {short}, {'authguard' if name.startswith('authguard') else name}"] = ratio
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """This process, and so wrk, on one core, since to be moved about costs a server more than a guard does."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _alone(serve: Callable[[Any, socket.socket], None], app: Any, listening: socket.socket) -> None:
+    """The server that is loaded on another one; those that are not use none."""
+    os.sched_setaffinity(0, {0})
+    serve(app, listening)
 
 
 def _row(table: Any, server: str, name: str, loads: list[Load], ratio: float) -> None:
