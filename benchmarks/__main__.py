@@ -14,7 +14,7 @@ from benchmarks import report
 PARTS = {
     "inprocess": (20, 5),
     "steps": (30, 6),
-    "sockets": (6, 1),
+    "sockets": (5, 1),
     "growth": (10, 4),
     "remote": (3, 1),
     "identity": (4, 1),
