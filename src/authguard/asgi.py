@@ -260,9 +260,10 @@ def _closing(send: Send, guard: Guard) -> Send:
 
 def _marking(send: Send, decision: Allow) -> Send:
     """Put on the response what the decision says about it."""
-    if decision.nonce:
-        send = _with_nonce(send, decision.nonce)
-    return _varying(send, decision.vary) if decision.vary else send
+    if decision.vary:
+        send = _varying(send, decision.vary)
+    # Outermost, so that its `no-store` comes before `private`, which would let a browser keep the nonce.
+    return _with_nonce(send, decision.nonce) if decision.nonce else send
 
 
 def _with_nonce(send: Send, nonce: str) -> Send:

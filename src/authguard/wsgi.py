@@ -208,9 +208,10 @@ def responder(refusal: Refusal) -> "WSGIApplication":
 
 def _marking(start_response: "StartResponse", decision: Allow) -> "StartResponse":
     """Put on the response what the decision says about it."""
-    if decision.nonce:
-        start_response = _with_nonce(start_response, decision.nonce)
-    return _varying(start_response, decision.vary) if decision.vary else start_response
+    if decision.vary:
+        start_response = _varying(start_response, decision.vary)
+    # Outermost, so that its `no-store` comes before `private`, which would let a browser keep the nonce.
+    return _with_nonce(start_response, decision.nonce) if decision.nonce else start_response
 
 
 def _with_nonce(start_response: "StartResponse", nonce: str) -> "StartResponse":
