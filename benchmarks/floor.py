@@ -1,7 +1,8 @@
 """The floor: what remembering costs at the least, written out in one function for one case. It is no guard.
 
-It keeps no token in clear, and verifies signature, issuer, audience and expiry. It has no path rules, no second look
-at the header fields, and no strict reading: what it leaves out is what the distance to authguard is for.
+It verifies signature, issuer, audience and expiry. It has no path rules, no second look at the header fields, and no
+strict reading: what it leaves out is what the distance to authguard is for. It keeps no token in clear, unless it is told
+to, to show what the digest costs.
 """
 
 import binascii
@@ -31,23 +32,27 @@ class Floor:
     Args:
         app: the application.
         check: raises unless a signature is over some bytes.
+        digest: by what a field is remembered.
     """
 
-    def __init__(self, app: Any, check: Callable[[bytes, bytes], object]) -> None:
+    def __init__(
+        self, app: Any, check: Callable[[bytes, bytes], object], digest: Callable[[bytes], bytes]
+    ) -> None:
         self.app = app
         self.check = check
+        self.digest = digest
         self.known: dict[bytes, Any] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         for name, value in scope["headers"]:  # noqa: B007 (which is used, below)
             if name == b"authorization":
                 break
-        digest = sha256(value).digest()
+        digest = self.digest(value)
         claims = self.known.get(digest)
         if claims is None:
             signed, _, signature = value[7:].rpartition(b".")
-            self.check(signed, _decoded(signature))
-            claims = json.loads(_decoded(signed.partition(b".")[2]))
+            self.check(signed, decoded(signature))
+            claims = json.loads(decoded(signed.partition(b".")[2]))
             if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
                 raise ValueError("not for us")
             self.known[digest] = claims
@@ -58,16 +63,23 @@ class Floor:
         await self.app(inner, receive, send)
 
 
-def _decoded(text: bytes) -> bytes:
+def decoded(text: bytes) -> bytes:
+    """From base64url, of whatever quality."""
     return binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
 
 
 def starlette(issuer: Issuer) -> Starlette:
     """The application of `apps.starlette` with the floor in it."""
-    return apps.starlette(Middleware(Floor, check=_check(issuer)))
+    return apps.starlette(Middleware(Floor, check=check(issuer), digest=lambda value: sha256(value).digest()))
 
 
-def _check(issuer: Issuer) -> Callable[[bytes, bytes], object]:
+def starlette_in_clear(issuer: Issuer) -> Starlette:
+    """The same, with tokens kept as they come, which no guard should do."""
+    return apps.starlette(Middleware(Floor, check=check(issuer), digest=bytes))
+
+
+def check(issuer: Issuer) -> Callable[[bytes, bytes], object]:
+    """Raises unless the second bytes are the issuer's signature over the first."""
     key: Any = jwt.get_algorithm_by_name(issuer.algorithm).prepare_key(issuer.verification)
     digest, pkcs1, ecdsa = hashes.SHA256(), padding.PKCS1v15(), ec.ECDSA(hashes.SHA256())
 

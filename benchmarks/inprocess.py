@@ -32,6 +32,9 @@ NOISE = Contestant("bare Starlette again", "starlette", apps.starlette, lambda i
 FLOOR = Contestant(
     "the floor: no guard, see benchmarks/floor.py", "starlette", apps.starlette, floor.starlette, algorithms=apps.ALL
 )  # fmt: skip
+IN_CLEAR = Contestant(
+    "the floor, with tokens kept in clear", "starlette", apps.starlette, floor.starlette_in_clear
+)
 # Nobody's guard: any typed dependency costs this much, whatever it does.
 DEPENDENCY = Contestant(
     "bare FastAPI, a dependency that does nothing", "fastapi", apps.fastapi,
@@ -131,11 +134,15 @@ def _added(
         "time; authguard remembers a verified token until it expires. The last column is the hit rate of the known "
         "requests and the lifetime of an entry; for first-seen tokens the hit rate is 0 %. *Bare Starlette again* is the "
         "noise: the same application once more. The *dependency that does nothing* guards nothing; it is what FastAPI itself takes "
-        "for any dependency. Neither does *the floor*: the least that remembers, written out for this one case.",
+        "for any dependency. Neither does *the floor*: the least that remembers, written out for this one case; its second row shows "
+        "what it costs to keep a digest, and not the token.",
         "", "alg", "bare µs", "known: added µs", "known: × bare", "first seen: added µs", "first seen: × bare", "hits, lifetime",
     )  # fmt: skip
     for algorithm, issuer in issuers.items():
-        some = [NOISE, *(one for one in (FLOOR, DEPENDENCY, *contestants) if algorithm in one.algorithms)]
+        some = [
+            NOISE,
+            *(one for one in (FLOOR, IN_CLEAR, DEPENDENCY, *contestants) if algorithm in one.algorithms),
+        ]
         for name, (known, first) in together(some, issuer, rounds).items():
             table.add(
                 name, algorithm, known.base_median, _pair(known.added, known.added_least),
@@ -216,9 +223,9 @@ def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -
         "What the whole middleware adds on Starlette for a token that it has not seen, beside `jwt.decode` alone, "
         "with algorithms, audience and issuer given. PyJWT takes its key as text (the secret, or PEM, which it then "
         "reads for each token) or as a prepared key object. **The ratio of the aims is against the key object**, "
-        "which is PyJWT's faster form. The floor is the least that can be done around a signature, and is no guard. Medians of "
-        "the paired rounds, minima in brackets.",
-        "", "the floor adds µs", "× PyJWT, key object", "authguard adds µs", "PyJWT, key object µs", "× PyJWT, key object", "PyJWT, key text µs", "× PyJWT, key text",
+        "which is PyJWT's faster form. First comes the signature alone, without which nobody can verify anything; then the floor, "
+        "the least that can be done around it, which is no guard. Medians of the paired rounds, minima in brackets.",
+        "", "signature alone µs", "× PyJWT, key object", "the floor adds µs", "× PyJWT, key object", "authguard adds µs", "PyJWT, key object µs", "× PyJWT, key object", "PyJWT, key text µs", "× PyJWT, key text",
     )  # fmt: skip
     for algorithm, issuer in issuers.items():
         prepared = jwt.get_algorithm_by_name(algorithm).prepare_key(issuer.verification)
@@ -231,6 +238,7 @@ def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -
                     "bare": timer(runner, apps.starlette(), fields, FIRST_SEEN),
                     "floor": timer(runner, floor.starlette(issuer), fields, FIRST_SEEN),
                     "guarded": timer(runner, app, fields, FIRST_SEEN),
+                    "signature": _signatures(issuer, fresh),
                     "object": _decoder(prepared, algorithm, fresh),
                     "text": _decoder(issuer.verification, algorithm, fresh),
                 },
@@ -240,13 +248,30 @@ def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -
         added = [b - a for a, b in zip(ours.base, ours.other, strict=True)]
         objects, texts = Paired(times["object"], added), Paired(times["text"], added)
         floors = Paired(times["object"], [b - a for a, b in zip(least.base, least.other, strict=True)])
+        alone = Paired(times["object"], times["signature"])
         table.add(
-            algorithm, _pair(least.added, least.added_least),
+            algorithm, _pair(alone.median, alone.least), _pair(alone.ratio, alone.ratio_least), _pair(least.added, least.added_least),
             _pair(floors.ratio, least.added_least / floors.base_least), _pair(ours.added, ours.added_least), _pair(objects.base_median, objects.base_least),
             _pair(objects.ratio, ours.added_least / objects.base_least), _pair(texts.base_median, texts.base_least),
             _pair(texts.ratio, ours.added_least / texts.base_least),
         )  # fmt: skip
         findings.values[f"cold, {algorithm}, × PyJWT"] = objects.ratio
+        findings.values[f"cold, {algorithm}, floor"] = floors.ratio
+
+
+def _signatures(issuer: Issuer, fresh: Sequence[str]) -> Callable[[], float]:
+    check = floor.check(issuer)
+    left = iter(fresh)
+
+    def verify() -> float:
+        batch = [next(left).encode().rpartition(b".") for _ in range(FIRST_SEEN)]
+        ready = [(signed, floor.decoded(signature)) for signed, _, signature in batch]
+        started = clock()
+        for signed, signature in ready:
+            check(signed, signature)
+        return (clock() - started) / FIRST_SEEN * 1e6
+
+    return verify
 
 
 def _decoder(key: Any, algorithm: str, fresh: Sequence[str]) -> Callable[[], float]:
