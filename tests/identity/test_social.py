@@ -22,7 +22,7 @@ from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from authguard.identity.openid import LinkedIn, OpenIDProvider, providers_from
 from authguard.identity.social import GitHub
-from identity_support import Clock, service_at, settings, upgrade
+from identity_support import SECRET, Clock, service_at, settings, upgrade
 from support import b64, jwk, make_token, rsa_key
 
 APP = "https://yourapp.com/callback"
@@ -596,6 +596,16 @@ def test_state_lasts_ten_minutes(make_app, github, server):
     clock.go_on(601)
     response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
     assert (response.status_code, server.seen) == (400, [])
+
+
+def test_change_of_the_secret_disturbs_nobody_on_the_way(make_app, github):
+    """Who was sent to the provider before it comes back after it, while the previous secret counts."""
+    _, sent = _start(before := make_app([github]))
+    for given, status in (({}, 400), ({"previous_secret": SECRET}, 303)):
+        client = make_app([github], secret=SECRET[::-1], **given)
+        client.cookies.update(before.cookies)
+        response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
+        assert response.status_code == status
 
 
 def test_forged_cookie_is_refused(make_app, github):

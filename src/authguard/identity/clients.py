@@ -14,9 +14,9 @@ from authguard.identity import store
 from authguard.identity.base import Base
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client
+from authguard.identity.own_tokens import OwnTokens
 from authguard.identity.revocations import SQLRevocations
 from authguard.identity.sessions import Sessions
-from authguard.identity.signing import OwnTokens
 
 _NOBODY_DIGEST = sha256(secrets.token_bytes(32)).hexdigest()
 _LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`

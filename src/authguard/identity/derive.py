@@ -1,5 +1,8 @@
 """Keys derived from the one configured secret, each for one purpose (RFC 5869)."""
 
+from base64 import urlsafe_b64encode
+
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -12,3 +15,8 @@ def derive_key(secret: str, purpose: str) -> bytes:
         purpose: what the key is for; another purpose gives another key.
     """
     return HKDF(hashes.SHA256(), 32, None, f"authguard {purpose}".encode()).derive(secret.encode())
+
+
+def derive_seal(secret: str, purpose: str) -> Fernet:
+    """What encrypts for this purpose, and tells whether that was changed since."""
+    return Fernet(urlsafe_b64encode(derive_key(secret, purpose)))

@@ -21,11 +21,12 @@ from authguard.identity.links import Links
 from authguard.identity.mail import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.model import Caller, SocialIdentity, Tokens
 from authguard.identity.outbox import Outbox
+from authguard.identity.own_tokens import OwnTokens
 from authguard.identity.passwords import PasswordHasher, PasswordPolicy
 from authguard.identity.revocations import SQLRevocations
 from authguard.identity.sessions import Sessions
 from authguard.identity.settings import Settings
-from authguard.identity.signing import OwnTokens, SigningKeys
+from authguard.identity.signing import SigningKeys
 from authguard.identity.tokens import AccessTokens, RefreshTokens
 
 _NOBODY = Caller()

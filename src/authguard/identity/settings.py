@@ -27,6 +27,8 @@ class Settings:
     Args:
         secret: 32 random bytes or more. It signs HS256 tokens; keys for refresh tokens and for
             the encryption of signing keys are derived from it.
+        previous_secret: the one before it, while that is being changed: what was made with it
+            stays good, and nothing is made with it any more. Empty for none.
         issuer: the origin under which the service is reached; the `iss` of its tokens, and where
             the links in its mails lead.
         audience: the `aud` of its tokens; None for the issuer.
@@ -70,6 +72,7 @@ class Settings:
     """
 
     secret: str = field(repr=False)
+    previous_secret: str = field(default="", repr=False)
     issuer: str
     audience: str | None = None
     database: str = field(default="sqlite:///authguard.db", repr=False)
@@ -104,7 +107,7 @@ class Settings:
     dev: bool = False
 
     def __post_init__(self) -> None:
-        from_secret(self.secret, frozenset({"HS256"}))
+        self._check_secrets()
         object.__setattr__(self, "issuer", _issuer(self.issuer))
         if self.algorithm not in ALGORITHMS:
             raise ConfigurationError(f"algorithm is one of {', '.join(ALGORITHMS)}")
@@ -131,6 +134,11 @@ class Settings:
             raise ConfigurationError("cookie_name and refresh_cookie_name are two names")
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret, and the one before it if it still counts."""
+        return (self.secret, self.previous_secret) if self.previous_secret else (self.secret,)
+
+    @property
     def access_cookie(self) -> AccessCookie:
         """The cookie of browsers; what the issuer says of https counts, whatever a proxy makes of it."""
         return AccessCookie(self.cookie_name, secure=self.is_https)
@@ -148,6 +156,17 @@ class Settings:
     def page_url(self, path: str) -> str:
         """Where a page is, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
+
+    def _check_secrets(self) -> None:
+        for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
+            try:
+                from_secret(secret, frozenset({"HS256"}))
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{name}: {error}") from None
+        if self.previous_secret == self.secret:
+            raise ConfigurationError(
+                "previous_secret: it is the secret itself; leave it out, or change secret"
+            )
 
     def _check_numbers(self) -> None:
         bounds = {

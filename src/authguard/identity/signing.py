@@ -1,5 +1,7 @@
 """Signing keys: the secret itself for HS256, or a key set that rotates, encrypted at rest.
 
+The secret before this one, if it still counts, verifies and decrypts, and does nothing else.
+
 made ──► published ──► signs ──► published only ──► gone
 at once       after     until the last token
 10 min    it signed has expired
@@ -14,7 +16,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -25,16 +27,11 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import Algorithm, get_default_algorithms
 from sqlalchemy import Connection
 
-from authguard._core.flow import Call, Flow
-from authguard._core.jose import Token, read_compact
-from authguard._core.model import Credential
-from authguard._core.verifier import Verified, Verifier, as_flow
-from authguard.errors import ConfigurationError, InvalidSignatureError
+from authguard.errors import ConfigurationError
 from authguard.identity import store
 from authguard.identity.database import Database
-from authguard.identity.derive import derive_key
+from authguard.identity.derive import derive_seal
 from authguard.identity.settings import Settings
-from authguard.verifiers.jwt import JWTVerifier
 
 #: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
 PUBLISHED_AHEAD = 600
@@ -55,7 +52,7 @@ class SigningKey:
     """A key to sign with.
 
     Attributes:
-        kid: its name in the key set; None for the secret.
+        kid: its name in the key set; None for the secret, as in the documents' tokens.
         algorithm: the one algorithm it is for.
         key: the private key, or the secret.
         public_jwk: its public part; None for the secret.
@@ -90,6 +87,14 @@ def _part(document: dict[str, Any]) -> bytes:
     return urlsafe_b64encode(_encode(document).encode()).rstrip(b"=")
 
 
+def _opens(seal: Fernet, encrypted: str) -> bool:
+    try:
+        seal.decrypt(encrypted)
+    except InvalidToken:
+        return False
+    return True
+
+
 class SigningKeys:
     """The keys of the service; safe to use from several threads.
 
@@ -101,7 +106,9 @@ class SigningKeys:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._fernet = Fernet(urlsafe_b64encode(derive_key(settings.secret, "signing keys")))
+        seals = [derive_seal(secret, "signing keys") for secret in settings.secrets]
+        self._previous_seals = seals[1:]
+        self._seal = MultiFernet(seals)  # the first encrypts, all of them decrypt
         self._lock = Lock()
         self._keys: tuple[SigningKey, ...] = ()
         self._loaded_at = 0.0
@@ -160,7 +167,7 @@ class SigningKeys:
             kid=kid,
             algorithm=algorithm,
             public_jwk=json.dumps(jwk),
-            encrypted_key=self._fernet.encrypt(pem).decode(),
+            encrypted_key=self._seal.encrypt(pem).decode(),
             signs_from=signs_from,
         )
 
@@ -179,6 +186,8 @@ class SigningKeys:
         """Read the key set again."""
         if self.is_shared_secret:
             return
+        for seal in self._previous_seals:
+            self._encrypt_anew(seal)
         with self._database.read() as connection:
             keys = tuple(self._read(connection))
         with self._lock:
@@ -198,9 +207,18 @@ class SigningKeys:
             for row in store.list_signing_keys(connection, self._settings.algorithm)
         ]
 
+    def _encrypt_anew(self, previous: Fernet) -> None:
+        """With the secret what was encrypted with the previous one, which can be forgotten then."""
+        with self._database.read() as connection:
+            encrypted = store.list_encrypted_keys(connection)
+        for kid, key in encrypted:
+            if _opens(previous, key):
+                with self._database.write() as connection:
+                    store.update_signing_key(connection, kid, self._seal.rotate(key).decode())
+
     def _decrypt(self, encrypted: str) -> Any:
         try:
-            return load_pem_private_key(self._fernet.decrypt(encrypted), None)
+            return load_pem_private_key(self._seal.decrypt(encrypted), None)
         except InvalidToken:
             raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
 
@@ -224,54 +242,3 @@ class SigningKeys:
     def source(self) -> tuple[SigningKey, ...]:
         """All keys at hand; the same object until they change."""
         return self._keys
-
-
-class OwnTokens(Verifier):
-    """Verifies the tokens of this service with its own keys, whichever process has made them.
-
-    Args:
-        settings: issuer and audience.
-        keys: the keys.
-    """
-
-    def __init__(self, settings: Settings, keys: SigningKeys) -> None:
-        self._settings = settings
-        self._keys = keys
-        self._built: tuple[tuple[SigningKey, ...], JWTVerifier | None] = ((), None)
-
-    def accepts(self, credential: Credential) -> bool:
-        """Whether it looks like a JWT."""
-        return credential.method != "api_key" and credential.value.count(".") == 2
-
-    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Verify with the key set at hand, read again if the key is not in it."""
-        token = read_compact(credential.value)
-        if self._keys.is_shared_secret or self._keys.knows(token.header.key_id):
-            return self._verifier().verify(token, credential, now)
-        return self._verify_anew(token, credential, now)
-
-    def _verify_anew(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
-        yield from Call(self._keys.reload, now)
-        return (yield from as_flow(self._verifier().verify(token, credential, now)))
-
-    def _verifier(self) -> JWTVerifier:
-        keys, verifier = self._built
-        if verifier is None or keys is not self._keys.source():
-            keys = self._keys.source()
-            verifier = self._build(keys)
-            self._built = (keys, verifier)
-        return verifier
-
-    def _build(self, keys: tuple[SigningKey, ...]) -> JWTVerifier:
-        jwks = [key.public_jwk for key in keys if key.public_jwk]
-        if not self._keys.is_shared_secret and not jwks:
-            raise InvalidSignatureError("nothing has been signed yet")
-        return JWTVerifier(
-            {"keys": jwks} if jwks else self._settings.secret,
-            algorithms=[self._settings.algorithm],
-            issuer=self._settings.issuer,
-            audience=self._settings.token_audience,
-            leeway=0,
-            required_claims=("exp", "sub", "iat", "jti"),
-            role_claims=("role",),
-        )

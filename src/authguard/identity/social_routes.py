@@ -2,13 +2,12 @@
 
 import json
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import Field, SecretStr
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from authguard._core.redirect import safe_next
 from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity.bodies import Body
-from authguard.identity.derive import derive_key
+from authguard.identity.derive import derive_seal
 from authguard.identity.errors import NotFoundError, SocialSignInError
 from authguard.identity.limits import address_key
 from authguard.identity.model import Caller, Tokens
@@ -69,7 +68,7 @@ class SocialRoutes:
         self._secure = settings.is_https
         # __Host-: set by this host over TLS, and for no other (RFC 6265bis section 4.1.3.2).
         self._cookie = "__Host-authguard-social" if self._secure else "authguard-social"
-        self._seal = Fernet(urlsafe_b64encode(derive_key(settings.secret, "social sign-in")))
+        self._seal = MultiFernet([derive_seal(secret, "social sign-in") for secret in settings.secrets])
 
     def routes(self, prefix: str) -> list[BaseRoute]:
         """All endpoints under a prefix; none for a provider that is not configured."""

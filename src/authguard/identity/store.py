@@ -273,6 +273,18 @@ def list_signing_keys(connection: Connection, algorithm: str) -> list[Row[Any]]:
     return list(connection.execute(statement.order_by(signing_keys.c.signs_from, signing_keys.c.kid)))
 
 
+def list_encrypted_keys(connection: Connection) -> list[tuple[str, str]]:
+    """All signing keys, of whatever algorithm: their names, and the encrypted keys."""
+    rows = connection.execute(select(signing_keys.c.kid, signing_keys.c.encrypted_key))
+    return [(row.kid, row.encrypted_key) for row in rows]
+
+
+def update_signing_key(connection: Connection, kid: str, encrypted_key: str) -> None:
+    """Keep a signing key in another encryption."""
+    statement = update(signing_keys).where(signing_keys.c.kid == kid)
+    connection.execute(statement.values(encrypted_key=encrypted_key))
+
+
 def insert_signing_key(connection: Connection, **values: Any) -> None:
     """Add a signing key."""
     connection.execute(insert(signing_keys), values)

@@ -48,11 +48,11 @@ class RefreshTokens:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._key = derive_key(settings.secret, "refresh tokens")
+        self._keys = [derive_key(secret, "refresh tokens") for secret in settings.secrets]
 
     def issue(self, session_id: str, generation: int) -> str:
         """The refresh token of this session and generation: always the same one."""
-        return self._token(UUID(session_id).bytes + generation.to_bytes(8))
+        return _token(self._keys[0], UUID(session_id).bytes + generation.to_bytes(8))
 
     def parse(self, text: str) -> RefreshToken | None:
         """What a refresh token of ours says; None if it is none. The database is not asked."""
@@ -65,18 +65,16 @@ class RefreshTokens:
         if len(data) != _LENGTH or data[:1] != _VERSION or data[-4:] != _checksum(data[:-4]):
             return None
         # Compared as text: one token has one spelling.
-        if not hmac.compare_digest(self._token(data[1:25]), text):
+        if not any(hmac.compare_digest(_token(key, data[1:25]), text) for key in self._keys):
             return None
         return RefreshToken(str(UUID(bytes=data[1:17])), int.from_bytes(data[17:25]))
 
-    def _token(self, said: bytes) -> str:
-        body = _VERSION + said
-        body += self._proof(body)
-        return _PREFIX + urlsafe_b64encode(body + _checksum(body)).decode()
 
-    def _proof(self, body: bytes) -> bytes:
-        session_key = hmac.digest(self._key, body[1:17], "sha256")
-        return hmac.digest(session_key, body, "sha256")[:16]
+def _token(key: bytes, said: bytes) -> str:
+    body = _VERSION + said
+    session_key = hmac.digest(key, body[1:17], "sha256")
+    body += hmac.digest(session_key, body, "sha256")[:16]
+    return _PREFIX + urlsafe_b64encode(body + _checksum(body)).decode()
 
 
 def _checksum(body: bytes) -> bytes:

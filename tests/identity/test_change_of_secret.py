@@ -1,0 +1,110 @@
+"""Another secret: what was made with the previous one stays good, and is made anew in passing."""
+
+import pytest
+from sqlalchemy import select
+
+from authguard.errors import ConfigurationError, InvalidSignatureError, InvalidTokenError
+from authguard.identity.derive import derive_seal
+from authguard.identity.schema import signing_keys
+from identity.test_sessions import principal_of, register
+from identity_support import CALLER, ISSUER, SECRET, service_at, settings
+
+NEW = "an0ther-0nly-Secret-of-enough-bytes-8Rw4"
+THIRD = "a-th1rd-0nly-Secret-of-enough-bytes-2Jd7"
+
+
+@pytest.fixture(params=["HS256", "ES256"])
+def algorithm(request):
+    return request.param
+
+
+@pytest.fixture
+def before(url, clock, algorithm):
+    """Tokens from before the change."""
+    with service_at(url, clock=clock, algorithm=algorithm) as service:
+        return register(service)
+
+
+@pytest.fixture
+def during(url, clock, algorithm, before):
+    with service_at(url, clock=clock, algorithm=algorithm, secret=NEW, previous_secret=SECRET) as service:
+        yield service
+
+
+def test_access_token_stays_good(during, before):
+    """Who was signed in is signed in still."""
+    assert principal_of(during, before.access_token).issuer == ISSUER
+
+
+def test_refresh_token_stays_good(during, before):
+    """The session goes on, and its next refresh token needs the new secret only."""
+    assert during.sessions.refresh(before.refresh_token, CALLER).session_id == before.session_id
+
+
+def test_after_the_change_the_previous_secret_can_be_forgotten(url, clock, algorithm, during, before):
+    """What is made during the change is made with the new secret alone."""
+    tokens = during.sessions.refresh(before.refresh_token, CALLER)
+    with service_at(url, clock=clock, algorithm=algorithm, secret=NEW) as after:
+        assert principal_of(after, tokens.access_token).subject == tokens.user.id
+        assert after.sessions.refresh(tokens.refresh_token, CALLER).session_id == before.session_id
+
+
+def test_without_the_previous_secret_its_tokens_are_refused(url, clock):
+    """A secret that is changed because it was lost must not count any more."""
+    with service_at(url, clock=clock) as service:
+        before = register(service)
+    with service_at(url, clock=clock, secret=NEW) as service:
+        with pytest.raises(InvalidSignatureError):
+            principal_of(service, before.access_token)
+        with pytest.raises(InvalidTokenError):
+            service.sessions.refresh(before.refresh_token, CALLER)
+
+
+def test_a_third_secret_counts_for_nothing(url, clock):
+    """Two secrets are two, and not any."""
+    with service_at(url, clock=clock, secret=THIRD) as service:
+        foreign = register(service)
+    with service_at(url, clock=clock, secret=NEW, previous_secret=SECRET) as service:
+        with pytest.raises(InvalidSignatureError):
+            principal_of(service, foreign.access_token)
+        with pytest.raises(InvalidTokenError):
+            service.sessions.refresh(foreign.refresh_token, CALLER)
+
+
+def test_signing_keys_are_encrypted_anew(url, clock):
+    """The key set stays the same through the change, and nothing is left that the previous secret opens."""
+    with service_at(url, clock=clock, algorithm="ES256") as service:
+        before = register(service)
+        kids = [key["kid"] for key in service.keys.public_keys(clock())]
+    with service_at(url, clock=clock, algorithm="ES256", secret=NEW, previous_secret=SECRET) as service:
+        assert [key["kid"] for key in service.keys.public_keys(clock())] == kids
+    with service_at(url, clock=clock, algorithm="ES256", secret=NEW) as service:
+        assert principal_of(service, before.access_token).key_id == kids[0]
+        with service.database.read() as connection:
+            encrypted = connection.execute(select(signing_keys.c.encrypted_key)).scalar_one()
+    derive_seal(NEW, "signing keys").decrypt(encrypted)
+
+
+def test_no_secret_before_is_no_empty_secret(url, clock):
+    """Without a previous secret, nothing that an empty one has made is taken."""
+    with service_at(url, clock=clock, algorithm="ES256") as service:
+        register(service)
+        with service.database.write() as connection:
+            row = connection.execute(select(signing_keys.c.encrypted_key)).scalar_one()
+            pem = derive_seal(SECRET, "signing keys").decrypt(row)
+            forged = derive_seal("", "signing keys").encrypt(pem).decode()
+            connection.execute(signing_keys.update().values(encrypted_key=forged))
+    with (
+        service_at(url, clock=clock, algorithm="ES256") as service,
+        pytest.raises(ConfigurationError, match="secret"),
+    ):
+        service.keys.current(clock())
+
+
+def test_previous_secret_is_checked_and_hidden(url):
+    """It must be as strong as the secret, another one, and is not shown."""
+    with pytest.raises(ConfigurationError, match="previous_secret: .* 32 random"):
+        settings(url, previous_secret="short")
+    with pytest.raises(ConfigurationError, match="previous_secret"):
+        settings(url, previous_secret=SECRET)
+    assert NEW not in repr(settings(url, previous_secret=NEW))
