@@ -66,6 +66,39 @@ def test_an_idle_connection_is_checked_in_each_period() -> None:
     assert verdicts.asked == 5
 
 
+def test_a_clock_that_is_set_back_does_not_keep_it_open() -> None:
+    """It is checked after a period, as the event loop counts the seconds."""
+    clock, server, verdicts, got = Clock(), Server(), Verdicts(), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        verdicts.error = InvalidTokenError("inactive")
+        clock.now -= 3600
+        got.append(await receive())
+
+    run(app, server, guard=Guard(verdicts), clock=clock, recheck=0.02)
+    assert got == [end()]
+
+
+def test_nothing_is_cut_short_before_the_handshake_is_there() -> None:
+    """However late the server says `websocket.connect`, it is received before the handshake is refused."""
+    verdicts, got = Verdicts(), []
+
+    class Late(Server):
+        async def receive(self) -> Message:
+            await asyncio.sleep(0.05)
+            return await super().receive()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        verdicts.error = InvalidTokenError("inactive")
+        got.append(await receive())
+
+    server = Late()
+    run(app, server, guard=Guard(verdicts), clock=time.time, recheck=0.01)
+    assert got == [end()]
+    assert (server.kinds, server.incoming.empty()) == (["close"], True)
+
+
 def test_a_time_limit_of_the_application_is_its_own() -> None:
     """It is not taken for ours, and a message that comes later is not lost."""
     server = Server()

@@ -256,6 +256,17 @@ def test_a_refusal_for_an_outage_can_be_read() -> None:
     assert shake(app, (), [same.bearer("x")])[1]["code"] == 4503
 
 
+def test_a_refused_handshake_is_logged_as_refusals_are(caplog: Any) -> None:
+    """Our own fault as a warning."""
+
+    class Down:
+        def verify(self, credential: Any) -> Any:
+            raise authguard.VerificationUnavailableError("down")
+
+    shake(AuthGuardMiddleware(Echoing(), guard=Guard(Down())), (), [same.bearer("x")])
+    assert [record.getMessage() for record in caplog.records] == ["WEBSOCKET '/private': down"]
+
+
 def test_a_refusal_that_on_error_has_made_can_be_read_too() -> None:
     """A refusal need not have an error."""
     one = guard(on_error=lambda request, refusal: replace(refusal, status=418, error=None))

@@ -190,5 +190,6 @@ def _flask(options):
 if "WIRE_JWT_SECRET" in os.environ:
     asgi_strict, asgi_weak, asgi_login = _starlette(STRICT), _starlette(WEAK), _starlette(LOGIN)
     wsgi_strict, wsgi_weak, wsgi_login = _flask(STRICT), _flask(WEAK), _flask(LOGIN)
-    asgi_sockets, asgi_codes = _sockets(), _sockets(websocket_close_codes=True)
+    asgi_sockets = _sockets(recheck=0.05)
+    asgi_codes = _sockets(websocket_close_codes=True)
     asgi_dpop, wsgi_dpop = _starlette(DPOP), _flask(DPOP)

@@ -99,6 +99,16 @@ def test_it_ends_though_the_client_keeps_sending(dial, token):
     assert closed.value.rcvd.code == 1008
 
 
+def test_no_message_is_lost_to_a_check(dial, token):
+    """A server's `receive` is interrupted for each; some messages come just then."""
+    socket = dial("/echo", "authguard", entry(token(60)))
+    sent = [str(number) for number in range(100)]
+    for number in sent:
+        socket.send(number)
+        time.sleep(0.007)  # in step with nothing: the checks are made each 0.05 s
+    assert [socket.recv(timeout=SECONDS) for _ in sent] == [f"somebody: {number}" for number in sent]
+
+
 def test_who_came_anonymously_stays(dial):
     """And has a subprotocol chosen, which browsers need."""
     socket = dial("/public/echo", "authguard")
