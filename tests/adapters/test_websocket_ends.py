@@ -528,10 +528,12 @@ def test_the_period_is_given_to_install() -> None:
         for _ in range(3):
             websocket.send_text("x")
             assert websocket.receive_text() == "x"
+        started = time.monotonic()
         gone = override(one, None, principal=Principal("ada"))
         with gone, pytest.raises(WebSocketDisconnect) as closed:
             loaded.append(websocket.receive_text())
     assert (closed.value.code, loaded) == (1008, [])
+    assert time.monotonic() - started < 10  # and not the 30 seconds of the default
 
 
 def test_the_end_is_logged_as_refusals_are(caplog: Any) -> None:

@@ -198,6 +198,25 @@ def test_a_server_need_not_say_what_is_offered(subprotocols: Any) -> None:
     assert shake(app, (), headers=headers, **more)[0]["type"] == "websocket.accept"
 
 
+def test_headers_may_be_good_for_one_reading() -> None:
+    """The application still finds them."""
+    app = Echoing()
+    fields = [[b"AUTHORIZATION", same.bearer(same.GOOD)[1]]]
+    shake(middleware(app, {"subprotocol": None}), headers=iter(fields))
+    assert app.scope["headers"] == fields
+
+
+def test_the_caller_is_left_where_http_has_it() -> None:
+    """The server's scope stays; its state is the connection's own."""
+    app, state = Echoing(), {"user": "root", "db": 7}
+    shake(middleware(app), [entry(same.GOOD)], state=state)
+    assert state == {"user": app.scope["user"], "db": 7}
+    assert app.scope["user"].subject == "somebody"
+    assert app.scope["auth"].scopes == {"read", "authenticated"}
+    shake(middleware(app), [entry(same.GOOD)])
+    assert app.scope["state"] == {"user": app.scope["user"]}
+
+
 @pytest.mark.parametrize(
     ("accepting", "offered", "chosen"),
     [
