@@ -147,6 +147,16 @@ def test_what_was_granted_and_is_withdrawn_ends_it(before, after):
     assert status(one, auth, request) == 403
 
 
+def test_a_credential_that_was_given_to_somebody_else_ends_it():
+    """The application still takes the caller for who opened it."""
+    keys = {"it": APIKey("robot")}
+    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
+    auth = opened(one, request)
+    keys["it"] = APIKey("another robot")
+    assert status(one, auth, request) == 401
+
+
 def test_more_than_was_granted_does_not_end_it():
     """It has what it had."""
     keys = {"it": APIKey("robot", scopes=["a"])}

@@ -360,6 +360,8 @@ class Guard:
         try:
             found, _ = yield from self._identify(request, now, None, proven=True)
             principal, before = found.principal, auth.principal
+            if (principal.issuer, principal.subject) != (before.issuer, before.subject):
+                raise InvalidTokenError("the credential is somebody else's now")
             verdict = self.policy.find(request.method, request.path, request.root_path)
             if verdict.protected:
                 verdict.check(principal)
