@@ -149,10 +149,11 @@ class Connection:
             denied = await arun(self._guard.recheck(self._request, self._auth, now))
             if denied is None:
                 self._checked_at(now)
-            elif self._denied is None and not self._gone:
+            elif self._denied is None:
                 self._denied = denied
-                log_refusal(self._request, denied)
-                await self._close(denied)
+                if not self._gone:  # meanwhile
+                    log_refusal(self._request, denied)
+                    await self._close(denied)
         return self._denied is not None
 
     def _checked_at(self, now: float) -> None:
