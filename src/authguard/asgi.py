@@ -1,93 +1,46 @@
 """The guard as ASGI middleware: http and websocket are guarded, lifespan passes, nothing else does."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from functools import cached_property, lru_cache
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 from authguard import _cors
-from authguard._core.answer import Headers, Refusal
+from authguard._asgi.connection import check_recheck
+from authguard._asgi.refusal import responder
+from authguard._asgi.request import (
+    HANDLED,
+    ASGIApp,
+    ASGIRequest,
+    Left,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    below,
+)
+from authguard._asgi.websockets import Websockets
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
-from authguard._core.rules import WEBSOCKET
 from authguard._logs import log_refusal
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
 
-# As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-HANDLED = "authguard"
-
-# What the middleware leaves for decorators: the guard, the scope as it saw it (further in, mounts
-# change it), and why nobody was found, if so.
-_Left: TypeAlias = tuple[Guard, Scope, RefusedError | None]
-
-_DENIAL = "websocket.http.response"
-_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
-
-
-class ASGIRequest(RequestView):
-    """A request, from an ASGI scope.
-
-    Args:
-        scope: of type http or websocket.
-        guard: whose credential fields to look for.
-        presented: those fields, if they have been found already.
-    """
-
-    __slots__ = ("_headers", "_query", "_scope")
-
-    def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
-        self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
-        self.scheme = scope.get("scheme") or "http"
-        self.root_path = scope.get("root_path") or ""
-        self.path = _below(self.root_path, scope["path"])
-        self.presented = _presented(scope["headers"], guard) if presented is None else presented
-        self._scope = scope
-        self._headers = scope["headers"]
-        self._query = scope.get("query_string") or b""
-
-    @property
-    def query(self) -> str:
-        """The raw query string."""
-        return self._query.decode("latin-1")
-
-    def fields(self, name: bytes) -> list[bytes]:
-        """Every value of a header field, in order."""
-        return [bytes(value).strip(b" \t") for key, value in self._headers if key.lower() == name]
-
-    @property
-    def peer(self) -> str | None:
-        """The address of whoever is connected to the server, as the server says."""
-        client = self._scope.get("client")
-        return client[0] if client else None
-
-    @property
-    def certificate(self) -> str | None:
-        """From the TLS extension of ASGI, if the server offers it."""
-        tls = (self._scope.get("extensions") or {}).get("tls") or {}
-        return next(iter(tls.get("client_cert_chain") or ()), None)
-
-
-def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presented:
-    """The credential fields among all fields; servers may leave names as the client wrote them."""
-    fields = guard.credential_fields
-    return [(name.lower(), value) for name, value in headers if name.lower() in fields]
-
-
-def _below(root_path: str, path: str) -> str:
-    """The path as the application's router sees it: boundary-aware, like Starlette's."""
-    rest = path.removeprefix(root_path)
-    return rest if rest != path and (not rest or rest.startswith("/")) else path
+__all__ = [
+    "HANDLED",
+    "ASGIApp",
+    "ASGIRequest",
+    "AuthGuardMiddleware",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "handled_by_guard",
+    "responder",
+]
 
 
 class AuthGuardMiddleware:
@@ -100,26 +53,42 @@ class AuthGuardMiddleware:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
+        recheck: after how many seconds the credential of an open websocket is checked again; the
+            websocket is closed when it is no longer good, as it is when it expires.
+        websocket_close_codes: accept the handshake of a websocket that is refused, and close it at
+            once with 4000 and the status, such as 4401: all that a page in a browser can read.
+
+    Raises:
+        ConfigurationError: if `recheck` is no number of seconds above 0.
     """
 
-    def __init__(self, app: ASGIApp, *, guard: Guard, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        guard: Guard,
+        clock: Callable[[], float] = time.time,
+        recheck: float = 30,
+        websocket_close_codes: bool = False,
+    ) -> None:
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
+        self._websockets = Websockets(
+            self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        kind = scope["type"]
-        if kind not in ("http", "websocket"):
-            await self._pass_lifespan(scope, receive, send)
+        if scope["type"] != "http":
+            await self._handle_other(scope, receive, send)
             return
-        method = scope["method"] if kind == "http" else WEBSOCKET
         headers = scope["headers"]
         if type(headers) is not list:
             headers = list(headers)  # it may be good for one reading
             scope = {**scope, "headers": headers}
         root_path = scope.get("root_path") or ""
-        path = _below(root_path, scope["path"]) if root_path else scope["path"]
+        path = below(root_path, scope["path"]) if root_path else scope["path"]
         guard = self.guard
         now = self._clock()
         # By length, then by name: of a dozen fields one or two are looked at more closely. As a loop, since
@@ -129,7 +98,7 @@ class AuthGuardMiddleware:
         for field in headers:
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
-        asked = (method, path, root_path)
+        asked = (scope["method"], path, root_path)
         found = guard.recall(presented, asked, now)
         answer: Found | None = None
         if type(found) is not Auth and isinstance(found, Shared):
@@ -165,12 +134,15 @@ class AuthGuardMiddleware:
     def _with_cors(self) -> Callable[[ASGIApp], ASGIApp]:
         return _cors.inside(self.app)
 
-    async def _pass_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
+    async def _handle_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websockets(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.app(scope, receive, _closing(send, self.guard))
+        else:
             raise RuntimeError(
                 f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"
             )
-        await self.app(scope, receive, _closing(send, self.guard))
 
     async def _decide(
         self, scope: Scope, presented: Presented, found: Found | Deny | Shared[Found] | None, now: float
@@ -197,7 +169,7 @@ class _WithMetadata:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = None
         if scope["type"] == "http":
-            path = _below(scope.get("root_path") or "", scope["path"])
+            path = below(scope.get("root_path") or "", scope["path"])
             answer = self._page.answer(scope["method"], path)
         await (self.app if answer is None else responder(answer))(scope, receive, send)
 
@@ -208,7 +180,7 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    left: _Left | None = scope.get(HANDLED)
+    left: Left | None = scope.get(HANDLED)
     if left is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: "
@@ -216,35 +188,6 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
         )
     guard, outer, error = left
     return guard, ASGIRequest(outer, guard), error
-
-
-def responder(refusal: Refusal) -> ASGIApp:
-    """An ASGI application that sends a refusal, and closes a websocket before it is accepted."""
-
-    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await _respond(refusal, "http.response", send, with_body=scope["method"] != "HEAD")
-            return
-        message = await receive()
-        if message["type"] != "websocket.connect":
-            return
-        if _DENIAL in (scope.get("extensions") or {}):
-            await _respond(refusal, _DENIAL, send, with_body=True)
-        else:
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
-
-    return respond
-
-
-async def _respond(refusal: Refusal, event: str, send: Send, *, with_body: bool) -> None:
-    headers = [*_encoded(refusal.headers), (b"content-length", b"%d" % len(refusal.body))]
-    await send({"type": f"{event}.start", "status": refusal.status, "headers": headers})
-    await send({"type": f"{event}.body", "body": refusal.body if with_body else b""})
-
-
-@lru_cache(maxsize=256)  # most refusals are alike; 1.5 µs less for each
-def _encoded(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
 def _closing(send: Send, guard: Guard) -> Send:

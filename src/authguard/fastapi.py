@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from authguard._asgi.connection import check_recheck
 from authguard._core.answer import Refusal
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
@@ -171,7 +172,7 @@ def _show_connection(guarded: Any, endpoint: Any) -> None:
     guarded.__signature__ = signature.replace(parameters=parameters)
 
 
-def install(app: FastAPI, guard: Guard) -> None:
+def install(app: FastAPI, guard: Guard, *, recheck: float = 30, websocket_close_codes: bool = False) -> None:
     """Add the middleware, and the path rules to the application's OpenAPI document.
 
     Operations that the rules protect are marked there, public ones are not; calling it again
@@ -180,11 +181,22 @@ def install(app: FastAPI, guard: Guard) -> None:
     Args:
         app: the application.
         guard: the rules.
+        recheck: see `authguard.asgi.AuthGuardMiddleware`.
+        websocket_close_codes: see `authguard.asgi.AuthGuardMiddleware`.
+
+    Raises:
+        ConfigurationError: if `recheck` is no number of seconds above 0.
     """
     if getattr(app.state, "authguard", None) is guard:
         return
+    check_recheck(recheck)  # now, and not when the first request builds the middleware
     app.state.authguard = guard
-    app.add_middleware(AuthGuardMiddleware, guard=guard)
+    app.add_middleware(
+        AuthGuardMiddleware,
+        guard=guard,
+        recheck=recheck,
+        websocket_close_codes=websocket_close_codes,
+    )
     original = app.openapi
 
     def openapi() -> dict[str, Any]:

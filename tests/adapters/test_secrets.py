@@ -1,5 +1,6 @@
 """Secrets do not travel (law 9): marked ones are sent everywhere, and must be seen nowhere."""
 
+import asyncio
 import logging
 import secrets
 import traceback
@@ -23,9 +24,10 @@ from authguard import (
     Rule,
     digest_api_key,
 )
+from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import AuthGuardError, ConfigurationError
 from authguard.testing import issue_token
-from support import ec_key, jwk, make_proof, thumbprint
+from support import b64, ec_key, jwk, make_proof, thumbprint
 
 NOW = 1_800_000_000.0
 MARK = "MARKER"
@@ -35,7 +37,18 @@ TOKEN = issue_token(SECRET, now=NOW, scopes=["read"])
 BOUND = issue_token(SECRET, now=NOW, cnf={"jkt": thumbprint(jwk(ec_key()))})
 PROOF = make_proof(BOUND, htu="https://site.example/private")
 SIGNATURE, BOUND_SIGNATURE, PROOF_SIGNATURE = (text.rpartition(".")[2] for text in (TOKEN, BOUND, PROOF))
-MARKS = (MARK, SECRET, KEY, SIGNATURE, BOUND_SIGNATURE, PROOF_SIGNATURE)
+TEXTS = [
+    TOKEN,
+    TOKEN + "x",
+    f"{TOKEN} {TOKEN}",
+    KEY,
+    KEY + "x",
+    f"{MARK}.{MARK}.{MARK}",
+    f"{MARK}\xe9",
+    MARK,
+]
+ENCODED = [b64(text.encode("latin-1")) for text in TEXTS]
+MARKS = (MARK, SECRET, KEY, SIGNATURE, BOUND_SIGNATURE, PROOF_SIGNATURE, *ENCODED)
 
 FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
     (name, ask_wsgi, make) for name, make in WSGI.items()
@@ -45,7 +58,19 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 def bug(*given: Any) -> Any:
     """A callback that puts all that it is given into its error."""
     presented = getattr(given[0], "presented", "")
-    raise ValueError(f"{given!r} {getattr(given[0], 'value', '')} {presented}")
+    offered = given[0].fields(b"sec-websocket-protocol") if hasattr(given[0], "fields") else ""
+    raise ValueError(f"{given!r} {getattr(given[0], 'value', '')} {presented} {offered}")
+
+
+def later_a_bug() -> Any:
+    """A callback that breaks when it is called again."""
+    called = []
+
+    def load(principal: Any) -> Any:
+        called.append(principal)
+        return principal if len(called) % 2 else bug(principal)
+
+    return load
 
 
 class Leaky:
@@ -54,16 +79,18 @@ class Leaky:
     verify = staticmethod(bug)
 
 
-def guards() -> list[Guard]:
+def guards(**options: Any) -> list[Guard]:
     """Guards that accept, refuse, break, and know the marked secrets."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     keys = APIKeyVerifier({KEY: APIKey("robot")})
     rules: Any = {"protected_paths": ["/private", Rule("/admin", scopes=["admin"])], "login_path": "/login"}
+    rules |= options
     return [
         Guard(jwt, keys, cookie=AccessCookie("session"), revocations=MemoryRevocations(), **rules),
         Guard(Leaky(), cookie=AccessCookie("session"), **rules),
         Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session"), **rules),
         Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session"), **rules),
+        Guard(jwt, keys, user_loader=later_a_bug(), cookie=AccessCookie("session"), **rules),
         Guard(jwt, proofs=[DPoP("https://site.example", nonce_secret=SECRET), MutualTLS()], **rules),
         Guard(jwt, proofs=[DPoP("https://site.example", replays=bug)], **rules),
     ]
@@ -71,21 +98,11 @@ def guards() -> list[Guard]:
 
 def requests() -> list[list[tuple[str, bytes]]]:
     """Every way to present a marked secret, well and badly."""
-    texts = [
-        TOKEN,
-        TOKEN + "x",
-        f"{TOKEN} {TOKEN}",
-        KEY,
-        KEY + "x",
-        f"{MARK}.{MARK}.{MARK}",
-        f"{MARK}\xe9",
-        MARK,
-    ]
-    fields = [[("Authorization", f"Bearer {text}".encode("latin-1"))] for text in texts]
-    fields += [[("Authorization", f"{text}".encode("latin-1"))] for text in texts]
-    fields += [[("X-API-Key", text.encode("latin-1"))] for text in texts]
-    fields += [[("Cookie", f"session={text}".encode("latin-1"))] for text in texts]
-    fields += [[("Authorization", f"DPoP {text}".encode("latin-1"))] for text in [*texts, BOUND]]
+    fields = [[("Authorization", f"Bearer {text}".encode("latin-1"))] for text in TEXTS]
+    fields += [[("Authorization", f"{text}".encode("latin-1"))] for text in TEXTS]
+    fields += [[("X-API-Key", text.encode("latin-1"))] for text in TEXTS]
+    fields += [[("Cookie", f"session={text}".encode("latin-1"))] for text in TEXTS]
+    fields += [[("Authorization", f"DPoP {text}".encode("latin-1"))] for text in [*TEXTS, BOUND]]
     fields += [[("Authorization", f"DPoP {BOUND}".encode()), ("DPoP", PROOF.encode())]]
     fields += [[("X-API-Key", KEY.encode()), ("Authorization", f"Bearer {TOKEN}".encode())]]
     return [[*field, *more] for field in fields for more in ([], [("Accept", b"text/html")])]
@@ -104,6 +121,59 @@ def test_no_answer_and_no_log_holds_a_secret(name: str, ask: Any, make: Any, cap
                 assert not [mark for mark in MARKS if mark in shown], shown
     formatted = caplog.text + "".join(record.getMessage() for record in caplog.records)
     assert not [mark for mark in MARKS if mark in formatted]
+
+
+def handshakes() -> list[tuple[list[str], list[tuple[str, bytes]]]]:
+    """Every way to present a marked secret in a handshake."""
+    offers = [f"authguard.bearer.{b64(text.encode('latin-1'))}" for text in TEXTS]
+    offers += [f"authguard.bearer.{text}" for text in TEXTS] + [offer + "=" for offer in offers]
+    presented = [([offer], fields) for offer in offers for fields in ([], [("X-API-Key", KEY.encode())])]
+    return [*presented, (offers[:2], []), *(([], fields) for fields in requests())]
+
+
+@pytest.mark.parametrize("close_codes", [False, True])
+def test_no_handshake_and_no_end_of_a_websocket_tells_a_secret(close_codes: bool, caplog: Any) -> None:
+    """Whether it is refused, accepted, or closed because a callback breaks later."""
+    caplog.set_level(logging.DEBUG)
+    for guard in guards(subprotocol="authguard"):
+        for offered, fields in handshakes():
+            for path in ("/private", "/public"):
+                shown = str(_handshake(guard, offered, fields, path, close_codes))
+                assert not [mark for mark in MARKS if mark in shown], shown
+    formatted = caplog.text + "".join(record.getMessage() for record in caplog.records)
+    assert not [mark for mark in MARKS if mark in formatted]
+
+
+def _handshake(guard: Guard, offered: Any, fields: Any, path: str, close_codes: bool) -> list[Any]:
+    now, sent = [NOW], []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert not [mark for mark in MARKS if mark in str(scope["subprotocols"])]
+        await receive()
+        await send({"type": "websocket.accept"})
+        now[0] += 1e6  # the token has expired, or the callback is called again
+        await send({"type": "websocket.close"} if path == "/public" else {"type": "websocket.send"})
+
+    headers = [(name.lower().encode(), value) for name, value in fields]
+    headers += [(b"sec-websocket-protocol", name.encode("latin-1")) for name in offered]
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "headers": headers,
+        "subprotocols": offered,
+        "extensions": {"websocket.http.response": {}},
+    }
+    middleware = AuthGuardMiddleware(
+        app, guard=guard, clock=lambda: now[0], websocket_close_codes=close_codes
+    )
+    asyncio.run(middleware(scope, receive, send))
+    return sent
 
 
 def test_no_representation_holds_a_secret(tmp_path: Any) -> None:

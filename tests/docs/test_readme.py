@@ -24,6 +24,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
+from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token
 from remote.servers import answer, serving
 from support import ec_key, jwk
@@ -191,6 +192,7 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def _documented() -> list[tuple[type, str]]:
     classes = (
         Guard,
+        AuthGuardMiddleware,
         JWTVerifier,
         RemoteKeySet,
         IntrospectionVerifier,

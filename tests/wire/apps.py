@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from authguard import APIKey, APIKeyVerifier, DPoP, Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
@@ -98,6 +99,38 @@ def _starlette(options):
     return AuthGuardMiddleware(app, guard=_guard(**options))
 
 
+def _sockets(**options):
+    """Websockets that last: tokens have no leeway, so that a test need not wait for it."""
+
+    async def page(request):
+        return PlainTextResponse("page")
+
+    async def echo(websocket):
+        await websocket.accept()
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await websocket.send_text(f"{websocket.user.subject}: {await websocket.receive_text()}")
+
+    async def clock(websocket):
+        await websocket.accept()
+        while True:
+            await websocket.send_text("tick")
+            await asyncio.sleep(0.01)
+
+    app = Starlette(
+        routes=[
+            Route("/public/page", page),
+            WebSocketRoute("/echo", echo),
+            WebSocketRoute("/clock", clock),
+            WebSocketRoute("/public/echo", echo),
+        ]
+    )
+    secret = os.environ["WIRE_JWT_SECRET"]
+    jwt = JWTVerifier(secret, algorithms=["HS256"], issuer="https://issuer", audience="wire", leeway=0)
+    guard = Guard(jwt, public_paths=PUBLIC, subprotocol="authguard")
+    return AuthGuardMiddleware(app, guard=guard, **options)
+
+
 class _Closing:
     """An iterable that counts how often it is closed."""
 
@@ -157,4 +190,6 @@ def _flask(options):
 if "WIRE_JWT_SECRET" in os.environ:
     asgi_strict, asgi_weak, asgi_login = _starlette(STRICT), _starlette(WEAK), _starlette(LOGIN)
     wsgi_strict, wsgi_weak, wsgi_login = _flask(STRICT), _flask(WEAK), _flask(LOGIN)
+    asgi_sockets = _sockets(recheck=0.05)
+    asgi_codes = _sockets(websocket_close_codes=True)
     asgi_dpop, wsgi_dpop = _starlette(DPOP), _flask(DPOP)

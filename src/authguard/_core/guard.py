@@ -30,10 +30,12 @@ from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
+from authguard._core.subprotocol import Subprotocol
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
 from authguard.errors import (
     ConfigurationError,
     CrossSiteRequestError,
+    InsufficientScopeError,
     InvalidTokenError,
     MissingCredentialsError,
     RefusedError,
@@ -69,6 +71,8 @@ class Guard:
             none, such tokens are refused.
         resource: what this application is, and who issues tokens for it; served and named in
             every challenge (RFC 9728).
+        subprotocol: the websocket subprotocol by which a browser may present a token, such as
+            `authguard`, on ASGI; None ignores tokens there.
         on_error: given the request and the `Refusal`, returns the one to send.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
@@ -88,6 +92,7 @@ class Guard:
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
         resource: ResourceMetadata | None = None,
+        subprotocol: str | None = None,
         on_error: OnError | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
@@ -103,6 +108,7 @@ class Guard:
             resource.paths if resource else (),
         )
         self.cookie = cookie
+        self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         self._extractor = Extractor(
             {verifier.header for verifier in self._verifiers if verifier.header},
             {prefix for verifier in self._verifiers for prefix in verifier.prefixes},
@@ -255,13 +261,15 @@ class Guard:
         vary = "Authorization, Cookie" if verdict.optional else ""
         return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, vary)
 
-    def _identify(self, request: RequestView, now: float, found: Auth | None) -> Flow[tuple[Auth, str]]:
+    def _identify(
+        self, request: RequestView, now: float, found: Auth | None, *, proven: bool = False
+    ) -> Flow[tuple[Auth, str]]:
         """Who presents the credential, and the nonce for the next proofs; raises if there is nobody."""
         credential, nonce = None, ""
         if found is None or found.confirmation:
             credential = self._credential(request)
             found = found or (yield from self._find(credential, now))
-        if credential is not None and (found.confirmation or credential.method == "dpop"):
+        if credential is not None and not proven and (found.confirmation or credential.method == "dpop"):
             nonce = yield from self._proofs.check(request, credential, found.confirmation, now)
         if self._logouts is not None:
             yield from self._logouts.check(found.principal)
@@ -338,6 +346,36 @@ class Guard:
             return (yield from self._denials.deny(request, lacking))
         return None
 
+    def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
+        """Whether a connection that lasts, such as a websocket, may go on; None if it may.
+
+        The credential of its handshake is looked at again. A proof of possession is not asked for: it
+        was good for the handshake, and there is no request that could bring another.
+
+        Args:
+            request: the handshake.
+            auth: what `decide` found.
+            now: seconds since the epoch.
+        """
+        try:
+            found, _ = yield from self._identify(request, now, None, proven=True)
+            principal, before = found.principal, auth.principal
+            if (principal.issuer, principal.subject) != (before.issuer, before.subject):
+                raise InvalidTokenError("the credential is somebody else's now")
+            verdict = self.policy.find(request.method, request.path, request.root_path)
+            if verdict.protected:
+                verdict.check(principal)
+            # What a route asked for beyond the rules is not known here, so nothing may be missing.
+            if not (principal.scopes >= before.scopes and principal.roles >= before.roles):
+                raise InsufficientScopeError("a scope or a role was withdrawn", scopes=before.scopes)
+            if self._user_loader is not None:
+                yield from self._load_user(self._user_loader, principal)
+        except RefusedError as error:
+            return (yield from self._denials.deny(request, error))
+        except Exception as error:
+            return (yield from self._denials.deny(request, unexpected_error(error)))
+        return None
+
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Which rule decides about a request, and why.
 
@@ -364,7 +402,9 @@ class Guard:
             principal = user
         auth = Auth(principal or Principal(subject="override"))
 
-        def identify(request: RequestView, now: float, found: Auth | None) -> Flow[tuple[Auth, str]]:
+        def identify(
+            request: RequestView, now: float, found: Auth | None, *, proven: bool = False
+        ) -> Flow[tuple[Auth, str]]:
             if not auth.principal.is_authenticated:
                 raise MissingCredentialsError("no credential")
             return auth, ""

@@ -1,0 +1,1 @@
+"""What `authguard.asgi` is made of: requests, refusals, websockets."""

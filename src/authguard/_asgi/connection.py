@@ -1,0 +1,189 @@
+"""A websocket that ends with its credential, and not with the next handshake."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from math import inf
+from typing import Any
+
+from authguard._asgi.refusal import refuse_handshake
+from authguard._asgi.request import Message, Receive, Scope, Send
+from authguard._core.decision import Deny
+from authguard._core.guard import Guard
+from authguard._core.model import Auth
+from authguard._core.request import RequestView
+from authguard._logs import log_refusal
+from authguard.drivers import arun
+from authguard.errors import (
+    ConfigurationError,
+    RateLimitedError,
+    RefusedError,
+    UnexpectedError,
+    VerificationUnavailableError,
+)
+
+# A verifier takes a token for some time after its `exp`, its leeway, which only the verifier knows.
+_SECONDS_AFTER_EXPIRY = 5.0
+_SECONDS_TO_CLOSE = 10.0  # a client that does not read would let the application wait for ever
+
+# RFC 6455 section 7.4.1, and the registry of close codes for the last one.
+_POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
+
+
+def check_recheck(seconds: float) -> float:
+    """Check the option `recheck`.
+
+    Raises:
+        ConfigurationError: if it is no number of seconds above 0.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < inf:
+        raise ConfigurationError(
+            "recheck is the number of seconds, above 0, after which the credential of a websocket is "
+            "checked again, such as 30"
+        )
+    return seconds
+
+
+class EndedError(OSError):
+    """Sending over a connection that the guard has closed; ASGI says that it is an OSError."""
+
+
+class Connection:
+    """Wraps `receive` and `send` of a websocket that somebody has opened.
+
+    The credential of the handshake is checked again when it expires and after every `recheck`
+    seconds: before a message passes in either direction, and while the application waits for one.
+    After the end nothing passes any more.
+
+    Two tasks of the application may come to a check at the same time; each makes its own.
+
+    Args:
+        scope: of the handshake.
+        receive: the server's.
+        send: the server's.
+        guard: the rules.
+        request: the handshake.
+        auth: who opened it.
+        clock: seconds since the epoch.
+        recheck: seconds between two checks.
+        now: when it was opened.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        guard: Guard,
+        request: RequestView,
+        auth: Auth,
+        clock: Callable[[], float],
+        recheck: float,
+        now: float,
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._guard = guard
+        self._request = request
+        self._auth = auth
+        self._clock = clock
+        self._recheck = recheck
+        self._accepted = False
+        self._gone = False  # closed by the application, or by the client
+        self._denied: Deny | None = None  # why we have closed it
+        self._held: Message | None = None
+        self._checked_at(now)
+
+    async def receive(self) -> Message:
+        """The next message; `websocket.disconnect` after the end."""
+        while not self._gone and self._denied is None:
+            # It is held until it is returned, so that it is not lost when the check is cancelled.
+            message = self._held = self._held or await self._next()
+            if await self._has_ended(message):
+                break
+            if message is not None:
+                self._held = None
+                return message
+        if self._denied is None:
+            return await self._receive()
+        error = self._denied.error
+        return {"type": "websocket.disconnect", "code": _close_code(error), "reason": error.code}
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on to the client.
+
+        Raises:
+            EndedError: after the end.
+        """
+        if self._denied is None and message["type"] not in ("websocket.accept", "websocket.send"):
+            self._gone = True  # the application closes or refuses it
+        elif await self._has_ended():
+            raise EndedError("the credential of this websocket is no longer good")
+        elif message["type"] == "websocket.accept":
+            self._accepted = True
+        await self._send(message)
+
+    async def _next(self) -> Message | None:
+        """The next message; None if it is time for a check before one comes."""
+        if not self._accepted:
+            return await self._receive()
+        left = min(max(self._due - self._clock(), 0), self._recheck)
+        timer = _at_most(left)
+        try:
+            async with timer:
+                return await self._receive()
+        except TimeoutError:
+            if isinstance(timer, asyncio.Timeout) and timer.expired():
+                return None
+            raise
+
+    async def _has_ended(self, message: Message | None = None) -> bool:
+        """Whether we have closed it, now or before; not because of a client that goes itself."""
+        if message is not None and message["type"] == "websocket.disconnect":
+            self._gone = True
+        now = self._clock()
+        # Also if somebody has set the clock back: nobody knows then when the time would come.
+        if self._denied is None and not self._gone and not self._checked <= now < self._due:
+            denied = await arun(self._guard.recheck(self._request, self._auth, now))
+            if denied is None:
+                self._checked_at(now)
+            elif self._denied is None:
+                self._denied = denied
+                if not self._gone:  # meanwhile
+                    log_refusal(self._request, denied)
+                    await self._close(denied)
+        return self._denied is not None
+
+    def _checked_at(self, now: float) -> None:
+        expires_at = self._auth.principal.expires_at
+        left = inf if expires_at is None else expires_at - now
+        self._checked = now
+        self._due = now + min(self._recheck, left if left > 0 else _SECONDS_AFTER_EXPIRY)
+
+    async def _close(self, denied: Deny) -> None:
+        # The client may have gone just now; each server says that in its own way.
+        with suppress(Exception):
+            async with _at_most(_SECONDS_TO_CLOSE):
+                if self._accepted:
+                    code, reason = _close_code(denied.error), denied.error.code
+                    await self._send({"type": "websocket.close", "code": code, "reason": reason})
+                else:
+                    await refuse_handshake(denied.refusal, self._scope, self._send)
+
+
+def _at_most(seconds: float) -> AbstractAsyncContextManager[Any]:
+    """A time limit, where there is an event loop of asyncio to keep it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return nullcontext()
+    return asyncio.timeout(seconds)
+
+
+def _close_code(error: RefusedError) -> int:
+    """Whose fault it is, as a close code: a client may come again after what was not its own."""
+    if isinstance(error, (VerificationUnavailableError, RateLimitedError)):
+        return _TRY_AGAIN_LATER
+    return _INTERNAL_ERROR if isinstance(error, UnexpectedError) else _POLICY_VIOLATION

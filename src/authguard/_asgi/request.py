@@ -1,0 +1,77 @@
+"""A request, from an ASGI scope; and the types of ASGI."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, TypeAlias
+
+from authguard._core.guard import Guard
+from authguard._core.request import Presented, RequestView
+from authguard._core.rules import WEBSOCKET
+from authguard.errors import RefusedError
+
+# As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HANDLED = "authguard"
+
+# What the middleware leaves for decorators: the guard, the scope as it saw it (further in, mounts
+# change it), and why nobody was found, if so.
+Left: TypeAlias = tuple[Guard, Scope, RefusedError | None]
+
+
+class ASGIRequest(RequestView):
+    """A request, from an ASGI scope.
+
+    Args:
+        scope: of type http or websocket.
+        guard: whose credential fields to look for.
+        presented: those fields, if they have been found already.
+    """
+
+    __slots__ = ("_headers", "_query", "_scope")
+
+    def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
+        self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
+        self.scheme = scope.get("scheme") or "http"
+        self.root_path = scope.get("root_path") or ""
+        self.path = below(self.root_path, scope["path"])
+        self.presented = _presented(scope["headers"], guard) if presented is None else presented
+        self._scope = scope
+        self._headers = scope["headers"]
+        self._query = scope.get("query_string") or b""
+
+    @property
+    def query(self) -> str:
+        """The raw query string."""
+        return self._query.decode("latin-1")
+
+    def fields(self, name: bytes) -> list[bytes]:
+        """Every value of a header field, in order."""
+        return [bytes(value).strip(b" \t") for key, value in self._headers if key.lower() == name]
+
+    @property
+    def peer(self) -> str | None:
+        """The address of whoever is connected to the server, as the server says."""
+        client = self._scope.get("client")
+        return client[0] if client else None
+
+    @property
+    def certificate(self) -> str | None:
+        """From the TLS extension of ASGI, if the server offers it."""
+        tls = (self._scope.get("extensions") or {}).get("tls") or {}
+        return next(iter(tls.get("client_cert_chain") or ()), None)
+
+
+def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presented:
+    """The credential fields among all fields; servers may leave names as the client wrote them."""
+    fields = guard.credential_fields
+    return [(name.lower(), value) for name, value in headers if name.lower() in fields]
+
+
+def below(root_path: str, path: str) -> str:
+    """The path as the application's router sees it: boundary-aware, like Starlette's."""
+    rest = path.removeprefix(root_path)
+    return rest if rest != path and (not rest or rest.startswith("/")) else path

@@ -1,0 +1,125 @@
+"""Websockets: the handshake is decided like a request, and the connection watched while it lasts."""
+
+from collections.abc import Awaitable, Callable
+
+from authguard._asgi.connection import Connection, EndedError
+from authguard._asgi.refusal import CLOSE_CODES, responder
+from authguard._asgi.request import HANDLED, ASGIApp, ASGIRequest, Message, Receive, Scope, Send
+from authguard._core.decision import Deny
+from authguard._core.guard import Guard
+from authguard._core.subprotocol import Subprotocol
+from authguard._logs import log_refusal
+from authguard.drivers import arun
+
+_OFFER = b"sec-websocket-protocol"
+
+
+class Websockets:
+    """Guards the websockets of an application.
+
+    Args:
+        app: the application.
+        guard: the rules.
+        clock: seconds since the epoch.
+        recheck: after how many seconds the credential of an open one is checked again.
+        close_codes: whether to refuse them in a way that a page in a browser can read.
+    """
+
+    def __init__(
+        self, app: ASGIApp, guard: Guard, clock: Callable[[], float], recheck: float, *, close_codes: bool
+    ) -> None:
+        self._app = app
+        self._guard = guard
+        self._clock = clock
+        self._recheck = recheck
+        self._close_codes = close_codes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        guard, now = self._guard, self._clock()
+        scope = {**scope, "headers": list(scope["headers"]), CLOSE_CODES: self._close_codes}
+        if guard.subprotocol is not None:
+            offered = _take_token(scope, guard.subprotocol)
+            send = _choosing(send, guard.subprotocol, offered=guard.subprotocol.name in offered)
+        request = ASGIRequest(scope, guard)
+        decision = await arun(guard.decide(request, now))
+        if isinstance(decision, Deny):
+            log_refusal(request, decision)
+            await responder(decision.refusal)(scope, receive, send)
+            return
+        inner = {
+            **scope,
+            "user": decision.user,
+            "auth": decision.auth,
+            HANDLED: (guard, scope, decision.error),
+        }
+        inner["state"] = {} if scope.get("state") is None else scope["state"]
+        inner["state"]["user"] = decision.user
+        if not decision.auth.principal.is_authenticated:
+            await self._app(inner, receive, send)
+            return
+        connection = Connection(
+            scope,
+            receive,
+            send,
+            guard=guard,
+            request=request,
+            auth=decision.auth,
+            clock=self._clock,
+            recheck=self._recheck,
+            now=now,
+        )
+        try:
+            await self._app(inner, connection.receive, connection.send)
+        except EndedError:
+            return  # the application was told, and has nothing more to do
+
+
+def _take_token(scope: Scope, subprotocol: Subprotocol) -> list[str]:
+    """Let a token among the offered subprotocols stand where other clients send it.
+
+    It becomes an Authorization field of the scope: what follows is as for any other, and two
+    credentials are two. Nobody further in finds it where it was, to be chosen, echoed or logged.
+
+    Returns:
+        what else is offered.
+    """
+    others: list[str] = []
+    headers = _without_tokens(scope["headers"], subprotocol)
+    for offered in scope.get("subprotocols") or ():
+        if subprotocol.has_token(offered):
+            headers.append((b"authorization", subprotocol.authorization(offered)))
+        else:
+            others.append(offered)
+    scope["subprotocols"], scope["headers"] = others, headers
+    return others
+
+
+def _without_tokens(
+    headers: list[tuple[bytes, bytes]], subprotocol: Subprotocol
+) -> list[tuple[bytes, bytes]]:
+    kept = []
+    for name, value in headers:
+        if name.lower() == _OFFER:
+            parts = [part.strip(" \t") for part in value.decode("latin-1").split(",")]
+            value = ", ".join(part for part in parts if not subprotocol.has_token(part)).encode("latin-1")
+            if not value:
+                continue
+        kept.append((name, value))
+    return kept
+
+
+def _choosing(send: Send, subprotocol: Subprotocol, *, offered: bool) -> Send:
+    """Choose the subprotocol for an application that chooses none; never the one with the token.
+
+    A browser fails a connection for which it has offered subprotocols, and none was chosen.
+    """
+
+    def send_choosing(message: Message) -> Awaitable[None]:
+        if message["type"] == "websocket.accept":
+            chosen = message.get("subprotocol")
+            if not chosen or subprotocol.has_token(chosen):
+                message = {**message, "subprotocol": subprotocol.name if offered else None}
+        return send(message)
+
+    return send_choosing

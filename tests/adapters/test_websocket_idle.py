@@ -1,0 +1,184 @@
+"""A websocket ends with its credential, though nothing is sent: real seconds, and few of them."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+import trio
+
+from adapters.connections import (
+    ACCEPT,
+    CONNECT,
+    EXPIRED,
+    NOW,
+    TEXT,
+    Clock,
+    Message,
+    Server,
+    Verdicts,
+    end,
+    jwt,
+    open_,
+    run,
+)
+from adapters.test_same_answers import SECRET
+from authguard import Guard, InvalidTokenError
+from authguard.asgi import AuthGuardMiddleware
+from authguard.testing import issue_token
+
+
+def test_an_idle_connection_ends_when_its_token_expires() -> None:
+    """Nobody sends anything."""
+    server, got = Server(), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        got.append(await receive())
+
+    token = issue_token(SECRET, exp=time.time() + 0.05)
+    started = time.monotonic()
+    run(app, server, guard=jwt(), clock=time.time, token=token)
+    assert got == [end()]
+    assert server.sent == [ACCEPT, EXPIRED]
+    assert 0.02 < time.monotonic() - started < 3
+
+
+def test_an_idle_connection_is_checked_in_each_period() -> None:
+    """As long as it is good it goes on, and a message that comes is delivered."""
+    server, verdicts, got = Server(), Verdicts(), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+
+        async def meanwhile() -> None:
+            if verdicts.asked == 3:
+                server.incoming.put_nowait(TEXT)
+            if verdicts.asked == 5:
+                verdicts.error = InvalidTokenError("inactive")
+
+        verdicts.meanwhile = meanwhile
+        got.extend([await receive(), await receive()])
+
+    run(app, server, guard=Guard(verdicts), clock=time.time, recheck=0.02)
+    assert got == [TEXT, end()]
+    assert server.sent == [ACCEPT, EXPIRED]
+    assert verdicts.asked == 5
+
+
+def test_a_clock_that_is_set_back_does_not_keep_it_open() -> None:
+    """It is checked after a period, as the event loop counts the seconds."""
+    clock, server, verdicts, got = Clock(), Server(), Verdicts(), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        verdicts.error = InvalidTokenError("inactive")
+        clock.now -= 3600
+        got.append(await receive())
+
+    run(app, server, guard=Guard(verdicts), clock=clock, recheck=0.02)
+    assert got == [end()]
+
+
+def test_nothing_is_cut_short_before_the_handshake_is_there() -> None:
+    """However late the server says `websocket.connect`, it is received before the handshake is refused."""
+    verdicts, got = Verdicts(), []
+
+    class Late(Server):
+        async def receive(self) -> Message:
+            await asyncio.sleep(0.05)
+            return await super().receive()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        verdicts.error = InvalidTokenError("inactive")
+        got.append(await receive())
+
+    server = Late()
+    run(app, server, guard=Guard(verdicts), clock=time.time, recheck=0.01)
+    assert got == [end()]
+    assert (server.kinds, server.incoming.empty()) == (["close"], True)
+
+
+def test_a_time_limit_of_the_application_is_its_own() -> None:
+    """It is not taken for ours, and a message that comes later is not lost."""
+    server = Server()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(receive(), 0.01)
+        server.incoming.put_nowait(TEXT)
+        assert await receive() == TEXT
+
+    run(app, server, guard=Guard(Verdicts()), clock=time.time)
+    assert server.sent == [ACCEPT]
+
+
+def test_a_timeout_of_the_server_is_passed_on() -> None:
+    """Only our own time limit is a time for a check."""
+    server = Server()
+
+    class Raising(Server):
+        async def receive(self) -> Message:
+            if self.incoming.empty():
+                raise TimeoutError("the server's")
+            return await super().receive()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        await receive()
+
+    server = Raising()
+    with pytest.raises(TimeoutError, match="server's"):
+        run(app, server, guard=Guard(Verdicts()), clock=time.time)
+
+
+def test_an_application_that_is_cancelled_is_cancelled() -> None:
+    """While it waits, and nothing of ours is left behind."""
+    server = Server()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        await receive()
+
+    async def cancelled() -> None:
+        middleware = AuthGuardMiddleware(app, guard=Guard(Verdicts()))
+        scope = {"type": "websocket", "path": "/ws", "headers": [(b"authorization", b"Bearer x")]}
+        task = asyncio.create_task(middleware(scope, server.receive, server.send))
+        while not server.sent:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(cancelled())
+    assert server.sent == [ACCEPT]
+
+
+def test_without_asyncio_messages_are_checked() -> None:
+    """There is no timer then."""
+    clock, sent, got = Clock(), [], []
+    incoming = iter([CONNECT, TEXT, TEXT])
+
+    async def receive() -> Message:
+        await trio.lowlevel.checkpoint()
+        return next(incoming)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        got.append(await receive())
+        clock.now += 10
+        got.append(await receive())
+
+    scope = {
+        "type": "websocket",
+        "path": "/ws",
+        "headers": [(b"authorization", f"Bearer {issue_token(SECRET, now=NOW, expires_in=10)}".encode())],
+    }
+    trio.run(AuthGuardMiddleware(app, guard=jwt(), clock=clock), scope, receive, send)
+    assert got == [TEXT, end()]
+    assert sent == [ACCEPT, EXPIRED]

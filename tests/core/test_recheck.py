@@ -1,0 +1,272 @@
+"""Whether a connection that lasts may go on."""
+
+from urllib.parse import quote
+
+import pytest
+
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyVerifier,
+    ConfigurationError,
+    DPoP,
+    Guard,
+    InvalidTokenError,
+    JWTVerifier,
+    MemoryRevocations,
+    MutualTLS,
+    Principal,
+    Rule,
+    VerificationUnavailableError,
+)
+from authguard._core.decision import Allow
+from authguard._core.model import ANONYMOUS
+from authguard.drivers import run
+from core.test_mtls import bound_to, certificate
+from support import (
+    AUDIENCE,
+    ISSUER,
+    NOW,
+    SECRET,
+    FakeRequest,
+    bearer,
+    claims,
+    ec_key,
+    jwk,
+    make_proof,
+    make_token,
+    thumbprint,
+)
+
+HANDSHAKE = bearer(make_token(), "/ws", method="WEBSOCKET")
+
+
+def guard(*verifiers, **options):
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(*(verifiers or (jwt,)), **options)
+
+
+def opened(one, request=HANDSHAKE):
+    decision = run(one.decide(request, NOW))
+    assert isinstance(decision, Allow), decision
+    return decision.auth
+
+
+def status(one, auth, request=HANDSHAKE, now=NOW + 60):
+    denied = run(one.recheck(request, auth, now))
+    return None if denied is None else denied.refusal.status
+
+
+def test_a_good_token_goes_on():
+    """Until it expires, with the leeway that it has for requests."""
+    one = guard()
+    auth = opened(one)
+    assert [status(one, auth, now=NOW + after) for after in (60, 629, 630)] == [None, None, 401]
+
+
+def test_a_token_that_was_forgotten_is_verified_again():
+    """The memory of the guard is not needed."""
+    assert status(guard(), opened(guard())) is None
+
+
+def test_a_logout_ends_it():
+    """At the next check."""
+    store = MemoryRevocations(clock=lambda: NOW)
+    one = guard(revocations=store)
+    auth = opened(one)
+    assert status(one, auth) is None
+    store.revoke(subject="ann", until=NOW + 600)
+    assert status(one, auth) == 401
+
+
+def test_a_logout_store_that_raises_ends_it():
+    """Nobody can tell then, and nothing that is raised gets past."""
+
+    class Broken:
+        broken = False
+
+        def is_revoked(self, principal):
+            return 1 / 0 if self.broken else False
+
+    one = guard(revocations=Broken())
+    auth = opened(one)
+    Broken.broken = True
+    assert status(one, auth) == 500
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (InvalidTokenError("inactive"), 401),
+        (VerificationUnavailableError("down"), 503),
+        (ValueError("bug"), 500),
+    ],
+    ids=["inactive", "outage", "bug"],
+)
+def test_a_verifier_is_asked_again(answer, expected):
+    """What it says now counts."""
+
+    class Mine:
+        answer = None
+
+        def verify(self, credential):
+            if self.answer is not None:
+                raise self.answer
+            return Principal("ann")
+
+    verifier = Mine()
+    one = guard(verifier)
+    auth = opened(one)
+    assert status(one, auth) is None
+    verifier.answer = answer
+    assert status(one, auth) == expected
+
+
+def test_a_key_that_was_withdrawn_ends_it():
+    """As soon as its answer is not remembered any more."""
+    keys = {}
+    one = guard(APIKeyVerifier(lambda digest: keys.get("it"), cache_ttl=30))
+    keys["it"] = APIKey("robot")
+    request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
+    auth = opened(one, request)
+    keys.clear()
+    assert [status(one, auth, request, NOW + after) for after in (29, 31)] == [None, 401]
+
+
+@pytest.mark.parametrize(
+    "before, after", [({"scopes": ["a", "b"]}, {"scopes": ["a"]}), ({"roles": ["a"]}, {})]
+)
+def test_what_was_granted_and_is_withdrawn_ends_it(before, after):
+    """A decorator may have asked for it."""
+    keys = {"it": APIKey("robot", **before)}
+    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
+    auth = opened(one, request)
+    assert status(one, auth, request) is None
+    keys["it"] = APIKey("robot", **after)
+    assert status(one, auth, request) == 403
+
+
+def test_a_credential_that_was_given_to_somebody_else_ends_it():
+    """The application still takes the caller for who opened it."""
+    keys = {"it": APIKey("robot")}
+    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
+    auth = opened(one, request)
+    keys["it"] = APIKey("another robot")
+    assert status(one, auth, request) == 401
+
+
+def test_more_than_was_granted_does_not_end_it():
+    """It has what it had."""
+    keys = {"it": APIKey("robot", scopes=["a"])}
+    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
+    auth = opened(one, request)
+    keys["it"] = APIKey("robot", scopes=["a", "b"], roles=["c"])
+    assert status(one, auth, request) is None
+
+
+def test_the_rules_of_the_path_hold():
+    """Whatever was found at the handshake."""
+    auth = opened(guard())
+    assert status(guard(protected_paths=[Rule("/ws", scopes=["x"])]), auth) == 403
+
+
+def test_a_public_path_asks_for_no_scope_but_for_the_credential():
+    """Who was somebody there is not to become nobody unnoticed."""
+    one = guard(public_paths=["/ws"])
+    auth = opened(one)
+    assert [status(one, auth, now=NOW + after) for after in (60, 700)] == [None, 401]
+
+
+@pytest.mark.parametrize(("found", "expected"), [("ada", None), (None, 401)], ids=["still there", "gone"])
+def test_the_user_is_loaded_again(found, expected):
+    """None says that the user is gone."""
+    users = ["ada"]
+    one = guard(user_loader=lambda principal: users[0])
+    auth = opened(one)
+    users[0] = found
+    assert status(one, auth) == expected
+
+
+def test_a_user_loader_that_cannot_tell():
+    """An outage is our fault."""
+    down = []
+
+    def load(principal):
+        if down:
+            raise VerificationUnavailableError("the database is down")
+        return principal
+
+    one = guard(user_loader=load)
+    auth = opened(one)
+    down.append(True)
+    assert status(one, auth) == 503
+
+
+BY_KEY = make_token(claims(cnf={"jkt": thumbprint(jwk(ec_key()))}))
+BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": bound_to(certificate())}))
+
+
+def test_no_new_dpop_proof_is_asked_for():
+    """The one of the handshake was good once; it is neither used again nor missed."""
+    one = guard(proofs=[DPoP("https://api.example")])
+    fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
+    request = FakeRequest("/a", method="WEBSOCKET", headers=fields)
+    auth = opened(one, request)
+    assert [status(one, auth, request, NOW + after) for after in (60, 61, 629, 630)] == [
+        None,
+        None,
+        None,
+        401,
+    ]
+
+
+def test_no_certificate_is_asked_for():
+    """What a proxy said of the handshake is not said again."""
+    one = guard(proofs=[MutualTLS(header="X-Cert", proxies=["127.0.0.1"])])
+
+    class Request(FakeRequest):
+        peer = "127.0.0.1"
+
+    fields = {"authorization": f"Bearer {BY_CERTIFICATE}", "x-cert": quote(certificate())}
+    request = Request("/a", method="WEBSOCKET", headers=fields)
+    auth = opened(one, request)
+    bare = bearer(BY_CERTIFICATE, "/a", method="WEBSOCKET")
+    assert [status(one, auth, bare, NOW + after) for after in (60, 630)] == [None, 401]
+
+
+def test_a_bound_token_still_needs_its_proof_for_a_handshake():
+    """That none is asked for again opens no way around it."""
+    one = guard(proofs=[DPoP("https://api.example")])
+    fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
+    opened(one, FakeRequest("/a", method="WEBSOCKET", headers=fields))
+    del fields["dpop"]
+    again = FakeRequest("/a", method="WEBSOCKET", headers=fields)
+    assert run(one.decide(again, NOW)).refusal.status == 401
+
+
+def test_a_cookie_is_found_again():
+    """With the fields that said that this site opened it."""
+    one = guard(cookie=AccessCookie("session", secure=False))
+    fields = {"cookie": f"session={make_token()}", "sec-fetch-site": "same-origin"}
+    request = FakeRequest("/ws", method="WEBSOCKET", headers=fields)
+    auth = opened(one, request)
+    assert [status(one, auth, request, NOW + after) for after in (60, 630)] == [None, 401]
+
+
+def test_whom_a_test_says_the_caller_is_may_go_on():
+    """`override` answers for the credential here, too, though there is none."""
+    one, nobody = guard(), FakeRequest("/ws", method="WEBSOCKET")
+    with one.override(Principal("ada", expires_at=NOW - 1)):
+        auth = opened(one, nobody)
+        assert status(one, auth, nobody) is None
+        with one.override(ANONYMOUS):
+            assert status(one, auth, nobody) == 401
+
+
+def test_a_subprotocol_that_cannot_be_meant():
+    """It is named when the guard is built."""
+    with pytest.raises(ConfigurationError, match="subprotocol"):
+        guard(subprotocol="a b")

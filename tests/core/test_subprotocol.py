@@ -1,0 +1,106 @@
+"""A token among the subprotocols that a websocket offers."""
+
+import pytest
+
+from authguard import ConfigurationError
+from authguard._core.subprotocol import Subprotocol
+from support import b64
+
+AUTHGUARD = Subprotocol("authguard")
+
+
+def authorization(text):
+    return AUTHGUARD.authorization(f"authguard.bearer.{text}")
+
+
+@pytest.mark.parametrize(
+    ("offered", "has"),
+    [
+        ("authguard.bearer.eA", True),
+        ("authguard.bearer.", True),
+        ("authguard", False),
+        ("authguard.bearer", False),
+        ("authguard.bearers.eA", False),
+        ("Authguard.Bearer.eA", False),
+        ("xauthguard.bearer.eA", False),
+        ("chat", False),
+        ("", False),
+    ],
+)
+def test_a_token_is_known_by_its_prefix(offered, has):
+    """Names are compared as they are (RFC 6455 section 1.9)."""
+    assert AUTHGUARD.has_token(offered) is has
+
+
+@pytest.mark.parametrize("token", ["a.b.c", "opaque", "sk_live_0123456789", "a-._~+/b", "padded=="])
+def test_a_token_becomes_an_authorization_field(token):
+    """As it would be in the field."""
+    assert authorization(b64(token.encode())) == b"Bearer " + token.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "e",
+        "eB",
+        "eA==",
+        "eHh=",
+        "a+b/",
+        "eA.eA",
+        "eA eA",
+        "\xe9A",
+        "eA\n",
+        b64(b" x"),
+        b64(b"x "),
+        b64(b"x y"),
+        b64(b"x, Bearer y"),
+        b64(b"x\r\ny"),
+        b64(b"x\n"),
+        b64(b"\x00"),
+        b64(b"\xff"),
+        b64(b"=="),
+    ],
+    ids=ascii,
+)
+def test_what_is_no_token_is_a_malformed_field(text):
+    """Another spelling, or more than one token, is refused and not repaired."""
+    assert authorization(text) == b"Bearer"
+
+
+@pytest.mark.parametrize(
+    "name", ["authguard", "v1.authguard.example", "a!#$%&'*+.^_`|~-9", "bearer", "a.bearers"]
+)
+def test_a_name_that_can_be_offered(name):
+    """Any token of RFC 9110 will do."""
+    assert Subprotocol(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a b",
+        "a,b",
+        'a"b',
+        "caf\xe9",
+        "a\n",
+        "a.bearer",
+        "a.bearer.b",
+        "a.Bearer.b",
+        ".bearer.",
+        b"a",
+        7,
+        True,
+    ],
+    ids=repr,
+)
+def test_a_name_that_cannot_be_meant(name):
+    """Or that could be taken for one that has a token."""
+    with pytest.raises(ConfigurationError, match="must be a name such as 'authguard'"):
+        Subprotocol(name)
+
+
+def test_what_it_shows_of_itself():
+    """Only its name."""
+    assert repr(AUTHGUARD) == "Subprotocol('authguard')"
