@@ -28,8 +28,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 HANDLED = "authguard"
 
 # What the middleware leaves for decorators: the guard, the scope as it saw it (further in, mounts
-# change it), and why nobody was found, if so.
-_Left: TypeAlias = tuple[Guard, Scope, RefusedError | None]
+# change it), why nobody was found, if so, and when that was.
+_Left: TypeAlias = tuple[Guard, Scope, RefusedError | None, float]
 
 _DENIAL = "websocket.http.response"
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
@@ -151,7 +151,7 @@ class AuthGuardMiddleware:
         inner = dict(scope)  # and not {**scope, …}: 0.1 µs less
         inner["user"] = user
         inner["auth"] = auth
-        inner[HANDLED] = (guard, scope, error)
+        inner[HANDLED] = (guard, scope, error, now)
         # The state is the server's copy for this request, and not copied again, so that middleware
         # further out can read `request.state.user` when the response has been sent.
         state = scope.get("state")
@@ -214,8 +214,14 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
             "no AuthGuardMiddleware around this application: "
             "app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
-    guard, outer, error = left
+    guard, outer, error, _ = left
     return guard, ASGIRequest(outer, guard), error
+
+
+def handled_at(scope: Scope) -> float:
+    """When the middleware looked at the request, in seconds since the epoch; see `handled_by_guard`."""
+    left: _Left = scope[HANDLED]
+    return left[3]
 
 
 def responder(refusal: Refusal) -> ASGIApp:

@@ -171,8 +171,10 @@ class Guard:
             auth = remembered[1]
         policy = self.policy
         verdict = policy.memory.young.get(asked) or policy.find(*asked)
-        lacking = verdict.requirements and not verdict.admits(auth.principal)
-        if lacking or (self._logouts is not None and self._logouts.has(auth.principal)):
+        # Each time, also for a token that is known: a sign-in grows old.
+        if verdict.requirements and not verdict.admits(auth.principal, now):
+            return None
+        if self._logouts is not None and self._logouts.has(auth.principal):
             return None
         return auth
 
@@ -226,7 +228,7 @@ class Guard:
             try:
                 auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
-                    verdict.check(auth.principal)
+                    verdict.check(auth.principal, now)
                 user: Any = auth.principal
                 if self._user_loader is not None:
                     user = yield from self._load_user(self._user_loader, auth.principal)
@@ -320,7 +322,12 @@ class Guard:
         raise InvalidTokenError("no verifier is for this kind of credential")
 
     def authorize(
-        self, request: RequestView, auth: Auth, error: RefusedError | None, requirement: Requirement
+        self,
+        request: RequestView,
+        auth: Auth,
+        error: RefusedError | None,
+        requirement: Requirement,
+        now: float,
     ) -> Flow[Deny | None]:
         """What a route asks for beyond the path rules; None if the caller has it.
 
@@ -329,11 +336,12 @@ class Guard:
             auth: what `decide` found.
             error: why nobody was found, if so.
             requirement: what the route requires; if empty, just to be somebody.
+            now: seconds since the epoch.
         """
         if not auth.principal.is_authenticated:
             return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
         try:
-            requirement.check(auth.principal)
+            requirement.check(auth.principal, now)
         except RefusedError as lacking:
             return (yield from self._denials.deny(request, lacking))
         return None
