@@ -87,6 +87,30 @@ def test_starlette_websocket_decorator() -> None:
         assert websocket.receive_text() == "somebody"
 
 
+def test_a_websocket_asks_for_a_recent_sign_in() -> None:
+    """The handshake is refused with the challenge, be it by a rule or by a decorator."""
+
+    @authguard.starlette.requires(max_age=60)
+    async def talk(websocket: Any) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    async def bank(websocket: Any) -> None:
+        raise AssertionError("the guard lets nobody through")
+
+    app = Starlette(routes=[WebSocketRoute("/ws", talk), WebSocketRoute("/bank", bank)])
+    app.add_middleware(AuthGuardMiddleware, guard=guard(protected_paths=["/", Rule("/bank", max_age=60)]))
+    client = TestClient(app)
+    for path in ("/ws", "/bank"):
+        with (
+            pytest.raises(WebSocketDenialResponse) as denied,
+            client.websocket_connect(path, headers=HEADERS),
+        ):
+            pass
+        assert denied.value.status_code == 401
+        assert denied.value.headers["www-authenticate"].endswith(', max_age="60"')
+
+
 def test_decorators_keep_name_and_signature() -> None:
     """What a view looks like does not change."""
 

@@ -103,6 +103,16 @@ def test_all_rules_have_to_be_met():
     assert admitted == [False, False, True]
 
 
+@pytest.mark.parametrize("said", [{"auth_time": NOW}, {"acr": "phr"}], ids=["no-acr", "no-time"])
+def test_a_guard_asks_for_all_rules_of_an_odd_path(said):
+    """Whichever of them is not met is named by the answer."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    one = Guard(jwt, protected_paths=[Rule("/a", max_age=60), Rule("/b", acr="phr")])
+    error = run(one.decide(bearer(make_token(claims(**said)), "/a/../b"), NOW)).error
+    assert isinstance(error, InsufficientUserAuthenticationError)
+    assert (error.max_age, error.acr_values) == ((None, ("phr",)) if "auth_time" in said else (60, ()))
+
+
 def test_requirements_differ_by_how_one_signs_in():
     """Neither kind is forgotten when equal ones are taken together."""
     asked = [Requirement(), Requirement(acr="a"), Requirement(acr="b"), Requirement(max_age=1)]

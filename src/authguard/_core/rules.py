@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
 
 _LONGEST_MAX_AGE = 2**31 - 1  # 68 years
-_CLOCK_SKEW = 30.0  # seconds by which the clock of the issuer may be ahead; the default leeway of tokens
+_LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by default for tokens
 
 
 class Requirement:
@@ -284,7 +284,7 @@ def _is_recent(auth_time: object, max_age: int, now: float) -> bool:
     # By its type: bool is an int in Python. NaN is between no two numbers.
     if type(auth_time) is not int and type(auth_time) is not float:
         return False
-    return now - max_age <= auth_time <= now + _CLOCK_SKEW
+    return now - max_age <= auth_time <= now + _LEEWAY
 
 
 def _pattern(path: str) -> tuple[str, ...]:
