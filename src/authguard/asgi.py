@@ -38,6 +38,7 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "handled_at",
     "handled_by_guard",
     "responder",
 ]
@@ -120,7 +121,7 @@ class AuthGuardMiddleware:
         inner = dict(scope)  # and not {**scope, …}: 0.1 µs less
         inner["user"] = user
         inner["auth"] = auth
-        inner[HANDLED] = (guard, scope, error)
+        inner[HANDLED] = (guard, scope, error, now)
         # The state is the server's copy for this request, and not copied again, so that middleware
         # further out can read `request.state.user` when the response has been sent.
         state = scope.get("state")
@@ -186,8 +187,14 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
             "no AuthGuardMiddleware around this application: "
             "app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
-    guard, outer, error = left
+    guard, outer, error, _ = left
     return guard, ASGIRequest(outer, guard), error
+
+
+def handled_at(scope: Scope) -> float:
+    """When the middleware looked at the request, in seconds since the epoch; see `handled_by_guard`."""
+    left: Left = scope[HANDLED]
+    return left[3]
 
 
 def _closing(send: Send, guard: Guard) -> Send:

@@ -18,6 +18,8 @@
         │   └── UnprovenTokenError            bound to a key or certificate that was not shown
         ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
         │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
+        ├── InsufficientUserAuthenticationError
+        │                                401  insufficient_user_authentication  to sign in anew
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
         ├── RateLimitedError             429  rate_limited        too many in too short a time
@@ -29,7 +31,7 @@
 attacker nothing (RFC 6750 section 3.1, ASVS 16.5.1).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 
@@ -194,6 +196,36 @@ class InsufficientScopeError(RefusedError):
     def __init__(self, reason: str = "", *, scopes: Collection[str] = ()) -> None:
         super().__init__(reason)
         self.scopes = tuple(sorted(scopes))
+
+
+class InsufficientUserAuthenticationError(RefusedError):
+    """The caller is known, and has signed in too long ago, or in another way (RFC 9470 section 3).
+
+    Args:
+        reason: what was lacking.
+        acr_values: the values of `acr` that are accepted, the preferred one first.
+        max_age: how many seconds ago the caller may have signed in.
+    """
+
+    status_code = 401
+    code = "insufficient_user_authentication"
+    title = "Unauthorized"
+    detail = "Another or a more recent sign-in is required."
+    challenge_error = "insufficient_user_authentication"
+
+    def __init__(
+        self, reason: str = "", *, acr_values: Sequence[str] = (), max_age: int | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.acr_values = tuple(acr_values)
+        self.max_age = max_age
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """What the next sign-in must be like, as parameters of RFC 9470: `acr_values`, `max_age`."""
+        acr = (("acr_values", " ".join(self.acr_values)),) if self.acr_values else ()
+        age = (("max_age", str(self.max_age)),) if self.max_age is not None else ()
+        return acr + age
 
 
 class CrossSiteRequestError(RefusedError):

@@ -112,9 +112,13 @@ async def _handle(connection: HTTPConnection, error: Exception) -> Response | No
 
 
 def requires(
-    *scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
+    *scopes: str,
+    any_of: Iterable[str] = (),
+    roles: Iterable[str] = (),
+    acr: str | Iterable[str] | None = None,
+    max_age: float | None = None,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Require scopes or roles of whoever calls a route; with no arguments, to be somebody.
+    """Require scopes, roles or a recent sign-in of whoever calls a route; with no arguments, to be somebody.
 
     As `authguard.starlette.requires`; the path operation need not take a `request`: one is
     added to what FastAPI sees of its signature.
@@ -123,10 +127,12 @@ def requires(
         scopes: all of these scopes.
         any_of: at least one of these scopes.
         roles: at least one of these roles.
+        acr: how the caller must have signed in: one of these values of the claim `acr`.
+        max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
     """
     if scopes and not isinstance(scopes[0], str):
         raise ConfigurationError("write @requires(), with parentheses")
-    requirement = Requirement(scopes, any_of, roles)
+    requirement = Requirement(scopes, any_of, roles, acr, max_age)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
         parameters = inspect.signature(endpoint).parameters
@@ -219,9 +225,20 @@ def _mark(document: dict[str, Any], guard: Guard) -> None:
             if method not in operations:
                 continue
             operation = operations[method]
+            verdict = guard.explain(method.upper(), sample)
+            _mark_sign_in(operation, verdict.requirements)
             stated = operation.get("security")
-            if stated is None and guard.explain(method.upper(), sample).protected:
+            if stated is None and verdict.protected:
                 operation["security"] = [{name: []} for name in schemes]
             elif stated and any("Bearer" in one for one in stated):  # by `current_user`
                 known = {name for one in stated for name in one}
                 stated += [{name: []} for name in schemes if name not in known]
+
+
+def _mark_sign_in(operation: dict[str, Any], requirements: Iterable[Requirement]) -> None:
+    """Say how and when callers must have signed in, for which security schemes have no words."""
+    asked = [Requirement(acr=one.acr or None, max_age=one.max_age) for one in requirements if one.signing_in]
+    if asked:
+        words = " and ".join(map(str, asked))
+        answer = {"description": f"Nobody has signed in, or not as is asked here: {words}."}
+        operation.setdefault("responses", {}).setdefault("401", answer)

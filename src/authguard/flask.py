@@ -17,7 +17,7 @@ from authguard._core.rules import Requirement, mark
 from authguard._logs import log_refusal
 from authguard.drivers import run
 from authguard.errors import ConfigurationError
-from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_by_guard, leave
+from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_at, handled_by_guard, leave
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -80,7 +80,7 @@ class _ThroughFlask(AuthGuardMiddleware):
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         # The handlers may look at current_user, who is nobody now.
         paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied.error))
+        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied.error, self._clock()))
         with self.flask.request_context(environ):
             try:
                 error = _exception_for(denied.refusal.status)(denied.refusal)
@@ -91,8 +91,14 @@ class _ThroughFlask(AuthGuardMiddleware):
         return cast("WSGIApplication", response)
 
 
-def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()) -> Callable[[View], View]:
-    """Require scopes or roles of whoever calls a view; with no arguments, to be somebody.
+def requires(
+    *scopes: str,
+    any_of: Iterable[str] = (),
+    roles: Iterable[str] = (),
+    acr: str | Iterable[str] | None = None,
+    max_age: float | None = None,
+) -> Callable[[View], View]:
+    """Require scopes, roles or a recent sign-in of whoever calls a view; with no arguments, to be somebody.
 
     For functions, `async` or not, methods and class-based views. Name and signature are kept.
 
@@ -100,13 +106,15 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
         scopes: all of these scopes.
         any_of: at least one of these scopes.
         roles: at least one of these roles.
+        acr: how the caller must have signed in: one of these values of the claim `acr`.
+        max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
         ConfigurationError: for a name that cannot be matched.
     """
     if scopes and not isinstance(scopes[0], str):
         raise ConfigurationError("write @requires(), with parentheses")
-    requirement = Requirement(scopes, any_of, roles)
+    requirement = Requirement(scopes, any_of, roles, acr, max_age)
 
     def decorate(view: Any) -> Any:
         if inspect.isclass(view):
@@ -115,7 +123,8 @@ def requires(*scopes: str, any_of: Iterable[str] = (), roles: Iterable[str] = ()
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             guard, seen, error = handled_by_guard(request.environ)
-            denied = run(guard.authorize(seen, request.environ[AUTH], error, requirement))
+            now = handled_at(request.environ)
+            denied = run(guard.authorize(seen, request.environ[AUTH], error, requirement, now))
             if denied is None:
                 return current_app.ensure_sync(view)(*args, **kwargs)
             log_refusal(seen, denied)

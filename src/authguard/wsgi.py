@@ -24,8 +24,8 @@ USER = "authguard.user"
 AUTH = "authguard.auth"
 
 # What the middleware leaves for decorators: the guard, SCRIPT_NAME and PATH_INFO as it saw them,
-# and why nobody was found, if so.
-_Left: TypeAlias = tuple[Guard, str, str, RefusedError | None]
+# why nobody was found, if so, and when that was.
+_Left: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
 
 
 class WSGIRequest(RequestView):
@@ -139,7 +139,7 @@ class AuthGuardMiddleware:
                 return self.answer(environ, decision)(environ, start_response)
             auth, user, error = decision.auth, decision.user, decision.error
             start_response = _marking(start_response, decision)
-        leave(environ, auth, user, (guard, root_path, path, error))
+        leave(environ, auth, user, (guard, root_path, path, error, now))
         return self.app(environ, start_response)
 
     def _decide(
@@ -191,8 +191,14 @@ def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, Re
             "no AuthGuardMiddleware around this application: "
             "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    guard, root_path, path, error = left
+    guard, root_path, path, error, _ = left
     return guard, WSGIRequest(environ, guard, root_path, path), error
+
+
+def handled_at(environ: "WSGIEnvironment") -> float:
+    """When the middleware looked at the request, in seconds since the epoch; see `handled_by_guard`."""
+    left: _Left = environ[HANDLED]
+    return left[4]
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":

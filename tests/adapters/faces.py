@@ -174,6 +174,8 @@ def decorated_starlette(guard: Guard, clock: Callable[[], float], requirement: d
         *requirement.get("scopes", ()),
         any_of=requirement.get("any_of", ()),
         roles=requirement.get("roles", ()),
+        acr=requirement.get("acr"),
+        max_age=requirement.get("max_age"),
     )
     async def page(request: Any) -> PlainTextResponse:
         return PlainTextResponse(request.user.subject)
@@ -191,6 +193,8 @@ def decorated_sync_starlette(guard: Guard, clock: Callable[[], float], requireme
         *requirement.get("scopes", ()),
         any_of=requirement.get("any_of", ()),
         roles=requirement.get("roles", ()),
+        acr=requirement.get("acr"),
+        max_age=requirement.get("max_age"),
     )
     def page(request: Any) -> PlainTextResponse:
         return PlainTextResponse(request.user.subject)
@@ -210,6 +214,8 @@ def decorated_fastapi(guard: Guard, clock: Callable[[], float], requirement: dic
         *requirement.get("scopes", ()),
         any_of=requirement.get("any_of", ()),
         roles=requirement.get("roles", ()),
+        acr=requirement.get("acr"),
+        max_age=requirement.get("max_age"),
     )
     async def page(user: Any = Depends(authguard.fastapi.current_user)) -> Any:
         return PlainTextResponse(user.subject)
@@ -228,6 +234,8 @@ def decorated_flask(guard: Guard, clock: Callable[[], float], requirement: dict[
         *requirement.get("scopes", ()),
         any_of=requirement.get("any_of", ()),
         roles=requirement.get("roles", ()),
+        acr=requirement.get("acr"),
+        max_age=requirement.get("max_age"),
     )
     def page() -> str:
         return authguard.flask.current_user.subject

@@ -37,6 +37,7 @@ KEY, CERTIFICATE = thumbprint(jwk(ec_key())), bound_to(certificate())
 
 PLAIN = make_token()
 BY_KEY = make_token(claims(cnf={"jkt": KEY}, scope="read"))
+SIGNED_IN = make_token(claims(cnf={"jkt": KEY}, auth_time=NOW - 60))
 BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": CERTIFICATE}))
 BY_BOTH = make_token(claims(cnf={"jkt": KEY, "x5t#S256": CERTIFICATE}))
 API_KEY = "sk_live_" + "k3y-for-tests-0nly-Qx7" * 2
@@ -53,7 +54,7 @@ def guard(**options: Any) -> Guard:
     return Guard(
         jwt,
         APIKeyVerifier({API_KEY: APIKey("robot")}),
-        protected_paths=["/", Rule("/admin", scopes=["admin"])],
+        protected_paths=["/", Rule("/admin", scopes=["admin"]), Rule("/bank", max_age=60)],
         public_paths=["/public"],
         **options,
     )
@@ -94,6 +95,9 @@ CASES: dict[str, tuple[str, list[Field], int, str]] = {
     "bound to a key, in a cookie": ("/private", [("Cookie", f"session={BY_KEY}".encode())], 401, INVALID_DPOP),
     "bound to a key, on a public page": ("/public", [authorization(BY_KEY, "Bearer")], 200, ""),
     "a scope that is missing": ("/admin", [authorization(BY_KEY), proof(BY_KEY, htu="https://api.example/admin")], 403, f'{BEARER}, DPoP realm="api", error="insufficient_scope"'),
+    "a sign-in too long ago": ("/bank", [authorization(BY_KEY), proof(BY_KEY, htu="https://api.example/bank")], 401, f'{BEARER}, DPoP realm="api", error="insufficient_user_authentication"'),
+    "a sign-in too long ago, and no proof": ("/bank", [authorization(BY_KEY)], 401, INVALID_PROOF),
+    "a recent sign-in": ("/bank", [authorization(SIGNED_IN), proof(SIGNED_IN, htu="https://api.example/bank")], 200, "ann"),
     "a forged token": ("/private", [authorization(BY_KEY[:-4] + "AAAA"), proof(BY_KEY)], 401, INVALID_DPOP),
     "no token": ("/private", [("Authorization", b"DPoP")], 400, f'{BEARER}, DPoP realm="api", error="invalid_request"'),
     "two schemes": ("/private", [authorization(BY_KEY), authorization(PLAIN, "Bearer"), proof(BY_KEY)], 400, ""),

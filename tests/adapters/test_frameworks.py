@@ -20,7 +20,7 @@ import authguard.flask
 import authguard.starlette
 import authguard.wsgi
 from adapters.faces import ask_asgi, ask_wsgi
-from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Principal
+from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Principal, Rule
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import CurrentUser, RefusedHTTPException, current_user, install
 from authguard.testing import issue_token
@@ -85,6 +85,30 @@ def test_starlette_websocket_decorator() -> None:
     assert denied.value.status_code == 401
     with client.websocket_connect("/ws", headers=HEADERS) as websocket:
         assert websocket.receive_text() == "somebody"
+
+
+def test_a_websocket_asks_for_a_recent_sign_in() -> None:
+    """The handshake is refused with the challenge, be it by a rule or by a decorator."""
+
+    @authguard.starlette.requires(max_age=60)
+    async def talk(websocket: Any) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    async def bank(websocket: Any) -> None:
+        raise AssertionError("the guard lets nobody through")
+
+    app = Starlette(routes=[WebSocketRoute("/ws", talk), WebSocketRoute("/bank", bank)])
+    app.add_middleware(AuthGuardMiddleware, guard=guard(protected_paths=["/", Rule("/bank", max_age=60)]))
+    client = TestClient(app)
+    for path in ("/ws", "/bank"):
+        with (
+            pytest.raises(WebSocketDenialResponse) as denied,
+            client.websocket_connect(path, headers=HEADERS),
+        ):
+            pass
+        assert denied.value.status_code == 401
+        assert denied.value.headers["www-authenticate"].endswith(', max_age="60"')
 
 
 def test_decorators_keep_name_and_signature() -> None:
@@ -240,6 +264,34 @@ def test_openapi_marks_what_is_protected() -> None:
     assert app.openapi() == document
     install(app, app.state.authguard)
     assert len(app.user_middleware) == 1
+
+
+def test_openapi_says_how_one_must_have_signed_in() -> None:
+    """Security schemes have no words for it, so the answer does; what a route says itself stays."""
+    app = FastAPI()
+
+    @app.get("/bank")
+    async def _bank() -> str:
+        return ""
+
+    @app.get("/vault", responses={401: {"description": "Mine."}})
+    async def _vault(user: CurrentUser) -> str:
+        return ""
+
+    @app.get("/shop")
+    async def _shop() -> str:
+        return ""
+
+    rules = [Rule("/", scopes=["x"]), Rule("/bank", scopes=["x"], max_age=60), Rule("/vault", acr=["b", "a"])]
+    jwt = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer="i", audience="a")
+    install(app, Guard(jwt, protected_paths=rules))
+    for _ in range(2):
+        paths = app.openapi()["paths"]
+        assert paths["/bank"]["get"]["responses"]["401"] == {
+            "description": "Nobody has signed in, or not as is asked here: a sign-in at most 60 seconds ago."
+        }
+        assert paths["/vault"]["get"]["responses"]["401"]["description"] == "Mine."
+        assert "401" not in paths["/shop"]["get"]["responses"]
 
 
 def test_openapi_names_the_field_for_keys() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.faces import ASGI, DECORATED, WSGI, Answer, ask_asgi, ask_wsgi
 from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard.errors import InsufficientUserAuthenticationError
 from authguard.testing import issue_token
 
 NOW = 1_800_000_000.0
@@ -27,6 +28,8 @@ GOOD = token(scope="read", roles=["clerk"])
 ADMIN = token(scope="read admin", roles=["boss"])
 EXPIRED = token(exp=NOW - 31)
 FORGED = token(secrets.token_urlsafe(40))
+FRESH = token(scope="read admin", auth_time=NOW - 300, acr="phr")
+STALE = token(scope="read admin", auth_time=NOW - 301, acr="pwd")
 
 
 def guard(**options: Any) -> Guard:
@@ -44,6 +47,9 @@ def guard(**options: Any) -> Guard:
             "/private",
             Rule("/admin", scopes=["admin"]),
             Rule("/roles", roles=["boss", "chief"]),
+            Rule("/recent", max_age=300),
+            Rule("/strong", acr=["phrh", "phr"]),
+            Rule("/vault", scopes=["admin"], acr="phr", max_age=300),
             Rule("/maybe", optional="strict"),
             Rule("/lenient", optional="lenient"),
         ],
@@ -76,9 +82,11 @@ OWN_ORIGIN = ("Origin", b"http://site.example")
 PREFLIGHT = [("Origin", b"https://a.example"), ("Access-Control-Request-Method", b"POST")]
 
 BEARER = 'Bearer realm="api"'
+STEP_UP_DETAIL = InsufficientUserAuthenticationError.detail
 INVALID_TOKEN = f'{BEARER}, error="invalid_token"'
 INVALID_REQUEST = f'{BEARER}, error="invalid_request"'
 LACKS_SCOPE = f'{BEARER}, error="insufficient_scope"'
+STEP_UP = f'{BEARER}, error="insufficient_user_authentication", error_description="{STEP_UP_DETAIL}"'
 
 # name: method, path, fields → status, and what is seen: the subject, or the start of the challenge.
 CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
@@ -130,6 +138,28 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "a scope that is there": ("GET", "/admin/users", [bearer(ADMIN)], 200, "somebody"),
     "a role that is missing": ("GET", "/roles", [bearer(GOOD)], 403, LACKS_SCOPE),
     "a role that is there": ("GET", "/roles", [bearer(ADMIN)], 200, "somebody"),
+    "a recent sign-in": ("GET", "/recent", [bearer(FRESH)], 200, "somebody"),
+    "a sign-in in the cookie": ("GET", "/recent", [cookie(FRESH)], 200, "somebody"),
+    "a sign-in too long ago": ("GET", "/recent", [bearer(STALE)], 401, f'{STEP_UP}, max_age="300"'),
+    "a sign-in too long ago, twice": ("GET", "/recent", [bearer(STALE)], 401, f'{STEP_UP}, max_age="300"'),
+    "a sign-in that nobody dates": ("GET", "/recent", [bearer(GOOD)], 401, STEP_UP),
+    "a sign-in in the future": ("GET", "/recent", [bearer(token(auth_time=NOW + 31))], 401, STEP_UP),
+    "a sign-in by a fast clock": ("GET", "/recent", [bearer(token(auth_time=NOW + 30))], 200, "somebody"),
+    "a sign-in, but no credential": ("GET", "/recent", [], 401, f'{BEARER}'),
+    "a sign-in, on an odd path": ("GET", "/public/../recent", [bearer(STALE)], 401, STEP_UP),
+    "a key never signed in": ("GET", "/recent", [api_key(KEY)], 401, STEP_UP),
+    "an acr that will do": ("GET", "/strong", [bearer(FRESH)], 200, "somebody"),
+    "an acr that will not do": ("GET", "/strong", [bearer(STALE)], 401, f'{STEP_UP}, acr_values="phrh phr"'),
+    "no acr": ("GET", "/strong", [bearer(GOOD)], 401, STEP_UP),
+    "a scope, an acr and a sign-in": ("GET", "/vault", [bearer(FRESH)], 200, "somebody"),
+    "a scope first": ("GET", "/vault", [bearer(token(auth_time=NOW - 301))], 403, LACKS_SCOPE),
+    "then acr and sign-in": ("GET", "/vault", [bearer(STALE)], 401, f'{STEP_UP}, acr_values="phr", max_age="300"'),
+    "a browser that has to sign in anew": ("GET", "/recent?a=1", [HTML, cookie(STALE)], 303, "/login?next=%2Frecent%3Fa%3D1&max_age=300"),
+    "a browser that needs another acr": ("GET", "/strong", [HTML, cookie(STALE)], 303, "/login?next=%2Fstrong&acr_values=phrh+phr"),
+    "a browser that lacks a scope": ("GET", "/vault", [HTML, cookie(GOOD)], 403, LACKS_SCOPE),
+    "a browser that posts, signed in long ago": ("POST", "/recent", [HTML, cookie(STALE), SAME], 401, STEP_UP),
+    "a script, signed in long ago": ("GET", "/recent", [cookie(STALE), ("Sec-Fetch-Mode", b"cors")], 401, STEP_UP),
+    "a browser with a token, signed in long ago": ("GET", "/recent", [HTML, bearer(STALE)], 401, STEP_UP),
     "a key": ("GET", "/private", [api_key(KEY)], 200, "robot"),
     "a key in the Authorization field": ("GET", "/private", [bearer(KEY)], 200, "robot"),
     "a key beside Basic": ("GET", "/private", [bearer("eA==", "Basic "), api_key(KEY)], 200, "robot"),
@@ -246,6 +276,35 @@ def test_key_and_cookie_responses_are_kept_apart_by_caches(face: Any) -> None:
     assert face("GET", "/private", [cookie(GOOD)]).headers["cache-control"] == "private"
 
 
+def test_a_login_page_that_sends_straight_back_makes_no_circle(face: Any) -> None:
+    """The second time within seconds the answer is the challenge; on another page it is the login page."""
+    first = face("GET", "/recent", [HTML, cookie(STALE)])
+    name, _, rest = first.headers["set-cookie"].partition("=")
+    value, *attributes = rest.split("; ")
+    assert name == "session-step-up"
+    assert set(attributes) == {"Max-Age=10", "Path=/", "HttpOnly", "SameSite=Lax"}
+    back = ("Cookie", f"session={STALE}; {name}={value}".encode())
+    again = face("GET", "/recent", [HTML, back])
+    assert (again.status, "set-cookie" in again.headers) == (401, False)
+    assert again.headers["www-authenticate"].startswith(STEP_UP)
+    assert face("GET", "/strong", [HTML, back]).status == 303
+    twice = ("Cookie", f"session={STALE}; {name}={value}; {name}=x".encode())
+    assert face("GET", "/recent", [HTML, twice]).status == 401
+
+
+def test_htmx_is_told_where_to_sign_in_anew(face: Any) -> None:
+    """A fragment of a page that is open to old sign-ins may ask for a recent one."""
+    answer = face("GET", "/recent", [*HTMX, cookie(STALE)])
+    assert answer.headers["hx-redirect"] == "/login?next=%2Fpage%3Fx%3D1&max_age=300"
+    assert answer.headers["www-authenticate"].startswith(STEP_UP)
+
+
+def test_the_document_of_a_sign_in_has_its_code(face: Any) -> None:
+    """Programs tell it from other 401s."""
+    document = json.loads(face("GET", "/recent", [bearer(STALE)]).body)
+    assert document["code"] == "insufficient_user_authentication"
+
+
 ROUTE_CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
     "anybody, nobody": ({}, [], 401),
     "anybody, somebody": ({}, [bearer(GOOD)], 200),
@@ -260,6 +319,14 @@ ROUTE_CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
     "any of two, none there": ({"any_of": ["write", "admin"]}, [bearer(GOOD)], 403),
     "a role, there": ({"roles": ["clerk"]}, [bearer(GOOD)], 200),
     "a role, missing": ({"roles": ["boss"]}, [bearer(GOOD)], 403),
+    "a recent sign-in": ({"max_age": 300}, [bearer(FRESH)], 200),
+    "a sign-in too long ago": ({"max_age": 300}, [bearer(STALE)], 401),
+    "a recent sign-in, a key": ({"max_age": 300}, [api_key(KEY)], 401),
+    "a recent sign-in, nobody": ({"max_age": 300}, [], 401),
+    "a recent sign-in, a browser": ({"max_age": 300}, [HTML], 303),
+    "an acr, there": ({"acr": "phr"}, [bearer(FRESH)], 200),
+    "an acr, missing": ({"acr": ["phr"]}, [bearer(STALE)], 401),
+    "a scope before a sign-in": ({"scopes": ["x"], "max_age": 300}, [bearer(STALE)], 403),
     "a scope, a forged token": ({"scopes": ["admin"]}, [bearer(FORGED)], 401),
 }
 
@@ -283,6 +350,27 @@ def test_decorated_route(framework: str, case: str) -> None:
         assert answer.headers["www-authenticate"].startswith(BEARER)
     if status == 303:
         assert answer.headers["location"] == "/login?next=%2Froute"
+
+
+@pytest.mark.parametrize("framework", DECORATED)
+def test_a_decorated_route_challenges_as_a_rule_does(framework: str) -> None:
+    """By the clock of the middleware, on every request: a known token grows old."""
+    make, ask = DECORATED[framework]
+    times = [NOW]
+    open_guard = Guard(
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
+        protected_paths=["/route"],
+        login_path="/login",
+        cookie=AccessCookie("session"),
+    )
+    app = make(open_guard, lambda: times[0], {"acr": ["phrh", "phr"], "max_age": 300})
+    assert ask(app, "GET", "/route", [bearer(FRESH)]).status == 200
+    times[0] += 1
+    answer = ask(app, "GET", "/route", [bearer(FRESH)])
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == f'{STEP_UP}, acr_values="phrh phr", max_age="300"'
+    browser = ask(app, "GET", "/route", [HTML, cookie(FRESH)])
+    assert browser.headers["location"] == "/login?next=%2Froute&acr_values=phrh+phr&max_age=300"
 
 
 @pytest.mark.parametrize("framework", DECORATED)

@@ -54,6 +54,7 @@ from flask.views import MethodView
 VERIFIER = APIKeyVerifier({"sk_live_" + "a" * 40: APIKey("robot")})
 app = Flask(__name__, static_folder=None)
 """
+NOTHING = {"scopes": [], "any_of": [], "roles": [], "acr": [], "max_age": None}
 _numbers = itertools.count()
 
 
@@ -121,7 +122,7 @@ def test_the_flask_example_has_no_unclassified_route():
     done = run("examples.flask_app.app:create_app", "--factory", "--json")
     rows = {(*row["methods"], row["path"]): row for row in json.loads(done.stdout)}
     assert done.returncode == 0
-    assert rows["GET", "/admin"]["requirements"] == [{"scopes": ["admin"], "any_of": [], "roles": []}]
+    assert rows["GET", "/admin"]["requirements"] == [NOTHING | {"scopes": ["admin"]}]
     assert rows["POST", "/api/notes"]["by"] == [
         "protected by Rule('/api')",
         "the route asks for scope notes:write",
@@ -257,6 +258,23 @@ def test_a_guard_around_the_application_is_found(listing):
     assert listing(source) == {"GET /a": "protected"}
 
 
+def test_what_is_asked_of_a_sign_in_is_told(listing):
+    """By rules and by decorators."""
+    source = COMMON + dedent("""
+        from authguard.starlette import requires
+
+        @requires(max_age=300)
+        async def bank(request): ...
+
+        app = guarded([Route("/bank", bank), Route("/vault", hello)],
+                      protected_paths=["/", Rule("/vault", acr=["phrh", "phr"])])
+    """)
+    assert listing(source) == {"GET /bank": "protected", "GET /vault": "protected"}
+    asked = [row["requirements"] for row in listing.rows]
+    assert asked == [[NOTHING | {"max_age": 300}], [NOTHING | {"acr": ["phrh", "phr"]}]]
+    assert listing.rows[0]["by"][-1] == "the route asks for a sign-in at most 300 seconds ago"
+
+
 def test_what_decorators_ask_is_told(listing):
     """`requires` counts on functions, partials, classes and methods of classes, there alone."""
     source = COMMON + dedent("""
@@ -284,7 +302,7 @@ def test_what_decorators_ask_is_told(listing):
         "GET /f": "protected", "GET /p": "protected", "GET /some": "protected", "POST /some": "unclassified",
         "GET /every": "protected",
     }  # fmt: skip
-    assert listing.rows[2]["requirements"] == [{"scopes": [], "any_of": [], "roles": ["boss"]}]
+    assert listing.rows[2]["requirements"] == [NOTHING | {"roles": ["boss"]}]
     assert listing.rows[4]["by"][-1] == "the route asks for any authenticated caller"
 
 

@@ -48,6 +48,13 @@ def test_good_token_is_accepted():
     assert set(found["other_claims"]) == {"password", "scope"}
 
 
+def test_how_and_when_somebody_has_signed_in_is_shown():
+    """What rules ask for by `acr` and `max_age`; the moment is in words, too."""
+    _, found = inspect(good(acr="phr", auth_time=1_700_000_000))
+    assert (found["claims"]["acr"], found["claims"]["auth_time"]) == ("phr", 1_700_000_000)
+    assert found["times"]["auth_time"].startswith("2023-11-14")
+
+
 @pytest.mark.parametrize(
     ("token", "code", "words"),
     [

@@ -20,6 +20,12 @@ ANSWERS = [
     (errors.InvalidAPIKeyError, 401, "invalid_token", "invalid_token"),
     (errors.RevokedTokenError, 401, "invalid_token", "invalid_token"),
     (errors.InsufficientScopeError, 403, "insufficient_scope", "insufficient_scope"),
+    (
+        errors.InsufficientUserAuthenticationError,
+        401,
+        "insufficient_user_authentication",
+        "insufficient_user_authentication",
+    ),
     (errors.CrossSiteRequestError, 403, "cross_site_request", None),
     (errors.UnexpectedError, 500, "internal_error", None),
     (errors.VerificationUnavailableError, 503, "unavailable", None),
@@ -87,6 +93,34 @@ def test_the_challenge_names_the_scopes():
     """What the resource needs is told, in order."""
     value = header(refuse(errors.InsufficientScopeError(scopes={"b", "a"}), API), "www-authenticate")
     assert value.endswith(', scope="a b"')
+
+
+@pytest.mark.parametrize(
+    ("asked", "end"),
+    [
+        ({"acr_values": ["b", "a"]}, ', acr_values="b a"'),
+        ({"max_age": 300}, ', max_age="300"'),
+        ({"acr_values": ("a",), "max_age": 60}, ', acr_values="a", max_age="60"'),
+    ],
+    ids=["acr", "age", "both"],
+)
+def test_the_challenge_says_how_to_sign_in(asked, end):
+    """As RFC 9470 section 3 writes it, and only what is asked; the preferred value comes first."""
+    error = errors.InsufficientUserAuthenticationError(**asked)
+    assert header(refuse(error, API), "www-authenticate") == (
+        'Bearer realm="api", error="insufficient_user_authentication", '
+        f'error_description="{error.detail}"{end}'
+    )
+
+
+def test_the_challenge_to_sign_in_is_in_the_scheme_that_was_used():
+    """The other scheme's challenge says nothing of it."""
+    error = errors.InsufficientUserAuthenticationError(max_age=60)
+    value = header(refuse(error, Challenges("api", algorithms="ES256"), "DPoP"), "www-authenticate")
+    assert value == (
+        'Bearer realm="api", DPoP realm="api", error="insufficient_user_authentication", '
+        f'error_description="{error.detail}", max_age="60", algs="ES256"'
+    )
 
 
 def test_unavailable_says_when_to_try_again():

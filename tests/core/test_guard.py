@@ -216,7 +216,7 @@ def test_a_login_page_never_leads_to_itself():
     """A page that demands a user, at the login path, is a 401 and no loop."""
     one = guard(login_path="/login")
     request = FakeRequest("/login", headers={"accept": "text/html"})
-    denied = run(one.authorize(request, ANONYMOUS_AUTH, None, Requirement()))
+    denied = run(one.authorize(request, ANONYMOUS_AUTH, None, Requirement(), NOW))
     assert denied.refusal.status == 401
 
 

@@ -5,6 +5,7 @@ import pytest
 from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
 from authguard._core.policy import Policy
 from authguard._core.rules import Requirement
+from support import NOW
 
 
 def protected(policy, path, method="GET", root_path=""):
@@ -274,13 +275,16 @@ def test_the_reason_of_an_open_path():
 def test_admits_who_has_what_is_required():
     """A principal with the scope is admitted, another is not."""
     verdict = Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a")
-    assert [verdict.admits(Principal("a", frozenset("x"))), verdict.admits(Principal("a"))] == [True, False]
+    assert [verdict.admits(who, NOW) for who in (Principal("a", frozenset("x")), Principal("a"))] == [
+        True,
+        False,
+    ]
 
 
 def test_check_raises_for_who_lacks_something():
     """The error of the requirement comes through."""
     with pytest.raises(InsufficientScopeError):
-        Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a").check(Principal("a"))
+        Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a").check(Principal("a"), NOW)
 
 
 @pytest.mark.parametrize("name", ["protected_paths", "public_paths"])

@@ -69,6 +69,14 @@ def test_a_token_that_was_forgotten_is_verified_again():
     assert status(guard(), opened(guard())) is None
 
 
+def test_a_sign_in_that_has_grown_old_ends_it():
+    """A rule that asks for a recent sign-in asks it of a connection, too, for as long as that lasts."""
+    one = guard(protected_paths=[Rule("/", max_age=120)])
+    handshake = bearer(make_token(claims(auth_time=NOW)), "/ws", method="WEBSOCKET")
+    auth = opened(one, handshake)
+    assert [status(one, auth, handshake, NOW + after) for after in (120, 121)] == [None, 401]
+
+
 def test_a_logout_ends_it():
     """At the next check."""
     store = MemoryRevocations(clock=lambda: NOW)

@@ -6,6 +6,7 @@ import pytest
 
 from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
 from authguard._core.rules import Requirement, local_path, mark, requirements_of
+from support import NOW
 
 ANN = Principal("ann", scopes=frozenset({"read", "write"}), roles=frozenset({"clerk"}))
 
@@ -24,7 +25,7 @@ ANN = Principal("ann", scopes=frozenset({"read", "write"}), roles=frozenset({"cl
 )
 def test_who_has_what_is_required_passes(requirement):
     """A principal that has it all passes."""
-    assert requirement.check(ANN) is None
+    assert requirement.check(ANN, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_who_has_what_is_required_passes(requirement):
 def test_who_lacks_something_is_refused_and_told_the_scopes(requirement, named):
     """The error names the scopes that the resource needs, for the challenge."""
     with pytest.raises(InsufficientScopeError) as caught:
-        requirement.check(ANN)
+        requirement.check(ANN, NOW)
     assert caught.value.scopes == named
 
 
@@ -72,8 +73,11 @@ def test_a_requirement_is_not_equal_to_other_things():
         (Requirement(), "any authenticated caller"),
         (Requirement(["b", "a"]), "scope a and scope b"),
         (Requirement(["a"], ["c", "b"], ["r"]), "scope a and one of the scopes b, c and one of the roles r"),
+        (Requirement(acr="phr"), "acr phr"),
+        (Requirement(acr=["b", "a"]), "one of the acr b, a"),
+        (Requirement(["a"], max_age=60), "scope a and a sign-in at most 60 seconds ago"),
     ],
-    ids=["nothing", "scopes", "everything"],
+    ids=["nothing", "scopes", "granted", "acr", "acr-values", "sign-in"],
 )
 def test_a_requirement_says_what_it_asks(requirement, text):
     """The text names all that is asked."""
@@ -157,19 +161,28 @@ def test_optional_is_strict_or_lenient(optional):
         Rule("/a", optional=optional)
 
 
-@pytest.mark.parametrize("what", [{"scopes": ["a"]}, {"any_of": ["a"]}, {"roles": ["a"]}], ids=str)
+@pytest.mark.parametrize(
+    "what", [{"scopes": ["a"]}, {"any_of": ["a"]}, {"roles": ["a"]}, {"acr": "a"}, {"max_age": 1}], ids=str
+)
 def test_optional_does_not_go_with_a_requirement(what):
     """Where something is required, somebody is required."""
     with pytest.raises(ConfigurationError, match="cannot be optional"):
         Rule("/a", optional="strict", **what)
 
 
-def test_a_rule_shows_path_and_methods():
+def test_a_rule_shows_path_methods_and_what_it_asks():
     """The representation can be found in the program's text."""
-    assert [repr(Rule("/a")), repr(Rule("/a", methods=["PUT", "GET"]))] == [
+    rules = [Rule("/a"), Rule("/a", methods=["PUT", "GET"]), Rule("/a", scopes=["x"], acr="phr", max_age=300)]
+    assert list(map(repr, rules)) == [
         "Rule('/a')",
         "Rule('/a', methods=['GET', 'PUT'])",
+        "Rule('/a', scopes=['x'], acr=['phr'], max_age=300)",
     ]
+
+
+def test_a_requirement_shows_what_it_asks():
+    """As it would be written."""
+    assert repr(Requirement(["b", "a"], max_age=60)) == "Requirement(scopes=['a', 'b'], max_age=60)"
 
 
 def test_a_rule_keeps_its_login_path():

@@ -18,8 +18,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 HANDLED = "authguard"
 
 # What the middleware leaves for decorators: the guard, the scope as it saw it (further in, mounts
-# change it), and why nobody was found, if so.
-Left: TypeAlias = tuple[Guard, Scope, RefusedError | None]
+# change it), why nobody was found, if so, and when that was.
+Left: TypeAlias = tuple[Guard, Scope, RefusedError | None, float]
 
 
 class ASGIRequest(RequestView):

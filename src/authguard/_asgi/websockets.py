@@ -51,7 +51,7 @@ class Websockets:
             **scope,
             "user": decision.user,
             "auth": decision.auth,
-            HANDLED: (guard, scope, decision.error),
+            HANDLED: (guard, scope, decision.error, now),
         }
         inner["state"] = {} if scope.get("state") is None else scope["state"]
         inner["state"]["user"] = decision.user

@@ -8,6 +8,7 @@ from typing import Any
 from authguard.errors import (
     ConfigurationError,
     InsufficientScopeError,
+    InsufficientUserAuthenticationError,
     NonceRequiredError,
     RateLimitedError,
     RefusedError,
@@ -15,6 +16,7 @@ from authguard.errors import (
 )
 
 Headers = tuple[tuple[str, str], ...]
+Parameters = tuple[tuple[str, str], ...]
 
 _NO_STORE = ("cache-control", "no-store")
 
@@ -79,7 +81,7 @@ class Challenges:
     metadata: str = ""
     algorithms: str = ""
 
-    def about(self, kind: type[RefusedError], scheme: str, scopes: tuple[str, ...] = ()) -> str:
+    def about(self, kind: type[RefusedError], scheme: str, more: Parameters = ()) -> str:
         """The value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
 
         One field line, since some programs keep just one of several.
@@ -87,19 +89,19 @@ class Challenges:
         Args:
             kind: what to say.
             scheme: in which scheme's challenge to say it.
-            scopes: which ones are needed.
+            more: what is needed.
         """
         schemes = ("Bearer", "DPoP") if self.algorithms else ("Bearer",)
-        return ", ".join(self._challenge(one, kind if one == scheme else None, scopes) for one in schemes)
+        return ", ".join(self._challenge(one, kind if one == scheme else None, more) for one in schemes)
 
-    def _challenge(self, scheme: str, kind: type[RefusedError] | None, scopes: tuple[str, ...]) -> str:
-        """RFC 6750 section 3. Everything in it was checked when it was built."""
+    def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters) -> str:
+        """RFC 6750 section 3, RFC 9470 section 3. Everything in it was checked when it was built."""
         parameters = {"realm": self.realm}
         if kind is not None and kind.challenge_error:
             parameters["error"] = kind.challenge_error
             parameters["error_description"] = kind.detail
-        if kind is not None and scopes:
-            parameters["scope"] = " ".join(scopes)
+        if kind is not None:
+            parameters.update(more)
         if scheme == "DPoP":
             parameters["algs"] = self.algorithms
         if self.metadata:
@@ -126,9 +128,8 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
         challenges: what to challenge with.
         scheme: the scheme that the request used.
     """
-    scopes = error.scopes if isinstance(error, InsufficientScopeError) else ()
     kind: Any = type(error)
-    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, scopes)
+    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, _needed(error))
     if isinstance(error, NonceRequiredError):
         headers = (*headers, ("dpop-nonce", error.nonce))
     if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
@@ -138,9 +139,18 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
     return Refusal(error.status_code, headers, body, error)
 
 
+def _needed(error: RefusedError) -> Parameters:
+    """What the caller needs, as parameters of the challenge."""
+    if isinstance(error, InsufficientUserAuthenticationError):
+        return error.parameters
+    if isinstance(error, InsufficientScopeError) and error.scopes:
+        return (("scope", " ".join(error.scopes)),)
+    return ()
+
+
 @lru_cache(maxsize=256)  # nothing of the request is in it; 5 µs less for each refusal
 def _problem(
-    kind: type[RefusedError], challenges: Challenges, scheme: str, scopes: tuple[str, ...]
+    kind: type[RefusedError], challenges: Challenges, scheme: str, needed: Parameters
 ) -> tuple[Headers, bytes]:
     problem: dict[str, Any] = {
         "type": "about:blank",
@@ -151,7 +161,7 @@ def _problem(
     }
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
     if kind.status_code == 401 or kind.challenge_error:
-        headers.append(("www-authenticate", challenges.about(kind, scheme, scopes)))
+        headers.append(("www-authenticate", challenges.about(kind, scheme, needed)))
     return tuple(headers), json.dumps(problem).encode()
 
 

@@ -43,7 +43,7 @@ class Extractor:
             self._schemes[b"dpop"] = "dpop"
         self.key_fields = frozenset(name.lower().encode("ascii") for name in headers)
         self._prefixes = tuple(prefix.encode("ascii") for prefix in prefixes)
-        self._cookie = cookie
+        self.cookie = cookie
         #: The fields that `RequestView.presented` must hold.
         self.fields = self.key_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
 
@@ -84,7 +84,7 @@ class Extractor:
             return Credential(token.decode("ascii"), method)
         if key is not None:
             return _api_key(key.strip(b" \t"))
-        if self._cookie and (text := self._cookie.read(request)) is not None:
+        if self.cookie and (text := self.cookie.read(request)) is not None:
             return Credential(text, "cookie")
         return None
 

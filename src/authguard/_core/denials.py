@@ -10,7 +10,13 @@ from authguard._core.flow import Call, Flow
 from authguard._core.policy import Policy
 from authguard._core.redirect import is_htmx, login_location, navigates
 from authguard._core.request import RequestView
-from authguard.errors import MissingCredentialsError, RefusedError, UnexpectedError
+from authguard._core.step_up import Circles
+from authguard.errors import (
+    InsufficientUserAuthenticationError,
+    MissingCredentialsError,
+    RefusedError,
+    UnexpectedError,
+)
 
 OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
 
@@ -22,7 +28,7 @@ class Denials:
         policy: says where one signs in.
         login_path: where browsers are sent, unless a rule names its own page; None for nowhere.
         challenges: what to challenge with.
-        extractor: knows which scheme a request used.
+        extractor: knows which scheme a request used, and which cookie there is.
         on_error: changes a refusal before it is sent.
     """
 
@@ -38,6 +44,7 @@ class Denials:
         self._login_path = login_path
         self._challenges = challenges
         self._extractor = extractor
+        self._circles = None if extractor.cookie is None else Circles(extractor.cookie)
         self._on_error = on_error
         #: The answer to a request without a credential, unless it depends on what else is in it.
         self.missing: Deny | None = None
@@ -85,10 +92,17 @@ class Denials:
         login_path = verdict.login_path or self._login_path
         if login_path is None:
             return None
-        location = login_location(request, login_path, self._policy.login_paths)
-        return (
+        # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
+        anew = error if isinstance(error, InsufficientUserAuthenticationError) else None
+        wanted = anew.parameters if anew else ()
+        location = login_location(request, login_path, self._policy.login_paths, wanted)
+        circles = self._circles if anew else None
+        if circles and circles.comes_from(request, location):
+            return None
+        refusal = (
             self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
         )
+        return circles.note(request, refusal, location) if circles else refusal
 
 
 def unexpected_error(error: Exception) -> UnexpectedError:

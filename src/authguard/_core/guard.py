@@ -177,8 +177,10 @@ class Guard:
             auth = remembered[1]
         policy = self.policy
         verdict = policy.memory.young.get(asked) or policy.find(*asked)
-        lacking = verdict.requirements and not verdict.admits(auth.principal)
-        if lacking or (self._logouts is not None and self._logouts.has(auth.principal)):
+        # Each time, also for a token that is known: a sign-in grows old.
+        if verdict.requirements and not verdict.admits(auth.principal, now):
+            return None
+        if self._logouts is not None and self._logouts.has(auth.principal):
             return None
         return auth
 
@@ -232,7 +234,7 @@ class Guard:
             try:
                 auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
-                    verdict.check(auth.principal)
+                    verdict.check(auth.principal, now)
                 user: Any = auth.principal
                 if self._user_loader is not None:
                     user = yield from self._load_user(self._user_loader, auth.principal)
@@ -328,7 +330,12 @@ class Guard:
         raise InvalidTokenError("no verifier is for this kind of credential")
 
     def authorize(
-        self, request: RequestView, auth: Auth, error: RefusedError | None, requirement: Requirement
+        self,
+        request: RequestView,
+        auth: Auth,
+        error: RefusedError | None,
+        requirement: Requirement,
+        now: float,
     ) -> Flow[Deny | None]:
         """What a route asks for beyond the path rules; None if the caller has it.
 
@@ -337,11 +344,12 @@ class Guard:
             auth: what `decide` found.
             error: why nobody was found, if so.
             requirement: what the route requires; if empty, just to be somebody.
+            now: seconds since the epoch.
         """
         if not auth.principal.is_authenticated:
             return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
         try:
-            requirement.check(auth.principal)
+            requirement.check(auth.principal, now)
         except RefusedError as lacking:
             return (yield from self._denials.deny(request, lacking))
         return None
@@ -350,7 +358,8 @@ class Guard:
         """Whether a connection that lasts, such as a websocket, may go on; None if it may.
 
         The credential of its handshake is looked at again. A proof of possession is not asked for: it
-        was good for the handshake, and there is no request that could bring another.
+        was good for the handshake, and there is no request that could bring another. The rules hold as
+        they did: where one asks for a recent sign-in, the connection ends when that has grown old.
 
         Args:
             request: the handshake.
@@ -364,7 +373,7 @@ class Guard:
                 raise InvalidTokenError("the credential is somebody else's now")
             verdict = self.policy.find(request.method, request.path, request.root_path)
             if verdict.protected:
-                verdict.check(principal)
+                verdict.check(principal, now)
             # What a route asked for beyond the rules is not known here, so nothing may be missing.
             if not (principal.scopes >= before.scopes and principal.roles >= before.roles):
                 raise InsufficientScopeError("a scope or a role was withdrawn", scopes=before.scopes)

@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeAlias
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
 from authguard._core.paths import LONGEST_ODD_PATH, Segments, fold, is_canonical, readings, split
-from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule
-from authguard.errors import ConfigurationError, InsufficientScopeError
+from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule, first_lack
+from authguard.errors import ConfigurationError
 
 #: How specific each segment of a rule is; compared as tuples, so position by position.
 _WORD, _STAR, _STARS = 3, 2, 1
@@ -40,17 +40,31 @@ class Verdict:
     reason: str = ""
     by_default: bool = False
 
-    def check(self, principal: Principal) -> None:
-        """Raise InsufficientScopeError unless the principal meets every requirement."""
-        for requirement in self.requirements:
-            requirement.check(principal)
+    def check(self, principal: Principal, now: float) -> None:
+        """Raise what is lacking, unless the principal meets every requirement.
 
-    def admits(self, principal: Principal) -> bool:
-        """Whether the principal meets every requirement."""
-        try:
-            self.check(principal)
-        except InsufficientScopeError:
-            return False
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+
+        Raises:
+            InsufficientScopeError: for a scope or a role; this comes first.
+            InsufficientUserAuthenticationError: for how or when the caller has signed in.
+        """
+        lacking = first_lack(self.requirements, principal, now)
+        if lacking is not None:
+            raise lacking
+
+    def admits(self, principal: Principal, now: float) -> bool:
+        """Whether the principal meets every requirement.
+
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+        """
+        for one in self.requirements:
+            if one.not_granted(principal) or (one.signing_in and one.not_signed_in(principal, now)):
+                return False
         return True
 
 

@@ -5,7 +5,7 @@ something else. What is emitted is put together anew from what was understood, n
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote, urlencode
 
 from authguard._core.paths import is_canonical
@@ -48,8 +48,13 @@ def _is_sign_in_page(path: str) -> bool:
     return path.rstrip("/").rpartition("/")[2].casefold() in _SIGN_IN_PAGES
 
 
-def login_location(request: RequestView, login_path: str, login_paths: Collection[str]) -> str:
-    """Where to send a browser to sign in, with where it wanted to go as `next`.
+def login_location(
+    request: RequestView,
+    login_path: str,
+    login_paths: Collection[str],
+    more: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Where to send a browser to sign in, with where it wanted to go as `next`, and more parameters.
 
     Relative to the site and built from configuration: neither Host nor any forwarded field has
     a part in it (RFC 9110 section 10.2.2). HTMX asks for fragments, so it is sent back to the
@@ -62,16 +67,15 @@ def login_location(request: RequestView, login_path: str, login_paths: Collectio
         wanted = quote(request.root_path + request.path, safe=_PATH_SAFE, errors="replace")
         wanted = f"{wanted}?{request.query}" if request.query else wanted
     own = {request.root_path + path for path in login_paths}
-    return _with_next(quote(request.root_path) + login_path, safe_next(wanted, "", login_paths=own))
+    wanted = safe_next(wanted, "", login_paths=own)
+    parameters = [*([("next", wanted)] if wanted else []), *more]
+    page = quote(request.root_path) + login_path
+    return f"{page}?{urlencode(parameters)}" if parameters else page
 
 
 def is_htmx(request: RequestView) -> bool:
     """Whether HTMX sent the request, which follows `HX-Redirect` and not a 303."""
     return request.fields(b"hx-request") == [b"true"]
-
-
-def _with_next(page: str, wanted: str) -> str:
-    return f"{page}?{urlencode({'next': wanted})}" if wanted else page
 
 
 def navigates(request: RequestView) -> bool:

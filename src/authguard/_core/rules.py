@@ -6,7 +6,12 @@ from typing import Any, Literal
 
 from authguard._core.model import Principal
 from authguard._core.paths import is_canonical
-from authguard.errors import ConfigurationError, InsufficientScopeError
+from authguard.errors import (
+    ConfigurationError,
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    RefusedError,
+)
 
 Optional = Literal["strict", "lenient"]
 
@@ -14,53 +19,104 @@ Optional = Literal["strict", "lenient"]
 WEBSOCKET = "WEBSOCKET"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-# scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge.
+# scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge. It is as good
+# for `acr_values` of RFC 9470, which are quoted and separated by spaces, too.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
+
+_LONGEST_MAX_AGE = 2**31 - 1  # 68 years
+_LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by default for tokens
 
 
 class Requirement:
-    """What a caller must have been granted.
+    """What a caller must have been granted, and how and when it must have signed in.
 
     Args:
         scopes: all of these.
         any_of: at least one of these scopes.
         roles: at least one of these roles.
+        acr: the claim `acr` must be one of these, the preferred one first.
+        max_age: the claim `auth_time` must be at most so many seconds ago.
 
     Raises:
-        ConfigurationError: for a name that no token could carry.
+        ConfigurationError: for a name that no token could carry, or that no challenge could name,
+            and for a `max_age` that is no whole number of seconds above 0.
     """
 
-    __slots__ = ("any_of", "roles", "scopes")
+    __slots__ = ("acr", "any_of", "max_age", "roles", "scopes", "signing_in")
 
     def __init__(
-        self, scopes: Iterable[str] = (), any_of: Iterable[str] = (), roles: Iterable[str] = ()
+        self,
+        scopes: Iterable[str] = (),
+        any_of: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        acr: str | Iterable[str] | None = None,
+        max_age: float | None = None,
     ) -> None:
         self.scopes = _names(scopes, "scopes", _SCOPE)
         self.any_of = _names(any_of, "any_of", _SCOPE)
         self.roles = _names(roles, "roles", None)
+        self.acr = () if acr is None else _acr_values(acr)
+        self.max_age = None if max_age is None else _seconds(max_age)
+        #: Whether it asks how or when the caller has signed in.
+        self.signing_in = bool(self.acr) or self.max_age is not None
 
-    def check(self, principal: Principal) -> None:
-        """Raise InsufficientScopeError unless the principal has what is required."""
+    def not_granted(self, principal: Principal) -> InsufficientScopeError | None:
+        """What the principal has not been granted, as an error; None if nothing is missing."""
         if not principal.scopes >= self.scopes:
-            raise InsufficientScopeError("a required scope is missing", scopes=self.scopes | self.any_of)
+            return InsufficientScopeError("a required scope is missing", scopes=self.scopes | self.any_of)
         if self.any_of and not principal.scopes & self.any_of:
-            raise InsufficientScopeError("none of the accepted scopes", scopes=self.scopes | self.any_of)
+            return InsufficientScopeError("none of the accepted scopes", scopes=self.scopes | self.any_of)
         if self.roles and not principal.roles & self.roles:
-            raise InsufficientScopeError("none of the accepted roles", scopes=self.scopes)
+            return InsufficientScopeError("none of the accepted roles", scopes=self.scopes)
+        return None
 
-    def is_met_by(self, principal: Principal) -> bool:
-        """Whether the principal is somebody who has what is required."""
-        try:
-            self.check(principal)
-        except InsufficientScopeError:
+    def not_signed_in(self, principal: Principal, now: float) -> InsufficientUserAuthenticationError | None:
+        """What is wrong with how or when the principal has signed in, as an error; None if nothing is.
+
+        The error names all that is asked, since the next sign-in must do for all of it.
+        """
+        reason = ""
+        if self.acr and principal.claims.get("acr") not in self.acr:
+            reason = "none of the accepted acr values"
+        elif self.max_age is not None and not _is_recent(
+            principal.claims.get("auth_time"), self.max_age, now
+        ):
+            reason = "signed in too long ago, or nobody says when"
+        if not reason:
+            return None
+        return InsufficientUserAuthenticationError(reason, acr_values=self.acr, max_age=self.max_age)
+
+    def check(self, principal: Principal, now: float) -> None:
+        """Raise what is lacking, unless the principal has what is required.
+
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+
+        Raises:
+            InsufficientScopeError: for a scope or a role; this comes first.
+            InsufficientUserAuthenticationError: for how or when the caller has signed in.
+        """
+        lacking = first_lack((self,), principal, now)
+        if lacking is not None:
+            raise lacking
+
+    def is_met_by(self, principal: Principal, now: float) -> bool:
+        """Whether the principal is somebody who has what is required.
+
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+        """
+        if self.not_granted(principal) or (self.signing_in and self.not_signed_in(principal, now)):
             return False
         return principal.is_authenticated
 
-    def _key(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-        return (self.scopes, self.any_of, self.roles)
+    def _key(self) -> tuple[object, ...]:
+        return (self.scopes, self.any_of, self.roles, self.acr, self.max_age)
 
     def __bool__(self) -> bool:
-        return bool(self.scopes or self.any_of or self.roles)
+        return bool(self.scopes or self.any_of or self.roles or self.signing_in)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Requirement) and self._key() == other._key()
@@ -74,7 +130,41 @@ class Requirement:
             parts.append("one of the scopes " + ", ".join(sorted(self.any_of)))
         if self.roles:
             parts.append("one of the roles " + ", ".join(sorted(self.roles)))
+        if self.acr:
+            parts.append(("acr " if len(self.acr) == 1 else "one of the acr ") + ", ".join(self.acr))
+        if self.max_age is not None:
+            parts.append(f"a sign-in at most {self.max_age} seconds ago")
         return " and ".join(parts) or "any authenticated caller"
+
+    def arguments(self) -> str:
+        """What it was built with, as written in Python."""
+        asked = {
+            "scopes": sorted(self.scopes),
+            "any_of": sorted(self.any_of),
+            "roles": sorted(self.roles),
+            "acr": list(self.acr),
+            "max_age": self.max_age,
+        }
+        return ", ".join(f"{name}={value!r}" for name, value in asked.items() if value)
+
+    def __repr__(self) -> str:
+        return f"Requirement({self.arguments()})"
+
+
+def first_lack(requirements: Iterable[Requirement], principal: Principal, now: float) -> RefusedError | None:
+    """What a caller must be told first, if anything is lacking; None if all requirements are met.
+
+    A scope or a role that is missing comes before a sign-in that is not good enough, whichever
+    requirement asks for it: nobody should sign in anew to be told that it was in vain.
+    """
+    for one in requirements:
+        lacking = one.not_granted(principal)
+        if lacking is not None:
+            return lacking
+    for one in requirements:
+        if one.signing_in and (unmet := one.not_signed_in(principal, now)) is not None:
+            return unmet
+    return None
 
 
 _MARK = "__authguard_requirements__"
@@ -109,6 +199,11 @@ class Rule:
         scopes: scopes that the caller must have, all of them.
         any_of: scopes of which the caller must have at least one.
         roles: roles of which the caller must have at least one.
+        acr: how the caller must have signed in: a value of the claim `acr`, or a list of those
+            that are accepted, the preferred one first. If it is another, the answer asks for
+            a sign-in (RFC 9470), as for `max_age`.
+        max_age: seconds since the caller signed in, at most, by the claim `auth_time`; who has a
+            token without it is asked to sign in.
         optional: `"strict"` lets requests without a credential pass as anonymous, and refuses
             bad ones; `"lenient"` treats a bad credential like none.
         login_path: where browsers are sent to sign in, instead of the guard's own login page.
@@ -127,13 +222,15 @@ class Rule:
         scopes: Iterable[str] = (),
         any_of: Iterable[str] = (),
         roles: Iterable[str] = (),
+        acr: str | Iterable[str] | None = None,
+        max_age: float | None = None,
         optional: Optional | None = None,
         login_path: str | None = None,
     ) -> None:
         self.segments = _pattern(path)
         self.path = path
         self.methods = _names(methods, "methods", _TOKEN)
-        self.requirement = Requirement(scopes, any_of, roles)
+        self.requirement = Requirement(scopes, any_of, roles, acr, max_age)
         self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
         if any(method != method.upper() for method in self.methods):
@@ -149,7 +246,8 @@ class Rule:
 
     def __repr__(self) -> str:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""
-        return f"Rule({self.path!r}{methods})"
+        asked = f", {self.requirement.arguments()}" if self.requirement else ""
+        return f"Rule({self.path!r}{methods}{asked})"
 
 
 def _names(names: Iterable[str], what: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
@@ -160,6 +258,33 @@ def _names(names: Iterable[str], what: str, grammar: re.Pattern[str] | None) -> 
         if not isinstance(name, str) or not name or (grammar and not grammar.match(name)):
             raise ConfigurationError(f"{what}: {name!r} is not a name that can be matched")
     return found
+
+
+def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:
+    listed = (values,) if isinstance(values, str) else tuple(values)
+    if not listed:
+        raise ConfigurationError("acr is empty: leave it out, or name at least one value")
+    for value in listed:
+        if not isinstance(value, str) or not _SCOPE.match(value):
+            raise ConfigurationError(
+                f"acr: {value!r} cannot be named in a challenge; write a value, or a list of values, "
+                "in ASCII without spaces, quotes and backslashes"
+            )
+    return tuple(dict.fromkeys(listed))
+
+
+def _seconds(max_age: float) -> int:
+    is_whole = type(max_age) is int or (type(max_age) is float and max_age.is_integer())
+    if not is_whole or not 1 <= max_age <= _LONGEST_MAX_AGE:
+        raise ConfigurationError(f"max_age {max_age!r}: write a whole number of seconds above 0, such as 300")
+    return int(max_age)
+
+
+def _is_recent(auth_time: object, max_age: int, now: float) -> bool:
+    # By its type: bool is an int in Python. NaN is between no two numbers.
+    if type(auth_time) is not int and type(auth_time) is not float:
+        return False
+    return now - max_age <= auth_time <= now + _LEEWAY
 
 
 def _pattern(path: str) -> tuple[str, ...]:

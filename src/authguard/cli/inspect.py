@@ -19,8 +19,8 @@ from authguard.cli.judges import Asked, Judge, judge_by_keys, judge_by_service, 
 from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
 from authguard.errors import MalformedTokenError
 
-_REGISTERED = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti")
-_DATES = ("exp", "iat", "nbf")
+_REGISTERED = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "acr")
+_DATES = ("exp", "iat", "nbf", "auth_time")
 _SCHEME = "bearer "
 _NO_KEYS = Finding(
     "not_verified",

@@ -88,8 +88,14 @@ def _document(row: Row) -> dict[str, Any]:
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    requirements: Sequence[dict[str, list[str]]] = [
-        {"scopes": sorted(one.scopes), "any_of": sorted(one.any_of), "roles": sorted(one.roles)}
+    requirements: Sequence[dict[str, Any]] = [
+        {
+            "scopes": sorted(one.scopes),
+            "any_of": sorted(one.any_of),
+            "roles": sorted(one.roles),
+            "acr": list(one.acr),
+            "max_age": one.max_age,
+        }
         for one in answer.requirements
     ]
     return {"access": answer.access, "requirements": requirements, "by": list(answer.by)}

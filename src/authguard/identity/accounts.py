@@ -256,6 +256,8 @@ class Accounts:
     def issue_tokens(self, user_id: str, caller: Caller = _NOBODY) -> Tokens:
         """Begin a session without a password, for whoever runs the service.
 
+        It counts as a sign-in: the `auth_time` of its tokens is now.
+
         Raises:
             NotFoundError: if there is no such account.
             InvalidCredentialsError: if it is disabled.

@@ -28,6 +28,9 @@ from authguard.identity.web import Workers, caller_of, read_fields
 
 #: Pages never to go to after signing in.
 _SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
+# With these a guard says that somebody who is signed in has to do it again (RFC 9470 section 4).
+_SIGN_IN_AGAIN = frozenset({"acr_values", "max_age"})
+_AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
 _NAMES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
@@ -79,7 +82,10 @@ class EntrancePages:
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def login_page(self, request: Request) -> Response:
-        """The form to sign in; whoever is signed in already is told so, and can go on."""
+        """The form to sign in; whoever is signed in already is told so, and can go on.
+
+        Unless a guard has sent them here because they signed in too long ago: they get the form.
+        """
         return await self._entrance(request, "login")
 
     async def login(self, request: Request) -> Response:
@@ -174,8 +180,12 @@ class EntrancePages:
         visitor = await self._sessions.find(request)
         if visitor is None:
             return self._views.page(request, page, **self._offers(request, Form(wanted=wanted)))
-        target = self._next(request, wanted)
-        response = self._views.page(request, "signed-in", visitor=visitor, target=target)
+        if page == "login" and not _SIGN_IN_AGAIN.isdisjoint(request.query_params):
+            form = Form({"email": visitor.user.email}, wanted=wanted)
+            response = self._views.page(request, page, notice=_AGAIN, **self._offers(request, form))
+        else:
+            target = self._next(request, wanted)
+            response = self._views.page(request, "signed-in", visitor=visitor, target=target)
         if visitor.renewed is not None:
             self._sessions.set_cookies(response, visitor.renewed)
         return response

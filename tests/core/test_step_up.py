@@ -1,0 +1,210 @@
+"""How and when a caller must have signed in: RFC 9470."""
+
+import pytest
+
+from authguard import ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Principal, Rule
+from authguard._core.decision import Allow
+from authguard._core.policy import Policy
+from authguard._core.rules import Requirement
+from authguard.drivers import run
+from authguard.errors import InsufficientScopeError, InsufficientUserAuthenticationError
+from authguard.testing import override
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
+
+
+def caller(**said):
+    return Principal("ann", claims=said)
+
+
+def lacks(requirement, principal):
+    with pytest.raises(InsufficientUserAuthenticationError) as caught:
+        requirement.check(principal, NOW)
+    assert not requirement.is_met_by(principal, NOW)
+    return caught.value
+
+
+@pytest.mark.parametrize("acr", ["phr", ["phr"], ["x", "phr"], ("phr", "phr")], ids=str)
+def test_an_acr_that_is_accepted(acr):
+    """One of them is enough; one alone needs no list."""
+    assert Requirement(acr=acr).is_met_by(caller(acr="phr"), NOW)
+
+
+@pytest.mark.parametrize("acr", ["PHR", "phrh", "ph", "", None, 0, True, ["phr"], {"phr": 1}], ids=repr)
+def test_an_acr_that_is_not_accepted(acr):
+    """It is compared exactly, and is text."""
+    lacks(Requirement(acr=["phr", "0"]), caller(acr=acr))
+
+
+@pytest.mark.parametrize("age", [0, 299, 299.9, 300, -30], ids=str)
+def test_a_sign_in_that_is_recent(age):
+    """At most so many seconds ago, or in the future by as much as clocks may differ."""
+    assert Requirement(max_age=300).is_met_by(caller(auth_time=NOW - age), NOW)
+
+
+@pytest.mark.parametrize("age", [300.1, 301, 10**9, -30.1, -31, -(10**9)], ids=str)
+def test_a_sign_in_that_is_not_recent(age):
+    """A moment too long ago, or in the future."""
+    lacks(Requirement(max_age=300), caller(auth_time=NOW - age))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "1800000000", "", [NOW], {}, float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)],
+    ids=lambda value: repr(value)[:12],
+)
+def test_what_is_no_date_is_no_sign_in(value):
+    """Verifiers of your own, and introspection endpoints, may say anything."""
+    lacks(Requirement(max_age=2**31 - 1), caller(auth_time=value))
+
+
+@pytest.mark.parametrize("requirement", [Requirement(acr="phr"), Requirement(max_age=300)], ids=str)
+def test_nothing_is_known_of_a_key(requirement):
+    """API keys have no claims, and nobody has signed in."""
+    lacks(requirement, Principal("robot", method="api_key"))
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [caller(acr="x", auth_time=NOW), caller(acr="b", auth_time=NOW - 61), caller()],
+    ids=["acr", "sign-in", "both"],
+)
+def test_the_error_names_all_that_is_asked(principal):
+    """The next sign-in has to do for all of it; the preferred value comes first, and each once."""
+    error = lacks(Requirement(acr=["b", "a", "b"], max_age=60.0), principal)
+    assert (error.acr_values, error.max_age) == (("b", "a"), 60)
+
+
+def test_a_scope_or_role_is_said_first():
+    """Nobody should sign in anew to be told that it was in vain."""
+    for granted in ({"scopes": ["x"]}, {"any_of": ["x"]}, {"roles": ["x"]}):
+        requirement = Requirement(**granted, acr="phr", max_age=60)
+        with pytest.raises(InsufficientScopeError):
+            requirement.check(caller(), NOW)
+        assert not requirement.is_met_by(caller(), NOW)
+
+
+def test_a_scope_is_said_first_whichever_rule_asks_for_it():
+    """Where several rules hold, as on an odd path."""
+    verdict = Policy([Rule("/a", max_age=60), Rule("/b", scopes=["x"])], None).find("GET", "/a/../b")
+    assert len(verdict.requirements) == 2
+    with pytest.raises(InsufficientScopeError):
+        verdict.check(caller(), NOW)
+    with pytest.raises(InsufficientUserAuthenticationError):
+        verdict.check(Principal("ann", frozenset("x")), NOW)
+
+
+def test_all_rules_have_to_be_met():
+    """The sign-in that is enough for one of them is not enough for both."""
+    verdict = Policy([Rule("/a", max_age=60), Rule("/b", acr="phr")], None).find("GET", "/a/../b")
+    admitted = [
+        verdict.admits(caller(**said), NOW)
+        for said in ({"auth_time": NOW}, {"acr": "phr"}, {"auth_time": NOW, "acr": "phr"})
+    ]
+    assert admitted == [False, False, True]
+
+
+@pytest.mark.parametrize("said", [{"auth_time": NOW}, {"acr": "phr"}], ids=["no-acr", "no-time"])
+def test_a_guard_asks_for_all_rules_of_an_odd_path(said):
+    """Whichever of them is not met is named by the answer."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    one = Guard(jwt, protected_paths=[Rule("/a", max_age=60), Rule("/b", acr="phr")])
+    error = run(one.decide(bearer(make_token(claims(**said)), "/a/../b"), NOW)).error
+    assert isinstance(error, InsufficientUserAuthenticationError)
+    assert (error.max_age, error.acr_values) == ((None, ("phr",)) if "auth_time" in said else (60, ()))
+
+
+def test_requirements_differ_by_how_one_signs_in():
+    """Neither kind is forgotten when equal ones are taken together."""
+    asked = [Requirement(), Requirement(acr="a"), Requirement(acr="b"), Requirement(max_age=1)]
+    assert len({*asked, Requirement(max_age=2), Requirement(max_age=1.0)}) == 5
+    assert list(map(bool, asked)) == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "acr", [[], (), "", "a b", ["a", "b c"], 'a"', "a\\b", "ä", "a\n", b"ab", [7], [None]]
+)
+def test_an_acr_that_no_challenge_can_name(acr):
+    """It goes into quoted text, separated by spaces; an empty list would let nobody pass."""
+    with pytest.raises(ConfigurationError, match="acr"):
+        Rule("/a", acr=acr)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [0, -1, True, False, 0.5, 300.5, float("nan"), float("inf"), "300", [300], 2**31],
+    ids=repr,
+)
+def test_a_max_age_that_cannot_be_meant(seconds):
+    """A whole number of seconds, as challenges have it, and one that somebody can meet."""
+    with pytest.raises(ConfigurationError, match="max_age"):
+        Rule("/a", max_age=seconds)
+
+
+def test_a_public_path_asks_for_no_sign_in():
+    """It would be a contradiction."""
+    with pytest.raises(ConfigurationError, match="can ask for nothing"):
+        Policy(None, [Rule("/a", max_age=60)])
+
+
+def guard(**options):
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(jwt, protected_paths=["/", Rule("/bank", max_age=60)], **options)
+
+
+def recall(one, request, now):
+    return one.recall(request.presented, (request.method, request.path, request.root_path), now)
+
+
+def test_a_known_token_grows_old():
+    """It is remembered until it expires, and its sign-in is looked at each time."""
+    one, request = guard(), bearer(make_token(claims(auth_time=NOW - 50)), "/bank")
+    assert recall(one, request, NOW).principal.subject == "ann"
+    assert recall(one, request, NOW + 10).principal.subject == "ann"
+    assert recall(one, request, NOW + 10.5) is None
+    denied = run(one.decide(request, NOW + 10.5))
+    assert isinstance(denied.error, InsufficientUserAuthenticationError)
+    assert recall(one, bearer(make_token(claims(auth_time=NOW - 50))), NOW + 10.5) is not None
+
+
+def test_a_slow_step_changes_nothing():
+    """With callbacks every request goes through `decide`."""
+    one = guard(user_loader=lambda principal: principal, revocations=MemoryRevocations(clock=lambda: NOW))
+    request = bearer(make_token(claims(auth_time=NOW - 50)), "/bank")
+    assert isinstance(run(one.decide(request, NOW + 10)), Allow)
+    assert run(one.decide(request, NOW + 11)).refusal.status == 401
+
+
+def test_an_override_has_signed_in_only_if_its_claims_say_so():
+    """In tests, rules hold for whoever is put in."""
+    one, request = guard(), FakeRequest("/bank")
+    statuses = []
+    for principal in (caller(), caller(auth_time=NOW)):
+        with override(one, principal):
+            decision = run(one.decide(request, NOW))
+            statuses.append(200 if isinstance(decision, Allow) else decision.refusal.status)
+    assert statuses == [401, 200]
+
+
+def test_an_override_is_sent_to_sign_in_without_a_cookie_of_the_guards():
+    """Where the guard has no cookie it sets none."""
+    one = guard(login_path="/login")
+    with override(one, caller()):
+        denied = run(one.decide(FakeRequest("/bank", headers={"accept": "text/html"}), NOW))
+    assert denied.refusal.status == 303
+    assert "set-cookie" not in dict(denied.refusal.headers)
+
+
+def test_a_login_page_that_asks_for_a_sign_in_never_leads_to_itself():
+    """A route at the login path that requires a recent sign-in is a 401 and no loop."""
+    one = guard(login_path="/login")
+    auth = run(one.decide(bearer(make_token()), NOW)).auth
+    request = FakeRequest("/login", headers={"accept": "text/html"})
+    denied = run(one.authorize(request, auth, None, Requirement(max_age=60), NOW))
+    assert denied.refusal.status == 401
+
+
+def test_explain_says_how_one_must_have_signed_in():
+    """In words, and as data."""
+    verdict = guard().explain("GET", "/bank/x")
+    assert verdict.reason == "protected by Rule('/bank', max_age=60)"
+    assert [one.max_age for one in verdict.requirements] == [60]
