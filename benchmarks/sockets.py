@@ -26,6 +26,8 @@ from benchmarks.tokens import Issuer
 SECONDS, CONNECTIONS = 1, 16
 # How often in a round the two whose ratios matter most are loaded: a second is short beside what else goes on.
 OFTEN = 4
+# Those that this process may use; only Linux says.
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 FORK = multiprocessing.get_context("fork")  # the children inherit application and socket, and need no files
 
 
@@ -117,18 +119,22 @@ def _compare(
 @contextlib.contextmanager
 def _apart() -> Iterator[None]:
     """This process, and so wrk, on one core, since to be moved about costs a server more than a guard does."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
+    _move_to(_CORES[-1:])
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        _move_to(_CORES)
 
 
 def _alone(serve: Callable[[Any, socket.socket], None], app: Any, listening: socket.socket) -> None:
     """The server that is loaded on another one; those that are not use none."""
-    os.sched_setaffinity(0, {0})
+    _move_to(_CORES[:1])
     serve(app, listening)
+
+
+def _move_to(cores: list[int]) -> None:
+    if cores:
+        os.sched_setaffinity(0, cores)
 
 
 def _row(table: Any, server: str, name: str, loads: list[Load], ratio: float) -> None:
