@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard.identity import store
-from authguard.identity.addresses import canonical_key, email_key, lookup_key, parse_email
+from authguard.identity.addresses import email_key, lookup_key, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import (
     EmailNotVerifiedError,
@@ -108,7 +108,7 @@ class Accounts:
             RateLimitedError: if the same address has tried too often; nobody can lock out another.
         """
         base = self._base
-        return base.limited("login", caller, base.limiter.login, canonical_key(email), caller.address)
+        return base.limited("login", caller, base.limiter.login, email, caller.address)
 
     def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
         """Sign in with a password.
@@ -129,7 +129,7 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.begin(connection, user, caller, client_id=client_id)
-        base.limiter.logged_in(canonical_key(email), caller.address)
+        base.limiter.logged_in(email, caller.address)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 

@@ -22,6 +22,7 @@ from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
+from authguard.identity.addresses import canonical_key
 
 #: Seconds by which an answer is delayed while an account is under attack.
 DELAY = 2.0
@@ -129,12 +130,14 @@ class Limiter:
         """
         self._ask(self._counter.clear, self._limits[name], _digest(key))
 
-    def login(self, account: str, address: str) -> float:
+    def login(self, email: str, address: str) -> float:
         """Count a try to sign in, before the password is looked at.
 
+        The network is counted before the e-mail address is parsed, which costs more than counting.
+
         Args:
-            account: the e-mail address that was given, in its canonical form; known or not.
-            address: where the request came from.
+            email: the e-mail address that was given, as it was sent; known or not.
+            address: the network address of the caller.
 
         Returns:
             Seconds to wait before answering.
@@ -145,10 +148,11 @@ class Limiter:
         """
         network = address_key(address)
         self.hit("login_address", network)
+        account = canonical_key(email)
         self.hit("login", account, network)
         return self.delay("login_account", account)
 
-    def logged_in(self, account: str, address: str) -> None:
+    def logged_in(self, email: str, address: str) -> None:
         """Forget the tries of this address for this account: the password was right.
 
         Neither the tries of the address for other accounts nor those of others for the account are
@@ -157,10 +161,10 @@ class Limiter:
         Raises:
             VerificationUnavailableError: if the store is down.
         """
-        self.clear("login", account, address_key(address))
+        self.clear("login", canonical_key(email), address_key(address))
 
-    def mail(self, account: str, address: str) -> None:
-        """Count a mail that somebody wants sent to an account; known or not.
+    def mail(self, email: str, address: str) -> None:
+        """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
 
         Raises:
             RateLimitedError: if it would be one too many.
@@ -168,6 +172,7 @@ class Limiter:
         """
         network = address_key(address)
         self.hit("mail_address", network)
+        account = canonical_key(email)
         self.hit("mail", account, network)
         self.hit("mail_account", account)
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from authguard.identity import store
-from authguard.identity.addresses import canonical_key, email_key, parse_email
+from authguard.identity.addresses import email_key, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
@@ -150,7 +150,7 @@ class Links:
 
     def _limit(self, flow: str, email: str, caller: Caller) -> None:
         """Count a mail, for known and unknown addresses alike."""
-        self._base.limited(flow, caller, self._base.limiter.mail, canonical_key(email), caller.address)
+        self._base.limited(flow, caller, self._base.limiter.mail, email, caller.address)
 
     def _addressee(self, email: str) -> User | None:
         """The account to write to."""
