@@ -108,7 +108,7 @@ class EndSession(Body):
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 
-def validate(kind: type[AnyBody], data: Mapping[str, Any]) -> AnyBody:
+def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
     """Check a body.
 
     Raises:
