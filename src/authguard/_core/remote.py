@@ -19,7 +19,7 @@ _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IG
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
 _LEAST_TTL = 60.0
 _MOST_TTL = 86400.0
-_LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,12 @@ class Backoff:
 
     Args:
         random: gives numbers from 0 to 1, so that many processes do not come back all at once.
+        max_pause: seconds of the longest pause.
     """
 
-    def __init__(self, random: Callable[[], float]) -> None:
+    def __init__(self, random: Callable[[], float], max_pause: float = MAX_PAUSE) -> None:
         self._random = random
+        self._max_pause = max_pause
         self.failures = 0
         self.failed_at = float("-inf")
         self._until = float("-inf")
@@ -61,12 +63,12 @@ class Backoff:
         """An attempt has failed."""
         self.failures += 1
         self.failed_at = now
-        longest = min(_LONGEST_PAUSE, 2.0 ** min(self.failures - 1, 10))
+        longest = min(self._max_pause, 2.0 ** min(self.failures - 1, 10))
         self._until = now + longest * (1 - self._random() / 2)
 
     def pause(self, now: float, seconds: float) -> None:
         """The server has asked for a pause."""
-        self._until = max(self._until, now + min(seconds, _LONGEST_PAUSE))
+        self._until = max(self._until, now + min(seconds, MAX_PAUSE))
 
     def succeeded(self) -> None:
         """An attempt has succeeded."""
@@ -76,7 +78,7 @@ class Backoff:
     def remaining(self, now: float) -> float:
         """Seconds until the next attempt; 0 if it may be made now."""
         left = self._until - now
-        return left if 0 < left <= _LONGEST_PAUSE else 0.0  # more is a clock that was set back
+        return left if 0 < left <= MAX_PAUSE else 0.0  # more is a clock that was set back
 
 
 class Budget:
@@ -112,10 +114,11 @@ class Breaker:
     Args:
         random: see `Backoff`.
         threshold: failures in a row after which nobody waits any more.
+        max_pause: see `Backoff`.
     """
 
-    def __init__(self, random: Callable[[], float], threshold: int = 3) -> None:
-        self.backoff = Backoff(random)
+    def __init__(self, random: Callable[[], float], threshold: int = 3, max_pause: float = MAX_PAUSE) -> None:
+        self.backoff = Backoff(random, max_pause)
         self._threshold = threshold
         self._weight = 0
         #: Requests without an answer since the last that had one.

@@ -5,6 +5,8 @@ pair of the two. An account alone is never closed: whoever knows its address cou
 owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds.
 """
 
+import logging
+import random
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -21,13 +23,18 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from authguard._core.remote import Breaker
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.addresses import canonical_key
+
+logger = logging.getLogger("authguard")
 
 #: Seconds by which an answer is delayed while an account is under attack.
 DELAY = 2.0
 
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
+_TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
+_MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
 _NETWORK = 64  # bits of an IPv6 address that one customer has
 
@@ -66,7 +73,7 @@ class Limiter:
     """Counts by name and key in sliding windows, in the memory of this process or in Redis.
 
     Counting is atomic, so that parallel guesses cannot pass it. If Redis cannot be asked, what is
-    limited is refused with 503 until it is back.
+    limited is refused with 503 until it is back: at once, but for one request a second that tries it.
 
     Args:
         url: `memory://` for one process, `redis://…` or `rediss://…` for several.
@@ -88,6 +95,7 @@ class Limiter:
         # The library's memory has a lock for each key, and may replace one that is being waited for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = _storage(url)
+        self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
 
     def hit(self, name: str, *key: str) -> None:
@@ -188,11 +196,17 @@ class Limiter:
         return RateLimitedError(name, quota=limit.amount, window=window, retry_after=ceil(wait))
 
     def _ask(self, question: Any, limit: RateLimitItemPerSecond, key: str) -> Any:
+        if self._breaker.blocked(time.monotonic(), _TRIAL_SECONDS):
+            raise VerificationUnavailableError("the store of limits is down")
         try:
             with self._lock:
-                return question(limit, key)
+                answer = question(limit, key)
         except StorageError as error:
+            self._breaker.failed(time.monotonic())
+            logger.warning("the store of limits cannot be asked: %s", type(error.storage_error).__name__)
             raise VerificationUnavailableError("the store of limits is down") from error
+        self._breaker.succeeded()
+        return answer
 
     def __repr__(self) -> str:
         return f"Limiter({type(self._storage).__name__})"

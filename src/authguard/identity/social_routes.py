@@ -111,7 +111,7 @@ class SocialRoutes:
             "verifier": secrets.token_urlsafe(48),
             "next": safe_next(wanted, "/"),
         }
-        url = await self._workers.run_slow(
+        url = await self._workers.ask_remote(
             provider.authorize_url,
             state=state["state"],
             nonce=state["nonce"],
@@ -169,7 +169,7 @@ class SocialRoutes:
                 raise
             return service.sign_in_with(identity, caller)
 
-        return await self._workers.run_slow(exchange)
+        return await self._workers.ask_remote(exchange)
 
     def _provider(self, request: Request) -> Provider:
         provider = self._providers.get(request.path_params["provider"])
