@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from authguard.errors import RateLimitedError
 from authguard.identity import Identity, addresses
-from authguard.identity.addresses import MAX_ADDRESS, canonical_key, lookup_key, parse_email
+from authguard.identity.addresses import MAX_ADDRESS, canonical_key, lookup_address, parse_email
 from authguard.identity.bodies import MAX_MEMBERS
 from authguard.identity.errors import InvalidFieldsError, LinkRefusedError
 from authguard.identity.limits import Limit, Limiter
@@ -96,7 +96,7 @@ def test_long_address_is_refused_before_it_is_worked_on(service, worked_on, entr
 def test_functions_refuse_a_long_address(worked_on, text):
     """A text that is too long is no address, has no account, and is counted as it is."""
     assert parse_email(text) is None
-    assert lookup_key(text) is None
+    assert lookup_address(text) is None
     assert canonical_key(text) == text
     assert worked_on == []
 

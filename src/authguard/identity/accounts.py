@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard.identity import store
-from authguard.identity.addresses import email_key, lookup_key, parse_email
+from authguard.identity.addresses import email_key, lookup_address, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import (
     EmailNotVerifiedError,
@@ -119,7 +119,7 @@ class Accounts:
             EmailNotVerifiedError: if the password is right, and the address has to be verified.
         """
         base = self._base
-        user, password_hash = self._check(lookup_key(email), password, caller)
+        user, password_hash = self._check(lookup_address(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         # If a power cut takes the session back, its owner signs in again: 0.5 ms less, or more on slow disks.
         with base.database.write(flush=False) as connection:
@@ -133,12 +133,12 @@ class Accounts:
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
-    def _check(self, key: str | None, password: str, caller: Caller) -> tuple[User, str]:
+    def _check(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
         found = None
-        if key is not None:
+        if address is not None:
             with base.database.read() as connection:
-                found = store.find_user_by_key(connection, key)
+                found = store.find_user_by_address(connection, address)
         user, password_hash = found or (None, None)
         if user is None or password_hash is None:
             base.hasher.verify_nobody(password)
@@ -209,7 +209,6 @@ class Accounts:
         address = parse_email(identity.email or "")
         if address is None or max(len(identity.provider), len(identity.subject)) > _LONGEST_SUBJECT:
             raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
-        key = email_key(address)
         now = base.clock()
         user = User(
             id=str(uuid4()),
@@ -221,8 +220,8 @@ class Accounts:
             created_at=now,
             picture=identity.picture,
         )
-        if not store.insert_user(connection, user, key, None):
-            found = store.find_user_by_key(connection, key)
+        if not store.insert_user(connection, user, email_key(address), None):
+            found = store.find_user_by_address(connection, address)
             if found is None or not (found[0].email_verified and identity.email_verified):
                 raise base.failed("social", caller, LinkRefusedError("an unverified address"))
             user = found[0]
@@ -280,7 +279,7 @@ class Accounts:
         if address is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, email_key(address))
+            found = store.find_user_by_address(connection, address)
         return None if found is None else found[0]
 
     def list(self, limit: int = 100, after: str = "") -> list[User]:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from authguard.identity import store
-from authguard.identity.addresses import email_key, parse_email
+from authguard.identity.addresses import parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
@@ -158,7 +158,7 @@ class Links:
         if address is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, email_key(address))
+            found = store.find_user_by_address(connection, address)
         return None if found is None or found[0].disabled else found[0]
 
     def _link(self, user: User, purpose: str, path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from authguard.identity.addresses import email_key, is_same_address
 from authguard.identity.model import Client, Session, User
 from authguard.identity.schema import (
     clients,
@@ -82,10 +83,15 @@ def find_user(connection: Connection, user_id: str) -> User | None:
     return None if row is None else _user(row)
 
 
-def find_user_by_key(connection: Connection, key: str) -> tuple[User, str | None] | None:
-    """The account with this canonical address, and its password hash."""
-    row = connection.execute(_USER_BY_KEY, {"key": key}).first()
-    return None if row is None else (_user(row), row[8])
+def find_user_by_address(connection: Connection, address: str) -> tuple[User, str | None] | None:
+    """Return the account with this address, and its password hash; None for an address that is only alike.
+
+    Args:
+        connection: the transaction.
+        address: see `is_same_address`.
+    """
+    row = connection.execute(_USER_BY_KEY, {"key": email_key(address)}).first()
+    return None if row is None or not is_same_address(row.email, address) else (_user(row), row[8])
 
 
 def find_password_hash(connection: Connection, user_id: str) -> str | None:
