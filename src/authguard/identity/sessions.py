@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
@@ -18,8 +18,10 @@ from authguard.identity import store
 from authguard.identity.base import Base
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.model import Caller, Session, Tokens, User
-from authguard.identity.revocations import revoke
 from authguard.identity.tokens import RefreshToken
+
+#: Of one account, at the same time; the oldest one ends when there would be one more.
+MAX_SESSIONS = 100
 
 _LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 _LONGEST_AGENT = 200
@@ -61,6 +63,8 @@ class Sessions:
         )
         store.insert_session(connection, session)
         store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)
+        if surplus := store.list_surplus_sessions(connection, user.id, now, MAX_SESSIONS):
+            self.end_in(connection, surplus)
         return session
 
     def tokens(self, user: User, session: Session) -> Tokens:
@@ -260,20 +264,19 @@ class Sessions:
             but: the one that goes on.
         """
         now = self._base.clock()
-        alive = [session.id for session in store.list_sessions(connection, user_id, now - self._lifetime)]
-        self.end_in(connection, [session for session in alive if session != but])
+        alive = store.select_alive(user_id, now - self._lifetime, but=but)
+        self.end_in(connection, alive)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
         """End sessions, in a transaction of their own."""
         with self._base.database.write() as connection:
             self.end_in(connection, session_ids)
 
-    def end_in(self, connection: Connection, session_ids: Iterable[str]) -> None:
+    def end_in(self, connection: Connection, session_ids: Iterable[str] | Select[tuple[str]]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
-        for one in session_ids:
-            store.end_session(connection, one, now)
-            revoke(connection, "session", one, now, now + self._lifetime)
+        store.end_sessions(connection, session_ids, now, now + self._lifetime)
+        store.delete_old_marks(connection, now)
 
     @property
     def _lifetime(self) -> float:
