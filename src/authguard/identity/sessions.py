@@ -272,7 +272,7 @@ class Sessions:
         with self._base.database.write() as connection:
             self.end_in(connection, session_ids)
 
-    def end_in(self, connection: Connection, session_ids: Iterable[str] | Select[tuple[str]]) -> None:
+    def end_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
         store.end_sessions(connection, session_ids, now, now + self._lifetime)

@@ -215,7 +215,7 @@ def list_sessions(connection: Connection, user_id: str, now: float) -> list[Sess
     return [Session(*row) for row in connection.execute(statement)]
 
 
-def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[tuple[str]]:
+def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[str]:
     """Return the query for the ids of an account's sessions that are alive, but for this one."""
     chosen = sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
     return select(sessions.c.id).where(*chosen, *(() if but is None else (sessions.c.id != but,)))
@@ -228,7 +228,7 @@ def list_surplus_sessions(connection: Connection, user_id: str, now: float, most
 
 
 def end_sessions(
-    connection: Connection, chosen: Select[tuple[str]] | Iterable[str], now: float, until: float
+    connection: Connection, chosen: Select[str] | Iterable[str], now: float, until: float
 ) -> None:
     """End sessions and revoke their access tokens, in two statements however many sessions there are.
 
