@@ -40,6 +40,16 @@ def canonical_key(text: str) -> str:
     return text if len(text) > MAX_ADDRESS else email_key(lookup_address(text) or text)
 
 
+def mailbox_key(email: str) -> str:
+    """Return the form by which mails to one mailbox are counted: without the tag after a plus sign.
+
+    Args:
+        email: the address of an account.
+    """
+    local, _, domain = email_key(email).rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
+
+
 def is_same_address(kept: str, given: str) -> bool:
     """Compare an address of an account with one that is to give access to it.
 

@@ -2,7 +2,8 @@
 
 What an address does is counted against that address, and what it does to an account against the
 pair of the two. An account alone is never closed: whoever knows its address could then keep its
-owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds.
+owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds,
+and mails to an account beyond its limit are not sent, while the answer stays the same.
 """
 
 import logging
@@ -25,7 +26,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from authguard._core.remote import Breaker
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
-from authguard.identity.addresses import canonical_key
+from authguard.identity.addresses import canonical_key, mailbox_key
 
 logger = logging.getLogger("authguard")
 
@@ -63,7 +64,7 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "login_account": Limit(30, 3_600),  # by account: only delays
     "mail": Limit(3, 900),  # by account and address
     "mail_address": Limit(30, 3_600),
-    "mail_account": Limit(10, 3_600),  # by account: its owner has the newest link then
+    "mail_account": Limit(10, 3_600),  # by mailbox and kind of mail: more are not sent, and nobody is refused
     "register_address": Limit(30, 3_600),
     "secret_address": Limit(60, 60),  # by address: wrong refresh tokens, one-time tokens, client secrets
 }
@@ -174,15 +175,29 @@ class Limiter:
     def mail(self, email: str, address: str) -> None:
         """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
 
+        Both limits are the caller's own. What others ask for never refuses the owner of an account.
+
         Raises:
             RateLimitedError: if it would be one too many.
             VerificationUnavailableError: if the store is down.
         """
         network = address_key(address)
         self.hit("mail_address", network)
-        account = canonical_key(email)
-        self.hit("mail", account, network)
-        self.hit("mail_account", account)
+        self.hit("mail", canonical_key(email), network)
+
+    def may_send(self, kind: str, email: str) -> bool:
+        """Count a mail that is about to be sent; False if its mailbox has had enough of this kind.
+
+        All addresses of one mailbox count together: `ann+1@example.com` and `ann+2@example.com`.
+
+        Args:
+            kind: such as `reset`; each kind has a count of its own.
+            email: the address of an account.
+
+        Raises:
+            VerificationUnavailableError: if the store is down.
+        """
+        return self._count("mail_account", (kind, mailbox_key(email)))
 
     def _count(self, name: str, key: tuple[str, ...]) -> bool:
         return bool(self._ask(self._counter.hit, self._limits[name], _digest(key)))

@@ -8,8 +8,10 @@ import secrets
 from hashlib import sha256
 from urllib.parse import quote
 
+from authguard.errors import VerificationUnavailableError
 from authguard.identity import store
 from authguard.identity.addresses import parse_email
+from authguard.identity.audit import Event
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
@@ -18,6 +20,7 @@ from authguard.identity.sessions import Sessions
 
 _VERIFY = "verify"
 _RESET = "reset"
+_NOTICE = "notice"
 
 
 class Links:
@@ -36,6 +39,17 @@ class Links:
         """Send the link that verifies the address of an account, after the answer."""
         self._base.outbox.submit(lambda: self._verification(user))
 
+    def _may_send(self, kind: str, user: User) -> bool:
+        """Count a mail; False, and an event, for a mailbox that has had enough of them."""
+        base = self._base
+        try:
+            if base.limiter.may_send(kind, user.email):
+                return True
+        except VerificationUnavailableError:
+            return True  # the caller was counted, and a mail that is lost costs its owner more
+        base.audit.record(Event("mail", False, base.clock(), "limit", user_id=user.id))
+        return False
+
     def resend_verification(self, email: str, caller: Caller) -> None:
         """Send it again, if there is an account with this address that needs it; nobody learns whether.
 
@@ -49,7 +63,9 @@ class Links:
         user = self._addressee(email)
         return None if user is None or user.email_verified else self._verification(user)
 
-    def _verification(self, user: User) -> Mail:
+    def _verification(self, user: User) -> Mail | None:
+        if not self._may_send(_VERIFY, user):
+            return None
         link = self._link(user, _VERIFY, "/verify-email")
         text = f"Please verify your e-mail address by following this link:\n\n{link}\n\n{self._until()}"
         return Mail(user.email, "Verify your e-mail address", text)
@@ -83,7 +99,7 @@ class Links:
 
     def _reset(self, email: str, caller: Caller) -> Mail | None:
         user = self._addressee(email)
-        if user is None:
+        if user is None or not self._may_send(_RESET, user):
             return None
         link = self._link(user, _RESET, "/reset-password")
         self._base.succeeded("forgot_password", caller, user_id=user.id)
@@ -130,7 +146,9 @@ class Links:
 
         def make() -> Mail | None:
             user = self._addressee(email)
-            return None if user is None else Mail(user.email, "You have an account already", text)
+            if user is None or not self._may_send(_NOTICE, user):
+                return None
+            return Mail(user.email, "You have an account already", text)
 
         self._base.outbox.submit(make)
 
