@@ -17,7 +17,6 @@ from authguard.identity.errors import (
     LinkRefusedError,
     NotFoundError,
 )
-from authguard.identity.limits import address_key
 from authguard.identity.links import Links
 from authguard.identity.model import Caller, SocialIdentity, Tokens, User
 from authguard.identity.sessions import Sessions
@@ -54,7 +53,7 @@ class Accounts:
             RateLimitedError: if the same address has tried too often.
         """
         base = self._base
-        base.limited("register", caller, base.limiter.hit, "register_address", address_key(caller.address))
+        base.limited("register", caller, base.limiter.hit, "register_address", address=caller.address)
         user = self._new_user(email, password, name)
         password_hash = base.hasher.hash(password)
         with base.database.write() as connection:
@@ -159,8 +158,8 @@ class Accounts:
             RateLimitedError: if it was tried too often.
         """
         base = self._base
-        network = address_key(caller.address)
-        base.limited("change_password", caller, base.limiter.hit, "login", principal.subject, network)
+        key, address = principal.subject, caller.address
+        base.limited("change_password", caller, base.limiter.hit, "login", key, address=address)
         with base.database.read() as connection:
             before = store.find_password_hash(connection, principal.subject)
         if before is None or not base.hasher.verify(before, current):

@@ -9,7 +9,7 @@ and mails to an account beyond its limit are not sent, while the answer stays th
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
@@ -37,7 +37,9 @@ _STORE_SECONDS = 1.0  # for connecting, and for each answer
 _TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
 _MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
-_NETWORK = 64  # bits of an IPv6 address that one customer has
+# Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
+# address is counted in all of them: of 2^16 networks of 64 bits each would otherwise have a limit of its own.
+_NETWORKS = {64: 1, 56: 2, 48: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,11 @@ class Limiter:
             known = ", ".join(DEFAULT_LIMITS)
             raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
         self._limits = {
-            name: RateLimitItemPerSecond(limit.count, limit.seconds, namespace=f"authguard:{name}")
+            (name, times): RateLimitItemPerSecond(
+                limit.count * times, limit.seconds, namespace=f"authguard:{name}"
+            )
             for name, limit in ({**DEFAULT_LIMITS, **given}).items()
+            for times in _NETWORKS.values()
         }
         # The library's memory has a lock for each key, and may replace one that is being waited for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
@@ -99,29 +104,37 @@ class Limiter:
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
 
-    def hit(self, name: str, *key: str) -> None:
+    def hit(self, name: str, *key: str, address: str | None = None) -> None:
         """Count one more.
 
         Args:
             name: the limit.
-            key: what it is counted for, such as an account and `address_key(address)`.
+            key: what it is counted for, such as an account.
+            address: where the request came from; counted for each network that it may belong to.
 
         Raises:
-            RateLimitedError: if it would be one too many; it is not counted then.
+            RateLimitedError: if it would be one too many.
             VerificationUnavailableError: if the store is down.
         """
-        if not self._count(name, key):
-            raise self._refusal(name, key)
+        for network, times in networks(address):
+            if not self._count(name, (*key, *network), times):
+                raise self._refusal(name, (*key, *network), times)
 
-    def check(self, name: str, *key: str) -> None:
+    def check(self, name: str, *key: str, address: str | None = None) -> None:
         """Refuse if nothing is left, and count nothing: for limits on what turns out to be wrong.
+
+        Args:
+            name: the limit.
+            key: as for `hit`.
+            address: as for `hit`.
 
         Raises:
             RateLimitedError: if nothing is left.
             VerificationUnavailableError: if the store is down.
         """
-        if not self._ask(self._counter.test, self._limits[name], _digest(key)):
-            raise self._refusal(name, key)
+        for network, times in networks(address):
+            if not self._ask(self._counter.test, self._limits[name, times], _digest((*key, *network))):
+                raise self._refusal(name, (*key, *network), times)
 
     def delay(self, name: str, *key: str) -> float:
         """Count one more, and say for how long to keep the answer back: 0, or `DELAY` over the limit.
@@ -131,13 +144,19 @@ class Limiter:
         """
         return 0.0 if self._count(name, key) else DELAY
 
-    def clear(self, name: str, *key: str) -> None:
+    def clear(self, name: str, *key: str, address: str | None = None) -> None:
         """Forget what was counted, such as wrong passwords before the right one.
+
+        Args:
+            name: the limit.
+            key: as for `hit`.
+            address: as for `hit`.
 
         Raises:
             VerificationUnavailableError: if the store is down.
         """
-        self._ask(self._counter.clear, self._limits[name], _digest(key))
+        for network, times in networks(address):
+            self._ask(self._counter.clear, self._limits[name, times], _digest((*key, *network)))
 
     def login(self, email: str, address: str) -> float:
         """Count a try to sign in, before the password is looked at.
@@ -155,10 +174,9 @@ class Limiter:
             RateLimitedError: if this address has tried too often.
             VerificationUnavailableError: if the store is down.
         """
-        network = address_key(address)
-        self.hit("login_address", network)
+        self.hit("login_address", address=address)
         account = canonical_key(email)
-        self.hit("login", account, network)
+        self.hit("login", account, address=address)
         return self.delay("login_account", account)
 
     def logged_in(self, email: str, address: str) -> None:
@@ -170,7 +188,7 @@ class Limiter:
         Raises:
             VerificationUnavailableError: if the store is down.
         """
-        self.clear("login", canonical_key(email), address_key(address))
+        self.clear("login", canonical_key(email), address=address)
 
     def mail(self, email: str, address: str) -> None:
         """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
@@ -181,9 +199,8 @@ class Limiter:
             RateLimitedError: if it would be one too many.
             VerificationUnavailableError: if the store is down.
         """
-        network = address_key(address)
-        self.hit("mail_address", network)
-        self.hit("mail", canonical_key(email), network)
+        self.hit("mail_address", address=address)
+        self.hit("mail", canonical_key(email), address=address)
 
     def may_send(self, kind: str, email: str) -> bool:
         """Count a mail that is about to be sent; False if its mailbox has had enough of this kind.
@@ -199,11 +216,11 @@ class Limiter:
         """
         return self._count("mail_account", (kind, mailbox_key(email)))
 
-    def _count(self, name: str, key: tuple[str, ...]) -> bool:
-        return bool(self._ask(self._counter.hit, self._limits[name], _digest(key)))
+    def _count(self, name: str, key: tuple[str, ...], times: int = 1) -> bool:
+        return bool(self._ask(self._counter.hit, self._limits[name, times], _digest(key)))
 
-    def _refusal(self, name: str, key: tuple[str, ...]) -> RateLimitedError:
-        limit = self._limits[name]
+    def _refusal(self, name: str, key: tuple[str, ...], times: int) -> RateLimitedError:
+        limit = self._limits[name, times]
         reset, _ = self._ask(self._counter.get_window_stats, limit, _digest(key))
         window = limit.get_expiry()
         # What was counted fades out one by one after that.
@@ -251,20 +268,27 @@ class _Memory(MemoryStorage):
         return self.storage[key]
 
 
-def address_key(address: str) -> str:
-    """What to count an address by: itself, or the /64 network of an IPv6 address.
+def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
+    """Return the keys to count an address by, each with the number of times a limit that it may do.
 
-    One customer has 2^64 addresses of IPv6, and could otherwise take a new one for each try.
+    An IPv4 address is counted by itself, an IPv6 address by its networks of 64, 56 and 48 bits (RFC 6177);
+    no address at all, such as a Unix socket's, by its text.
     """
+    if address is None:
+        return [((), 1)]
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address  # a Unix socket has none
+        return [((address,), 1)]
     if not isinstance(parsed, IPv6Address):
-        return str(parsed)
+        return [((str(parsed),), 1)]
     if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> _NETWORK << _NETWORK)}/{_NETWORK}"
+        return [((str(parsed.ipv4_mapped),), 1)]
+    number = int(parsed)
+    return [
+        ((f"{IPv6Address(number >> (128 - bits) << (128 - bits))}/{bits}",), times)
+        for bits, times in _NETWORKS.items()
+    ]
 
 
 def _digest(key: tuple[str, ...]) -> str:

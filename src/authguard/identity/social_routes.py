@@ -18,7 +18,6 @@ from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity.bodies import Body
 from authguard.identity.derive import derive_seal
 from authguard.identity.errors import NotFoundError, SocialSignInError
-from authguard.identity.limits import address_key
 from authguard.identity.model import Caller, Tokens
 from authguard.identity.page_session import PageSessions
 from authguard.identity.service import IdentityService
@@ -158,14 +157,14 @@ class SocialRoutes:
         nonce: str | None = None,
     ) -> Tokens:
         """Tokens for a code; wrong codes are counted against the address they come from."""
-        service, network = self._service, address_key(caller.address)
+        service = self._service
 
         def exchange() -> Tokens:
-            service.limiter.check("secret_address", network)
+            service.limiter.check("secret_address", address=caller.address)
             try:
                 identity = provider.exchange(code, redirect_uri, code_verifier=code_verifier, nonce=nonce)
             except SocialSignInError:
-                service.limiter.hit("secret_address", network)
+                service.limiter.hit("secret_address", address=caller.address)
                 raise
             return service.sign_in_with(identity, caller)
 
