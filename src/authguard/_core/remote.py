@@ -17,6 +17,8 @@ _DEEPEST = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
+# Python's reader takes `[::1]evil.example`, and is not the one that connects.
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
 _LEAST_TTL = 60.0
 _MOST_TTL = 86400.0
@@ -282,7 +284,8 @@ def _split(url: object) -> SplitResult | None:
         port = parts.port
     except ValueError:
         return None
-    return parts if port != 0 and is_host(parts.hostname or "") else None
+    readable = _HOST_AND_PORT.match(parts.netloc.rpartition("@")[2]) and is_host(parts.hostname or "")
+    return parts if readable and port != 0 else None
 
 
 def _is_loopback(host: str) -> bool:
