@@ -424,7 +424,12 @@ def test_endpoints_are_secure(openid, server, endpoint):
 @pytest.mark.parametrize("endpoint", ["authorization", "token", "userinfo", "jwks"])
 @pytest.mark.parametrize(
     "host",
-    ["https://10.0.0.1/x", "http://localhost:8000/x", "https://127.1/x", "https://[::ffff:169.254.169.254]/x"],
+    [
+        "https://10.0.0.1/x",
+        "http://localhost:8000/x",
+        "https://127.1/x",
+        "https://[::ffff:169.254.169.254]/x",
+    ],
 )
 def test_endpoints_lead_nowhere_inside(openid, server, endpoint, host):
     """A provider cannot send this service into its own network; the error names the option."""
@@ -476,6 +481,16 @@ def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
 
 
 # --- over HTTP
+
+
+def test_a_provider_that_leads_inside_is_an_outage_that_is_seen(make_app, openid, server, caplog):
+    """503, and a warning in the log that names the option."""
+    provider = openid()
+    provider.redirect_uris |= {f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")}
+    server.answers["/.well-known/openid-configuration"][1]["authorization_endpoint"] = "https://10.0.0.1/x"
+    assert make_app([provider]).get("/api/v1/auth/op/authorize").status_code == 503
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "oidc_allow_private" in "".join(warnings)
 
 
 @pytest.fixture

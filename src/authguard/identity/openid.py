@@ -1,5 +1,6 @@
 """Sign-in at providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
@@ -17,6 +18,8 @@ from authguard.identity.errors import SocialSignInError
 from authguard.identity.model import SocialIdentity
 from authguard.identity.settings import Settings
 from authguard.identity.social import GitHub, Provider, picture_or_none, secure_url, text_or_none
+
+logger = logging.getLogger("authguard")
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _METADATA_SECONDS = 3_600.0
@@ -93,7 +96,9 @@ class OpenIDProvider(Provider):
                 found, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
             )
         except ConfigurationError as error:
-            raise VerificationUnavailableError(f"{self.name} names an unusable {name}: {error}") from None
+            reason = f"{self.name} names an unusable {name}: {error}"
+            logger.warning("%s", reason)  # only an operator can mend it
+            raise VerificationUnavailableError(reason) from None
 
     def _discovered(self) -> dict[str, Any]:
         """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
