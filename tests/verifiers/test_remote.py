@@ -403,6 +403,34 @@ def test_a_private_host_may_be_allowed(world, url):
     assert verify(world, by, token()).principal.issuer == ISSUER
 
 
+@pytest.mark.parametrize(
+    ("url", "origins", "sent"),
+    [
+        ("https://issuer.example:443/jwks", [], True),
+        ("https://issuer.example:8443/jwks", [], False),
+        ("https://keys.issuer.example/jwks", [], False),
+        ("https://keys.example/jwks", [], False),
+        ("https://keys.example/jwks", ["https://keys.example"], True),
+        ("https://KEYS.example/jwks", ["https://keys.EXAMPLE:443"], True),
+        ("https://keys.example:8443/jwks", ["https://keys.example"], False),
+        ("https://keys.example.evil.example/jwks", ["https://keys.example"], False),
+    ],
+)
+def test_fields_go_to_their_origins_alone(world, url, origins, sent):
+    """An origin is scheme, host and port."""
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
+    world.pages[url] = key_set("a")
+    http = HTTPOptions(headers={"X-Secret": "s3cret", "User-Agent": "mine"}, origins=origins)
+    verify(world, discovered(http=http), token())
+    metadata, keys = (question.channel.headers_for(question.url) for question in world.asked)
+    assert metadata == {"user-agent": "mine", "x-secret": "s3cret"}
+    if sent:
+        assert keys == metadata
+    else:
+        assert list(keys) == ["user-agent"]
+        assert keys["user-agent"].startswith("authguard/")
+
+
 @pytest.mark.parametrize("issuer", ["https://10.96.0.1:6443", "http://localhost:8080/realms/a"])
 def test_an_issuer_in_a_private_network_names_its_own_host(world, issuer):
     """The program has named it."""
