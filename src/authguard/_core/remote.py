@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from authguard._core.flow import Response
+from authguard._core.hosts import is_host, is_public_host, is_same_host
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import ConfigurationError
 
@@ -16,6 +17,8 @@ _DEEPEST = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
+# Python's reader takes `[::1]evil.example`, and is not the one that connects.
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
 _LEAST_TTL = 60.0
 _MOST_TTL = 86400.0
@@ -225,17 +228,54 @@ def check_url(url: object, what: str, *, plain_http: bool = False) -> str:
         ConfigurationError: unless it is https (or http on loopback), without userinfo and fragment.
     """
     parts = _split(url)
-    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
+    if parts is None or parts.scheme not in ("https", "http"):
         raise ConfigurationError(f"{what} is a URL such as https://auth.example.com/…")
     if "@" in parts.netloc:
         raise ConfigurationError(f"{what} has a user name in it: URLs are logged, so give it otherwise")
     if "#" in str(url):
         raise ConfigurationError(f"{what} has a fragment, which is never sent")
-    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname or ""):
         raise ConfigurationError(
             f"{what} is plain http: whoever can change the answer decides who is let in. Use https, or "
             "HTTPOptions(plain_http=True) on a network of your own"
         )
+    return str(url)
+
+
+def check_named_url(
+    url: object,
+    what: str,
+    named_by: str,
+    *,
+    plain_http: bool = False,
+    allow_private: bool = False,
+    option: str = "HTTPOptions(allow_private=True)",
+) -> str:
+    """Check a URL that a remote names, such as the `jwks_uri` of an issuer.
+
+    The remote may name its own host, and any public one. Names are not resolved.
+
+    Args:
+        url: the URL.
+        what: its name, for the error.
+        named_by: the URL of the remote, which has been checked.
+        plain_http: whether it need not be https.
+        allow_private: whether it may lead to this machine and into private networks.
+        option: the option to set for that, for the error.
+
+    Raises:
+        ConfigurationError: if it leads elsewhere, or is plain http although the remote is https.
+    """
+    parts, own = urlsplit(check_url(url, what, plain_http=True)), urlsplit(named_by)
+    host = parts.hostname or ""
+    if not (allow_private or is_same_host(host, own.hostname or "") or is_public_host(host)):
+        raise ConfigurationError(
+            f"{what} must be at the host of {named_by} or at a public one, got {host!r}: if it is meant to "
+            f"lead into a private network, set {option}"
+        )
+    check_url(url, what, plain_http=plain_http)
+    if parts.scheme == "http" and own.scheme == "https" and not (plain_http or allow_private):
+        raise ConfigurationError(f"{what} is plain http, and {named_by} is https")
     return str(url)
 
 
@@ -247,7 +287,8 @@ def _split(url: object) -> SplitResult | None:
         port = parts.port
     except ValueError:
         return None
-    return None if port == 0 else parts
+    readable = _HOST_AND_PORT.match(parts.netloc.rpartition("@")[2]) and is_host(parts.hostname or "")
+    return parts if readable and port != 0 else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -58,6 +58,8 @@ class Settings:
         oidc_issuer: another provider of OpenID Connect.
         oidc_client_id: of this service there; empty for none.
         oidc_client_secret: the proof of it.
+        oidc_allow_private: whether its metadata may lead to another host on this machine, or to an
+            address in a private network.
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
         cookie_name: the cookie that may carry the access token for pages.
@@ -98,6 +100,7 @@ class Settings:
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
+    oidc_allow_private: bool = False
     redirect_uris: Iterable[str] = ()
     cookie_name: str = "access_token"
     refresh_cookie_name: str = "refresh_token"
@@ -186,7 +189,8 @@ class Settings:
             raise ConfigurationError("session_lifetime is at least refresh_lifetime")
         if self.signing_key_lifetime < self.access_lifetime:
             raise ConfigurationError("signing_key_lifetime is at least access_lifetime")
-        for name in ("require_verified_email", "enumeration_safe", "password_grant", "pages", "dev"):
+        flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
+        for name in (*flags, "pages", "dev"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(f"{name} is true or false")
 
