@@ -41,6 +41,8 @@ class Settings:
         session_lifetime: seconds after which a session ends in any case.
         refresh_grace: seconds for which the refresh token before the newest one still gets an
             answer, for clients whose last answer was lost.
+        bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
+            new ones at `auth/refresh` without a refresh token; 0 switches that off.
         link_lifetime: seconds for which the links in mails are valid.
         prefixes: where the API is; the first is named in metadata.
         default_role: the role of new accounts.
@@ -84,6 +86,7 @@ class Settings:
     refresh_lifetime: int = 30 * _DAY
     session_lifetime: int = 365 * _DAY
     refresh_grace: int = 30
+    bearer_refresh_lifetime: int = 30 * _DAY
     link_lifetime: int = 3_600
     prefixes: Iterable[str] = ("/api/v1", "/v1")
     default_role: str = "USER"
@@ -178,6 +181,7 @@ class Settings:
             "refresh_lifetime": (60, 3_650 * _DAY),
             "session_lifetime": (60, 3_650 * _DAY),
             "refresh_grace": (0, 300),
+            "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "worker_threads": (1, 256),
         }
