@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
 from authguard._core.paths import LONGEST_ODD_PATH, Segments, fold, is_canonical, readings, split
+from authguard._core.patterns import listed
 from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule, first_lack
 from authguard.errors import ConfigurationError
 
@@ -303,9 +304,9 @@ def _with_stars(places: list[_Node]) -> list[_Node]:
 def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
     if paths is None:
         return []
-    if isinstance(paths, (str, Rule)):
-        raise ConfigurationError(f"{name} is a list of paths; write [{paths!r}]")
-    rules = [path if isinstance(path, Rule) else Rule(path) for path in paths]
+    if isinstance(paths, Rule):
+        raise ConfigurationError(f"{name} must be a list of paths and rules, got a Rule: write [{paths!r}]")
+    rules = [path if isinstance(path, Rule) else Rule(path) for path in listed(paths, name)]
     if not rules:
         raise ConfigurationError(f"{name} is empty: leave it out, or name at least one path")
     return rules
