@@ -19,7 +19,7 @@ from authguard._core.paths import is_canonical
 _FOREIGN = re.compile(
     r"[{}<>\[\]|^]"
     r"|/:[^\W\d]"  # Express, Rails: a colon first in a segment; `/v1/users:batchGet` is a real path
-    r"|\$\Z|\.\+|\)\+|,/"  # the end and repetitions of a regular expression; a list in one text
+    r"|\$\Z|\.\+|\)\+|[^/],/"  # the end and repetitions of a regular expression; a list in one text
     r"|\(\.?:|\(\.+\)|\([^()]*/|/\([^/]*\)(?=/|\Z)"  # `(:format)`, `(..)`, `(/x)`, a group that is a segment
     r"|/\*{3}|/\*{1,2}[^*/]|[^*/]\*"  # `*` and `**` stand for whole segments
 )
@@ -265,7 +265,8 @@ def _word(segment: _Segment) -> tuple[str, bool]:
         is_any = segment.is_whole and not segment.typed and not segment.may_be_missing
         return "**" if segment.deep or segment.may_be_missing else "*", not is_any
     word = unicodedata.normalize("NFKC", "".join(filter(_is_visible, segment.text)))
-    if word in ("", ".", "..") or (is_canonical(f"/{word}") and not is_foreign(f"/{word}")):
+    is_odd = not is_canonical(f"/{word}") or is_foreign(f"/{word}") or is_foreign(f"/{word}/")
+    if word in ("", ".", "..") or not is_odd:
         return word, False
     return "*", True
 
