@@ -83,6 +83,8 @@ def test_public_rule_that_matches_no_route_is_a_warning(findings, rule):
         ("Route('/a/b', hello)", "/*", True),
         ("Route('/a/b', hello)", "/a", False),
         ("Route('/a/', hello)", "/a", False),
+        ("Route('/a/', hello)", "/*", False),
+        ("Route('/a/', hello)", "/a/*", True),
         ("Route('/a/b/c', hello)", "/**/c", False),
         ("Route('/a/b/c', hello)", "/a/**", False),
         ("Route('/a', hello)", "/a/**", False),
@@ -116,8 +118,8 @@ def test_public_rule_matches_just_what_it_opens(findings, routes, rule, unmatche
 )
 def test_parameters_match_the_words_that_they_may_be(findings, route, rule, matches):
     """Parameters have types, may be parts of a segment, and may span several."""
-    source = app(f"Route({route!r}, hello)", protected_paths=[rule], public_paths=["/o"])
-    assert findings(source, "--allow", "/o") == ({} if matches else {rule: "unmatched"})
+    source = app(f"Route({route!r}, hello)", protected_paths=["/", rule])
+    assert findings(source) == ({} if matches else {rule: "unmatched"})
 
 
 @pytest.mark.parametrize(
@@ -237,6 +239,22 @@ def test_rules_of_fastapi_applications(findings):
     )
     unmatched = ["/users", "/v1/users/7/x", "/v1/*", "/redirect"]
     assert findings(source) == dict.fromkeys(unmatched, "unmatched")
+
+
+def test_root_path_of_fastapi_counts_as_mount_point(findings):
+    """A protected rule may contain the root path that the application itself names."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        import warnings
+        with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
+            app = FastAPI(openapi_url=None, root_path="/api")
+        app.get("/a")(hello)
+        install(app, Guard(VERIFIER, protected_paths=["/api/a", "/a", "/v1/a"]))
+    """)
+    )
+    assert findings(source) == {"/v1/a": "unmatched"}
 
 
 def test_rules_of_flask_applications(findings):

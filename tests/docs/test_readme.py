@@ -191,7 +191,7 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _foreign_patterns() -> list[tuple[str, str, bool]]:
-    """The rows of the table for users of other frameworks: a pattern there, the one here, whether it is wider."""
+    """The table for users of other frameworks: a pattern there, the one here, whether that covers more."""
     table = README.partition("| coming from |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)`(, which covers more)? \|$", table, re.MULTILINE)
     return [(there, here, bool(wider)) for there, here, wider in rows]
@@ -204,7 +204,7 @@ def test_table_for_users_of_other_frameworks_is_read() -> None:
 
 
 @pytest.mark.parametrize(("there", "here", "wider"), _foreign_patterns())
-def test_pattern_of_another_framework_is_written_as_the_table_says(
+def test_pattern_of_another_framework_has_the_spelling_of_the_table(
     there: str, here: str, wider: bool
 ) -> None:
     """A pattern works as it is, or its error names the spelling of the table, and whether it covers more."""

@@ -290,7 +290,7 @@ def _read(text: str) -> Iterator[_Segment]:
         elif kind in ("text", "literal"):
             _add_text(segment, written, before)
         elif kind in ("star", "wild"):
-            _add_star(segment, written, before, is_whole=is_whole)
+            _add_star(segment, written, before)
         elif kind in ("anything", "colon"):
             segment.add(deep=kind == "anything")
         elif kind == "group":
@@ -307,17 +307,24 @@ def _read(text: str) -> Iterator[_Segment]:
 
 def _add_text(segment: _Segment, written: str, before: str) -> None:
     if written == "+" and before in _REPEATED:
-        segment.deep = segment.deep or before == "colon"  # Express: `/:path+`
+        _repeat(segment, deep=before == "colon")  # Express: `/:path+`
     else:
         segment.text += written.removeprefix("\\")
 
 
-def _add_star(segment: _Segment, written: str, before: str, *, is_whole: bool) -> None:
-    if written in ("*", "?") and before in _REPEATED:  # repeats what stands before it, or makes it optional
+def _repeat(segment: _Segment, *, deep: bool) -> None:
+    """Repeat what stands before a quantifier; text in parentheses is no longer just text then."""
+    if not segment.wild:
+        segment.add(typed=True)
+    segment.deep = segment.deep or deep
+
+
+def _add_star(segment: _Segment, written: str, before: str) -> None:
+    if written in ("*", "?") and before in _REPEATED:
         segment.optional = True
-        segment.deep = segment.deep or (written == "*" and before == "colon")
+        _repeat(segment, deep=written == "*" and before == "colon")
     elif written.startswith("*"):
-        segment.add(deep=len(written) > 1, typed=not is_whole)
+        segment.add(deep=len(written) > 1)
     else:
         segment.add(typed=True)
 
@@ -347,7 +354,7 @@ def _add_parameter(segment: _Segment, kind: str, inner: str) -> None:
     """Add `{name:converter}`, or `<converter:name>`, which is `<name:converter>` for Bottle and Sanic."""
     first, *others = inner.split(":", 1)
     converter = "".join(others)
-    if kind == "angle" and (first in _CONVERTERS or "(" in first):
+    if kind == "angle" and first in _CONVERTERS:
         converter = first if others else ""
     is_rest = inner.startswith("*") or inner.endswith("...") or bool(re.search(r"\.[*+]", converter))
     is_any = converter in _ANY_SEGMENT or converter in ("path", ".*", ".+")
