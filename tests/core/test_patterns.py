@@ -93,7 +93,7 @@ EQUAL = {
     "parameters of a path": ("/a;v=1/b", "'/a/b'"),
     "negation": ("!/admin", "'/admin'"),
     "stars": ("/***", "'/**'"),
-    "star": ("*", "'/*'"),
+    "star": ("*", "'/**'"),
     "nothing": ("", "'/'"),
 }
 
@@ -111,6 +111,8 @@ WIDER = {
     "Express, maybe below": ("/:a/:id?", "'/*/**'"),
     "Express, number": (r"/users/:id(\d+)", "'/users/*'"),
     "Express, two": ("/:from-:to", "'/*'"),
+    "Express, inside": ("/flights/x-:to", "'/flights/*'"),
+    "Express, extension": ("/file.:ext", "'/*'"),
     "Express 5, maybe": ("/a{/:b}", "'/a/**'"),
     "Rails, format": ("/posts(.:format)", "'/*'"),
     "Rails, maybe": ("/posts(/:id)", "'/posts/**'"),
@@ -182,7 +184,8 @@ def test_prefix_is_offered_beside_the_wider_rule(pattern, spelling):
 @pytest.mark.parametrize(
     "path",
     [
-        "/@user", "/v1/users:batchGet", "/a+b", "/c++", "/odata/$metadata", "/Products(1)", "/Products('x')",
+        "/@user", "/v1/users:batchGet", "/urn:isbn:1", "/12:30", "/a+b", "/c++", "/odata/$metadata",
+        "/Products(1)", "/Products('x')",
         "/Default.GetX(a=1)", "/wiki/Foo_(bar)", "/~home", "/file.html", "/a,b", "/a=b", "/x&y", "/a!b",
         "/café", "/.well-known/x", "/a b", "/a(b", "/:", "/1:2", "/-", "/$value/x", "/a/*/b", "/admin/**",
         "/**/x", "/*",

@@ -18,7 +18,7 @@ from authguard._core.paths import is_canonical
 #: Text that no real path needs, but patterns of other routers do; see `is_foreign`.
 _FOREIGN = re.compile(
     r"[{}<>\[\]|^]"
-    r"|/:[^\W\d]"  # Express, Rails: a colon first in a segment; `/v1/users:batchGet` is a real path
+    r"|[/.-]:[^\W\d]"  # Express, Rails: `/:id`, `/a-:id`; but `/v1/users:batchGet` is a real path
     r"|\$\Z|\.\+|\)\+|[^/],/"  # the end and repetitions of a regular expression; a list in one text
     r"|\(\.?:|\(\.+\)|\([^()]*/|/\([^/]*\)(?=/|\Z)"  # `(:format)`, `(..)`, `(/x)`, a group that is a segment
     r"|/\*{3}|/\*{1,2}[^*/]|[^*/]\*"  # `*` and `**` stand for whole segments
@@ -45,7 +45,7 @@ _PIECE = re.compile(
   | (?P<angle><[^<>]*>)
   | (?P<bracket>\[\[[^\[\]]*\]\]|\[(?:\\.|[^\]\\])*\])
   | (?P<group>\((?:\\.|\[[^\]]*\]|[^()\\]|\((?:\\.|[^()\\])*\))*+\))
-  | (?P<colon>(?<=/):[^\W\d]\w*)
+  | (?P<colon>(?<=[/.-]):[^\W\d]\w*)
   | (?P<anything>\.[*+]\??)
   | (?P<star>\*+(?:[^\W\d]\w*)?)
   | (?P<literal>\\[.~@,=!&_-])
@@ -241,7 +241,10 @@ def _translate(text: str) -> tuple[str, bool]:
     """Translate one pattern; the second is whether the rule covers more."""
     plain = re.sub(r"\A(?:\(\?[a-z]+\))?(?:\^|\\A)?!?|\\[Zz]\Z|\{?\$\}?\Z", "", text)
     is_exact = plain != text and text.endswith(("$", "$}", "\\Z", "\\z"))
-    segments = list(_read("/" + unquote(re.sub(r";[^/]*", "", plain)).lstrip("/")))
+    plain = unquote(re.sub(r";[^/]*", "", plain)).lstrip("/")
+    if text == "*":
+        plain = "**"  # without a slash before it, it is everything
+    segments = list(_read(f"/{plain}"))
     while segments[-1].may_be_missing and not any(one.wild for one in segments[:-1]):
         segments.pop()  # `/users/:id?`: the plain path covers what is below it, too
         is_exact = True
