@@ -15,6 +15,7 @@ from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidAPIKeyError
+from authguard.verifiers.secret_text import check_secret_text
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{3,}\Z")
@@ -202,6 +203,7 @@ class _Mapping:
                     f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "
                     "\"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
                 )
+            check_secret_text(text, "an API key", chosen_here=False)
             if not isinstance(key, APIKey):
                 raise ConfigurationError("keys is a mapping of key text to APIKey(…)")
             self._keys[digest_api_key(text)] = key
