@@ -66,6 +66,7 @@ class JWTVerifier(Verifier):
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.issuer = _text_or_none(issuer, "issuer")
+        self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
         self._keys: KeySet | KeySource
         if isinstance(keys, RemoteKeySet):
             self._keys = keys.open(self.algorithms)
