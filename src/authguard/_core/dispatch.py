@@ -6,6 +6,7 @@ among those for tokens. What takes tokens of any form is asked last.
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 from authguard._core.claims import read_claims
 from authguard._core.flow import Flow
@@ -54,12 +55,12 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
 
 
 def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """Put several of a class, which settle among themselves who is asked, at the place of the first."""
+    """Put several of a class that has `together`, such as `JWTVerifier`, at the place of the first."""
     merged: list[Verifier] = []
-    seen: set[type[Verifier]] = set()
+    seen: set[Any] = set()
     for verifier in verifiers:
         kind = _kind_of(verifier)
-        if kind is Verifier:
+        if kind is None:
             merged.append(verifier)
         elif kind not in seen:
             seen.add(kind)
@@ -67,9 +68,9 @@ def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
     return merged
 
 
-def _kind_of(verifier: Verifier) -> type[Verifier]:
-    """Return the class that settles who is asked, which a subclass shares."""
-    return next(kind for kind in type(verifier).__mro__ if "together" in vars(kind))
+def _kind_of(verifier: Verifier) -> Any:
+    """Return the class with `together`, which a subclass shares; None if there is none."""
+    return next((kind for kind in type(verifier).__mro__ if "together" in vars(kind)), None)
 
 
 def _field_of(verifier: Verifier) -> str | None:

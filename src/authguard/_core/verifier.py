@@ -62,16 +62,13 @@ class Verifier(ABC):
     has_unprefixed_keys: bool = False
     #: It chooses by code of the user's, so nothing is known about which credentials it takes.
     chooses_itself: bool = False
+    #: It verifies tokens of whatever form, so that it is asked last.
+    takes_any_token: bool = False
 
     @property
     def is_for_keys(self) -> bool:
         """Whether it verifies API keys, in a field of their own or with a prefix."""
         return bool(self.header or self.prefixes)
-
-    @property
-    def takes_any_token(self) -> bool:
-        """Whether it verifies tokens of whatever form, so that it is asked last."""
-        return False
 
     def carries(self, credential: Credential) -> bool:
         """Return whether an API key came by this verifier's field, or with one of its prefixes."""
@@ -108,11 +105,6 @@ class Verifier(ABC):
         """
         return ()
 
-    @classmethod
-    def together(cls, verifiers: Sequence[Any]) -> "Sequence[Verifier]":
-        """Return what is asked in the place of several of this class in one guard."""
-        return verifiers
-
 
 class _Adapted(Verifier):
     def __init__(self, verifier: CustomVerifier) -> None:
@@ -121,11 +113,8 @@ class _Adapted(Verifier):
         self.prefixes = tuple(getattr(verifier, "prefixes", ()))
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
         self.chooses_itself = self._accepts is not None
+        self.takes_any_token = not self.chooses_itself and not self.is_for_keys
         self._name = type(verifier).__name__
-
-    @property
-    def takes_any_token(self) -> bool:
-        return not self.chooses_itself and not self.is_for_keys
 
     def accepts(self, credential: Credential) -> bool:
         is_key = credential.method == "api_key"

@@ -103,6 +103,7 @@ class IntrospectionVerifier(Verifier):
         self.jwts = frozenset() if jwt is None else jwt.jwts
         self.header = None if header is None else check_key_field(header)
         self.prefixes = names(prefixes, "prefixes")
+        self.takes_any_token = not self.is_for_keys
         self._hint = token_type_hint
         self._cache_ttl = _seconds(cache_ttl, "cache_ttl", _MOST_TTL)
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -131,11 +132,6 @@ class IntrospectionVerifier(Verifier):
         # makes what is kept of a token of no use outside of this process.
         self._inactive: Memory[bytes, float] = Memory(_REFUSED)
         self._salt = secrets.token_bytes(16)
-
-    @property
-    def takes_any_token(self) -> bool:
-        """Whether it is for tokens, and not for API keys."""
-        return not self.is_for_keys
 
     def accepts(self, credential: Credential) -> bool:
         """Whether it is an API key of the field or a prefix, if there is one, else whether it is a token."""
