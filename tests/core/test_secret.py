@@ -48,6 +48,12 @@ def test_no_random_secret_in_base64_is_taken_for_a_path():
         assert place_of(text.rstrip("="), chosen_here=False) is None, text
 
 
+def test_a_secret_in_base64_may_have_several_lines():
+    """As openssl writes a long one."""
+    text = "/" + "A1b2C3d4" * 7 + "\nx9Y8" * 4 + "=="
+    assert place_of(text, chosen_here=True) is None
+
+
 PATHS = [
     "/run/secrets/jwt",
     "/run/secrets/authguard/JWTSigningKeyOfTheProductionService0",

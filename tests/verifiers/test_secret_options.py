@@ -1,5 +1,6 @@
 """Every option that takes a secret refuses what is none, when it is built."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -147,6 +148,8 @@ PUBLIC = pem(rsa_key())
         (bytearray(40), "HS256", "not bytearray"),
         (rsa_key(), "RS256", "not .*RSAPrivateKey"),
         ("{{ secret }}", "HS256", "placeholder"),
+        ("\udcff" * 40, "HS256", "Unicode, or bytes"),
+        (b"\xff\xfe" * 40, "RS256", "neither PEM nor JSON"),
         ("JWT_SECRET", "HS256", r'os.environ\["JWT_SECRET"\]'),
         ("keys\0.pem", "RS256", "cannot read"),
         ("k" * 5000 + ".pem", "RS256", "cannot read"),
@@ -157,6 +160,14 @@ def test_what_is_no_key_is_named(keys, algorithm, says):
     """Each mistake has an error of its own, with the spelling that works."""
     with pytest.raises(ConfigurationError, match=says):
         jwt(keys, algorithm)
+
+
+@pytest.mark.parametrize("beginning", [b"{", b" {", b"/", b"./", b"~/", b"$", b"\xff"], ids=repr)
+def test_random_bytes_may_begin_with_anything(beginning):
+    """As JSON or a path does."""
+    secret = beginning + hashlib.sha256(b"a seed").digest()
+    token = make_token(key=secret)
+    assert judge(jwt(secret), Credential(token, "bearer"), NOW).principal.subject == "ann"
 
 
 def test_an_open_file_is_no_list_of_keys(tmp_path):

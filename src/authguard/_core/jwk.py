@@ -80,7 +80,10 @@ def from_secret(
     Raises:
         ConfigurationError: if it is short, published, guessable, or not a secret at all.
     """
-    data = secret.encode() if isinstance(secret, str) else bytes(secret)
+    try:
+        data = secret.encode() if isinstance(secret, str) else bytes(secret)
+    except UnicodeEncodeError:
+        raise UnusableKeyError(f"{option} must be text in Unicode, or bytes") from None
     if data.startswith(_SSH_KEYS):
         raise UnusableKeyError("this is a public key, not an HMAC secret")
     check_not_place(secret, option)

@@ -145,6 +145,8 @@ def _described(source: object) -> str:
 
 
 def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[VerificationKey]:
+    if isinstance(source, bytes) and algorithms & SYMMETRIC and not _is_text(source):
+        return [from_secret(source, algorithms, "keys")]
     text = source if isinstance(source, str) else source.decode("latin-1")
     if not text.strip():
         raise ConfigurationError(f"keys: expected {_KINDS}, not empty text or an empty file")
@@ -163,6 +165,15 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
             )
         raise ConfigurationError("keys: neither PEM nor JSON, and no HMAC algorithm to use a secret with")
     return [from_secret(source, algorithms, "keys")]
+
+
+def _is_text(source: bytes) -> bool:
+    """Return whether bytes are text; a random secret may begin like JSON, and is none."""
+    try:
+        source.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list[VerificationKey]:

@@ -21,13 +21,14 @@ class Nonces:
     """
 
     def __init__(self, secret: str | bytes) -> None:
+        if isinstance(secret, (str, bytes)):
+            check_not_place(secret, "nonce_secret")
         data = secret.encode() if isinstance(secret, str) else secret
         if not isinstance(data, bytes) or len(data) < _LEAST_SECRET:
             raise ConfigurationError(
                 f"nonce_secret needs {_LEAST_SECRET} random bytes, for example from "
                 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
-        check_not_place(secret, "nonce_secret")
         if (reason := weakness_of(data)) is not None:
             raise ConfigurationError(f"nonce_secret can be guessed: {reason}; it needs random bytes")
         self._secret = data

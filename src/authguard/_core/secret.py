@@ -15,7 +15,7 @@ _GROUP = 4  # characters; short enough for an alphabet or a row of keys, too lon
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATH = re.compile(r"file:|@?(?:\.{1,2}|~)[/\\]|@/|[a-z]:[/\\]|\\\\", re.IGNORECASE)
-_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/]{42,}={0,2}\Z")  # 43 characters hold 32 bytes
+_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{42,}={0,2}\Z")  # 43 characters hold 32 bytes
 _LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
 _WELL_KNOWN_PATH = re.compile(
     r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"

@@ -161,7 +161,9 @@ class Settings:
     def _check_secrets(self) -> None:
         for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
             if not isinstance(secret, str):
-                raise ConfigurationError(f"{name} must be text, got {type(secret).__name__}")
+                raise ConfigurationError(
+                    f"{name} must be text, got {type(secret).__name__}: of a file, Path(…).read_text()"
+                )
             check_secret_text(secret, name, chosen_here=True)
             try:
                 from_secret(secret, frozenset({"HS256"}))

@@ -198,12 +198,12 @@ class _Mapping:
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
                 raise ConfigurationError("an API key is visible ASCII text")
+            check_secret_text(text, "an API key", chosen_here=False)
             if len(text) < _SHORTEST_KEY:
                 raise ConfigurationError(
                     f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "
                     "\"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
                 )
-            check_secret_text(text, "an API key", chosen_here=False)
             if not isinstance(key, APIKey):
                 raise ConfigurationError("keys is a mapping of key text to APIKey(…)")
             self._keys[digest_api_key(text)] = key

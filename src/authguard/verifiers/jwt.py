@@ -39,7 +39,8 @@ class JWTVerifier(Verifier):
         audience: the `aud` that names us, or several; None accepts only tokens without `aud`.
         leeway: seconds by which clocks may differ, 0 to 300.
         required_claims: claims that a token must have. Without `exp` in it tokens may be valid
-            for ever.
+            for ever. Without `sub` the subject of a token that has none is `client:` and its
+            `client_id` or `azp`, and one with neither is refused.
         token_types: accepted `typ` of the header, None meaning that it is absent;
             `["at+jwt"]` is the profile of RFC 9068.
         scope_claims: where scopes are: names, or dotted paths such as `realm_access.roles`; text
