@@ -169,9 +169,9 @@ def test_the_error_names_the_option_and_the_way_and_not_the_text():
         assert "x9x9" not in str(raised.value)
 
 
-@pytest.mark.parametrize("secret", [b"\xff/run", b"/run\0x" + bytes(30)], ids=repr)
-def test_bytes_that_nobody_types_are_no_path(secret):
-    """A random byte may be a slash."""
+@pytest.mark.parametrize("secret", [b"\xff/run", b"/run\0x" + bytes(30), 5, None], ids=repr)
+def test_what_cannot_be_typed_is_no_path(secret):
+    """A random byte may be a slash; what is neither text nor bytes is refused elsewhere."""
     assert readable(secret) is None
     check_not_place(secret, "secret")
 

@@ -92,10 +92,12 @@ _PREDICTABLE = frozenset(
 _PARTS_OF_WORDS = frozenset(group for word in _WORDS for group in _groups(word))
 
 
-def readable(secret: str | bytes) -> str | None:
-    """Return the secret as text; None for bytes that nobody can have typed."""
+def readable(secret: object) -> str | None:
+    """Return the secret as text; None for bytes that cannot have been typed."""
     if isinstance(secret, str):
         return secret
+    if not isinstance(secret, bytes):
+        return None
     try:
         text = secret.decode()
     except UnicodeDecodeError:
