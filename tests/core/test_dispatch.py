@@ -11,12 +11,14 @@ from authguard import (
     Guard,
     IntrospectionVerifier,
     JWTVerifier,
+    MutualTLS,
     Principal,
 )
 from authguard._core.decision import Allow
 from authguard._core.dispatch import arrange
 from authguard._core.flow import Shared
-from authguard._core.verifier import as_verifier
+from authguard._core.verifier import Verified, Verifier, as_verifier
+from core.test_mtls import TLSRequest, bound_to, certificate
 from remote.world import World, page
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token, pem, rsa_key
 
@@ -174,6 +176,29 @@ def test_own_verifiers_are_asked_in_the_order_in_which_they_stand():
         flow.close()
         assert world.asked == []
     assert subjects == ["Call", "Call"]
+
+
+class BoundKeys(Verifier):
+    """Verifies all keys in a field, which are bound to the certificate of the tests."""
+
+    def __init__(self, header):
+        self.header = header
+
+    def accepts(self, credential):
+        return self.carries(credential)
+
+    def flow(self, credential, now):
+        claims = {"cnf": {"x5t#S256": bound_to(certificate())}}
+        return Verified(Principal(self.header, claims=claims, method="api_key"), now + 60)
+
+
+def test_a_bound_key_known_in_one_field_is_not_known_in_another():
+    """What needs a proof with each request is remembered by its field, too."""
+    guard = Guard(BoundKeys("X-A"), BoundKeys("X-B"), proofs=[MutualTLS()])
+    for header in ("X-A", "X-B", "X-A", "X-B"):
+        request = TLSRequest("/", headers=[(header, BARE)], credential_fields=guard.credential_fields)
+        request.shown = certificate()
+        assert World().run(guard.decide(request, NOW)).auth.principal.subject == header
 
 
 def test_own_keys_with_a_prefix_alone_reach_their_verifier():

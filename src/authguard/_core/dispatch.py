@@ -142,8 +142,7 @@ def _arrange_tokens(
     by_issuer = [verifier for verifier in any_token if verifier.jwts and (several or local)]
     _check_issuers([*local, *by_issuer], by_issuer)
     # Of several it cannot be told whose an opaque token is.
-    last = [] if several else [_Narrowed(one, _is_opaque) if one in by_issuer else one for one in any_token]
-    return [_of_issuers(verifier) for verifier in by_issuer], last
+    return [_of_issuers(verifier) for verifier in by_issuer], [] if several else list(any_token)
 
 
 def _names_issuers(verifier: Verifier) -> bool:

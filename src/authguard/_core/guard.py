@@ -314,7 +314,7 @@ class Guard:
         if channel is None:
             return None
         make = partial(self._verify, credential, key, now)
-        return Shared(channel, (self, credential.method, credential.header, key), make)
+        return Shared(channel, (self, credential.method, key), make)
 
     def _verify(self, credential: Credential, key: bytes, now: float) -> Flow[Found]:
         try:
