@@ -74,9 +74,12 @@ TOLD_APART = {
         introspection(jwt=jwt()), introspection("b", jwt=jwt(OTHER_SECRET, OTHER))],
     "JWTs and introspection": [jwt(issuer=None), introspection()],
     "introspection and JWTs": [introspection(), jwt()],
+    "introspected keys and JWTs of one issuer": [
+        introspection(prefixes=["aa_"], jwt=jwt()), introspection("b", jwt=jwt())],
     "JWTs and introspection of another issuer": [jwt(), introspection(jwt=jwt(OTHER_SECRET, OTHER))],
     "JWTs of a subclass": [jwt(), jwt(OTHER_SECRET, OTHER, kind=SubclassedJWTVerifier)],
     "JWTs of one issuer by algorithm": [jwt(), introspection(jwt=jwt(pem(rsa_key()), algorithms=["RS256"]))],
+    "introspected keys with a verifier of JWTs": [introspection(header="X-A", jwt=jwt()), jwt()],
     "JWTs and an own one": [Own(), jwt()],
     "own ones that choose": [Own(accepts=lambda _: False), Own(accepts=lambda _: True)],
     "an own one that chooses, and another": [Own(accepts=lambda _: False), Own()],

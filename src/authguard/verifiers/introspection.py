@@ -100,10 +100,10 @@ class IntrospectionVerifier(Verifier):
         self._auth = _client_auth(client_id, client_secret, auth)
         self._issuer = issuer
         self._jwt = jwt
-        self.jwts = frozenset() if jwt is None else jwt.jwts
         self.header = None if header is None else check_key_field(header)
         self.prefixes = names(prefixes, "prefixes")
         self.takes_any_token = not self.is_for_keys
+        self.jwts = jwt.jwts if jwt is not None and self.takes_any_token else frozenset()
         self._hint = token_type_hint
         self._cache_ttl = _seconds(cache_ttl, "cache_ttl", _MOST_TTL)
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
