@@ -191,6 +191,7 @@ WEAK = [
     "password12345678901234567890123456",
     "MyCompany2024!!!" * 2,
     "Xk9#mQ2$vL7@pR4!" * 2,
+    "foobarbaz1foobarbaz1foobarbaz1fo",
     "0123456789abcdef" * 2,
     "0123456789abcdef0123456789abcdefX",
     "00112233445566778899aabbccddeeff",
@@ -207,6 +208,8 @@ WEAK = [
     "my-super-secret-password-for-jwt!!",
     "your-super-secret-jwt-key-change-me-in-production",
     "ThisIsMySuperSecretKeyForJWTTokens",
+    "supersecretjwtsigningkey12345678",
+    "this is my very secret key for tokens",
     "django-insecure-secret-key-for-development",
     "super-secret-jwt-token-with-at-least-32-characters-long",
 ]
@@ -216,6 +219,22 @@ WEAK = [
 def test_a_long_secret_that_can_be_guessed_is_refused(text):
     """It repeats itself, counts, follows the keyboard, or is made of words that all use."""
     assert weakness_of(text.encode()) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t3st-0nly-Secret-of-enough-bytes-5Kp2",
+        "a secret of forty bytes for the profile!",
+        "correct horse battery staple and others",
+        "Xk9#mQ2$vL7@pR4!Xk9#mQ2$vL7@pR4?yT6",
+        "django-insecure-9x#w@z!q7$u2m^p&k5*r3(v8)t1-y4_h6=g0+j",
+        "abcdefgh" + "Zr7Pq1Wm4Xc9Tn2Yv6Lk8J",
+    ],
+)
+def test_a_secret_with_a_random_part_is_not_refused(text):
+    """A word, a sequence or a repetition in it does no harm."""
+    assert weakness_of(text.encode()) is None
 
 
 @pytest.mark.parametrize("secret", [bytes(32), bytes(range(32)), bytes(range(64, 0, -1)), b"\x01\x02" * 16])

@@ -11,6 +11,7 @@ Place: TypeAlias = Literal["path", "URL", "placeholder"]
 
 MIN_DISTINCT_CHARACTERS = 6  # 32 random bytes have some 30; digits alone have 10
 MIN_UNIT = 32  # bytes; what is repeated is as strong as its unit
+_NEEDED = 0.3  # phrases of common words have up to 0.2, secrets with a random part from 0.35
 _GROUP = 4  # characters; short enough for an alphabet or a row of keys, too long for chance
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -72,7 +73,8 @@ _WORDS = frozenset(
     staging string super test testing that the this todo token use user value very welcome with world your
     """.split()  # noqa: SIM905 (a list would be a hundred lines)
 )
-_WORD = re.compile(rf"[\W_]*(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})s?[\W_]*")
+_ANY_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_WORD = re.compile(rf"(?:[\W_]*(?:{_ANY_WORD})(?:s(?![a-z]))?)+[\W_]*")
 
 
 def _groups(text: str) -> set[str]:
@@ -161,19 +163,20 @@ def weakness_of(secret: bytes) -> str | None:
     """Return why a secret of sufficient length can be guessed; None if nothing is known against it.
 
     Groups of four characters are counted that differ, are part of no sequence, and are left when common
-    words are taken out. A random secret has nearly as many as it has characters; here it needs 3/8 of that,
-    so that no random one is refused.
+    words are taken out. A random secret has nearly as many as it has characters; it needs three tenths of
+    that, so that no random one is refused.
     """
     if len(set(secret)) < MIN_DISTINCT_CHARACTERS:
         return f"it has fewer than {MIN_DISTINCT_CHARACTERS} different characters"
-    if (secret + secret).find(secret, 1) < min(len(secret), MIN_UNIT):
+    units = range(1, min(len(secret) // 2 + 1, MIN_UNIT))
+    if any(secret.startswith(secret[unit:]) for unit in units):
         return "it repeats itself"
     text = secret.decode("latin-1").lower()
     groups = _groups(text)
     if not groups.isdisjoint(_PARTS_OF_WORDS):
         groups = _groups(_WORD.sub(" ", text))
     # Of more than 256 characters no more is asked: there are only so many groups of a few digits.
-    needed = (min(len(text), 256) - _GROUP + 1) * 3 / 8
+    needed = (min(len(text), 256) - _GROUP + 1) * _NEEDED
     if len(groups - _PREDICTABLE) < needed:
         return "it repeats itself, or is made of common words, alphabets or rows of keys"
     return None
