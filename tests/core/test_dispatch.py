@@ -65,6 +65,7 @@ def asked(verifiers, *credential):
 TOLD_APART = {
     "keys by field": [keys(), keys(PARTNER, header="X-Partner-Key", prefixes=["pk_live_"])],
     "keys by prefix in one field": [keys(), keys(PARTNER, prefixes=["pk_live_"])],
+    "keys by field, one without prefixes": [keys(), keys(PARTNER, header="X-B", prefixes=[])],
     "keys by field alone": [keys(prefixes=[]), keys(header="X-Partner-Key", prefixes=[])],
     "keys and introspected keys": [keys(), introspection(header="X-Opaque")],
     "introspected keys by field": [introspection(header="X-A"), introspection("b", header="X-B")],
