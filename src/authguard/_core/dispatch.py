@@ -93,8 +93,8 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
         if common := _common_prefix(first, second):
             raise ConfigurationError(
                 f"{first!r} and {second!r} are both for keys that begin with {common!r}, and a key in the "
-                "Authorization field could be for either: give each prefixes= of its own, or prefixes=[] to one "
-                "whose keys come in its field only"
+                "Authorization field could be for either: give each prefixes= of its own, or prefixes=[] to "
+                "one whose keys come in its field only"
             )
         field = _field_of(first)
         if field is None or field != _field_of(second):
