@@ -18,15 +18,16 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
         text = "".join(traceback.format_exception(cause))
-        logger.error("%s %s: %s\n%s", *_where(request), denied.error.reason, _redacted(text, request))
+        logger.error("%s %s: %s\n%s", *where(request), denied.error.reason, _redacted(text, request))
     elif isinstance(denied.error, VerificationUnavailableError):
-        logger.warning("%s %s: %s", *_where(request), _redacted(denied.error.reason, request))
+        logger.warning("%s %s: %s", *where(request), _redacted(denied.error.reason, request))
     elif logger.isEnabledFor(logging.DEBUG):
         reason = _redacted(denied.error.reason, request)  # a verifier of somebody's own may say much
-        logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
+        logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
 
 
-def _where(request: RequestView) -> tuple[str, str]:
+def where(request: RequestView) -> tuple[str, str]:
+    """Return method and path for a line of the log."""
     # ascii() leaves no line break or escape sequence that could forge a line of the log.
     return ascii(request.method)[1:-1], ascii(request.path[:_LONGEST_PATH])
 
