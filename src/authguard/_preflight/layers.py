@@ -30,8 +30,10 @@ def has_base(cls: type, module: str, name: str) -> bool:
 
 def takes(app: Any, count: int) -> bool:
     """Return whether something can be called with this many arguments: 3 on ASGI, 2 on WSGI."""
+    is_instance = not (isinstance(app, type) or inspect.isroutine(app)) and callable(app)
     try:
-        inspect.signature(app).bind(*range(count))
+        # Asked of the instance, since a class may give each of its own: some monitoring does.
+        inspect.signature(app.__call__ if is_instance else app).bind(*range(count))
     except (TypeError, ValueError):
         return False
     return True
@@ -56,10 +58,12 @@ def around(layer: Any, inner: Any, replacement: Any) -> Any:
     Returns:
         the copy; None if the layer cannot be copied in this way.
     """
-    if isinstance(layer, type) or inspect.isroutine(layer):
+    if isinstance(layer, type) or inspect.isroutine(layer) or inner is layer:
         return None
     try:
         made = copy.copy(layer)
+        if made is layer:
+            return None
         kept = dict(_attributes(layer))
         for name, value in kept.items():
             if value is inner:
