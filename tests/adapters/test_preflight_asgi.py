@@ -36,9 +36,7 @@ class Handlers:
         """An ASGI application that does not look at the method."""
         self.ran.append(scope["path"])
         await receive()
-        await PlainTextResponse(SECRET_TEXT, headers={"access-control-allow-origin": "*"})(
-            scope, receive, send
-        )
+        await PlainTextResponse(SECRET_TEXT, headers={"access-control-max-age": "5"})(scope, receive, send)
 
     async def endpoint(self, request: Request) -> Response:
         """An endpoint that does not look at the method."""

@@ -69,17 +69,12 @@ def _view(app: Any, request: Any) -> Callable[..., Any] | None:
 
 
 def _is_for_options_alone(app: Any, rule: Any, view: Any) -> bool:
+    """Return whether a view is one that nothing but OPTIONS requests come to."""
+    if rule.methods == _ONLY_OPTIONS:
+        views, rules = app.view_functions, app.url_map.iter_rules()
+        return all(other.methods == _ONLY_OPTIONS for other in rules if views.get(other.endpoint) is view)
     cls = getattr(view, "view_class", None)
-    if isinstance(cls, type):
-        return rule.methods == _ONLY_OPTIONS or _has_options_method(cls)
-    if rule.methods != _ONLY_OPTIONS:
-        return False
-    views = app.view_functions
-    return all(
-        other.methods == _ONLY_OPTIONS
-        for other in app.url_map.iter_rules()
-        if views.get(other.endpoint) is view
-    )
+    return isinstance(cls, type) and _has_options_method(cls)
 
 
 def _has_options_method(cls: Any) -> bool:
