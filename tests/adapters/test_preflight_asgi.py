@@ -1,5 +1,6 @@
 """Preflights of protected paths on ASGI: each CORS set-up works as it did, and no handler runs."""
 
+import asyncio
 import functools
 import logging
 from dataclasses import dataclass
@@ -608,6 +609,54 @@ def test_passed_on_sealed(body: bytes, handlers: Handlers) -> None:
         "access-control-allow-origin": "*", "access-control-max-age": "1", "allow": "GET", "vary": "Origin",
         "content-length": "0",
     }  # fmt: skip
+
+
+@BODIES
+def test_passed_on_to_an_application_that_waits_for_the_client_to_go(body: bytes) -> None:
+    """The client is there until the server says that it has gone."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        gone = asyncio.ensure_future(receive())
+        await asyncio.wait([gone], timeout=0.01)
+        await Response("x", 409 if gone.done() else 200)(scope, receive, send)
+        gone.cancel()
+
+    assert preflight_asgi(AuthGuardMiddleware(app, guard=guard(preflight="pass")), body=body).status == 200
+
+
+def test_a_client_that_goes_is_told_of() -> None:
+    """After what is left of the body, of which the application sees nothing."""
+    messages = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "body": b"b", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend([await receive(), await receive()])
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    asyncio.run(AuthGuardMiddleware(app, guard=guard(preflight="pass"))(scope_of("/a", b"ab"), receive, None))
+    empty = {"type": "http.request", "body": b"", "more_body": False}
+    assert (seen, messages) == ([empty, {"type": "http.disconnect"}], [])
+
+
+def test_a_receive_that_never_waits_ends() -> None:
+    """As some test clients have it."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend([(await receive())["type"], (await receive())["type"]])
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    asyncio.run(AuthGuardMiddleware(app, guard=guard(preflight="pass"))(scope_of("/a", b""), receive, None))
+    assert seen == ["http.request", "http.disconnect"]
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 304, 401, 404, 405, 500])

@@ -60,6 +60,7 @@ class _Exchange:
         self._send = send
         self._seal = seal
         self._is_asked = False
+        self._is_drained = False
         self._is_answered = False
 
     async def receive(self) -> Message:
@@ -67,11 +68,12 @@ class _Exchange:
         if not self._is_asked:
             self._is_asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        more = True
-        while more and not self._is_answered:
+        while not self._is_answered:
             message = await self._receive()
-            more = message["type"] == "http.request" and message.get("more_body", False)
-            # A server has nothing to say between the end of the body and the end of the connection.
+            # Between the end of the body and the end of the connection there is nothing to receive.
+            if message["type"] != "http.request" or self._is_drained:
+                break
+            self._is_drained = not message.get("more_body", False)
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:

@@ -5,7 +5,7 @@ from types import CellType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from authguard._preflight.layers import is_a
-from authguard._preflight.sealed import SEARCH
+from authguard._preflight.sealed import SEARCH, Search
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,10 +30,10 @@ def wsgi(app: Any) -> "WSGIApplication":
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         with app.request_context(environ) as context:
-            if SEARCH in environ:
-                environ[SEARCH].found |= _has_flask_cors(app)
+            search = environ.get(SEARCH) or Search()
+            search.found = search.found or _has_flask_cors(app)
             try:
-                response = app.finalize_request(_result(app, context.request))
+                response = app.finalize_request(_result(app, context.request, search))
             except Exception as error:  # noqa: BLE001 (as in Flask.wsgi_app)
                 response = app.handle_exception(error)
             result: Iterable[bytes] = response(environ, start_response)
@@ -42,13 +42,13 @@ def wsgi(app: Any) -> "WSGIApplication":
     return answer
 
 
-def _result(app: Any, request: Any) -> Any:
+def _result(app: Any, request: Any, search: Search) -> Any:
     """Return what Flask.full_dispatch_request would make into a response."""
     try:
         result = app.preprocess_request()
         if result is not None:
             return result
-        view = _view(app, request)
+        view = _view(app, request, search)
         if view is None:
             return app.make_default_options_response()
         return app.ensure_sync(view)(**request.view_args)
@@ -56,7 +56,7 @@ def _result(app: Any, request: Any) -> Any:
         return app.handle_user_exception(error)
 
 
-def _view(app: Any, request: Any) -> Callable[..., Any] | None:
+def _view(app: Any, request: Any, search: Search) -> Callable[..., Any] | None:
     """Return the view that may be run for a preflight, if the path has one."""
     rule = request.url_rule
     if rule is None or getattr(rule, "provide_automatic_options", False):
@@ -64,6 +64,7 @@ def _view(app: Any, request: Any) -> Callable[..., Any] | None:
     view = app.view_functions.get(rule.endpoint)
     cross_origin = _cross_origin(app, view)
     if cross_origin is not None:
+        search.found = True
         return cross_origin
     return view if _is_for_options_alone(app, rule, view) else None
 
