@@ -105,9 +105,9 @@ class PureAnswers(PureAdds):
 
 
 class Slotted(PureAdds):
-    """Has no dictionary."""
+    """Keeps what it wraps in a slot, and has another one that is empty."""
 
-    __slots__ = ("app",)
+    __slots__ = ("app", "later")
 
 
 @dataclass(frozen=True)
@@ -719,6 +719,15 @@ def test_passing_on_warns_of_nothing(handlers: Handlers, caplog: pytest.LogCaptu
     """That was decided by whoever configured it."""
     preflight_asgi(AuthGuardMiddleware(handlers.plain, guard=guard(preflight="pass")))
     assert (len(handlers.ran), caplog.records) == (1, [])
+
+
+def test_an_application_that_has_served_before_keeps_its_layers(handlers: Handlers) -> None:
+    """They are not built for a second time."""
+    app = Starlette(routes=[Route("/private", handlers.page)], middleware=[LAYERS["CORSMiddleware"]])
+    assert preflight_asgi(app).allows
+    built = app.middleware_stack
+    assert preflight_asgi(AuthGuardMiddleware(app, guard=guard())).allows
+    assert app.middleware_stack is built
 
 
 def test_layers_are_found_again_when_an_application_grows(handlers: Handlers) -> None:

@@ -67,6 +67,16 @@ class AddsToWSGIApp:
         return Adds(self.wsgi_app)(environ, start_response)
 
 
+class AddsToApplication:
+    """The same, with the name that PEP 3333 has."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        return Adds(self.application)(environ, start_response)
+
+
 class Answers(Adds):
     """Hand-written middleware: answers."""
 
@@ -189,6 +199,7 @@ def _guard_inside(handlers: Handlers) -> Any:
 SET_UPS: dict[str, Callable[[Handlers], Any]] = {
     "a class that adds": _layered(Adds),
     "a class with `wsgi_app`": _layered(AddsToWSGIApp),
+    "a class with `application`": _layered(AddsToApplication),
     "a class that answers": _layered(Answers),
     "a class that adds, in Flask": _in_flask(Adds),
     "a class that answers, in Flask": _in_flask(Answers),

@@ -113,7 +113,7 @@ class Guard:
         )
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
-        self._preflight = check_preflight(preflight)
+        self._preflight: Preflight = check_preflight(preflight)
         self._extractor = Extractor(
             {verifier.header for verifier in self._verifiers if verifier.header},
             {prefix for verifier in self._verifiers for prefix in verifier.prefixes},
@@ -232,7 +232,7 @@ class Guard:
         try:
             verdict = self.policy.find(request.method, request.path, request.root_path)
             if verdict.protected and verdict.optional is None and self._is_preflight(request):
-                mode = verdict.preflight or self._preflight
+                mode: Preflight = verdict.preflight or self._preflight
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=mode)
             if isinstance(found, RefusedError):
                 return (yield from self._refused(request, verdict, found))

@@ -16,7 +16,8 @@ from authguard._preflight.sealed import SEARCH, Seal, Search
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_NAMES = ("app", "wsgi_app")
+# Under which names middleware keeps what it wraps: as most of it does, Flask, and PEP 3333.
+_NAMES = ("app", "wsgi_app", "application")
 
 
 class Preflights:
@@ -129,7 +130,7 @@ def _dispatcher(app: Any, depth: int) -> "WSGIApplication | None":
 
 
 def _layer(app: Any, depth: int) -> "WSGIApplication | None":
-    """Recognise middleware by the application that it keeps as `app` or `wsgi_app`."""
+    """Recognise middleware by the application that it keeps."""
     inner = next((found for name in _NAMES if (found := getattr(app, name, None)) is not None), None)
     if inner is None or not takes(inner, 2):
         return None
