@@ -103,6 +103,7 @@ def test_a_rule_wins_over_the_guard() -> None:
 def test_an_odd_path_is_not_passed_on_by_a_rule(path: str) -> None:
     """Only the path as it is written can be relieved of something."""
     assert treated(guard(protected_paths=["/", Rule("/api", preflight="pass")]), path) == "answer"
+    assert treated(guard(protected_paths=[Rule("/api", preflight="pass")]), path) == "answer"
 
 
 def test_an_odd_path_is_held_back_by_a_rule() -> None:
