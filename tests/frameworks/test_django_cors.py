@@ -18,6 +18,10 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
 from django.test.utils import override_settings
 from django.urls import re_path
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount
 
 from adapters.preflights import SECRET_TEXT, SPA, guard, preflight_asgi, preflight_wsgi
 from authguard import asgi, wsgi
@@ -155,6 +159,15 @@ def test_paths_of_any_kind_are_answered(ask: Any) -> None:
     for path in ("/caf\xe9", "/%zz", "//x//y"):
         assert ask(path).status in (200, 204, 400)
     assert RAN == []
+
+
+@BODIES
+def test_inside_another_asgi_application(body: bytes) -> None:
+    """Mounted, and behind middleware that waits for a body before it sends anything."""
+    app = Starlette(routes=[Mount("/django", ASGIHandler())], middleware=[Middleware(GZipMiddleware)])
+    with override_settings(CORS_URLS_REGEX="^/private$"):
+        answer = preflight_asgi(asgi.AuthGuardMiddleware(app, guard=guard()), "/django/private", body)
+    assert (answer.allows, answer.body, RAN) == (True, b"", [])
 
 
 def test_a_view_runs_for_other_requests_of_open_paths(ask: Any) -> None:

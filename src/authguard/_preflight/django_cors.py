@@ -57,6 +57,7 @@ def asgi(handler: Any) -> ASGIApp:
                 response = await sync_to_async(layer(_respond))(request)
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
     return answer
 

@@ -1,4 +1,4 @@
-"""Layers of middleware: what they are, what they wrap, and copies of them around something else."""
+"""Layers of middleware: recognise them, and copy them around something else."""
 
 import copy
 import inspect

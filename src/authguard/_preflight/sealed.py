@@ -1,4 +1,4 @@
-"""What may leave an application in its answer to a preflight: status and CORS fields, nothing else."""
+"""The seal on answers to preflights: status and CORS fields leave the application, nothing else does."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ Fields = list[tuple[str, str]]
 
 
 class Search:
-    """Whether a CORS layer has been found for one preflight.
+    """The search for a CORS layer, for one preflight.
 
     Attributes:
         found: set by a layer that is known to decide about CORS, also if it refuses the origin.
@@ -29,7 +29,7 @@ class Search:
 
 
 class Seal:
-    """Takes from an answer to a preflight what may leave; one for each middleware.
+    """Keeps status and CORS fields of answers to preflights, and drops all else; one for each middleware.
 
     It warns once if no CORS layer has been found, since browsers then fail.
     """
@@ -50,7 +50,7 @@ class Seal:
         Args:
             request: the preflight.
             mode: `"answer"` or `"pass"`.
-            search: what the layers of the application left.
+            search: as the layers of the application have left it.
             status: the status of the application's answer.
             fields: the fields of the application's answer.
         """
@@ -74,7 +74,7 @@ class Seal:
             "%s %s: a CORS preflight of a protected path was answered without CORS fields, since no CORS "
             "layer was found inside the guard. If pages of other origins call this application, put its CORS "
             'layer outside the guard, or let preflights through to it by Rule(…, preflight="pass") or '
-            'Guard(…, preflight="pass"). This is said once.',
+            'Guard(preflight="pass"). This is said once.',
             *where(request),
         )
 

@@ -1,4 +1,4 @@
-"""Routes of Starlette and FastAPI: where a preflight leads, and which routes are made to answer it."""
+"""Routes of Starlette and FastAPI: follow a preflight, and run a route only if it is made to answer it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -77,8 +77,12 @@ def routing(router: Any, hollow: Hollow, respond: ASGIApp) -> ASGIApp:
 
 def _match(route: Any, scope: Scope) -> tuple[Any, Scope]:
     """Return the route that takes the request, also in an included router, and its changes to the scope."""
+    match, changes = route.matches(scope)
+    if match.name != "FULL":  # most routes are done with here
+        return None, {}
     for leaf in _leaves([route]):
-        match, changes = leaf.matches(scope)
+        if leaf is not route:
+            match, changes = leaf.matches(scope)
         if match.name == "FULL":
             return leaf, changes
     return None, {}
@@ -87,7 +91,11 @@ def _match(route: Any, scope: Scope) -> tuple[Any, Scope]:
 def _leaves(routes: list[Any]) -> Iterator[Any]:
     """Yield routes as they are reached: newer versions of FastAPI keep included routers apart."""
     contexts = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
-    yield from routes if contexts is None else contexts(routes)
+    for route in routes:
+        if contexts is None or hasattr(route, "endpoint"):
+            yield route
+        else:
+            yield from contexts([route])
 
 
 def _layers_of(leaf: Any, hollow: Hollow, respond: ASGIApp) -> ASGIApp:
