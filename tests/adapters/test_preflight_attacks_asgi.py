@@ -68,6 +68,92 @@ class Hidden(PureAdds):
         await self.next(scope, receive, send)
 
 
+class Keeps(PureAdds):
+    """Middleware that calls what it wraps in a way that a copy of it has, too."""
+
+    def __init__(self, app: Any, keep: Any) -> None:
+        super().__init__(app)
+        self.kept = keep(app)
+        self.number = 7
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        kept = self.kept
+        while isinstance(kept, list | tuple | dict):
+            kept = kept["x"] if isinstance(kept, dict) else kept[-1]
+        await kept(scope, receive, send)
+
+
+def _wrapped(app: Any) -> Any:
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return call
+
+
+class Passes:
+    """Middleware that does nothing."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+KEPT = {
+    "in a list in a list": lambda app: [1, [app]],
+    "in a dictionary in a tuple": lambda app: ({"x": app},),
+    "in a partial": functools.partial,
+    "in a closure": _wrapped,
+    "in another layer": Passes,
+    "in a method of another layer": lambda app: Passes(app).__call__,
+    "in layers": lambda app: Passes(Passes(app)),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_layer_that_keeps_what_it_wraps_twice_is_not_copied(name: str, handlers: ASGIHandlers) -> None:
+    """It may call the other one."""
+    app = Keeps(_wrapped(handlers.plain), KEPT[name])
+    assert preflight_asgi(AuthGuardMiddleware(app, guard=guard())).headers == {}
+    assert handlers.ran == []
+    preflight_asgi(AuthGuardMiddleware(app, guard=guard(public_paths=["/private"])))
+    assert handlers.ran == ["/private"]
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [lambda app: app, lambda app: [app], lambda app: (1, app), lambda app: {"x": app}],
+    ids=["itself", "list", "tuple", "dictionary"],
+)
+def test_what_a_layer_keeps_is_replaced_where_it_is_seen(keep: Any, handlers: ASGIHandlers) -> None:
+    """The layer answers, and reaches no handler; the original is as it was."""
+    inner = _wrapped(handlers.plain)
+    app = Keeps(inner, keep)
+    before = keep(inner)
+    assert preflight_asgi(AuthGuardMiddleware(app, guard=guard())).status == 204
+    assert (handlers.ran, app.kept, app.app) == ([], before, inner)
+
+
+def test_methods_that_a_layer_keeps_are_those_of_its_copy(handlers: ASGIHandlers) -> None:
+    """They would lead to the handlers otherwise."""
+
+    class Dispatches(PureAdds):
+        def __init__(self, app: Any) -> None:
+            super().__init__(app)
+            self.by_type = {"http": self.http}
+
+        async def http(self, scope: Any, receive: Any, send: Any) -> None:
+            await PureAdds(self.app)(scope, receive, send)
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.by_type[scope["type"]](scope, receive, send)
+
+    app = Dispatches(handlers.plain)
+    assert preflight_asgi(AuthGuardMiddleware(app, guard=guard())).allows
+    assert (handlers.ran, app.by_type) == ([], {"http": app.http})
+
+
 class CannotBeCopied(Frozen):
     def __copy__(self) -> Any:
         raise TypeError("there is one of it")

@@ -2,14 +2,21 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
-from types import MethodType
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from operator import is_
+from types import FunctionType, MethodType
 from typing import Any
 
 from authguard._core.guard import Guard
 
 #: How many layers are looked through. A layer that wraps itself must end, too.
 MAX_LAYERS = 100
+
+# How far an attribute of a layer is followed, and how many parts of it: settings may be long.
+_MAX_STEPS = 4
+_MAX_PARTS = 100
 
 
 def is_a(value: Any, module: str, name: str) -> bool:
@@ -56,25 +63,73 @@ def around(layer: Any, inner: Any, replacement: Any) -> Any:
         replacement: the application for the copy.
 
     Returns:
-        the copy; None if the layer cannot be copied in this way.
+        the copy; None if the layer cannot be copied in this way, or if the copy could still call what
+        the original wraps.
     """
     if isinstance(layer, type) or inspect.isroutine(layer) or inner is layer:
         return None
     try:
-        made = copy.copy(layer)
-        if made is layer:
-            return None
-        kept = dict(_attributes(layer))
-        for name, value in kept.items():
-            if value is inner:
-                object.__setattr__(made, name, replacement)
-            elif isinstance(value, MethodType) and value.__self__ is layer:
-                object.__setattr__(made, name, MethodType(value.__func__, made))
-        left = dict(_attributes(made)).values()
+        made = _copied(layer, inner, replacement)
+        kept = [value for _, value in _attributes(made)]
+        is_replaced = made is not layer and any(value is replacement for value in kept)
+        others = [value for value in kept if value is not replacement]
+        leads_there = any(_leads_to(inner, value, made) for value in others)
     except Exception:  # noqa: BLE001 (a class may define copying and attributes as it likes)
         return None
-    is_replaced = any(value is replacement for value in left)
-    return made if is_replaced and not any(value is inner for value in left) else None
+    return made if is_replaced and not leads_there else None
+
+
+def _copied(layer: Any, inner: Any, replacement: Any) -> Any:
+    made = copy.copy(layer)
+    if made is layer:
+        return layer
+
+    def moved(value: Any) -> Any:
+        if value is inner:
+            return replacement
+        is_own = isinstance(value, MethodType) and value.__self__ is layer
+        return MethodType(value.__func__, made) if is_own else value
+
+    for name, value in dict(_attributes(layer)).items():
+        changed = _each(moved, value)
+        if changed is not value:
+            object.__setattr__(made, name, changed)
+    return made
+
+
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """Change a value, or those in a list, tuple or dictionary, which stays itself if none is changed."""
+    if type(value) is dict:
+        changed: Any = {name: change(part) for name, part in value.items()}
+        return value if all(changed[name] is part for name, part in value.items()) else changed
+    if type(value) is list or type(value) is tuple:
+        changed = type(value)(change(part) for part in value)
+        return value if all(map(is_, changed, value)) else changed
+    return change(value)
+
+
+def _leads_to(app: Any, value: Any, made: Any, depth: int = _MAX_STEPS) -> bool:
+    """Return whether an attribute of a copy is an application, or keeps it where a layer may keep it."""
+    if value is app:
+        return True
+    if depth == 0 or value is made or isinstance(value, str | bytes | type):
+        return False
+    return any(_leads_to(app, part, made, depth - 1) for part in islice(_parts(value), _MAX_PARTS))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple | set | frozenset):
+        yield from value
+    elif isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, partial):
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, FunctionType):
+        yield from (cell.cell_contents for cell in value.__closure__ or ())
+    else:
+        yield getattr(value, "app", None)
 
 
 def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
