@@ -171,6 +171,21 @@ def test_set_ups_work(
     assert "set-cookie" not in answer.headers
 
 
+def test_a_layer_that_keeps_a_method_twice_reaches_no_handler(handlers: WSGIHandlers) -> None:
+    """A method is another object each time that it is asked for."""
+
+    class Twice(WSGIAdds):
+        def __init__(self, app: flask.Flask) -> None:
+            super().__init__(app.wsgi_app)
+            self.again = type(app).wsgi_app.__get__(app)
+
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return WSGIAdds(self.again)(environ, start_response)
+
+    app = AuthGuardMiddleware(Twice(_flask(handlers)), guard=guard())
+    assert (preflight_wsgi(app).allows, handlers.ran) == (True, [])
+
+
 @BODIES
 @pytest.mark.parametrize("error_handlers", [True, False])
 @pytest.mark.parametrize("guard_first", [True, False], ids=["guard first", "CORS first"])

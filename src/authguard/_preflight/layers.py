@@ -85,7 +85,7 @@ def _copied(layer: Any, inner: Any, replacement: Any) -> Any:
         return layer
 
     def moved(value: Any) -> Any:
-        if value is inner:
+        if _is_same(value, inner):
             return replacement
         is_own = isinstance(value, MethodType) and value.__self__ is layer
         return MethodType(value.__func__, made) if is_own else value
@@ -108,9 +108,14 @@ def _each(change: Callable[[Any], Any], value: Any) -> Any:
     return change(value)
 
 
+def _is_same(value: Any, app: Any) -> bool:
+    """Return whether two are one, also as a method, which Python makes anew each time."""
+    return value is app or (isinstance(app, MethodType) and isinstance(value, MethodType) and value == app)
+
+
 def _leads_to(app: Any, value: Any, made: Any, depth: int = _MAX_STEPS) -> bool:
     """Return whether an attribute of a copy is an application, or keeps it where a layer may keep it."""
-    if value is app:
+    if _is_same(value, app):
         return True
     if depth == 0 or value is made or isinstance(value, str | bytes | type):
         return False
