@@ -122,5 +122,6 @@ def preflight_wsgi(app: Any, path: str = "/private", body: bytes = b"", **change
     finally:
         getattr(result, "close", lambda: None)()
     status, pairs = started
+    assert SECRET_TEXT not in status
     headers = {name.lower(): value for name, value in pairs}
     return Answered(int(status.split()[0]), headers, text, read)

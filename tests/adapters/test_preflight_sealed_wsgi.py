@@ -35,7 +35,7 @@ def test_passed_on_sealed(lazy: bool, body: bytes) -> None:
             ("Vary", "Origin"), ("Set-Cookie", "a=1"), ("Location", "/x"), ("Content-Length", "23"),
             ("X-Secret", SECRET_TEXT), ("WWW-Authenticate", "Basic"), ("ETag", '"1"'),
         ]  # fmt: skip
-        start_response("209 Of Its Own", fields)(SECRET_TEXT.encode())
+        start_response(f"209 {SECRET_TEXT}", fields)(SECRET_TEXT.encode())
         return Body([SECRET_TEXT.encode()])
 
     def generator(environ: Any, start_response: Any) -> Any:

@@ -4,7 +4,7 @@ import copy
 import io
 from collections.abc import Iterable
 from functools import cached_property
-from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from authguard._core.request import RequestView
@@ -51,9 +51,9 @@ class Preflights:
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         app = self._app if mode == "pass" else self._layers
         line, fields = _started(app, environ)
-        before = int(line.split(" ", 1)[0])
-        status, kept = self._seal.fields(request, mode, search, before, fields)
-        start_response(line if status == before else f"{status} {HTTPStatus(status).phrase}", kept)
+        status, kept = self._seal.fields(request, mode, search, int(line[:3]), fields)
+        # The phrase is the application's own text, and does not leave it.
+        start_response(f"{status} {responses.get(status, 'Unknown')}", kept)
         return []
 
     @cached_property  # at the first preflight, when the application is complete
