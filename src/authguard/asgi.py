@@ -26,6 +26,7 @@ from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.request import Presented, RequestView
 from authguard._logs import log_refusal
+from authguard._preflight.asgi import Preflights
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
 
@@ -76,6 +77,7 @@ class AuthGuardMiddleware:
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
+        self._preflights = Preflights(self.app)
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )
@@ -112,9 +114,8 @@ class AuthGuardMiddleware:
                 send = _varying(send, found.vary)
         else:
             decision = await self._decide(scope, presented, answer or found, now)
-            if isinstance(decision, Deny):
-                scope["user"], scope["auth"] = ANONYMOUS, ANONYMOUS_AUTH
-                await self._with_cors(responder(decision.refusal))(scope, receive, send)
+            if isinstance(decision, Deny) or decision.preflight is not None:
+                await self._answer(decision, scope, receive, send, now)
                 return
             auth, user, error = decision.auth, decision.user, decision.error
             send = _marking(send, decision)
@@ -127,6 +128,22 @@ class AuthGuardMiddleware:
         state = scope.get("state")
         inner["state"] = {"user": user} if state is None else {**state, "user": user}
         await self.app(inner, receive, send)
+
+    async def _answer(
+        self, decision: Decision, scope: Scope, receive: Receive, send: Send, now: float
+    ) -> None:
+        """Send a refusal, or the answer to a preflight of a protected path."""
+        scope["user"], scope["auth"] = ANONYMOUS, ANONYMOUS_AUTH
+        if isinstance(decision, Deny):
+            await self._with_cors(responder(decision.refusal))(scope, receive, send)
+            return
+        inner = {
+            **scope,
+            "state": {**(scope.get("state") or {}), "user": ANONYMOUS},
+            HANDLED: (self.guard, scope, None, now),
+        }
+        mode = decision.preflight or "answer"
+        await self._preflights(mode, inner, receive, send, ASGIRequest(scope, self.guard))
 
     @cached_property  # at the first refusal, when the application is complete: 1.4 µs less for each
     def _with_cors(self) -> Callable[[ASGIApp], ASGIApp]:

@@ -125,3 +125,17 @@ def test_login_redirect_is_relative(serve, kind, host):
 def test_hostile_host_changes_no_decision(server):
     """A Host that looks like a public path opens nothing."""
     assert server.send("/admin", "Host: app/public/x?").status in (400, 401)
+
+
+@pytest.mark.parametrize("length", [0, 10, 10_000])
+def test_a_preflight_is_answered_without_its_body(server, length):
+    """The body is not taken for a request of its own, and the connection goes on."""
+    preflight = ["Origin: https://a.example", "Access-Control-Request-Method: GET"]
+    smuggled = (b"GET /public/a HTTP/1.1\r\nHost: app\r\n\r\n" * length)[:length]
+    first = request("/admin", *preflight, method="OPTIONS", body=smuggled, close=False)
+    with server.connect() as connection:
+        connection.sendall(first)
+        answer = parse(read(connection, b"\r\n\r\n"))
+        assert (answer.status, answer.body) == (204, b"")
+        connection.sendall(request("/healthz"))
+        assert parse(read(connection)).body == b"started"

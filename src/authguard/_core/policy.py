@@ -8,7 +8,7 @@ from authguard._core.memory import Memory
 from authguard._core.model import Principal
 from authguard._core.paths import LONGEST_ODD_PATH, Segments, fold, is_canonical, readings, split
 from authguard._core.patterns import listed
-from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule, first_lack
+from authguard._core.rules import WEBSOCKET, Optional, Preflight, Requirement, Rule, first_lack
 from authguard.errors import ConfigurationError
 
 #: How specific each segment of a rule is; compared as tuples, so position by position.
@@ -32,6 +32,7 @@ class Verdict:
         login_path: the rule's own login page, if it names one.
         reason: which rule decided and why, in words.
         by_default: whether no rule names the path, so that the default decided.
+        preflight: how a CORS preflight is treated; None for as the guard says.
     """
 
     protected: bool
@@ -40,6 +41,7 @@ class Verdict:
     login_path: str | None = None
     reason: str = ""
     by_default: bool = False
+    preflight: Preflight | None = None
 
     def check(self, principal: Principal, now: float) -> None:
         """Raise what is lacking, unless the principal meets every requirement.
@@ -183,12 +185,17 @@ class Policy:
 
 
 def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
-    """The stricter of all. Only a rule that plainly covers the path can make it optional."""
+    """Return the stricter of all.
+
+    Only a rule that plainly covers the path can make it optional, or pass preflights on.
+    """
     rules = sorted({*plain, *other}, key=lambda rule: rule.path)
     if not rules:
         return Verdict(True, reason="an odd path")
     modes: set[Optional | None] = {rule.optional if rule in plain else None for rule in rules}
     optional: Optional | None = None if None in modes else "strict" if "strict" in modes else "lenient"
+    treated = {rule.preflight if rule in plain or rule.preflight != "pass" else None for rule in rules}
+    preflight: Preflight | None = "answer" if "answer" in treated else None if None in treated else "pass"
     names = " and ".join(map(repr, rules))
     return Verdict(
         protected=True,
@@ -196,6 +203,7 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
         optional=optional,
         login_path=next((rule.login_path for rule in rules if rule.login_path), None),
         reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
+        preflight=preflight,
     )
 
 
@@ -315,7 +323,7 @@ def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
 
 def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
     for rule in public:
-        if rule.requirement or rule.optional or rule.login_path:
+        if rule.requirement or rule.optional or rule.login_path or rule.preflight:
             raise ConfigurationError(f"{rule}: a public path can ask for nothing; list it in protected_paths")
     seen: dict[tuple[Segments, str], Rule] = {}
     for rule in (*protected, *public):
