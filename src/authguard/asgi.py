@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 
-from authguard import _cors
+from authguard import _cors, _mounted
 from authguard._asgi.connection import check_recheck
 from authguard._asgi.refusal import responder
 from authguard._asgi.request import (
@@ -16,7 +16,7 @@ from authguard._asgi.request import (
     Receive,
     Scope,
     Send,
-    below,
+    asked_below,
 )
 from authguard._asgi.websockets import Websockets
 from authguard._core.decision import Allow, Decision, Deny
@@ -24,7 +24,8 @@ from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
-from authguard._core.request import Presented, RequestView
+from authguard._core.mounts import below
+from authguard._core.request import Asked, Presented, RequestView
 from authguard._logs import log_refusal
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
@@ -74,6 +75,8 @@ class AuthGuardMiddleware:
     ) -> None:
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
+        #: The mount point that the application itself puts in the place of the server's; mostly empty.
+        self.root_path = _mounted.own_root_path(app)
         self._clock = clock
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
@@ -88,8 +91,11 @@ class AuthGuardMiddleware:
         if type(headers) is not list:
             headers = list(headers)  # it may be good for one reading
             scope = {**scope, "headers": headers}
-        root_path = scope.get("root_path") or ""
-        path = below(root_path, scope["path"]) if root_path else scope["path"]
+        asked: Asked = (
+            asked_below(self._mount(scope), scope)
+            if scope.get("root_path") or self.root_path
+            else (scope["method"], scope["path"], "")
+        )
         guard = self.guard
         now = self._clock()
         # By length, then by name: of a dozen fields one or two are looked at more closely. As a loop, since
@@ -99,7 +105,6 @@ class AuthGuardMiddleware:
         for field in headers:
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
-        asked = (scope["method"], path, root_path)
         found = guard.recall(presented, asked, now)
         answer: Found | None = None
         if type(found) is not Auth and isinstance(found, Shared):
@@ -135,8 +140,16 @@ class AuthGuardMiddleware:
     def _with_cors(self) -> Callable[[ASGIApp], ASGIApp]:
         return _cors.inside(self.app)
 
+    def _mount(self, scope: Scope) -> str:
+        """Where the application is mounted, put on the scope as the application itself will put it there."""
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        root_path: str = scope.get("root_path") or ""
+        return root_path
+
     async def _handle_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
+            self._mount(scope)
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, _closing(send, self.guard))

@@ -23,12 +23,12 @@ from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, make_auth
-from authguard._core.policy import Asked, Policy, Verdict
+from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
 from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
-from authguard._core.request import Presented, RequestView
+from authguard._core.request import Asked, Presented, RequestView
 from authguard._core.rules import Requirement, Rule, local_path
 from authguard._core.subprotocol import Subprotocol
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
@@ -151,7 +151,7 @@ class Guard:
 
         Args:
             presented: the credential fields, as in `RequestView`.
-            asked: method, path and root path, as in `RequestView`.
+            asked: as in `RequestView`, but with the HTTP method as the server gives it.
             now: seconds since the epoch.
 
         Returns:
@@ -176,7 +176,7 @@ class Guard:
         else:
             auth = remembered[1]
         policy = self.policy
-        verdict = policy.memory.young.get(asked) or policy.find(*asked)
+        verdict = policy.memory.young.get(asked) or policy.find_for_http(asked)
         # Each time, also for a token that is known: a sign-in grows old.
         if verdict.requirements and not verdict.admits(auth.principal, now):
             return None
@@ -189,14 +189,14 @@ class Guard:
         signs_in = self.cookie is not None and self.policy.is_login_page(asked[1])
         if not self._straight or signs_in:
             return None
-        verdict = self.policy.find(*asked)
+        verdict = self.policy.find_for_http(asked)
         if not verdict.protected:
             return ANONYMOUS_AUTH
         refused = None if _may_pass(verdict, asked) else self._denials.missing
         return refused or MissingCredentialsError("no credential")
 
     def _refused_at_once(self, error: RefusedError, asked: Asked) -> Found | Deny:
-        verdict = self.policy.find(*asked)
+        verdict = self.policy.find_for_http(asked)
         return (not _may_pass(verdict, asked) and self._denials.at_once(error)) or error
 
     def _verify_at_once(
@@ -228,7 +228,7 @@ class Guard:
             if request.method == "OPTIONS" and all(request.fields(name) for name in _PREFLIGHT_FIELDS):
                 # A CORS preflight never has credentials (WHATWG Fetch); nobody is attached to it.
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS)
-            verdict = self.policy.find(request.method, request.path, request.root_path)
+            verdict = self.policy.find(*request.asked)
             if isinstance(found, RefusedError):
                 return (yield from self._refused(request, verdict, found))
             try:
@@ -371,7 +371,7 @@ class Guard:
             principal, before = found.principal, auth.principal
             if (principal.issuer, principal.subject) != (before.issuer, before.subject):
                 raise InvalidTokenError("the credential is somebody else's now")
-            verdict = self.policy.find(request.method, request.path, request.root_path)
+            verdict = self.policy.find(*request.asked)
             if verdict.protected:
                 verdict.check(principal, now)
             # What a route asked for beyond the rules is not known here, so nothing may be missing.

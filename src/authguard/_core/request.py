@@ -1,9 +1,23 @@
 """A request as the core sees it; the ASGI and WSGI adapters make one each."""
 
 from abc import ABC, abstractmethod
+from typing import TypeAlias
+
+from authguard._core.rules import WEBSOCKET
 
 #: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
 Presented = list[tuple[bytes, bytes]]
+
+#: Method, path and root path, as `Policy.find` takes them; and True, if the root path is misplaced.
+Asked: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
+
+
+def http_method(method: str) -> str:
+    """The method of an HTTP request, which is never that of a handshake.
+
+    A client may send `WEBSOCKET` as a method. It becomes `HTTP WEBSOCKET`, which no rule can name.
+    """
+    return f"HTTP {method}" if method.upper() == WEBSOCKET else method
 
 
 class RequestView(ABC):
@@ -38,6 +52,11 @@ class RequestView(ABC):
         """The value of a field that may occur once; None if it is absent or repeated."""
         values = self.fields(name)
         return values[0] if len(values) == 1 else None
+
+    @property
+    def asked(self) -> Asked:
+        """What the policy is asked about."""
+        return (self.method, self.path, self.root_path)
 
     @property
     def external_path(self) -> str:

@@ -1,0 +1,121 @@
+"""Mount points: which part of a path is below one, and what else frameworks take for that part.
+
+ASGI has the mount point in the path, and some servers and proxies do not. Frameworks remove it in
+different ways, some of them wherever it occurs. So a path is plain only if the mount point is its
+proper beginning and occurs nowhere else.
+"""
+
+from collections.abc import Iterator
+
+from authguard._core.paths import (
+    MAX_MOUNT_POINTS,
+    MAX_ODD_PATH,
+    MAX_PATH,
+    Segments,
+    TooMuchWorkError,
+    fold,
+    is_canonical,
+    readings,
+    split,
+)
+
+
+def below(root_path: str, path: str) -> str:
+    """The path as the application's router sees it: boundary-aware, like Starlette's."""
+    rest = path.removeprefix(root_path)
+    return rest if rest != path and (not rest or rest.startswith("/")) else path
+
+
+def is_misplaced(root_path: str, path: str) -> bool:
+    """Whether the mount point occurs in a path, but not as its proper beginning, in whatever case."""
+    text = root_path.rstrip("/")
+    if not text or len(path) > MAX_PATH or below(root_path, path) != path:
+        return False
+    return text.casefold() in path.casefold()
+
+
+class Mount:
+    """The mount point of one request.
+
+    Args:
+        root_path: ASGI `root_path` or WSGI `SCRIPT_NAME`; slashes alone are none.
+
+    Raises:
+        TooMuchWorkError: if it is longer than any path that is read in every way.
+
+    Attributes:
+        is_plain: whether there is one way to read it.
+        prefixes: what may stand before the segments of a path below it.
+    """
+
+    def __init__(self, root_path: str) -> None:
+        if len(root_path) > MAX_ODD_PATH:
+            raise TooMuchWorkError
+        self._root_path = root_path
+        self._folded = fold(root_path) if root_path else ()
+        self.is_plain = not root_path.strip("/") or is_canonical("/" + root_path.strip("/"))
+        self.prefixes: tuple[Segments, ...] = ((), split(root_path)) if root_path.strip("/") else ((),)
+
+    def last_end(self, segments: Segments) -> int:
+        """At which segment of a canonical path the mount point ends that is repeated there; 0 if it is not.
+
+        The case of letters does not count.
+        """
+        if not self._folded:
+            return 0
+        after_each = self._after_each((*self._folded, *fold("/".join(segments))))
+        return max((len(segments) - len(after) for after in after_each), default=0)
+
+    def ways(self, path: str, *, misplaced: bool) -> set[Segments]:
+        """Return every way in which a path might be read, with, without and below the mount point.
+
+        Args:
+            path: decoded; below the mount point, unless that is misplaced.
+            misplaced: see `is_misplaced`.
+
+        Raises:
+            TooMuchWorkError: if there are too many, or the path is too long.
+        """
+        texts = {path}
+        if not self.is_plain:
+            texts.add(f"{self._root_path}/{path}")
+        if misplaced:
+            texts |= _removed(self._root_path.rstrip("/"), path)
+        found: set[Segments] = set()
+        for way in readings(*texts):
+            found.add(way)
+            if self._folded:
+                mounted = (*self._folded, *way)
+                found.add(mounted)
+                found.update(self._after_each(mounted))
+        return found
+
+    def _after_each(self, mounted: Segments) -> Iterator[Segments]:
+        """What comes after each mount point but the first, which is the beginning."""
+        size, occurrences = len(self._folded), 0
+        for end in range(size + 1, len(mounted) + 1):
+            if mounted[end - size : end] == self._folded:
+                occurrences += 1
+                if occurrences > MAX_MOUNT_POINTS:
+                    raise TooMuchWorkError
+                yield mounted[end:]
+
+
+def _removed(root_path: str, path: str) -> set[str]:
+    """What is left of a path for those who remove the mount point without looking where it is.
+
+    Frameworks do it by `str.split`, `partition`, `replace`, `removeprefix` and `lstrip`.
+    """
+    root_path, path = root_path.casefold(), path.casefold()
+    pieces = path.split(root_path)
+    if len(pieces) > MAX_MOUNT_POINTS + 1:
+        raise TooMuchWorkError
+    after_each = (root_path.join(pieces[start:]) for start in range(1, len(pieces)))
+    return {
+        *pieces,
+        *after_each,
+        path.rpartition(root_path)[2],
+        path.replace(root_path, "", 1),
+        path.replace(root_path, ""),
+        path.lstrip(root_path),
+    }
