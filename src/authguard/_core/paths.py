@@ -119,11 +119,11 @@ def readings(*paths: str) -> set[Segments]:
     texts = {*paths, *(_AUTHORITY.sub("", path, count=1) for path in paths)}
     done: set[str] = set()
     for _ in range(3):
-        texts = {reader.normalized(text) for text in texts}
-        for text in texts - done:
+        texts = {reader.normalized(text) for text in texts} - done
+        for text in texts:
             reader.read(text)
         done |= texts
-        texts = {unquote(_PERCENT_U.sub(_from_percent_u, text)) for text in texts}
+        texts = {unquote(_PERCENT_U.sub(_from_percent_u, text)) for text in texts} - done
     return reader.found
 
 

@@ -20,7 +20,7 @@ _WORD, _STAR, _STARS = 3, 2, 1
 MAX_VISITS = 10_000
 
 _REMEMBERED_VERDICTS = 10_000
-_MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 20 MB
+_MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 25 MB
 # A request is decided in up to three steps, and the second should not cost what the first has cost.
 _REMEMBERED_LONG_PATHS = 16
 _MAX_LONG_PATH_CHARACTERS = 16_384
