@@ -28,7 +28,7 @@ _MAX_LONG_PATH_CHARACTERS = 16_384
 _HANDSHAKE = "websocket handshake"
 _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 #: Stands for a method that is no token of HTTP: each rule that protects is for it.
-_ANY_METHOD = ""
+_ANY_METHOD = "\n"
 
 
 @dataclass(frozen=True, slots=True)
