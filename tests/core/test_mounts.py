@@ -125,6 +125,14 @@ def test_a_wildcard_does_not_spell_the_mount_point_out(rule, root_path, written)
     assert ask(Policy(None, [rule]), root_path, written).protected
 
 
+def test_a_rule_with_the_mount_point_in_it_still_gives_relief():
+    """Where an application has a path that is named like its mount point."""
+    policy = Policy([Rule("/admin", scopes=["admin"]), Rule("/admin/profile")], None)
+    assert ask(policy, "/profile", "/profile/admin/profile/x").requirements == ()
+    assert ask(policy, "/profile", "/profile/admin/x").requirements == (ADMIN,)
+    assert ask(policy, "/profile", "/profile/admin/profile/x/profile/y").requirements == (ADMIN,)
+
+
 def test_a_narrow_guard_leaves_what_no_reading_protects():
     """A mount point that occurs again closes nothing by itself, where all that is not listed is open."""
     assert not ask(NARROW, "/app", "/app/x/app/y").protected

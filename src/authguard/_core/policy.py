@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 
 from authguard._core.memory import Memory
@@ -169,8 +170,9 @@ class Policy:
                 False, reason="the resource's metadata" if path in self._metadata else "the login page"
             )
         opened = _most_specific(self._public.covering(segments, method, visits))
-        # A rule may well have the mount point's name in it; but nobody may append that.
-        if mount.last_end(segments) > min((_words(found.rule) for found in opened), default=0):
+        deciding = self._plainly(segments, method, visits)
+        # The rule that decides may have the mount point in its words; callers must not append it to them.
+        if mount.last_end(segments) > max(_words(opened), _words(deciding)):
             rules = self._in_every_way(method, mount.ways(path, misplaced=False), visits)
             opens = self._default_open and not rules
             return self._by_default() if opens else self._together((), rules, odd=True)
@@ -226,11 +228,6 @@ def _in_capitals(method: str) -> str:
     return capitals if _CAPITALS.match(capitals) else _ANY_METHOD
 
 
-def _words(rule: Rule) -> int:
-    """With how many words a rule begins, before the first wildcard."""
-    return next((place for place, segment in enumerate(rule.segments) if "*" in segment), len(rule.segments))
-
-
 def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
     """The stricter of all. Only a rule that plainly covers the path can make it optional."""
     rules = sorted({*plain, *other}, key=lambda rule: rule.path)
@@ -251,6 +248,12 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
 class _Found(NamedTuple):
     rule: Rule
     specificity: tuple[tuple[int, ...], int]
+
+
+def _words(found: Sequence[_Found]) -> int:
+    """With how many words each of these rules begins, before the first wildcard."""
+    words = (list(takewhile(lambda segment: "*" not in segment, one.rule.segments)) for one in found)
+    return min(map(len, words), default=0)
 
 
 def _most_specific(found: Sequence[_Found]) -> list[_Found]:
