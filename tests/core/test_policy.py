@@ -445,6 +445,13 @@ def test_an_odd_method_is_not_optional(method):
     assert (policy.find(method, "/a").protected, policy.find(method, "/a").optional) == (True, None)
 
 
+def test_a_method_that_is_too_long_is_as_protected_as_any():
+    """It is not written in capitals to see which it is."""
+    method = "ß" * 100_000
+    assert protected(Policy([Rule("/a", methods=["GET"])], None), "/a", method)
+    assert protected(Policy(None, [Rule("/a", methods=["GET"])]), "/a", method)
+
+
 def test_a_method_of_another_kind_is_left_alone():
     """A method that no rule names is no odd one."""
     policy = Policy([Rule("/a", methods=["GET"])], None)

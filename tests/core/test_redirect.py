@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import safe_next
+from authguard._core import redirect
 from authguard._core.redirect import is_htmx, local_prefix, login_location, navigates
 from support import VECTORS, FakeRequest, needs_vectors
 
@@ -287,6 +288,17 @@ def test_a_mount_point_in_a_location_is_a_local_path(root_path):
         assert ":" not in prefix.split("/")[0]
 
 
+@pytest.mark.parametrize(
+    "path", ["/" + "é" * 262_144, "/" + "a" * 2048, "/" + "\ud800" * 4096], ids=["é", "a", "odd"]
+)
+def test_a_path_that_is_too_long_to_go_to_is_not_quoted(monkeypatch, path):
+    """It is no `next`, as before."""
+    quoted = []
+    monkeypatch.setattr(redirect, "quote", lambda text, **_: quoted.append(text) or text)
+    assert login_location(FakeRequest(path), "/login", ["/login"]) == "/login"
+    assert max(map(len, quoted)) <= 2048
+
+
 def htmx(*current):
     return FakeRequest(
         "/fragment", headers=[("hx-request", "true"), *(("hx-current-url", value) for value in current)]
@@ -336,6 +348,9 @@ def test_htmx_is_known_by_its_field(headers, known):
         ("GET", {"accept": "text/html; charset=utf-8; q=0.000"}, False),
         ("GET", {"accept": "*/*"}, False),
         ("GET", {"accept": "application/json"}, False),
+        ("GET", {"accept": "text/html," + "a/b," * 500}, True),
+        ("GET", {"accept": "text/html" + ",;" * 1024}, False),
+        ("GET", [("accept", "text/html"), ("accept", ";" * 1024), ("accept", "," * 1024)], False),
         ("GET", {}, False),
         ("WEBSOCKET", {"accept": "text/html"}, False),
     ],

@@ -17,6 +17,8 @@ from authguard.errors import ConfigurationError
 #: How specific each segment of a rule is; compared as tuples, so position by position.
 _WORD, _STAR, _STARS = 3, 2, 1
 
+#: Characters of a method; that of no standard has more than twenty.
+MAX_METHOD = 64
 #: Places in the trees of rules that the decision about one path may visit.
 MAX_VISITS = 10_000
 
@@ -224,6 +226,8 @@ class Policy:
 
 def _in_capitals(method: str) -> str:
     """The method as rules write it."""
+    if len(method) > MAX_METHOD:
+        return _ANY_METHOD
     capitals = method.upper()
     return capitals if _CAPITALS.match(capitals) else _ANY_METHOD
 

@@ -12,6 +12,7 @@ from authguard._core.paths import is_canonical
 from authguard._core.request import RequestView
 
 _LONGEST = 2048
+_MAX_ACCEPT = 2048
 _PATH_SAFE = "/-._~!$&'()*+,=:@"
 _QUERY_SAFE = "/-._~!$&'()*+,=:@;?%"
 # Where signing in and out happens: going there next would loop, or sign out at once.
@@ -89,7 +90,9 @@ def login_location(
         current = (request.field(b"hx-current-url") or b"").decode("latin-1")
         wanted = re.sub(r"\Ahttps?://[^/]*", "", current)
     else:
-        wanted = quote(root_path + request.path, safe=_PATH_SAFE, errors="replace")
+        # A longer one is no place to go, and quoting it would cost more than refusing it.
+        path = root_path + request.path
+        wanted = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= _LONGEST else ""
         wanted = f"{wanted}?{request.query}" if request.query else wanted
     own = {root_path + path for path in login_paths}
     wanted = safe_next(wanted, "", login_paths=own)
@@ -110,7 +113,9 @@ def navigates(request: RequestView) -> bool:
     mode = request.fields(b"sec-fetch-mode")
     if mode:
         return mode == [b"navigate"]
-    return any(_accepts_html(value) for value in request.fields(b"accept"))
+    accepted = request.fields(b"accept")
+    # No browser sends more for a page; to take it apart would cost more than it is worth.
+    return sum(map(len, accepted)) <= _MAX_ACCEPT and any(map(_accepts_html, accepted))
 
 
 def _accepts_html(accept: bytes) -> bool:

@@ -17,7 +17,8 @@ def http_method(method: str) -> str:
 
     A client may send `WEBSOCKET` as a method. It becomes `HTTP WEBSOCKET`, which no rule can name.
     """
-    return f"HTTP {method}" if method.upper() == WEBSOCKET else method
+    is_like_it = len(method) == len(WEBSOCKET) and method.upper() == WEBSOCKET
+    return f"HTTP {method}" if is_like_it else method
 
 
 class RequestView(ABC):
