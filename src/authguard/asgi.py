@@ -141,7 +141,7 @@ class AuthGuardMiddleware:
         return _cors.inside(self.app)
 
     def _mount(self, scope: Scope) -> str:
-        """Where the application is mounted, put on the scope as the application itself will put it there."""
+        """Return the mount point; the application's own is put on the scope, as it will do itself."""
         if self.root_path:
             scope["root_path"] = self.root_path
         root_path: str = scope.get("root_path") or ""

@@ -46,10 +46,10 @@ class ASGIRequest(RequestView):
         self._query = scope.get("query_string") or b""
 
     @property
-    def asked(self) -> Asked:
-        """What the policy is asked about."""
-        asked = (self.method, self.path, self.root_path)
-        return (*asked, True) if self._misplaced else asked
+    def request_key(self) -> Asked:
+        """Method, path and mount point, as the policy takes them."""
+        key = (self.method, self.path, self.root_path)
+        return (*key, True) if self._misplaced else key
 
     @property
     def query(self) -> str:
@@ -80,7 +80,7 @@ def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presente
 
 
 def asked_below(root_path: str, scope: Scope) -> Asked:
-    """What the policy is asked about an HTTP request to a mounted application."""
+    """Return the request key of an HTTP request to a mounted application."""
     path = scope["path"]
     asked = (scope["method"], below(root_path, path), root_path)
     return (*asked, True) if is_misplaced(root_path, path) else asked

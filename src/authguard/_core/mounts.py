@@ -1,8 +1,8 @@
-"""Mount points: which part of a path is below one, and what else frameworks take for that part.
+"""Mount points: find the part of a path below a mount point, as different frameworks see it.
 
-ASGI has the mount point in the path, and some servers and proxies do not. Frameworks remove it in
-different ways, some of them wherever it occurs. So a path is plain only if the mount point is its
-proper beginning and occurs nowhere else.
+ASGI has the mount point in the path, but some servers and proxies remove it. Frameworks remove it in
+different ways, some of them wherever it occurs. So a path has a single reading only if the mount
+point is its proper beginning, or is not in it at all.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def below(root_path: str, path: str) -> str:
 
 
 def is_misplaced(root_path: str, path: str) -> bool:
-    """Whether the mount point occurs in a path, but not as its proper beginning, in whatever case."""
+    """Return True if the mount point is in a path, in any case of letters, but not as its proper beginning."""
     text = root_path.rstrip("/")
     if not text or len(path) > MAX_PATH or below(root_path, path) != path:
         return False
@@ -35,7 +35,7 @@ def is_misplaced(root_path: str, path: str) -> bool:
 
 
 class Mount:
-    """The mount point of one request.
+    """The mount point of a request.
 
     Args:
         root_path: ASGI `root_path` or WSGI `SCRIPT_NAME`; slashes alone are none.
@@ -44,8 +44,8 @@ class Mount:
         TooMuchWorkError: if it is longer than any path that is read in every way.
 
     Attributes:
-        is_plain: whether there is one way to read it.
-        prefixes: what may stand before the segments of a path below it.
+        is_plain: True if there is only a single way to read it.
+        prefixes: the segments that rules may have before those of a path: none, or the mount point.
     """
 
     def __init__(self, root_path: str) -> None:
@@ -57,9 +57,10 @@ class Mount:
         self.prefixes: tuple[Segments, ...] = ((), split(root_path)) if root_path.strip("/") else ((),)
 
     def last_end(self, segments: Segments) -> int:
-        """At which segment of a canonical path the mount point ends that is repeated there; 0 if it is not.
+        """Return the number of segments up to the end of the last repetition of the mount point; 0 for none.
 
-        The case of letters does not count.
+        Args:
+            segments: of a canonical path below the mount point; the case of letters does not count.
         """
         if not self._folded:
             return 0
@@ -91,7 +92,7 @@ class Mount:
         return found
 
     def _after_each(self, mounted: Segments) -> Iterator[Segments]:
-        """What comes after each mount point but the first, which is the beginning."""
+        """Yield the segments after each mount point but the first, which is the beginning."""
         size, occurrences = len(self._folded), 0
         for end in range(size + 1, len(mounted) + 1):
             if mounted[end - size : end] == self._folded:
@@ -102,7 +103,7 @@ class Mount:
 
 
 def _removed(root_path: str, path: str) -> set[str]:
-    """What is left of a path for those who remove the mount point without looking where it is.
+    """Return the rest of a path for each way to remove the mount point regardless of its place.
 
     Frameworks do it by `str.split`, `partition`, `replace`, `removeprefix` and `lstrip`.
     """

@@ -46,10 +46,10 @@ class TooMuchWorkError(Exception):
 
 
 class Budget:
-    """Bounds the work for one path.
+    """Bound the work for a path.
 
     Args:
-        units: how much may be spent: characters to read, or places of a tree to visit.
+        units: the number of units: characters to read, or places of a tree to visit.
     """
 
     __slots__ = ("left",)
@@ -58,10 +58,10 @@ class Budget:
         self.left = units
 
     def spend(self, units: int) -> None:
-        """Take so many units.
+        """Take some units.
 
         Raises:
-            TooMuchWorkError: if there are not so many left.
+            TooMuchWorkError: if fewer are left.
         """
         self.left -= units
         if self.left < 0:
@@ -132,7 +132,7 @@ def _from_percent_u(match: re.Match[str]) -> str:
 
 
 class _Reader:
-    """Reads the texts of one path: each distinct form and each distinct segment is folded once."""
+    """Read the texts of a path: each distinct form and each distinct segment is folded once."""
 
     def __init__(self) -> None:
         self.found: set[Segments] = set()

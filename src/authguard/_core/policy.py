@@ -147,10 +147,10 @@ class Policy:
         return verdict
 
     def find_for_http(self, asked: Asked) -> Verdict:
-        """What is asked of an HTTP request, whose method may be any; see `find`.
+        """Return the verdict about an HTTP request, which is no handshake whatever its method is.
 
         Args:
-            asked: as in `RequestView.asked`, but with the method as the server gives it.
+            asked: as in `RequestView.request_key`, but with the method as the server gives it.
         """
         return self.find(http_method(asked[0]), *asked[1:])
 
@@ -194,7 +194,7 @@ class Policy:
         return Verdict(True, reason="everything is protected unless it is public", by_default=True)
 
     def _in_every_way(self, method: str, ways: Iterable[Segments], visits: Budget) -> tuple[Rule, ...]:
-        """Every rule that covers a path in any of the ways to read it."""
+        """Return every rule that covers a path in any of the ways to read it."""
         capitals, tree = _in_capitals(method), self._protected_in_any_case
         found = {one.rule for way in ways for one in tree.covering(way, capitals, visits)}
         return tuple(sorted(found, key=lambda rule: rule.path))
@@ -225,7 +225,7 @@ class Policy:
 
 
 def _in_capitals(method: str) -> str:
-    """The method as rules write it."""
+    """Return the method as rules write it."""
     if len(method) > MAX_METHOD:
         return _ANY_METHOD
     capitals = method.upper()
@@ -255,7 +255,7 @@ class _Found(NamedTuple):
 
 
 def _words(found: Sequence[_Found]) -> int:
-    """With how many words each of these rules begins, before the first wildcard."""
+    """Count the words before the first wildcard, in the rule that has fewest."""
     words = (list(takewhile(lambda segment: "*" not in segment, one.rule.segments)) for one in found)
     return min(map(len, words), default=0)
 

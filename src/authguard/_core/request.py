@@ -13,7 +13,7 @@ Asked: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
 
 
 def http_method(method: str) -> str:
-    """The method of an HTTP request, which is never that of a handshake.
+    """Return the method of an HTTP request, as no rule for handshakes can match it.
 
     A client may send `WEBSOCKET` as a method. It becomes `HTTP WEBSOCKET`, which no rule can name.
     """
@@ -55,8 +55,8 @@ class RequestView(ABC):
         return values[0] if len(values) == 1 else None
 
     @property
-    def asked(self) -> Asked:
-        """What the policy is asked about."""
+    def request_key(self) -> Asked:
+        """Method, path and mount point, as the policy takes them."""
         return (self.method, self.path, self.root_path)
 
     @property
