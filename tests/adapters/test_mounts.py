@@ -1,6 +1,8 @@
 """Mount points over ASGI and WSGI: whatever a framework makes of one, the guard is as strict."""
 
 import secrets
+import sys
+import types
 import warnings
 from typing import Any
 
@@ -246,6 +248,24 @@ def test_a_folder_called_root_path_is_no_mount_point(path: str) -> None:
     assert answer.headers["location"].startswith("/login?")
 
 
+@pytest.mark.parametrize(("forced", "status"), [("/api", 401), (None, 200), ("/other", 200)])
+def test_the_script_name_that_django_forces_is_a_mount_point(
+    monkeypatch: pytest.MonkeyPatch, forced: str | None, status: int
+) -> None:
+    """Django removes it from the path on ASGI, whatever the server says."""
+    django = types.ModuleType("django.conf")
+    django.settings = types.SimpleNamespace(FORCE_SCRIPT_NAME=forced)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "django.conf", django)
+
+    class ASGIHandler:
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("page")(scope, receive, send)
+
+    app = AuthGuardMiddleware(GZipMiddleware(ASGIHandler()), guard=guard(protected_paths=["/admin"]))
+    assert get(app, "/api/admin").status_code == status
+    assert get(app, "/admin").status_code == 401
+
+
 def test_middleware_that_wraps_itself_ends() -> None:
     """The search for the application has an end."""
 
@@ -304,6 +324,24 @@ def test_a_script_name_makes_no_foreign_location(root_path: str, fields: dict[st
     """As `X-Forwarded-Prefix` may have made it."""
     answer = mounted_wsgi(guard(login_path="/login"), root_path, "/admin", **fields)
     assert (answer.status, answer.headers.keys() & {"location", "hx-redirect"}) == (401, set())
+
+
+@pytest.mark.parametrize(("root_path", "path"), MOUNTED)
+def test_a_handshake_is_read_in_every_way_too(root_path: str, path: str) -> None:
+    """Its path has the mount point in it as that of a request has."""
+    protecting = guard(**LISTS["both"])
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("reached")
+
+    guarded = AuthGuardMiddleware(app, guard=protecting)
+
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        await guarded(scope | {"path": path, "root_path": root_path}, receive, send)
+
+    with pytest.raises(WebSocketDenialResponse) as refused, TestClient(server).websocket_connect("/"):
+        pass
+    assert refused.value.status_code == 401
 
 
 # Methods

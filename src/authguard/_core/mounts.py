@@ -27,7 +27,7 @@ def below(root_path: str, path: str) -> str:
 
 
 def is_misplaced(root_path: str, path: str) -> bool:
-    """Return True if the mount point is in a path, in any case of letters, but not as its proper beginning."""
+    """Return True if the mount point is in a path, in whatever case, but not as its proper beginning."""
     text = root_path.rstrip("/")
     if not text or len(path) > MAX_PATH or below(root_path, path) != path:
         return False
