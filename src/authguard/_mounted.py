@@ -20,11 +20,11 @@ def own_root_path(app: Any) -> str:
     layer = app
     for _ in range(_MAX_LAYERS):
         # By name, so that this needs no framework. `root_path` of Flask and Quart is a folder.
-        names = {base.__name__ for base in type(layer).__mro__}
-        if "FastAPI" in names:
+        names = {f"{base.__module__}.{base.__qualname__}" for base in type(layer).__mro__}
+        if "fastapi.applications.FastAPI" in names:
             return str(layer.root_path or "")
-        if "ASGIHandler" in names and (django := sys.modules.get("django.conf")) is not None:
-            return str(django.settings.FORCE_SCRIPT_NAME or "")
+        if "django.core.handlers.asgi.ASGIHandler" in names:
+            return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")
         if layer is None or hasattr(layer, "routes"):  # what is mounted further in is below another path
             break
         layer = getattr(layer, "app", None)

@@ -261,6 +261,7 @@ def test_the_script_name_that_django_forces_is_a_mount_point(
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await PlainTextResponse("page")(scope, receive, send)
 
+    ASGIHandler.__module__, ASGIHandler.__qualname__ = "django.core.handlers.asgi", "ASGIHandler"
     app = AuthGuardMiddleware(GZipMiddleware(ASGIHandler()), guard=guard(protected_paths=["/admin"]))
     assert get(app, "/api/admin").status_code == status
     assert get(app, "/admin").status_code == 401
