@@ -55,6 +55,10 @@ MISPLACED = [
     ("app", "/public/app/admin"),
     ("app", "/app/admin"),
     ("/a/b", "/public/a/b/admin"),
+    ("/a/a", "/public/a/a/aadmin"),
+    ("/app", "/public/app/admin/app/x"),
+    ("/app", "/public/appx/app/admin"),
+    ("/app", "/ad/appmin"),
     ("/ä", "/public/ä/admin"),
     ("/Ä", "/public/ä/admin"),
 ]
@@ -172,6 +176,13 @@ def test_a_mount_point_that_is_odd_is_read_in_every_way(root_path):
 def test_an_odd_path_is_read_below_the_mount_point_too(written):
     """However the mount point is spelled in it."""
     assert ask(BOTH, "/app", written).requirements == (ADMIN,)
+
+
+@pytest.mark.parametrize("written", ["//admin", "/app//admin", "/x/../admin", "/x/app/admin"])
+def test_an_odd_path_is_read_with_the_mount_point_too(written):
+    """Rules may be written with it."""
+    policy = Policy([Rule("/app/admin", scopes=["admin"])], ["/public"])
+    assert ask(policy, "/app", written).requirements == (ADMIN,)
 
 
 @pytest.mark.parametrize("times", [MAX_MOUNT_POINTS + 1, 50, 200])

@@ -27,11 +27,11 @@ def below(root_path: str, path: str) -> str:
 
 
 def is_misplaced(root_path: str, path: str) -> bool:
-    """Return True if the mount point is in a path, in whatever case, but not as its proper beginning."""
+    """Return True if the mount point is in a path, but not as its proper beginning."""
     text = root_path.rstrip("/")
     if not text or len(path) > MAX_PATH or below(root_path, path) != path:
         return False
-    return text.casefold() in path.casefold()
+    return text in path
 
 
 class Mount:
@@ -107,13 +107,12 @@ def _removed(root_path: str, path: str) -> set[str]:
 
     Frameworks do it by `str.split`, `partition`, `replace`, `removeprefix` and `lstrip`.
     """
-    root_path, path = root_path.casefold(), path.casefold()
     pieces = path.split(root_path)
     if len(pieces) > MAX_MOUNT_POINTS + 1:
         raise TooMuchWorkError
+    # What comes before another mount point is not read apart: a rule that protects it covers all below.
     after_each = (root_path.join(pieces[start:]) for start in range(1, len(pieces)))
     return {
-        *pieces,
         *after_each,
         path.rpartition(root_path)[2],
         path.replace(root_path, "", 1),
