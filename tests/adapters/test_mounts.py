@@ -289,6 +289,13 @@ def test_rules_for_a_mount_are_written_with_its_path() -> None:
     assert get(guarded, "/api/admin", headers=ADMIN).text == '"SECRET"'
 
 
+def test_a_guard_around_a_mount_leaves_its_root_path_alone() -> None:
+    """That of an application which is mounted further in is not the mount's."""
+    guarded = AuthGuardMiddleware(Mount("/v1", fastapi("/api")), guard=guard(protected_paths=["/v1/admin"]))
+    assert guarded.root_path == ""
+    assert get(guarded, "/v1/admin").status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/v1/admin", "/v1/public/v1/admin", "/v1//admin", "/v1/ADMIN"])
 def test_a_guard_inside_a_mount_decides_below_it(path: str) -> None:
     """With Starlette's own mounts."""

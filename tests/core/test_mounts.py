@@ -58,7 +58,10 @@ MISPLACED = [
     ("/a/a", "/public/a/a/aadmin"),
     ("/app", "/public/app/admin/app/x"),
     ("/app", "/public/appx/app/admin"),
+    ("/app", "/public/appadmin/app/x"),
     ("/app", "/ad/appmin"),
+    ("/app", "/ad/appm/appin"),
+    ("/bc", "/bccb/admin"),
     ("/ä", "/public/ä/admin"),
     ("/Ä", "/public/ä/admin"),
 ]
@@ -70,6 +73,12 @@ def test_a_misplaced_mount_point_is_read_in_every_way(policy, root_path, written
     """One of the ways leads to the rule, and the path is never public."""
     verdict = ask(policy, root_path, written)
     assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
+
+
+def test_a_rule_with_the_name_of_a_misplaced_mount_point_holds():
+    """Some remove the first of several, and some all of them."""
+    policy = Policy([Rule("/bb/app", scopes=["admin"])], ["/public"])
+    assert ask(policy, "/app", "/b/appb/app").requirements == (ADMIN,)
 
 
 @pytest.mark.parametrize(("root_path", "written"), MISPLACED)
