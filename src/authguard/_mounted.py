@@ -17,7 +17,7 @@ def own_root_path(app: Any) -> str:
     Args:
         app: the application that the guard wraps, or middleware around it.
     """
-    layer = app
+    layer: Any = app
     for _ in range(_MAX_LAYERS):
         # By name, so that this needs no framework. `root_path` of Flask and Quart is a folder.
         names = {f"{base.__module__}.{base.__qualname__}" for base in type(layer).__mro__}
@@ -25,7 +25,9 @@ def own_root_path(app: Any) -> str:
             return str(layer.root_path or "")
         if "django.core.handlers.asgi.ASGIHandler" in names:
             return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")
-        if layer is None or hasattr(layer, "routes"):  # what is mounted further in is below another path
+        if not hasattr(layer, "app") or hasattr(
+            layer, "routes"
+        ):  # a mount's application is below another path
             break
-        layer = getattr(layer, "app", None)
+        layer = layer.app
     return ""

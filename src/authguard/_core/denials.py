@@ -88,7 +88,7 @@ class Denials:
         htmx = is_htmx(request)
         if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
             return None
-        verdict = self._policy.find(*request.request_key)
+        verdict = self._policy.find_for(request.request_key)
         login_path = verdict.login_path or self._login_path
         if login_path is None:
             return None

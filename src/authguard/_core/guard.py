@@ -228,7 +228,7 @@ class Guard:
             if request.method == "OPTIONS" and all(request.fields(name) for name in _PREFLIGHT_FIELDS):
                 # A CORS preflight never has credentials (WHATWG Fetch); nobody is attached to it.
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS)
-            verdict = self.policy.find(*request.request_key)
+            verdict = self.policy.find_for(request.request_key)
             if isinstance(found, RefusedError):
                 return (yield from self._refused(request, verdict, found))
             try:
@@ -371,7 +371,7 @@ class Guard:
             principal, before = found.principal, auth.principal
             if (principal.issuer, principal.subject) != (before.issuer, before.subject):
                 raise InvalidTokenError("the credential is somebody else's now")
-            verdict = self.policy.find(*request.request_key)
+            verdict = self.policy.find_for(request.request_key)
             if verdict.protected:
                 verdict.check(principal, now)
             # What a route asked for beyond the rules is not known here, so nothing may be missing.

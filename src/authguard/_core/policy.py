@@ -152,7 +152,17 @@ class Policy:
         Args:
             asked: as in `RequestView.request_key`, but with the method as the server gives it.
         """
-        return self.find(http_method(asked[0]), *asked[1:])
+        method, path, root_path = asked[:3]
+        return self.find(http_method(method), path, root_path, len(asked) > 3)
+
+    def find_for(self, asked: Asked) -> Verdict:
+        """Return the verdict about a request; see `find`.
+
+        Args:
+            asked: as in `RequestView.request_key`.
+        """
+        method, path, root_path = asked[:3]
+        return self.find(method, path, root_path, len(asked) > 3)
 
     def _decide(self, method: str, path: str, root_path: str, misplaced: bool) -> Verdict:
         visits = Budget(MAX_VISITS)
