@@ -11,7 +11,7 @@ from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
-from authguard._core.request import Presented, RequestView
+from authguard._core.request import Presented, RequestView, http_method
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
 from authguard.drivers import ask, run
@@ -51,7 +51,7 @@ class WSGIRequest(RequestView):
         presented: Presented | None = None,
     ) -> None:
         self._environ = environ
-        self.method = environ["REQUEST_METHOD"]
+        self.method = http_method(environ["REQUEST_METHOD"])
         self.scheme = environ.get("wsgi.url_scheme", "http")
         self.root_path = _decoded(root_path)
         self.path = _decoded(path) or "/"
