@@ -16,8 +16,13 @@ LONGEST_CREDENTIAL = 16 * 1024
 # for a token, where matching a pattern takes 0.7.
 _B64TOKEN = (string.ascii_letters + string.digits + "-._~+/").encode()
 _VISIBLE = re.compile(rb"[\x21-\x7e]+\Z")
-# Field lines that a server or proxy has joined: RFC 9110 section 5.3.
-_JOINED = re.compile(rb",[ \t]*(?:bearer|dpop)(?: |\Z)", re.IGNORECASE)
+# Another scheme with its parameters (RFC 9110 section 11.4): the only commas that one Authorization field
+# may have. Any other comma joins several field lines (section 5.3).
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_PARAMETER = _NAME + rb"[ \t]*+=[ \t]*+(?:\"(?:[^\"\\]|\\.)*+\"|[^,\"\s]*+)"
+_PARAMETERS = re.compile(
+    _NAME + rb" ++" + _PARAMETER + rb"(?:[ \t]*+,[ \t]*+" + _PARAMETER + rb")*+\Z", re.DOTALL
+)
 
 
 class Extractor:
@@ -66,8 +71,11 @@ class Extractor:
     def extract(self, request: RequestView) -> Credential | None:
         """The request's credential; None if it has none that we know how to read.
 
+        A credential in a field goes before the cookie, which is then not looked at. Other schemes, such
+        as Basic, are the application's own: they neither count as a credential nor hide one.
+
         Raises:
-            InvalidRequestError: if there are several, or the field is malformed.
+            InvalidRequestError: if several fields carry one, or a field is malformed.
             InvalidTokenError: if it is too long, or cannot be an API key.
         """
         authorization = _only(request, (b"authorization",))
@@ -100,7 +108,7 @@ class Extractor:
         scheme, space, rest = value.partition(b" ")
         method = self._schemes.get(scheme.lower())
         if method is None:
-            if b"," in value and (b"=" not in value.partition(b",")[0] or _JOINED.search(value)):
+            if b"," in value and not _PARAMETERS.match(value):
                 raise InvalidRequestError("several Authorization fields, joined")
             return None
         token = rest.lstrip(b" ")
@@ -124,6 +132,8 @@ def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
 
 
 def _api_key(value: bytes) -> Credential:
+    if b"," in value:  # how WSGI servers join two fields; ASGI has them apart, and refuses them alike
+        raise InvalidRequestError("several API keys, joined, or a key with a comma")
     if len(value) > LONGEST_CREDENTIAL or not _VISIBLE.match(value):
         raise InvalidAPIKeyError("empty, too long or not ASCII")
     return Credential(value.decode("ascii"), "api_key")

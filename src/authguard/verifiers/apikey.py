@@ -29,7 +29,8 @@ def digest_api_key(key: str) -> str:
     """The SHA-256 of a key in hexadecimal: what to store instead of the key.
 
     A fast digest is right for keys, as it is not for passwords: nobody can guess 32 random
-    bytes, so slowing guesses down would only slow every request down.
+    bytes, so slowing guesses down would only slow every request down. A key with a comma is refused
+    in every request, with status 400, since servers join two fields with one.
     """
     return sha256(key.encode("utf-8")).hexdigest()
 
@@ -197,6 +198,11 @@ class _Mapping:
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
                 raise ConfigurationError("an API key is visible ASCII text")
+            if "," in text:
+                raise ConfigurationError(
+                    "an API key must not contain a comma, since servers join two fields with one: make a new "
+                    "key, python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
+                )
             if len(text) < _SHORTEST_KEY:
                 raise ConfigurationError(
                     f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "
