@@ -86,11 +86,13 @@ def guards(**options: Any) -> list[Guard]:
     rules: Any = {"protected_paths": ["/private", Rule("/admin", scopes=["admin"])], "login_path": "/login"}
     rules |= options
     return [
-        Guard(jwt, keys, cookie=AccessCookie("session"), revocations=MemoryRevocations(), **rules),
-        Guard(Leaky(), cookie=AccessCookie("session"), **rules),
-        Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session"), **rules),
-        Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session"), **rules),
-        Guard(jwt, keys, user_loader=later_a_bug(), cookie=AccessCookie("session"), **rules),
+        Guard(
+            jwt, keys, cookie=AccessCookie("session", secure=False), revocations=MemoryRevocations(), **rules
+        ),
+        Guard(Leaky(), cookie=AccessCookie("session", secure=False), **rules),
+        Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session", secure=False), **rules),
+        Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session", secure=False), **rules),
+        Guard(jwt, keys, user_loader=later_a_bug(), cookie=AccessCookie("session", secure=False), **rules),
         Guard(jwt, proofs=[DPoP("https://site.example", nonce_secret=SECRET), MutualTLS()], **rules),
         Guard(jwt, proofs=[DPoP("https://site.example", replays=bug)], **rules),
     ]
