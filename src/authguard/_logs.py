@@ -5,12 +5,13 @@ import traceback
 
 from authguard._core.decision import Deny
 from authguard._core.request import RequestView
-from authguard.errors import VerificationUnavailableError
+from authguard.errors import MissingCredentialsError, VerificationUnavailableError
 
 logger = logging.getLogger("authguard")
 
 _LONGEST_PATH = 200
 _SHORTEST_SECRET = 4
+_hinted: set[str] = set()  # as many as there are cookies: each hint is worth one line
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
@@ -21,9 +22,21 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
         logger.error("%s %s: %s\n%s", *_where(request), denied.error.reason, _redacted(text, request))
     elif isinstance(denied.error, VerificationUnavailableError):
         logger.warning("%s %s: %s", *_where(request), _redacted(denied.error.reason, request))
-    elif logger.isEnabledFor(logging.DEBUG):
-        reason = _redacted(denied.error.reason, request)  # a verifier of somebody's own may say much
-        logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
+    else:
+        _log_hint(request, denied)
+        if logger.isEnabledFor(logging.DEBUG):
+            reason = _redacted(denied.error.reason, request)  # a verifier of somebody's own may say much
+            if denied.error.key_id is not None:
+                reason = f"{reason}; key_id {denied.error.key_id}"
+            logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
+
+
+def _log_hint(request: RequestView, denied: Deny) -> None:
+    """Warn once of what an operator has to change."""
+    hint = denied.error.hint if isinstance(denied.error, MissingCredentialsError) else None
+    if hint is not None and hint not in _hinted:
+        _hinted.add(hint)
+        logger.warning("%s %s: %s", *_where(request), hint)
 
 
 def _where(request: RequestView) -> tuple[str, str]:

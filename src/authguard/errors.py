@@ -71,6 +71,8 @@ class RefusedError(AuthGuardError):
     challenge_error: ClassVar[str | None] = None
     #: The scheme whose challenge has the `error`; None for the scheme that the request used.
     challenge_scheme: str | None = None
+    #: The public name of the API key that was presented, for logs; None for tokens and unknown keys.
+    key_id: str | None = None
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason or self.detail
@@ -88,12 +90,21 @@ class InvalidRequestError(RefusedError):
 
 
 class MissingCredentialsError(RefusedError):
-    """No credential was presented; the challenge then carries no error code."""
+    """No credential was presented; the challenge then carries no error code.
+
+    Args:
+        reason: what is missing.
+        hint: what an operator must change for a credential that was sent to be read.
+    """
 
     status_code = 401
     code = "missing_credentials"
     title = "Unauthorized"
     detail = "Authentication is required."
+
+    def __init__(self, reason: str = "", *, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 class InvalidTokenError(RefusedError):
@@ -131,11 +142,29 @@ class MissingRequiredClaimError(InvalidTokenError):
 
 
 class InvalidAPIKeyError(InvalidTokenError):
-    """The API key is unknown, disabled or expired."""
+    """The API key is unknown, disabled or expired.
+
+    Args:
+        reason: what went wrong.
+        key_id: the public name of the key, for logs.
+    """
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.key_id = key_id
 
 
 class RevokedTokenError(InvalidTokenError):
-    """The token, its session or its subject has been revoked."""
+    """The token or API key, its session or its subject has been revoked.
+
+    Args:
+        reason: what went wrong.
+        key_id: the public name of the API key, for logs.
+    """
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.key_id = key_id
 
 
 class UnprovenTokenError(InvalidTokenError):
@@ -261,13 +290,15 @@ class RateLimitedError(RefusedError):
 
 
 class UnexpectedError(RefusedError):
-    """A user callback raised something unforeseen; its exception is the `__cause__`."""
+    """A callback raised something unforeseen, which is no outage; its exception is the `__cause__`."""
 
 
 class VerificationUnavailableError(RefusedError):
     """Whether the credential is valid cannot be found out just now.
 
-    User callbacks raise it too, to say that what they depend on is down.
+    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or a
+    `TimeoutError` of a callback becomes one by itself, also where a library has wrapped it or has
+    a class of this name; it is the `__cause__` then.
 
     Args:
         reason: what is down.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.faces import ASGI, DECORATED, WSGI, Answer, ask_asgi, ask_wsgi
-from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Principal, Rule
 from authguard.errors import InsufficientUserAuthenticationError
 from authguard.testing import issue_token
 
@@ -292,6 +292,45 @@ def assert_problem(answer: Answer, method: str) -> None:
     else:
         assert json.loads(answer.body)["status"] == answer.status
         assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+class Partners:
+    """A verifier of an application, for keys in a field of their own."""
+
+    header = "X-Partner-Key"
+
+    def verify(self, credential: Any) -> Principal:
+        return Principal(f"partner {credential.value}", method="api_key")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ([api_key(KEY)], 200),
+        ([api_key(KEY), ("X-Partner-Key", b"p")], 400),
+        ([("X-Partner-Key", b"p"), api_key(KEY)], 400),
+        ([("X-Partner-Key", KEY.encode()), api_key(KEY)], 400),
+        ([("X-Partner-Key", b""), api_key(KEY)], 400),
+        ([("X-Partner-Key", b"p"), ("X-Partner-Key", b"p")], 400),
+        ([("X-Partner-Key", b"p,q")], 400),
+        ([("X-Partner-Key", b"p"), bearer(GOOD)], 400),
+        ([("X-Partner-Key", b"p"), bearer(KEY)], 400),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("ask", "make"), [pytest.param(*face[1:], id=face[0]) for face in FACES])
+def test_keys_in_two_fields_are_two_credentials(ask: Any, make: Any, fields: list[Any], status: int) -> None:
+    """Which of them counts would be a guess, also where both are the same."""
+    two = Guard(
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
+        APIKeyVerifier({KEY: APIKey("robot")}),
+        Partners(),
+    )
+    answer = ask(make(two, lambda: NOW), "GET", "/private", fields)
+    assert answer.status == status
+    if status == 400:
+        assert_problem(answer, "GET")
+        assert answer.headers["www-authenticate"].startswith(INVALID_REQUEST)
 
 
 def test_htmx_is_told_where_to_sign_in(face: Any) -> None:

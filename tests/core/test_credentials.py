@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard import AccessCookie, Credential, RefusedError
+from authguard import AccessCookie, ConfigurationError, Credential, RefusedError
 from authguard._core.credentials import LONGEST_CREDENTIAL, Extractor
 from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 from support import FakeRequest
@@ -23,6 +23,13 @@ AUTH, KEY, COOKIE = "authorization", "x-api-key", "cookie"
 def test_the_fields_to_present_are_known():
     """An adapter is told which fields to keep apart."""
     assert EXTRACTOR.fields == {b"authorization", b"x-api-key", b"x-other", b"cookie"}
+
+
+@pytest.mark.parametrize("prefix", ["sk,live", "sk_live_,", ","], ids=str)
+def test_a_prefix_with_a_comma_is_refused(prefix):
+    """Whichever verifier has it: no request could bring such a key."""
+    with pytest.raises(ConfigurationError, match="must not contain a comma"):
+        Extractor([], [prefix], None)
 
 
 def test_without_a_cookie_cookies_are_no_credential_field():

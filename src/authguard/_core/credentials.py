@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from authguard._core.cookies import AccessCookie
 from authguard._core.model import Credential, Method
 from authguard._core.request import RequestView
-from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
+from authguard.errors import ConfigurationError, InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 
 #: Checked before anything is decoded or hashed. Servers allow 8 to 64 KiB for all fields.
 LONGEST_CREDENTIAL = 16 * 1024
@@ -33,6 +33,9 @@ class Extractor:
         prefixes: what an API key starts with, so that `Bearer sk_live_…` is known as one.
         cookie: the cookie that may carry an access token, if any.
         dpop: whether the scheme `DPoP` is spoken (RFC 9449 section 7.1).
+
+    Raises:
+        ConfigurationError: for a prefix that no key can have.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Extractor:
         if dpop:
             self._schemes[b"dpop"] = "dpop"
         self.key_fields = frozenset(name.lower().encode("ascii") for name in headers)
-        self._prefixes = tuple(prefix.encode("ascii") for prefix in prefixes)
+        self._prefixes = tuple(_encoded(prefix) for prefix in prefixes)
         self.cookie = cookie
         #: The fields that `RequestView.presented` must hold.
         self.fields = self.key_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
@@ -118,6 +121,14 @@ class Extractor:
         if not text or text.translate(None, _B64TOKEN):
             raise InvalidRequestError("what follows the scheme is not one token")
         return method, token
+
+
+def _encoded(prefix: str) -> bytes:
+    if "," in prefix:
+        raise ConfigurationError(
+            f"prefix {prefix!r} must not contain a comma: no request could bring such a key"
+        )
+    return prefix.encode("ascii")
 
 
 def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:

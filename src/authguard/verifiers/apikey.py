@@ -45,7 +45,8 @@ class APIKey:
         roles: roles of the caller.
         expires_at: seconds since the epoch, or a datetime with a time zone; None for never.
         disabled: whether it is switched off.
-        key_id: its public name, for logs and revocation.
+        key_id: its public name, which is in the log line of a refusal, and by which it is revoked:
+            `revoke(key_id=…)`; None for the first twelve digits of its digest.
 
     Raises:
         ConfigurationError: for an empty subject, names that are no list, a date without zone.
@@ -152,14 +153,17 @@ class APIKeyVerifier(Verifier):
             if self._store.is_due(now):
                 yield from Call(self._store.refresh, now)
             key, until = self._store.find(digest, now)
-        if key is None or key.disabled:
-            raise InvalidAPIKeyError("unknown or disabled API key")
+        if key is None:
+            raise InvalidAPIKeyError("unknown API key")
+        key_id = key.key_id or digest[:12]
+        if key.disabled:
+            raise InvalidAPIKeyError("disabled API key", key_id=key_id)
         expires_at = key.expires_at
         if isinstance(expires_at, (int, float)):
             if now >= expires_at:
-                raise InvalidAPIKeyError("expired API key")
+                raise InvalidAPIKeyError("expired API key", key_id=key_id)
             until = min(until, expires_at)
-        return Verified(_principal(key, digest), until)
+        return Verified(_principal(key, key_id), until)
 
     def _ask(self, lookup: Lookup, digest: str, now: float) -> Flow[tuple[APIKey | None, float]]:
         with self._refused_lock:
@@ -177,12 +181,12 @@ class APIKeyVerifier(Verifier):
         return f"APIKeyVerifier(header={self.header!r})"
 
 
-def _principal(key: APIKey, digest: str) -> Principal:
+def _principal(key: APIKey, key_id: str) -> Principal:
     return Principal(
         subject=key.subject,
         scopes=frozenset(key.scopes),
         roles=frozenset(key.roles),
-        key_id=key.key_id or digest[:12],
+        key_id=key_id,
         expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
         method="api_key",
     )
