@@ -110,7 +110,7 @@ class Identity:
         )
 
     def _around(
-        self, app: Starlette, verifier: Verifier, *, public_paths: Iterable[str] | None | None
+        self, app: Starlette, verifier: Verifier, *, public_paths: Iterable[str] | None
     ) -> AuthGuardMiddleware:
         """The guard of paths that look at session and account themselves."""
         cookie = self.service.settings.access_cookie

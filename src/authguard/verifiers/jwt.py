@@ -15,7 +15,7 @@ from authguard._core.keyset import KeySet, check_algorithms, parse_keys
 from authguard._core.model import Credential
 from authguard._core.remote import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
-from authguard.errors import ConfigurationError, InvalidIssuerError
+from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 from authguard.verifiers.discovery import IssuerKeySet
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.remote import KeySource, RemoteKeySet
@@ -68,11 +68,11 @@ class JWTVerifier(Verifier):
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.issuer = _text_or_none(issuer, "issuer")
-        self._keys: KeySet | KeySource
+        self._source: KeySource | None = None  # of fetched keys; with None there are local keys
         if isinstance(keys, RemoteKeySet):
-            self._keys = keys.open(self.algorithms)
+            self._source = keys.open(self.algorithms)
         else:
-            self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
+            self._local = KeySet(parse_keys(_read_files(keys), self.algorithms))
         if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -103,14 +103,18 @@ class JWTVerifier(Verifier):
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
-        if isinstance(self._keys, KeySet):
-            return self._verified(token, credential, now, self._keys.verify(token), inf)
-        return self._verify_remotely(self._keys, token, credential, now)
+        if self._source is None:
+            if token.header.key_set_url is not None:
+                raise MalformedTokenError("the header names a key set (jku), and the keys are local")
+            return self._verified(token, credential, now, self._local.verify(token), inf)
+        return self._verify_remotely(self._source, token, credential, now)
 
     def _verify_remotely(
         self, keys: KeySource, token: Token, credential: Credential, now: float
     ) -> Flow[Verified]:
         key, known_until = yield from keys.verify(token, now)
+        if token.header.key_set_url not in (None, keys.key_set_url):
+            raise MalformedTokenError("the header names another key set (jku) than the one that is used")
         return self._verified(token, credential, now, key, known_until)
 
     def _verified(
@@ -167,11 +171,11 @@ class JWTVerifier(Verifier):
 
     def channels(self) -> Sequence[Channel]:
         """What it reaches the issuer through."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
+        return () if self._source is None else (self._source.remote.channel,)
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
         """How the issuer is doing."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)
+        return () if self._source is None else (self._source.health(now),)
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
