@@ -4,7 +4,7 @@
     ├── ConfigurationError               raised while an object is built; says what to change
     ├── LoginError                       raised by `authguard.client`; nobody could be signed in or out
     └── RefusedError                     a request that may not pass
-        ├── InvalidRequestError          400  invalid_request     malformed or several credentials
+        ├── InvalidRequestError          400  invalid_request     malformed, or several in header fields
         ├── MissingCredentialsError      401  (no error code)     nobody has presented anything
         ├── InvalidTokenError            401  invalid_token       one answer for all that follow
         │   ├── MalformedTokenError           not a token, or one that RFC 8725 tells us to refuse
@@ -14,7 +14,7 @@
         │   ├── InvalidAudienceError          meant for somebody else
         │   ├── MissingRequiredClaimError     lacks a claim that we were told to require
         │   ├── InvalidAPIKeyError            unknown, disabled or expired API key
-        │   ├── RevokedTokenError             logged out
+        │   ├── RevokedTokenError             logged out, or an API key that was revoked
         │   └── UnprovenTokenError            bound to a key or certificate that was not shown
         ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
         │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
@@ -24,7 +24,7 @@
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
         ├── RateLimitedError             429  rate_limited        too many in too short a time
         ├── UnexpectedError              500  internal_error      a callback raised; our fault
-        └── VerificationUnavailableError 503  unavailable         a key source or store is down
+        └── VerificationUnavailableError 503  unavailable         a key source, store or callback is down
 
 `reason` is for logs and decorators, and never holds anything that the caller sent.
 `detail` is public and the same for all errors of one answer, so that it tells an

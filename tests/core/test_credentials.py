@@ -185,6 +185,14 @@ def test_a_token_may_not_be_too_long():
         extract((AUTH, "Bearer " + "a" * (LONGEST_CREDENTIAL + 1)))
 
 
+def test_a_token_in_a_cookie_may_not_be_too_long():
+    """The limit is that of fields."""
+    cookie = "__Host-access_token=" + "a" * LONGEST_CREDENTIAL
+    assert extract((COOKIE, cookie)).method == "cookie"
+    with pytest.raises(MalformedTokenError):
+        extract((COOKIE, cookie + "a"))
+
+
 field = st.sampled_from([b"authorization", b"x-api-key", b"x-other", b"cookie"])
 value = st.binary(max_size=40) | st.builds(
     lambda scheme, rest: scheme + rest,

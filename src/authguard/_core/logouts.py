@@ -12,7 +12,8 @@ class Revocations(Protocol):
     """Where logouts are kept.
 
     `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
-    itself, by `in_memory = True`, that it never waits for anything.
+    itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
+    `TimeoutError` that it raises is answered with 503, anything else with 500.
     """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:

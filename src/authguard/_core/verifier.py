@@ -36,7 +36,8 @@ class CustomVerifier(Protocol):
 
         Raises:
             InvalidTokenError: if it is not valid.
-            VerificationUnavailableError: if that cannot be found out now.
+            VerificationUnavailableError: if that cannot be found out now; a `ConnectionError` or
+                `TimeoutError` says the same.
         """
         ...
 
