@@ -72,7 +72,7 @@ class JWTVerifier(Verifier):
         if isinstance(keys, RemoteKeySet):
             self._source = keys.open(self.algorithms)
         else:
-            self._local = KeySet(parse_keys(_read_files(keys), self.algorithms))
+            self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
         if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -106,7 +106,7 @@ class JWTVerifier(Verifier):
         if self._source is None:
             if token.header.key_set_url is not None:
                 raise MalformedTokenError("the header names a key set (jku), and the keys are local")
-            return self._verified(token, credential, now, self._local.verify(token), inf)
+            return self._verified(token, credential, now, self._keys.verify(token), inf)
         return self._verify_remotely(self._source, token, credential, now)
 
     def _verify_remotely(
