@@ -15,7 +15,7 @@ _hinted: set[str] = set()  # as many as there are cookies: each hint is worth on
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
-    """Log our own faults as errors and warnings; the caller's only at level DEBUG."""
+    """Log our own faults as errors and warnings; the caller's at level DEBUG, with the name of an API key."""
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
         text = "".join(traceback.format_exception(cause))

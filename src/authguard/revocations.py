@@ -50,7 +50,7 @@ class MemoryRevocations:
             session: the `sid` claim of the tokens of one session.
             issuer: the issuer of any of these; None for all issuers.
             until: seconds since the epoch when what is revoked has expired anyway, leeway
-                included; forgotten then.
+                included; forgotten then. `math.inf` for an API key that does not expire.
 
         Raises:
             ConfigurationError: if it is not exactly one of the four.

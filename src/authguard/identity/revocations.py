@@ -45,7 +45,8 @@ class SQLRevocations:
                 issuer's key, are not affected.
             subject: whose tokens; those issued (`iat`) after now are not affected.
             session: the `sid` of the tokens of one session.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway included.
+            until: seconds since the epoch when what is revoked has expired anyway, leeway included;
+                `math.inf` for an API key that does not expire.
 
         Raises:
             ConfigurationError: if it is not exactly one of the four.
