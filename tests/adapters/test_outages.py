@@ -10,8 +10,10 @@ import socket
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import redis
+import sqlalchemy
 
 from adapters.connections import TEXT, Clock, Server, Verdicts, open_, run
 from adapters.faces import ASGI, DECORATED, WSGI, ask_asgi, ask_wsgi
@@ -68,6 +70,27 @@ def real_httpx_error() -> Exception:
     return caught.value
 
 
+def real_postgres_error(kind: type[Exception], connect: Any) -> Exception:
+    """What a driver for PostgreSQL raises there."""
+    with pytest.raises(kind) as caught:
+        connect(f"postgresql://127.0.0.1:{_closed_port()}/x")
+    return caught.value
+
+
+def sqlalchemy_connect(url: str) -> None:
+    """Connect by SQLAlchemy."""
+    sqlalchemy.create_engine(url.replace("://", "+psycopg://")).connect()
+
+
+def real_statement_error() -> Exception:
+    """What SQLite raises for a table that is not there, which has the name of an outage elsewhere."""
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(sqlalchemy.exc.OperationalError) as caught:
+        connection.exec_driver_sql("SELECT * FROM nowhere")
+    engine.dispose()
+    return caught.value
+
+
 def _closed_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -87,6 +110,10 @@ OUTAGES: dict[str, Any] = {
     "no route": lambda: OSError(errno.EHOSTUNREACH, "No route to host"),
     "no network": lambda: OSError(errno.ENETUNREACH, "Network is unreachable"),
     "redis": real_redis_error,
+    "psycopg": lambda: real_postgres_error(psycopg.OperationalError, psycopg.connect),
+    "SQLAlchemy with psycopg": lambda: real_postgres_error(
+        sqlalchemy.exc.OperationalError, sqlalchemy_connect
+    ),
     "redis, closed": lambda: redis.exceptions.ConnectionError("Connection closed by server."),
     "redis, too slow": lambda: redis.exceptions.TimeoutError("Timeout reading from socket"),
     "httpx": real_httpx_error,
@@ -98,6 +125,7 @@ OUTAGES: dict[str, Any] = {
 BUGS: dict[str, Any] = {
     "TypeError": lambda: TypeError("x"),
     "KeyError": lambda: KeyError("x"),
+    "a mistake in a statement": lambda: real_statement_error(),  # noqa: PLW0108  # which stands below
     "a file that is not there": lambda: FileNotFoundError(errno.ENOENT, "No such file or directory"),
     "a file that may not be read": lambda: PermissionError(errno.EACCES, "Permission denied"),
     "an error of a library": lambda: StoreError("x"),

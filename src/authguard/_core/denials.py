@@ -24,6 +24,8 @@ OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusa
 
 # Python's own, and those of libraries that do not derive from them, such as `redis.exceptions`.
 _OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
+# Of other drivers, `OperationalError` may also be a mistake in a statement.
+_OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
 _OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
 _MAX_CAUSES = 8  # libraries wrap an exception twice or three times
 
@@ -138,7 +140,7 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
         if error is None:
             break
         kind = type(error)
-        if any(base.__name__ in _OUTAGES for base in kind.__mro__):
+        if any(_is_outage(base) for base in kind.__mro__):
             return error
         if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
             return error
@@ -148,6 +150,10 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
             error.__cause__ or error.__context__
         )  # also where it is hidden by `from None`, as httpcore does
     return None
+
+
+def _is_outage(kind: type) -> bool:
+    return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
 
 
 def _describe(error: BaseException, outage: BaseException) -> str:

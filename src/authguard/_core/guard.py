@@ -71,7 +71,8 @@ class Guard:
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
         login_path: where browsers are sent to sign in; None answers them with 401.
-        cookie: the cookie that may carry an access token; None ignores cookies.
+        cookie: the cookie that may carry an access token, where no field has a credential; None
+            ignores cookies.
         revocations: what has been logged out, asked for each request.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
