@@ -68,11 +68,9 @@ class JWTVerifier(Verifier):
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.issuer = _text_or_none(issuer, "issuer")
-        self._source: KeySource | None = None  # of fetched keys; with None there are local keys
-        if isinstance(keys, RemoteKeySet):
-            self._source = keys.open(self.algorithms)
-        else:
-            self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
+        self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
+        # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
+        self._keys: Any = self._source or KeySet(parse_keys(_read_files(keys), self.algorithms))
         if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
