@@ -25,6 +25,7 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
+from authguard._endpoint import check_order
 from authguard._logs import log_refusal
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
@@ -60,7 +61,8 @@ class AuthGuardMiddleware:
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
     Raises:
-        ConfigurationError: if `recheck` is no number of seconds above 0.
+        ConfigurationError: if `recheck` is no number of seconds above 0, or if `@requires` stands above
+            the decorator of a route of Starlette or FastAPI, where it guards nothing.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class AuthGuardMiddleware:
         recheck: float = 30,
         websocket_close_codes: bool = False,
     ) -> None:
+        check_order(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
@@ -139,6 +142,7 @@ class AuthGuardMiddleware:
         if scope["type"] == "websocket":
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
+            check_order(self.app)  # again, now that the application is complete
             await self.app(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from authguard._endpoint import misplaced_in
 from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, note
 from authguard.cli.route_access import Answer, Row, rows_of
 from authguard.cli.route_import import find_application
@@ -27,7 +28,8 @@ def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool
 
     The application is imported, with the current directory first on the path, and not served. A route
     is unclassified if no rule names it, protected_paths alone leaves it open, and it asks for nothing
-    by itself. Exit status: 0, 1 if a route is unclassified, 2 if there is no application or no guard.
+    by itself. Exit status: 0, 1 if a route is unclassified or has its @requires in the wrong place,
+    2 if there is no application or no guard.
     """
     app = find_application(application, factory=factory)
     try:
@@ -46,7 +48,10 @@ def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool
         echo_table(["METHODS", "PATH", "ACCESS", "BY"], cells, {"ACCESS": _coloured})
     counts: Counter[str] = Counter(row.answer.access for row in rows)
     note(_summary(counts, len(rows)))
-    if counts["unclassified"]:
+    misplaced = misplaced_in(app)
+    for line in misplaced:
+        note(line)
+    if counts["unclassified"] or misplaced:
         raise SystemExit(1)
 
 
