@@ -8,7 +8,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from authguard._asgi.refusal import refuse_handshake, responder
+from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
+from authguard._asgi.request import HANDLED, Scope
 from authguard._core.answer import Refusal
 
 #: On the scope: the handlers of the innermost application, by class and by status.
@@ -20,7 +21,7 @@ _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 _PRIVATE_CODES = 4000
 
 
-class RefusedHTTPException(HTTPException):
+class RefusedHTTPException(HTTPException, RaisedRefusal):
     """A requirement of an endpoint or a dependency that the caller does not meet.
 
     Register an exception handler for it, for HTTPException or for its status to answer in your own
@@ -52,9 +53,11 @@ async def refuse(
     connection: HTTPConnection, refusal: Refusal, kind: type[RefusedHTTPException]
 ) -> RefusedHTTPException:
     """Return the exception to raise; a websocket is refused at once, since nothing around may do it."""
+    error = refused(connection, refusal, kind)
     if isinstance(connection, WebSocket):
         await _refuse_websocket(connection, refusal)
-    return refused(connection, refusal, kind)
+        error.unanswered = _is_unanswered(connection)
+    return error
 
 
 def refused(
@@ -73,7 +76,16 @@ def refused(
     handlers = connection.scope.get(EXCEPTION_HANDLERS)
     if handlers is not None and kind not in handlers[0]:
         handlers[0][kind] = _handler(handlers[0], kind)
-    return kind(refusal)
+    error = kind(refusal)
+    error.unanswered = kind is not RefusedHandshake and _is_unanswered(connection)
+    return error
+
+
+def _is_unanswered(connection: HTTPConnection) -> bool:
+    # An application between the guard and this place answers by itself, with a 500.
+    guarded: Scope = connection.scope[HANDLED][1]
+    scope = connection.scope
+    return EXCEPTION_HANDLERS not in scope and guarded.get("app") is scope.get("app")
 
 
 def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from authguard import _cors
 from authguard._asgi.connection import check_recheck
-from authguard._asgi.refusal import responder
+from authguard._asgi.refusal import answering, responder
 from authguard._asgi.request import (
     HANDLED,
     ASGIApp,
@@ -75,6 +75,7 @@ class AuthGuardMiddleware:
         websocket_close_codes: bool = False,
     ) -> None:
         check_order(app)
+        app = answering(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock

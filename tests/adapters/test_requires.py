@@ -11,6 +11,8 @@ from fastapi import APIRouter, Depends, FastAPI, Query
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
@@ -262,12 +264,12 @@ def test_a_generator_dependency_is_left_as_it_is_entered(requires: Any, sync: bo
 
     @app.get("/")
     async def _page(value: Annotated[str, Depends(plain if sync else waiting)]) -> str:
-        raise ValueError
+        raise ValueError("of the route")
 
     guarded(app)
     assert ask_asgi(app, "GET", "/", [field(READER)]).status == 403
     assert seen == []
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="of the route"):
         ask_asgi(app, "GET", "/", [field(ADMIN)])
     assert seen == ["failed", "left"]
 
@@ -348,6 +350,51 @@ def test_endpoint_classes_refuse(requires: Any, router: bool) -> None:
         app = guarded(Starlette(routes=routes))
     for path in classes:
         assert statuses(app, path) == [401, 403, 200], path
+
+
+@FACES
+def test_a_refusal_is_answered_where_no_handler_is_around(requires: Any) -> None:
+    """In a router without an application, and in middleware outside of the handlers."""
+
+    @requires("admin")
+    async def waiting(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("secret")
+
+    @requires("admin")
+    def plain(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("secret")
+
+    @requires("admin")
+    async def middleware(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    @requires("admin")
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("secret")
+        await websocket.close()
+
+    routes = [Route("/waiting", waiting), Route("/plain", plain), WebSocketRoute("/ws", talk)]
+    router = AuthGuardMiddleware(Router(routes), guard=open_guard())
+    assert statuses(router, "/waiting") == statuses(router, "/plain") == [401, 403, 200]
+    assert refused_with(TestClient(router), "/ws") == 401
+    assert heard(TestClient(router), "/ws", ADMIN) == "secret"
+
+    inner = [Route("/secret", lambda request: PlainTextResponse("secret"))]
+    app = Starlette(routes=inner, middleware=[Middleware(BaseHTTPMiddleware, dispatch=middleware)])
+    assert statuses(guarded(app)) == [401, 403, 200]
+
+
+def test_a_refusal_in_middleware_below_a_server_error_handler_is_not_answered_twice() -> None:
+    """Where the guard stands outside of the whole application, which has answered 500."""
+
+    @authguard.starlette.requires("admin")
+    async def middleware(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    inner = Starlette(middleware=[Middleware(BaseHTTPMiddleware, dispatch=middleware)])
+    client = TestClient(AuthGuardMiddleware(inner, guard=open_guard()), raise_server_exceptions=False)
+    assert client.get("/").status_code == 500
 
 
 @pytest.mark.parametrize(
@@ -736,7 +783,7 @@ def test_flask_helpers_methods_and_generators_refuse() -> None:
     def _stream() -> Iterator[str]:
         yield "secret"
 
-    app.add_url_rule("/static-method", view_func=Service.static)
+    app.add_url_rule("/static-method", "static-method", Service.static)
     app.add_url_rule("/method", "method", Service().method)
     authguard.flask.init_app(app, open_guard())
     for path in ("/helper", "/waiting", "/stream", "/static-method", "/method"):
