@@ -12,6 +12,7 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
+from authguard._endpoint import check_order
 from authguard._logs import log_refusal
 from authguard.drivers import ask, run
 from authguard.errors import RefusedError
@@ -110,11 +111,16 @@ class AuthGuardMiddleware:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if `@requires` stands above the decorator of a view of Flask, where it
+            guards nothing.
     """
 
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
+        check_order(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock

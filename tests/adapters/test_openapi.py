@@ -19,7 +19,9 @@ PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas
 
 
 def keys(word: str, **options: Any) -> APIKeyVerifier:
-    return APIKeyVerifier({f"{word}_live_" + "k3Yz9" * 8: APIKey("robot")}, prefixes=[f"{word}_live_"], **options)
+    return APIKeyVerifier(
+        {f"{word}_live_" + "k3Yz9" * 8: APIKey("robot")}, prefixes=[f"{word}_live_"], **options
+    )
 
 
 def get(app: FastAPI, path: str, method: str = "get") -> dict[str, Any]:
@@ -108,7 +110,9 @@ def test_what_routes_ask_is_named() -> None:
     async def _user(user: Annotated[Principal, Security(current_user, scopes=["write"])]) -> None: ...
 
     @app.get("/helped")
-    async def _helped(value: Annotated[str, Depends(helper)], two: Annotated[Any, Depends(Commons)]) -> None: ...
+    async def _helped(
+        value: Annotated[str, Depends(helper)], two: Annotated[Any, Depends(Commons)]
+    ) -> None: ...
 
     @router.get("/{item}")
     async def _item(item: int) -> None: ...

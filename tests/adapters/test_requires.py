@@ -699,11 +699,7 @@ def test_a_dependency_of_a_websocket_refuses(make: Any) -> None:
     """The handshake has the guard's answer, whatever handlers the application has for requests."""
     dependency = make(lambda *scopes: authguard.fastapi.requires(*scopes))
     dependency.__signature__ = inspect.Signature(
-        [
-            inspect.Parameter(
-                "request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection
-            )
-        ]
+        [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
     )
     app = FastAPI()
 
