@@ -14,7 +14,7 @@ from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -573,9 +573,7 @@ def test_the_signature_that_fastapi_sees_keeps_what_cannot_be_evaluated() -> Non
 def streaming() -> FastAPI:
     """Endpoints that are generators, of every kind."""
     requires = authguard.fastapi.requires
-    from fastapi.responses import StreamingResponse
-    from fastapi.sse import EventSourceResponse
-
+    EventSourceResponse = pytest.importorskip("fastapi.sse").EventSourceResponse
     app = FastAPI()
 
     @app.get("/events", response_class=EventSourceResponse)
@@ -697,7 +695,7 @@ def test_websockets_are_refused_before_they_are_accepted(requires: Any) -> None:
                          ids=lambda one: one.__name__)  # fmt: skip
 def test_a_dependency_of_a_websocket_refuses(make: Any) -> None:
     """The handshake has the guard's answer, whatever handlers the application has for requests."""
-    dependency = make(lambda *scopes: authguard.fastapi.requires(*scopes))
+    dependency = make(authguard.fastapi.requires)
     dependency.__signature__ = inspect.Signature(
         [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
     )
