@@ -3,6 +3,7 @@
 import functools
 import inspect
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
@@ -92,14 +93,25 @@ class _Route(NamedTuple):
 
 def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
     view_class = getattr(endpoint, "view_class", None)  # of Flask
-    if view_class is not None:
+    if inspect.isclass(view_class):
         asked = {one for wrapped in _unwrapped(endpoint) for one in requirements_of(wrapped)}
         return not asked.issuperset(requirements_of(view_class))
     try:
         wrappers = _wrappers.get(endpoint, [])
     except TypeError:
         return False
-    return bool(wrappers) and not any(id(wrapper()) in used for wrapper in wrappers if wrapper() is not None)
+    alive = [one for one in (wrapper() for wrapper in wrappers) if one is not None]
+    # `@` gives the name of the function to the wrapper. If the function still has it, the wrapper is for
+    # another use, in another application perhaps.
+    on_purpose = any(id(one) in used for one in alive) or (bool(alive) and _has_its_name(endpoint))
+    return bool(wrappers) and not on_purpose
+
+
+def _has_its_name(endpoint: Any) -> bool:
+    named: Any = sys.modules.get(getattr(endpoint, "__module__", None) or "")
+    for name in getattr(endpoint, "__qualname__", "<locals>").split("."):
+        named = getattr(named, name, None)
+    return named is endpoint
 
 
 def _unwrapped(call: Any) -> Iterator[Any]:

@@ -46,12 +46,18 @@ def document_rules(app: FastAPI, guard: Guard, prefix: str = "", root_path: str 
         root_path: the root path of the guarded application; None for this one's.
     """
     root_path = app.root_path if root_path is None else root_path
-    done: list[Guard] = app.state._state.setdefault("authguard_documented", [])  # noqa: SLF001
-    if all(one is not guard for one in done):
-        done.append(guard)
+    if not _is_documented(app.openapi, guard):
         app.openapi = _Document(app, guard, prefix, root_path)  # type: ignore[method-assign]
     for path, mounted in _mounted(app.routes):
         document_rules(mounted, guard, prefix + path, root_path)
+
+
+def _is_documented(openapi: Any, guard: Guard) -> bool:
+    while isinstance(openapi, _Document):
+        if openapi.guard is guard:
+            return True
+        openapi = openapi.original
+    return False  # also if the application has put a function of its own in the place of ours
 
 
 def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, FastAPI]]:
@@ -72,16 +78,16 @@ class _Document:
 
     def __init__(self, app: FastAPI, guard: Guard, prefix: str, root_path: str) -> None:
         self._app = app
-        self._original = app.openapi
-        self._guard = guard
+        self.original = app.openapi
+        self.guard = guard
         self._prefix = prefix
         self._root_path = root_path
         self._source: dict[str, Any] | None = None
         self._marked: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
-        document_rules(self._app, self._guard, self._prefix, self._root_path)  # of later mounts
-        source = self._original()
+        document_rules(self._app, self.guard, self._prefix, self._root_path)  # of later mounts
+        source = self.original()
         if source is not self._source:
             # FastAPI keeps its document, and the marks go on a copy, so that they are made once.
             marked = deepcopy(source)
@@ -91,20 +97,20 @@ class _Document:
 
     def _mark(self, document: dict[str, Any]) -> None:
         components = document.setdefault("components", {})
-        schemes = _schemes(self._guard)
+        schemes = _schemes(self.guard)
         components.setdefault("securitySchemes", {}).update(schemes)
         asked = _asked(self._app.routes)
         # Names of scopes beside schemes that are not of OAuth are new in OpenAPI 3.1.
         has_names = not str(document.get("openapi", "")).startswith("3.0")
         for path, operations in document.get("paths", {}).items():
-            sample = _sample(self._prefix + path, self._guard)
+            sample = _sample(self._prefix + path, self.guard)
             for method in _METHODS:
                 if method not in operations:
                     continue
-                verdict = self._guard.explain(method.upper(), sample, self._root_path)
+                verdict = self.guard.explain(method.upper(), sample, self._root_path)
                 operation = _Operation(verdict, asked.get((path, method), ()))
                 operation.secure(operations[method], list(schemes), has_names=has_names)
-                cookies = self._guard.cookie is not None and method not in _SAFE_METHODS
+                cookies = self.guard.cookie is not None and method not in _SAFE_METHODS
                 if operation.answer(operations[method], cookies=cookies):
                     components.setdefault("schemas", {}).setdefault(_PROBLEM, _PROBLEM_SCHEMA)
 
@@ -130,7 +136,9 @@ class _Operation:
         if not self._protected or not ours:
             return
         names = self._names() if has_names else []
-        others = [one for one in stated or () if not any(name in schemes for name in one)]
+        # A guard of a mounted application has said more than is known here.
+        names = sorted({*names, *(one for s in stated or () for name in schemes for one in s.get(name, ()))})
+        others = [one for one in stated or () if one and not any(name in schemes for name in one)]
         alternatives: list[dict[str, list[str]]] = [{name: names} for name in schemes]
         operation["security"] = [*([{}] if self._optional else ()), *alternatives, *others]
 

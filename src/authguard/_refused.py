@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -11,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
 from authguard._asgi.request import HANDLED, Scope
 from authguard._core.answer import Refusal
+from authguard.drivers.blocking import is_async
 
 #: On the scope: the handlers of the innermost application, by class and by status.
 EXCEPTION_HANDLERS = "starlette.exception_handlers"
@@ -26,7 +28,8 @@ class RefusedHTTPException(HTTPException, RaisedRefusal):
 
     Register an exception handler for it, for HTTPException or for its status to answer in your own
     way; `headers` has the challenge. Without one the answer is the guard's. As for any HTTPException, a
-    handler for Exception is not asked. A websocket is refused by the guard, whatever the handlers.
+    handler for Exception is not asked. A redirect to the login page is for a handler of this class alone,
+    and a websocket is refused by the guard, whatever the handlers.
 
     Args:
         refusal: the guard's answer.
@@ -92,9 +95,25 @@ def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:
     """Return the application's own handler, or else the guard's."""
     if kind is RefusedHandshake:
         return answer
-    found = (handlers.get(base) for base in kind.__mro__)
-    own = (one for one in found if one is not None and one is not answer)
-    return next((one for one in own if getattr(one, "__module__", "") not in _FRAMEWORKS), answer)
+    for base in kind.__mro__:
+        found = handlers.get(base)
+        if found is None or found is answer or getattr(found, "__module__", "") in _FRAMEWORKS:
+            continue
+        return found if issubclass(base, RefusedHTTPException) else _for_errors(found)
+    return answer
+
+
+def _for_errors(handler: Any) -> Any:
+    """Return a handler without the redirects to the login page, which are no errors."""
+
+    async def handle(connection: HTTPConnection, error: Exception) -> Any:
+        if isinstance(error, RefusedHTTPException) and error.refusal.error is None:
+            return as_response(error.refusal)
+        if is_async(handler):
+            return await handler(connection, error)
+        return await run_in_threadpool(handler, connection, error)
+
+    return handle
 
 
 async def answer(connection: HTTPConnection, error: Exception) -> Response | None:

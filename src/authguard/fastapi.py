@@ -14,7 +14,7 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from authguard import _refused
-from authguard._arguments import INJECTED, among, by_annotation, signature_of
+from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of
 from authguard._asgi.connection import check_recheck
 from authguard._core.decision import Decision, Deny
 from authguard._core.guard import Guard
@@ -43,8 +43,9 @@ class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
 
     Register an exception handler for it, for HTTPException (FastAPI's or Starlette's) or for its
     status to answer in your own way; `headers` has the challenge. Without one the answer is the
-    guard's. As for any HTTPException, a handler for Exception is not asked. A websocket is refused by the
-    guard, whatever the handlers.
+    guard's. As for any HTTPException, a handler for Exception is not asked. A redirect to the login
+    page is for a handler of this class alone, and a websocket is refused by the guard, whatever the
+    handlers.
 
     Args:
         refusal: the guard's answer.
@@ -147,6 +148,10 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
     """Return the guarded function; FastAPI gives it the connection, by its own parameter or by ours."""
     signature = signature_of(endpoint)
     parameters = list(signature.parameters.values())
+    if list(signature.parameters) == ["scope", "receive", "send"]:
+        raise ConfigurationError(
+            f"@requires() cannot guard the ASGI application {name_of(endpoint)}: write a Rule for its path"
+        )
     own = [one for one in by_annotation(signature) if not _is_dependency(one)]
     find = among(endpoint, own, parameters)
     if own:

@@ -195,6 +195,21 @@ def test_what_is_right_starts() -> None:
     assert {path: ask_asgi(app, "GET", path, [field(READER)]).status for path in expected} == expected
 
 
+def shared(request: Request) -> PlainTextResponse:
+    """A page that one application guards and another does not."""
+    return PlainTextResponse("in")
+
+
+shared_with_admins = authguard.fastapi.requires("admin")(shared)
+
+
+def test_a_function_may_be_guarded_for_another_application() -> None:
+    """It still has its name, which `@` would have given to the guarded one."""
+    app = guarded(FastAPI())
+    app.add_api_route("/shared", shared)
+    assert ask_asgi(app, "GET", "/shared").body == b"in"
+
+
 def test_applications_of_other_kinds_start() -> None:
     """What has no routes, or other ones, is left alone."""
 

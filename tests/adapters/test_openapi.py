@@ -234,3 +234,34 @@ def test_the_root_path_is_seen() -> None:
     app.add_api_route("/admin", lambda: "")
     install(app, Guard(JWT, protected_paths=["/", Rule("/api/admin", scopes=["a"])]))
     assert get(app, "/admin")["security"] == [{"Bearer": ["a"]}]
+
+
+def test_a_document_of_the_application_s_own_is_marked() -> None:
+    """Be it put there before the guard or after it, and made from ours or anew."""
+    for after in (False, True):
+        app = FastAPI()
+        app.add_api_route("/x", lambda: "")
+        guard = Guard(JWT, protected_paths=[Rule("/x", optional="strict")], public_paths=["/openapi.json"])
+        if after:
+            install(app, guard)
+        original = app.openapi
+
+        def own(original: Any = original) -> dict[str, Any]:
+            return {**original(), "x-own": 1}
+
+        app.openapi = own  # type: ignore[method-assign]
+        if not after:
+            install(app, guard)
+        document = TestClient(app).get("/openapi.json").json()
+        assert document["x-own"] == 1
+        assert document["paths"]["/x"]["get"]["security"] == [{}, {"Bearer": []}]
+
+
+def test_two_guards_are_both_marked() -> None:
+    """The one of a mounted application, and the one around it."""
+    sub, app = FastAPI(), FastAPI()
+    sub.add_api_route("/x", lambda: "")
+    install(sub, Guard(JWT, protected_paths=[Rule("/x", scopes=["inner"])]))
+    app.mount("/sub", sub)
+    install(app, Guard(JWT, protected_paths=[Rule("/sub", scopes=["outer"])]))
+    assert get(sub, "/x")["security"] == [{"Bearer": ["inner", "outer"]}]

@@ -173,3 +173,19 @@ def test_the_challenge_is_found_in_whichever_case() -> None:
         return PlainTextResponse(error.headers["WWW-Authenticate"] + error.headers["www-authenticate"], 401)
 
     assert ask_asgi(guarded(app), "GET", "/user").body == b'Bearer realm="api"' * 2
+
+
+@pytest.mark.parametrize("handler", [mine, plainly])
+def test_a_redirect_to_the_login_page_is_no_error(handler: Any) -> None:
+    """A handler for errors would lose it; one for refusals is asked."""
+    browser = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate"), ("Sec-Fetch-Dest", b"document")]
+    app = api()
+    app.add_exception_handler(HTTPException, handler)
+    guarded(app, login_path="/login")
+    answer = ask_asgi(app, "GET", "/user", browser)
+    assert (answer.status, answer.headers["location"]) == (303, "/login?next=%2Fuser")
+    assert ask_asgi(app, "GET", "/user").body == b'{"mine":401}'
+
+    app = api()
+    app.add_exception_handler(RefusedHTTPException, handler)
+    assert ask_asgi(guarded(app, login_path="/login"), "GET", "/user", browser).body == b'{"mine":303}'

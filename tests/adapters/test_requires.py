@@ -420,6 +420,17 @@ def test_what_cannot_be_guarded_is_refused_at_once(requires: Any) -> None:
             requires("admin")(thing)
 
 
+@FACES
+def test_an_asgi_application_is_refused_at_once(requires: Any) -> None:
+    """It takes no request; a rule guards it."""
+
+    async def raw(scope: Any, receive: Any, send: Any) -> None: ...
+
+    for thing in (raw, FastAPI(), APIRouter(), Route("/", lambda request: None)):
+        with pytest.raises(ConfigurationError, match="cannot guard|neither request"):
+            requires("admin")(thing)
+
+
 # The connection among the arguments
 
 
