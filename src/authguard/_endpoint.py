@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import logging
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,8 +9,6 @@ from weakref import WeakKeyDictionary, ref
 
 from authguard._core.rules import Requirement, requirements_of
 from authguard.errors import ConfigurationError
-
-logger = logging.getLogger("authguard")
 
 _MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 
@@ -63,11 +60,15 @@ def check_order(app: Any) -> None:
     Raises:
         ConfigurationError: with the routes and the right order.
     """
+    error = order_error(app)
+    if error is not None:
+        raise error
+
+
+def order_error(app: Any) -> ConfigurationError | None:
+    """Return the error that `check_order` raises, if any."""
     misplaced = misplaced_in(app)
-    if misplaced:
-        message = "; ".join(misplaced)
-        logger.error("%s", message)  # servers may take an error at their start for a missing feature
-        raise ConfigurationError(message)
+    return ConfigurationError("; ".join(misplaced)) if misplaced else None
 
 
 def misplaced_in(app: Any) -> list[str]:

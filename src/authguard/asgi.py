@@ -18,6 +18,7 @@ from authguard._asgi.request import (
     Send,
     below,
 )
+from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
@@ -25,7 +26,6 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import Auth
 from authguard._core.request import Presented, RequestView
-from authguard._endpoint import check_order
 from authguard._logs import log_refusal
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
@@ -74,8 +74,7 @@ class AuthGuardMiddleware:
         recheck: float = 30,
         websocket_close_codes: bool = False,
     ) -> None:
-        check_order(app)
-        app = answering(app)
+        app = answering(startable(app))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
@@ -143,8 +142,7 @@ class AuthGuardMiddleware:
         if scope["type"] == "websocket":
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
-            check_order(self.app)  # again, now that the application is complete
-            await self.app(scope, receive, _closing(send, self.guard))
+            await at_startup(self.app)(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(
                 f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"

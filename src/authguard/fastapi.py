@@ -185,8 +185,8 @@ class _Installed(AuthGuardMiddleware):
         self._site = site
         document_rules(site, guard)
 
-    async def _decide(self, *arguments: Any) -> Decision:
-        decision = await super()._decide(*arguments)
+    async def _decide(self, *arguments: Any, **named: Any) -> Decision:
+        decision = await super()._decide(*arguments, **named)
         if isinstance(decision, Deny) and isinstance(decision.error, MissingCredentialsError):
             _refuse_constant_override(self._site.dependency_overrides.get(current_user))
         return decision

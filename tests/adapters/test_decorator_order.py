@@ -1,5 +1,6 @@
 """`@requires` above the decorator of a route guards nothing, and is found."""
 
+import asyncio
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -147,13 +148,24 @@ def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: s
                 ask_asgi(wrapped, "GET", "/wrong", [field(READER)])
 
 
-def test_the_reason_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """A server may take an error at the start for a lifespan that is not supported."""
-    app = guarded(FastAPI())
+@pytest.mark.parametrize("around", [False, True])
+def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
+    """An error without a message it would take for a lifespan that is not supported, and go on."""
+    app: Any = FastAPI()
+    wrapped = AuthGuardMiddleware(app, guard=open_guard()) if around else guarded(app)
     by_get(app)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
     with pytest.raises(ConfigurationError):
-        ask_asgi(app, "GET", "/wrong")
-    assert "/wrong" in caplog.text
+        asyncio.run(wrapped({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "/wrong" in sent[0]["message"]
 
 
 def test_what_is_right_starts() -> None:
