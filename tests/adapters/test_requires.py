@@ -1,5 +1,6 @@
 """`requires` on whatever is called on the way to an answer: it lets pass, or raises."""
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -393,8 +394,16 @@ def test_a_refusal_in_middleware_below_a_server_error_handler_is_not_answered_tw
         return await call_next(request)
 
     inner = Starlette(middleware=[Middleware(BaseHTTPMiddleware, dispatch=middleware)])
-    client = TestClient(AuthGuardMiddleware(inner, guard=open_guard()), raise_server_exceptions=False)
-    assert client.get("/").status_code == 500
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    app = AuthGuardMiddleware(inner, guard=open_guard())
+    with pytest.raises(authguard.starlette.RefusedHTTPException):
+        asyncio.run(app(scope, None, send))  # type: ignore[arg-type]
+    assert [message.get("status") for message in sent] == [500, None]
 
 
 @pytest.mark.parametrize(
@@ -537,10 +546,15 @@ def test_starlette_takes_any_name_and_kind_of_the_connection() -> None:
     async def anything(*args: Any, **kwargs: Any) -> PlainTextResponse:
         return PlainTextResponse("in")
 
+    async def elsewhere(conn: "elsewhere.Request") -> PlainTextResponse:  # type: ignore[name-defined]  # noqa: F821
+        return PlainTextResponse("in")
+
     async def untyped(request) -> PlainTextResponse:  # type: ignore[no-untyped-def]  # noqa: ANN001
         return PlainTextResponse("in")
 
-    functions: list[Any] = [other_name, text, unknown, union, positional, anything, untyped]
+    functions: list[Any] = [
+        other_name, text, unknown, union, positional, anything, elsewhere, untyped
+    ]  # fmt: skip
     app = guarded(Starlette(routes=[Route(f"/{one.__name__}", requires("read")(one)) for one in functions]))
     for function in functions:
         path = f"/{function.__name__}"
@@ -746,6 +760,33 @@ def test_an_accepted_websocket_is_closed() -> None:
     ):
         socket.receive_text()
     assert (end.value.code, end.value.reason) == (1008, "insufficient_scope")
+
+
+def test_a_websocket_is_refused_in_whichever_state_it_is() -> None:
+    """After its `connect` was received, and when the client has gone; nothing is waited for."""
+    refusals: list[Exception] = []
+
+    @authguard.starlette.requires("admin")
+    async def check(websocket: WebSocket) -> None: ...
+
+    async def connecting(websocket: WebSocket) -> None:
+        await websocket.receive()
+        await check(websocket)
+
+    async def gone(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive()
+        try:
+            await check(websocket)
+        except authguard.starlette.RefusedHTTPException as error:
+            refusals.append(error)
+
+    routes = [WebSocketRoute("/connecting", connecting), WebSocketRoute("/gone", gone)]
+    client = TestClient(guarded(Starlette(routes=routes)))
+    assert refused_with(client, "/connecting", READER) == 403
+    with client.websocket_connect("/gone", headers=headers(READER)) as socket:
+        socket.close()
+    assert len(refusals) == 1
 
 
 # Flask
