@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, ref
 from authguard._core.rules import Requirement, requirements_of
 from authguard.errors import ConfigurationError
 
-_MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
+_MAX_WRAPPERS = 100  # of a function; one that wraps itself must end, too
 
 #: The wrappers that `requires` has made, by the endpoint that they guard.
 _wrappers: "WeakKeyDictionary[Any, list[ref[Any]]]" = WeakKeyDictionary()
@@ -76,7 +76,7 @@ def misplaced_in(app: Any) -> list[str]:
 
     A function that was registered twice on purpose, with the check and without, is no fault.
     """
-    routes = list(_routes(app, "", 0))
+    routes = list(_routes(app, "", {}))
     used = {id(one) for route in routes for call in route.calls for one in _unwrapped(call)}
     return [
         f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
@@ -117,17 +117,18 @@ def _has_its_name(endpoint: Any) -> bool:
 
 def _unwrapped(call: Any) -> Iterator[Any]:
     """Yield a callable and those that it wraps."""
-    for _ in range(_MAX_LAYERS):
+    for _ in range(_MAX_WRAPPERS):
         if call is None:
             return
         yield call
         call = call.func if isinstance(call, functools.partial) else getattr(call, "__wrapped__", None)
 
 
-def _routes(app: Any, path: str, depth: int) -> Iterator[_Route]:
-    # By the names of attributes, so that this needs no framework.
-    while app is not None and depth < _MAX_LAYERS:
-        depth += 1
+def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
+    # By the names of attributes, so that this needs no framework. Routes of other frameworks may lead back
+    # to their application.
+    while app is not None and id(app) not in seen:
+        seen[id(app)] = app  # kept, so that no other object gets its number
         owner = getattr(app, "__self__", None)  # of the bound method `Flask.wsgi_app`
         for one in (app, owner):
             if isinstance(getattr(one, "view_functions", None), dict):
@@ -136,27 +137,27 @@ def _routes(app: Any, path: str, depth: int) -> Iterator[_Route]:
         routes = getattr(app, "routes", None)
         if isinstance(routes, list | tuple):
             for route in routes:
-                yield from _of_route(route, path, depth)
+                yield from _of_route(route, path, seen)
             return
         mounts = getattr(app, "mounts", None)  # of Werkzeug's DispatcherMiddleware
         for place, mounted in mounts.items() if isinstance(mounts, dict) else ():
-            yield from _routes(mounted, path + str(place), depth)
+            yield from _routes(mounted, path + str(place), seen)
         app = getattr(app, "app", None) or getattr(app, "wsgi_app", None)
 
 
-def _of_route(route: Any, path: str, depth: int) -> Iterator[_Route]:
+def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
     here = path + str(getattr(route, "path", ""))
     included = getattr(route, "original_router", None)  # of FastAPI's `include_router`
     if included is not None:
         context = getattr(route, "include_context", None)
         for one in getattr(context, "dependencies", ()):
             yield _Route("", None, (one.dependency,))
-        yield from _routes(included, path + str(getattr(context, "prefix", "")), depth)
+        yield from _routes(included, path + str(getattr(context, "prefix", "")), seen)
     elif hasattr(route, "endpoint"):
         calls = (route.endpoint, *_calls(getattr(route, "dependant", None)))
         yield _Route(here, route.endpoint, calls)
     else:
-        yield from _routes(getattr(route, "app", None), here, depth)
+        yield from _routes(getattr(route, "app", None), here, seen)
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

@@ -61,13 +61,15 @@ def _is_documented(openapi: Any, guard: Guard) -> bool:
 
 
 def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, FastAPI]]:
+    """Yield the applications of FastAPI that are mounted in one, with their mount points."""
     for route in routes:
         if isinstance(route, Mount):
             app: Any = route.app
             for _ in range(_MAX_LAYERS):
                 if app is None or isinstance(app, FastAPI):
                     break
-                yield from _mounted(getattr(app, "routes", ()), prefix + route.path)
+                routes = getattr(app, "routes", None)
+                yield from _mounted(routes if isinstance(routes, list) else (), prefix + route.path)
                 app = getattr(app, "app", None)
             if isinstance(app, FastAPI):
                 yield prefix + route.path, app

@@ -245,6 +245,23 @@ def test_applications_of_other_kinds_start() -> None:
         assert ask_asgi(AuthGuardMiddleware(app, guard=open_guard()), "GET", "/").status in (200, 404)  # type: ignore[arg-type]
 
 
+def test_routes_that_lead_back_to_their_application_end() -> None:
+    """As those of Bottle and Litestar do, however many they are."""
+
+    class Back:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+    class Other:
+        def __init__(self) -> None:
+            self.routes = [Back(self) for _ in range(20)]
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("in")(scope, receive, send)
+
+    assert ask_asgi(AuthGuardMiddleware(Other(), guard=open_guard()), "GET", "/").body == b"in"
+
+
 # Flask
 
 
