@@ -68,8 +68,8 @@ def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Fas
             for _ in range(_MAX_LAYERS):
                 if app is None or isinstance(app, FastAPI):
                     break
-                routes = getattr(app, "routes", None)
-                yield from _mounted(routes if isinstance(routes, list) else (), prefix + route.path)
+                below = getattr(app, "routes", None)
+                yield from _mounted(below if isinstance(below, list) else (), prefix + route.path)
                 app = getattr(app, "app", None)
             if isinstance(app, FastAPI):
                 yield prefix + route.path, app
