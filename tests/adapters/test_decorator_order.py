@@ -21,8 +21,8 @@ import authguard.fastapi
 import authguard.flask
 import authguard.starlette
 import authguard.wsgi
+from adapters.callers import ADMIN, READER, field, guarded, open_guard
 from adapters.faces import ask_asgi, ask_wsgi
-from adapters.test_requires import ADMIN, READER, field, guarded, open_guard
 from authguard import ConfigurationError
 from authguard.asgi import AuthGuardMiddleware
 

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 import authguard.fastapi
 import authguard.starlette
-from adapters.test_requires import ADMIN, READER, guarded, headers, open_guard, refused_with
+from adapters.callers import ADMIN, READER, guarded, headers, open_guard, refused_with
 from authguard import ConfigurationError, Guard, JWTVerifier, Principal
 from authguard.fastapi import CurrentUser, current_user, install
 from authguard.testing import override

@@ -15,8 +15,8 @@ from starlette.routing import Mount, Route
 
 import authguard.fastapi
 import authguard.starlette
+from adapters.callers import READER, field, guarded
 from adapters.faces import ask_asgi
-from adapters.test_requires import READER, field, guarded
 from authguard.fastapi import CurrentUser, RefusedHTTPException
 from authguard.starlette import RefusedHTTPException as StarletteRefused
 

@@ -2,66 +2,40 @@
 
 import asyncio
 import functools
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 import flask
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
-from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket
 
 import authguard.fastapi
 import authguard.flask
 import authguard.starlette
-from adapters.faces import ask_asgi, ask_wsgi
-from authguard import ConfigurationError, Guard, JWTVerifier, Refusal
-from authguard.asgi import AuthGuardMiddleware
-from authguard.testing import issue_token
-from support import SECRET
-
-READER = issue_token(SECRET, scopes=["read"])
-ADMIN = issue_token(SECRET, scopes=["read", "admin"])
-FACES = pytest.mark.parametrize(
-    "requires", [authguard.starlette.requires, authguard.fastapi.requires], ids=["starlette", "fastapi"]
+from adapters.callers import (
+    ADMIN,
+    FACES,
+    READER,
+    field,
+    guarded,
+    heard,
+    open_guard,
+    refused_with,
+    statuses,
 )
-
-
-def field(token: str) -> tuple[str, bytes]:
-    return "Authorization", f"Bearer {token}".encode()
-
-
-def headers(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def open_guard(**options: Any) -> Guard:
-    """A guard that leaves everything to routes."""
-    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
-    return Guard(jwt, public_paths=["/**"], **options)
-
-
-def guarded(app: Any, **options: Any) -> Any:
-    app.add_middleware(AuthGuardMiddleware, guard=open_guard(**options))
-    return app
-
-
-def statuses(app: Any, path: str = "/secret") -> list[int]:
-    """What nobody, a reader and an admin are answered; the secret is for the admin alone."""
-    answers = [ask_asgi(app, "GET", path, fields) for fields in ([], [field(READER)], [field(ADMIN)])]
-    for answer in answers:
-        assert (b"secret" in answer.body) == (answer.status == 200)
-    return [answer.status for answer in answers]
-
+from adapters.faces import ask_asgi, ask_wsgi
+from authguard import ConfigurationError, Refusal
+from authguard.asgi import AuthGuardMiddleware
 
 # Dependencies of FastAPI
 
@@ -446,366 +420,6 @@ def test_an_asgi_application_is_refused_at_once(requires: Any) -> None:
     for thing in (raw, FastAPI(), APIRouter(), Route("/", lambda request: None)):
         with pytest.raises(ConfigurationError, match="cannot guard|neither request"):
             requires("admin")(thing)
-
-
-# The connection among the arguments
-
-
-class ChatRequest(BaseModel):
-    """A body that is called like a connection."""
-
-    text: str
-
-
-def test_fastapi_takes_the_connection_by_its_annotation() -> None:
-    """A body, a query parameter and a dependency may be called request or websocket."""
-    requires = authguard.fastapi.requires
-    app = FastAPI()
-
-    @app.post("/body")
-    @requires("read")
-    async def _body(request: ChatRequest) -> str:
-        return request.text
-
-    @app.get("/query")
-    @requires("read")
-    def _query(request: str, websocket: Annotated[int, Query()] = 1) -> str:
-        return f"{request}{websocket}"
-
-    @app.get("/unannotated")
-    @requires("read")
-    async def _unannotated(request) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        return str(request)
-
-    @app.get("/dependency")
-    @requires("read")
-    async def _dependency(request: Annotated[Request, Depends(lambda: "fake")]) -> str:
-        return str(request)
-
-    client = TestClient(guarded(app))
-    for method, path, options in (
-        ("POST", "/body", {"json": {"text": "hi"}}),
-        ("GET", "/query?request=a&websocket=2", {}),
-        ("GET", "/unannotated?request=b", {}),
-        ("GET", "/dependency", {}),
-    ):
-        assert client.request(method, path, **options).status_code == 401, path  # type: ignore[arg-type]
-        answer = client.request(method, path, headers=headers(READER), **options)  # type: ignore[arg-type]
-        assert (answer.status_code, answer.json()) == (200, {"/body": "hi", "/query?request=a&websocket=2": "a2",
-            "/unannotated?request=b": "b", "/dependency": "fake"}[path])  # fmt: skip
-    assert client.get("/query", headers=headers(READER)).status_code == 422
-
-
-def test_fastapi_takes_any_name_and_kind_of_the_connection() -> None:
-    """By annotation, as text too, in `Annotated`, after a star, and as the base of both."""
-    requires = authguard.fastapi.requires
-
-    async def other_name(req: Request) -> bool:
-        return isinstance(req, Request)
-
-    async def annotated(req: Annotated[Request, "meta"]) -> bool:
-        return isinstance(req, Request)
-
-    async def text(req: "Request") -> bool:
-        return isinstance(req, Request)
-
-    async def base(conn: HTTPConnection, *, number: int = 1) -> bool:
-        return isinstance(conn, Request)
-
-    async def keyword(*, req: Request) -> bool:
-        return isinstance(req, Request)
-
-    async def with_default(number: int = 1, req: Request = None) -> bool:  # type: ignore[assignment]
-        return isinstance(req, Request)
-
-    async def several(request: Request, again: HTTPConnection) -> bool:
-        return request is again
-
-    app = FastAPI()
-    functions: list[Any] = [other_name, annotated, text, base, keyword, with_default, several]
-    for function in functions:
-        app.add_api_route(f"/{function.__name__}", requires("read")(function))
-    guarded(app)
-    for function in functions:
-        path = f"/{function.__name__}"
-        assert ask_asgi(app, "GET", path).status == 401, path
-        assert ask_asgi(app, "GET", path, [field(READER)]).body == b"true", path
-
-
-def test_starlette_takes_any_name_and_kind_of_the_connection() -> None:
-    """By annotation; without one by its name; else it is looked for in what a wrapper is given."""
-    requires = authguard.starlette.requires
-
-    async def other_name(req: Request) -> PlainTextResponse:
-        return PlainTextResponse("in")
-
-    async def text(req: "Request") -> PlainTextResponse:
-        return PlainTextResponse("in")
-
-    async def unknown(request: "Elsewhere") -> PlainTextResponse:  # type: ignore[name-defined]  # noqa: F821
-        return PlainTextResponse("in")
-
-    async def union(req: Request | None = None) -> PlainTextResponse:
-        return PlainTextResponse("in")
-
-    async def positional(req: HTTPConnection, /) -> PlainTextResponse:
-        return PlainTextResponse("in")
-
-    async def anything(*args: Any, **kwargs: Any) -> PlainTextResponse:
-        return PlainTextResponse("in")
-
-    async def elsewhere(conn: "elsewhere.Request") -> PlainTextResponse:  # type: ignore[name-defined]  # noqa: F821
-        return PlainTextResponse("in")
-
-    async def untyped(request) -> PlainTextResponse:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        return PlainTextResponse("in")
-
-    functions: list[Any] = [
-        other_name, text, unknown, union, positional, anything, elsewhere, untyped
-    ]  # fmt: skip
-    app = guarded(Starlette(routes=[Route(f"/{one.__name__}", requires("read")(one)) for one in functions]))
-    for function in functions:
-        path = f"/{function.__name__}"
-        assert ask_asgi(app, "GET", path).status == 401, path
-        assert ask_asgi(app, "GET", path, [field(READER)]).status == 200, path
-
-
-def test_a_parameter_of_another_type_is_no_connection_of_starlette() -> None:
-    """Its name does not count, since its annotation says something else."""
-    with pytest.raises(ConfigurationError, match="neither request nor websocket"):
-
-        @authguard.starlette.requires("read")
-        async def _chat(request: ChatRequest) -> None: ...
-
-
-@FACES
-def test_a_function_that_is_called_without_its_connection_does_not_run(requires: Any) -> None:
-    """Whatever else it is given."""
-
-    @requires("read")
-    def helper(request: Request, extra: Any = None) -> str:
-        return "secret"
-
-    for args in ((), ("text",), (object(), 1)):
-        with pytest.raises(TypeError, match="without its request or websocket"):
-            helper(*args)
-
-
-def test_the_signature_that_fastapi_sees_keeps_what_cannot_be_evaluated() -> None:
-    """An annotation from under `if TYPE_CHECKING` is no reason to fail at import."""
-
-    @authguard.fastapi.requires("read")
-    async def page(number: int) -> "Elsewhere": ...  # type: ignore[name-defined]  # noqa: F821
-
-    assert list(inspect.signature(page).parameters) == ["number", "authguard_connection"]
-
-
-# Streams
-
-
-def streaming() -> FastAPI:
-    """Endpoints that are generators, of every kind."""
-    requires = authguard.fastapi.requires
-    EventSourceResponse = pytest.importorskip("fastapi.sse").EventSourceResponse
-    app = FastAPI()
-
-    @app.get("/events", response_class=EventSourceResponse)
-    @requires("admin")
-    async def _events(request: Request) -> AsyncIterator[dict[str, str]]:
-        yield {"a": "secret"}
-        yield {"b": "secret"}
-
-    @app.get("/lines")
-    @requires("admin")
-    async def _lines(count: int = 2) -> AsyncIterator[dict[str, str]]:
-        for number in range(count):
-            yield {f"n{number}": "secret"}
-
-    @app.get("/plain-lines")
-    @requires("admin")
-    def _plain_lines(request: str = "") -> Iterator[dict[str, str]]:
-        yield {"a": "secret"}
-
-    @app.get("/plain-events", response_class=EventSourceResponse)
-    @requires("admin")
-    def _plain_events() -> Iterator[dict[str, str]]:
-        yield {"a": "secret"}
-
-    @app.get("/raw", response_class=StreamingResponse)
-    @requires("admin")
-    async def _raw() -> AsyncIterator[str]:
-        yield "secret"
-
-    return app
-
-
-@pytest.mark.parametrize("path", ["/events", "/lines", "/plain-lines", "/plain-events", "/raw"])
-def test_a_stream_is_refused_before_it_starts(path: str) -> None:
-    """A generator as an endpoint streams as it does without the decorator, or does not begin."""
-    client = TestClient(guarded(streaming()))
-    assert client.get(path).status_code == 401
-    refused = client.get(path, headers=headers(READER))
-    assert (refused.status_code, refused.headers["content-type"]) == (403, "application/problem+json")
-    allowed = client.get(path, headers=headers(ADMIN))
-    assert allowed.status_code == 200
-    assert "secret" in allowed.text
-
-
-def test_a_stream_has_the_format_and_the_items_of_its_generator() -> None:
-    """JSON lines stay JSON lines, and events stay events."""
-    client = TestClient(guarded(streaming()))
-    lines = client.get("/lines?count=3", headers=headers(ADMIN))
-    assert (lines.headers["content-type"], lines.text.count("\n")) == ("application/jsonl", 3)
-    events = client.get("/events", headers=headers(ADMIN))
-    assert events.headers["content-type"].startswith("text/event-stream")
-    assert events.text.count("data:") == 2
-
-
-# Websockets
-
-
-def refused_with(client: TestClient, path: str, token: str | None = None) -> int:
-    given = headers(token) if token else {}
-    with (
-        pytest.raises(WebSocketDenialResponse) as denied,
-        client.websocket_connect(path, headers=given) as socket,
-    ):
-        socket.receive_text()
-    assert denied.value.headers["www-authenticate"].startswith("Bearer")
-    return denied.value.status_code
-
-
-def heard(client: TestClient, path: str, token: str) -> str:
-    with client.websocket_connect(path, headers=headers(token)) as socket:
-        return socket.receive_text()
-
-
-@FACES
-def test_websockets_are_refused_before_they_are_accepted(requires: Any) -> None:
-    """By a decorator of the endpoint, of its class, of a method, and of a helper."""
-
-    @requires("admin")
-    async def talk(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.send_text("secret")
-        await websocket.close()
-
-    @requires("admin")
-    def check(conn: HTTPConnection) -> None: ...
-
-    async def helped(websocket: WebSocket) -> None:
-        check(websocket)
-        await websocket.accept()
-        await websocket.send_text("secret")
-        await websocket.close()
-
-    @requires("admin")
-    class Whole(WebSocketEndpoint):
-        async def on_connect(self, websocket: WebSocket) -> None:
-            await websocket.accept()
-            await websocket.send_text("secret")
-
-    class Part(WebSocketEndpoint):
-        @requires("admin")
-        async def on_connect(self, websocket: WebSocket) -> None:
-            await websocket.accept()
-            await websocket.send_text("secret")
-
-        async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None: ...
-
-    endpoints = {"/talk": talk, "/helped": helped, "/whole": Whole, "/part": Part}
-    routes = [WebSocketRoute(path, endpoint) for path, endpoint in endpoints.items()]
-    app = guarded(Starlette(routes=[*routes, Mount("/in", routes=routes)]))
-    client = TestClient(app)
-    for prefix in ("", "/in"):
-        for path in endpoints:
-            assert refused_with(client, prefix + path) == 401, path
-            assert refused_with(client, prefix + path, READER) == 403, path
-            assert heard(client, prefix + path, ADMIN) == "secret"
-
-
-@pytest.mark.parametrize("make", [asynchronous, synchronous, generator, asynchronous_generator],
-                         ids=lambda one: one.__name__)  # fmt: skip
-def test_a_dependency_of_a_websocket_refuses(make: Any) -> None:
-    """The handshake has the guard's answer, whatever handlers the application has for requests."""
-    dependency = make(authguard.fastapi.requires)
-    dependency.__signature__ = inspect.Signature(
-        [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
-    )
-    app = FastAPI()
-
-    @app.exception_handler(401)
-    async def _mine(request: Request, error: Any) -> PlainTextResponse:
-        return PlainTextResponse(f"mine {request.method}", 401)
-
-    @app.websocket("/ws")
-    async def _ws(websocket: WebSocket, value: Annotated[str, Depends(dependency)]) -> None:
-        await websocket.accept()
-        await websocket.send_text(value)
-        await websocket.close()
-
-    client = TestClient(guarded(app))
-    assert refused_with(client, "/ws") == 401
-    assert refused_with(client, "/ws", READER) == 403
-    assert heard(client, "/ws", ADMIN) == "secret"
-
-
-def test_an_accepted_websocket_is_closed() -> None:
-    """A helper that is called after `accept` ends the connection, and does not wait for a message."""
-
-    @authguard.starlette.requires("admin")
-    async def check(websocket: WebSocket) -> None: ...
-
-    async def talk(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await check(websocket)
-        await websocket.send_text("secret")
-
-    client = TestClient(guarded(Starlette(routes=[WebSocketRoute("/", talk)])))
-    with (
-        client.websocket_connect("/", headers=headers(READER)) as socket,
-        pytest.raises(WebSocketDisconnect) as end,
-    ):
-        socket.receive_text()
-    assert (end.value.code, end.value.reason) == (1008, "insufficient_scope")
-
-
-def test_a_websocket_is_refused_in_whichever_state_it_is() -> None:
-    """After its `connect` was received, and when the client has gone; nothing is waited for."""
-    refusals: list[Exception] = []
-
-    @authguard.starlette.requires("admin")
-    async def check(websocket: WebSocket) -> None: ...
-
-    async def connecting(websocket: WebSocket) -> None:
-        await websocket.receive()
-        await check(websocket)
-
-    async def gone(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.receive()
-        try:
-            await check(websocket)
-        except authguard.starlette.RefusedHTTPException as error:
-            refusals.append(error)
-
-    client = TestClient(guarded(Starlette(routes=[WebSocketRoute("/connecting", connecting)])))
-    assert refused_with(client, "/connecting", READER) == 403
-
-    coming: list[Any] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
-    sent: list[str] = []
-
-    async def receive() -> Any:
-        return coming.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    given = [(b"authorization", b"Bearer " + READER.encode())]
-    scope = {"type": "websocket", "path": "/gone", "headers": given, "query_string": b""}
-    app = guarded(Starlette(routes=[WebSocketRoute("/gone", gone)]))
-    asyncio.run(app(scope, receive, send))
-    assert (len(refusals), sent) == (1, ["websocket.accept"])
 
 
 # Flask
