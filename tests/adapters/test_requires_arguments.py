@@ -13,7 +13,6 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import authguard.fastapi
-import authguard.flask
 import authguard.starlette
 from adapters.callers import (
     FACES,

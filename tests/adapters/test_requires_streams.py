@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import authguard.fastapi
-import authguard.flask
 import authguard.starlette
 from adapters.callers import (
     ADMIN,
