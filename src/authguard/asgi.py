@@ -6,7 +6,7 @@ from functools import cached_property
 
 from authguard import _cors, _mounted
 from authguard._asgi.connection import check_recheck
-from authguard._asgi.refusal import responder
+from authguard._asgi.refusal import answering, responder
 from authguard._asgi.request import (
     HANDLED,
     ASGIApp,
@@ -18,6 +18,7 @@ from authguard._asgi.request import (
     Send,
     asked_below,
 )
+from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
@@ -63,7 +64,8 @@ class AuthGuardMiddleware:
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
     Raises:
-        ConfigurationError: if `recheck` is no number of seconds above 0.
+        ConfigurationError: if `recheck` is no number of seconds above 0, or if `@requires` stands above
+            the decorator of a route of Starlette or FastAPI, where it guards nothing.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class AuthGuardMiddleware:
         recheck: float = 30,
         websocket_close_codes: bool = False,
     ) -> None:
+        app = answering(startable(app))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
@@ -166,7 +169,7 @@ class AuthGuardMiddleware:
             self._mount(scope)
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, receive, _closing(send, self.guard))
+            await at_startup(self.app)(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(
                 f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"

@@ -12,6 +12,7 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.request import Presented, RequestView, http_method
+from authguard._endpoint import check_order
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
 from authguard.drivers import ask, run
@@ -111,11 +112,16 @@ class AuthGuardMiddleware:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if `@requires` stands above the decorator of a view of Flask, where it
+            guards nothing.
     """
 
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
+        check_order(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock

@@ -5,6 +5,7 @@ from typing import Any, Literal, assert_type
 
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,7 +31,7 @@ from authguard import (
     safe_next,
 )
 from authguard.asgi import AuthGuardMiddleware
-from authguard.starlette import current_principal, requires
+from authguard.starlette import RefusedHTTPException, current_principal, requires
 from authguard.testing import issue_token, override
 
 
@@ -160,3 +161,9 @@ async def call(request: Request) -> None:
     """A decorated endpoint returns what it did before."""
     assert_type(await page(request), JSONResponse)
     assert_type(plain_page(request), JSONResponse)
+
+
+def refused(request: Request, error: RefusedHTTPException) -> JSONResponse:
+    """The application's own answer."""
+    base: HTTPException = error
+    return JSONResponse({"error": base.status_code, "code": error.refusal.status}, headers=base.headers)
