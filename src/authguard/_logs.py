@@ -10,6 +10,7 @@ from authguard.errors import VerificationUnavailableError
 logger = logging.getLogger("authguard")
 
 _LONGEST_PATH = 200
+_LONGEST_METHOD = 40
 _SHORTEST_SECRET = 4
 
 
@@ -28,7 +29,7 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
 
 def _where(request: RequestView) -> tuple[str, str]:
     # ascii() leaves no line break or escape sequence that could forge a line of the log.
-    return ascii(request.method)[1:-1], ascii(request.path[:_LONGEST_PATH])
+    return ascii(request.method[:_LONGEST_METHOD])[1:-1], ascii(request.path[:_LONGEST_PATH])
 
 
 def _redacted(text: str, request: RequestView) -> str:
