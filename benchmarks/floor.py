@@ -59,7 +59,8 @@ class Floor:
         if claims["exp"] <= time.time():
             raise ValueError("expired")
         inner = dict(scope)
-        inner["user"] = inner["auth"] = scope["state"]["user"] = claims
+        inner["user"] = inner["auth"] = claims
+        inner["state"] = {**scope["state"], "user": claims}
         await self.app(inner, receive, send)
 
 

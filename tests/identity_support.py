@@ -98,13 +98,15 @@ def settings(url, **given):
 
 
 @contextlib.contextmanager
-def service_at(url, *, clock=None, postbox=None, limits=GENEROUS, hook=None, breaches=None, **given):
+def service_at(
+    url, *, clock=None, postbox=None, limits=GENEROUS, limiter=None, hook=None, breaches=None, **given
+):
     """A service on a database whose tables are there."""
     service = IdentityService(
         settings(url, **given),
         mailer=postbox or Postbox(),
         hasher=PasswordHasher.cheap(concurrency=8, wait=60),
-        limiter=Limiter(limits=limits),
+        limiter=limiter or Limiter(limits=limits),
         audit_hook=hook,
         breaches=breaches,
         clock=clock or Clock(),

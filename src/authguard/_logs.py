@@ -1,7 +1,10 @@
 """What is logged about refusals: little, once, and never a credential (laws 4 and 9)."""
 
 import logging
+import re
 import traceback
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, unquote
 
 from authguard._core.decision import Deny
 from authguard._core.request import RequestView
@@ -11,7 +14,21 @@ logger = logging.getLogger("authguard")
 
 _LONGEST_PATH = 200
 _LONGEST_METHOD = 40
-_SHORTEST_SECRET = 4
+# A shorter text may stand in any traceback by accident, and no credential is shorter: API keys have
+# at least 16 characters, and 128 random bits have 22.
+_MIN_SECRET = 16
+# A stranger decides how many cookies there are, and may have part in the text. Looking for them takes
+# at most some 20 ms.
+_MAX_SECRETS = 200
+_MAX_FIELD_BYTES = 64 * 1024
+_MAX_SEARCHED = 6_000_000  # characters of the text, once for each secret
+_REDACTED = "[redacted]"
+_RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
+_ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard looks at none of them
+
+
+class _TooManyError(Exception):
+    """A request has more secrets than are looked for."""
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
@@ -19,11 +36,18 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
         text = "".join(traceback.format_exception(cause))
-        logger.error("%s %s: %s\n%s", *_where(request), denied.error.reason, _redacted(text, request))
+        try:
+            text = _redacted(text, request)
+        except _TooManyError:
+            text = (
+                f"{type(cause).__name__}; the traceback is left out: it is too long, or the request has "
+                "too many cookies, to look for all of its credentials in it"
+            )
+        logger.error("%s %s: %s\n%s", *_where(request), denied.error.reason, text)
     elif isinstance(denied.error, VerificationUnavailableError):
-        logger.warning("%s %s: %s", *_where(request), _redacted(denied.error.reason, request))
+        logger.warning("%s %s: %s", *_where(request), _reason(request, denied))
     elif logger.isEnabledFor(logging.DEBUG):
-        reason = _redacted(denied.error.reason, request)  # a verifier of somebody's own may say much
+        reason = _reason(request, denied)  # a verifier of somebody's own may say much
         logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
 
 
@@ -32,14 +56,57 @@ def _where(request: RequestView) -> tuple[str, str]:
     return ascii(request.method[:_LONGEST_METHOD])[1:-1], ascii(request.path[:_LONGEST_PATH])
 
 
+def _reason(request: RequestView, denied: Deny) -> str:
+    try:
+        return _redacted(denied.error.reason, request)
+    except _TooManyError:
+        return "the reason is left out, since the request has too many cookies to look for in it"
+
+
 def _redacted(text: str, request: RequestView) -> str:
-    """The text without the request's credentials, which a callback may have put into its error."""
-    secrets: set[str] = set()
-    for _, value in request.presented:
-        # As text, and as repr() shows text and bytes.
-        for field in (value.decode("latin-1"), repr(value)[2:-1], ascii(value.decode("latin-1"))[1:-1]):
-            secrets |= {field, *field.replace(";", " ").replace("=", " ").replace(",", " ").split()}
+    """Return the text without the request's credentials, which a callback may have put into its error.
+
+    Raises:
+        _TooManyError: if that would take too long.
+    """
+    fields = [value for name, value in request.presented if name != b"cookie"]
+    fields += [value for name in _ALSO_SECRET for value in request.fields(name)]
+    cookies = request.fields(b"cookie")
+    if sum(map(len, (*fields, *cookies))) > _MAX_FIELD_BYTES:
+        raise _TooManyError
+    values: set[bytes] = set()
+    for value in _values(fields, cookies):
+        values.add(value)
+        if len(values) > _MAX_SECRETS:
+            raise _TooManyError
+    secrets = {form for value in values for form in _forms(value) if len(form) >= _MIN_SECRET}
+    if len(secrets) * len(text) > _MAX_SEARCHED:
+        raise _TooManyError
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) > _SHORTEST_SECRET and secret.lower() != "bearer":
-            text = text.replace(secret, "[redacted]")
+        text = text.replace(secret, _REDACTED)
     return text
+
+
+def _values(fields: Iterable[bytes], cookies: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the values of credential fields and of all cookies, and what may be read out of them."""
+    parts = [part.partition(b"=") for field in cookies for part in field.split(b";")]
+    found = [(value if equals else name).strip(b' \t"') for name, equals, value in parts]
+    for value in (*fields, *found):
+        if len(value) >= _MIN_SECRET:
+            yield value
+            # A token without its scheme, and whatever else stands between signs that repr() may show in
+            # several ways.
+            yield from _RUN.findall(value)
+
+
+def _forms(value: bytes) -> Iterator[str]:
+    """Yield the ways in which an error may show a value: as text or bytes, and percent-encoded or not."""
+    text = value.decode("latin-1")
+    plain = unquote(text)
+    for shown in {text, value.decode("utf-8", "replace"), plain}:
+        yield shown
+        yield repr(shown)[1:-1]
+        yield ascii(shown)[1:-1]
+    yield repr(value)[2:-1]
+    yield quote(value, safe="")
+    yield from (run.decode("ascii") for run in _RUN.findall(plain.encode("ascii", "replace")))

@@ -23,7 +23,7 @@ from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
-from authguard._core.model import Auth
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.request import Presented, RequestView
 from authguard._logs import log_refusal
 from authguard.drivers import aask, arun
@@ -47,8 +47,9 @@ __all__ = [
 class AuthGuardMiddleware:
     """Guards an ASGI application.
 
-    Callers find the caller on `request.state.user`, `request.user` and `request.auth`. The
-    request and its body are passed on untouched, and the response streams as it comes.
+    The application finds the caller on `request.state.user`, `request.user` and `request.auth`.
+    Middleware outside of the guard reads `request.user` and `request.auth`. The request and its
+    body are passed on untouched, and the response streams as it comes.
 
     Args:
         app: the application.
@@ -86,8 +87,7 @@ class AuthGuardMiddleware:
             return
         headers = scope["headers"]
         if type(headers) is not list:
-            headers = list(headers)  # it may be good for one reading
-            scope = {**scope, "headers": headers}
+            headers = scope["headers"] = list(headers)  # it may be good for one reading
         root_path = scope.get("root_path") or ""
         path = below(root_path, scope["path"]) if root_path else scope["path"]
         guard = self.guard
@@ -113,22 +113,19 @@ class AuthGuardMiddleware:
         else:
             decision = await self._decide(scope, presented, answer or found, now)
             if isinstance(decision, Deny):
+                scope["user"], scope["auth"] = ANONYMOUS, ANONYMOUS_AUTH
                 await self._with_cors(responder(decision.refusal))(scope, receive, send)
                 return
             auth, user, error = decision.auth, decision.user, decision.error
             send = _marking(send, decision)
-        # The copy is made here, and not in a function: 0.1 µs less.
-        inner = dict(scope)  # and not {**scope, …}: 0.1 µs less
-        inner["user"] = user
-        inner["auth"] = auth
+        # In place, as Starlette's own middleware does it: for middleware outside of the guard.
+        scope["user"] = user
+        scope["auth"] = auth
+        inner = dict(scope)
         inner[HANDLED] = (guard, scope, error, now)
-        # The state is the server's copy for this request, and not copied again, so that middleware
-        # further out can read `request.state.user` when the response has been sent.
+        # A dict of its own: some servers share theirs between all requests of a connection.
         state = scope.get("state")
-        if state is None:
-            inner["state"] = {"user": user}
-        else:
-            state["user"] = user
+        inner["state"] = {"user": user} if state is None else {**state, "user": user}
         await self.app(inner, receive, send)
 
     @cached_property  # at the first refusal, when the application is complete: 1.4 µs less for each

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
+from authguard._cookiejar import NoCookies
 from authguard._core.remote import check_url
 from authguard.errors import ConfigurationError, LoginError
 
@@ -173,7 +174,7 @@ class BearerAuth(httpx.Auth):
 
     # A client of its own: the application's might follow a redirect, with the password.
     def _run(self, flow: _Flow) -> str:
-        with httpx.Client(follow_redirects=False, **self._options) as client:
+        with httpx.Client(follow_redirects=False, cookies=NoCookies(), **self._options) as client:
             request = next(flow)
             while True:
                 response = None
@@ -188,7 +189,7 @@ class BearerAuth(httpx.Auth):
                     return str(ended.value)
 
     async def _arun(self, flow: _Flow) -> str:
-        async with httpx.AsyncClient(follow_redirects=False, **self._options) as client:
+        async with httpx.AsyncClient(follow_redirects=False, cookies=NoCookies(), **self._options) as client:
             request = next(flow)
             while True:
                 response = None

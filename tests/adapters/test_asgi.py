@@ -122,29 +122,6 @@ def test_unknown_scopes_are_refused() -> None:
         converse(AuthGuardMiddleware(accepting, guard=guard()), {"type": "mqtt"})
 
 
-def test_the_scope_is_copied_and_its_state_is_written() -> None:
-    """The server's scope is left alone; the state of the request is what middleware outside reads."""
-    state: dict[str, Any] = {"db": object()}
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/",
-        "headers": [BEARER],
-        "query_string": b"",
-        "state": state,
-    }
-    before = dict(scope)
-    inner: dict[str, Any] = {}
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        inner.update(scope)
-
-    converse(AuthGuardMiddleware(app, guard=guard()), scope)
-    assert scope == before
-    assert state["user"].subject == inner["user"].subject == "somebody"
-    assert inner["auth"].scopes == {"read", "authenticated"}
-
-
 def test_a_user_planted_on_the_state_is_wiped() -> None:
     """Nobody is who a lifespan or another middleware said before."""
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {"user": "root"}}

@@ -16,6 +16,8 @@ from authguard import (
     APIKeyVerifier,
     DPoP,
     Guard,
+    HTTPOptions,
+    IntrospectionVerifier,
     JWTVerifier,
     MemoryRevocations,
     MutualTLS,
@@ -30,7 +32,8 @@ from authguard.testing import issue_token
 from support import b64, ec_key, jwk, make_proof, thumbprint
 
 NOW = 1_800_000_000.0
-MARK = "MARKER"
+MARK = "MARKER-of-secrets"  # of more than 16 characters, as all credentials are
+SHORT = MARK[:6]
 SECRET = MARK + secrets.token_urlsafe(40)
 KEY = f"sk_live_{MARK}" + secrets.token_urlsafe(32)
 TOKEN = issue_token(SECRET, now=NOW, scopes=["read"])
@@ -49,6 +52,8 @@ TEXTS = [
 ]
 ENCODED = [b64(text.encode("latin-1")) for text in TEXTS]
 MARKS = (MARK, SECRET, KEY, SIGNATURE, BOUND_SIGNATURE, PROOF_SIGNATURE, *ENCODED)
+#: The fields of the last request, as a callback may know them from its framework.
+SENT: list[list[tuple[str, bytes]]] = []
 
 FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
     (name, ask_wsgi, make) for name, make in WSGI.items()
@@ -58,6 +63,7 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 def bug(*given: Any) -> Any:
     """A callback that puts all that it is given into its error."""
     presented = getattr(given[0], "presented", "")
+    presented = f"{presented} {SENT[-1]!r} {SENT[-1]}" if SENT else presented
     offered = given[0].fields(b"sec-websocket-protocol") if hasattr(given[0], "fields") else ""
     raise ValueError(f"{given!r} {getattr(given[0], 'value', '')} {presented} {offered}")
 
@@ -79,15 +85,32 @@ class Leaky:
     verify = staticmethod(bug)
 
 
+class LeakyClient:
+    """An HTTP client with such a bug: its error shows the form that was to be sent."""
+
+    def request(self, **options: Any) -> Any:
+        """Send a request."""
+
+    def stream(self, **options: Any) -> Any:
+        """Send a request, and receive an answer bit by bit."""
+        raise ValueError(f"{options['content']!r} {options['content'].decode()}")
+
+
 def guards(**options: Any) -> list[Guard]:
     """Guards that accept, refuse, break, and know the marked secrets."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     keys = APIKeyVerifier({KEY: APIKey("robot")})
     rules: Any = {"protected_paths": ["/private", Rule("/admin", scopes=["admin"])], "login_path": "/login"}
     rules |= options
+    leaky = HTTPOptions(client=LeakyClient())
+    asking = IntrospectionVerifier(
+        "https://issuer.example/introspect", client_id="api", client_secret=SECRET, http=leaky
+    )
     return [
         Guard(jwt, keys, cookie=AccessCookie("session"), revocations=MemoryRevocations(), **rules),
         Guard(Leaky(), cookie=AccessCookie("session"), **rules),
+        Guard(Leaky(), **rules),
+        Guard(asking, cookie=AccessCookie("session"), **rules),
         Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session"), **rules),
         Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session"), **rules),
         Guard(jwt, keys, user_loader=later_a_bug(), cookie=AccessCookie("session"), **rules),
@@ -104,6 +127,14 @@ def requests() -> list[list[tuple[str, bytes]]]:
     fields += [[("Cookie", f"session={text}".encode("latin-1"))] for text in TEXTS]
     fields += [[("Authorization", f"DPoP {text}".encode("latin-1"))] for text in [*TEXTS, BOUND]]
     fields += [[("Authorization", f"DPoP {BOUND}".encode()), ("DPoP", PROOF.encode())]]
+    fields += [
+        [
+            ("Authorization", f"Bearer {TOKEN}".encode()),
+            ("Cookie", f"{name}={text}; b={KEY}".encode("latin-1")),
+        ]
+        for text in (KEY, f"{MARK}\xe9")
+        for name in ("a", "session")
+    ]
     fields += [[("X-API-Key", KEY.encode()), ("Authorization", f"Bearer {TOKEN}".encode())]]
     return [[*field, *more] for field in fields for more in ([], [("Accept", b"text/html")])]
 
@@ -116,6 +147,7 @@ def test_no_answer_and_no_log_holds_a_secret(name: str, ask: Any, make: Any, cap
         app = make(guard, lambda: NOW)
         for fields in requests():
             for path in ("/private", "/admin", "/login"):
+                SENT[:] = [fields]
                 answer = ask(app, "GET", path, fields)
                 shown = f"{answer.headers} {answer.body!r}"
                 assert not [mark for mark in MARKS if mark in shown], shown
@@ -135,6 +167,7 @@ def handshakes() -> list[tuple[list[str], list[tuple[str, bytes]]]]:
 def test_no_handshake_and_no_end_of_a_websocket_tells_a_secret(close_codes: bool, caplog: Any) -> None:
     """Whether it is refused, accepted, or closed because a callback breaks later."""
     caplog.set_level(logging.DEBUG)
+    SENT.clear()
     for guard in guards(subprotocol="authguard"):
         for offered, fields in handshakes():
             for path in ("/private", "/public"):
@@ -195,7 +228,7 @@ def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
         lambda: JWTVerifier([SECRET, KEY + SECRET], algorithms=["HS256"], issuer=None, audience=None),
         lambda: JWTVerifier({"kty": "oct", "k": MARK}, algorithms=["HS256"], issuer=None, audience=None),
         lambda: JWTVerifier(f"{{{SECRET}", algorithms=["HS256"], issuer=None, audience=None),
-        lambda: APIKeyVerifier({MARK: APIKey("robot")}),
+        lambda: APIKeyVerifier({SHORT: APIKey("robot")}),
         lambda: APIKeyVerifier({KEY: "robot"}),  # type: ignore[dict-item]
         lambda: DPoP(f"https://user:{SECRET}@site.example"),
         lambda: DPoP("https://site.example", nonce_secret=MARK),
@@ -219,7 +252,7 @@ def test_no_configuration_error_holds_a_secret(build: Any) -> None:
     with pytest.raises(ConfigurationError) as raised:
         build()
     messages = [str(error) for error in _chain(raised.value)]
-    assert not [mark for mark in MARKS if any(mark in message for message in messages)]
+    assert not [mark for mark in (SHORT, *MARKS) if any(mark in message for message in messages)]
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -544,11 +544,11 @@ def test_the_end_is_logged_as_refusals_are(caplog: Any) -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await open_(receive, send)
-        verdicts.error = InvalidTokenError("inactive: MARKED-t0ken")
+        verdicts.error = InvalidTokenError("inactive: MARKED-t0ken-of-22-chars")
         clock.now += 30
         await send(say("x"))
 
-    run(app, server, guard=Guard(verdicts), clock=clock, token="MARKED-t0ken")
+    run(app, server, guard=Guard(verdicts), clock=clock, token="MARKED-t0ken-of-22-chars")
     assert [record.getMessage() for record in caplog.records] == [
         "WEBSOCKET '/ws': invalid_token (inactive: [redacted])"
     ]

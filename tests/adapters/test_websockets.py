@@ -228,10 +228,11 @@ def test_headers_may_be_good_for_one_reading() -> None:
 
 
 def test_the_caller_is_left_where_http_has_it() -> None:
-    """The server's scope stays; its state is the connection's own."""
+    """The server's state stays as it was; the connection has its own."""
     app, state = Echoing(), {"user": "root", "db": 7}
     shake(middleware(app), [entry(same.GOOD)], state=state)
-    assert state == {"user": app.scope["user"], "db": 7}
+    assert state == {"user": "root", "db": 7}
+    assert app.scope["state"] == {"user": app.scope["user"], "db": 7}
     assert app.scope["user"].subject == "somebody"
     assert app.scope["auth"].scopes == {"read", "authenticated"}
     shake(middleware(app), [entry(same.GOOD)])

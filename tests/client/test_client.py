@@ -169,6 +169,18 @@ def test_logout_ends_the_session(world, asynchronous):
     assert world.recorder.count("/v1/auth/login") == 2
 
 
+@BOTH
+def test_cookies_of_a_refused_refresh_are_not_sent_with_the_password(world, asynchronous):
+    """Signing in keeps no cookies."""
+    either(world, asynchronous)
+    world.recorder.answers["/v1/auth/refresh"] = (401, {"set-cookie": "a=b; Path=/"})
+    world.clock.go_on(28_800 - 200)
+    assert either(world, asynchronous).status_code == 200
+    logins = [fields for path, fields, _ in world.recorder.seen if path == "/v1/auth/login"]
+    assert len(logins) == 2
+    assert not [fields for fields in logins if b"cookie" in fields]
+
+
 def test_wrong_password_is_a_clear_error(world):
     """The error names the status, and neither password nor address."""
     world.auth = BearerAuth(world.base, EMAIL, "Wr0ng-Marker!", clock=world.clock)

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard.identity.addresses import canonical_key, email_key, lookup_key, parse_email
+from authguard.identity.addresses import (
+    canonical_key,
+    email_key,
+    is_same_address,
+    lookup_address,
+    parse_email,
+)
 
 LABEL = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9-]{0,8}[A-Za-z0-9])?", fullmatch=True)
 LOCAL = st.from_regex(
@@ -14,10 +20,11 @@ LOCAL = st.from_regex(
 
 @given(LOCAL, st.lists(LABEL, min_size=1, max_size=3))
 def test_ascii_needs_no_parsing(local, labels):
-    """An address of ASCII letters is found under the key that it is stored by, without being parsed."""
+    """An address of ASCII letters leads to the account that it is stored for, without being parsed."""
     address = f"{local}@{'.'.join(labels)}"
     if (parsed := parse_email(address)) is not None:
-        assert lookup_key(address) == canonical_key(address) == email_key(parsed)
+        assert email_key(lookup_address(address)) == canonical_key(address) == email_key(parsed)
+        assert is_same_address(parsed, lookup_address(address))
 
 
 @pytest.mark.parametrize(
@@ -38,4 +45,4 @@ def test_what_is_no_address_has_a_key(text):
 @pytest.mark.parametrize("text", ["ann\x00@example.com", "\ud800@example.com", "é"])
 def test_nobody_is_looked_for_by_odd_text(text):
     """What a database may not take is looked for nowhere."""
-    assert lookup_key(text) is None
+    assert lookup_address(text) is None

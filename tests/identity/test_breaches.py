@@ -57,9 +57,11 @@ def service():
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             server.asked.append((self.path, self.headers["Add-Padding"]))
+            server.cookies.append(self.headers["Cookie"])
             body = server.answer(self.path.rpartition("/")[2])
             self.send_response(server.status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Set-Cookie", "caller=1; Path=/")
             if server.status == 302:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
@@ -69,7 +71,7 @@ def service():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.status = [], 200
+    server.asked, server.cookies, server.status = [], [], 200
     server.answer = lambda prefix: "\r\n".join(
         [f"{digest[5:]}:3" for digest in map(_digest, KNOWN) if digest.startswith(prefix)] + ["0" * 35 + ":0"]
     ).encode()
@@ -106,6 +108,15 @@ def test_service_learns_five_digits_only(service, ask):
     """Neither the password nor its digest goes out, and padding is asked for."""
     ask("another")
     assert service.asked == [(f"/range/{_digest('another')[:5]}", "true")]
+
+
+def test_service_gets_no_cookies(service):
+    """What it sets for the password of one is not sent with that of another."""
+    known = BreachedService(service.url)
+    known.is_breached("another")
+    known.is_breached("a third")
+    known.close()
+    assert service.cookies == [None, None]
 
 
 def test_padding_is_no_breach(service, ask):

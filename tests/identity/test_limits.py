@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import threading
+from ipaddress import IPv6Address
 
 import pytest
 import redis
@@ -11,7 +12,7 @@ import redis
 from authguard import ConfigurationError, VerificationUnavailableError
 from authguard._core.answer import refuse
 from authguard.errors import RateLimitedError
-from authguard.identity.limits import DEFAULT_LIMITS, DELAY, Limit, Limiter, address_key
+from authguard.identity.limits import DEFAULT_LIMITS, DELAY, Limit, Limiter, networks
 
 REDIS = "redis://127.0.0.1:6379/0"
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -195,10 +196,10 @@ def test_right_password_clears_its_own_tries_only(url, key):
 
 @pytest.mark.parametrize(
     ("accounts", "addresses", "policy"),
-    [(1, 1, "mail"), (1, 100, "mail_account"), (100, 1, "mail_address")],
+    [(1, 1, "mail"), (100, 1, "mail_address")],
 )
 def test_mails_are_limited(url, key, accounts, addresses, policy):
-    """Nobody's mailbox is flooded, by one address or by many; no address floods many mailboxes."""
+    """One address floods neither one mailbox nor many."""
     limiter = Limiter(url)
     with pytest.raises(RateLimitedError) as caught:
         for number in range(100):
@@ -207,21 +208,61 @@ def test_mails_are_limited(url, key, accounts, addresses, policy):
     assert caught.value.policy == policy
 
 
+def test_a_mailbox_is_sent_so_many_mails_of_a_kind(url, key):
+    """The eleventh mail of a kind is not sent, whatever tag its address has; other kinds go on."""
+    limiter = Limiter(url)
+    sent = [limiter.may_send("verify", f"Ann.{key}+{number}@example.com") for number in range(12)]
+    assert sent == [True] * 10 + [False] * 2
+    assert not limiter.may_send("verify", f"ann.{key}@EXAMPLE.com")
+    assert limiter.may_send("reset", f"ann.{key}@example.com")
+    assert limiter.may_send("verify", f"bob.{key}@example.com")
+
+
+def test_many_callers_refuse_no_owner(url, key):
+    """What a hundred networks ask for one account leaves the hundred and first its answer."""
+    limiter = Limiter(url)
+    for number in range(100):
+        limiter.mail(f"{key}@example.com", f"2001:{key[:4]}:{number}::1")
+    limiter.mail(f"{key}@example.com", f"2001:{key[:4]}:ffff::1")
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:0DB8:1:2::", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("testclient", "testclient"),
+        ("192.0.2.1", ["192.0.2.1"]),
+        ("::ffff:192.0.2.1", ["192.0.2.1"]),
+        ("2001:db8:1:2a3:3:4:5:6", ["2001:db8:1:2a3::/64", "2001:db8:1:200::/56", "2001:db8:1::/48"]),
+        ("2001:0DB8:1:2::", ["2001:db8:1:2::/64", "2001:db8:1::/56", "2001:db8:1::/48"]),
+        ("fe80::1%eth0", ["fe80::/64", "fe80::/56", "fe80::/48"]),
+        ("", [""]),
+        ("testclient", ["testclient"]),
     ],
 )
-def test_address_key(address, expected):
-    """IPv6 is counted by networks of /64, an IPv4 address in IPv6 clothes as itself."""
-    assert address_key(address) == expected
+def test_networks_of_an_address(address, expected):
+    """IPv6 is counted by networks of /64, /56 and /48, an IPv4 address in IPv6 clothes as itself."""
+    assert ["".join(key) for key, _ in networks(address)] == expected
+
+
+@pytest.mark.parametrize(("bits", "most"), [(64, 10), (56, 20), (48, 40)])
+def test_guesses_from_one_network_are_limited(url, key, bits, most):
+    """Guesses for one account, each from another address of a network, end at a multiple of the limit."""
+    limiter = Limiter(url)
+    prefix, tried = int(key[:4], 16) << 96 | 0x2001 << 112, 0
+    with pytest.raises(RateLimitedError):
+        for number in range(300):
+            address = IPv6Address(prefix | number << (128 - bits - 8 if bits < 64 else 0))
+            limiter.login(f"{key}@example.com", str(address))
+            tried += 1
+    assert tried == most
+
+
+def test_a_success_forgets_all_networks_of_the_address(url, key):
+    """After the right password none of the caller's networks has a wrong one against this account."""
+    limiter = Limiter(url)
+    for number in range(100):
+        address = f"2001:{key[:4]}:{key[4:8]}:{number:x}::1"
+        limiter.hit("login", f"{key}@example.com", address=address)
+        limiter.logged_in(f"{key}@example.com", address)
 
 
 def test_refusal_on_the_wire(key):

@@ -51,6 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        self.send_header("Set-Cookie", "signed_in=somebody; Path=/")
         self.end_headers()
         self.wfile.write(data)
 
@@ -420,6 +421,53 @@ def test_endpoints_are_secure(openid, server, endpoint):
         provider.exchange("c0de", APP, nonce="n0nce")
 
 
+@pytest.mark.parametrize("endpoint", ["authorization", "token", "userinfo", "jwks"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://10.0.0.1/x",
+        "http://localhost:8000/x",
+        "https://127.1/x",
+        "https://[::ffff:169.254.169.254]/x",
+    ],
+)
+def test_endpoints_lead_nowhere_inside(openid, server, endpoint, host):
+    """A provider cannot send this service into its own network; the error names the option."""
+    name = {"jwks": "jwks_uri"}.get(endpoint, f"{endpoint}_endpoint")
+    provider = openid({"email": ...})
+    server.answers["/.well-known/openid-configuration"][1][name] = host
+    with pytest.raises(VerificationUnavailableError, match=f"{name}: .*allow_private"):
+        if endpoint == "authorization":
+            provider.authorize_url(state="s", redirect_uri=APP)
+        provider.exchange("c0de", APP, nonce="n0nce")
+
+
+def test_endpoints_may_be_public_or_allowed(openid, server, closing):
+    """The endpoints of Google are at another host; those of a provider in the own network, at an address."""
+    provider = openid()
+    metadata = server.answers["/.well-known/openid-configuration"][1]
+    metadata["authorization_endpoint"] = "https://accounts.example.com/authorize"
+    assert provider.authorize_url(state="s", redirect_uri=APP).startswith("https://accounts.example.com/")
+    metadata["token_endpoint"] = server.url.replace("127.0.0.1", "localhost") + "/token"
+    allowed = OpenIDProvider(
+        "op", server.url, "id", "s3cret", redirect_uris=[APP], allow_private=True, clock=provider.now
+    )
+    assert closing(allowed).exchange("c0de", APP, nonce="n0nce").subject == "u1"
+    with pytest.raises(ConfigurationError, match="allow_private must be True or False"):
+        OpenIDProvider("op", server.url, "id", "s3cret", redirect_uris=[APP], allow_private="yes")
+
+
+def test_cookies_of_a_provider_are_not_kept(openid, github, server):
+    """What it sets in the sign-in of one user is not sent in that of the next."""
+    for _ in range(2):
+        github.exchange("c0de", APP)
+    provider = openid()
+    for _ in range(2):
+        provider.exchange("c0de", APP, nonce="n0nce")
+    assert len(server.seen) > 8
+    assert not [fields for _, fields, _ in server.seen if "Cookie" in fields]
+
+
 def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
     """LinkedIn's tokens need not repeat the nonce; a wrong one is refused all the same."""
     for nonce, holds in ((..., True), ("other", False)):
@@ -433,6 +481,16 @@ def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
 
 
 # --- over HTTP
+
+
+def test_a_provider_that_leads_inside_is_an_outage_that_is_seen(make_app, openid, server, caplog):
+    """503, and a warning in the log that names the option."""
+    provider = openid()
+    provider.redirect_uris |= {f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")}
+    server.answers["/.well-known/openid-configuration"][1]["authorization_endpoint"] = "https://10.0.0.1/x"
+    assert make_app([provider]).get("/api/v1/auth/op/authorize").status_code == 503
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "oidc_allow_private" in "".join(warnings)
 
 
 @pytest.fixture
@@ -652,6 +710,7 @@ def test_providers_of_the_settings(closing):
             oidc_issuer="https://op.example",
             oidc_client_id="i",
             oidc_client_secret="s",
+            oidc_allow_private=True,
             redirect_uris=[APP],
         )
     )

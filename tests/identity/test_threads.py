@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from authguard.identity.threads import Threads, Together
+from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.threads import MAX_WAIT_SECONDS, Threads, Together
 
 
 @pytest.fixture
@@ -229,3 +230,106 @@ def test_idle_thread_keeps_no_question():
             break
     assert gone.is_set()
     threads.close()
+
+
+class Held:
+    """A single thread that is busy until it is let go."""
+
+    def __init__(self, **options):
+        self.now, self.go, self.begun = 0.0, threading.Event(), threading.Event()
+        self.threads = Threads(1, "test", clock=lambda: self.now, **options)
+
+    def hold(self):
+        """Wait in the thread."""
+        self.begun.set()
+        self.go.wait()
+
+    async def begin(self):
+        """Make the thread busy."""
+        task = asyncio.create_task(self.threads.run(self.hold))
+        await asyncio.sleep(0)
+        self.begun.wait()
+        return task
+
+
+def test_a_full_queue_takes_no_more():
+    """One job too many is refused at once, and those before it are done."""
+    held = Held(max_waiting=3)
+
+    async def main():
+        first = await held.begin()
+        waiting = [asyncio.create_task(held.threads.run(int)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailableError, match="3 jobs wait already"):
+            await held.threads.run(int)
+        held.go.set()
+        await first
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(main()) == [0, 0, 0]
+    held.threads.close()
+
+
+def test_a_job_that_waited_too_long_is_not_begun():
+    """A request that would be answered too late is refused, and its work is not done."""
+    held, done = Held(), []
+
+    async def main():
+        first = await held.begin()
+        late = asyncio.create_task(held.threads.run(lambda: done.append(1)))
+        await asyncio.sleep(0)
+        held.now = MAX_WAIT_SECONDS
+        held.go.set()
+        await first
+        with pytest.raises(StoreUnavailableError, match="without a turn"):
+            await late
+
+    asyncio.run(main())
+    held.threads.close()
+    assert done == []
+
+
+def test_a_question_that_waited_too_long_is_not_put():
+    """Of questions that are answered together, only the late one is refused."""
+    held, put = Held(), []
+
+    def answer(questions):
+        put.extend(questions)
+        return questions
+
+    together = Together(held.threads, answer, 10)
+
+    async def main():
+        first = await held.begin()
+        late = asyncio.create_task(together.ask("late"))
+        await asyncio.sleep(0)
+        held.now = MAX_WAIT_SECONDS
+        early = asyncio.create_task(together.ask("early"))
+        await asyncio.sleep(0)
+        held.go.set()
+        await first
+        return await asyncio.gather(late, early, return_exceptions=True)
+
+    late, early = asyncio.run(main())
+    held.threads.close()
+    assert isinstance(late, StoreUnavailableError)
+    assert (early, put) == ("early", ["early"])
+
+
+def test_questions_beyond_the_queue_are_refused():
+    """The queue of questions is as short as that of jobs."""
+    held = Held(max_waiting=2)
+    together = Together(held.threads, lambda questions: questions, 10)
+
+    async def main():
+        first = await held.begin()
+        asked = [asyncio.create_task(together.ask(number)) for number in range(4)]
+        await asyncio.sleep(0)
+        held.go.set()
+        await first
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(main())
+    held.threads.close()
+    assert answers[:2] == [0, 1]
+    assert all(isinstance(one, StoreUnavailableError) for one in answers[2:])

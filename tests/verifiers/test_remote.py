@@ -268,12 +268,35 @@ def test_wrong_options_are_found_when_built(options, says):
         ({"timeout": 61}, "timeout"),
         ({"client": object()}, "client"),
         ({"client": World(), "proxy": "http://proxy:1"}, "client"),
+        ({"allow_private": "yes"}, r"allow_private must be True or False, got 'yes' \(str\)"),
+        ({"allow_private": 1}, r"allow_private must be True or False, got 1 \(int\)"),
+        ({"allow_private": None}, "allow_private must be True or False"),
+        ({"origins": "https://a.example"}, r"origins must be a list.*write \['https://a.example'\]"),
+        ({"origins": None}, r"origins must be a list, got None \(NoneType\)"),
+        ({"origins": 5}, "origins must be a list"),
+        ({"origins": [5]}, "each of origins is a URL"),
+        ({"origins": ["a.example"]}, "each of origins is a URL"),
+        ({"origins": ["https://a.example/jwks"]}, "leave out what follows the host"),
+        ({"origins": ["https://a.example/"]}, "leave out what follows the host"),
+        ({"origins": ["https://a.example?x"]}, "leave out what follows the host"),
+        ({"origins": ["https://a.example?"]}, "leave out what follows the host"),
+        ({"origins": ["https://a.example#"]}, "fragment"),
+        ({"origins": ["https://me:s3cret@a.example"]}, "user name"),
+        ({"origins": ["http://a.example"]}, "plain http"),
+        ({"origins": ["https://*.example"]}, "each of origins is a URL"),
     ],
 )
 def test_wrong_http_options_are_found_when_built(options, says):
     """And the error says what to change."""
     with pytest.raises(ConfigurationError, match=says):
         HTTPOptions(**options)
+
+
+def test_origins_may_be_any_iterable():
+    """It is read once, when the options are built."""
+    options = HTTPOptions(origins=(f"https://{name}.example:8443" for name in "ab"))
+    assert options.origins == ("https://a.example:8443", "https://b.example:8443")
+    assert HTTPOptions(origins={"http://keycloak:8080"}, plain_http=True).origins == ("http://keycloak:8080",)
 
 
 def test_a_ca_bundle_that_cannot_be_read_is_found_when_built(tmp_path):
@@ -339,6 +362,10 @@ def test_metadata_of_another_issuer_is_unusable(world):
         ({"issuer": ISSUER, "jwks_uri": "http://issuer.example/jwks"}, "plain http"),
         ({"issuer": ISSUER, "jwks_uri": 7}, "jwks_uri is a URL"),
         ({"jwks_uri": URL}, "of issuer 'None'"),
+        ({"issuer": ISSUER, "jwks_uri": "http://127.0.0.1:8000/jwks"}, "allow_private=True"),
+        ({"issuer": ISSUER, "jwks_uri": "http://localhost/jwks"}, "allow_private=True"),
+        ({"issuer": ISSUER, "jwks_uri": "https://169.254.169.254/jwks"}, "allow_private=True"),
+        ({"issuer": ISSUER, "jwks_uri": "https://[::ffff:10.0.0.1]/jwks"}, "allow_private=True"),
     ],
 )
 def test_unusable_metadata_has_one_precise_error(world, metadata, says):
@@ -348,6 +375,79 @@ def test_unusable_metadata_has_one_precise_error(world, metadata, says):
     with pytest.raises(VerificationUnavailableError, match=says):
         verify(world, by, token())
     assert says in by.health(NOW)[0].reason
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://issuer.example:8443/jwks",
+        "https://www.googleapis.com/oauth2/v3/certs",
+        "https://8.8.8.8/jwks",
+    ],
+)
+def test_an_issuer_may_name_its_own_host_and_public_ones(world, url):
+    """As Google's does."""
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
+    world.pages[url] = key_set("a")
+    assert verify(world, discovered(), token()).principal.issuer == ISSUER
+
+
+@pytest.mark.parametrize(
+    "url", ["https://10.96.0.1:6443/openid/v1/jwks", "https://localhost/jwks", "http://127.0.0.1:8000/jwks"]
+)
+def test_a_private_host_may_be_allowed(world, url):
+    """As in Kubernetes."""
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
+    world.pages[url] = key_set("a")
+    by = discovered(http=HTTPOptions(allow_private=True))
+    assert verify(world, by, token()).principal.issuer == ISSUER
+
+
+@pytest.mark.parametrize(
+    ("url", "origins", "sent"),
+    [
+        ("https://issuer.example:443/jwks", [], True),
+        ("https://issuer.example:8443/jwks", [], False),
+        ("https://keys.issuer.example/jwks", [], False),
+        ("https://keys.example/jwks", [], False),
+        ("https://keys.example/jwks", ["https://keys.example"], True),
+        ("https://KEYS.example/jwks", ["https://keys.EXAMPLE:443"], True),
+        ("https://keys.example:8443/jwks", ["https://keys.example"], False),
+        ("https://keys.example.evil.example/jwks", ["https://keys.example"], False),
+    ],
+)
+def test_fields_go_to_their_origins_alone(world, url, origins, sent):
+    """An origin is scheme, host and port."""
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
+    world.pages[url] = key_set("a")
+    http = HTTPOptions(headers={"X-Secret": "s3cret", "User-Agent": "mine"}, origins=origins)
+    verify(world, discovered(http=http), token())
+    metadata, keys = (question.channel.headers_for(question.url) for question in world.asked)
+    assert metadata == {"user-agent": "mine", "x-secret": "s3cret"}
+    if sent:
+        assert keys == metadata
+    else:
+        assert list(keys) == ["user-agent"]
+        assert keys["user-agent"].startswith("authguard/")
+
+
+@pytest.mark.parametrize("issuer", ["https://10.96.0.1:6443", "http://localhost:8080/realms/a"])
+def test_an_issuer_in_a_private_network_names_its_own_host(world, issuer):
+    """The program has named it."""
+    world.pages[f"{issuer}/.well-known/openid-configuration"] = page(
+        {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"}
+    )
+    world.pages[f"{issuer}/jwks"] = key_set("a")
+    assert verify(world, discovered(issuer), token(iss=issuer)).principal.issuer == issuer
+
+
+def test_metadata_that_turns_bad_leaves_the_last_good_one(world):
+    """An issuer whose keys move into a private network is not followed, and not lost for that."""
+    by = discovered()
+    verify(world, by, token())
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": "https://10.0.0.1/jwks"})
+    assert verify(world, by, token(), NOW + 3 * 3600).principal.subject == "ann"
+    assert {question.url for question in world.asked} == {OIDC, OAUTH, URL}
 
 
 def test_an_issuer_that_is_down_is_asked_once(world):

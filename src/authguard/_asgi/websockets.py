@@ -8,6 +8,7 @@ from authguard._asgi.refusal import CLOSE_CODES, responder
 from authguard._asgi.request import HANDLED, ASGIApp, ASGIRequest, Message, Receive, Scope, Send
 from authguard._core.decision import Deny
 from authguard._core.guard import Guard
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.subprotocol import MAX_OFFERED, Subprotocol
 from authguard._logs import log_refusal
 from authguard.drivers import arun
@@ -37,7 +38,7 @@ class Websockets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        guard, now = self._guard, self._clock()
+        guard, now, outer = self._guard, self._clock(), scope
         scope = {**scope, "headers": list(scope["headers"]), CLOSE_CODES: self._close_codes}
         if guard.subprotocol is not None:
             offered = _take_token(scope, guard.subprotocol)
@@ -45,17 +46,18 @@ class Websockets:
         request = ASGIRequest(scope, guard)
         decision = await arun(guard.decide(request, now))
         if isinstance(decision, Deny):
+            outer["user"], outer["auth"] = ANONYMOUS, ANONYMOUS_AUTH
             log_refusal(request, decision)
             await responder(decision.refusal)(scope, receive, send)
             return
+        outer["user"], outer["auth"] = decision.user, decision.auth
         inner = {
             **scope,
             "user": decision.user,
             "auth": decision.auth,
+            "state": {**(scope.get("state") or {}), "user": decision.user},
             HANDLED: (guard, scope, decision.error, now),
         }
-        inner["state"] = {} if scope.get("state") is None else scope["state"]
-        inner["state"]["user"] = decision.user
         if not decision.auth.principal.is_authenticated:
             await self._app(inner, receive, send)
             return

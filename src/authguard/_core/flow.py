@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
+from authguard._core.hosts import Origin, origin_of
+
 Result = TypeVar("Result")
 Answer = TypeVar("Answer")
 
@@ -58,7 +60,9 @@ class Channel:
         tls: the `ssl.SSLContext`, or None for a client of the user's.
         proxy: the URL of a proxy, or None.
         client: the user's own httpx client, which is never closed here, or None.
-        headers: fields to send with each request.
+        headers: fields to send to `origins`, and nowhere else.
+        origins: as `origin_of` gives them.
+        agent: the `User-Agent` for other origins.
         opened: by event loop or process, filled by drivers: nothing opened in one is used in
             another.
     """
@@ -67,7 +71,13 @@ class Channel:
     proxy: str | None = None
     client: Any = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    origins: frozenset[Origin] = frozenset()
+    agent: str = "authguard"
     opened: dict[Any, Opened] = field(default_factory=dict, repr=False)
+
+    def headers_for(self, url: str) -> dict[str, str]:
+        """Return the fields to send to a URL: those of the user only to the origins they are for."""
+        return dict(self.headers) if origin_of(url) in self.origins else {"user-agent": self.agent}
 
 
 @dataclass(frozen=True, slots=True)

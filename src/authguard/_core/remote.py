@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from authguard._core.flow import Response
+from authguard._core.hosts import is_host, is_public_host, is_same_host
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import ConfigurationError
 
@@ -16,10 +17,12 @@ _DEEPEST = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
+# Python's reader takes `[::1]evil.example`, and is not the one that connects.
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
 _LEAST_TTL = 60.0
 _MOST_TTL = 86400.0
-_LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,12 @@ class Backoff:
 
     Args:
         random: gives numbers from 0 to 1, so that many processes do not come back all at once.
+        max_pause: seconds of the longest pause.
     """
 
-    def __init__(self, random: Callable[[], float]) -> None:
+    def __init__(self, random: Callable[[], float], max_pause: float = MAX_PAUSE) -> None:
         self._random = random
+        self._max_pause = max_pause
         self.failures = 0
         self.failed_at = float("-inf")
         self._until = float("-inf")
@@ -61,12 +66,12 @@ class Backoff:
         """An attempt has failed."""
         self.failures += 1
         self.failed_at = now
-        longest = min(_LONGEST_PAUSE, 2.0 ** min(self.failures - 1, 10))
+        longest = min(self._max_pause, 2.0 ** min(self.failures - 1, 10))
         self._until = now + longest * (1 - self._random() / 2)
 
     def pause(self, now: float, seconds: float) -> None:
         """The server has asked for a pause."""
-        self._until = max(self._until, now + min(seconds, _LONGEST_PAUSE))
+        self._until = max(self._until, now + min(seconds, MAX_PAUSE))
 
     def succeeded(self) -> None:
         """An attempt has succeeded."""
@@ -76,7 +81,7 @@ class Backoff:
     def remaining(self, now: float) -> float:
         """Seconds until the next attempt; 0 if it may be made now."""
         left = self._until - now
-        return left if 0 < left <= _LONGEST_PAUSE else 0.0  # more is a clock that was set back
+        return left if 0 < left <= MAX_PAUSE else 0.0  # more is a clock that was set back
 
 
 class Budget:
@@ -112,10 +117,11 @@ class Breaker:
     Args:
         random: see `Backoff`.
         threshold: failures in a row after which nobody waits any more.
+        max_pause: see `Backoff`.
     """
 
-    def __init__(self, random: Callable[[], float], threshold: int = 3) -> None:
-        self.backoff = Backoff(random)
+    def __init__(self, random: Callable[[], float], threshold: int = 3, max_pause: float = MAX_PAUSE) -> None:
+        self.backoff = Backoff(random, max_pause)
         self._threshold = threshold
         self._weight = 0
         #: Requests without an answer since the last that had one.
@@ -222,17 +228,54 @@ def check_url(url: object, what: str, *, plain_http: bool = False) -> str:
         ConfigurationError: unless it is https (or http on loopback), without userinfo and fragment.
     """
     parts = _split(url)
-    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
+    if parts is None or parts.scheme not in ("https", "http"):
         raise ConfigurationError(f"{what} is a URL such as https://auth.example.com/…")
     if "@" in parts.netloc:
         raise ConfigurationError(f"{what} has a user name in it: URLs are logged, so give it otherwise")
     if "#" in str(url):
         raise ConfigurationError(f"{what} has a fragment, which is never sent")
-    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname or ""):
         raise ConfigurationError(
             f"{what} is plain http: whoever can change the answer decides who is let in. Use https, or "
             "HTTPOptions(plain_http=True) on a network of your own"
         )
+    return str(url)
+
+
+def check_named_url(
+    url: object,
+    what: str,
+    named_by: str,
+    *,
+    plain_http: bool = False,
+    allow_private: bool = False,
+    option: str = "HTTPOptions(allow_private=True)",
+) -> str:
+    """Check a URL that a remote names, such as the `jwks_uri` of an issuer.
+
+    The remote may name its own host, and any public one. Names are not resolved.
+
+    Args:
+        url: the URL.
+        what: its name, for the error.
+        named_by: the URL of the remote, which has been checked.
+        plain_http: whether it need not be https.
+        allow_private: whether it may lead to this machine and into private networks.
+        option: the option to set for that, for the error.
+
+    Raises:
+        ConfigurationError: if it leads elsewhere, or is plain http although the remote is https.
+    """
+    parts, own = urlsplit(check_url(url, what, plain_http=True)), urlsplit(named_by)
+    host = parts.hostname or ""
+    if not (allow_private or is_same_host(host, own.hostname or "") or is_public_host(host)):
+        raise ConfigurationError(
+            f"{what} must be at the host of {named_by} or at a public one, got {host!r}: if it is meant to "
+            f"lead into a private network, set {option}"
+        )
+    check_url(url, what, plain_http=plain_http)
+    if parts.scheme == "http" and own.scheme == "https" and not (plain_http or allow_private):
+        raise ConfigurationError(f"{what} is plain http, and {named_by} is https")
     return str(url)
 
 
@@ -244,7 +287,8 @@ def _split(url: object) -> SplitResult | None:
         port = parts.port
     except ValueError:
         return None
-    return None if port == 0 else parts
+    readable = _HOST_AND_PORT.match(parts.netloc.rpartition("@")[2]) and is_host(parts.hostname or "")
+    return parts if readable and port != 0 else None
 
 
 def _is_loopback(host: str) -> bool:

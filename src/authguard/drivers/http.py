@@ -18,10 +18,13 @@ def client_options(channel: Channel) -> dict[str, Any]:
     """What an httpx client of ours is made with."""
     import httpx
 
+    from authguard._cookiejar import NoCookies
+
     return {
         "verify": channel.tls if channel.tls is not None else True,
         "proxy": channel.proxy,
         "follow_redirects": False,
+        "cookies": NoCookies(),
         "limits": httpx.Limits(
             max_connections=_CONNECTIONS,
             max_keepalive_connections=_KEPT_ALIVE,
@@ -36,7 +39,7 @@ def request_options(question: Fetch) -> dict[str, Any]:
 
     headers = {
         "accept-encoding": "identity",  # nothing that a small body could be inflated from
-        **dict(question.channel.headers),
+        **question.channel.headers_for(question.url),
         **question.headers,
     }
     return {
@@ -80,8 +83,16 @@ def failures() -> tuple[type[Exception], ...]:
     """What a request may raise that is the network's fault, or the server's."""
     import httpx
 
-    # RuntimeError: a client of the user's that has been closed.
-    return (FetchFailedError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, RuntimeError)
+    # RuntimeError: a client of the user's that has been closed. UnicodeError: a host that is no name in DNS.
+    return (
+        FetchFailedError,
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        httpx.StreamError,
+        OSError,
+        RuntimeError,
+        UnicodeError,
+    )
 
 
 def too_late(question: Fetch) -> FetchFailedError:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard.identity import store
-from authguard.identity.addresses import canonical_key, email_key, lookup_key, parse_email
+from authguard.identity.addresses import email_key, lookup_address, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import (
     EmailNotVerifiedError,
@@ -17,7 +17,6 @@ from authguard.identity.errors import (
     LinkRefusedError,
     NotFoundError,
 )
-from authguard.identity.limits import address_key
 from authguard.identity.links import Links
 from authguard.identity.model import Caller, SocialIdentity, Tokens, User
 from authguard.identity.sessions import Sessions
@@ -54,7 +53,7 @@ class Accounts:
             RateLimitedError: if the same address has tried too often.
         """
         base = self._base
-        base.limited("register", caller, base.limiter.hit, "register_address", address_key(caller.address))
+        base.limited("register", caller, base.limiter.hit, "register_address", address=caller.address)
         user = self._new_user(email, password, name)
         password_hash = base.hasher.hash(password)
         with base.database.write() as connection:
@@ -108,7 +107,7 @@ class Accounts:
             RateLimitedError: if the same address has tried too often; nobody can lock out another.
         """
         base = self._base
-        return base.limited("login", caller, base.limiter.login, canonical_key(email), caller.address)
+        return base.limited("login", caller, base.limiter.login, email, caller.address)
 
     def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
         """Sign in with a password.
@@ -119,7 +118,7 @@ class Accounts:
             EmailNotVerifiedError: if the password is right, and the address has to be verified.
         """
         base = self._base
-        user, password_hash = self._check(lookup_key(email), password, caller)
+        user, password_hash = self._check(lookup_address(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         # If a power cut takes the session back, its owner signs in again: 0.5 ms less, or more on slow disks.
         with base.database.write(flush=False) as connection:
@@ -129,16 +128,16 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.begin(connection, user, caller, client_id=client_id)
-        base.limiter.logged_in(canonical_key(email), caller.address)
+        base.limiter.logged_in(email, caller.address)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
-    def _check(self, key: str | None, password: str, caller: Caller) -> tuple[User, str]:
+    def _check(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
         found = None
-        if key is not None:
+        if address is not None:
             with base.database.read() as connection:
-                found = store.find_user_by_key(connection, key)
+                found = store.find_user_by_address(connection, address)
         user, password_hash = found or (None, None)
         if user is None or password_hash is None:
             base.hasher.verify_nobody(password)
@@ -159,8 +158,8 @@ class Accounts:
             RateLimitedError: if it was tried too often.
         """
         base = self._base
-        network = address_key(caller.address)
-        base.limited("change_password", caller, base.limiter.hit, "login", principal.subject, network)
+        key, address = principal.subject, caller.address
+        base.limited("change_password", caller, base.limiter.hit, "login", key, address=address)
         with base.database.read() as connection:
             before = store.find_password_hash(connection, principal.subject)
         if before is None or not base.hasher.verify(before, current):
@@ -209,7 +208,6 @@ class Accounts:
         address = parse_email(identity.email or "")
         if address is None or max(len(identity.provider), len(identity.subject)) > _LONGEST_SUBJECT:
             raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
-        key = email_key(address)
         now = base.clock()
         user = User(
             id=str(uuid4()),
@@ -221,8 +219,8 @@ class Accounts:
             created_at=now,
             picture=identity.picture,
         )
-        if not store.insert_user(connection, user, key, None):
-            found = store.find_user_by_key(connection, key)
+        if not store.insert_user(connection, user, email_key(address), None):
+            found = store.find_user_by_address(connection, address)
             if found is None or not (found[0].email_verified and identity.email_verified):
                 raise base.failed("social", caller, LinkRefusedError("an unverified address"))
             user = found[0]
@@ -280,7 +278,7 @@ class Accounts:
         if address is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, email_key(address))
+            found = store.find_user_by_address(connection, address)
         return None if found is None else found[0]
 
     def list(self, limit: int = 100, after: str = "") -> list[User]:

@@ -1,32 +1,73 @@
-"""E-mail addresses: which are accepted, and by which one form they are unique."""
+"""E-mail addresses: which are accepted, by which form they are unique, and which give access."""
 
+import string
 import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
 
+#: Characters: 64 before the `@`, and 255 after it (RFC 5321 section 4.5.3.1). Normalising and parsing
+#: take time that grows faster than the text, so that nothing longer is looked at.
+MAX_ADDRESS = 320
+
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
 
 def parse_email(text: str) -> str | None:
-    """The address as it is stored and written to; None if it is not one (RFC 5321, RFC 6531)."""
+    """Return the address as it is stored and written to; None for other text (RFC 5321, RFC 6531)."""
+    if len(text) > MAX_ADDRESS:
+        return None
     try:
         # Whether the domain has a mail server is found out by sending a mail.
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+        address = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         return None
+    # NFC makes the letter K of a Kelvin sign, and so one mailbox of two.
+    is_respelled = address.local_part.isascii() and not text.rpartition("@")[0].isascii()
+    return None if is_respelled else address.normalized
 
 
-def lookup_key(text: str) -> str | None:
-    """The form by which an account with this address would be found; None if there can be none."""
+def lookup_address(text: str) -> str | None:
+    """Return the address to look an account up by, for text that a caller has typed; None for other text."""
+    if len(text) > MAX_ADDRESS:
+        return None
     if text.isascii() and text.isprintable() and "xn--" not in text.casefold():
-        return email_key(text)  # as parsing would have it, a quarter of a millisecond earlier
-    address = parse_email(text)
-    return None if address is None else email_key(address)
+        return text  # parsing would change the case of the domain, which no look-up depends on
+    return parse_email(text)
 
 
 def canonical_key(text: str) -> str:
-    """The form by which an address is counted, be it one or not."""
-    return lookup_key(text) or email_key(text)
+    """Return the form by which tries are counted, for text that is an address and for any other."""
+    return text if len(text) > MAX_ADDRESS else email_key(lookup_address(text) or text)
+
+
+def mailbox_key(email: str) -> str:
+    """Return the form by which mails to one mailbox are counted: without the tag after a plus sign.
+
+    Args:
+        email: the address of an account.
+    """
+    local, _, domain = email_key(email).rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
+
+
+def is_same_address(kept: str, given: str) -> bool:
+    """Compare an address of an account with one that is to give access to it.
+
+    Two addresses may have one `email_key` and two owners: `ann@faß.de` and `ann@fass.de` are different
+    domains (IDNA 2008). Here domains are the same if their A-labels are, and local parts if only the
+    case of ASCII letters differs.
+
+    Args:
+        kept: as `parse_email` returned it.
+        given: as `parse_email` or `lookup_address` returned it.
+    """
+    return kept.translate(_ASCII_LOWER) == given.translate(_ASCII_LOWER)
 
 
 def email_key(email: str) -> str:
-    """The form by which an address is unique: `Ann@Example.com` and `ann@example.com` are one."""
+    """Return the form by which an address is unique: `Ann@Example.com` and `ann@example.com` are one.
+
+    Args:
+        email: at most `MAX_ADDRESS` characters.
+    """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())

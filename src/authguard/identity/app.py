@@ -75,6 +75,8 @@ class Identity:
             exception_handlers=self._pages.handlers,
             lifespan=self._lifespan,
         )
+        # The framework's redirect goes to the host that the caller names, and takes the password along.
+        app.router.redirect_slashes = False
 
         public = [
             "/.well-known",

@@ -8,7 +8,7 @@ from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.breaches import BreachedPasswords
 from authguard.identity.database import Database
-from authguard.identity.limits import Limiter, address_key
+from authguard.identity.limits import Limiter
 from authguard.identity.model import Caller
 from authguard.identity.outbox import Outbox
 from authguard.identity.passwords import PasswordHasher, PasswordPolicy
@@ -97,7 +97,7 @@ class Base:
         Raises:
             RateLimitedError: if there were too many.
         """
-        self.limited(flow, caller, self.limiter.hit, "secret_address", address_key(caller.address))
+        self.limited(flow, caller, self.limiter.hit, "secret_address", address=caller.address)
 
     def limited(
         self, flow: str, caller: Caller, count: Callable[P, Result], *args: P.args, **kwargs: P.kwargs

@@ -1,12 +1,16 @@
 """The bodies that the JSON API takes: each field checked, none but those, and no value repeated."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from authguard.identity.addresses import MAX_ADDRESS
 from authguard.identity.errors import InvalidFieldsError
 
-_Email = Annotated[str, Field(min_length=1, max_length=320)]
+MAX_MEMBERS = 20  # of a body; an error for each would make the answer larger than the request
+
+_Email = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS)]
 _Name = Annotated[str, Field(max_length=200)]
 # Longer ones only cost time; the policy has its own say about what is accepted.
 _Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
@@ -104,12 +108,14 @@ class EndSession(Body):
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 
-def validate(kind: type[AnyBody], data: Any) -> AnyBody:
+def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
     """Check a body.
 
     Raises:
         InvalidFieldsError: with a message for each field; `body` stands for the whole.
     """
+    if len(data) > MAX_MEMBERS:
+        raise InvalidFieldsError({"body": [f"must have at most {MAX_MEMBERS} fields"]})
     try:
         return kind.model_validate(data)
     except ValidationError as error:

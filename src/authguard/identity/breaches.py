@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from authguard._cookiejar import NoCookies
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.passwords import password_bytes
 
@@ -121,6 +122,7 @@ class BreachedService:
         self._client = httpx.Client(
             timeout=timeout,
             follow_redirects=False,
+            cookies=NoCookies(),
             headers={"Add-Padding": "true", "User-Agent": "authguard"},
         )
 

@@ -1,12 +1,17 @@
 """The database: connections, transactions, and what an outage becomes. SQLite or PostgreSQL."""
 
+import logging
+import os
 import sqlite3
+import stat
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from time import monotonic, sleep
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import make_url
@@ -14,6 +19,8 @@ from sqlalchemy.pool import NullPool
 
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
+
+logger = logging.getLogger("authguard")
 
 _BUSY_SECONDS = 5  # how long to wait for somebody else's transaction, or for a connection
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
@@ -50,6 +57,7 @@ class Database:
         except ImportError as error:
             raise ConfigurationError("database: PostgreSQL needs the extra authguard[postgres]") from error
         if self.is_sqlite:
+            _keep_private(self.engine, parsed.database or "")
             _set_up_sqlite(self.engine)
             self._reading = self.engine
         else:
@@ -197,6 +205,21 @@ def _set_up_postgresql(engine: Engine) -> None:
         connection.execute(f"SET statement_timeout = '{_BUSY_SECONDS}s'")
         connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
         connection.commit()
+
+
+def _keep_private(engine: Engine, database: str) -> None:
+    """Make a new database file readable by its owner alone; SQLite gives `-wal` and `-shm` the same mode."""
+    path = Path(unquote(urlsplit(database).path) if database.startswith("file:") else database)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(*_: object) -> None:
+        # Created by us, so that there is no moment at which it has another mode.
+        with suppress(FileExistsError, FileNotFoundError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+
+    with suppress(OSError):
+        if path.stat().st_mode & stat.S_IROTH:
+            logger.warning("%s can be read by every user of this machine: chmod 600 %s", path, path)
 
 
 def _set_up_sqlite(engine: Engine) -> None:

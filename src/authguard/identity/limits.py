@@ -2,11 +2,14 @@
 
 What an address does is counted against that address, and what it does to an account against the
 pair of the two. An account alone is never closed: whoever knows its address could then keep its
-owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds.
+owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds,
+and mails to an account beyond its limit are not sent, while the answer stays the same.
 """
 
+import logging
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,14 +24,22 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from authguard._core.remote import Breaker
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
+from authguard.identity.addresses import canonical_key, mailbox_key
+
+logger = logging.getLogger("authguard")
 
 #: Seconds by which an answer is delayed while an account is under attack.
 DELAY = 2.0
 
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
+_TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
+_MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
-_NETWORK = 64  # bits of an IPv6 address that one customer has
+# Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
+# address is counted in all of them: of 2^16 networks of 64 bits each would otherwise have a limit of its own.
+_NETWORKS = {64: 1, 56: 2, 48: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "login_account": Limit(30, 3_600),  # by account: only delays
     "mail": Limit(3, 900),  # by account and address
     "mail_address": Limit(30, 3_600),
-    "mail_account": Limit(10, 3_600),  # by account: its owner has the newest link then
+    "mail_account": Limit(10, 3_600),  # by mailbox and kind of mail: more are not sent, and nobody is refused
     "register_address": Limit(30, 3_600),
     "secret_address": Limit(60, 60),  # by address: wrong refresh tokens, one-time tokens, client secrets
 }
@@ -65,7 +76,7 @@ class Limiter:
     """Counts by name and key in sliding windows, in the memory of this process or in Redis.
 
     Counting is atomic, so that parallel guesses cannot pass it. If Redis cannot be asked, what is
-    limited is refused with 503 until it is back.
+    limited is refused with 503 until it is back: at once, but for one request a second that tries it.
 
     Args:
         url: `memory://` for one process, `redis://…` or `rediss://…` for several.
@@ -81,37 +92,49 @@ class Limiter:
             known = ", ".join(DEFAULT_LIMITS)
             raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
         self._limits = {
-            name: RateLimitItemPerSecond(limit.count, limit.seconds, namespace=f"authguard:{name}")
+            (name, times): RateLimitItemPerSecond(
+                limit.count * times, limit.seconds, namespace=f"authguard:{name}"
+            )
             for name, limit in ({**DEFAULT_LIMITS, **given}).items()
+            for times in _NETWORKS.values()
         }
         # The library's memory has a lock for each key, and may replace one that is being waited for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = _storage(url)
+        self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
 
-    def hit(self, name: str, *key: str) -> None:
+    def hit(self, name: str, *key: str, address: str | None = None) -> None:
         """Count one more.
 
         Args:
             name: the limit.
-            key: what it is counted for, such as an account and `address_key(address)`.
+            key: what it is counted for, such as an account.
+            address: where the request came from; counted for each network that it may belong to.
 
         Raises:
-            RateLimitedError: if it would be one too many; it is not counted then.
+            RateLimitedError: if it would be one too many.
             VerificationUnavailableError: if the store is down.
         """
-        if not self._count(name, key):
-            raise self._refusal(name, key)
+        for network, times in networks(address):
+            if not self._count(name, (*key, *network), times):
+                raise self._refusal(name, (*key, *network), times)
 
-    def check(self, name: str, *key: str) -> None:
+    def check(self, name: str, *key: str, address: str | None = None) -> None:
         """Refuse if nothing is left, and count nothing: for limits on what turns out to be wrong.
+
+        Args:
+            name: the limit.
+            key: as for `hit`.
+            address: as for `hit`.
 
         Raises:
             RateLimitedError: if nothing is left.
             VerificationUnavailableError: if the store is down.
         """
-        if not self._ask(self._counter.test, self._limits[name], _digest(key)):
-            raise self._refusal(name, key)
+        for network, times in networks(address):
+            if not self._ask(self._counter.test, self._limits[name, times], _digest((*key, *network))):
+                raise self._refusal(name, (*key, *network), times)
 
     def delay(self, name: str, *key: str) -> float:
         """Count one more, and say for how long to keep the answer back: 0, or `DELAY` over the limit.
@@ -121,20 +144,28 @@ class Limiter:
         """
         return 0.0 if self._count(name, key) else DELAY
 
-    def clear(self, name: str, *key: str) -> None:
+    def clear(self, name: str, *key: str, address: str | None = None) -> None:
         """Forget what was counted, such as wrong passwords before the right one.
+
+        Args:
+            name: the limit.
+            key: as for `hit`.
+            address: as for `hit`.
 
         Raises:
             VerificationUnavailableError: if the store is down.
         """
-        self._ask(self._counter.clear, self._limits[name], _digest(key))
+        for network, times in networks(address):
+            self._ask(self._counter.clear, self._limits[name, times], _digest((*key, *network)))
 
-    def login(self, account: str, address: str) -> float:
+    def login(self, email: str, address: str) -> float:
         """Count a try to sign in, before the password is looked at.
 
+        The network is counted before the e-mail address is parsed, which costs more than counting.
+
         Args:
-            account: the e-mail address that was given, in its canonical form; known or not.
-            address: where the request came from.
+            email: the e-mail address that was given, as it was sent; known or not.
+            address: the network address of the caller.
 
         Returns:
             Seconds to wait before answering.
@@ -143,12 +174,12 @@ class Limiter:
             RateLimitedError: if this address has tried too often.
             VerificationUnavailableError: if the store is down.
         """
-        network = address_key(address)
-        self.hit("login_address", network)
-        self.hit("login", account, network)
+        self.hit("login_address", address=address)
+        account = canonical_key(email)
+        self.hit("login", account, address=address)
         return self.delay("login_account", account)
 
-    def logged_in(self, account: str, address: str) -> None:
+    def logged_in(self, email: str, address: str) -> None:
         """Forget the tries of this address for this account: the password was right.
 
         Neither the tries of the address for other accounts nor those of others for the account are
@@ -157,25 +188,39 @@ class Limiter:
         Raises:
             VerificationUnavailableError: if the store is down.
         """
-        self.clear("login", account, address_key(address))
+        self.clear("login", canonical_key(email), address=address)
 
-    def mail(self, account: str, address: str) -> None:
-        """Count a mail that somebody wants sent to an account; known or not.
+    def mail(self, email: str, address: str) -> None:
+        """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
+
+        Both limits are the caller's own. What others ask for never refuses the owner of an account.
 
         Raises:
             RateLimitedError: if it would be one too many.
             VerificationUnavailableError: if the store is down.
         """
-        network = address_key(address)
-        self.hit("mail_address", network)
-        self.hit("mail", account, network)
-        self.hit("mail_account", account)
+        self.hit("mail_address", address=address)
+        self.hit("mail", canonical_key(email), address=address)
 
-    def _count(self, name: str, key: tuple[str, ...]) -> bool:
-        return bool(self._ask(self._counter.hit, self._limits[name], _digest(key)))
+    def may_send(self, kind: str, email: str) -> bool:
+        """Count a mail that is about to be sent; False if its mailbox has had enough of this kind.
 
-    def _refusal(self, name: str, key: tuple[str, ...]) -> RateLimitedError:
-        limit = self._limits[name]
+        All addresses of one mailbox count together: `ann+1@example.com` and `ann+2@example.com`.
+
+        Args:
+            kind: such as `reset`; each kind has a count of its own.
+            email: the address of an account.
+
+        Raises:
+            VerificationUnavailableError: if the store is down.
+        """
+        return self._count("mail_account", (kind, mailbox_key(email)))
+
+    def _count(self, name: str, key: tuple[str, ...], times: int = 1) -> bool:
+        return bool(self._ask(self._counter.hit, self._limits[name, times], _digest(key)))
+
+    def _refusal(self, name: str, key: tuple[str, ...], times: int) -> RateLimitedError:
+        limit = self._limits[name, times]
         reset, _ = self._ask(self._counter.get_window_stats, limit, _digest(key))
         window = limit.get_expiry()
         # What was counted fades out one by one after that.
@@ -183,11 +228,17 @@ class Limiter:
         return RateLimitedError(name, quota=limit.amount, window=window, retry_after=ceil(wait))
 
     def _ask(self, question: Any, limit: RateLimitItemPerSecond, key: str) -> Any:
+        if self._breaker.blocked(time.monotonic(), _TRIAL_SECONDS):
+            raise VerificationUnavailableError("the store of limits is down")
         try:
             with self._lock:
-                return question(limit, key)
+                answer = question(limit, key)
         except StorageError as error:
+            self._breaker.failed(time.monotonic())
+            logger.warning("the store of limits cannot be asked: %s", type(error.storage_error).__name__)
             raise VerificationUnavailableError("the store of limits is down") from error
+        self._breaker.succeeded()
+        return answer
 
     def __repr__(self) -> str:
         return f"Limiter({type(self._storage).__name__})"
@@ -217,20 +268,27 @@ class _Memory(MemoryStorage):
         return self.storage[key]
 
 
-def address_key(address: str) -> str:
-    """What to count an address by: itself, or the /64 network of an IPv6 address.
+def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
+    """Return the keys to count an address by, each with the number of times a limit that it may do.
 
-    One customer has 2^64 addresses of IPv6, and could otherwise take a new one for each try.
+    An IPv4 address is counted by itself, an IPv6 address by its networks of 64, 56 and 48 bits (RFC 6177);
+    no address at all, such as a Unix socket's, by its text.
     """
+    if address is None:
+        return [((), 1)]
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address  # a Unix socket has none
+        return [((address,), 1)]
     if not isinstance(parsed, IPv6Address):
-        return str(parsed)
+        return [((str(parsed),), 1)]
     if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> _NETWORK << _NETWORK)}/{_NETWORK}"
+        return [((str(parsed.ipv4_mapped),), 1)]
+    number = int(parsed)
+    return [
+        ((f"{IPv6Address(number >> (128 - bits) << (128 - bits))}/{bits}",), times)
+        for bits, times in _NETWORKS.items()
+    ]
 
 
 def _digest(key: tuple[str, ...]) -> str:

@@ -8,8 +8,10 @@ import secrets
 from hashlib import sha256
 from urllib.parse import quote
 
+from authguard.errors import VerificationUnavailableError
 from authguard.identity import store
-from authguard.identity.addresses import canonical_key, email_key, parse_email
+from authguard.identity.addresses import parse_email
+from authguard.identity.audit import Event
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
@@ -18,6 +20,7 @@ from authguard.identity.sessions import Sessions
 
 _VERIFY = "verify"
 _RESET = "reset"
+_NOTICE = "notice"
 
 
 class Links:
@@ -36,6 +39,17 @@ class Links:
         """Send the link that verifies the address of an account, after the answer."""
         self._base.outbox.submit(lambda: self._verification(user))
 
+    def _may_send(self, kind: str, user: User) -> bool:
+        """Count a mail; False, and an event, for a mailbox that has had enough of them."""
+        base = self._base
+        try:
+            if base.limiter.may_send(kind, user.email):
+                return True
+        except VerificationUnavailableError:
+            return True  # the caller was counted, and a mail that is lost costs its owner more
+        base.audit.record(Event("mail", False, base.clock(), "limit", user_id=user.id))
+        return False
+
     def resend_verification(self, email: str, caller: Caller) -> None:
         """Send it again, if there is an account with this address that needs it; nobody learns whether.
 
@@ -49,7 +63,9 @@ class Links:
         user = self._addressee(email)
         return None if user is None or user.email_verified else self._verification(user)
 
-    def _verification(self, user: User) -> Mail:
+    def _verification(self, user: User) -> Mail | None:
+        if not self._may_send(_VERIFY, user):
+            return None
         link = self._link(user, _VERIFY, "/verify-email")
         text = f"Please verify your e-mail address by following this link:\n\n{link}\n\n{self._until()}"
         return Mail(user.email, "Verify your e-mail address", text)
@@ -83,7 +99,7 @@ class Links:
 
     def _reset(self, email: str, caller: Caller) -> Mail | None:
         user = self._addressee(email)
-        if user is None:
+        if user is None or not self._may_send(_RESET, user):
             return None
         link = self._link(user, _RESET, "/reset-password")
         self._base.succeeded("forgot_password", caller, user_id=user.id)
@@ -130,7 +146,9 @@ class Links:
 
         def make() -> Mail | None:
             user = self._addressee(email)
-            return None if user is None else Mail(user.email, "You have an account already", text)
+            if user is None or not self._may_send(_NOTICE, user):
+                return None
+            return Mail(user.email, "You have an account already", text)
 
         self._base.outbox.submit(make)
 
@@ -150,7 +168,7 @@ class Links:
 
     def _limit(self, flow: str, email: str, caller: Caller) -> None:
         """Count a mail, for known and unknown addresses alike."""
-        self._base.limited(flow, caller, self._base.limiter.mail, canonical_key(email), caller.address)
+        self._base.limited(flow, caller, self._base.limiter.mail, email, caller.address)
 
     def _addressee(self, email: str) -> User | None:
         """The account to write to."""
@@ -158,7 +176,7 @@ class Links:
         if address is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_key(connection, email_key(address))
+            found = store.find_user_by_address(connection, address)
         return None if found is None or found[0].disabled else found[0]
 
     def _link(self, user: User, purpose: str, path: str) -> str:

@@ -74,7 +74,7 @@ class OAuth:
             if client is None:
                 raise OAuthError("invalid_client", "This grant is for clients that prove who they are.")
             issue = self._service.clients.issue
-            return answer(await self._workers.run(issue, client, form.get("scope"), caller_of(request)))
+            return answer(await self._workers.read(issue, client, form.get("scope"), caller_of(request)))
         if "scope" in form:
             raise OAuthError("invalid_scope", "The tokens of users have no scopes.")
         client_id = None if client is None else client.id
@@ -96,14 +96,14 @@ class OAuth:
         if await self._client(request, form) is None:
             raise OAuthError("invalid_client", "Introspection is for clients that prove who they are.")
         token = _required(form, "token")
-        return answer(await self._workers.run(self._service.clients.introspect, token))
+        return answer(await self._workers.read(self._service.clients.introspect, token))
 
     async def revoke(self, request: Request) -> Response:
         """Revoke a token (RFC 7009); 200 for one that is not valid, too."""
         form = await read_form(request)
         client = await self._client(request, form)
         token = _required(form, "token")
-        await self._workers.run(self._service.clients.revoke, token, client, caller_of(request))
+        await self._workers.write(self._service.clients.revoke, token, client, caller_of(request))
         return answer({})
 
     async def _client(self, request: Request, form: dict[str, str]) -> Client | None:
@@ -118,11 +118,11 @@ class OAuth:
                 raise OAuthError("invalid_client", "The client has to prove who it is.")
             return None
         caller: Caller = caller_of(request)
-        return await self._workers.run(self._service.clients.authenticate, *found, caller)
+        return await self._workers.count(self._service.clients.authenticate, *found, caller)
 
     async def key_set(self, request: Request) -> Response:
         """The public keys (RFC 7517 section 5); none for HS256."""
-        keys = await self._workers.run(self._service.keys.public_keys, self._service.clock())
+        keys = await self._workers.read(self._service.keys.public_keys, self._service.clock())
         response = answer({"keys": keys})
         response.headers["cache-control"] = f"public, max-age={_KEYS_SECONDS}"
         del response.headers["pragma"]

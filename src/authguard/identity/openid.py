@@ -1,5 +1,6 @@
 """Sign-in at providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
@@ -11,17 +12,21 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from authguard._core.remote import check_named_url
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import SocialSignInError
 from authguard.identity.model import SocialIdentity
 from authguard.identity.settings import Settings
 from authguard.identity.social import GitHub, Provider, picture_or_none, secure_url, text_or_none
 
+logger = logging.getLogger("authguard")
+
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _METADATA_SECONDS = 3_600.0
 _KEYS_SECONDS = 300.0
 _KEYS_AGAIN_SECONDS = 30.0  # how soon to look for a new key
 _LEEWAY = 30  # seconds
+_ALLOW_PRIVATE = "allow_private=True of OpenIDProvider, or the setting oidc_allow_private"
 
 
 class OpenIDProvider(Provider):
@@ -36,6 +41,8 @@ class OpenIDProvider(Provider):
         scope: what is asked for.
         timeout: seconds for connecting, and for each answer.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
+        allow_private: whether the provider's metadata may lead to another host on this machine, or to an
+            address in a private network.
         repeats_nonce: whether its ID tokens repeat the nonce, as the standard has it; if False,
             PKCE alone binds a code to its browser. A wrong nonce is refused in any case.
         clock: seconds since the epoch.
@@ -57,6 +64,7 @@ class OpenIDProvider(Provider):
         scope: str = "openid profile email",
         timeout: float = 5.0,
         auth_method: str = "client_secret_basic",
+        allow_private: bool = False,
         repeats_nonce: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -70,6 +78,9 @@ class OpenIDProvider(Provider):
             auth_method=auth_method,
         )
         self.issuer = secure_url(issuer, f"{name}: issuer")
+        if not isinstance(allow_private, bool):
+            raise ConfigurationError(f"{name}: allow_private must be True or False, got {allow_private!r}")
+        self._allow_private = allow_private
         self._repeats_nonce = repeats_nonce
         self._clock = clock
         self._lock = Lock()
@@ -81,9 +92,13 @@ class OpenIDProvider(Provider):
         if not isinstance(found, str):
             raise VerificationUnavailableError(f"{self.name} says no {name}")
         try:
-            return secure_url(found, name)
-        except ConfigurationError:
-            raise VerificationUnavailableError(f"{self.name} says an unusable {name}") from None
+            return check_named_url(
+                found, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
+            )
+        except ConfigurationError as error:
+            reason = f"{self.name} names an unusable {name}: {error}"
+            logger.warning("%s", reason)  # only an operator can mend it
+            raise VerificationUnavailableError(reason) from None
 
     def _discovered(self) -> dict[str, Any]:
         """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
@@ -229,6 +244,7 @@ def providers_from(settings: Settings) -> list[Provider]:
                 settings.oidc_client_id,
                 settings.oidc_client_secret,
                 redirect_uris=uris("oidc"),
+                allow_private=settings.oidc_allow_private,
             )
         )
     return found

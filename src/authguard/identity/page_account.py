@@ -100,7 +100,7 @@ class AccountPages:
     @_for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
         """The account and its sessions."""
-        sessions = await self._workers.run(self._service.sessions.list, visitor.principal)
+        sessions = await self._workers.read(self._service.sessions.list, visitor.principal)
         current = visitor.principal.claims.get("sid")
         return self._views.page(request, "account", visitor=visitor, sessions=sessions, current=current)
 
@@ -118,7 +118,7 @@ class AccountPages:
             body = validate(bodies.ChangePassword, fields)
             current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
             change = self._service.accounts.change_password
-            await self._workers.run_slow(change, visitor.principal, current, new, caller_of(request))
+            await self._workers.hash(change, visitor.principal, current, new, caller_of(request))
         except RefusedError as error:
             values = {"form": Form.after(error, fields), "rules": self._service.policy.check("")}
             return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
@@ -129,21 +129,21 @@ class AccountPages:
         """End one of the other sessions."""
         body = validate(bodies.EndSession, await read_fields(request))
         end = self._service.sessions.end
-        await self._workers.run(end, visitor.principal, body.session, caller_of(request))
+        await self._workers.write(end, visitor.principal, body.session, caller_of(request))
         return self._go(request, "/account", "ended")
 
     @_for_owner("/account")
     async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
         """Send the mail again that verifies the address."""
         resend = self._service.links.resend_verification
-        await self._workers.run(resend, visitor.user.email, caller_of(request))
+        await self._workers.count(resend, visitor.user.email, caller_of(request))
         return self._go(request, "/account", "sent")
 
     @_for_owner("/account")
     async def log_out_everywhere(self, request: Request, visitor: Visitor) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
-        await self._workers.run(log_out, visitor.principal, caller_of(request))
+        await self._workers.write(log_out, visitor.principal, caller_of(request))
         return self._signed_out(request, "logged-out-everywhere")
 
     async def logout_page(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class AccountPages:
 
         async def end(self: AccountPages, request: Request, visitor: Visitor) -> Response:
             log_out = self._service.sessions.log_out
-            await self._workers.run(log_out, visitor.principal, caller_of(request))
+            await self._workers.write(log_out, visitor.principal, caller_of(request))
             return signed_out
 
         return await self._let_in(request, end, "/account", signed_out)

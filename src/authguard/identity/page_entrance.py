@@ -108,7 +108,7 @@ class EntrancePages:
         fields, wanted = await self._read(request)
         try:
             body = validate(bodies.Register, fields)
-            tokens = await self._workers.run_slow(
+            tokens = await self._workers.hash(
                 self._service.accounts.register,
                 body.email,
                 body.password.get_secret_value(),
@@ -147,7 +147,7 @@ class EntrancePages:
                 raise InvalidLinkError
             body = validate(bodies.ResetPassword, fields | {"token": token})
             password = body.new_password.get_secret_value()
-            await self._workers.run_slow(self._service.links.reset, token, password, caller_of(request))
+            await self._workers.hash(self._service.links.reset, token, password, caller_of(request))
         except InvalidLinkError as error:
             return self._dead_link(request, "reset-password", error, self._reset_cookie)
         except RefusedError as error:
@@ -167,7 +167,7 @@ class EntrancePages:
         try:
             if not token:
                 raise InvalidLinkError
-            await self._workers.run(self._service.links.verify, token, caller_of(request))
+            await self._workers.count(self._service.links.verify, token, caller_of(request))
         except InvalidLinkError as error:
             return self._dead_link(request, "verify-email", error, self._verify_cookie)
         is_known = request.scope["auth"].principal.is_authenticated
@@ -205,7 +205,7 @@ class EntrancePages:
         fields, _ = await self._read(request)
         try:
             body = validate(bodies.Email, fields)
-            await self._workers.run(use_case, body.email, caller_of(request))
+            await self._workers.count(use_case, body.email, caller_of(request))
         except RefusedError as error:
             return self._refused(request, page, error, fields, has_link=False)
         return self._go(request, f"/{page}", "sent")

@@ -93,7 +93,7 @@ class PageSessions:
         before = await self.find(request)
         if before is not None:
             log_out = self._service.sessions.log_out
-            await self._workers.run(log_out, before.principal, caller_of(request))
+            await self._workers.write(log_out, before.principal, caller_of(request))
         self.set_cookies(response, tokens)
 
     def set_cookies(self, response: Response, tokens: Tokens) -> None:

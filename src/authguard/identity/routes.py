@@ -64,9 +64,9 @@ async def sign_in(
     client_id: str | None = None,
 ) -> Tokens:
     """Sign in with a password, and keep the answer back while the account is under attack."""
-    delay = await workers.run(service.accounts.admit, email, caller)
+    delay = await workers.count(service.accounts.admit, email, caller)
     try:
-        return await workers.run_slow(service.accounts.login, email, password, caller, client_id=client_id)
+        return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
     finally:
         await sleep(delay)
 
@@ -126,7 +126,7 @@ class Routes:
         The documents name no status, and their clients look at none; RFC 9110 section 15.3.2 says 201.
         """
         body = await read_json(request, bodies.Register)
-        tokens = await self._workers.run_slow(
+        tokens = await self._workers.hash(
             self._service.accounts.register,
             body.email,
             body.password.get_secret_value(),
@@ -177,53 +177,53 @@ class Routes:
 
     async def logout(self, request: Request) -> Response:
         """End the session of the token."""
-        await self._workers.run(self._service.sessions.log_out, principal_of(request), caller_of(request))
+        await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
         return message("Logged out")
 
     async def logout_all(self, request: Request) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
-        await self._workers.run(log_out, principal_of(request), caller_of(request))
+        await self._workers.write(log_out, principal_of(request), caller_of(request))
         return message("Logged out everywhere")
 
     async def sessions(self, request: Request) -> Response:
         """The sessions that are alive."""
         principal = principal_of(request)
         current = principal.claims.get("sid")
-        found = await self._workers.run(self._service.sessions.list, principal)
+        found = await self._workers.read(self._service.sessions.list, principal)
         return answer([_session_document(session, current) for session in found])
 
     async def end_session(self, request: Request) -> Response:
         """End one session."""
         session = request.path_params["session_id"]
         end = self._service.sessions.end
-        await self._workers.run(end, principal_of(request), session, caller_of(request))
+        await self._workers.write(end, principal_of(request), session, caller_of(request))
         return message("Session ended")
 
     async def verify_email(self, request: Request) -> Response:
         """Verify an address with the token of a mail."""
         body = await read_json(request, bodies.OneTimeToken)
         token = body.token.get_secret_value()
-        await self._workers.run(self._service.links.verify, token, caller_of(request))
+        await self._workers.count(self._service.links.verify, token, caller_of(request))
         return message("E-mail address verified")
 
     async def resend_verification(self, request: Request) -> Response:
         """Send that mail again."""
         body = await read_json(request, bodies.Email)
-        await self._workers.run(self._service.links.resend_verification, body.email, caller_of(request))
+        await self._workers.count(self._service.links.resend_verification, body.email, caller_of(request))
         return message(_SENT)
 
     async def forgot_password(self, request: Request) -> Response:
         """Send a mail with which a new password can be set."""
         body = await read_json(request, bodies.Email)
-        await self._workers.run(self._service.links.request_reset, body.email, caller_of(request))
+        await self._workers.count(self._service.links.request_reset, body.email, caller_of(request))
         return message(_SENT)
 
     async def reset_password(self, request: Request) -> Response:
         """Set a new password with the token of a mail."""
         body = await read_json(request, bodies.ResetPassword)
         token, password = body.token.get_secret_value(), body.new_password.get_secret_value()
-        await self._workers.run_slow(self._service.links.reset, token, password, caller_of(request))
+        await self._workers.hash(self._service.links.reset, token, password, caller_of(request))
         return message("Password changed: sign in with the new one")
 
     async def change_password(self, request: Request) -> Response:
@@ -232,7 +232,7 @@ class Routes:
         body = await read_json(request, bodies.ChangePassword)
         current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
         change = self._service.accounts.change_password
-        await self._workers.run_slow(change, principal, current, new, caller_of(request))
+        await self._workers.hash(change, principal, current, new, caller_of(request))
         return message("Password changed")
 
     async def auth_status(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
@@ -18,8 +18,10 @@ from authguard.identity import store
 from authguard.identity.base import Base
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.model import Caller, Session, Tokens, User
-from authguard.identity.revocations import revoke
 from authguard.identity.tokens import RefreshToken
+
+#: Of one account, at the same time; the oldest one ends when there would be one more.
+MAX_SESSIONS = 100
 
 _LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 _LONGEST_AGENT = 200
@@ -61,6 +63,8 @@ class Sessions:
         )
         store.insert_session(connection, session)
         store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)
+        if surplus := store.list_surplus_sessions(connection, user.id, now, MAX_SESSIONS):
+            self.end_in(connection, surplus)
         return session
 
     def tokens(self, user: User, session: Session) -> Tokens:
@@ -159,12 +163,15 @@ class Sessions:
         return self.tokens(user, session)
 
     def prolong(self, principal: Principal, caller: Caller) -> Tokens:
-        """New tokens for whoever has an access token that is still valid.
+        """Return new tokens for an access token that is still valid.
 
-        The refresh token, if there is one, stays good. The session ends when it would have anyway.
+        The refresh token, if there is one, stays good. A copy of an access token goes unnoticed, as one
+        of a refresh token does not, so that this is bounded: not for the token of a cookie, which no
+        script may read; not for a client's session, which has to prove who the client is; and not
+        later than `Settings.bearer_refresh_lifetime` after the sign-in.
 
         Raises:
-            InvalidTokenError: if the token is of no session, or its session has ended.
+            InvalidTokenError: if the token is of no such session, or its session has ended.
             StoreUnavailableError: if that could not be stored.
         """
         return _the_one(self.prolong_all([(principal, caller)]))
@@ -181,17 +188,22 @@ class Sessions:
         return [self._prolonged(caller, one) for (_, caller), one in zip(asked, prolonged, strict=True)]
 
     def _prolong(self, connection: Connection, found: dict[str, Found], principal: Principal) -> Found | None:
-        one, now = found.get(_session_of(principal)), self._base.clock()
-        if one is None or now >= one[0].ends_at or not _is_alive(*one, principal):
+        session, user = found.get(_session_of(principal), (None, None))
+        if session is None or user is None or session.client_id is not None or principal.method == "cookie":
             return None
-        until = min(now + self._base.settings.refresh_lifetime, one[0].ends_at)
-        return one if store.prolong_session(connection, one[0].id, until) else None
+        now, settings = self._base.clock(), self._base.settings
+        last = min(session.ends_at, session.created_at + settings.bearer_refresh_lifetime)
+        if now >= last or not _is_alive(session, user, principal):
+            return None
+        until = min(now + settings.refresh_lifetime, session.ends_at)
+        return (session, user) if store.prolong_session(connection, session.id, until) else None
 
     def _prolonged(self, caller: Caller, found: Found | None) -> Tokens | Exception:
         if found is None:
-            return self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
+            error = InvalidTokenError("the session has ended, or is not one that an access token prolongs")
+            return self._base.failed("prolong", caller, error)
         session, user = found
-        self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
+        self._base.succeeded("prolong", caller, user_id=user.id, session_id=session.id)
         return self.tokens(user, session)
 
     def list(self, principal: Principal) -> list[Session]:
@@ -260,20 +272,19 @@ class Sessions:
             but: the one that goes on.
         """
         now = self._base.clock()
-        alive = [session.id for session in store.list_sessions(connection, user_id, now - self._lifetime)]
-        self.end_in(connection, [session for session in alive if session != but])
+        alive = store.select_alive(user_id, now - self._lifetime, but=but)
+        self.end_in(connection, alive)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
         """End sessions, in a transaction of their own."""
         with self._base.database.write() as connection:
             self.end_in(connection, session_ids)
 
-    def end_in(self, connection: Connection, session_ids: Iterable[str]) -> None:
+    def end_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
-        for one in session_ids:
-            store.end_session(connection, one, now)
-            revoke(connection, "session", one, now, now + self._lifetime)
+        store.end_sessions(connection, session_ids, now, now + self._lifetime)
+        store.delete_old_marks(connection, now)
 
     @property
     def _lifetime(self) -> float:

@@ -41,6 +41,8 @@ class Settings:
         session_lifetime: seconds after which a session ends in any case.
         refresh_grace: seconds for which the refresh token before the newest one still gets an
             answer, for clients whose last answer was lost.
+        bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
+            new ones at `auth/refresh` without a refresh token; 0 switches that off.
         link_lifetime: seconds for which the links in mails are valid.
         prefixes: where the API is; the first is named in metadata.
         default_role: the role of new accounts.
@@ -58,6 +60,8 @@ class Settings:
         oidc_issuer: another provider of OpenID Connect.
         oidc_client_id: of this service there; empty for none.
         oidc_client_secret: the proof of it.
+        oidc_allow_private: whether its metadata may lead to another host on this machine, or to an
+            address in a private network.
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
         cookie_name: the cookie that may carry the access token for pages.
@@ -82,6 +86,7 @@ class Settings:
     refresh_lifetime: int = 30 * _DAY
     session_lifetime: int = 365 * _DAY
     refresh_grace: int = 30
+    bearer_refresh_lifetime: int = 30 * _DAY
     link_lifetime: int = 3_600
     prefixes: Iterable[str] = ("/api/v1", "/v1")
     default_role: str = "USER"
@@ -98,6 +103,7 @@ class Settings:
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
+    oidc_allow_private: bool = False
     redirect_uris: Iterable[str] = ()
     cookie_name: str = "access_token"
     refresh_cookie_name: str = "refresh_token"
@@ -175,6 +181,7 @@ class Settings:
             "refresh_lifetime": (60, 3_650 * _DAY),
             "session_lifetime": (60, 3_650 * _DAY),
             "refresh_grace": (0, 300),
+            "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "worker_threads": (1, 256),
         }
@@ -186,7 +193,8 @@ class Settings:
             raise ConfigurationError("session_lifetime is at least refresh_lifetime")
         if self.signing_key_lifetime < self.access_lifetime:
             raise ConfigurationError("signing_key_lifetime is at least access_lifetime")
-        for name in ("require_verified_email", "enumeration_safe", "password_grant", "pages", "dev"):
+        flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
+        for name in (*flags, "pages", "dev"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(f"{name} is true or false")
 

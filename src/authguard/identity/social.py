@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 from authlib.integrations.httpx_client import OAuth2Client, OAuthError
 
+from authguard._cookiejar import NoCookies
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.model import SocialIdentity
@@ -64,6 +65,7 @@ class Provider:
             token_endpoint_auth_method=auth_method,
             timeout=timeout,
             follow_redirects=False,
+            cookies=NoCookies(),
             headers={"User-Agent": "authguard", "Accept": "application/json"},
         )
 

@@ -18,7 +18,6 @@ from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity.bodies import Body
 from authguard.identity.derive import derive_seal
 from authguard.identity.errors import NotFoundError, SocialSignInError
-from authguard.identity.limits import address_key
 from authguard.identity.model import Caller, Tokens
 from authguard.identity.page_session import PageSessions
 from authguard.identity.service import IdentityService
@@ -111,7 +110,7 @@ class SocialRoutes:
             "verifier": secrets.token_urlsafe(48),
             "next": safe_next(wanted, "/"),
         }
-        url = await self._workers.run_slow(
+        url = await self._workers.ask_remote(
             provider.authorize_url,
             state=state["state"],
             nonce=state["nonce"],
@@ -158,18 +157,18 @@ class SocialRoutes:
         nonce: str | None = None,
     ) -> Tokens:
         """Tokens for a code; wrong codes are counted against the address they come from."""
-        service, network = self._service, address_key(caller.address)
+        service = self._service
 
         def exchange() -> Tokens:
-            service.limiter.check("secret_address", network)
+            service.limiter.check("secret_address", address=caller.address)
             try:
                 identity = provider.exchange(code, redirect_uri, code_verifier=code_verifier, nonce=nonce)
             except SocialSignInError:
-                service.limiter.hit("secret_address", network)
+                service.limiter.hit("secret_address", address=caller.address)
                 raise
             return service.sign_in_with(identity, caller)
 
-        return await self._workers.run_slow(exchange)
+        return await self._workers.ask_remote(exchange)
 
     def _provider(self, request: Request) -> Provider:
         provider = self._providers.get(request.path_params["provider"])

@@ -3,9 +3,22 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from authguard.identity.addresses import email_key, is_same_address
 from authguard.identity.model import Client, Session, User
 from authguard.identity.schema import (
     clients,
@@ -54,6 +67,7 @@ _PROLONG = (
     .where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None))
     .values(expires_at=bindparam("until"))
 )
+_MARK = ("kind", "name", "revoked_at", "until")
 _BEGIN = insert(sessions)
 _HOLDS_PASSWORD = (
     select(users.c.id)
@@ -82,10 +96,15 @@ def find_user(connection: Connection, user_id: str) -> User | None:
     return None if row is None else _user(row)
 
 
-def find_user_by_key(connection: Connection, key: str) -> tuple[User, str | None] | None:
-    """The account with this canonical address, and its password hash."""
-    row = connection.execute(_USER_BY_KEY, {"key": key}).first()
-    return None if row is None else (_user(row), row[8])
+def find_user_by_address(connection: Connection, address: str) -> tuple[User, str | None] | None:
+    """Return the account with this address, and its password hash; None for an address that is only alike.
+
+    Args:
+        connection: the transaction.
+        address: see `is_same_address`.
+    """
+    row = connection.execute(_USER_BY_KEY, {"key": email_key(address)}).first()
+    return None if row is None or not is_same_address(row.email, address) else (_user(row), row[8])
 
 
 def find_password_hash(connection: Connection, user_id: str) -> str | None:
@@ -196,10 +215,34 @@ def list_sessions(connection: Connection, user_id: str, now: float) -> list[Sess
     return [Session(*row) for row in connection.execute(statement)]
 
 
-def end_session(connection: Connection, session_id: str, now: float) -> bool:
-    """End a session; False if it had ended before."""
-    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
-    return connection.execute(statement.values(ended_at=now)).rowcount == 1
+def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[str]:
+    """Return the query for the ids of an account's sessions that are alive, but for this one."""
+    chosen = sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
+    return select(sessions.c.id).where(*chosen, *(() if but is None else (sessions.c.id != but,)))
+
+
+def list_surplus_sessions(connection: Connection, user_id: str, now: float, most: int) -> Sequence[str]:
+    """Return the ids of an account's oldest living sessions, those beyond so many."""
+    newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id)
+    return connection.execute(newest_first.offset(most)).scalars().all()
+
+
+def end_sessions(
+    connection: Connection, chosen: Select[str] | Iterable[str], now: float, until: float
+) -> None:
+    """End sessions and revoke their access tokens, in two statements however many sessions there are.
+
+    Args:
+        connection: the transaction.
+        chosen: the ids of the sessions, or the query for them.
+        now: seconds since the epoch.
+        until: when the last of their access tokens has expired.
+    """
+    is_chosen = sessions.c.id.in_(chosen if isinstance(chosen, Select) else list(chosen))
+    marks = select(literal("session"), sessions.c.id, literal(now), literal(until)).where(is_chosen)
+    _upsert_marks(connection, _insert(connection, revocations).from_select(_MARK, marks))
+    statement = update(sessions).where(is_chosen, sessions.c.ended_at.is_(None))
+    connection.execute(statement.values(ended_at=now))
 
 
 def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:
@@ -209,8 +252,11 @@ def delete_dead_sessions(connection: Connection, user_id: str, before: float) ->
 
 def upsert_revocation(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
     """Mark something as revoked; a later mark takes the place of the one before."""
-    values = {"kind": kind, "name": name, "revoked_at": now, "until": until}
-    statement = _insert(connection, revocations).values(values)
+    values = dict(zip(_MARK, (kind, name, now, until), strict=True))
+    _upsert_marks(connection, _insert(connection, revocations).values(values))
+
+
+def _upsert_marks(connection: Connection, statement: Any) -> None:
     changes = {"revoked_at": statement.excluded.revoked_at, "until": statement.excluded.until}
     connection.execute(statement.on_conflict_do_update(index_elements=["kind", "name"], set_=changes))
 

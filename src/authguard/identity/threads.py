@@ -1,4 +1,8 @@
-"""Threads for event loops: what waits for a database runs in them, and the loop goes on."""
+"""Threads for event loops: what waits for a database runs in them, and the loop goes on.
+
+A queue is bounded in two ways: by the number of jobs in it, and by the seconds that a job may wait
+in it. Beyond either the answer is 503, so that a database that hangs fills neither memory nor time.
+"""
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections import deque
@@ -7,14 +11,20 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from authguard.identity.errors import StoreUnavailableError
 
 Result = TypeVar("Result")
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 Answering: TypeAlias = Callable[[list[Question]], Sequence[Answer | Exception]]
-_Asked: TypeAlias = tuple[AbstractEventLoop, Future[Answer], Question]
+_Asked: TypeAlias = tuple[AbstractEventLoop, Future[Answer], Question, float]  # and until when it may wait
 _Outcome: TypeAlias = tuple[Future[Any], Any]  # who waits, and what for; an exception is raised there
+
+#: Seconds for which a job may wait for its turn; as long as a query may take.
+MAX_WAIT_SECONDS = 5.0
 
 
 class Threads:
@@ -26,36 +36,54 @@ class Threads:
     Args:
         most: how many; each starts when there is work, so that none is lost in a fork.
         name: what they are called.
+        max_waiting: how many jobs may wait for their turn.
+        clock: seconds, by a clock that is never set back.
     """
 
-    def __init__(self, most: int, name: str) -> None:
+    def __init__(
+        self, most: int, name: str, *, max_waiting: int = 1_000, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._most = most
         self._name = name
+        self._max_waiting = max_waiting
+        self.clock = clock
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._closed = False
         self._lock = Lock()
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """What the function returns or raises; it is not called if nobody waits for it any more.
+        """Return what the function returns; it is not called once its caller is cancelled.
 
         Raises:
+            StoreUnavailableError: if too many jobs wait, or this one has waited for too long.
             RuntimeError: after `close`.
         """
         loop = get_running_loop()
         future: Future[Result] = loop.create_future()
-        self.put(partial(_run, loop, future, function))
+        self.put(partial(self._run, loop, future, function, self.clock() + MAX_WAIT_SECONDS))
         return await future
+
+    def _run(
+        self, loop: AbstractEventLoop, future: "Future[Any]", function: Callable[[], Any], until: float
+    ) -> None:
+        if not future.cancelled():
+            outcome = _outcome(function) if self.clock() < until else _too_late()
+            _settle_soon(loop, [(future, outcome)])
+        del future, function
 
     def put(self, job: Callable[[], None]) -> None:
         """Have one of the threads do something that raises nothing.
 
         Raises:
+            StoreUnavailableError: if too many jobs wait.
             RuntimeError: after `close`.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self._name} takes no more work")
+            if self._jobs.qsize() >= self._max_waiting:
+                raise StoreUnavailableError(f"{self._name}: {self._max_waiting} jobs wait already")
             if len(self._threads) < self._most:
                 self._start()
             self._jobs.put(job)
@@ -102,11 +130,12 @@ class Together(Generic[Question, Answer]):
         """The answer; the question is not put if nobody waits for it any more.
 
         Raises:
+            StoreUnavailableError: if too many wait, or this one has waited for too long.
             RuntimeError: after the threads were closed.
         """
         loop = get_running_loop()
         future: Future[Answer] = loop.create_future()
-        self._asked.append((loop, future, question))
+        self._asked.append((loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS))
         try:
             # For each one: whoever comes first answers all, and the others find nothing to do.
             self._threads.put(self._serve)
@@ -118,16 +147,20 @@ class Together(Generic[Question, Answer]):
     def _serve(self) -> None:
         asked = self._take()
         if asked:
-            _tell(asked, _outcome(partial(self._answer, [question for _, _, question in asked])))
+            _tell(asked, _outcome(partial(self._answer, [question for _, _, question, _ in asked])))
         del asked  # see `_work`
 
     def _take(self) -> "list[_Asked[Answer, Question]]":
         asked: list[_Asked[Answer, Question]] = []
+        late: list[_Asked[Answer, Question]] = []
+        now = self._threads.clock()
         with suppress(IndexError):
             while len(asked) < self._most:
                 one = self._asked.popleft()
                 if not one[1].cancelled():
-                    asked.append(one)
+                    (asked if now < one[3] else late).append(one)
+        if late:
+            _tell(late, _too_late())
         return asked
 
 
@@ -139,12 +172,6 @@ def _work(jobs: "SimpleQueue[Callable[[], None] | None]") -> None:
         del job
 
 
-def _run(loop: AbstractEventLoop, future: "Future[Any]", function: Callable[[], Any]) -> None:
-    if not future.cancelled():
-        _settle_soon(loop, [(future, _outcome(function))])
-    del future, function
-
-
 def _outcome(function: Callable[[], Any]) -> Any:
     try:
         return function()
@@ -152,11 +179,15 @@ def _outcome(function: Callable[[], Any]) -> Any:
         return error
 
 
+def _too_late() -> StoreUnavailableError:
+    return StoreUnavailableError(f"waited for {MAX_WAIT_SECONDS:g} seconds without a turn")
+
+
 def _tell(asked: Sequence[_Asked[Any, Any]], answers: Sequence[Any] | BaseException) -> None:
     if isinstance(answers, BaseException):
         answers = [answers] * len(asked)
     outcomes: dict[AbstractEventLoop, list[_Outcome]] = {}
-    for (loop, future, _), answer in zip(asked, answers, strict=True):
+    for (loop, future, _, _), answer in zip(asked, answers, strict=True):
         outcomes.setdefault(loop, []).append((future, answer))
     for loop, of_loop in outcomes.items():
         _settle_soon(loop, of_loop)

@@ -33,13 +33,15 @@ REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
 _TOGETHER = 50  # answers that one call gives at most: that is some milliseconds
+_MAX_WAITING_FOR_REMOTES = 64
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Workers:
     """Threads for the use cases, apart from those of the application that this is mounted in.
 
-    Signing in takes long, and is kept apart, so that it never delays the rest.
+    Each kind of waiting has threads and a queue of its own, so that it never delays another kind:
+    guarded requests are answered by threads that read the database and do nothing else.
 
     Args:
         threads: how many of each kind.
@@ -47,33 +49,46 @@ class Workers:
     """
 
     def __init__(self, threads: int, *, one_writer: bool) -> None:
-        self._quick = Threads(threads, "authguard-quick")
+        self._reading = Threads(threads, "authguard-read")
         self._writing = Threads(1 if one_writer else threads, "authguard-write")
-        self._slow = Threads(threads, "authguard-slow")
-        # Where each statement waits for a network, threads that wait at the same time are faster.
+        self._counting = Threads(threads, "authguard-count")
+        self._hashing = Threads(threads, "authguard-hash")
+        self._remote = Threads(threads, "authguard-remote", max_waiting=_MAX_WAITING_FOR_REMOTES)
+        # PostgreSQL: single statements in parallel beat batches, because the network's latency dominates.
         self._most_written = _TOGETHER if one_writer else 1
 
-    async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run what waits for the database only."""
-        return await self._quick.run(partial(function, *args, **kwargs))
+    async def read(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a use case that reads the database, and waits for nothing else."""
+        return await self._reading.run(partial(function, *args, **kwargs))
+
+    async def write(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a use case that writes to the database, and may wait for a lock."""
+        return await self._writing.run(partial(function, *args, **kwargs))
+
+    async def count(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a use case that counts, and may wait for the store of limits."""
+        return await self._counting.run(partial(function, *args, **kwargs))
+
+    async def hash(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a use case that hashes a password; it may do all of the above, too."""
+        return await self._hashing.run(partial(function, *args, **kwargs))
+
+    async def ask_remote(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a use case that asks a provider."""
+        return await self._remote.run(partial(function, *args, **kwargs))
 
     def reading(self, answer: Answering[Question, Answer]) -> Together[Question, Answer]:
-        """For what reads a row for each who asks: one call for all who ask at the same time."""
-        return Together(self._quick, answer, _TOGETHER)
+        """Read a row for each request, by one call for all requests of the same time."""
+        return Together(self._reading, answer, _TOGETHER)
 
     def writing(self, answer: Answering[Question, Answer]) -> Together[Question, Answer]:
-        """For what reads and writes a row for each who asks: one call for all who ask at the same time."""
+        """Read and write a row for each request, by one call for all requests of the same time."""
         return Together(self._writing, answer, self._most_written)
-
-    async def run_slow(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run what hashes passwords or talks to other machines."""
-        return await self._slow.run(partial(function, *args, **kwargs))
 
     def close(self) -> None:
         """Take no more work; what has begun is finished."""
-        self._quick.close()
-        self._writing.close()
-        self._slow.close()
+        for threads in (self._reading, self._writing, self._counting, self._hashing, self._remote):
+            threads.close()
 
 
 def caller_of(request: Request) -> Caller:

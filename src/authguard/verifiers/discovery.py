@@ -90,7 +90,7 @@ class IssuerKeySource(KeySource):
         if "jwks_uri" not in document:
             raise UnusableAnswerError("the metadata has no jwks_uri")
         try:
-            url = self.remote.check(document["jwks_uri"], "jwks_uri")
+            url = self.remote.check_named(document["jwks_uri"], "jwks_uri")
         except ConfigurationError as error:
             raise UnusableAnswerError(str(error)) from error
         names = document.get("id_token_signing_alg_values_supported")

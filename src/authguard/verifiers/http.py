@@ -1,7 +1,7 @@
 """How remotes are reached: what may be set about HTTP, checked when it is set."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,9 +10,12 @@ from importlib.metadata import version
 from os import PathLike, fspath
 from re import compile as pattern
 from typing import Any
+from urllib.parse import urlsplit
 
 from authguard._core.flow import Channel, Fetch
-from authguard._core.remote import check_url
+from authguard._core.hosts import origin_of
+from authguard._core.remote import check_named_url, check_url
+from authguard._core.uris import shown
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
@@ -26,15 +29,20 @@ class HTTPOptions:
     """How a key set, an issuer or an introspection endpoint is reached.
 
     Args:
-        headers: fields to send with each request, such as a `User-Agent` of your own.
+        headers: fields to send with each request to the origin of the URL or issuer that you have
+            given, such as a `User-Agent` of your own, and to `origins`.
         ca_bundle: a file with the certificates to trust, in PEM, in the place of the usual ones.
         proxy: the URL of a proxy; None goes by the environment (`HTTPS_PROXY`, `NO_PROXY`).
         client: an httpx client of yours, a `Client` or, for servers with an event loop, an
-            `AsyncClient`; it is used as it is, and never closed.
+            `AsyncClient`; it is used as it is, with the fields, the credentials and the cookies that it
+            has or keeps, and never closed.
         connect_timeout: seconds to connect.
         timeout: seconds for a whole request, however the server drips; None is 3 for keys and
             discovery, and 5 for introspection.
         plain_http: whether remotes that are not on loopback may be plain http.
+        allow_private: whether the metadata of an issuer may lead to another host on this machine, or to
+            an address in a private network, as in Kubernetes. Names are not resolved.
+        origins: where else `headers` are sent to, such as `["https://keys.example.com"]`.
 
     Raises:
         ConfigurationError: if this cannot be meant.
@@ -47,6 +55,8 @@ class HTTPOptions:
     connect_timeout: float = 1.0
     timeout: float | None = None
     plain_http: bool = False
+    allow_private: bool = False
+    origins: Iterable[str] = ()
 
     def __post_init__(self) -> None:
         for name, value in self.headers.items():
@@ -59,6 +69,24 @@ class HTTPOptions:
             raise ConfigurationError("client: set its ca_bundle and proxy where you make it")
         if self.client is not None and not callable(getattr(self.client, "stream", None)):
             raise ConfigurationError("client is an httpx.Client or httpx.AsyncClient")
+        if not isinstance(self.allow_private, bool):
+            raise ConfigurationError(f"allow_private must be True or False, got {_got(self.allow_private)}")
+        object.__setattr__(self, "origins", self._checked_origins())
+
+    def _checked_origins(self) -> tuple[str, ...]:
+        if isinstance(self.origins, str):
+            raise ConfigurationError(f"origins must be a list, got text; write [{shown(self.origins)}]")
+        if not isinstance(self.origins, Iterable):
+            raise ConfigurationError(f"origins must be a list, got {_got(self.origins)}")
+        origins = tuple(self.origins)
+        for origin in origins:
+            check_remote(origin, "each of origins", self)
+            parts = urlsplit(origin)
+            if parts.path or parts.query or origin.endswith("?"):
+                raise ConfigurationError(
+                    f"origins: {shown(origin)} is more than an origin: leave out what follows the host"
+                )
+        return origins
 
 
 class Remote:
@@ -67,22 +95,33 @@ class Remote:
     Args:
         options: how it is reached; None for the defaults.
         timeout: seconds for a whole request, if the options do not say.
+        url: the URL that is configured for it: of the issuer, the key set or the endpoint.
     """
 
-    def __init__(self, options: HTTPOptions | None, timeout: float) -> None:
+    def __init__(self, options: HTTPOptions | None, timeout: float, url: str) -> None:
+        self._url = url
         self._options = options = options or HTTPOptions()
         self.timeout = options.timeout or timeout
-        own = {"user-agent": _user_agent(), **{name.lower(): text for name, text in options.headers.items()}}
+        agent = f"authguard/{version('authguard')}"
+        own = {"user-agent": agent, **{name.lower(): text for name, text in options.headers.items()}}
         self.channel = Channel(
             tls=None if options.client is not None else _tls(options.ca_bundle),
             proxy=options.proxy,
             client=options.client,
             headers=tuple(own.items()),
+            origins=frozenset(map(origin_of, (url, *options.origins))),
+            agent=agent,
         )
 
-    def check(self, url: object, what: str) -> str:
-        """Check a URL of the remote; see `check_url`."""
-        return check_remote(url, what, self._options)
+    def check_named(self, url: object, what: str) -> str:
+        """Check a URL that the remote names; see `check_named_url`."""
+        return check_named_url(
+            url,
+            what,
+            self._url,
+            plain_http=self._options.plain_http,
+            allow_private=self._options.allow_private,
+        )
 
     def fetch(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"") -> Fetch:
         """The question to send this request."""
@@ -103,8 +142,8 @@ def check_remote(url: object, what: str, options: HTTPOptions | None) -> str:
     return check_url(url, what, plain_http=options is not None and options.plain_http)
 
 
-def _user_agent() -> str:
-    return f"authguard/{version('authguard')}"
+def _got(value: object) -> str:
+    return f"{value!r} ({type(value).__name__})"
 
 
 def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:

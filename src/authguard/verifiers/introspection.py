@@ -116,7 +116,7 @@ class IntrospectionVerifier(Verifier):
             scope_claims=names(scope_claims, "scope_claims"),
             role_claims=names(role_claims, "role_claims"),
         )
-        self._remote = Remote(http, _TIMEOUT)
+        self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
         self._answer_keys = None
         if answer_keys is not None:

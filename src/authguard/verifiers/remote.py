@@ -88,7 +88,7 @@ class RemoteKeySet:
         """The keys for one verifier, who shares neither them nor connections with others."""
         if not algorithms <= ASYMMETRIC:
             raise ConfigurationError("HMAC secrets are never fetched: name the issuer's signature algorithms")
-        return self.source(Remote(self.http, _TIMEOUT), algorithms)
+        return self.source(Remote(self.http, _TIMEOUT, self.url), algorithms)
 
     def source(self, remote: Remote, algorithms: frozenset[str]) -> "KeySource":
         """What fetches the keys."""

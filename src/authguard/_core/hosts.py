@@ -1,0 +1,99 @@
+"""Read the hosts of URLs: which are public, and which are the same; no name is resolved."""
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?\Z", re.IGNORECASE)
+# What resolvers take for an address (inet_aton), in any number of parts: decimal, octal or hexadecimal.
+_NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
+# RFC 6761 section 6.3, the names of a Debian or Fedora /etc/hosts, and two of cloud metadata services.
+_LOCAL_NAMES = frozenset(
+    {"localhost", "localdomain", "localhost6", "localdomain6", "ip6-localhost", "ip6-loopback"}
+    | {"metadata.google.internal", "instance-data.ec2.internal"}
+)
+_LOCAL_ENDINGS = (".localhost", ".localdomain", ".localdomain6")
+# The IANA special-purpose registries (RFC 6890), multicast and reserved, and Azure's own address.
+# `is_global` of Python says something else in each minor version.
+_SPECIAL_IPV4 = [
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+    )
+]
+# Outside of it are loopback, link-local, unique local, multicast, and IPv4 addresses in other clothes.
+_GLOBAL_IPV6 = IPv6Network("2000::/3")
+_SPECIAL_IPV6 = [IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+_PORTS = {"http": 80, "https": 443}
+
+#: Scheme, host and port.
+Origin: TypeAlias = tuple[str, str, int | None]
+
+
+def is_host(host: str) -> bool:
+    """Return whether a host is one that all programs read in the same way: a name, or an address.
+
+    Args:
+        host: as `urlsplit` gives it, an IPv6 address without its brackets.
+    """
+    if ":" not in host:
+        return bool(_NAME.match(host))
+    try:
+        IPv6Address(host)
+    except AddressValueError:
+        return False
+    return True
+
+
+def is_public_host(host: str) -> bool:
+    """Return whether a host is no address of this machine, a private network or a special kind.
+
+    A name is public, unless it is one of those that mean this machine. An address in an unusual
+    spelling (`127.1`, `0x7f000001`, `010.0.0.1`) or with a zone is not, whatever it means.
+
+    Args:
+        host: a host for which `is_host` holds.
+    """
+    name = _canonical(host)
+    if ":" in name:
+        ipv6 = IPv6Address(name)
+        special = any(ipv6 in network for network in _SPECIAL_IPV6)
+        return ipv6 in _GLOBAL_IPV6 and ipv6.scope_id is None and not special
+    if _NUMBER.match(name.rpartition(".")[2]):
+        try:
+            ipv4 = IPv4Address(name)
+        except AddressValueError:
+            return False
+        return not any(ipv4 in network for network in _SPECIAL_IPV4)
+    return name not in _LOCAL_NAMES and not name.endswith(_LOCAL_ENDINGS)
+
+
+def is_same_host(one: str, other: str) -> bool:
+    """Return whether two hosts are the same, whatever their letters' case and the dot at their end."""
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(host: str) -> str:
+    name = host.lower().rstrip(".")
+    return str(IPv6Address(name)) if ":" in name else name
+
+
+def origin_of(url: str) -> Origin:
+    """Return scheme, host and port of a URL that has been checked (RFC 6454 section 4)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)

@@ -1,0 +1,167 @@
+"""Tracebacks in the log: without the values of credentials and cookies, and otherwise as they are."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
+from authguard import AccessCookie, Guard, InvalidTokenError, VerificationUnavailableError
+
+NOW = 1_800_000_000.0
+VALUE = "v4lue-Of_16.char"
+BEARER = ("Authorization", b"Bearer a-token-that-is-long-enough")
+
+FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
+    (name, ask_wsgi, make) for name, make in WSGI.items()
+]
+
+Field = tuple[str, bytes]
+
+
+@pytest.fixture(name="logged", params=FACES, ids=[face[0] for face in FACES])
+def _logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Any:
+    """What is logged about a request whose verifier says something in its error."""
+    _, ask, make = request.param
+    caplog.set_level(logging.DEBUG, logger="authguard")
+
+    def logged(
+        *fields: Field, says: str = "", error: Callable[[str], Exception] = ValueError, **options: Any
+    ) -> str:
+        class Broken:
+            def verify(self, credential: Any) -> Any:
+                raise error(f"says: {says}.")
+
+        caplog.clear()
+        status = ask(make(Guard(Broken(), **options), lambda: NOW), "GET", "/private", fields).status
+        assert status == {ValueError: 500, VerificationUnavailableError: 503}.get(error, 401)  # type: ignore[call-overload]
+        (record,) = [record for record in caplog.records if record.name == "authguard"]
+        return record.getMessage()
+
+    return logged
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ("Cookie", b"a=return"),
+        ("Cookie", b"return=a"),
+        ("Cookie", b"raise=ValueError; File=line; in=self; says=verify"),
+        ("Cookie", b"Traceback=recent; most=call; last=error"),
+        ("Cookie", b"return"),
+        ("Cookie", b'a="return"'),
+        ("Cookie", b"; ".join(b"%c=%c" % (letter, letter) for letter in b"abcdefghijklmnopqrstuvwxyz")),
+        ("Cookie", b"a=%72%65%74%75%72%6e"),
+        ("Cookie", b"Traceback (most recent call last)=1; test_redaction.py=2"),
+        ("DPoP", b"return"),
+        ("Proxy-Authorization", b"Basic return"),
+    ],
+    ids=repr,
+)
+def test_names_and_short_values_blank_nothing(logged: Any, field: Field) -> None:
+    """The traceback is the same with the cookie and without it."""
+    for options in ({}, {"cookie": AccessCookie("session")}):
+        assert logged(BEARER, field, **options) == logged(BEARER)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [("Authorization", b"Bearer return"), ("Authorization", b"bearer self"), ("Cookie", b"session=raise")],
+    ids=repr,
+)
+def test_a_short_credential_blanks_nothing(logged: Any, field: Field) -> None:
+    """No real one is as short."""
+    assert logged(field, cookie=AccessCookie("session")) == logged(BEARER)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(15, True), (16, False), (17, False)])
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "Session", "DPoP"])
+def test_16_characters_make_a_secret(logged: Any, name: str, length: int, shown: bool) -> None:
+    """A value of 15 is shown, and one of 16 is not."""
+    value = "Zq7" * 5 + "Zq"[: length - 15]
+    assert len(value) == length
+    fields = {
+        "Authorization": [("Authorization", f"Bearer {value}".encode())],
+        "Cookie": [BEARER, ("Cookie", f"a={value}".encode())],
+        "Session": [("Cookie", f"a=1; session={value}".encode())],
+        "DPoP": [BEARER, ("DPoP", value.encode())],
+    }[name]
+    log = logged(*fields, says=value, cookie=AccessCookie("session"))
+    assert f"says: {value if shown else '[redacted]'}." in log
+
+
+@pytest.mark.parametrize(
+    ("cookie", "says"),
+    [
+        (VALUE.encode(), VALUE),
+        (VALUE.encode(), f"{{'a': '{VALUE}'}}"),
+        (VALUE.encode(), repr(f"a={VALUE}; b=c".encode())),
+        (b'"' + VALUE.encode() + b'"', VALUE),
+        (quote("äöü-" + VALUE).encode(), "äöü-" + VALUE),
+        (quote("äöü-" + VALUE).encode(), ascii("äöü-" + VALUE)),
+        (("äöü-" + VALUE).encode(), "äöü-" + VALUE),
+        (("äöü-" + VALUE).encode(), repr(("äöü-" + VALUE).encode())),
+        (("äöü-" + VALUE).encode("latin-1"), ascii("äöü-" + VALUE)),
+        (f"{VALUE}+/{VALUE}==".encode(), quote(f"{VALUE}+/{VALUE}==", safe="")),
+        (quote(json.dumps({"token": VALUE, "b": "c"})).encode(), VALUE),
+        (f"b:{VALUE}|c".encode(), VALUE),
+        (f"it's \"{VALUE}".encode(), repr(f"it's \"{VALUE}")),
+    ],
+    ids=repr,
+)
+def test_a_value_is_hidden_in_each_form_that_an_error_may_show(logged: Any, cookie: bytes, says: str) -> None:
+    """As text or bytes, by repr, percent-encoded or decoded, or picked out of a larger value."""
+    log = logged(BEARER, ("Cookie", b"a=" + cookie), says=says)
+    assert VALUE not in log
+    assert "[redacted]" in log
+
+
+@pytest.mark.parametrize("error", [ValueError, InvalidTokenError, VerificationUnavailableError])
+@pytest.mark.parametrize("value", [b"Bearer " + VALUE.encode(), b"BEARER   " + VALUE.encode() + b"=="])
+def test_a_token_is_hidden_without_its_scheme(logged: Any, value: bytes, error: Any) -> None:
+    """In errors, warnings and debugging lines."""
+    log = logged(("Authorization", value), says=VALUE + "==" * value.endswith(b"="), error=error)
+    assert "says: [redacted]." in log
+
+
+def test_the_longest_value_goes_first(logged: Any) -> None:
+    """A shorter one that is a part of it leaves nothing of it."""
+    log = logged(BEARER, ("Cookie", f"a={VALUE}; b={VALUE}-and-more".encode()), says=f"{VALUE}-and-more")
+    assert "says: [redacted]." in log
+
+
+@pytest.mark.parametrize("error", [ValueError, InvalidTokenError, VerificationUnavailableError])
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        [f"c{number}={number:016}" for number in range(3000)],
+        [f"c{number}={number:016}" for number in range(201)],
+        [f"a={'x' * 70_000}"],
+        [f"a={':'.join(f'{number:016}' for number in range(3000))}"],
+    ],
+    ids=["3000 cookies", "201 cookies", "a long value", "many parts"],
+)
+def test_a_request_with_too_many_secrets_has_no_traceback(logged: Any, cookies: Any, error: Any) -> None:
+    """The line says so, rather than look for all of them or show one."""
+    log = logged(BEARER, ("Cookie", "; ".join(cookies).encode()), says=cookies[-1], error=error)
+    assert "left out" in log
+    assert not re.search(r"\d{16}|xxxx", log)
+    assert "\n  File" not in log
+
+
+def test_many_cookies_and_a_long_error_are_too_much_together(logged: Any) -> None:
+    """Each alone is not."""
+    cookies = ("Cookie", "; ".join(f"c{number}={number:016}" for number in range(150)).encode())
+    assert "left out" not in logged(BEARER, cookies)
+    assert "left out" not in logged(BEARER, says="x" * 100_000)
+    assert "ValueError; the traceback is left out" in logged(BEARER, cookies, says="x" * 100_000)
+
+
+def test_many_short_cookies_are_no_reason_to_leave_anything_out(logged: Any) -> None:
+    """They are not looked for."""
+    cookies = "; ".join(f"c{number}={number}" for number in range(3000)).encode()
+    assert logged(BEARER, ("Cookie", cookies)) == logged(BEARER)

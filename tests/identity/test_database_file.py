@@ -1,0 +1,79 @@
+"""The files of SQLite: who can read them."""
+
+import os
+import stat
+
+import pytest
+from sqlalchemy import text
+
+from authguard.identity import upgrade
+from authguard.identity.database import Database
+from cli_support import ISSUER, SECRET
+from cli_support import run as run_command
+from identity_support import ANN, PASSWORD, service_at
+
+
+@pytest.fixture(params=[0o022, 0o000, 0o077], ids=oct)
+def umask(request):
+    """What the process takes from the modes of new files."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def modes(folder):
+    """The modes of all files, by name."""
+    return {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir() if path.is_file()}
+
+
+def test_new_files_are_for_their_owner_alone(tmp_path, umask):
+    """The database and the files beside it are made with mode 0600, whatever the umask is."""
+    url = f"sqlite:///{tmp_path}/identity.db"
+    upgrade(url)
+    with service_at(url) as service:
+        service.accounts.create(ANN["email"], PASSWORD)
+        with service.database.read(), service.database.write():
+            assert modes(tmp_path) == {
+                "identity.db": "0o600",
+                "identity.db-wal": "0o600",
+                "identity.db-shm": "0o600",
+            }
+
+
+@pytest.mark.parametrize(
+    "name", ["sqlite:///{}/a.db", "sqlite:///file:{}/a.db?uri=true", "sqlite:///{}/a b.db"]
+)
+def test_each_way_to_name_the_file(tmp_path, name):
+    """A plain path and a URI are made in the same way."""
+    database = Database(name.format(tmp_path))
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (x INTEGER)"))
+    database.close()
+    assert set(modes(tmp_path).values()) == {"0o600"}
+
+
+def test_the_command_makes_it_so(tmp_path, umask):
+    """`authguard db upgrade` makes a file that others cannot read."""
+    url = f"sqlite:///{tmp_path}/identity.db"
+    done = run_command(
+        "db", "upgrade", AUTHGUARD_DATABASE=url, AUTHGUARD_SECRET=SECRET, AUTHGUARD_ISSUER=ISSUER
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(modes(tmp_path).values()) == {"0o600"}
+
+
+def test_a_file_that_others_can_read_is_named(tmp_path, caplog):
+    """An older file keeps its mode, and the operator is told what to type."""
+    path = tmp_path / "identity.db"
+    path.touch(0o644)
+    Database(f"sqlite:///{path}").close()
+    assert f"chmod 600 {path}" in caplog.text
+    assert modes(tmp_path) == {"identity.db": "0o644"}
+
+
+def test_a_private_file_is_not_worth_a_word(tmp_path, caplog):
+    """Nothing is logged of a file that is as it should be."""
+    path = tmp_path / "identity.db"
+    path.touch(0o600)
+    Database(f"sqlite:///{path}").close()
+    assert caplog.text == ""

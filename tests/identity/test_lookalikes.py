@@ -1,0 +1,98 @@
+"""Addresses that look like an account's, and are another person's: none of them gives access to it."""
+
+import pytest
+
+from authguard.identity.addresses import email_key, is_same_address, lookup_address, parse_email
+from authguard.identity.errors import EmailTakenError, InvalidCredentialsError, LinkRefusedError
+from authguard.identity.model import SocialIdentity
+from identity_support import CALLER, PASSWORD
+
+ALIKE = {
+    "sharp s in the domain": ("victim@faß.de", "victim@fass.de"),
+    "sharp s, the other way round": ("victim@fass.de", "victim@faß.de"),
+    "sharp s in its ASCII form": ("victim@fass.de", "victim@xn--fa-hia.de"),
+    "final sigma in the domain": ("victim@βόλος.gr", "victim@βόλοσ.gr"),
+    "sharp s in the local part": ("straße@example.com", "strasse@example.com"),
+    "long s in the local part": ("sam@example.com", "ſam@example.com"),
+    "full-width letter in the local part": ("ann@example.com", "\uff41nn@example.com"),
+    "ligature in the local part": ("office@example.com", "o\ufb03ce@example.com"),
+    "case of a letter that is not ASCII": ("ünn@example.com", "Ünn@example.com"),
+    "Roman numeral in the local part": ("victor@example.com", "\u2174ictor@example.com"),
+}
+SAME = {
+    "the same text": ("ann@example.com", "ann@example.com"),
+    "case of ASCII letters": ("ann@example.com", "Ann@Example.COM"),
+    "domain in its ASCII form": ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+    "domain in capitals": ("ann@bücher.example", "ANN@BÜCHER.example"),
+    "full-width letter in the domain": ("ann@example.com", "ann@\uff45xample.com"),
+    "decomposed accent": ("rené@example.com", "rene\u0301@example.com"),
+}
+
+
+def social(address):
+    """A sign-in at a provider that says that the address is verified."""
+    return SocialIdentity("github", "1", address, email_verified=True)
+
+
+@pytest.mark.parametrize(("kept", "given"), ALIKE.values(), ids=ALIKE)
+class TestAlike:
+    """An address that is only alike."""
+
+    def test_is_one_key_and_two_addresses(self, kept, given):
+        """Two such accounts cannot be made, and one is not taken for the other."""
+        assert email_key(parse_email(kept)) == email_key(parse_email(given)) or "final" in given
+        assert not is_same_address(parse_email(kept), lookup_address(given))
+
+    def test_is_not_linked(self, service, kept, given):
+        """A provider's verified address does not sign in to the account of another address."""
+        service.accounts.create(kept, PASSWORD)
+        with pytest.raises(LinkRefusedError):
+            service.sign_in_with(social(given))
+
+    def test_does_not_sign_in(self, service, kept, given):
+        """The password of the account is good with its own address only."""
+        service.accounts.create(kept, PASSWORD)
+        with pytest.raises(InvalidCredentialsError):
+            service.accounts.login(given, PASSWORD, CALLER)
+
+    def test_is_not_registered_beside_it(self, service, kept, given):
+        """Registering stays unique by the folded form."""
+        service.accounts.create(kept, PASSWORD)
+        with pytest.raises(EmailTakenError):
+            service.accounts.create(given, PASSWORD)
+
+    def test_is_sent_no_mail(self, service, postbox, kept, given):
+        """A link that sets a password is not sent for another address."""
+        service.accounts.create(kept, PASSWORD)
+        service.links.request_reset(given, CALLER)
+        service.links.resend_verification(given, CALLER)
+        service.outbox.close()
+        assert postbox.mails == []
+
+    def test_is_no_name_for_an_operator(self, service, kept, given):
+        """A command finds the account by its own address only."""
+        service.accounts.create(kept, PASSWORD)
+        assert service.accounts.find(given) is None
+
+
+@pytest.mark.parametrize("text", ["\u212aim@example.com", "\uff21nn@\u212aim.example", "a\u212a@example.com"])
+def test_a_letter_in_disguise_is_no_address(text):
+    """A local part that only normalising makes ASCII of is refused wherever it comes from."""
+    address = parse_email(text)
+    assert address is None or not address.rpartition("@")[0].isascii()
+
+
+@pytest.mark.parametrize(("kept", "given"), SAME.values(), ids=SAME)
+class TestSame:
+    """Another spelling of the same address."""
+
+    def test_signs_in_and_is_found(self, service, kept, given):
+        """The account is found by each spelling."""
+        user = service.accounts.create(kept, PASSWORD)
+        assert service.accounts.login(given, PASSWORD, CALLER).user.id == user.id
+        assert service.accounts.find(given).id == user.id
+
+    def test_is_linked(self, service, kept, given):
+        """A provider's verified address signs in to the account."""
+        user = service.accounts.create(kept, PASSWORD)
+        assert service.sign_in_with(social(given)).user.id == user.id

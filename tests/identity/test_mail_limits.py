@@ -1,0 +1,97 @@
+"""Mails to one owner: how many a stranger can cause, and that none of it keeps the owner from theirs."""
+
+import pytest
+
+from authguard.identity.addresses import mailbox_key
+from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.model import Caller
+from identity_support import ANN, CALLER, PASSWORD, service_at
+
+MOST = DEFAULT_LIMITS["mail_account"].count
+
+
+@pytest.fixture
+def events():
+    """What is audited."""
+    return []
+
+
+@pytest.fixture
+def limited(url, postbox, events):
+    """A service with its ordinary limits."""
+    with service_at(url, postbox=postbox, limits=None, hook=events.append) as service:
+        yield service
+
+
+def stranger(number):
+    """A caller from a network of its own."""
+    return Caller(f"198.51.100.{number}", "tests")
+
+
+def subjects(service, postbox):
+    """The subjects of all mails so far."""
+    assert service.outbox.flush()
+    return [mail.subject for mail in postbox.mails]
+
+
+def test_strangers_do_not_keep_an_owner_from_a_reset(limited, postbox):
+    """After many mails to verify the address the mail to reset the password still comes."""
+    limited.accounts.create(ANN["email"], PASSWORD, verified=False)
+    for number in range(30):
+        limited.links.resend_verification(ANN["email"], stranger(number))
+    limited.links.request_reset(ANN["email"], CALLER)
+    sent = subjects(limited, postbox)
+    assert sent.count("Verify your e-mail address") == MOST
+    assert sent.count("Set a new password") == 1
+
+
+@pytest.mark.parametrize("ask", ["request_reset", "resend_verification"])
+def test_beyond_the_limit_the_answer_stays_the_same(limited, postbox, events, ask):
+    """Nobody is refused for what others have asked, the mail is not sent, and the operator sees why."""
+    limited.accounts.create(ANN["email"], PASSWORD, verified=False)
+    for number in range(MOST + 5):
+        getattr(limited.links, ask)(ANN["email"], stranger(number))
+    assert len(subjects(limited, postbox)) == MOST
+    dropped = [event for event in events if event.name == "mail" and event.reason == "limit"]
+    assert len(dropped) == 5
+
+
+def test_mails_that_are_not_sent_count_for_nothing(limited, postbox):
+    """Asking for a mail that is not due, since the address is verified, uses no count up."""
+    limited.accounts.create(ANN["email"], PASSWORD, verified=True)
+    for number in range(30):
+        limited.links.resend_verification(ANN["email"], stranger(number))
+    assert subjects(limited, postbox) == []
+    limited.links.request_reset(ANN["email"], CALLER)
+    assert subjects(limited, postbox) == ["Set a new password"]
+
+
+def test_registrations_with_tags_count_for_one_mailbox(limited, postbox):
+    """Mails by registering are counted, for all addresses of the mailbox together."""
+    for number in range(MOST + 5):
+        limited.accounts.register(f"ann+{number}@example.com", PASSWORD, "", stranger(number))
+    assert len(subjects(limited, postbox)) == MOST
+
+
+def test_notices_to_an_owner_are_counted(url, postbox, clock):
+    """Registering again and again with a known address sends its owner no more than the limit."""
+    with service_at(url, postbox=postbox, limits=None, enumeration_safe=True) as service:
+        service.accounts.create(ANN["email"], PASSWORD)
+        for number in range(MOST + 5):
+            service.accounts.register(ANN["email"], PASSWORD, "", stranger(number))
+        assert subjects(service, postbox) == ["You have an account already"] * MOST
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("ann@example.com", "ann@example.com"),
+        ("ann+tag@example.com", "ann@example.com"),
+        ("ann+a+b@example.com", "ann@example.com"),
+        ("+ann@example.com", "@example.com"),
+        ("Ann+X@Example.com", "ann@example.com"),
+    ],
+)
+def test_mailbox_of_an_address(address, expected):
+    """The tag of an address is no part of its mailbox."""
+    assert mailbox_key(address) == expected

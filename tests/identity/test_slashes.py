@@ -1,0 +1,35 @@
+"""Paths with one slash too many: no answer sends the caller, and its password, to another host."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity
+from identity_support import ANN
+
+FIELDS = {"host": "evil.example", "x-forwarded-host": "evil.example"}
+
+
+def routes_of(app):
+    """Each path and method of the service."""
+    inner = app.app.app
+    return [
+        (method, route.path.replace("{session_id}", "1").replace("{provider}", "github"))
+        for route in inner.routes
+        if isinstance(route, Route)
+        for method in sorted(route.methods - {"HEAD"})
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["", "/id"], ids=["alone", "mounted"])
+@pytest.mark.parametrize("form", ["{}/", "{}//", "/{}", "{}/?next=/"])
+def test_no_redirect_to_the_host_of_the_caller(service, prefix, form):
+    """Each path in a wrong spelling, by its method: the answer names no host, and is no redirect."""
+    identity = Identity(service)
+    app = Starlette(routes=[Mount(prefix, identity)]) if prefix else identity
+    client = TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False)
+    for method, path in routes_of(identity):
+        response = client.request(method, form.format(prefix + path), headers=FIELDS, data=ANN)
+        assert response.status_code not in (307, 308), (method, path)
+        assert "evil.example" not in response.headers.get("location", ""), (method, path)

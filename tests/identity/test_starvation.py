@@ -1,0 +1,128 @@
+"""A store of limits that hangs, or a database that is locked, holds up what needs it and nothing else."""
+
+import asyncio
+import contextlib
+import socket
+import sqlite3
+import threading
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, text
+
+from authguard.errors import VerificationUnavailableError
+from authguard.identity import Identity
+from authguard.identity.limits import Limiter
+from identity_support import ANN, CALLER, ISSUER, PASSWORD, service_at
+
+SIGN_INS = 40
+
+
+@contextlib.contextmanager
+def hanging():
+    """A server that takes connections and answers nothing: its URL, and the connections that it took."""
+    taken = []
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0", taken
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in taken:
+                connection.close()
+
+
+def a_client(app):
+    """A client inside of the event loop."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER)
+
+
+def bearer(tokens):
+    """The field with an access token."""
+    return {"Authorization": f"Bearer {tokens.access_token}"}
+
+
+WAYS_IN = {
+    "login": ("/v1/auth/login", {"username": "bob@example.com", "password": "x"}),
+    "token": ("/v1/oauth/token", {"grant_type": "password", "username": "bob@example.com", "password": "x"}),
+    "client": ("/v1/oauth/introspect", {"client_id": "a", "client_secret": "b", "token": "c"}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_guarded_requests_do_not_wait_for_a_hanging_store_of_limits(url, way):
+    """While the store answers nothing, `users/me` is answered before any sign-in is."""
+    path, form = WAYS_IN[way]
+    with hanging() as (store, taken), service_at(url, limiter=Limiter(store)) as service:
+        tokens = service.accounts.issue_tokens(service.accounts.create(ANN["email"], PASSWORD).id)
+
+        async def main():
+            async with a_client(Identity(service)) as client:
+                sign_ins = [asyncio.create_task(client.post(path, data=form)) for _ in range(SIGN_INS)]
+                while not taken:
+                    await asyncio.sleep(0)
+                for _ in range(3):
+                    me = await client.get("/v1/users/me", headers=bearer(tokens))
+                    assert me.status_code == 200
+                assert not any(task.done() for task in sign_ins)
+                return [response.status_code for response in await asyncio.gather(*sign_ins)]
+
+        assert set(asyncio.run(main())) == {503}
+
+
+def test_a_store_that_hangs_is_not_asked_by_everybody():
+    """After the first time-out the next tries are refused without a connection."""
+    with hanging() as (store, taken):
+        limiter = Limiter(store)
+        for _ in range(50):
+            with pytest.raises(VerificationUnavailableError):
+                limiter.login(ANN["email"], CALLER.address)
+    assert len(taken) <= 4
+
+
+@contextlib.contextmanager
+def locked(url):
+    """Another program that is writing, and does not come to an end."""
+    if urlsplit(url).scheme.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.partition(":///")[2])) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.rollback()
+    else:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("LOCK TABLE sessions IN SHARE MODE"))
+            yield
+        engine.dispose()
+
+
+def test_guarded_requests_do_not_wait_for_writers(url):
+    """While another program holds the write lock, `users/me` is answered before any logout is."""
+    with service_at(url) as service:
+        user = service.accounts.create(ANN["email"], PASSWORD)
+        tokens = [service.accounts.issue_tokens(user.id) for _ in range(SIGN_INS)]
+
+        async def main():
+            async with a_client(Identity(service)) as client:
+                with locked(url):
+                    leaving = [
+                        asyncio.create_task(client.post("/v1/auth/logout", headers=bearer(one)))
+                        for one in tokens[1:]
+                    ]
+                    await asyncio.sleep(0)
+                    for _ in range(3):
+                        me = await client.get("/v1/users/me", headers=bearer(tokens[0]))
+                        assert me.status_code == 200
+                    assert not any(task.done() for task in leaving)
+                return [response.status_code for response in await asyncio.gather(*leaving)]
+
+        assert set(asyncio.run(main())) <= {200, 503}
