@@ -6,12 +6,12 @@ import unicodedata
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.hostile_guards import Answer, Step
 
-# A step is a line of Python, or a call: some 0.05 microseconds. With 20 milliseconds for all, these leave half
-# of them for what is done in C between two steps.
+# A step is a line of Python, or a call: some 0.05 microseconds. Of 20 milliseconds these leave half for what
+# is done in C between two steps.
 MAX_STEPS = 200_000
 # What methods of text and bytes are called on: they read that once, as a rule, a gigabyte in a second.
 MAX_CHARACTERS = 10_000_000
@@ -45,7 +45,7 @@ class Work:
     def __init__(self) -> None:
         self.steps = self.characters = self.normalized = self.parsed = self.signatures = 0
 
-    def __enter__(self) -> "Work":
+    def __enter__(self) -> Self:
         self._before = (sys.gettrace(), sys.getprofile())
         gc.disable()  # what it finds to finalize would be counted, too
         sys.setprofile(self._profile)

@@ -1,13 +1,14 @@
-"""A stranger's request has a price: each entrance of the guard, with each kind of bad input, in counted work."""
+"""A stranger's request has a price: each entrance, with each kind of bad input, in counted work."""
 
 import logging
+import sys
 from typing import Any
 
 import pytest
 from benchmarks.hostile_guards import ENTRANCES, GUARDS
 from benchmarks.hostile_inputs import GROUPS, Hostile
 
-from hostile.counting import MAX_ANSWER, MAX_STEPS, Work, count
+from hostile.counting import MAX_ANSWER, MAX_STEPS, Direct, Work, count
 
 # Which guards a group of requests goes to: those that look closest at what is bad in it.
 WHERE = {
@@ -18,7 +19,7 @@ WHERE = {
     "cookies": ("cookie and login page", "everything together"),
     "authorizations": ("several issuers", "API keys by a function", "everything together"),
     "tokens": ("several issuers", "RS256", "everything together"),
-    "proofs": ("DPoP with nonces", "client certificates, PEM", "client certificates, RFC 9440", "everything together"),
+    "proofs": ("DPoP with nonces", "client certificates, RFC 9440", "everything together"),
     "offers": ("subprotocol", "everything together"),
     "pages": ("metadata", "optional rules", "everything together"),
 }  # fmt: skip
@@ -47,15 +48,17 @@ def test_a_stranger_s_request_makes_short_lines_in_the_log(entrance: str, group:
     for name, (of, request) in REQUESTS.items():
         if of == group and request.size < 100_000:
             caplog.clear()
-            count(ENTRANCES[entrance](GUARDS["everything together"](), request))
+            ENTRANCES[entrance](GUARDS["everything together"](), request)(Direct())  # type: ignore[arg-type]
             assert len(caplog.records) <= 1, name
             assert all(len(record.getMessage()) < 4000 for record in caplog.records), name
 
 
 def test_work_is_counted_alike_each_time() -> None:
     """The same request makes the same work, else the limits would mean nothing."""
-    counted = [vars(count(ENTRANCES["ASGI"](GUARDS["HS256"](), Hostile("/a")))[0]) for _ in range(3)]
-    assert counted[0] == counted[1] == counted[2]
+    first, *counted = [vars(count(ENTRANCES["ASGI"](GUARDS["HS256"](), Hostile("/a")))[0]) for _ in range(3)]
+    assert (
+        counted[0]["steps"] == counted[1]["steps"] <= first["steps"]
+    )  # what is made once is made in the first
     assert 20 < counted[0]["steps"] < 1000
 
 
@@ -68,7 +71,8 @@ def test_too_much_work_is_stopped() -> None:
 
     work, answer = count(forever)
     assert answer is None
-    assert work.excess() == {"steps": MAX_STEPS + 1}
+    assert list(work.excess()) == ["steps"]
+    assert work.steps < MAX_STEPS + 10
 
 
 @pytest.mark.parametrize(
@@ -97,9 +101,10 @@ def test_signatures_are_counted() -> None:
 
 def test_nothing_is_counted_outside() -> None:
     """The trace and the profile are those of before."""
-    before = Work()
-    with before:
+    before = (sys.gettrace(), sys.getprofile())
+    with Work() as work:
         pass
-    steps = before.steps
-    sum(range(1000))
-    assert before.steps == steps
+    counted = work.steps
+    sorted(range(1000))
+    assert work.steps == counted
+    assert (sys.gettrace(), sys.getprofile()) == before
