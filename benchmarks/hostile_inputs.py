@@ -216,6 +216,9 @@ def redirects() -> dict[str, Hostile]:
 # Credentials
 
 
+_KEY = ("x-api-key", b"sk_live_h0stile-0nly-Key-of-nobody-9Vx")
+
+
 def cookies() -> dict[str, Hostile]:
     """Return long, many and repeated cookies."""
     def one(value: bytes, **more: object) -> Hostile:
@@ -241,6 +244,13 @@ def cookies() -> dict[str, Hostile]:
         "a token of 64 KiB of dots in the cookie": one(b"access_token=" + b"." * LONGEST_FIELD),
         "a token of 60 KiB of JSON in the cookie": one(b"access_token=" + hostile_tokens.of_size(45 * KIB).encode()),
         "a token of 1 MiB of JSON in the cookie": one(b"access_token=" + hostile_tokens.of_size(768 * KIB).encode()),
+        # Looked for in what is logged when a store is down, or a function raises.
+        "an API key beside 3,500 cookies": Hostile(fields=(_KEY, ("cookie", b"; ".join([b"a=" + b"b" * 16] * 3500)))),
+        "an API key beside 190 cookies of 300 characters": Hostile(
+            fields=(_KEY, ("cookie", b"; ".join(b"c%d=" % n + b'"%\xff' * 100 for n in range(190))))
+        ),
+        "an API key beside a cookie of 64 KiB": Hostile(fields=(_KEY, ("cookie", b"a=" + b'"%41\\' * 13_000))),
+        "an API key beside 1,000 fields of cookies": Hostile(fields=(_KEY, *(("cookie", b"a=" + b"b" * 60),) * 1000)),
         "a cookie that says that one was redirected": one(b"access_token-step-up=" + b"a" * LONGEST_FIELD),
     }  # fmt: skip
 

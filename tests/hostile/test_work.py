@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from benchmarks.hostile_guards import ENTRANCES, GUARDS
-from benchmarks.hostile_inputs import GROUPS, Hostile
+from benchmarks.hostile_inputs import GROUPS, PATH_KINDS, Hostile
 
 from hostile.counting import MAX_ANSWER, MAX_STEPS, Direct, Work, count
 
@@ -51,6 +51,15 @@ def test_a_stranger_s_request_makes_short_lines_in_the_log(entrance: str, group:
             ENTRANCES[entrance](GUARDS["everything together"](), request)(Direct())  # type: ignore[arg-type]
             assert len(caplog.records) <= 1, name
             assert all(len(record.getMessage()) < 4000 for record in caplog.records), name
+
+
+@pytest.mark.parametrize("kind", PATH_KINDS)
+def test_where_to_go_after_signing_in_makes_little_work(kind: str) -> None:
+    """The parameter `next` comes from anybody, and each page that reads it asks `safe_next`."""
+    for size in (1000, 2000, 65_536):
+        target = ("/" + PATH_KINDS[kind] * size)[:size]
+        work, _ = count(lambda runner, target=target: GUARDS["everything together"]().safe_next(target))
+        assert work.excess() == {}, size
 
 
 def test_work_is_counted_alike_each_time() -> None:
