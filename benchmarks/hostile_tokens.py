@@ -173,7 +173,7 @@ def tokens() -> dict[str, str]:
         found[f"header: {name}"] = token(None, header)
     # For each algorithm signatures of every size, and such as are in no range.
     for algorithm in ("HS256", "RS256", "ES256"):
-        for size in (0, 1, 31, 32, 63, 64, 65, 128, 255, 256, 257, 512, 8000):
+        for size in (0, 1, 32, 63, 64, 65, 256, 257, 8000):
             for what, byte in (("zeros", b"\0"), ("ones", b"\xff")):
                 found[f"{algorithm} signature of {size} bytes: {what}"] = token(
                     None, {"kid": KID} if algorithm != "HS256" else None, algorithm=algorithm, signature=byte * size

@@ -53,7 +53,8 @@ class DPoP(Proof):
         origin: scheme and host by which callers reach the application, such as
             `https://api.example.com`, or several. It is never taken from the request: whoever got
             a proof for another site would say that this is it.
-        algorithms: of the proofs, best first; public keys only.
+        algorithms: of the proofs, best first; public keys only. RSA keys have at most 8192 bits, and an
+            exponent of at most 64.
         window: seconds by which the `iat` of a proof may lie before or after now, 1 to 300.
         nonce_secret: at least 32 random bytes, the same for all processes; proofs must then have
             a nonce of ours, at most some minutes old. None asks for none.
