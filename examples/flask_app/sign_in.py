@@ -35,7 +35,7 @@ def build_guard(settings: Settings, revocations: MemoryRevocations) -> Guard:
             leeway=LEEWAY,
         ),
         APIKeyVerifier({settings.api_key: robot}),
-        protected_paths=["/dashboard", "/api", Rule("/admin", scopes=["admin"]), "/ws"],
+        protected_paths=["/dashboard", "/api", Rule("/admin", scopes=["admin"])],
         public_paths=["/", "/healthz", "/static", "/logout"],
         login_path="/login",
         cookie=COOKIE,

@@ -23,13 +23,14 @@ from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, make_auth
+from authguard._core.patterns import local_path
 from authguard._core.policy import Asked, Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
 from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
-from authguard._core.rules import Requirement, Rule, local_path
+from authguard._core.rules import Requirement, Rule
 from authguard._core.subprotocol import Subprotocol
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
 from authguard.errors import (

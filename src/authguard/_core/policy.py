@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
 from authguard._core.paths import LONGEST_ODD_PATH, Segments, fold, is_canonical, readings, split
+from authguard._core.patterns import listed
 from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule, first_lack
 from authguard.errors import ConfigurationError
 
@@ -91,11 +92,12 @@ class Policy:
         protected = _rules(protected_paths, "protected_paths")
         public = _rules(public_paths, "public_paths")
         _refuse_contradictions(protected, public)
-        #: All rules, for whoever lists what they decide.
-        self.rules = (*protected, *public)
+        #: The rules of each list, and all of them, for commands that show what they decide.
+        self.protected_rules, self.public_rules = tuple(protected), tuple(public)
+        self.rules = self.protected_rules + self.public_rules
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
         self._login = frozenset(split(path) for path in self.login_paths)
-        self._metadata = frozenset(metadata_paths)
+        self.metadata_paths = frozenset(metadata_paths)
         self._protected = _Tree(protected, protects=True)
         self._protected_in_any_case = _Tree(protected, protects=True, folded=True)
         self._public = _Tree(public, protects=False)
@@ -134,9 +136,9 @@ class Policy:
         segments, capitals = split(path), method.upper()
         plain = [one for mount in mounts for one in self._plainly(mount + segments, capitals)]
         other = [one for mount in mounts for one in self._in_another_case(mount + segments, capitals)]
-        if path in self._metadata or self.is_login_page(path):
+        if path in self.metadata_paths or self.is_login_page(path):
             return Verdict(
-                False, reason="the resource's metadata" if path in self._metadata else "the login page"
+                False, reason="the resource's metadata" if path in self.metadata_paths else "the login page"
             )
         opened = _most_specific(self._public.covering(segments, method))
         if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
@@ -303,9 +305,9 @@ def _with_stars(places: list[_Node]) -> list[_Node]:
 def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
     if paths is None:
         return []
-    if isinstance(paths, (str, Rule)):
-        raise ConfigurationError(f"{name} is a list of paths; write [{paths!r}]")
-    rules = [path if isinstance(path, Rule) else Rule(path) for path in paths]
+    if isinstance(paths, Rule):
+        raise ConfigurationError(f"{name} must be a list of paths and rules, got a Rule: write [{paths!r}]")
+    rules = [path if isinstance(path, Rule) else Rule(path) for path in listed(paths, name)]
     if not rules:
         raise ConfigurationError(f"{name} is empty: leave it out, or name at least one path")
     return rules

@@ -14,13 +14,14 @@ from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity import migrations
 from authguard.identity.oauth import OAuth
 from authguard.identity.openid import providers_from
+from authguard.identity.page_link import take_query
 from authguard.identity.page_session import PageSessions
 from authguard.identity.pages import Pages
 from authguard.identity.routes import PUBLIC, REFRESH, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
 from authguard.identity.social import Provider
-from authguard.identity.social_routes import SocialRoutes, doors
+from authguard.identity.social_routes import CALLBACK, SocialRoutes, doors
 from authguard.identity.web import REALM, Workers
 
 
@@ -110,6 +111,8 @@ class Identity:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         self._pages.take_token(scope)
+        if scope["type"] == "http" and scope["path"].endswith(CALLBACK) and scope["method"] == "GET":
+            take_query(scope)
         if scope["type"] == "http" and ASGIRequest(scope, self.guard, []).path in self._refresh_paths:
             await self._refreshing(scope, receive, send)
         else:

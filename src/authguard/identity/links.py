@@ -119,11 +119,12 @@ class Links:
         base = self._base
         digest = _digest(token)
         with base.database.read() as connection:
-            known = store.find_one_time_token(connection, _RESET, digest, base.clock())
-        if known is None:
+            owner = store.find_one_time_token(connection, _RESET, digest, base.clock())
+            user = None if owner is None else store.find_user(connection, owner)
+        if user is None:
             base.wrong_secret("reset_password", caller)
             raise base.failed("reset_password", caller, InvalidLinkError())
-        if missing := base.password_problems(new_password):
+        if missing := base.password_problems(new_password, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from authguard._core.cookies import AccessCookie
 from authguard._core.jwk import from_secret
-from authguard._core.rules import local_path
+from authguard._core.patterns import local_path
 from authguard.errors import ConfigurationError
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
