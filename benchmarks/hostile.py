@@ -43,7 +43,9 @@ class Cost:
         return f"{self.entrance}, {self.guard}"
 
 
-def measure(make: Callable[[], Guard], entrance: str, request: Hostile, runner: asyncio.Runner, rounds: int) -> tuple[float, int]:
+def measure(
+    make: Callable[[], Guard], entrance: str, request: Hostile, runner: asyncio.Runner, rounds: int
+) -> tuple[float, int]:
     """Return the least processor time of a request in milliseconds, and the status of its answer.
 
     Each time the guard is a new one, so that it remembers nothing.
@@ -94,7 +96,11 @@ def run(rounds: int) -> Findings:
         print(f"\nA stranger's request: {group}\n    request | ms | limit | where | answer", flush=True)
         found = every[group] = costs(hostile_inputs.everything([group]), rounds)
         for name, cost in found.items():
-            print("   ", " | ".join((name, number(cost.milliseconds), number(LIMIT), cost.where, str(cost.status))) + _sign(cost))
+            print(
+                "   ",
+                " | ".join((name, number(cost.milliseconds), number(LIMIT), cost.where, str(cost.status)))
+                + _sign(cost),
+            )
     table = findings.table(
         "What a stranger's request costs",
         f"Milliseconds of processor time, of which {LIMIT:g} are the limit. Each request is sent to a new guard of each of {kinds} kinds, at each "

@@ -11,6 +11,7 @@ from authguard import (
     APIKeyVerifier,
     DPoP,
     Guard,
+    IntrospectionVerifier,
     JWTVerifier,
     MemoryRevocations,
     MutualTLS,
@@ -84,7 +85,14 @@ async def _down(digest: str) -> None:
 
 def _stars() -> list[str]:
     """Patterns of which many match a path of one letter in several ways."""
-    return ["/**/a/**/b/**/c", "/**/a/*/a", "/*/**/*/**/x", "/a/**/a/**/a/**/y", "/**/admin/**", *(f"/**/{n}/**/z" for n in range(20))]
+    return [
+        "/**/a/**/b/**/c",
+        "/**/a/*/a",
+        "/*/**/*/**/x",
+        "/a/**/a/**/a/**/y",
+        "/**/admin/**",
+        *(f"/**/{n}/**/z" for n in range(20)),
+    ]
 
 
 #: A guard of each kind that is made anew for each request, so that no memory helps.
@@ -128,8 +136,18 @@ def _keys_by_url() -> Guard:
     return Guard(_jwt(RemoteKeySet("http://127.0.0.1:9/jwks"), "ES256"))  # nothing listens there
 
 
+def _introspection() -> Guard:
+    return Guard(
+        IntrospectionVerifier("http://127.0.0.1:9/i", client_id="api", client_secret="s", audience=AUDIENCE)
+    )
+
+
 #: What takes longer to build than most requests here: made once, and asked again and again.
-SLOW_TO_BUILD = {"10,000 rules": _many_rules, "keys by URL, which cannot be reached": _keys_by_url}
+SLOW_TO_BUILD = {
+    "10,000 rules": _many_rules,
+    "keys by URL, which cannot be reached": _keys_by_url,
+    "introspection, which cannot be reached": _introspection,
+}
 
 
 def makers() -> dict[str, Callable[[], Guard]]:
@@ -205,7 +223,9 @@ async def _converse(app: Callable[..., Awaitable[None]], scope: Any, message: An
     async def send(sent: Any) -> None:
         nonlocal status, size
         status = 101 if sent["type"] == "websocket.accept" else sent.get("status", status)
-        size += sum(len(name) + len(value) for name, value in sent.get("headers", ())) + len(sent.get("body", b""))
+        size += sum(len(name) + len(value) for name, value in sent.get("headers", ())) + len(
+            sent.get("body", b"")
+        )
 
     await app(scope, receive, send)
     return Answer(status, size)

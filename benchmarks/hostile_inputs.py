@@ -3,18 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from benchmarks import hostile_proofs, hostile_tokens
+from benchmarks import hostile_paths, hostile_proofs, hostile_tokens
+from benchmarks.hostile_paths import KIB, LONGEST_FIELD, LONGEST_PATH, filled
 
 Fields = tuple[tuple[str, bytes], ...]
 
-KIB = 1024
-#: The longest path; servers that are in use refuse more than 64 KiB for the whole head of a request.
-LONGEST_PATH = 256 * KIB
-LONGEST_FIELD = 64 * KIB
 
 _NAVIGATES: Fields = (("sec-fetch-mode", b"navigate"), ("accept", b"text/html"))
-# As it came from a fault that was seen: 18 characters for each ligature after NFKC, and all that makes readings.
-_TAIL = r"\;//./%253f%2523?#"
 
 
 @dataclass(frozen=True)
@@ -40,90 +35,17 @@ class Hostile:
     @property
     def size(self) -> int:
         """Return the characters of the whole request."""
-        return (
-            sum(map(len, (self.path, self.method, self.query, self.root_path, *self.subprotocols)))
-            + sum(len(name) + len(value) for name, value in self.fields)
+        return sum(map(len, (self.path, self.method, self.query, self.root_path, *self.subprotocols))) + sum(
+            len(name) + len(value) for name, value in self.fields
         )
-
-
-def _filled(text: str, size: int) -> str:
-    return (text * (size // len(text) + 1))[:size]
 
 
 # Paths
 
-#: What a path is made of, after its first slash.
-PATH_KINDS = {
-    "letters": "a",
-    "segments of one letter": "a/",
-    "segments of one letter in capitals": "A/",
-    "slashes": "/",
-    "dots": ".",
-    "dot segments": "./",
-    "segments that go up": "../",
-    "letters and segments that go up": "a/../",
-    "semicolons": ";",
-    "parameters": "a;b/",
-    "backslashes": "\\",
-    "backslashes and dots": "..\\",
-    "percent signs": "%",
-    "percent-encoded slashes": "%2f",
-    "percent-encoded percent signs": "%25",
-    "percent-encoding in three layers": "%25252f",
-    "percent-u": "%u0041",
-    "percent-u of ligatures": "%uFDFA",
-    "question marks": "?",
-    "number signs": "#",
-    "all delimiters": _TAIL,
-    "colons": "a:/",
-    "spaces": " ",
-    "double quotes": '"',
-    "control characters": "\x00\x1f\x7f",
-    "accented letters": "é",
-    "segments of accented letters": "é/",
-    "letters that fold to two": "ß",
-    "letters that fold to two, in capitals": "İ",
-    "ligatures of 18 characters": "\ufdfa",
-    "segments of ligatures": "\ufdfa/",
-    "ligatures and delimiters": "\ufdfa" * 20 + _TAIL,
-    "fullwidth dots and slashes": "．／",
-    "combining marks": "\u0301",
-    "combining marks in the wrong order": "\u0301\u0316",
-    "combining marks of falling classes": "".join(map(chr, (0x345, 0x315, 0x300, 0x316, 0x5B0, 0x334))),
-    "a letter and its marks": "a\u0301\u0316\u0327",
-    "Hangul in parts": "\u1100\u1161\u11a8",
-    "invisible characters": "\u200b\u00ad\ufeff",
-    "replacement characters": "\ufffd",
-    "lone surrogates": "\udcff",
-    "private use and unassigned": "\ue000\u0378\U000e0001",
-    "emoji": "\U0001f469\u200d\U0001f680",
-    "digits of other scripts": "٣③",
-}
-#: Below and above the length up to which an odd path is read in every way; what a server lets in; more than that.
-PATH_SIZES = {"1,000 characters": 1000, "9 KiB": 9 * KIB, "64 KiB": 64 * KIB, "256 KiB": LONGEST_PATH}
-
 
 def paths() -> dict[str, Hostile]:
     """Return paths of each kind and size."""
-    found = {
-        f"path of {size_name}: {kind}": Hostile("/" + _filled(text, size - 1))
-        for size_name, size in PATH_SIZES.items()
-        for kind, text in PATH_KINDS.items()
-    }
-    found |= {
-        "path: 1,000 ligatures and delimiters at the end": Hostile("/" + "\ufdfa" * 1000 + _TAIL),
-        "path: 56 ligatures and delimiters at the end": Hostile("/" + "\ufdfa" * 56 + _TAIL),
-        "path: a word, then delimiters in turn": Hostile("/admin" + _filled("\\;//./%253f%2523?#/a", 900)),
-        "path: 500 marks in the wrong order": Hostile("/a" + "\u0301\u0316" * 250),
-        "path: 1,000 marks, the lowest class last": Hostile("/a" + "\u0301" * 990 + "\u0334" * 9),
-        "path without a slash": Hostile("a" * 1000),
-        "path: an authority of 64 KiB": Hostile("a" * LONGEST_FIELD + ":" + "/" * 100),
-        "path with an empty name": Hostile(""),
-        "path: 100,000 segments": Hostile("/a" * 100_000),
-        "path: 100,000 segments of a rule with stars": Hostile("/a/b" * 50_000),
-        "path: the protected word 300 times": Hostile("/admin" * 160),
-    }
-    return found
+    return {name: Hostile(path) for name, path in hostile_paths.paths().items()}
 
 
 # Methods, fields, mounts
@@ -131,9 +53,21 @@ def paths() -> dict[str, Hostile]:
 
 def methods() -> dict[str, Hostile]:
     """Return methods that no server should let in."""
-    kinds = {"capitals": "A", "small letters": "get", "letters that grow": "ß", "line breaks": "GET\r\n", "zeros": "\x00"}
-    found = {f"method of 64 KiB: {kind}": Hostile(method=_filled(text, LONGEST_FIELD)) for kind, text in kinds.items()}
-    preflight: Fields = (("origin", b"https://a.example"), ("access-control-request-method", b"G" * LONGEST_FIELD))
+    kinds = {
+        "capitals": "A",
+        "small letters": "get",
+        "letters that grow": "ß",
+        "line breaks": "GET\r\n",
+        "zeros": "\x00",
+    }
+    found = {
+        f"method of 64 KiB: {kind}": Hostile(method=filled(text, LONGEST_FIELD))
+        for kind, text in kinds.items()
+    }
+    preflight: Fields = (
+        ("origin", b"https://a.example"),
+        ("access-control-request-method", b"G" * LONGEST_FIELD),
+    )
     found["preflight that asks for a method of 64 KiB"] = Hostile(method="OPTIONS", fields=preflight)
     return found
 
@@ -178,7 +112,18 @@ def fields() -> dict[str, Hostile]:
         "a field whose name has 64 KiB": Hostile(fields=(("x" * LONGEST_FIELD, b"a"),)),
         "1,000 fields in capitals": Hostile(fields=tuple(("AUTHORIZATION", b"x") for _ in range(1000))),
     }
-    for name in ("authorization", "x-api-key", "cookie", "accept", "sec-fetch-mode", "origin", "host", "dpop", "client-cert", "hx-request"):
+    for name in (
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "accept",
+        "sec-fetch-mode",
+        "origin",
+        "host",
+        "dpop",
+        "client-cert",
+        "hx-request",
+    ):
         found[f"field {name}, 10,000 times"] = Hostile(fields=((name, b"text/html;q=0"),) * 10_000)
     return found
 
@@ -198,18 +143,38 @@ def redirects() -> dict[str, Hostile]:
         for kind, text in queries.items()
     }
     found |= {
-        f"navigation to a path of {size // KIB} KiB: {kind}": Hostile("/" + _filled(text, size), fields=_NAVIGATES)
+        f"navigation to a path of {size // KIB} KiB: {kind}": Hostile(
+            "/" + filled(text, size), fields=_NAVIGATES
+        )
         for size in (64 * KIB, LONGEST_PATH)
-        for kind, text in {"letters": "a", "accented letters": "é", "ligatures": "\ufdfa", "quotes": '"', "slashes": "/"}.items()
+        for kind, text in {
+            "letters": "a",
+            "accented letters": "é",
+            "ligatures": "\ufdfa",
+            "quotes": '"',
+            "slashes": "/",
+        }.items()
     }
     found["navigation to the login page with a next of 64 KiB"] = Hostile(
         "/login", fields=_NAVIGATES, query=b"next=" + b"%2F" * (LONGEST_FIELD // 3)
     )
-    for kind, text in {"letters": "a", "segments": "/a", "slashes": "/", "accented letters": "/é", "ligatures": "/\ufdfa"}.items():
-        found[f"mount point of 64 KiB: {kind}"] = Hostile(root_path=_filled(text, LONGEST_FIELD), fields=_NAVIGATES)
-        mount = _filled(text, LONGEST_FIELD)
-        found[f"mount point of 64 KiB, in the path, too: {kind}"] = Hostile(mount + "/private", root_path=mount)
-    found["mount point of 64 KiB, and an odd path"] = Hostile("/a//b;c", root_path="/a" * (LONGEST_FIELD // 2))
+    for kind, text in {
+        "letters": "a",
+        "segments": "/a",
+        "slashes": "/",
+        "accented letters": "/é",
+        "ligatures": "/\ufdfa",
+    }.items():
+        found[f"mount point of 64 KiB: {kind}"] = Hostile(
+            root_path=filled(text, LONGEST_FIELD), fields=_NAVIGATES
+        )
+        mount = filled(text, LONGEST_FIELD)
+        found[f"mount point of 64 KiB, in the path, too: {kind}"] = Hostile(
+            mount + "/private", root_path=mount
+        )
+    found["mount point of 64 KiB, and an odd path"] = Hostile(
+        "/a//b;c", root_path="/a" * (LONGEST_FIELD // 2)
+    )
     return found
 
 
@@ -221,6 +186,7 @@ _KEY = ("x-api-key", b"sk_live_h0stile-0nly-Key-of-nobody-9Vx")
 
 def cookies() -> dict[str, Hostile]:
     """Return long, many and repeated cookies."""
+
     def one(value: bytes, **more: object) -> Hostile:
         return Hostile(fields=(("cookie", value),), **more)  # type: ignore[arg-type]
 
@@ -266,13 +232,23 @@ def authorizations() -> dict[str, Hostile]:
         "an API key": (b"Bearer sk_live_", b"a"), "tabs": (b"", b"\t"),
     }  # fmt: skip
     found = {
-        f"Authorization of {size_name}: {kind}": Hostile(fields=(("authorization", head + (text * (size // len(text) + 1))[:size]),))
+        f"Authorization of {size_name}: {kind}": Hostile(
+            fields=(("authorization", head + (text * (size // len(text) + 1))[:size]),)
+        )
         for size_name, size in sizes.items()
         for kind, (head, text) in kinds.items()
     }
-    keys = {"letters": b"a", "spaces": b" ", "commas": b",", "bytes above ASCII": b"\xff", "the prefix": b"sk_live_"}
+    keys = {
+        "letters": b"a",
+        "spaces": b" ",
+        "commas": b",",
+        "bytes above ASCII": b"\xff",
+        "the prefix": b"sk_live_",
+    }
     found |= {
-        f"X-API-Key of {size_name}: {kind}": Hostile(fields=(("x-api-key", (text * (size // len(text) + 1))[:size]),))
+        f"X-API-Key of {size_name}: {kind}": Hostile(
+            fields=(("x-api-key", (text * (size // len(text) + 1))[:size]),)
+        )
         for size_name, size in sizes.items()
         for kind, text in keys.items()
     }
@@ -302,6 +278,7 @@ def proofs() -> dict[str, Hostile]:
 
 def offers() -> dict[str, Hostile]:
     """Return what a websocket may offer as subprotocols, in the field and as the server read it."""
+
     def offer(*offered: str) -> Hostile:
         field = ", ".join(offered).encode("latin-1", "replace")
         return Hostile(fields=(("sec-websocket-protocol", field),), subprotocols=offered)
@@ -354,4 +331,10 @@ def everything(groups: Iterable[str] = tuple(GROUPS)) -> dict[str, Hostile]:
 def usual() -> list[Hostile]:
     """Return requests such as everybody sends, to get ready with."""
     token = hostile_tokens.token(None, {"kid": hostile_tokens.KID}, algorithm="ES256")
-    return [Hostile(), Hostile(fields=_NAVIGATES), Hostile("/é"), _bearer(token), _bearer(hostile_tokens.token())]
+    return [
+        Hostile(),
+        Hostile(fields=_NAVIGATES),
+        Hostile("/é"),
+        _bearer(token),
+        _bearer(hostile_tokens.token()),
+    ]

@@ -35,7 +35,17 @@ def _bound(jwk: dict[str, Any]) -> str:
     return token(claims(cnf={"jkt": b64(hashlib.sha256(text.encode()).digest())}))
 
 
-def _proof(access: str, *, jwk: Any = None, key: Any = None, algorithm: str = "ES256", header: Any = None, payload: Any = None, signature: bytes | None = None, **more: Any) -> str:
+def _proof(
+    access: str,
+    *,
+    jwk: Any = None,
+    key: Any = None,
+    algorithm: str = "ES256",
+    header: Any = None,
+    payload: Any = None,
+    signature: bytes | None = None,
+    **more: Any,
+) -> str:
     """Return a proof; with no changes it is a good one."""
     head = {"typ": "dpop+jwt", "alg": algorithm, "jwk": jwk or ec_jwk(_key()), **(header or {})}
     good = {
@@ -81,7 +91,9 @@ def dpop() -> dict[str, tuple[str, list[str]]]:
         "a crit of hundreds": {"crit": [f"c{n}" for n in range(500)]}, "certificates": {"x5c": ["A" * 4000]},
         "a jwk of 4 KiB of x": {"jwk": {"kty": "EC", "crv": "P-256", "x": "A" * 4096, "y": "A" * 40}},
     }  # fmt: skip
-    found |= {f"header: {name}": (access, [_proof(access, header=change)]) for name, change in headers.items()}
+    found |= {
+        f"header: {name}": (access, [_proof(access, header=change)]) for name, change in headers.items()
+    }
     good = _proof(access)
     found |= {
         "1,000 proofs": (access, [good] * 1000), "a proof of 64 KiB": (access, ["a" * 65_000]), "a proof of dots": (access, ["." * 8000]),
@@ -97,13 +109,21 @@ def _with_rsa_keys() -> dict[str, tuple[str, list[str]]]:
     found = {}
     for bits in (2048, 3072, 4096, 8192, 16_384):
         modulus = (1 << bits) - 159  # no key of anybody, but a number that is as long, and odd
-        for what, exponent in (("65537", 65_537), ("64 bits", (1 << 64) - 59), ("256 bits", (1 << 256) - 189), ("its own length", modulus - 2)):
+        for what, exponent in (
+            ("65537", 65_537),
+            ("64 bits", (1 << 64) - 59),
+            ("256 bits", (1 << 256) - 189),
+            ("its own length", modulus - 2),
+        ):
             jwk = rsa_jwk(rsa.RSAPublicNumbers(exponent, modulus))
             access = _bound(jwk)
             proof = _proof(access, jwk=jwk, algorithm="PS256", signature=b"\1" * (bits // 8))
             found[f"an RSA key of {bits} bits, its exponent {what}"] = (access, [proof])
     huge = {"kty": "RSA", "n": number((1 << 32_768) - 1), "e": "AQAB"}
-    found["an RSA key of 32,768 bits"] = (_bound(huge), [_proof(_bound(huge), jwk=huge, algorithm="PS256", signature=b"\1" * 4096)])
+    found["an RSA key of 32,768 bits"] = (
+        _bound(huge),
+        [_proof(_bound(huge), jwk=huge, algorithm="PS256", signature=b"\1" * 4096)],
+    )
     return found
 
 

@@ -41,7 +41,13 @@ def number(value: int) -> str:
 def ec_jwk(key: ec.EllipticCurvePrivateKey, **members: str) -> dict[str, str]:
     """Return the public half of a key on P-256 as a JWK."""
     point = key.public_key().public_numbers()
-    return {"kty": "EC", "crv": "P-256", "x": b64(point.x.to_bytes(32, "big")), "y": b64(point.y.to_bytes(32, "big")), **members}
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": b64(point.x.to_bytes(32, "big")),
+        "y": b64(point.y.to_bytes(32, "big")),
+        **members,
+    }
 
 
 def rsa_jwk(numbers: rsa.RSAPublicNumbers, **members: str) -> dict[str, str]:
@@ -64,7 +70,9 @@ def claims(**more: Any) -> dict[str, Any]:
     return {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "iat": NOW, "exp": NOW + 600, **more}
 
 
-def token(payload: Any = None, header: Any = None, *, algorithm: str = "HS256", signature: bytes | str | None = None) -> str:
+def token(
+    payload: Any = None, header: Any = None, *, algorithm: str = "HS256", signature: bytes | str | None = None
+) -> str:
     """Return a compact JWS; bytes and text go in as they are.
 
     Args:
@@ -176,11 +184,18 @@ def tokens() -> dict[str, str]:
         for size in (0, 1, 32, 63, 64, 65, 256, 257, 8000):
             for what, byte in (("zeros", b"\0"), ("ones", b"\xff")):
                 found[f"{algorithm} signature of {size} bytes: {what}"] = token(
-                    None, {"kid": KID} if algorithm != "HS256" else None, algorithm=algorithm, signature=byte * size
+                    None,
+                    {"kid": KID} if algorithm != "HS256" else None,
+                    algorithm=algorithm,
+                    signature=byte * size,
                 )
     good = token()
     dots = {"16 KiB of dots": "." * (LONGEST_TOKEN - 1), "dots and letters": "a." * (LONGEST_TOKEN // 2 - 1)}
-    odd = {"odd length": good + "A", "padding": good + "==", "another alphabet": good.replace("-", "+").replace("_", "/") + "+"}
+    odd = {
+        "odd length": good + "A",
+        "padding": good + "==",
+        "another alphabet": good.replace("-", "+").replace("_", "/") + "+",
+    }
     empty = {"three empty parts": "..", "an empty header": "." + good.partition(".")[2]}
     long = {"16 KiB of one part": f"{'A' * 16_000}.A.A", "16 KiB of signature": f"{good}{'A' * 15_000}"}
     encrypted = {"five parts": f"{good}.a.a"}
@@ -189,4 +204,7 @@ def tokens() -> dict[str, str]:
 
 def random_kids(count: int) -> list[str]:
     """Return forged tokens that name a key each."""
-    return [token(None, {"kid": f"{number:08x}"}, algorithm="ES256", signature=b"\1" * 64) for number in range(count)]
+    return [
+        token(None, {"kid": f"{number:08x}"}, algorithm="ES256", signature=b"\1" * 64)
+        for number in range(count)
+    ]

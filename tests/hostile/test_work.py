@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from benchmarks.hostile_guards import ENTRANCES, GUARDS
-from benchmarks.hostile_inputs import GROUPS, PATH_KINDS, Hostile
+from benchmarks.hostile_inputs import GROUPS, Hostile
+from benchmarks.hostile_paths import PATH_KINDS
 
 from hostile.counting import MAX_ANSWER, MAX_STEPS, Direct, Work, count
 
