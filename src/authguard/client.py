@@ -16,6 +16,7 @@ import httpx
 
 from authguard._cookiejar import NoCookies
 from authguard._core.remote import check_url
+from authguard._core.secret import check_not_place
 from authguard.errors import ConfigurationError, LoginError
 
 __all__ = ["APIKeyAuth", "BearerAuth"]
@@ -296,6 +297,7 @@ class APIKeyAuth(httpx.Auth):
         self._base, self._origin = _checked(base_url)
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigurationError("APIKeyAuth: a key is printable ASCII without spaces")
+        check_not_place(key, "APIKeyAuth: key", chosen_here=False)
         if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
             raise ConfigurationError("APIKeyAuth: header is the name of a field, such as X-API-Key")
         self._key, self._header = key, header

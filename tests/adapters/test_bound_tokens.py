@@ -40,6 +40,7 @@ BY_KEY = make_token(claims(cnf={"jkt": KEY}, scope="read"))
 SIGNED_IN = make_token(claims(cnf={"jkt": KEY}, auth_time=NOW - 60))
 BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": CERTIFICATE}))
 BY_BOTH = make_token(claims(cnf={"jkt": KEY, "x5t#S256": CERTIFICATE}))
+NONCE_SECRET = "n0nce-secret-of-more-than-32-bytes-Qx7"
 API_KEY = "sk_live_" + "k3y-for-tests-0nly-Qx7" * 2
 Field = tuple[str, bytes]
 
@@ -172,7 +173,7 @@ def test_metadata_by_other_methods(face: Any, method: str, status: int) -> None:
 
 def test_a_nonce_is_in_its_own_field(face: Any) -> None:
     """With the error that asks for it; the next proof has it."""
-    one = guard(proofs=[DPoP("https://api.example", nonce_secret="n" * 32)])
+    one = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
     asked = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)])
     assert 'error="use_dpop_nonce"' in asked.headers["www-authenticate"]
     good = proof(BY_KEY, nonce=asked.headers["dpop-nonce"])
@@ -181,9 +182,9 @@ def test_a_nonce_is_in_its_own_field(face: Any) -> None:
 
 def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
     """On a response that nobody may keep; a young nonce is not replaced, since nothing is gained."""
-    one = guard(proofs=[DPoP("https://api.example", nonce_secret="n" * 32)])
-    young = Nonces("n" * 32).issue(KEY, NOW)
-    old = Nonces("n" * 32).issue(KEY, NOW - 150)
+    one = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
+    young = Nonces(NONCE_SECRET).issue(KEY, NOW)
+    old = Nonces(NONCE_SECRET).issue(KEY, NOW - 150)
     answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=young)])
     assert (answer.status, answer.headers.get("dpop-nonce")) == (200, None)
     answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=old)])

@@ -61,7 +61,7 @@ class Extractor:
             or token.translate(None, _B64TOKEN)
         ):
             return None
-        return Credential(token.decode("ascii"), "bearer")
+        return Credential(token.decode("ascii"), "bearer", "authorization")
 
     def extract(self, request: RequestView) -> Credential | None:
         """The request's credential; None if it has none that we know how to read.
@@ -78,15 +78,19 @@ class Extractor:
             if key is not None:
                 raise InvalidRequestError("both a token and an API key")
             if method == "bearer" and token.startswith(self._prefixes):
-                return _api_key(token)
+                return _api_key(token, "authorization")
             if len(token) > LONGEST_CREDENTIAL:
                 raise MalformedTokenError("longer than any token we accept")
-            return Credential(token.decode("ascii"), method)
+            return Credential(token.decode("ascii"), method, "authorization")
         if key is not None:
-            return _api_key(key.strip(b" \t"))
+            return _api_key(key.strip(b" \t"), self._key_field(request))
         if self.cookie and (text := self.cookie.read(request)) is not None:
-            return Credential(text, "cookie")
+            return Credential(text, "cookie", "cookie")
         return None
+
+    def _key_field(self, request: RequestView) -> str:
+        """Return the name of the one field that carries an API key."""
+        return next(name for name, _ in request.presented if name in self.key_fields).decode("ascii")
 
     def uses_dpop(self, request: RequestView) -> bool:
         """Whether the request speaks DPoP, so that errors are told in that scheme's challenge."""
@@ -123,7 +127,7 @@ def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
     return found
 
 
-def _api_key(value: bytes) -> Credential:
+def _api_key(value: bytes, header: str) -> Credential:
     if len(value) > LONGEST_CREDENTIAL or not _VISIBLE.match(value):
         raise InvalidAPIKeyError("empty, too long or not ASCII")
-    return Credential(value.decode("ascii"), "api_key")
+    return Credential(value.decode("ascii"), "api_key", header)

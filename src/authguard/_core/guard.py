@@ -18,6 +18,7 @@ from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.denials import Denials, OnError, unexpected_error
+from authguard._core.dispatch import arrange
 from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
@@ -32,7 +33,7 @@ from authguard._core.remote import RemoteHealth
 from authguard._core.request import Presented, RequestView
 from authguard._core.rules import Requirement, Rule
 from authguard._core.subprotocol import Subprotocol
-from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
+from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
 from authguard.errors import (
     ConfigurationError,
     CrossSiteRequestError,
@@ -48,6 +49,12 @@ UserLoader: TypeAlias = Callable[[Principal], Any]
 Found: TypeAlias = Auth | RefusedError
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop")
+_CARRIED = (
+    ("bearer", "authorization"),
+    ("dpop", "authorization"),
+    ("api_key", "authorization"),
+    ("cookie", "cookie"),
+)
 _PREFLIGHT_FIELDS = (b"origin", b"access-control-request-method")
 
 
@@ -59,8 +66,9 @@ class Guard:
     is open. With both, what neither names is protected.
 
     Args:
-        verifiers: who can tell whether a credential is valid; the first that accepts the
-            credential decides.
+        verifiers: who can tell whether a credential is valid. The field and the prefix choose among
+            those for API keys, the form of a token and its issuer among the others; one that takes any
+            token is asked last. Those that cannot be told apart are refused.
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
         login_path: where browsers are sent to sign in; None answers them with 401.
@@ -98,7 +106,8 @@ class Guard:
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        self._verifiers = together([as_verifier(verifier) for verifier in verifiers])
+        self._verifiers = [as_verifier(verifier) for verifier in verifiers]
+        self._asked = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
         self._proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
@@ -129,19 +138,22 @@ class Guard:
         self._user_loader = user_loader
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
-        # One memory for each way to carry a credential, so that none passes for another.
         self._vary = {method: vary_on(self._extractor, method) for method in _METHODS}
-        self._memories = {method: Remembered(cache_size) for method in _METHODS}
+        # One memory for each way and field to carry a credential, so that none passes for another.
+        keys = sorted(field.decode("ascii") for field in self._extractor.key_fields)
+        carried = [*_CARRIED, *(("api_key", field) for field in keys)]
+        self._memories = {way: Remembered(cache_size) for way in carried}
         # Tokens that need a proof with each request, where `recall` never looks.
-        self._bound: Memory[tuple[str, bytes], tuple[float, Auth]] = Memory(cache_size)
+        self._bound: Memory[tuple[str, str, bytes], tuple[float, Auth]] = Memory(cache_size)
         self._straight = self._straight_memories()
 
     def _straight_memories(self) -> dict[bytes, Remembered]:
         """Where `recall` may look by field name: nowhere, if each request has a slow step."""
         if self._user_loader is not None or not (self._logouts is None or self._logouts.in_memory):
             return {}
-        keys = dict.fromkeys(self._extractor.key_fields, self._memories["api_key"])
-        return {**keys, b"authorization": self._memories["bearer"]}
+        memories = self._memories
+        keys = {field: memories["api_key", field.decode("ascii")] for field in self._extractor.key_fields}
+        return {**keys, b"authorization": memories["bearer", "authorization"]}
 
     def recall(self, presented: Presented, asked: Asked, now: float) -> Found | Deny | Shared[Found] | None:
         """The straight path: who this is, if nothing has to be asked, and if they may pass.
@@ -288,7 +300,8 @@ class Guard:
 
     def _find(self, credential: Credential, now: float) -> Flow[Auth]:
         key = digest_of(credential)
-        remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
+        way = (credential.method, credential.header)
+        remembered = self._memories[way].get(key) or self._bound.get((*way, key))
         if remembered is not None and now < remembered[0]:
             return remembered[1]
         found = yield from self._shared(credential, key, now) or self._verify(credential, key, now)
@@ -319,13 +332,13 @@ class Guard:
         confirmation = self._proofs.confirmation_of(verified.principal.claims)
         auth = make_auth(verified.principal, self._vary[credential.method], confirmation)
         if verified.until > now and confirmation:
-            self._bound.put((credential.method, key), (verified.until, auth))
+            self._bound.put((credential.method, credential.header, key), (verified.until, auth))
         elif verified.until > now:
-            self._memories[credential.method].put(key, (verified.until, auth))
+            self._memories[credential.method, credential.header].put(key, (verified.until, auth))
         return auth
 
     def _verifier_of(self, credential: Credential) -> Verifier:
-        for verifier in self._verifiers:
+        for verifier in self._asked:
             if verifier.accepts(credential):
                 return verifier
         raise InvalidTokenError("no verifier is for this kind of credential")

@@ -20,10 +20,12 @@ class Credential:
     Attributes:
         value: the token or the key, without scheme or field name.
         method: how it was carried: `bearer`, `api_key`, `cookie` or `dpop`.
+        header: the field that carried it, in lower case, such as `x-api-key`; empty if it came by none.
     """
 
     value: str = field(repr=False)
     method: Method
+    header: str = field(default="", compare=False)
 
 
 class Claims(Mapping[str, Any]):

@@ -13,14 +13,13 @@ from cachetools import LRUCache
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.verifier import Verified, Verifier
+from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, InvalidAPIKeyError
+from authguard.verifiers.secret_text import check_secret_text
 
-_FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{3,}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _SHORTEST_KEY = 16  # characters; keys of 32 random bytes have 43
-_TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
 _REFUSED_SECONDS = 10
 _REFUSED_KEYS = 10_000
 
@@ -121,9 +120,7 @@ class APIKeyVerifier(Verifier):
         prefixes: Iterable[str] = ("sk_live_", "sk_test_"),
         cache_ttl: float = 30,
     ) -> None:
-        if not _FIELD_NAME.match(header) or header.lower() in _TAKEN_FIELDS:
-            raise ConfigurationError(f"header {header!r} cannot be a field for API keys")
-        self.header = header
+        self.header = check_key_field(header)
         if isinstance(prefixes, str):
             raise ConfigurationError(f"prefixes is a list; write [{prefixes!r}]")
         self.prefixes = tuple(prefixes)
@@ -134,13 +131,17 @@ class APIKeyVerifier(Verifier):
             raise ConfigurationError("cache_ttl is 0 to 3600 seconds")
         self._cache_ttl = cache_ttl
         self._store = _store(keys)
+        # Others are looked up by their digests, which say nothing of prefixes.
+        self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
+            text.startswith(self.prefixes) for text in keys
+        )
         # Known to be unknown, briefly. A flood of random keys evicts only its own kind.
         self._refused: LRUCache[str, float] = LRUCache(_REFUSED_KEYS)
         self._refused_lock = Lock()
 
     def accepts(self, credential: Credential) -> bool:
-        """Whether it came as an API key."""
-        return credential.method == "api_key"
+        """Whether it is an API key that came by the field, or with one of the prefixes."""
+        return credential.method == "api_key" and self.carries(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         """Look the key up by its digest."""
@@ -197,6 +198,7 @@ class _Mapping:
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
                 raise ConfigurationError("an API key is visible ASCII text")
+            check_secret_text(text, "an API key", chosen_here=False)
             if len(text) < _SHORTEST_KEY:
                 raise ConfigurationError(
                     f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "
