@@ -43,15 +43,16 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
                 f"{type(cause).__name__}; the traceback is left out: it is too long, or the request has "
                 "too many cookies, to look for all of its credentials in it"
             )
-        logger.error("%s %s: %s\n%s", *_where(request), denied.error.reason, text)
+        logger.error("%s %s: %s\n%s", *where(request), denied.error.reason, text)
     elif isinstance(denied.error, VerificationUnavailableError):
-        logger.warning("%s %s: %s", *_where(request), _reason(request, denied))
+        logger.warning("%s %s: %s", *where(request), _reason(request, denied))
     elif logger.isEnabledFor(logging.DEBUG):
         reason = _reason(request, denied)  # a verifier of somebody's own may say much
-        logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
+        logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
 
 
-def _where(request: RequestView) -> tuple[str, str]:
+def where(request: RequestView) -> tuple[str, str]:
+    """Return method and path for a line of the log."""
     # ascii() leaves no line break or escape sequence that could forge a line of the log.
     return ascii(request.method[:_LONGEST_METHOD])[1:-1], ascii(request.path[:_LONGEST_PATH])
 

@@ -53,7 +53,7 @@ def guard(**options: Any) -> Guard:
             Rule("/maybe", optional="strict"),
             Rule("/lenient", optional="lenient"),
         ],
-        public_paths=["/", "/public"],
+        public_paths=["/", "/public", Rule("/socket", methods=["WEBSOCKET"])],
         login_path="/login",
         cookie=AccessCookie("session"),
         **options,
@@ -99,6 +99,11 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "nobody with HEAD": ("HEAD", "/private", [], 401, BEARER),
     "nobody with an unknown method": ("PROPFIND", "/private", [], 401, BEARER),
     "nobody beside a public page": ("GET", "/publicity", [], 401, BEARER),
+    "nobody with the method WEBSOCKET": ("WEBSOCKET", "/socket", [], 401, BEARER),
+    "nobody with the method websocket": ("websocket", "/socket", [], 401, BEARER),
+    "nobody with a method in small letters": ("get", "/private", [], 401, BEARER),
+    "nobody on a path that is too long": ("GET", "/public/" + "a" * 9000, [], 401, BEARER),
+    "a good token on an odd path that grows": ("GET", "/public//" + "%EF%B7%BA" * 99, [bearer(GOOD)], 403, LACKS_SCOPE),
     "nobody on an odd path": ("GET", "/public/../private", [], 401, BEARER),
     "nobody on a path with a line break": ("GET", "/public/%0a", [], 401, BEARER),
     "nobody on a path that is not UTF-8": ("GET", "/public/%ff", [], 401, BEARER),
@@ -178,7 +183,24 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "optional, somebody": ("GET", "/maybe", [bearer(GOOD)], 200, "somebody"),
     "optional, a bad token": ("GET", "/maybe", [bearer(FORGED)], 401, INVALID_TOKEN),
     "lenient, a bad token": ("GET", "/lenient", [bearer(FORGED)], 200, ""),
-    "a preflight": ("OPTIONS", "/private", PREFLIGHT, 200, ""),
+    "a preflight": ("OPTIONS", "/private", PREFLIGHT, 204, ""),
+    "a preflight below": ("OPTIONS", "/admin/users", PREFLIGHT, 204, ""),
+    "a preflight on a page of no list": ("OPTIONS", "/other", PREFLIGHT, 204, ""),
+    "a preflight on an odd path": ("OPTIONS", "/public/../private", PREFLIGHT, 204, ""),
+    "a preflight on a public page": ("OPTIONS", "/public", PREFLIGHT, 200, ""),
+    "a preflight, optional": ("OPTIONS", "/maybe", PREFLIGHT, 200, ""),
+    "a preflight, lenient": ("OPTIONS", "/lenient", PREFLIGHT, 200, ""),
+    "a preflight of a browser": ("OPTIONS", "/private", [*PREFLIGHT, HTML, CROSS], 204, ""),
+    "a preflight with another cookie": ("OPTIONS", "/private", [*PREFLIGHT, ("Cookie", b"theme=dark")], 204, ""),
+    "OPTIONS with a good token": ("OPTIONS", "/private", [*PREFLIGHT, bearer(GOOD)], 200, "somebody"),
+    "OPTIONS with a good key": ("OPTIONS", "/private", [*PREFLIGHT, api_key(KEY)], 200, "robot"),
+    "OPTIONS with a good cookie": ("OPTIONS", "/private", [*PREFLIGHT, cookie(GOOD)], 200, "somebody"),
+    "OPTIONS with a bad token": ("OPTIONS", "/private", [*PREFLIGHT, bearer(FORGED)], 401, INVALID_TOKEN),
+    "OPTIONS with a bad key": ("OPTIONS", "/private", [*PREFLIGHT, api_key(OLD_KEY)], 401, INVALID_TOKEN),
+    "OPTIONS with a bad cookie": ("OPTIONS", "/private", [*PREFLIGHT, cookie(EXPIRED)], 401, INVALID_TOKEN),
+    "OPTIONS with Basic": ("OPTIONS", "/private", [*PREFLIGHT, bearer("x", "Basic ")], 401, BEARER),
+    "OPTIONS with two credentials": ("OPTIONS", "/private", [*PREFLIGHT, bearer(GOOD), api_key(KEY)], 400, INVALID_REQUEST),
+    "OPTIONS without the scope": ("OPTIONS", "/admin", [*PREFLIGHT, bearer(GOOD)], 403, LACKS_SCOPE),
     "OPTIONS without Origin": ("OPTIONS", "/private", PREFLIGHT[1:], 401, BEARER),
     "OPTIONS without a method": ("OPTIONS", "/private", PREFLIGHT[:1], 401, BEARER),
     "a browser": ("GET", "/private", [HTML], 303, "/login?next=%2Fprivate"),
@@ -233,6 +255,8 @@ def test_answer(face: Any, case: str) -> None:
     assert answer.status == status, answer
     if status == 200:
         assert method == "HEAD" or answer.body.decode() == seen
+    elif status == 204:
+        assert (answer.body, answer.headers) == (b"", {})
     elif status == 303:
         assert answer.headers["location"] == seen
         assert_never_stored(answer)

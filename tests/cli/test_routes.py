@@ -332,6 +332,24 @@ def test_the_root_path_of_fastapi_is_seen(listing):
     assert listing(source) == {"GET /a": "protected"}
 
 
+def test_the_root_path_of_fastapi_is_seen_from_outside(listing):
+    """By a guard around the whole application, too, which decides on the path as the router sees it."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        import warnings
+        from authguard.asgi import AuthGuardMiddleware
+        with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
+            app = FastAPI(openapi_url=None, root_path="/api")
+        app.get("/a")(hello)
+        app.get("/b")(hello)
+        app = AuthGuardMiddleware(app, guard=Guard(VERIFIER, protected_paths=["/api/a"], public_paths=["/b"]))
+    """)
+    )
+    assert listing(source) == {"GET /a": "protected", "GET /b": "public"}
+
+
 def test_flask_blueprints_views_and_wrappers(listing):
     """Blueprints, classes of views, decorators, and a guard around `wsgi_app`."""
     source = FLASK + dedent("""

@@ -88,7 +88,7 @@ class Denials:
         htmx = is_htmx(request)
         if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
             return None
-        verdict = self._policy.find(request.method, request.path, request.root_path)
+        verdict = self._policy.find_for(request.request_key)
         login_path = verdict.login_path or self._login_path
         if login_path is None:
             return None
@@ -97,7 +97,7 @@ class Denials:
         wanted = anew.parameters if anew else ()
         location = login_location(request, login_path, self._policy.login_paths, wanted)
         circles = self._circles if anew else None
-        if circles and circles.comes_from(request, location):
+        if location is None or (circles and circles.comes_from(request, location)):
             return None
         refusal = (
             self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)

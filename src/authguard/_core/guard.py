@@ -25,13 +25,13 @@ from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, make_auth
 from authguard._core.patterns import local_path
-from authguard._core.policy import Asked, Policy, Verdict
+from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
 from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
-from authguard._core.request import Presented, RequestView
-from authguard._core.rules import Requirement, Rule
+from authguard._core.request import Asked, Presented, RequestView
+from authguard._core.rules import Preflight, Requirement, Rule, check_preflight
 from authguard._core.subprotocol import Subprotocol
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
 from authguard.errors import (
@@ -82,6 +82,9 @@ class Guard:
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
             `authguard`, on ASGI; None ignores tokens there.
+        preflight: how a CORS preflight of a protected path is treated. `"answer"`: the guard answers it
+            by the application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the
+            application gets it, without its body, and only status and CORS fields come out.
         on_error: given the request and the `Refusal`, returns the one to send.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
@@ -102,6 +105,7 @@ class Guard:
         proofs: Iterable[Proof] = (),
         resource: ResourceMetadata | None = None,
         subprotocol: str | None = None,
+        preflight: Preflight = "answer",
         on_error: OnError | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
@@ -119,6 +123,7 @@ class Guard:
         )
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
+        self._preflight: Preflight = check_preflight(preflight)
         self._extractor = Extractor(
             {verifier.header for verifier in self._verifiers if verifier.header},
             {prefix for verifier in self._verifiers for prefix in verifier.prefixes},
@@ -164,7 +169,7 @@ class Guard:
 
         Args:
             presented: the credential fields, as in `RequestView`.
-            asked: method, path and root path, as in `RequestView`.
+            asked: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
             now: seconds since the epoch.
 
         Returns:
@@ -189,7 +194,7 @@ class Guard:
         else:
             auth = remembered[1]
         policy = self.policy
-        verdict = policy.memory.young.get(asked) or policy.find(*asked)
+        verdict = policy.memory.young.get(asked) or policy.find_for_http(asked)
         # Each time, also for a token that is known: a sign-in grows old.
         if verdict.requirements and not verdict.admits(auth.principal, now):
             return None
@@ -202,14 +207,14 @@ class Guard:
         signs_in = self.cookie is not None and self.policy.is_login_page(asked[1])
         if not self._straight or signs_in:
             return None
-        verdict = self.policy.find(*asked)
+        verdict = self.policy.find_for_http(asked)
         if not verdict.protected:
             return ANONYMOUS_AUTH
         refused = None if _may_pass(verdict, asked) else self._denials.missing
         return refused or MissingCredentialsError("no credential")
 
     def _refused_at_once(self, error: RefusedError, asked: Asked) -> Found | Deny:
-        verdict = self.policy.find(*asked)
+        verdict = self.policy.find_for_http(asked)
         return (not _may_pass(verdict, asked) and self._denials.at_once(error)) or error
 
     def _verify_at_once(
@@ -238,10 +243,10 @@ class Guard:
             found: what `recall` found out, or what its question was answered with.
         """
         try:
-            if request.method == "OPTIONS" and all(request.fields(name) for name in _PREFLIGHT_FIELDS):
-                # A CORS preflight never has credentials (WHATWG Fetch); nobody is attached to it.
-                return Allow(ANONYMOUS_AUTH, ANONYMOUS)
-            verdict = self.policy.find(request.method, request.path, request.root_path)
+            verdict = self.policy.find_for(request.request_key)
+            if verdict.protected and verdict.optional is None and self._is_preflight(request):
+                mode: Preflight = verdict.preflight or self._preflight
+                return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=mode)
             if isinstance(found, RefusedError):
                 return (yield from self._refused(request, verdict, found))
             try:
@@ -258,6 +263,14 @@ class Guard:
             return (yield from self._denials.deny(request, error))
         except Exception as error:
             return (yield from self._denials.deny(request, unexpected_error(error)))
+
+    def _is_preflight(self, request: RequestView) -> bool:
+        """Return whether this is a CORS preflight; browsers send none with a credential (WHATWG Fetch)."""
+        if request.method != "OPTIONS" or not all(request.fields(name) for name in _PREFLIGHT_FIELDS):
+            return False
+        if any(name != b"cookie" for name, _ in request.presented):
+            return False
+        return self.cookie is None or self.cookie.read(request) is None
 
     def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
         user = yield from Call(load, principal)
@@ -385,7 +398,7 @@ class Guard:
             principal, before = found.principal, auth.principal
             if (principal.issuer, principal.subject) != (before.issuer, before.subject):
                 raise InvalidTokenError("the credential is somebody else's now")
-            verdict = self.policy.find(request.method, request.path, request.root_path)
+            verdict = self.policy.find_for(request.request_key)
             if verdict.protected:
                 verdict.check(principal, now)
             # What a route asked for beyond the rules is not known here, so nothing may be missing.

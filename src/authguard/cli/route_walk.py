@@ -110,7 +110,8 @@ def routes_of(app: Any) -> list[Route]:
 def walk(app: Any, place: Place) -> Iterator[Route]:
     """The routes of an application in its place."""
     if isinstance(app, asgi.AuthGuardMiddleware | wsgi.AuthGuardMiddleware):
-        yield from walk(app.app, place.inside(app.guard))
+        root_path = app.root_path if isinstance(app, asgi.AuthGuardMiddleware) else ""
+        yield from walk(app.app, place.inside(app.guard, root_path))
         return
     # What has not been imported made no application: nobody needs all frameworks.
     if sys.modules.get("starlette"):
