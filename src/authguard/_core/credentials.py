@@ -85,6 +85,8 @@ class Extractor:
         if key is not None:
             return _api_key(key.strip(b" \t"), self._key_field(request))
         if self.cookie and (text := self.cookie.read(request)) is not None:
+            if len(text) > LONGEST_CREDENTIAL:
+                raise MalformedTokenError("longer than any token we accept, in the cookie")
             return Credential(text, "cookie", "cookie")
         return None
 
