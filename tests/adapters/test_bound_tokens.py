@@ -100,6 +100,11 @@ CASES: dict[str, tuple[str, list[Field], int, str]] = {
     "a sign-in too long ago, and no proof": ("/bank", [authorization(BY_KEY)], 401, INVALID_PROOF),
     "a recent sign-in": ("/bank", [authorization(SIGNED_IN), proof(SIGNED_IN, htu="https://api.example/bank")], 200, "ann"),
     "a forged token": ("/private", [authorization(BY_KEY[:-4] + "AAAA"), proof(BY_KEY)], 401, INVALID_DPOP),
+    "a token and its proof, and a cookie": ("/private", [authorization(BY_KEY), proof(BY_KEY), ("Cookie", f"session={PLAIN}".encode())], 200, "ann"),
+    "a token and its proof, and two cookies": ("/private", [authorization(BY_KEY), proof(BY_KEY), ("Cookie", b"session=x; session=y")], 200, "ann"),
+    "no proof, and a good cookie": ("/private", [authorization(BY_KEY), ("Cookie", f"session={PLAIN}".encode())], 401, INVALID_PROOF),
+    "a forged token, and a good cookie": ("/private", [authorization(BY_KEY[:-4] + "AAAA"), proof(BY_KEY), ("Cookie", f"session={PLAIN}".encode())], 401, INVALID_DPOP),
+    "a token and its proof, and a key": ("/private", [authorization(BY_KEY), proof(BY_KEY), ("X-API-Key", API_KEY.encode())], 400, ""),
     "no token": ("/private", [("Authorization", b"DPoP")], 400, f'{BEARER}, DPoP realm="api", error="invalid_request"'),
     "two schemes": ("/private", [authorization(BY_KEY), authorization(PLAIN, "Bearer"), proof(BY_KEY)], 400, ""),
     "two schemes, joined": ("/private", [("Authorization", f"Basic x, DPoP {BY_KEY}".encode()), proof(BY_KEY)], 400, ""),
@@ -149,7 +154,7 @@ def _from_loopback(app: Any) -> Any:
 def test_answer(face: Any, case: str) -> None:
     """Every adapter gives the answer of the table."""
     path, fields, status, seen = CASES[case]
-    answer = face(guard(cookie=AccessCookie("session")), "GET", path, fields)
+    answer = face(guard(cookie=AccessCookie("session", secure=False)), "GET", path, fields)
     assert answer.status == status, answer
     if status >= 400:
         assert answer.headers["www-authenticate"].startswith(seen), answer

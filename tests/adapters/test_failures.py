@@ -263,6 +263,17 @@ def test_signing_in_with_a_slash_more_is_guarded_against_other_sites(face: Any) 
     assert face(guard, [("Sec-Fetch-Site", b"cross-site")], path="/login/", method="POST").status == 403
 
 
+def test_a_cookie_of_a_development_site_is_warned_of_once(face: Any, caplog: Any) -> None:
+    """An upgrade that needs the switch is told so, and not once for each request."""
+    guard = Guard(jwt_verifier(), login_path="/login", cookie=AccessCookie(f"n{secrets.token_hex(8)}"))
+    assert guard.cookie is not None
+    fields = [("Cookie", f"{guard.cookie.name}={TOKEN}".encode()), ("Accept", b"text/html")]
+    assert [face(guard, fields).status for _ in range(2)] == [303, 303]
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "secure=False) for development over plain http" in record.getMessage()
+    assert TOKEN not in caplog.text
+
+
 def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:
     """Not even those who were let in before it broke."""
     broken: list[bool] = []

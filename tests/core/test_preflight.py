@@ -68,12 +68,16 @@ def test_options_with_a_good_credential_is_an_ordinary_request() -> None:
 )
 def test_options_with_a_bad_credential_is_refused(field: tuple[str, str]) -> None:
     """Browsers send preflights without credentials, so this is none."""
-    assert isinstance(decide(guard(cookie=AccessCookie("session")), ORIGIN, METHOD, field), Deny)
+    assert isinstance(
+        decide(guard(cookie=AccessCookie("session", secure=False)), ORIGIN, METHOD, field), Deny
+    )
 
 
 def test_cookies_of_others_do_not_matter() -> None:
     """Something on the way may add a cookie of its own."""
-    decision = decide(guard(cookie=AccessCookie("session")), ORIGIN, METHOD, ("Cookie", "theme=dark"))
+    decision = decide(
+        guard(cookie=AccessCookie("session", secure=False)), ORIGIN, METHOD, ("Cookie", "theme=dark")
+    )
     assert decision.preflight == "answer"
 
 

@@ -26,6 +26,25 @@ def test_authorization_in_two_lines_is_refused(server, bearer):
     assert server.send("/admin", bearer, bearer).status == 400
 
 
+def test_api_key_in_two_lines_is_refused(server, environment):
+    """Whether the server keeps two lines apart or joins them: 400, and not one of them."""
+    line = f"X-API-Key: {environment['WIRE_API_KEY']}"
+    assert server.send("/admin", line, line).status == 400
+    assert server.send("/admin", "X-API-Key:", line).status == 400
+    assert server.send("/admin", line, "X-API-Key:").status == 400
+
+
+def test_empty_fields_are_the_same_behind_every_server(server, bearer):
+    """An empty key is a bad key, and an empty Authorization field is none; two fields are two."""
+    assert server.send("/admin", "X-API-Key:").status == 401
+    assert server.send("/admin", "Authorization:").status == 401
+    assert server.send("/admin", "Authorization:", bearer).status == 400
+    assert server.send("/admin", bearer, "Authorization:").status == 400
+    assert (
+        server.send("/admin", "Authorization: Basic eDp5eg==", "Authorization: Basic eDp5eg==").status == 400
+    )
+
+
 @pytest.mark.parametrize("name", ["authorization", "AUTHORIZATION", "aUtHoRiZaTiOn"])
 def test_field_name_in_any_case(server, bearer, name):
     """The case of the field's name does not matter."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from authguard._core.cookies import AccessCookie
 from authguard._core.model import Credential, Method
 from authguard._core.request import RequestView
-from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
+from authguard.errors import ConfigurationError, InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 
 #: Checked before anything is decoded or hashed. Servers allow 8 to 64 KiB for all fields.
 LONGEST_CREDENTIAL = 16 * 1024
@@ -16,8 +16,13 @@ LONGEST_CREDENTIAL = 16 * 1024
 # for a token, where matching a pattern takes 0.7.
 _B64TOKEN = (string.ascii_letters + string.digits + "-._~+/").encode()
 _VISIBLE = re.compile(rb"[\x21-\x7e]+\Z")
-# Field lines that a server or proxy has joined: RFC 9110 section 5.3.
-_JOINED = re.compile(rb",[ \t]*(?:bearer|dpop)(?: |\Z)", re.IGNORECASE)
+# Another scheme with its parameters (RFC 9110 section 11.4): the only commas that one Authorization field
+# may have. Any other comma joins several field lines (section 5.3).
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_PARAMETER = _NAME + rb"[ \t]*+=[ \t]*+(?:\"(?:[^\"\\]|\\.)*+\"|[^,\"\s]*+)"
+_PARAMETERS = re.compile(
+    _NAME + rb" ++" + _PARAMETER + rb"(?:[ \t]*+,[ \t]*+" + _PARAMETER + rb")*+\Z", re.DOTALL
+)
 
 
 class Extractor:
@@ -28,6 +33,9 @@ class Extractor:
         prefixes: what an API key starts with, so that `Bearer sk_live_…` is known as one.
         cookie: the cookie that may carry an access token, if any.
         dpop: whether the scheme `DPoP` is spoken (RFC 9449 section 7.1).
+
+    Raises:
+        ConfigurationError: for a prefix that no key can have.
     """
 
     def __init__(
@@ -42,7 +50,7 @@ class Extractor:
         if dpop:
             self._schemes[b"dpop"] = "dpop"
         self.key_fields = frozenset(name.lower().encode("ascii") for name in headers)
-        self._prefixes = tuple(prefix.encode("ascii") for prefix in prefixes)
+        self._prefixes = tuple(_encoded(prefix) for prefix in prefixes)
         self.cookie = cookie
         #: The fields that `RequestView.presented` must hold.
         self.fields = self.key_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
@@ -66,8 +74,11 @@ class Extractor:
     def extract(self, request: RequestView) -> Credential | None:
         """The request's credential; None if it has none that we know how to read.
 
+        A credential in a field goes before the cookie, which is then not looked at. Other schemes, such
+        as Basic, are the application's own: they neither count as a credential nor hide one.
+
         Raises:
-            InvalidRequestError: if there are several, or the field is malformed.
+            InvalidRequestError: if several fields carry one, or a field is malformed.
             InvalidTokenError: if it is too long, or cannot be an API key.
         """
         authorization = _only(request, (b"authorization",))
@@ -106,7 +117,7 @@ class Extractor:
         scheme, space, rest = value.partition(b" ")
         method = self._schemes.get(scheme.lower())
         if method is None:
-            if b"," in value and (b"=" not in value.partition(b",")[0] or _JOINED.search(value)):
+            if b"," in value and not _PARAMETERS.match(value):
                 raise InvalidRequestError("several Authorization fields, joined")
             return None
         token = rest.lstrip(b" ")
@@ -116,6 +127,14 @@ class Extractor:
         if not text or text.translate(None, _B64TOKEN):
             raise InvalidRequestError("what follows the scheme is not one token")
         return method, token
+
+
+def _encoded(prefix: str) -> bytes:
+    if "," in prefix:
+        raise ConfigurationError(
+            f"prefix {prefix!r} must not contain a comma: no request could bring such a key"
+        )
+    return prefix.encode("ascii")
 
 
 def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
@@ -130,6 +149,8 @@ def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
 
 
 def _api_key(value: bytes, header: str) -> Credential:
+    if b"," in value:  # how WSGI servers join two fields; ASGI has them apart, and refuses them alike
+        raise InvalidRequestError("several API keys, joined, or a key with a comma")
     if len(value) > LONGEST_CREDENTIAL or not _VISIBLE.match(value):
         raise InvalidAPIKeyError("empty, too long or not ASCII")
     return Credential(value.decode("ascii"), "api_key", header)

@@ -17,13 +17,21 @@ from authguard._core.answer import Challenges, check_realm
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
-from authguard._core.denials import Denials, OnError, unexpected_error
+from authguard._core.denials import Denials, OnError, as_refused
 from authguard._core.dispatch import arrange
 from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, make_auth
+from authguard._core.model import (
+    ANONYMOUS,
+    ANONYMOUS_AUTH,
+    Auth,
+    Credential,
+    Principal,
+    api_key_id,
+    make_auth,
+)
 from authguard._core.patterns import local_path
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
@@ -72,7 +80,8 @@ class Guard:
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
         login_path: where browsers are sent to sign in; None answers them with 401.
-        cookie: the cookie that may carry an access token; None ignores cookies.
+        cookie: the cookie that may carry an access token, where no field has a credential; None
+            ignores cookies.
         revocations: what has been logged out, asked for each request.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
@@ -249,6 +258,7 @@ class Guard:
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=mode)
             if isinstance(found, RefusedError):
                 return (yield from self._refused(request, verdict, found))
+            auth: Auth | None = None
             try:
                 auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
@@ -257,12 +267,10 @@ class Guard:
                 if self._user_loader is not None:
                     user = yield from self._load_user(self._user_loader, auth.principal)
                 return Allow(auth, user, None, auth.vary, nonce)
-            except RefusedError as error:
-                return (yield from self._refused(request, verdict, error))
-        except RefusedError as error:
-            return (yield from self._denials.deny(request, error))
-        except Exception as error:
-            return (yield from self._denials.deny(request, unexpected_error(error)))
+            except Exception as raised:
+                return (yield from self._refused(request, verdict, _refused_for(raised, auth)))
+        except Exception as raised:
+            return (yield from self._denials.deny(request, as_refused(raised)))
 
     def _is_preflight(self, request: RequestView) -> bool:
         """Return whether this is a CORS preflight; browsers send none with a credential (WHATWG Fetch)."""
@@ -306,7 +314,8 @@ class Guard:
     def _credential(self, request: RequestView) -> Credential:
         credential = self._extractor.extract(request)
         if credential is None:
-            raise MissingCredentialsError("no credential")
+            hint = self.cookie.hint(request) if self.cookie else None
+            raise MissingCredentialsError("no credential", hint=hint)
         if credential.method == "cookie" and self.cookie and self.cookie.is_cross_site(request) is not False:
             raise CrossSiteRequestError("nothing shows that this site started the request")
         return credential
@@ -334,10 +343,8 @@ class Guard:
         try:
             verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
             return self._remember(credential, key, verified, now)
-        except RefusedError as error:
-            return error
-        except Exception as error:
-            return unexpected_error(error)
+        except Exception as raised:
+            return as_refused(raised)
 
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
@@ -378,7 +385,7 @@ class Guard:
         try:
             requirement.check(auth.principal, now)
         except RefusedError as lacking:
-            return (yield from self._denials.deny(request, lacking))
+            return (yield from self._denials.deny(request, _refused_for(lacking, auth)))
         return None
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
@@ -406,10 +413,8 @@ class Guard:
                 raise InsufficientScopeError("a scope or a role was withdrawn", scopes=before.scopes)
             if self._user_loader is not None:
                 yield from self._load_user(self._user_loader, principal)
-        except RefusedError as error:
-            return (yield from self._denials.deny(request, error))
-        except Exception as error:
-            return (yield from self._denials.deny(request, unexpected_error(error)))
+        except Exception as raised:
+            return (yield from self._denials.deny(request, _refused_for(raised, auth)))
         return None
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
@@ -479,6 +484,14 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
+
+
+def _refused_for(error: Exception, auth: Auth | None) -> RefusedError:
+    """Return the refusal that answers an exception, with the name of the API key for the log."""
+    refused = as_refused(error)
+    if auth is not None:
+        refused.key_id = api_key_id(auth.principal) or refused.key_id
+    return refused
 
 
 def _may_pass(verdict: Verdict, asked: Asked) -> bool:

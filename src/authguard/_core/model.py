@@ -149,6 +149,11 @@ def make_principal(
     return made  # type: ignore[no-any-return]
 
 
+def api_key_id(principal: Principal) -> str | None:
+    """Return the public name of an API key; None for a token, whose `key_id` is its issuer's `kid`."""
+    return principal.key_id if principal.method == "api_key" else None
+
+
 #: Nobody in particular: on public pages, and where authentication is optional.
 ANONYMOUS = Principal(subject="", method="")
 

@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from authguard._core.flow import Call, Channel, Flow
@@ -41,7 +41,8 @@ class CustomVerifier(Protocol):
 
         Raises:
             InvalidTokenError: if it is not valid.
-            VerificationUnavailableError: if that cannot be found out now.
+            VerificationUnavailableError: if that cannot be found out now; a `ConnectionError` or
+                `TimeoutError` says the same.
         """
         ...
 
@@ -126,6 +127,8 @@ class _Adapted(Verifier):
         found: Any = yield from Call(self._verify, credential)
         if not isinstance(found, Principal):
             raise TypeError("verify() must return a Principal, or raise InvalidTokenError")
+        if found.is_authenticated and found.method != credential.method:
+            found = replace(found, method=credential.method)
         return Verified(found, until=now)
 
     def __repr__(self) -> str:

@@ -28,7 +28,8 @@ def digest_api_key(key: str) -> str:
     """The SHA-256 of a key in hexadecimal: what to store instead of the key.
 
     A fast digest is right for keys, as it is not for passwords: nobody can guess 32 random
-    bytes, so slowing guesses down would only slow every request down.
+    bytes, so slowing guesses down would only slow every request down. A key with a comma is refused
+    in every request, with status 400, since servers join two fields with one.
     """
     return sha256(key.encode("utf-8")).hexdigest()
 
@@ -43,7 +44,8 @@ class APIKey:
         roles: roles of the caller.
         expires_at: seconds since the epoch, or a datetime with a time zone; None for never.
         disabled: whether it is switched off.
-        key_id: its public name, for logs and revocation.
+        key_id: its public name, which is in the log line of a refusal, and by which it is revoked:
+            `revoke(key_id=…)`; None for the first twelve digits of its digest.
 
     Raises:
         ConfigurationError: for an empty subject, names that are no list, a date without zone.
@@ -152,14 +154,17 @@ class APIKeyVerifier(Verifier):
             if self._store.is_due(now):
                 yield from Call(self._store.refresh, now)
             key, until = self._store.find(digest, now)
-        if key is None or key.disabled:
-            raise InvalidAPIKeyError("unknown or disabled API key")
+        if key is None:
+            raise InvalidAPIKeyError("unknown API key")
+        key_id = key.key_id or digest[:12]
+        if key.disabled:
+            raise InvalidAPIKeyError("disabled API key", key_id=key_id)
         expires_at = key.expires_at
         if isinstance(expires_at, (int, float)):
             if now >= expires_at:
-                raise InvalidAPIKeyError("expired API key")
+                raise InvalidAPIKeyError("expired API key", key_id=key_id)
             until = min(until, expires_at)
-        return Verified(_principal(key, digest), until)
+        return Verified(_principal(key, key_id), until)
 
     def _ask(self, lookup: Lookup, digest: str, now: float) -> Flow[tuple[APIKey | None, float]]:
         with self._refused_lock:
@@ -177,12 +182,12 @@ class APIKeyVerifier(Verifier):
         return f"APIKeyVerifier(header={self.header!r})"
 
 
-def _principal(key: APIKey, digest: str) -> Principal:
+def _principal(key: APIKey, key_id: str) -> Principal:
     return Principal(
         subject=key.subject,
         scopes=frozenset(key.scopes),
         roles=frozenset(key.roles),
-        key_id=key.key_id or digest[:12],
+        key_id=key_id,
         expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
         method="api_key",
     )
@@ -198,6 +203,11 @@ class _Mapping:
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
                 raise ConfigurationError("an API key is visible ASCII text")
+            if "," in text:
+                raise ConfigurationError(
+                    "an API key must not contain a comma, since servers join two fields with one: make a new "
+                    "key, python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
+                )
             check_secret_text(text, "an API key", chosen_here=False)
             if len(text) < _SHORTEST_KEY:
                 raise ConfigurationError(

@@ -8,11 +8,11 @@ from authguard._core.claims import Expectations, read_claims, verify_claims
 from authguard._core.flow import Channel, Flow
 from authguard._core.jose import Token, media_type, read_compact
 from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
-from authguard._core.keyset import KeySet, check_algorithms
+from authguard._core.keyset import check_algorithms
 from authguard._core.model import Credential
 from authguard._core.remote import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
-from authguard.errors import ConfigurationError, InvalidIssuerError
+from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 from authguard.verifiers.discovery import IssuerKeySet
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.local_keys import load_keys
@@ -68,11 +68,9 @@ class JWTVerifier(Verifier):
         self.algorithms = check_algorithms(algorithms)
         self.issuer = _text_or_none(issuer, "issuer")
         self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
-        self._keys: KeySet | KeySource
-        if isinstance(keys, RemoteKeySet):
-            self._keys = keys.open(self.algorithms)
-        else:
-            self._keys = load_keys(keys, self.algorithms)
+        self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
+        # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
+        self._keys: Any = self._source or load_keys(keys, self.algorithms)
         if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -103,14 +101,18 @@ class JWTVerifier(Verifier):
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
-        if isinstance(self._keys, KeySet):
+        if self._source is None:
+            if token.header.key_set_url is not None:
+                raise MalformedTokenError("the header names a key set (jku), and the keys are local")
             return self._verified(token, credential, now, self._keys.verify(token), inf)
-        return self._verify_remotely(self._keys, token, credential, now)
+        return self._verify_remotely(self._source, token, credential, now)
 
     def _verify_remotely(
         self, keys: KeySource, token: Token, credential: Credential, now: float
     ) -> Flow[Verified]:
         key, known_until = yield from keys.verify(token, now)
+        if token.header.key_set_url not in (None, keys.key_set_url):
+            raise MalformedTokenError("the header names another key set (jku) than the one that is used")
         return self._verified(token, credential, now, key, known_until)
 
     def _verified(
@@ -167,11 +169,11 @@ class JWTVerifier(Verifier):
 
     def channels(self) -> Sequence[Channel]:
         """What it reaches the issuer through."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
+        return () if self._source is None else (self._source.remote.channel,)
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
         """How the issuer is doing."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)
+        return () if self._source is None else (self._source.health(now),)
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
