@@ -13,6 +13,7 @@ from authguard.errors import MissingCredentialsError, VerificationUnavailableErr
 logger = logging.getLogger("authguard")
 
 _LONGEST_PATH = 200
+_LONGEST_METHOD = 40
 # A shorter text may stand in any traceback by accident, and no credential is shorter: API keys have
 # at least 16 characters, and 128 random bits have 22.
 _MIN_SECRET = 16
@@ -66,7 +67,7 @@ def _log_hint(request: RequestView, denied: Deny) -> None:
 def where(request: RequestView) -> tuple[str, str]:
     """Return method and path for a line of the log."""
     # ascii() leaves no line break or escape sequence that could forge a line of the log.
-    return ascii(request.method)[1:-1], ascii(request.path[:_LONGEST_PATH])
+    return ascii(request.method[:_LONGEST_METHOD])[1:-1], ascii(request.path[:_LONGEST_PATH])
 
 
 def _reason(request: RequestView, denied: Deny) -> str:

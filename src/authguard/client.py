@@ -252,7 +252,7 @@ class BearerAuth(httpx.Auth):
             data = response.json()
             access, refresh, lifetime = data["access_token"], data.get("refresh_token"), data["expires_in"]
             lifetime = float(lifetime)
-        except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, json.JSONDecodeError):
             raise _failure(name, response) from None  # what could not be read may hold a token
         if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
             raise _failure(name, response)

@@ -224,6 +224,20 @@ def test_what_is_logged_on_debug_cannot_forge_lines(face: Any, caplog: Any) -> N
     assert "a.b.c" not in record.getMessage()
 
 
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
+def test_a_long_method_makes_no_long_line(face: Any, level: int, caplog: Any) -> None:
+    """Of method and path the log has the beginning, however much a stranger sends."""
+    caplog.set_level(level, logger="authguard")
+
+    async def broken(digest: str) -> APIKey:
+        raise ValueError("broken")
+
+    fields = [("X-API-Key", b"sk_test_0123456789abcdef")]
+    face(Guard(APIKeyVerifier(broken)), fields, path="/" + "x" * 65_536, method="M" * 65_536)
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert len(record.getMessage().partition("\n")[0]) < 500
+
+
 def test_override_makes_requests_come_from_anybody(face: Any) -> None:
     """In a test, a request without credential is whoever the test says, and rules still apply."""
     guard = Guard(jwt_verifier())

@@ -24,9 +24,10 @@ from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVeri
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import CurrentUser, RefusedHTTPException, current_user, install
 from authguard.testing import issue_token
+from support import LONG_AFTER
 
 SECRET = secrets.token_urlsafe(40)
-TOKEN = issue_token(SECRET, scopes=["read"])
+TOKEN = issue_token(SECRET, scopes=["read"], exp=LONG_AFTER)
 FIELD = ("Authorization", f"Bearer {TOKEN}".encode())
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 

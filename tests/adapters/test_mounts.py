@@ -22,10 +22,11 @@ from authguard import Guard, JWTVerifier, Rule
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import install
 from authguard.testing import issue_token
+from support import LONG_AFTER
 
 SECRET = secrets.token_urlsafe(40)
-READER = {"Authorization": f"Bearer {issue_token(SECRET, scopes=['read'])}"}
-ADMIN = {"Authorization": f"Bearer {issue_token(SECRET, scopes=['admin'])}"}
+READER = {"Authorization": f"Bearer {issue_token(SECRET, scopes=['read'], exp=LONG_AFTER)}"}
+ADMIN = {"Authorization": f"Bearer {issue_token(SECRET, scopes=['admin'], exp=LONG_AFTER)}"}
 LISTS: dict[str, dict[str, Any]] = {
     "both": {"protected_paths": [Rule("/admin", scopes=["admin"])], "public_paths": ["/public"]},
     "narrow": {"protected_paths": [Rule("/admin", scopes=["admin"])]},

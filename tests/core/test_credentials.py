@@ -185,6 +185,17 @@ def test_a_token_may_not_be_too_long():
         extract((AUTH, "Bearer " + "a" * (LONGEST_CREDENTIAL + 1)))
 
 
+@pytest.mark.parametrize("scheme", ["Digest", "Signature", "X"])
+def test_parameters_of_another_scheme_are_read_up_to_a_bound(scheme):
+    """Which is that of credentials; a single value without a comma may be longer."""
+    parameter = "a=b,"
+    short = f"{scheme} {parameter * (LONGEST_CREDENTIAL // len(parameter) - 10)}a=b"
+    assert extract((AUTH, short)) is None
+    with pytest.raises(InvalidRequestError):
+        extract((AUTH, f"{scheme} {parameter * (LONGEST_CREDENTIAL // len(parameter))}a=b"))
+    assert extract((AUTH, f"{scheme} {'a' * 65_536}")) is None
+
+
 def test_a_token_in_a_cookie_may_not_be_too_long():
     """The limit is that of fields."""
     cookie = "__Host-access_token=" + "a" * LONGEST_CREDENTIAL

@@ -117,7 +117,7 @@ class Extractor:
         scheme, space, rest = value.partition(b" ")
         method = self._schemes.get(scheme.lower())
         if method is None:
-            if b"," in value and not _PARAMETERS.match(value):
+            if b"," in value and (len(value) > LONGEST_CREDENTIAL or not _PARAMETERS.match(value)):
                 raise InvalidRequestError("several Authorization fields, joined")
             return None
         token = rest.lstrip(b" ")
