@@ -12,10 +12,10 @@ from adapters.faces import ask_asgi
 from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token
-from support import SECRET
+from support import LONG_AFTER, SECRET
 
-READER = issue_token(SECRET, scopes=["read"])
-ADMIN = issue_token(SECRET, scopes=["read", "admin"])
+READER = issue_token(SECRET, scopes=["read"], exp=LONG_AFTER)
+ADMIN = issue_token(SECRET, scopes=["read", "admin"], exp=LONG_AFTER)
 FACES = pytest.mark.parametrize(
     "requires", [authguard.starlette.requires, authguard.fastapi.requires], ids=["starlette", "fastapi"]
 )
