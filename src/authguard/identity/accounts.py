@@ -1,6 +1,6 @@
 """Use cases of accounts: register, sign in, change the password, disable."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -36,7 +36,7 @@ class _Linked:
         made_account: whether the account was made with it.
     """
 
-    ended: Ended = Ended()
+    ended: Ended = field(default_factory=Ended)
     made_account: bool = False
 
 

@@ -136,11 +136,17 @@ class Links:
         base.succeeded("verify_email", caller, user_id=user_id)
         self._proofs.record(ended, caller, user_id)
 
-    def find_unverified(self, token: str) -> User | None:
-        """Return the account whose address a token verifies, without using the token up."""
+    def find_unverified(self, token: str) -> tuple[User, bool] | None:
+        """Return the account whose address a token verifies, and whether it has a password.
+
+        The token is not used up.
+        """
         with self._base.database.read() as connection:
             user_id = store.find_one_time_token(connection, _VERIFY, _digest(token), self._base.clock())
-            return None if user_id is None else store.find_user(connection, user_id)
+            user = None if user_id is None else store.find_user(connection, user_id)
+            if user is None:
+                return None
+            return user, store.find_password_hash(connection, user.id) is not None
 
     def _right_password(self, user_id: str, password: str, caller: Caller) -> str:
         """Check the password of an account; return its hash."""
