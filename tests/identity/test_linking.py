@@ -7,13 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity_support import ANN, ISSUER, PASSWORD, Page, browser, service_at
-from provider_support import code_for, come_back, hand_in, local_providers
-
-EMAIL = ANN["email"]
-NEW = "Another-Pass-456!"
-MALLORY = code_for(666, EMAIL, verified=False)
-ANNS = code_for(1, EMAIL, verified=True)
+from identity_support import ANN, ISSUER, PASSWORD, Page, service_at
+from linking_support import ANNS, EMAIL, MALLORY, NEW, Person, unlink
+from provider_support import code_for, hand_in, local_providers
 
 
 @pytest.fixture(scope="module")
@@ -43,103 +39,6 @@ def app(service, providers):
 def face(request):
     """How people come: with a browser, or with an application that speaks the API."""
     return request.param
-
-
-class Person:
-    """Somebody with a browser, and with an application that speaks the API."""
-
-    def __init__(self, app, service, postbox):
-        self.browser = browser(app)
-        self.api = TestClient(app, base_url=ISSUER)
-        self._service, self._postbox = service, postbox
-
-    def mail(self, subject="Verify your e-mail address"):
-        """The newest mail with this subject."""
-        assert self._service.outbox.flush()
-        return next(mail for mail in reversed(self._postbox.mails) if mail.subject == subject)
-
-    def token(self, subject="Verify your e-mail address"):
-        """The one-time token in the newest mail with this subject."""
-        return self.mail(subject).text.partition("token=")[2].split()[0]
-
-    def register(self, face="api"):
-        """Register with a password."""
-        if face == "pages":
-            assert self.browser.post("/register", data=ANN).status_code == 303
-        else:
-            self._keep(self.api.post("/v1/auth/register", json=ANN), 201)
-
-    def login(self, password=PASSWORD):
-        """The status of signing in with a password."""
-        answer = self.api.post("/v1/auth/login", json={"email": EMAIL, "password": password})
-        if answer.status_code == 200:
-            self._keep(answer, 200)
-        return answer.status_code
-
-    def sign_in(self, code, face="pages", *, provider="github"):
-        """Whether signing in at a provider lets in; else it is refused because of the account there is."""
-        if face == "pages":
-            answer = come_back(self.browser, code, provider=provider)
-            assert answer.status_code in (303, 409), answer.text
-            return answer.status_code == 303
-        answer = hand_in(self.api, code, provider=provider)
-        if answer.status_code == 200:
-            self._keep(answer, 200)
-        else:
-            assert answer.json()["code"] == "link_refused"
-        return answer.status_code == 200
-
-    def _keep(self, answer, status):
-        assert answer.status_code == status, answer.text
-        self.api.headers["authorization"] = "Bearer " + answer.json()["access_token"]
-
-    def is_in(self, face="pages"):
-        """Whether there is a session that lives."""
-        if face == "pages":
-            return self.browser.get("/account").status_code == 200
-        return self.api.get("/v1/users/me").status_code == 200
-
-    def me(self):
-        """The account, by the API."""
-        return self.api.get("/v1/users/me").json()
-
-    def verify_by_page(self, token=None, **fields):
-        """Follow the link of the mail, and send the form."""
-        self.browser.get(f"/verify-email?token={token or self.token()}")
-        return self.browser.post("/verify-email", data=fields)
-
-    def verify_by_api(self, **fields):
-        """Hand the token of the mail in."""
-        answer = self.api.post("/v1/auth/verify-email", json={"token": self.token(), **fields})
-        assert answer.status_code == 200, answer.text
-
-    def ask_for_link(self):
-        """Have the mail that verifies the address sent again."""
-        answer = self.api.post("/v1/auth/verify-email/resend", json={"email": EMAIL})
-        assert answer.status_code == 200
-
-    def reset(self, face="api"):
-        """Set a new password by the mailed link."""
-        self.api.post("/v1/auth/forgot-password", json={"email": EMAIL})
-        token = self.token("Set a new password")
-        if face == "pages":
-            self.browser.get(f"/reset-password?token={token}")
-            answer = self.browser.post("/reset-password", data={"new_password": NEW})
-            assert answer.status_code == 303, answer.text
-        else:
-            answer = self.api.post("/v1/auth/reset-password", json={"token": token, "new_password": NEW})
-            assert answer.status_code == 200, answer.text
-
-    def decline(self, face="pages"):
-        """Say that one did not register; the status."""
-        if face == "pages":
-            self.browser.get(f"/verify-email?token={self.token()}")
-            return self.browser.post("/verify-email/decline")
-        return self.api.post("/v1/auth/verify-email/decline", json={"token": self.token()})
-
-    def providers(self):
-        """The names of the linked providers, by the API."""
-        return [one["provider"] for one in self.api.get("/v1/users/me/identities").json()]
 
 
 @pytest.fixture
@@ -541,13 +440,6 @@ class TestAddressByProvider:
         assert ann.sign_in(ANNS, face)
 
 
-def unlink(person, face, provider="github"):
-    """Unlink a provider; the answer."""
-    if face == "pages":
-        return person.browser.post("/account/providers/unlink", data={"provider": provider})
-    return person.api.delete(f"/v1/users/me/identities/{provider}")
-
-
 @pytest.mark.parametrize("path", ["/verify-email/decline", "/account/providers/unlink"])
 def test_only_this_site_sends_the_forms(app, ann, path):
     """What another site sends is refused, and changes nothing."""
@@ -587,3 +479,46 @@ def test_guesses_of_the_password_with_a_link_are_limited(url, providers, postbox
         client = TestClient(app, base_url=ISSUER)
         answers = [client.post("/v1/auth/verify-email", json=body).status_code for _ in range(11)]
         assert answers == [422] * 10 + [429]
+
+
+def test_strict_verification(url, providers, postbox):
+    """With verify_needs_password, the API refuses the token alone; the password or a session goes with it."""
+    with service_at(url, postbox=postbox, verify_needs_password=True) as service:
+        app = Identity(service, providers=providers)
+        mallory, ann = Person(app, service, postbox), Person(app, service, postbox)
+        mallory.register()
+        token = {"token": ann.token()}
+        assert ann.api.post("/v1/auth/verify-email", json=token).status_code == 422
+        assert not mallory.me()["email_verified"]
+        mallory.verify_by_api()
+        assert mallory.me()["email_verified"]
+
+
+def test_verification_mail_without_pages(url, providers, postbox):
+    """Without pages, the mail says what to do instead of a button that there is not."""
+    with service_at(url, postbox=postbox, pages=False) as service:
+        ann = Person(Identity(service, providers=providers), service, postbox)
+        ann.register()
+        text = ann.mail().text
+        assert "do not verify it" in text
+        assert "press" not in text
+
+
+def test_account_by_an_operator(service, app, ann):
+    """A password that an operator has set for a verified address is proven; for another one it is not."""
+    for verified, status in ((True, 200), (False, 401)):
+        email = f"{verified}@example.com".lower()
+        service.accounts.create(email, PASSWORD, verified=verified)
+        assert ann.sign_in(code_for(10 + verified, email, verified=True))
+        answer = ann.api.post("/v1/auth/login", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == status
+
+
+def test_disabled_account_is_not_joined(service, mallory, ann):
+    """A provider does not join an account that is switched off, and changes nothing of it."""
+    mallory.register()
+    user = service.accounts.find(EMAIL)
+    service.accounts.disable(user.id)
+    assert hand_in(ann.api, ANNS).status_code == 401
+    service.accounts.disable(user.id, disabled=False)
+    assert mallory.login() == 200

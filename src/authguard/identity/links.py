@@ -24,6 +24,11 @@ _RESET = "reset"
 _NOTICE = "notice"
 _IDENTITY = "identity"
 
+_UNLINKED = (
+    "A provider was linked to the account before anybody had proven to own this address, and has not "
+    "verified it. It has been unlinked, and all sessions have ended."
+)
+
 
 class Links:
     """One-time links in mails.
@@ -110,7 +115,7 @@ class Links:
             caller: where the request comes from.
             owner_id: the account that the caller is signed in to, if any.
             password: the password of the account, if it was given.
-            needs_proof: refuse a token that comes with neither.
+            needs_proof: refuse a token that comes with neither, as `Settings.verify_needs_password` does.
 
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
@@ -123,7 +128,7 @@ class Links:
         password_hash = None
         if password is not None and not is_owner:
             password_hash = self._right_password(user_id, password, caller)
-        elif needs_proof and not is_owner:
+        elif (needs_proof or base.settings.verify_needs_password) and not is_owner:
             raise InvalidFieldsError({"password": ["is required"]})
         with base.database.write() as connection:
             if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
@@ -135,6 +140,8 @@ class Links:
             )
         base.succeeded("verify_email", caller, user_id=user_id)
         self._proofs.record(ended, caller, user_id)
+        if ended.identities:
+            self._tell_of_ended_identities(user_id)
 
     def find_unverified(self, token: str) -> tuple[User, bool] | None:
         """Return the account whose address a token verifies, and whether it has a password.
@@ -176,11 +183,12 @@ class Links:
         base = self._base
         user_id = self._account_of(_VERIFY, "decline", token, caller)
         with base.database.write() as connection:
+            if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
+                raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
             # A sign-in at the same moment waits, and finds no account.
             store_linking.lock_user(connection, user_id)
-            is_good = store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock())
             self._sessions.end_all(connection, user_id)
-            if is_good is None or not store_linking.delete_unverified_user(connection, user_id):
+            if not store_linking.delete_unverified_user(connection, user_id):
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
         base.succeeded("decline", caller, user_id=user_id)
 
@@ -286,17 +294,18 @@ class Links:
         """Tell the owner of an account that a provider signs in to it now, and what has ended for that."""
         settings = self._base.settings
         title = provider_title(provider)
-        lost = (
-            f"The password that the account had was set before anybody had proven to own this address. It "
-            f"has ended, and so have all sessions. Set a new one if you want to have a password: "
-            f"{settings.page_url('/forgot-password')}\n\n"
-            if ended.password
-            else ""
-        )
-        text = (
-            f"Signing in with {title} leads to your account from now on.\n\n{lost}If it was not you, set a "
-            f"new password at {settings.page_url('/forgot-password')}, and unlink {title} in your account."
-        )
+        reset = settings.page_url("/forgot-password")
+        parts = [f"Signing in with {title} leads to your account from now on."]
+        if ended.password:
+            parts.append(
+                "The password that the account had was set before anybody had proven to own this address. "
+                "It has ended, and so have all sessions. Set a new one if you want to have a password: "
+                + reset
+            )
+        if ended.identities:
+            parts.append(_UNLINKED)
+        parts.append(f"If it was not you, set a new password at {reset}, and unlink {title} in your account.")
+        text = "\n\n".join(parts)
         self._notify(user.id, _IDENTITY, f"{title} was linked to your account", text)
 
     def tell_of_unlinking(self, user_id: str, provider: str) -> None:
@@ -307,6 +316,11 @@ class Links:
             f"{self._base.settings.page_url('/forgot-password')}"
         )
         self._notify(user_id, _IDENTITY, f"{title} was unlinked from your account", text)
+
+    def _tell_of_ended_identities(self, user_id: str) -> None:
+        reset = self._base.settings.page_url("/forgot-password")
+        text = f"{_UNLINKED}\n\nIf you want to sign in with a password, set one: {reset}"
+        self._notify(user_id, _IDENTITY, "A provider was unlinked from your account", text)
 
     def _notify(self, user_id: str, kind: str, subject: str, text: str) -> None:
         def make() -> Mail | None:
