@@ -162,6 +162,14 @@ class TestNothingProven:
         ann.register(face)
         assert ann.is_in(face)
 
+    def test_not_registered_after_a_provider_has_verified(self, ann, face):
+        """An address that is proven by now is not given up by an older mail."""
+        token = ann.token()
+        assert ann.sign_in(ANNS, face)
+        answer = ann.api.post("/v1/auth/verify-email/decline", json={"token": token})
+        assert answer.json()["code"] == "invalid_link"
+        assert ann.is_in(face)
+
     def test_not_registered_uses_the_link_up(self, ann, face):
         """The link is good once, for the account that is closed."""
         token = ann.token()
