@@ -114,6 +114,8 @@ class TestNothingProven:
         token = ann.token()
         assert ann.browser.post("/register", data=bob).status_code == 303
         assert ann.verify_by_page(token=token).status_code == 422
+        answer = ann.verify_by_page(token=token, password=PASSWORD)
+        assert answer.headers["location"] == "/login?notice=verified"
 
     def test_link_by_api(self, mallory, ann, face):
         """The address is verified, and nothing ends, as the documents have it."""
@@ -422,8 +424,9 @@ class TestAddressByProvider:
         assert not mallory.sign_in(MALLORY, face)
 
     def test_reset(self, ann, face):
-        """It sets the first password, and keeps the provider."""
+        """It sets the first password, keeps the provider, and a mail reminds of that."""
         ann.reset(face)
+        assert "Signing in with GitHub leads" in ann.mail("Your password was changed").text
         assert ann.login(NEW) == 200
         assert ann.providers() == ["github"]
 

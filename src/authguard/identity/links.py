@@ -104,7 +104,7 @@ class Links:
         owner_id: str | None = None,
         password: str | None = None,
         needs_proof: bool = False,
-    ) -> None:
+    ) -> str:
         """Verify the address that a token was sent to.
 
         The token proves the mailbox only. With a session or the password of the account it also proves that
@@ -117,6 +117,9 @@ class Links:
             password: the password of the account, if it was given.
             needs_proof: refuse a token that comes with neither, as `Settings.verify_needs_password` does.
 
+        Returns:
+            The id of the account.
+
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
             InvalidFieldsError: if the password is missing or wrong; the token stays good.
@@ -125,11 +128,7 @@ class Links:
         base = self._base
         user_id = self._account_of(_VERIFY, "verify_email", token, caller)
         is_owner = owner_id == user_id
-        password_hash = None
-        if password is not None and not is_owner:
-            password_hash = self._right_password(user_id, password, caller)
-        elif (needs_proof or base.settings.verify_needs_password) and not is_owner:
-            raise InvalidFieldsError({"password": ["is required"]})
+        password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
         with base.database.write() as connection:
             if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
                 raise base.failed("verify_email", caller, InvalidLinkError())
@@ -142,6 +141,7 @@ class Links:
         self._proofs.record(ended, caller, user_id)
         if ended.identities:
             self._tell_of_ended_identities(user_id)
+        return user_id
 
     def find_unverified(self, token: str) -> tuple[User, bool] | None:
         """Return the account whose address a token verifies, and whether it has a password.
@@ -155,9 +155,15 @@ class Links:
                 return None
             return user, store.find_password_hash(connection, user.id) is not None
 
-    def _right_password(self, user_id: str, password: str, caller: Caller) -> str:
-        """Check the password of an account; return its hash."""
+    def _right_password(
+        self, user_id: str, password: str | None, caller: Caller, is_needed: bool
+    ) -> str | None:
+        """Check the password of an account, if one was given; return its hash."""
         base = self._base
+        if password is None:
+            if is_needed or base.settings.verify_needs_password:
+                raise InvalidFieldsError({"password": ["is required"]})
+            return None
         base.limited("verify_email", caller, base.limiter.hit, "login", user_id, address=caller.address)
         with base.database.read() as connection:
             password_hash = store.find_password_hash(connection, user_id)
@@ -282,11 +288,15 @@ class Links:
             "The password of your account was changed. If it was not you, set a new one at once: "
             f"{self._base.settings.page_url('/forgot-password')}"
         )
+        account = self._base.settings.page_url("/account")
 
         def make() -> Mail | None:
             with self._base.database.read() as connection:
                 user = store.find_user(connection, user_id)
-            return None if user is None else Mail(user.email, "Your password was changed", text)
+                identities = store_linking.list_identities(connection, user_id)
+            titles = " and ".join(sorted({identity.title for identity in identities}))
+            others = f"\n\nSigning in with {titles} leads to your account, too: {account}" if titles else ""
+            return None if user is None else Mail(user.email, "Your password was changed", text + others)
 
         self._base.outbox.submit(make)
 

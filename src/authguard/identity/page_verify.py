@@ -101,7 +101,7 @@ class VerifyPages:
             return "/login?notice=verified-password"
         owner_id = None if visitor is None else visitor.user.id
         run = self._workers.count if body.password is None else self._workers.hash
-        await run(
+        user_id = await run(
             links.verify,
             token,
             caller,
@@ -109,7 +109,8 @@ class VerifyPages:
             password=None if body.password is None else body.password.get_secret_value(),
             needs_proof=True,
         )
-        return "/login?notice=verified" if visitor is None else "/account?notice=verified"
+        is_owner = visitor is not None and visitor.user.id == user_id
+        return "/account?notice=verified" if is_owner else "/login?notice=verified"
 
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""
