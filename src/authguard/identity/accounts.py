@@ -47,7 +47,7 @@ class Accounts:
         base: what the service is made of.
         sessions: begins and ends sessions.
         links: sends the mails.
-        proofs: ends what a provider proves wrong.
+        proofs: ends an unproven password when a provider proves the address.
     """
 
     def __init__(self, base: Base, sessions: Sessions, links: Links, proofs: Proofs) -> None:
@@ -198,9 +198,8 @@ class Accounts:
         """Sign in with a social account; makes an account for one that is new.
 
         A social account is linked to an account of the same address only if its provider has verified
-        that address: else whoever was first to claim it would get into the other's account. What the
-        account had before that nobody with the mailbox has proven ends: its password, its links to
-        providers that do not verify addresses, its sessions.
+        that address. A password of the account that its owner has not proven ends then, and so do links
+        to providers that have not verified the address, and all sessions (`Proofs.by_provider`).
 
         Raises:
             LinkRefusedError: if it must not be linked, or tells no address.

@@ -25,8 +25,8 @@ _NOTICE = "notice"
 _IDENTITY = "identity"
 
 _UNLINKED = (
-    "A provider was linked to the account before anybody had proven to own this address, and has not "
-    "verified it. It has been unlinked, and all sessions have ended."
+    "A provider that has not verified this address was linked to the account before you had proven it. "
+    "It was unlinked, and all sessions were ended."
 )
 
 
@@ -36,7 +36,7 @@ class Links:
     Args:
         base: what the service is made of.
         sessions: ends the sessions of an account that is closed.
-        proofs: ends what a link proves wrong.
+        proofs: ends unproven ways to sign in when a link proves the address.
     """
 
     def __init__(self, base: Base, sessions: Sessions, proofs: Proofs) -> None:
@@ -308,9 +308,8 @@ class Links:
         parts = [f"Signing in with {title} leads to your account from now on."]
         if ended.password:
             parts.append(
-                "The password that the account had was set before anybody had proven to own this address. "
-                "It has ended, and so have all sessions. Set a new one if you want to have a password: "
-                + reset
+                "The password that the account had was set before you had proven this address. It was "
+                f"removed, and all sessions were ended. To have a password, set a new one: {reset}"
             )
         if ended.identities:
             parts.append(_UNLINKED)

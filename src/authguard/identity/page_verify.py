@@ -1,7 +1,7 @@
 """The page that the link of the first mail leads to: verify an address, or close the account.
 
-A link proves the mailbox, and no more: somebody else may have registered with the address. So the page
-asks for the password of the account, or lets set a new one, unless this browser is signed in to it.
+A link proves the mailbox only: an attacker may have registered with the address of a victim. Unless the
+browser is signed in to the account, the page asks for its password or a new one.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""The proofs that an account belongs to the owner of its address, and what each of them ends.
+"""Proofs that an account belongs to the owner of its address, and the ways to sign in that each ends.
 
-Anybody can register with any address, or link a provider that does not verify addresses. So what
-was there before the owner of the mailbox came is not the owner's: see the table in docs/identity.md.
-All of this runs in the transaction of a use case.
+Registering needs no proof of the address, and some providers do not verify addresses. An attacker can
+make an account with the address of a victim, and wait for the victim to use it (account pre-hijacking).
+docs/identity.md has the table. All of this runs in the transaction of a use case.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Ended:
 
 
 class Proofs:
-    """Record proofs, and end what they prove wrong.
+    """Record proofs of an address, and end the passwords, links and sessions that they do not cover.
 
     Args:
         base: what the service is made of.
