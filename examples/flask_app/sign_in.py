@@ -7,7 +7,6 @@ from uuid import uuid4
 import jwt
 
 from authguard import (
-    AccessCookie,
     APIKey,
     APIKeyVerifier,
     Guard,
@@ -20,7 +19,6 @@ from authguard import (
 from .settings import Settings
 
 LEEWAY = 30
-COOKIE = AccessCookie("session")
 
 
 def build_guard(settings: Settings, revocations: MemoryRevocations) -> Guard:
@@ -35,10 +33,10 @@ def build_guard(settings: Settings, revocations: MemoryRevocations) -> Guard:
             leeway=LEEWAY,
         ),
         APIKeyVerifier({settings.api_key: robot}),
-        protected_paths=["/dashboard", "/api", Rule("/admin", scopes=["admin"]), "/ws"],
+        protected_paths=["/dashboard", "/api", Rule("/admin", scopes=["admin"])],
         public_paths=["/", "/healthz", "/static", "/logout"],
         login_path="/login",
-        cookie=COOKIE,
+        cookie=settings.cookie,
         revocations=revocations,
     )
 

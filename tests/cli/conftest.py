@@ -1,7 +1,13 @@
 """The command: the service that commands work on."""
 
-import pytest
+import importlib
+import itertools
+import sys
 
+import pytest
+from click.testing import CliRunner
+
+from authguard.cli.root import root
 from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 
 
@@ -11,3 +17,25 @@ def service(url):
     from cli_support import ISSUER, SECRET
 
     return {"AUTHGUARD_DATABASE": url, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Writes a module, and runs the command on what stands in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(source, attribute="app", *options, color=False):
+        module = f"made_up_{next(_numbers)}"
+        (tmp_path / f"{module}.py").write_text(source)
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        result = CliRunner().invoke(root, ["routes", f"{module}:{attribute}", *options], color=color)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        call.module = sys.modules.get(module)
+        return result
+
+    return call

@@ -1,6 +1,5 @@
 """`authguard routes`: what it says of an application is what the middleware does."""
 
-import importlib
 import itertools
 import json
 import os
@@ -10,80 +9,24 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from click.testing import CliRunner
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from authguard.cli.root import root
+from route_sources import COMMON, FASTAPI, FLASK
 
 COMMAND = str(Path(sys.executable).with_name("authguard"))
 TOP = Path(__file__).parents[2]
-COMMON = """
-from authguard import APIKey, APIKeyVerifier, Guard, Rule
-from authguard.asgi import AuthGuardMiddleware
-from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
-from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from starlette.websockets import WebSocket
-
-VERIFIER = APIKeyVerifier({"sk_live_" + "a" * 40: APIKey("robot")})
-
-def guarded(routes, **lists):
-    guard = Guard(VERIFIER, **lists)
-    return Starlette(routes=routes, middleware=[Middleware(AuthGuardMiddleware, guard=guard)])
-
-async def hello(request):
-    return PlainTextResponse("hello")
-
-async def socket(websocket: WebSocket):
-    await websocket.accept()
-    await websocket.close()
-"""
-FASTAPI = """
-from typing import Annotated
-from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
-from authguard.fastapi import CurrentUser, current_user, install, requires
-"""
-FLASK = """
-from authguard import APIKey, APIKeyVerifier, Guard, Rule
-from authguard.flask import AuthGuardMiddleware, init_app, requires
-from flask import Blueprint, Flask
-from flask.views import MethodView
-
-VERIFIER = APIKeyVerifier({"sk_live_" + "a" * 40: APIKey("robot")})
-app = Flask(__name__, static_folder=None)
-"""
 NOTHING = {"scopes": [], "any_of": [], "roles": [], "acr": [], "max_age": None}
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch):
-    """Writes a module, and runs the command on what stands in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def call(source, attribute="app", *options, color=False):
-        module = f"made_up_{next(_numbers)}"
-        (tmp_path / f"{module}.py").write_text(source)
-        importlib.invalidate_caches()
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        result = CliRunner().invoke(root, ["routes", f"{module}:{attribute}", *options], color=color)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        call.module = sys.modules.get(module)
-        return result
-
-    return call
 
 
 @pytest.fixture
 def listing(command):
-    """The rows of a made-up application: access by method and path."""
+    """The rows of a made-up application: access by method and path. Findings are kept apart."""
 
     def call(*args):
         result = command(*args, "--json") if len(args) > 1 else command(*args, "app", "--json")
-        call.rows = json.loads(result.stdout)
+        rows = json.loads(result.stdout)
+        call.rows = [row for row in rows if "severity" not in row]
+        call.findings = [row for row in rows if "severity" in row]
         call.status = result.exit_code
         return {f"{','.join(row['methods'] or ['any'])} {row['path']}": row["access"] for row in call.rows}
 
@@ -158,7 +101,8 @@ def test_only_unclassified_routes_can_be_shown(command):
 @pytest.mark.parametrize("lists", ["public_paths=['/b']", "public_paths=['/b'], protected_paths=['/c']", ""])
 def test_what_is_protected_by_default_is_classified(listing, lists):
     """Where the default is to protect, it is an answer."""
-    assert listing(COMMON + f"app = guarded([Route('/a', hello)], {lists})") == {"GET /a": "protected"}
+    source = COMMON + f"app = guarded([Route(path, hello) for path in ('/a', '/b', '/c')], {lists})"
+    assert listing(source)["GET /a"] == "protected"
     assert listing.status == 0
     assert listing.rows[0]["by"] == ["by default: everything is protected unless it is public"]
 
@@ -355,6 +299,57 @@ def test_included_routers_and_dependencies_of_fastapi(listing):
     assert (scopes["/helped"], scopes["/decorated"], scopes["/me"]) == ([["helper"]], [["read"]], [])
 
 
+def test_decorated_dependencies_of_fastapi_are_told(listing):
+    """`requires` counts on dependencies of every kind, and as a dependency itself."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        app = FastAPI(openapi_url=None)
+        install(app, Guard(VERIFIER, protected_paths=["/none"]))
+
+        @requires("function")
+        async def function(): yield
+
+        class Object:
+            @requires("object")
+            def __call__(self): ...
+
+        class Made:
+            @requires("class")
+            def __init__(self): ...
+
+        for name, one in {"f": function, "o": Object(), "c": Made, "r": requires("itself")}.items():
+            app.add_api_route(f"/{name}", lambda: "", dependencies=[Depends(one)])
+    """)
+    )
+    assert set(listing(source).values()) == {"protected"}
+    asked = [row["requirements"][0]["scopes"] for row in listing.rows]
+    assert asked == [["function"], ["object"], ["class"], ["itself"]]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        COMMON + FASTAPI + "app = FastAPI()\ninstall(app, Guard(VERIFIER))\n",
+        COMMON
+        + FASTAPI
+        + "app = FastAPI()\napp.add_middleware(AuthGuardMiddleware, guard=Guard(VERIFIER))\n",
+        FLASK + "init_app(app, Guard(VERIFIER))\n",
+    ],
+    ids=["install", "add_middleware", "flask"],
+)
+def test_a_decorator_in_the_wrong_place_is_told(command, source):
+    """Above the decorator of the route it guards nothing, and the exit status says so."""
+    route = '@requires("admin")\n@app.get("/wrong")\n@requires("read")\ndef wrong(): ...\n'
+    result = command(source + route)
+    assert result.exit_code == 1
+    assert "@requires does not guard the route /wrong (wrong)" in result.stderr
+    right = '@app.get("/right")\n@requires("admin")\n@requires("read")\ndef right(): ...\n'
+    result = command(source + right)
+    assert (result.exit_code, "@requires" in result.stderr) == (0, False)
+
+
 def test_frontends_of_fastapi_are_listed(listing, tmp_path):
     """`app.frontend()` keeps what it serves apart from the routes; it is open all the same."""
     (tmp_path / "index.html").write_text("hello")
@@ -386,6 +381,24 @@ def test_the_root_path_of_fastapi_is_seen(listing):
     """)
     )
     assert listing(source) == {"GET /a": "protected"}
+
+
+def test_the_root_path_of_fastapi_is_seen_from_outside(listing):
+    """By a guard around the whole application, too, which decides on the path as the router sees it."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        import warnings
+        from authguard.asgi import AuthGuardMiddleware
+        with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
+            app = FastAPI(openapi_url=None, root_path="/api")
+        app.get("/a")(hello)
+        app.get("/b")(hello)
+        app = AuthGuardMiddleware(app, guard=Guard(VERIFIER, protected_paths=["/api/a"], public_paths=["/b"]))
+    """)
+    )
+    assert listing(source) == {"GET /a": "protected", "GET /b": "public"}
 
 
 def test_flask_blueprints_views_and_wrappers(listing):

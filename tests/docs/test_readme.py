@@ -14,6 +14,7 @@ from authguard import (
     AccessCookie,
     APIKeyFile,
     APIKeyVerifier,
+    ConfigurationError,
     DPoP,
     Guard,
     HTTPOptions,
@@ -184,9 +185,36 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The block about cookies sets one that the guard takes, and goes to where the browser wanted to be."""
     app = _run(_named("Cookies for websites"), monkeypatch)["app"]
     token = _bearer()["Authorization"].removeprefix("Bearer ")
-    with TestClient(app) as client:
+    with TestClient(app, base_url="https://testserver") as client:  # the cookie is Secure
         response = client.post("/login?next=/dashboard", data={"token": token})
     assert (response.status_code, response.text) == (200, "hello somebody")
+
+
+def _foreign_patterns() -> list[tuple[str, str, bool]]:
+    """The table for users of other frameworks: a pattern there, the one here, whether that covers more."""
+    table = README.partition("| coming from |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)`(, which covers more)? \|$", table, re.MULTILINE)
+    return [(there, here, bool(wider)) for there, here, wider in rows]
+
+
+def test_table_for_users_of_other_frameworks_is_read() -> None:
+    """Each row of the table is one of the tests below."""
+    table = README.partition("| coming from |")[2].partition("\n\n")[0]
+    assert len(_foreign_patterns()) == table.count("\n") - 1 > 10
+
+
+@pytest.mark.parametrize(("there", "here", "wider"), _foreign_patterns())
+def test_pattern_of_another_framework_has_the_spelling_of_the_table(
+    there: str, here: str, wider: bool
+) -> None:
+    """A pattern works as it is, or its error names the spelling of the table, and whether it covers more."""
+    if there == here:
+        assert Rule(there).path == here
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        Rule(there)
+    assert f": write {here!r}" in str(caught.value)
+    assert ("which covers more" in str(caught.value)) is wider
 
 
 def _documented() -> list[tuple[type, str]]:

@@ -164,10 +164,40 @@ def test_introspection_of_an_access_token(client, machine, tokens):
     )
 
 
-def test_introspection_of_a_refresh_token(client, machine, tokens):
-    """A live refresh token is active, and does not pass for an access token."""
-    found = introspect(client, machine, tokens.refresh_token)
+def test_introspection_of_a_refresh_token(client, machine, service, tokens):
+    """A live refresh token is active for its own client, and does not pass for an access token."""
+    own = service.accounts.login("ann@example.com", PASSWORD, CALLER, client_id=machine[0])
+    found = introspect(client, machine, own.refresh_token)
     assert (found["active"], found["token_type"]) == (True, "refresh_token")
+
+
+def test_introspection_of_refresh_tokens_of_others(client, machine, service, tokens):
+    """A client learns nothing of a refresh token of another client, or of no client."""
+    other, _ = service.clients.create("another one")
+    theirs = service.accounts.login("ann@example.com", PASSWORD, CALLER, client_id=other.id)
+    for token in (theirs.refresh_token, tokens.refresh_token):
+        assert introspect(client, machine, token) == {"active": False}
+
+
+@pytest.mark.parametrize("endpoint", [INTROSPECT, "/v1/oauth/token", "/v1/oauth/revoke"])
+def test_two_client_ids_are_none(client, machine, service, endpoint):
+    """Basic for one client with the id of another in the form is refused."""
+    other, _ = service.clients.create("another one")
+    form = {"client_id": other.id, "token": "x", "grant_type": "client_credentials"}
+    answer = client.post(endpoint, data=form, headers=basic(machine))
+    assert is_error(answer, 401, "invalid_client")
+    form["client_id"] = machine[0]
+    assert client.post(endpoint, data=form, headers=basic(machine)).status_code == 200
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_tokens_say_whether_the_address_is_verified(client, machine, service, verified):
+    """The address in a token and in an introspection answer comes with its proof, or the lack of it."""
+    user = service.accounts.create("eve@example.com", PASSWORD, verified=verified)
+    found = introspect(client, machine, service.accounts.issue_tokens(user.id).access_token)
+    assert (found["email"], found["email_verified"]) == ("eve@example.com", verified)
+    claims = service.clients._verify(service.accounts.issue_tokens(user.id).access_token).claims
+    assert (claims["email"], claims["email_verified"]) == ("eve@example.com", verified)
 
 
 def test_introspection_of_dead_tokens(client, machine, tokens, service, clock):

@@ -579,7 +579,7 @@ def test_browser_flow_with_github(make_app, github, server):
     assert sent["redirect_uri"] == f"{ORIGIN}/api/v1/auth/github/callback"
     assert sent["code_challenge_method"] == "S256"
     cookie = response.headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=lax", "Path=/", "Max-Age=600"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"} <= set(cookie.split("; "))
     assert sent["state"] not in cookie
     back = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
     assert (back.status_code, back.headers["location"]) == (303, "/dashboard?tab=1")
@@ -644,6 +644,52 @@ def test_another_browser_cannot_come_back(make_app, github, server):
     client.cookies.clear()
     response = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
     assert (response.status_code, server.seen) == (400, [])
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85", "\x1f", "\u2003".encode().decode("latin-1"), "x"])
+def test_a_cookie_of_a_name_that_is_only_alike_is_not_read(make_app, github, server, space):
+    """A sibling domain cannot plant the state by a name that a lenient parser would trim."""
+    client = make_app([github])
+    _, sent = _start(client)
+    planted = client.cookies["authguard-social"]
+    client.cookies.clear()
+    back = client.get(
+        "/api/v1/auth/github/callback",
+        params={"code": "c0de", "state": sent["state"]},
+        headers=[(b"cookie", f"{space}authguard-social={planted}".encode("latin-1"))],
+    )
+    assert back.status_code == 400
+    assert server.seen == []
+
+
+def test_two_cookies_with_a_state_are_none(make_app, github, server):
+    """Which of the two this service has set cannot be told."""
+    client = make_app([github])
+    _, sent = _start(client)
+    cookie = f"authguard-social={client.cookies['authguard-social']}"
+    client.cookies.clear()
+    back = client.get(
+        "/api/v1/auth/github/callback",
+        params={"code": "c0de", "state": sent["state"]},
+        headers=[(b"cookie", f"{cookie}; {cookie}".encode())],
+    )
+    assert back.status_code == 400
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("query", ["code=c0de-s3cret&state=st4te-s3cret", "error=x&state=st4te-s3cret"])
+def test_the_query_of_a_callback_is_in_no_access_log(make_app, github, query):
+    """The server's own log line, written from the scope that it gave, has no code and no state."""
+    client = make_app([github])
+    scopes = []
+
+    async def server(scope, receive, send):
+        scopes.append(scope)
+        await client.app(scope, receive, send)
+
+    outer = TestClient(server, base_url=ORIGIN, follow_redirects=False)
+    assert outer.get(f"/api/v1/auth/github/callback?{query}").status_code == 400
+    assert [scope["query_string"] for scope in scopes if scope["type"] == "http"] == [b""]
 
 
 def test_state_lasts_ten_minutes(make_app, github, server):

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from authguard._core.model import Principal
-from authguard._core.paths import is_canonical
+from authguard._core.names import check_methods, check_names
+from authguard._core.patterns import local_path, parse_pattern
 from authguard.errors import (
     ConfigurationError,
     InsufficientScopeError,
@@ -14,11 +15,12 @@ from authguard.errors import (
 )
 
 Optional = Literal["strict", "lenient"]
+#: How a CORS preflight of a protected path is treated: answered by the guard, or passed on.
+Preflight = Literal["answer", "pass"]
 
 #: The method under which a websocket handshake is matched; on the wire it is a GET.
 WEBSOCKET = "WEBSOCKET"
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge. It is as good
 # for `acr_values` of RFC 9470, which are quoted and separated by spaces, too.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
@@ -52,9 +54,9 @@ class Requirement:
         acr: str | Iterable[str] | None = None,
         max_age: float | None = None,
     ) -> None:
-        self.scopes = _names(scopes, "scopes", _SCOPE)
-        self.any_of = _names(any_of, "any_of", _SCOPE)
-        self.roles = _names(roles, "roles", None)
+        self.scopes = check_names(scopes, "scopes", _SCOPE)
+        self.any_of = check_names(any_of, "any_of", _SCOPE)
+        self.roles = check_names(roles, "roles", None)
         self.acr = () if acr is None else _acr_values(acr)
         self.max_age = None if max_age is None else _seconds(max_age)
         #: Whether it asks how or when the caller has signed in.
@@ -189,7 +191,8 @@ class Rule:
     With them, a public rule opens just what it matches, while a protected rule goes on to cover
     what lies below. `"/"` in public_paths is the root page alone, in protected_paths everything.
     Where several rules match, the most specific decides: compared segment by segment, a word
-    beats `*`, `*` beats `**`, and the longer pattern wins.
+    beats `*`, `*` beats `**`, and the longer pattern wins. Patterns in the syntax of other routers,
+    such as `/users/{id}`, are refused with the spelling that works.
 
     Args:
         path: the pattern, starting with a slash, as the application sees it: decoded, and below
@@ -207,12 +210,13 @@ class Rule:
         optional: `"strict"` lets requests without a credential pass as anonymous, and refuses
             bad ones; `"lenient"` treats a bad credential like none.
         login_path: where browsers are sent to sign in, instead of the guard's own login page.
+        preflight: how a CORS preflight is treated here, instead of as the guard says; see `Guard`.
 
     Raises:
         ConfigurationError: for a rule that cannot be meant.
     """
 
-    __slots__ = ("login_path", "methods", "optional", "path", "requirement", "segments")
+    __slots__ = ("login_path", "methods", "optional", "path", "preflight", "requirement", "segments")
 
     def __init__(
         self,
@@ -226,19 +230,27 @@ class Rule:
         max_age: float | None = None,
         optional: Optional | None = None,
         login_path: str | None = None,
+        preflight: Preflight | None = None,
     ) -> None:
-        self.segments = _pattern(path)
+        self.segments = parse_pattern(path)
         self.path = path
-        self.methods = _names(methods, "methods", _TOKEN)
+        self.methods = check_methods(methods)
         self.requirement = Requirement(scopes, any_of, roles, acr, max_age)
         self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
-        if any(method != method.upper() for method in self.methods):
-            raise ConfigurationError(f"Rule({path!r}): write methods in capitals")
-        if "HEAD" in self.methods:
-            raise ConfigurationError(f"Rule({path!r}): HEAD always follows GET; write GET")
         if optional not in (None, "strict", "lenient"):
-            raise ConfigurationError(f'Rule({path!r}): optional is "strict" or "lenient"')
+            raise ConfigurationError(
+                f"Rule({path!r}): optional must be 'strict' or 'lenient', or left out, got {optional!r}"
+            )
+        self.preflight = None if preflight is None else check_preflight(preflight)
+        if preflight and optional:
+            raise ConfigurationError(
+                f"Rule({path!r}): preflight must be left out with optional, where preflights pass anyway"
+            )
+        if preflight and self.methods and "OPTIONS" not in self.methods:
+            raise ConfigurationError(
+                f"Rule({path!r}): methods must name OPTIONS, or be left out, for preflight to have an effect"
+            )
         if optional and self.requirement:
             raise ConfigurationError(
                 f"Rule({path!r}): authentication cannot be optional where {self.requirement} is required"
@@ -250,14 +262,21 @@ class Rule:
         return f"Rule({self.path!r}{methods}{asked})"
 
 
-def _names(names: Iterable[str], what: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
-    if isinstance(names, str):
-        raise ConfigurationError(f"{what} is a list of names; write [{names!r}]")
-    found = frozenset(names)
-    for name in found:
-        if not isinstance(name, str) or not name or (grammar and not grammar.match(name)):
-            raise ConfigurationError(f"{what}: {name!r} is not a name that can be matched")
-    return found
+def check_preflight(preflight: object) -> Preflight:
+    """Check the option `preflight` of a guard or a rule.
+
+    Args:
+        preflight: the value of the option.
+
+    Raises:
+        ConfigurationError: if it is neither `"answer"` nor `"pass"`.
+    """
+    for mode in get_args(Preflight):
+        if preflight == mode:
+            return cast("Preflight", mode)
+    raise ConfigurationError(
+        f'preflight must be "answer" or "pass", got {preflight!r} ({type(preflight).__name__})'
+    )
 
 
 def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:
@@ -285,25 +304,3 @@ def _is_recent(auth_time: object, max_age: int, now: float) -> bool:
     if type(auth_time) is not int and type(auth_time) is not float:
         return False
     return now - max_age <= auth_time <= now + _LEEWAY
-
-
-def _pattern(path: str) -> tuple[str, ...]:
-    if not isinstance(path, str) or not path.startswith("/"):
-        raise ConfigurationError(f"path {path!r} must be text that starts with a slash")
-    segments = tuple(path.strip("/").split("/")) if path != "/" else ()
-    for segment in segments:
-        if "*" in segment and segment not in ("*", "**"):
-            raise ConfigurationError(f"path {path!r}: * and ** stand for whole segments")
-    if not is_canonical(path):
-        raise ConfigurationError(
-            f"path {path!r} can be read in more than one way: write it decoded, without empty or dot "
-            "segments, backslashes, ';', '%', '?' or '#'"
-        )
-    return segments
-
-
-def local_path(path: str, name: str) -> str:
-    """Check a path on this site given by configuration, such as the login page's."""
-    if not isinstance(path, str) or not is_canonical(path) or not path.isascii() or "*" in path:
-        raise ConfigurationError(f"{name} {path!r} must be a plain path on this site, such as '/login'")
-    return path

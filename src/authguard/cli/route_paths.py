@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from authguard._core.paths import fold
+
 # One of them fits almost any parameter. The later ones are for when a rule names the earlier ones.
 _VALUES = (
     "sample", "sample-2", "1", "2", "3", "1.5", "2.5", "00000000-0000-4000-8000-000000000000",
@@ -79,7 +81,8 @@ class Segment:
 #: The segments after the first slash. The last one is empty if the path ends in a slash.
 Template = tuple[Segment, ...]
 
-#: All that is below a mount point.
+#: All that is below a mount point, where routes cannot be listed. A parameter of a route may be equal to
+#: it, so compare it by `is`.
 ANYTHING_BELOW = Segment((Parameter(".*"),))
 
 
@@ -138,3 +141,47 @@ def meeting(path: Template, rule: Sequence[str], taken: Collection[str]) -> list
         if below is not None:
             return [head.sample(taken) if word in ("*", "**") else word for word in words] + below
     return None
+
+
+def can_meet(path: Template, rule: Sequence[str], *, below: bool, any_case: bool, unlisted: bool) -> bool:
+    """Tell whether there is a path that the template stands for and that the rule covers.
+
+    Args:
+        path: the template.
+        rule: the segments of a rule, `*` and `**` among them.
+        below: whether the rule covers what is below it, too.
+        any_case: whether the case of letters does not count, as for rules that protect.
+        unlisted: whether `ANYTHING_BELOW` may be any path; else only one that the rule does not spell out.
+    """
+    if not path or (len(path) == 1 and path[0].word == ""):
+        return all(segment == "**" for segment in rule)
+    head, rest = path[0], path[1:]
+    if not rule:
+        return below or all(segment.may_be_empty for segment in path)
+    ways: list[tuple[Template, Sequence[str]]] = []
+    if rule[0] == "**":
+        ways += [(path, rule[1:]), (rest, rule)]
+    elif rule[0] == "*" or _may_be(head, rule[0], any_case=any_case):
+        ways.append((rest, rule[1:]))
+    if head.spans:
+        taken = (rule[:number] for number in range(1, len(rule) + 1))
+        ways += [(rest, rule[len(words) :]) for words in taken if _may_span(head, words, below=below)]
+    if head is ANYTHING_BELOW and not unlisted:
+        ways = [(after, left) for after, left in ways if {*rule[: len(rule) - len(left)]} <= {"*", "**"}]
+    return any(
+        can_meet(after, left, below=below, any_case=any_case, unlisted=unlisted) for after, left in ways
+    )
+
+
+def _may_be(segment: Segment, word: str, *, any_case: bool) -> bool:
+    """Tell whether a segment may be the word of a rule."""
+    if segment.fits(word):
+        return True
+    return any_case and segment.word is not None and fold(segment.word) == fold(word)
+
+
+def _may_span(segment: Segment, words: Sequence[str], *, below: bool) -> bool:
+    """Tell whether a segment that spans several may be the words of a rule, or begin with them."""
+    filler = segment.sample(())
+    several = "/".join(filler if word in ("*", "**") else word for word in words)
+    return segment.fits(several) or (below and segment.fits(f"{several}/{filler}"))

@@ -6,12 +6,16 @@ from typing import Any
 
 import click
 
+from authguard._endpoint import misplaced_in
 from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, note
 from authguard.cli.route_access import Answer, Row, rows_of
+from authguard.cli.route_findings import Finding, rule_findings
 from authguard.cli.route_import import find_application
 from authguard.cli.route_walk import UnknownApplicationError, routes_of
+from authguard.errors import ConfigurationError
 
 _COLOURS = {"public": "yellow", "optional": "yellow", "protected": "green", "unclassified": "red"}
+_SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _SHOWN_EXCEPTIONS = 3
 
 
@@ -21,13 +25,20 @@ _SHOWN_EXCEPTIONS = 3
     "--factory", is_flag=True, help="APP is a function without arguments that makes the application."
 )
 @click.option("--unclassified", is_flag=True, help="Show only the routes that nothing classifies.")
+@click.option(
+    "--allow", "allowed", multiple=True, metavar="PATTERN", help="Accept that this rule matches no route."
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with a sample path for each route.")
-def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool) -> None:
+def routes(
+    application: str, *, factory: bool, unclassified: bool, allowed: tuple[str, ...], as_json: bool
+) -> None:
     """Show every route of a Starlette, FastAPI or Flask application, and the rule that protects it.
 
     The application is imported, with the current directory first on the path, and not served. A route
     is unclassified if no rule names it, protected_paths alone leaves it open, and it asks for nothing
-    by itself. Exit status: 0, 1 if a route is unclassified, 2 if there is no application or no guard.
+    by itself. Rules that match no route are told, and @requires in the wrong place. Exit status: 0, 1 if a
+    route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2 if
+    there is no application or no guard.
     """
     app = find_application(application, factory=factory)
     try:
@@ -38,15 +49,22 @@ def routes(application: str, *, factory: bool, unclassified: bool, as_json: bool
     if found and not any(route.layers for route in found):
         raise Failure(f"no AuthGuardMiddleware is around {application} or in it: add the guard", MISUSED)
     rows = rows_of(found)
+    try:
+        findings = rule_findings(found, allowed)
+    except ConfigurationError as error:
+        raise Failure(f"--allow: {error}", MISUSED) from None
+    findings += [Finding("error", "misplaced", "", text) for text in misplaced_in(app)]
     shown = [row for row in rows if row.answer.access == "unclassified" or not unclassified]
     if as_json:
-        echo_json([_document(row) for row in shown])
+        echo_json([*map(_document, shown), *(finding.document() for finding in findings)])
     elif shown:
         cells = [[_methods(row), row.host + row.path, _access(row.answer), _by(row)] for row in shown]
         echo_table(["METHODS", "PATH", "ACCESS", "BY"], cells, {"ACCESS": _coloured})
+    for finding in findings:
+        note(f"{click.style(finding.severity, fg=_SEVERITIES[finding.severity])}: {finding.text}")
     counts: Counter[str] = Counter(row.answer.access for row in rows)
     note(_summary(counts, len(rows)))
-    if counts["unclassified"]:
+    if counts["unclassified"] or any(finding.severity == "error" for finding in findings):
         raise SystemExit(1)
 
 

@@ -96,8 +96,7 @@ class Accounts:
         problems: dict[str, list[str]] = {}
         if address is None:
             problems["email"] = ["is not an e-mail address"]
-        names = [email, email.partition("@")[0], name] if name else [email, email.partition("@")[0]]
-        if missing := self._base.password_problems(password, names):
+        if missing := self._base.password_problems(password, email, name):
             problems["password"] = missing
         if len(name) > _LONGEST_NAME or not all(character.isprintable() for character in name):
             problems["name"] = [f"has at most {_LONGEST_NAME} characters, and no control characters"]
@@ -178,10 +177,11 @@ class Accounts:
         base.limited("change_password", caller, base.limiter.hit, "login", key, address=address)
         with base.database.read() as connection:
             before = store.find_password_hash(connection, principal.subject)
-        if before is None or not base.hasher.verify(before, current):
+            user = store.find_user(connection, principal.subject)
+        if user is None or before is None or not base.hasher.verify(before, current):
             error = InvalidFieldsError({"current_password": ["is not right"]})
             raise base.failed("change_password", caller, error, user_id=principal.subject)
-        if missing := base.password_problems(new):
+        if missing := base.password_problems(new, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
         after = base.hasher.hash(new)
         session = principal.claims.get("sid")

@@ -1,6 +1,6 @@
 """What the use cases share: settings, database, tokens, clock, and how events are recorded."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -49,14 +49,16 @@ class Base:
     audit: Audit
     clock: Callable[[], float]
 
-    def password_problems(self, password: str, names: Iterable[str] = ()) -> list[str]:
-        """What a new password lacks; empty if it is accepted.
+    def password_problems(self, password: str, email: str, name: str) -> list[str]:
+        """Return the rules that a new password breaks; empty if it is accepted.
 
         Args:
-            password: what was sent.
-            names: what it must not be, such as the address of its owner.
+            password: as it was sent.
+            email: the address of its owner, which it must not be, nor its local part.
+            name: the name of its owner, which it must not be; may be empty.
         """
-        problems = self.policy.check(password, names=names)
+        names = [email, email.partition("@")[0], name]
+        problems = self.policy.check(password, names=filter(None, names))
         if not problems and self.breaches is not None and self.breaches.is_breached(password):
             problems = ["Use another password: this one is known from a breach."]
         return problems

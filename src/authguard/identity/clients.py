@@ -89,18 +89,25 @@ class Clients:
             "scope": " ".join(sorted(scopes)),
         }
 
-    def introspect(self, token: str) -> dict[str, Any]:
-        """What there is to say about a token (RFC 7662 section 2.2); of a dead one, nothing but that.
+    def introspect(self, token: str, client: Client) -> dict[str, Any]:
+        """Return the state of a token (RFC 7662 section 2.2); of a dead one nothing but that.
+
+        A refresh token is none of a client's business but of the one that it was issued to (RFC 7662
+        section 4), and is described as a dead one to others.
+
+        Args:
+            token: an access token or a refresh token.
+            client: the client that asks.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.
         """
-        described = self._describe_refresh_token(token)
+        described = self._describe_refresh_token(token, client)
         if described is None:
             described = self._describe_access_token(token)
         return {"active": False} if described is None else {"active": True, **described}
 
-    def _describe_refresh_token(self, text: str) -> dict[str, Any] | None:
+    def _describe_refresh_token(self, text: str, client: Client) -> dict[str, Any] | None:
         token = self._base.refresh_tokens.parse(text)
         if token is None:
             return None
@@ -110,7 +117,7 @@ class Clients:
             return None
         session, user = found
         alive = session.ended_at is None and self._base.clock() < session.expires_at and not user.disabled
-        if not alive or token.generation != session.generation:
+        if not alive or token.generation != session.generation or session.client_id != client.id:
             return None
         described: dict[str, Any] = {
             "sub": user.id,
@@ -121,8 +128,9 @@ class Clients:
             "sid": session.id,
             # Not `Bearer`: nobody may take it for an access token.
             "token_type": "refresh_token",
+            "client_id": client.id,
         }
-        return described if session.client_id is None else described | {"client_id": session.client_id}
+        return described
 
     def _describe_access_token(self, token: str) -> dict[str, Any] | None:
         principal = self._verify(token)
@@ -133,6 +141,7 @@ class Clients:
             if user is None:
                 return None
             described = {**principal.claims, "username": user.email, "role": user.role}
+            described |= {"email": user.email, "email_verified": user.email_verified}
         elif self._revocations.is_revoked(principal) or not self._is_enabled(principal.subject):
             return None
         else:

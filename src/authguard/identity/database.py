@@ -22,6 +22,12 @@ from authguard.identity.errors import StoreUnavailableError
 
 logger = logging.getLogger("authguard")
 
+_LOGGING_NAME = "authguard"
+# At DEBUG SQLAlchemy logs each row that it reads: hashes of passwords, and encrypted keys.
+logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
+    lambda record: record.levelno > logging.DEBUG
+)
+
 _BUSY_SECONDS = 5  # how long to wait for somebody else's transaction, or for a connection
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
 
@@ -53,7 +59,9 @@ class Database:
             timeouts = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
             options["connect_args"] = timeouts
         try:
-            self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
+            self.engine: Engine = create_engine(
+                parsed, hide_parameters=True, logging_name=_LOGGING_NAME, **options
+            )
         except ImportError as error:
             raise ConfigurationError("database: PostgreSQL needs the extra authguard[postgres]") from error
         if self.is_sqlite:

@@ -126,7 +126,7 @@ class Links:
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
-        user_id = self._account_of(_VERIFY, "verify_email", token, caller)
+        user_id = self._account_of(_VERIFY, "verify_email", token, caller).id
         is_owner = owner_id == user_id
         password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
         with base.database.write() as connection:
@@ -187,7 +187,7 @@ class Links:
             RateLimitedError: if wrong tokens were tried too often.
         """
         base = self._base
-        user_id = self._account_of(_VERIFY, "decline", token, caller)
+        user_id = self._account_of(_VERIFY, "decline", token, caller).id
         with base.database.write() as connection:
             if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
@@ -198,15 +198,16 @@ class Links:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
         base.succeeded("decline", caller, user_id=user_id)
 
-    def _account_of(self, purpose: str, flow: str, token: str, caller: Caller) -> str:
+    def _account_of(self, purpose: str, flow: str, token: str, caller: Caller) -> User:
         """Return whose a token is; a wrong one is counted."""
         base = self._base
         with base.database.read() as connection:
             user_id = store.find_one_time_token(connection, purpose, _digest(token), base.clock())
-        if user_id is None:
+            user = None if user_id is None else store.find_user(connection, user_id)
+        if user is None:
             base.wrong_secret(flow, caller)
             raise base.failed(flow, caller, InvalidLinkError())
-        return user_id
+        return user
 
     def request_reset(self, email: str, caller: Caller) -> None:
         """Send the link that resets a password, if there is such an account; nobody learns whether.
@@ -254,8 +255,8 @@ class Links:
 
     def _set_password(self, purpose: str, flow: str, token: str, new_password: str, caller: Caller) -> None:
         base = self._base
-        self._account_of(purpose, flow, token, caller)
-        if missing := base.password_problems(new_password):
+        user = self._account_of(purpose, flow, token, caller)
+        if missing := base.password_problems(new_password, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:

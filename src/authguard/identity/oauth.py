@@ -93,10 +93,11 @@ class OAuth:
     async def introspect(self, request: Request) -> Response:
         """What there is to say about a token, for registered clients (RFC 7662)."""
         form = await read_form(request)
-        if await self._client(request, form) is None:
+        client = await self._client(request, form)
+        if client is None:
             raise OAuthError("invalid_client", "Introspection is for clients that prove who they are.")
         token = _required(form, "token")
-        return answer(await self._workers.read(self._service.clients.introspect, token))
+        return answer(await self._workers.read(self._service.clients.introspect, token, client))
 
     async def revoke(self, request: Request) -> Response:
         """Revoke a token (RFC 7009); 200 for one that is not valid, too."""
@@ -111,6 +112,8 @@ class OAuth:
         found = _basic(request)
         if found is not None and "client_secret" in form:
             raise OAuthError("invalid_request", "Prove who the client is in one way only.")
+        if found is not None and form.get("client_id", found[0]) != found[0]:
+            raise OAuthError("invalid_client", "The client_id in the form is another than that of Basic.")
         if found is None and "client_secret" in form:
             found = (_required(form, "client_id"), form["client_secret"])
         if found is None:

@@ -1,4 +1,4 @@
-"""The one-time token of a link in a mail: out of the URL at once, and into a cookie until it is used.
+"""One-time tokens in URLs: out of the URL at once, and those of mails into a cookie until they are used.
 
 What is in a URL ends up in logs, in the history and in Referer fields. So the token is taken out
 of the query before anything else sees it, and the browser is sent on to a clean URL
@@ -9,6 +9,7 @@ import re
 from typing import Any, cast
 from urllib.parse import parse_qs
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from authguard.asgi import HANDLED, Scope, handled_by_guard
 from authguard.identity.settings import Settings
 
 _TAKEN = "authguard.link_token"
+_QUERY = "authguard.callback_query"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
 
 
@@ -31,6 +33,21 @@ def take_token(scope: Scope) -> None:
         return
     found = parse_qs(query.decode("latin-1")).get("token", [])
     scope[_TAKEN] = found[0] if len(found) == 1 and _TOKEN.match(found[0]) else ""
+    _empty_query(scope)
+
+
+def take_query(scope: Scope) -> None:
+    """Move the whole query of a provider's callback, its code and its state, out of the log's sight."""
+    scope[_QUERY] = scope.get("query_string") or b""
+    _empty_query(scope)
+
+
+def query_of(request: Request) -> QueryParams:
+    """Return the query of a callback, as the provider sent it."""
+    return QueryParams(request.scope.get(_QUERY, b""))
+
+
+def _empty_query(scope: Scope) -> None:
     outer: Any = scope
     while outer is not None:
         outer["query_string"] = b""
@@ -56,7 +73,7 @@ class LinkCookie:
 
     def keep(self, response: Response, token: str) -> None:
         """Give the token to the browser."""
-        field = self._cookie.issue(token, scheme="https", max_age=self._seconds)
+        field = self._cookie.issue(token, max_age=self._seconds)
         response.headers.append("set-cookie", field)
 
     def settle(self, response: Response, token: str) -> None:
@@ -77,4 +94,4 @@ class LinkCookie:
 
     def drop(self, response: Response) -> None:
         """Take the token from the browser."""
-        response.headers.append("set-cookie", self._cookie.clear(scheme="https"))
+        response.headers.append("set-cookie", self._cookie.clear())

@@ -163,12 +163,15 @@ class Sessions:
         return self.tokens(user, session)
 
     def prolong(self, principal: Principal, caller: Caller) -> Tokens:
-        """New tokens for whoever has an access token that is still valid.
+        """Return new tokens for an access token that is still valid.
 
-        The refresh token, if there is one, stays good. The session ends when it would have anyway.
+        The refresh token, if there is one, stays good. A copy of an access token goes unnoticed, as one
+        of a refresh token does not, so that this is bounded: not for the token of a cookie, which no
+        script may read; not for a client's session, which has to prove who the client is; and not
+        later than `Settings.bearer_refresh_lifetime` after the sign-in.
 
         Raises:
-            InvalidTokenError: if the token is of no session, or its session has ended.
+            InvalidTokenError: if the token is of no such session, or its session has ended.
             StoreUnavailableError: if that could not be stored.
         """
         return _the_one(self.prolong_all([(principal, caller)]))
@@ -185,17 +188,22 @@ class Sessions:
         return [self._prolonged(caller, one) for (_, caller), one in zip(asked, prolonged, strict=True)]
 
     def _prolong(self, connection: Connection, found: dict[str, Found], principal: Principal) -> Found | None:
-        one, now = found.get(_session_of(principal)), self._base.clock()
-        if one is None or now >= one[0].ends_at or not _is_alive(*one, principal):
+        session, user = found.get(_session_of(principal), (None, None))
+        if session is None or user is None or session.client_id is not None or principal.method == "cookie":
             return None
-        until = min(now + self._base.settings.refresh_lifetime, one[0].ends_at)
-        return one if store.prolong_session(connection, one[0].id, until) else None
+        now, settings = self._base.clock(), self._base.settings
+        last = min(session.ends_at, session.created_at + settings.bearer_refresh_lifetime)
+        if now >= last or not _is_alive(session, user, principal):
+            return None
+        until = min(now + settings.refresh_lifetime, session.ends_at)
+        return (session, user) if store.prolong_session(connection, session.id, until) else None
 
     def _prolonged(self, caller: Caller, found: Found | None) -> Tokens | Exception:
         if found is None:
-            return self._base.failed("refresh", caller, InvalidTokenError("the session has ended"))
+            error = InvalidTokenError("the session has ended, or is not one that an access token prolongs")
+            return self._base.failed("prolong", caller, error)
         session, user = found
-        self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
+        self._base.succeeded("prolong", caller, user_id=user.id, session_id=session.id)
         return self.tokens(user, session)
 
     def list(self, principal: Principal) -> list[Session]:
@@ -227,10 +235,16 @@ class Sessions:
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
 
+        A session that has ended before is left alone, and nothing is written then.
+
         Raises:
             StoreUnavailableError: if that could not be stored; the session goes on then.
         """
         session = session_id(principal)
+        with self._base.database.read() as connection:
+            row = store.find_session(connection, session)
+        if row is None or row[0].ended_at is not None:
+            return
         self.end_now([session])
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session)
 

@@ -10,8 +10,9 @@ from urllib.parse import quote, urlsplit
 
 from authguard._core.cookies import AccessCookie
 from authguard._core.jwk import from_secret
-from authguard._core.rules import local_path
+from authguard._core.patterns import local_path
 from authguard.errors import ConfigurationError
+from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
@@ -41,6 +42,8 @@ class Settings:
         session_lifetime: seconds after which a session ends in any case.
         refresh_grace: seconds for which the refresh token before the newest one still gets an
             answer, for clients whose last answer was lost.
+        bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
+            new ones at `auth/refresh` without a refresh token; 0 switches that off.
         link_lifetime: seconds for which the links in mails are valid.
         prefixes: where the API is; the first is named in metadata.
         default_role: the role of new accounts.
@@ -86,6 +89,7 @@ class Settings:
     refresh_lifetime: int = 30 * _DAY
     session_lifetime: int = 365 * _DAY
     refresh_grace: int = 30
+    bearer_refresh_lifetime: int = 30 * _DAY
     link_lifetime: int = 3_600
     prefixes: Iterable[str] = ("/api/v1", "/v1")
     default_role: str = "USER"
@@ -165,10 +169,17 @@ class Settings:
 
     def _check_secrets(self) -> None:
         for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
+            if not isinstance(secret, str):
+                raise ConfigurationError(
+                    f"{name} must be text, got {type(secret).__name__}: of a file, Path(…).read_text()"
+                )
+            check_secret_text(secret, name, chosen_here=True)
             try:
                 from_secret(secret, frozenset({"HS256"}))
             except ConfigurationError as error:
                 raise ConfigurationError(f"{name}: {error}") from None
+        for name in ("github_client_secret", "linkedin_client_secret", "oidc_client_secret"):
+            check_secret_text(getattr(self, name), name, chosen_here=False)
         if self.previous_secret == self.secret:
             raise ConfigurationError(
                 "previous_secret: it is the secret itself; leave it out, or change secret"
@@ -181,6 +192,7 @@ class Settings:
             "refresh_lifetime": (60, 3_650 * _DAY),
             "session_lifetime": (60, 3_650 * _DAY),
             "refresh_grace": (0, 300),
+            "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "worker_threads": (1, 256),
         }

@@ -13,12 +13,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from authguard._core.cookies import AccessCookie
 from authguard._core.redirect import safe_next
+from authguard.asgi import handled_by_guard
 from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity.bodies import Body
 from authguard.identity.derive import derive_seal
 from authguard.identity.errors import NotFoundError, SocialSignInError
 from authguard.identity.model import Caller, Tokens
+from authguard.identity.page_link import query_of
 from authguard.identity.page_session import PageSessions
 from authguard.identity.service import IdentityService
 from authguard.identity.social import Provider
@@ -27,8 +30,10 @@ from authguard.identity.web import Workers, answer, caller_of, read_json, refuse
 _STATE_SECONDS = 600  # for signing in at the provider
 _LONGEST_NEXT = 1024  # characters, so that the cookie stays small
 _PICTURES = {"github": "avatar_url"}  # as the documents call it; everywhere else `picture`
+#: How the paths end to which providers send browsers back.
+CALLBACK = "/callback"
 #: What the guard has to open, under each prefix.
-PUBLIC = "/auth/{name}/authorize", "/auth/{name}/callback"
+PUBLIC = "/auth/{name}/authorize", "/auth/{name}" + CALLBACK
 
 
 class SocialCallback(Body):
@@ -64,9 +69,7 @@ class SocialRoutes:
         self._providers = {provider.name: provider for provider in providers}
         settings = service.settings
         self._on_refused = on_refused
-        self._secure = settings.is_https
-        # __Host-: set by this host over TLS, and for no other (RFC 6265bis section 4.1.3.2).
-        self._cookie = "__Host-authguard-social" if self._secure else "authguard-social"
+        self._cookie = AccessCookie("authguard-social", secure=settings.is_https)
         self._seal = MultiFernet([derive_seal(secret, "social sign-in") for secret in settings.secrets])
 
     def routes(self, prefix: str) -> list[BaseRoute]:
@@ -119,7 +122,9 @@ class SocialRoutes:
         )
         response = _see_other(url)
         sealed = self._seal.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
-        self._set_cookie(response, self._cookie, sealed.decode(), _STATE_SECONDS)
+        # Lax: the browser comes back from another site.
+        field = self._cookie.issue(sealed.decode(), scheme="https", max_age=_STATE_SECONDS)
+        response.headers.append("set-cookie", field)
         return response
 
     async def come_back(self, request: Request, prefix: str) -> Response:
@@ -142,7 +147,7 @@ class SocialRoutes:
             await self._sessions.begin(request, response, tokens)
         except RefusedError as error:
             response = await self._on_refused(request, error)
-        response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
+        response.headers.append("set-cookie", self._cookie.clear(scheme="https"))
         response.headers["referrer-policy"] = "no-referrer"
         return response
 
@@ -178,8 +183,9 @@ class SocialRoutes:
 
     def _state(self, request: Request, provider: Provider) -> dict[str, str]:
         """What the cookie says, if this browser was sent to this provider a short time ago."""
+        _, view, _ = handled_by_guard(request.scope)
         try:
-            sealed = request.cookies.get(self._cookie, "").encode()
+            sealed = (self._cookie.read(view) or "").encode()
             opened = self._seal.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))
         except InvalidToken:
             raise SocialSignInError("no state in the cookie, or an old one") from None
@@ -188,22 +194,17 @@ class SocialRoutes:
             raise SocialSignInError("a state of another provider")
         if not secrets.compare_digest(_one(request, "state").encode(), state["state"].encode()):
             raise SocialSignInError("another state than that of the cookie")
-        issuer = request.query_params.get("iss")  # RFC 9207 section 2.4
+        query = query_of(request)
+        issuer = query.get("iss")  # RFC 9207 section 2.4
         if issuer is not None and issuer != getattr(provider, "issuer", issuer):
             raise SocialSignInError("an answer of another issuer")
-        if "error" in request.query_params:
+        if "error" in query:
             raise SocialSignInError("the provider said no")
         return state
 
     def _callback(self, prefix: str, provider: Provider) -> str:
         """Where the provider sends browsers back to: by configuration, never by the Host field."""
         return f"{self._service.settings.issuer}{prefix}/auth/{provider.name}/callback"
-
-    def _set_cookie(self, response: Response, name: str, value: str, seconds: int) -> None:
-        # Lax: the browser comes back from another site.
-        response.set_cookie(
-            name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
-        )
 
 
 def doors(prefixes: Iterable[str], providers: Iterable[Provider]) -> list[str]:
@@ -230,7 +231,7 @@ def token_document(provider: Provider, tokens: Tokens) -> dict[str, Any]:
 
 def _one(request: Request, name: str) -> str:
     """The one value of a parameter of the query."""
-    values = request.query_params.getlist(name)
+    values = query_of(request).getlist(name)
     if len(values) != 1 or not values[0]:
         raise SocialSignInError(f"not exactly one {name}")
     return values[0]

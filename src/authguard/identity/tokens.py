@@ -95,7 +95,8 @@ class AccessTokens:
 
     def issue(self, user: User, session: Session, now: float) -> tuple[str, int]:
         """A token for somebody's session, and the seconds for which it is valid."""
-        claims: dict[str, Any] = {"sub": user.id, "email": user.email, "role": user.role, "sid": session.id}
+        claims: dict[str, Any] = {"sub": user.id, "role": user.role, "sid": session.id}
+        claims |= {"email": user.email, "email_verified": user.email_verified}
         # A refresh is no sign-in (RFC 9068 section 2.2.1).
         claims["auth_time"] = int(session.created_at)
         if session.client_id is not None:

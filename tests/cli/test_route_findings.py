@@ -1,0 +1,359 @@
+"""`authguard routes`: rules that match no route are told, and fail the command if they should protect."""
+
+import json
+from textwrap import dedent
+
+import pytest
+
+from authguard.cli.route_paths import ANYTHING_BELOW, Parameter, can_meet, template
+from route_sources import COMMON, FASTAPI, FLASK
+
+
+@pytest.fixture
+def findings(command):
+    """The findings of a made-up application: kind by path."""
+
+    def call(source, *options):
+        result = command(source, "app", *options, "--json")
+        rows = [row for row in json.loads(result.stdout) if "severity" in row]
+        call.rows, call.status, call.stderr = rows, result.exit_code, result.stderr
+        return {row["path"]: row["access"] for row in rows}
+
+    return call
+
+
+def app(routes, **lists):
+    """The source of an application of Starlette."""
+    listed = ", ".join(f"{name}={value}" for name, value in lists.items())
+    return COMMON + f"app = guarded([{routes}], {listed})"
+
+
+USERS = "Route('/users/{id}', hello), Route('/', hello)"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "/users/7",
+        "/users/*",
+        "/users",
+        "/",
+        "/**",
+        "/*",
+        "/**/7",
+        "/USERS",
+        "/*/7",
+        "/users/**",
+        "/users/*/**",
+    ],
+)
+def test_rule_that_can_match_a_route_is_no_finding(findings, rule):
+    """A rule matches a route if there is a path that both match."""
+    assert findings(app(USERS, protected_paths=["/users", rule] if rule == "/" else [rule])) == {}
+    assert "matches no route" not in findings.stderr
+
+
+@pytest.mark.parametrize(
+    "rule", ["/user", "/users/7/keys", "/users/*/*", "/users/*/keys/**", "/admin", "/x/**"]
+)
+def test_protected_rule_that_matches_no_route_fails(findings, rule):
+    """A protected rule without a route is an error, with the remedy, and exit status 1."""
+    assert findings(app(USERS, protected_paths=["/", rule], public_paths=["/users"])) == {rule: "unmatched"}
+    assert (findings.status, findings.rows[0]["severity"]) == (1, "error")
+    assert (
+        f"error: Rule({rule!r}) in protected_paths matches no route, so it protects nothing"
+        in findings.stderr
+    )
+    assert f"--allow {rule!r}" in findings.stderr
+
+
+@pytest.mark.parametrize("rule", ["/user", "/users/7/keys", "/USERS", "/users/*/**/x", "/*/*/*"])
+def test_public_rule_that_matches_no_route_is_a_warning(findings, rule):
+    """A public rule without a route is told, and the exit status stays 0. Case counts where a rule opens."""
+    assert findings(app(USERS, public_paths=[rule])) == {rule: "unmatched"}
+    assert (findings.status, findings.rows[0]["severity"]) == (0, "warning")
+    assert f"warning: Rule({rule!r}) in public_paths matches no route, so it opens nothing" in findings.stderr
+
+
+@pytest.mark.parametrize(
+    ("routes", "rule", "unmatched"),
+    [
+        ("Route('/a', hello)", "/", True),
+        ("Route('/a', hello)", "/*", False),
+        ("Route('/a/b', hello)", "/*", True),
+        ("Route('/a/b', hello)", "/a", False),
+        ("Route('/a/', hello)", "/a", False),
+        ("Route('/a/', hello)", "/*", False),
+        ("Route('/a/', hello)", "/a/*", True),
+        ("Route('/a/b/c', hello)", "/**/c", False),
+        ("Route('/a/b/c', hello)", "/a/**", False),
+        ("Route('/a', hello)", "/a/**", False),
+        ("Route('/{p:path}', hello)", "/", False),
+    ],
+)
+def test_public_rule_matches_just_what_it_opens(findings, routes, rule, unmatched):
+    """With a wildcard, and for the root, a public rule does not go on to what is below."""
+    assert findings(app(routes, public_paths=[rule])) == ({rule: "unmatched"} if unmatched else {})
+
+
+@pytest.mark.parametrize(
+    ("route", "rule", "matches"),
+    [
+        ("/n/{id:int}", "/n/7", True),
+        ("/n/{id:int}", "/n/me", False),
+        ("/n/{id:int}/x", "/n/*/x", True),
+        ("/{a}-{b}.txt", "/x-y.txt", True),
+        ("/{a}-{b}.txt", "/x", False),
+        ("/files/{p:path}", "/files/a/b/c", True),
+        ("/files/{p:path}", "/files/*/b/**", True),
+        ("/files/{p:path}", "/file", False),
+        ("/{p:path}.html", "/docs/a.html", True),
+        ("/{p:path}.html", "/docs", True),
+        ("/{p:path}/end", "/a/*/end", True),
+        ("/{p:path}/end", "/a/**/end", True),
+        ("/{t}/users/{id}", "/acme/users", True),
+        ("/{t}/users/{id}", "/acme/groups", False),
+        ("/café/{x}", "/CAFÉ", True),
+    ],
+)
+def test_parameters_match_the_words_that_they_may_be(findings, route, rule, matches):
+    """Parameters have types, may be parts of a segment, and may span several."""
+    source = app(f"Route({route!r}, hello)", protected_paths=["/", rule])
+    assert findings(source) == ({} if matches else {rule: "unmatched"})
+
+
+@pytest.mark.parametrize(
+    ("route", "methods", "matches"),
+    [
+        ("Route('/a', hello)", ["GET"], True),
+        ("Route('/a', hello)", ["DELETE"], False),
+        ("Route('/a', hello)", ["DELETE", "GET"], True),
+        ("Route('/a', hello, methods=['DELETE'])", ["DELETE"], True),
+        ("Route('/a', hello, methods=['DELETE'])", ["GET"], False),
+        ("Route('/a', hello)", ["WEBSOCKET"], False),
+        ("Route('/a', hello)", ["OPTIONS"], True),
+        ("WebSocketRoute('/a', socket)", ["WEBSOCKET"], True),
+        ("WebSocketRoute('/a', socket)", ["GET"], True),
+        ("WebSocketRoute('/a', socket)", ["POST"], False),
+        ("WebSocketRoute('/a', socket)", ["OPTIONS"], False),
+        ("Mount('/a', lambda scope, receive, send: None)", ["DELETE"], True),
+    ],
+)
+def test_methods_of_rules_and_routes_must_meet(findings, route, methods, matches):
+    """A rule for other methods than the route has protects nothing of it."""
+    found = findings(app(route, protected_paths=f"[Rule('/a', methods={methods})]", public_paths=["/o"]))
+    assert ("/a" in found) is not matches
+
+
+def test_public_rule_for_get_opens_no_websocket(findings):
+    """As in the policy, GET includes handshakes only where a rule protects."""
+    rules = "[Rule('/a', methods=['GET'])]"
+    assert findings(app("WebSocketRoute('/a', socket)", public_paths=rules)) == {"/a": "unmatched"}
+
+
+def test_what_is_below_a_mount_that_cannot_be_listed_is_unknown(findings, tmp_path):
+    """Rules for what an unknown application or static files may have are notes; the mount itself is known."""
+    routes = f"""
+        Mount("/raw", lambda scope, receive, send: None),
+        Mount("/static", StaticFiles(directory={str(tmp_path)!r})),
+        Mount("/in/{{x}}", lambda scope, receive, send: None),
+    """
+    source = "from starlette.staticfiles import StaticFiles\n" + app(
+        routes,
+        protected_paths=["/raw/admin", "/static/private/**", "/raw/*", "/in/7/x/y", "/row"],
+        public_paths=["/raw", "/static/**", "/raw/*/x"],
+    )
+    unknown = ["/raw/admin", "/static/private/**", "/in/7/x/y", "/raw/*/x"]
+    assert findings(source) == {**dict.fromkeys(unknown, "unknown"), "/row": "unmatched"}
+    assert {row["severity"] for row in findings.rows if row["access"] == "unknown"} == {"note"}
+    assert "note: Rule('/raw/admin') in protected_paths may match something below /raw/**" in findings.stderr
+
+
+def test_unknown_rules_do_not_fail(findings):
+    """What cannot be told is no failure."""
+    source = app(
+        "Mount('/raw', lambda scope, receive, send: None)", protected_paths=["/raw/x"], public_paths=["/o/*"]
+    )
+    assert findings(source) == {"/raw/x": "unknown", "/o/*": "unmatched"}
+    assert findings.status == 0
+
+
+def test_login_pages_and_metadata_are_there(findings):
+    """The pages for signing in and the resource's metadata are served elsewhere, or by the guard itself."""
+    source = COMMON + dedent("""
+        from authguard import ResourceMetadata
+        issuers = ["https://auth.example.com"]
+        app = guarded(
+            [Route("/a", hello)],
+            protected_paths=["/", Rule("/a", login_path="/staff")],
+            public_paths=["/login", "/staff", "/.well-known", "/nothing"],
+            login_path="/login",
+            resource=ResourceMetadata("https://api.example.com", authorization_servers=issuers),
+        )
+    """)
+    assert findings(source) == {"/nothing": "unmatched"}
+
+
+def test_rules_of_mounted_guards(findings):
+    """A protected rule may contain the mount point, a public one may not; each guard has its own rules."""
+    source = COMMON + dedent("""
+        inner = guarded(
+            [Route("/users/{id}", hello), Route("/x", hello)],
+            protected_paths=["/in/users", "/out/users"], public_paths=["/x", "/in/x"],
+        )
+        app = guarded([Mount("/in", inner), Route("/y", hello)], protected_paths=["/in/users/7", "/x"])
+    """)
+    assert findings(source) == {"/out/users": "unmatched", "/in/x": "unmatched", "/x": "unmatched"}
+
+
+def test_one_guard_in_two_places(findings):
+    """A rule of a guard that is in two places must match a route in one of them."""
+    source = COMMON + dedent("""
+        guard = Guard(VERIFIER, protected_paths=["/a", "/b", "/c"])
+        one = AuthGuardMiddleware(Starlette(routes=[Route("/a", hello)]), guard=guard)
+        two = AuthGuardMiddleware(Starlette(routes=[Route("/b", hello)]), guard=guard)
+        app = Starlette(routes=[Mount("/one", one), Mount("/two", two)])
+    """)
+    assert findings(source) == {"/c": "unmatched"}
+
+
+def test_rules_of_fastapi_applications(findings):
+    """Included routers, mounted applications and a root path are seen."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        router = APIRouter(prefix="/users")
+        router.get("/{id}")(lambda id: "")
+        other = FastAPI(openapi_url=None)
+        other.get("/{rest:path}")(lambda rest: "")
+        app = FastAPI()
+        app.include_router(router, prefix="/v1")
+        app.mount("/other", other)
+        install(app, Guard(
+            VERIFIER, public_paths=["/docs", "/openapi.json", "/redirect"], protected_paths=[
+                "/v1/users/7", "/other/a/b", "/users", "/v1/users/7/x", "/", Rule("/v1/*", methods=["PUT"]),
+            ],
+        ))
+    """)
+    )
+    unmatched = ["/users", "/v1/users/7/x", "/v1/*", "/redirect"]
+    assert findings(source) == dict.fromkeys(unmatched, "unmatched")
+
+
+def test_root_path_of_fastapi_counts_as_mount_point(findings):
+    """A protected rule may contain the root path that the application itself names."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        import warnings
+        with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
+            app = FastAPI(openapi_url=None, root_path="/api")
+        app.get("/a")(hello)
+        install(app, Guard(VERIFIER, protected_paths=["/api/a", "/a", "/v1/a"]))
+    """)
+    )
+    assert findings(source) == {"/v1/a": "unmatched"}
+
+
+def test_rules_of_flask_applications(findings):
+    """Blueprints, converters and what Werkzeug's dispatcher mounts are seen; the rest is unknown."""
+    source = FLASK + dedent("""
+        from werkzeug.middleware.dispatcher import DispatcherMiddleware
+        blueprint = Blueprint("b", __name__, url_prefix="/b")
+        blueprint.add_url_rule("/<int:n>", view_func=lambda n: "")
+        blueprint.add_url_rule("/files/<path:p>", "files", lambda p: "")
+        app.register_blueprint(blueprint)
+        other = Flask("other", static_folder=None)
+        other.add_url_rule("/x", view_func=lambda: "")
+        mounts = {"/other": other, "/raw": lambda environ, start: []}
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+        init_app(app, Guard(VERIFIER, public_paths=["/raw/x"], protected_paths=[
+            "/b/7", "/b/files/a/b", "/other/x", "/b/me", "/other/y", Rule("/b/*", methods=["POST"]), "/raw",
+        ]))
+    """)
+    unmatched = ["/b/me", "/other/y", "/b/*"]
+    assert findings(source) == {**dict.fromkeys(unmatched, "unmatched"), "/raw/x": "unknown"}
+
+
+ALLOWING = app(
+    "Route('/a', hello)",
+    protected_paths="['/a', Rule('/old', methods=['GET']), Rule('/old', methods=['PUT']), '/gone/*', '/']",
+    public_paths="['/o']",
+)
+
+
+def test_allowed_rules_are_no_finding(findings):
+    """`--allow` accepts all rules of a path that match no route."""
+    assert findings(ALLOWING, "--allow", "/old/", "--allow", "/gone/*", "--allow", "/o") == {}
+    assert findings.status == 0
+
+
+def test_one_rule_that_is_not_allowed_fails(findings):
+    """Each path needs an option of its own."""
+    assert findings(ALLOWING, "--allow", "/old", "--allow", "/o") == {"/gone/*": "unmatched"}
+    assert findings.status == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"), [("/a", "the rule matches a route"), ("/made/up", "no rule has this path")]
+)
+def test_option_that_is_not_needed_is_told(findings, pattern, reason):
+    """What need not be allowed is a warning, so that the option does not hide a later fault."""
+    options = [text for path in ("/old", "/gone/*", "/o", pattern) for text in ("--allow", path)]
+    assert findings(ALLOWING, *options) == {pattern: "unneeded"}
+    assert (findings.status, findings.rows[0]["severity"]) == (0, "warning")
+    assert f"--allow {pattern} is not needed: {reason}" in findings.stderr
+
+
+def test_allowed_patterns_are_checked(command):
+    """A pattern of another router is refused in the option, too, with the spelling that works."""
+    result = command(ALLOWING, "app", "--allow", "/users/{id}")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--allow: path '/users/{id}'" in result.stderr and "write '/users/*'" in result.stderr
+
+
+def test_findings_are_told_beside_the_table(command):
+    """The table is of routes alone; findings are lines on standard error, before the counts."""
+    result = command(app("Route('/a', hello)", protected_paths=["/a", "/b"], public_paths=["/c"]))
+    lines = result.stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["error", "warning", "1 route"]
+    assert "/b" not in result.stdout
+    assert result.exit_code == 1
+
+
+def test_findings_in_json_have_the_members_of_a_route(findings):
+    """A program that reads routes can read findings; no method reaches them."""
+    findings(app("Route('/a', hello)", protected_paths=["/a", "/b"], public_paths=["/a/x"]))
+    assert findings.rows[0] == {
+        "methods": [], "path": "/b", "host": None, "sample": None, "access": "unmatched", "requirements": [],
+        "by": [findings.stderr.splitlines()[0].removeprefix("authguard: error: ")], "exceptions": [],
+        "severity": "error",
+    }  # fmt: skip
+
+
+def test_the_identity_service_has_no_finding(findings, tmp_path):
+    """Each rule of the identity service is for one of its routes."""
+    source = dedent(f"""
+        from authguard.identity import Settings, create_app
+        app = create_app(Settings(
+            secret="tJ3vX8kQ5zR1nB7wF4mY9cH2pL6dS0gA", issuer="http://localhost", dev=True,
+            database="sqlite:///{tmp_path}/a.db",
+        ))
+    """)
+    assert findings(source) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "listed", "unlisted"),
+    [(("m",), True, True), (("m", "*"), True, True), (("m", "**"), True, True), (("m", "x"), False, True),
+     (("m", "*", "x"), False, True), (("**", "x"), False, True), (("x",), False, False)],
+)  # fmt: skip
+def test_meeting_what_cannot_be_listed(rule, listed, unlisted):
+    """What a rule spells out below a mount is matched only if anything may be there."""
+    path = (*template(["/m"]), ANYTHING_BELOW)
+    meets = [can_meet(path, rule, below=True, any_case=True, unlisted=one) for one in (False, True)]
+    assert meets == [listed, unlisted]
+    parameter = template(["/m/", Parameter(".*")])  # of a route, so that the route is known
+    assert can_meet(parameter, rule, below=True, any_case=True, unlisted=False) is unlisted

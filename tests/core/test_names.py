@@ -1,0 +1,76 @@
+"""Names in rules: those in other frameworks' spellings are refused with the one that works."""
+
+import re
+from http import HTTPMethod
+
+import pytest
+
+from authguard import ConfigurationError, Rule
+
+WRONG = [
+    ("methods", "GET", "methods=['GET']"),
+    ("methods", "get", "methods=['GET']"),
+    ("methods", "GET, POST", "methods=['GET', 'POST']"),
+    ("methods", "GET|POST", "methods=['GET', 'POST']"),
+    ("methods", b"GET", "methods=['GET']"),
+    ("methods", {"GET": print}, "methods=['GET']"),
+    ("methods", ["get", "Post"], "methods=['GET', 'POST']"),
+    ("methods", ["GET,POST"], "methods=['GET', 'POST']"),
+    ("methods", ["HEAD"], "methods=['GET']"),
+    ("methods", ["GET", "HEAD"], "methods=['GET']"),
+    ("methods", ["websocket"], "methods=['WEBSOCKET']"),
+    ("methods", ["WS"], "methods=['WEBSOCKET']"),
+    ("methods", [["GET"]], "methods=['GET']"),
+    ("methods", ["*"], "leave methods out"),
+    ("methods", ["ANY"], "leave methods out"),
+    ("methods", ["all"], "leave methods out"),
+    ("methods", "*", "leave methods out"),
+    ("methods", "", "leave methods out"),
+    ("methods", None, "leave methods out"),
+    ("methods", 7, "leave methods out"),
+    ("scopes", "a", "scopes=['a']"),
+    ("scopes", "a b", "scopes=['a', 'b']"),
+    ("scopes", "a,b", "scopes=['a', 'b']"),
+    ("scopes", ["a b"], "scopes=['a', 'b']"),
+    ("scopes", [["a"], "b"], "scopes=['a', 'b']"),
+    ("scopes", [b"a"], "scopes=['a']"),
+    ("scopes", [None], "leave scopes out"),
+    ("any_of", "a b", "any_of=['a', 'b']"),
+    ("any_of", ["a b", "c"], "any_of=['a', 'b', 'c']"),
+    ("roles", "admin", "roles=['admin']"),
+    ("roles", "Global Admin, user", "roles=['Global Admin', 'user']"),
+    ("roles", [("admin",)], "roles=['admin']"),
+    ("roles", {"admin": True}, "roles=['admin']"),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "words"), WRONG, ids=repr)
+def test_names_in_another_spelling_are_refused_with_the_one_that_works(option, value, words):
+    """The error contains the list that is meant, as it is written in Python."""
+    with pytest.raises(ConfigurationError, match=f"^{option} must be .* got ") as caught:
+        Rule("/a", **{option: value})
+    assert f"write {words}" in str(caught.value) or words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "names"),
+    [
+        ("methods", {"GET", "PROPFIND"}, {"GET", "PROPFIND"}),
+        ("methods", [HTTPMethod.GET], {"GET"}),
+        ("methods", [], set()),
+        ("roles", ["Global Admin"], {"Global Admin"}),
+    ],
+    ids=repr,
+)
+def test_names_that_can_be_matched_are_taken(option, value, names):
+    """Any iterable of names is a list, and a role may contain spaces."""
+    rule = Rule("/a", **{option: value})
+    assert (rule.methods if option == "methods" else rule.requirement.roles) == names
+
+
+def test_optional_is_refused_with_the_values_that_work():
+    """The error about `optional` names both values."""
+    with pytest.raises(
+        ConfigurationError, match=re.escape("must be 'strict' or 'lenient', or left out, got True")
+    ):
+        Rule("/a", optional=True)

@@ -1,0 +1,69 @@
+"""A new password that is the address or the name of its owner is refused wherever one is set."""
+
+import logging
+
+import pytest
+
+from authguard.identity.errors import InvalidFieldsError
+from authguard.identity.passwords import PasswordPolicy
+from authguard.identity.service import IdentityService
+from identity_support import CALLER, PASSWORD, settings
+
+EMAIL, NAME = "Ann.Miller1!@Example.com", "Ann Miller 1!"
+GUESSES = [EMAIL, EMAIL.lower(), EMAIL.partition("@")[0], NAME, NAME.upper()]
+
+
+@pytest.fixture
+def relaxed(url, postbox, clock):
+    """A service whose policy asks for nothing but a few characters."""
+    policy = PasswordPolicy(upper=False, lower=False, digit=False, special=False)
+    service = IdentityService(settings(url), mailer=postbox, policy=policy, clock=clock)
+    yield service
+    service.close()
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_not_when_registering(relaxed, guess):
+    """As for a new account, so below."""
+    with pytest.raises(InvalidFieldsError) as caught:
+        relaxed.accounts.register(EMAIL, guess, NAME, CALLER)
+    assert list(caught.value.fields) == ["password"]
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_not_when_changing(relaxed, guess):
+    """The current password is right, and the new one is refused."""
+    relaxed.accounts.create(EMAIL, PASSWORD, NAME)
+    tokens = relaxed.accounts.login(EMAIL, PASSWORD, CALLER)
+    with pytest.raises(InvalidFieldsError) as caught:
+        principal = relaxed.clients._verify(tokens.access_token)
+        relaxed.accounts.change_password(principal, PASSWORD, guess, CALLER)
+    assert list(caught.value.fields) == ["new_password"]
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_not_when_resetting(relaxed, postbox, guess):
+    """The link stays good for another password."""
+    relaxed.accounts.create(EMAIL, PASSWORD, NAME)
+    relaxed.links.request_reset(EMAIL, CALLER)
+    assert relaxed.outbox.flush()
+    with pytest.raises(InvalidFieldsError) as caught:
+        relaxed.links.reset(postbox.token(), guess, CALLER)
+    assert list(caught.value.fields) == ["new_password"]
+    relaxed.links.reset(postbox.token(), "another password", CALLER)
+
+
+def test_no_row_is_logged(url, caplog):
+    """Not even at DEBUG does the database's library log hashes of passwords, or encrypted keys."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.engine.Engine", "sqlalchemy.pool"):
+        caplog.set_level(logging.DEBUG, name)
+    service = IdentityService(settings(url, algorithm="ES256"), mailer=object())
+    service.accounts.create("ann@example.com", PASSWORD)
+    service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    service.keys.public_keys(service.clock())
+    service.close()
+    assert "SELECT" in caplog.text
+    assert "$argon2" not in caplog.text
+    assert "ann@example.com" not in caplog.text
+    assert "gAAAA" not in caplog.text
