@@ -356,7 +356,7 @@ def test_a_handshake_is_read_in_every_way_too(root_path: str, path: str) -> None
 # Methods
 
 
-@pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket"])
+@pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket", "websocket handshake"])
 @pytest.mark.parametrize("path", ["/open", "/narrow"])
 def test_an_http_method_is_no_handshake(method: str, path: str) -> None:
     """A rule for handshakes opens nothing for it, on ASGI and WSGI alike, the first time and later."""
