@@ -83,6 +83,11 @@ def misplaced_in(app: Any) -> list[str]:
         "write the decorator of the route first, and @requires(...) below it"
         for route in routes
         if _is_misplaced(route.endpoint, used)
+    ] + [
+        f"Depends(requires) of the route {route.path} ({_name(route.endpoint)}) requires nothing: "
+        "write Depends(requires()), with parentheses"
+        for route in routes
+        if any(map(_is_decorator, route.calls))
     ]
 
 
@@ -90,6 +95,11 @@ class _Route(NamedTuple):
     path: str
     endpoint: Any
     calls: tuple[Any, ...]
+
+
+def _is_decorator(call: Any) -> bool:
+    module, name = getattr(call, "__module__", None), getattr(call, "__name__", None)
+    return name == "requires" and module in ("authguard.fastapi", "authguard.starlette")
 
 
 def _is_misplaced(endpoint: Any, used: set[int]) -> bool:

@@ -148,6 +148,27 @@ def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: s
                 ask_asgi(wrapped, "GET", "/wrong", [field(READER)])
 
 
+@pytest.mark.parametrize(
+    "requires", [authguard.fastapi.requires, authguard.starlette.requires], ids=["fastapi", "starlette"]
+)
+@pytest.mark.parametrize("place", ["parameter", "decorator", "nested", "router"])
+def test_a_dependency_without_parentheses_does_not_start(requires: Any, place: str) -> None:
+    """`Depends(requires)` would take the names of scopes from the query."""
+    depends = Depends(requires)
+
+    async def nested(name: Any = depends) -> None: ...
+
+    async def endpoint(name: Any = {"parameter": depends, "nested": Depends(nested)}.get(place)) -> None: ...
+
+    app = FastAPI()
+    router = APIRouter(dependencies=[depends] if place == "router" else [])
+    router.get("/wrong", dependencies=[depends] if place == "decorator" else [])(endpoint)
+    app.include_router(router)
+    guarded(app)
+    with pytest.raises(ConfigurationError, match=r"/wrong .*write Depends\(requires\(\)\)"), TestClient(app):
+        pass
+
+
 @pytest.mark.parametrize("around", [False, True])
 def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
     """An error without a message it would take for a lifespan that is not supported, and go on."""
