@@ -1,30 +1,33 @@
-"""An application that must not start, since a decorator guards nothing in it."""
+"""An application that must not start, since a decorator or a rule would guard nothing in it."""
 
 from typing import Any
 
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
-from authguard._endpoint import check_order, order_error
+from authguard._endpoint import order_error
+from authguard._mounted import mount_error
 from authguard.errors import ConfigurationError
 
 _MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 
 
-def startable(app: ASGIApp) -> ASGIApp:
+def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
     """Return the application, or an application in its place that fails when it is started or called.
 
     Args:
         app: what the middleware wraps.
+        has_rules: whether paths are told apart.
 
     Raises:
         ConfigurationError: if it must not start, and is the whole application.
     """
-    if _is_whole(app):
-        check_order(app)
+    error = _error(app, has_rules=has_rules)
+    if error is None:
         return app
+    if _is_whole(app):
+        raise error
     # The framework puts its layers together when it is started. An error from here would be taken
     # by servers for a lifespan that is not supported.
-    error = order_error(app)
-    return app if error is None else _Failing(error)
+    return _Failing(error)
 
 
 def _is_whole(app: Any) -> bool:
@@ -46,7 +49,11 @@ class _Failing:
         raise self._error.with_traceback(None)  # each request raises it, and would make it longer
 
 
-def at_startup(app: ASGIApp) -> ASGIApp:
-    """Return the application to start, now that it is complete."""
-    error = order_error(app)
+def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
+    """Return the application to start, now that it is complete; see `startable`."""
+    error = _error(app, has_rules=has_rules)
     return app if error is None else _Failing(error)
+
+
+def _error(app: ASGIApp, *, has_rules: bool) -> ConfigurationError | None:
+    return order_error(app) or (mount_error(app) if has_rules else None)
