@@ -7,8 +7,10 @@ would decide about another path.
 
 import sys
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
+from authguard._layers import attributes, takes
 from authguard.errors import ConfigurationError
 
 _MAX_LAYERS = 100  # of middleware; one that wraps itself must end, too
@@ -51,10 +53,31 @@ def mount_error(app: Any) -> ConfigurationError | None:
 
 def _layers(app: Any) -> Iterator[Any]:
     for _ in range(_MAX_LAYERS):
-        yield app
-        if not hasattr(app, "app"):
+        if app is None:
             break
-        app = app.app
+        yield app
+        app = app.app if hasattr(app, "app") else _kept(app)
+
+
+def _kept(layer: Any) -> Any:
+    """Return the application that middleware keeps by another name, or a function in its closure.
+
+    None if there are several: then it chooses among them by means of its own.
+    """
+    if isinstance(layer, FunctionType):
+        values = list(_closure(layer))
+    else:
+        values = [value for _, value in attributes(layer)]
+    kept = [value for value in values if not isinstance(value, type) and takes(value, 3)]
+    return kept[0] if len(kept) == 1 else None
+
+
+def _closure(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it is empty
+            continue
 
 
 def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
@@ -65,7 +88,7 @@ def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
         seen.add(id(routes))
         for route in routes:
             # `Mount("/")` has an empty path, and `Host` none.
-            if hasattr(route, "endpoint") or getattr(route, "path", ""):
+            if hasattr(route, "endpoint") or getattr(route, "path", "") != "":
                 continue
             mounted = getattr(route, "app", None)
             yield from filter(_sets_root_path, _layers(mounted))

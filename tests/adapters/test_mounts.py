@@ -169,6 +169,29 @@ def outside_of_more(app: FastAPI, protecting: Guard) -> Any:
     return AuthGuardMiddleware(GZipMiddleware(app), guard=protecting)
 
 
+def outside_of_a_function(app: FastAPI, protecting: Guard) -> Any:
+    """The guard around a function that calls the application."""
+
+    async def function(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return AuthGuardMiddleware(function, guard=protecting)
+
+
+def outside_of_another_name(app: FastAPI, protecting: Guard) -> Any:
+    """The guard around middleware that keeps the application as something else, as that of Socket.IO does."""
+
+    class Other:
+        def __init__(self) -> None:
+            self.other_asgi_app = app
+            self.kind = FastAPI
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.other_asgi_app(scope, receive, send)
+
+    return AuthGuardMiddleware(Other(), guard=protecting)
+
+
 def inside(app: FastAPI, protecting: Guard) -> Any:
     """The guard as the application's middleware."""
     app.add_middleware(AuthGuardMiddleware, guard=protecting)
@@ -181,7 +204,14 @@ def installed(app: FastAPI, protecting: Guard) -> Any:
     return app
 
 
-PLACES = {"outside": outside, "outside-of-more": outside_of_more, "inside": inside, "installed": installed}
+PLACES = {
+    "outside": outside,
+    "outside-of-more": outside_of_more,
+    "outside-of-a-function": outside_of_a_function,
+    "outside-of-another-name": outside_of_another_name,
+    "inside": inside,
+    "installed": installed,
+}
 
 
 @pytest.mark.parametrize("lists", LISTS)
@@ -279,6 +309,19 @@ def test_middleware_that_wraps_itself_ends() -> None:
             await PlainTextResponse("page")(scope, receive, send)
 
     assert get(AuthGuardMiddleware(Circle(), guard=guard(public_paths=["/"])), "/").text == "page"
+
+
+def test_an_application_among_several_is_not_taken_for_all() -> None:
+    """A function that chooses between applications does so by means of its own; a cell may be empty."""
+    api, web = fastapi("/api"), Starlette()
+
+    async def choose(scope: Any, receive: Any, send: Any) -> None:
+        await (api if scope["path"].startswith("/api") else web)(scope, receive, send)
+        later()
+
+    assert AuthGuardMiddleware(choose, guard=guard()).root_path == ""
+
+    def later() -> None: ...
 
 
 def test_rules_for_a_mount_are_written_with_its_path() -> None:
