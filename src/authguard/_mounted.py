@@ -68,8 +68,15 @@ def _kept(layer: Any) -> Any:
         values = list(_closure(layer))
     else:
         values = [value for _, value in attributes(layer)]
-    kept = [value for value in values if not isinstance(value, type) and takes(value, 3)]
+    kept = [value for value in values if _is_application(value)]
     return kept[0] if len(kept) == 1 else None
+
+
+def _is_application(value: Any) -> bool:
+    try:
+        return not isinstance(value, type) and takes(value, 3)
+    except Exception:  # noqa: BLE001 (a proxy may raise outside of a request)
+        return False
 
 
 def _closure(function: FunctionType) -> Iterator[Any]:

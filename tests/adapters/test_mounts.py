@@ -6,6 +6,7 @@ import types
 import warnings
 from typing import Any
 
+import flask
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -185,6 +186,7 @@ def outside_of_another_name(app: FastAPI, protecting: Guard) -> Any:
         def __init__(self) -> None:
             self.other_asgi_app = app
             self.kind = FastAPI
+            self.proxy = flask.current_app  # raises whatever is asked of it
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await self.other_asgi_app(scope, receive, send)
