@@ -65,6 +65,31 @@ def check_order(app: Any) -> None:
         raise error
 
 
+def check_order_of_flask(app: Any) -> None:
+    """Check what `check_order` does again at the first request, when a Flask application has all views.
+
+    WSGI has no startup. While the order is wrong, each request is refused by Flask with status 500.
+
+    Args:
+        app: a Flask application, its `wsgi_app`, or middleware around it; others are left alone.
+    """
+    layer = app
+    for _ in range(_MAX_WRAPPERS):
+        owner = getattr(layer, "__self__", layer)  # of the bound method `Flask.wsgi_app`
+        functions = getattr(owner, "before_request_funcs", None)
+        if isinstance(functions, dict):
+            functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, owner, []))
+        if owner is not layer or layer is None:
+            break
+        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
+
+
+def _check_order_once(app: Any, checked: list[bool]) -> None:
+    if not checked:
+        check_order(app)
+        checked.append(True)
+
+
 def order_error(app: Any) -> ConfigurationError | None:
     """Return the error that `check_order` raises, if any."""
     misplaced = misplaced_in(app)

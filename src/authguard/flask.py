@@ -15,7 +15,7 @@ from authguard._core.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
 from authguard._core.rules import Requirement, mark
-from authguard._endpoint import check_order, guarded_by
+from authguard._endpoint import guarded_by
 from authguard._logs import log_refusal, logger
 from authguard._preflight.layers import MAX_LAYERS, is_guard
 from authguard.drivers import run_anywhere
@@ -77,16 +77,12 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
         wrapped.flask = app
     app.wsgi_app = wrapped  # type: ignore[method-assign]
     app.extensions["authguard"] = guard
-    app.before_request(functools.partial(_check_once, app, []))
+    app.before_request(functools.partial(_warn_once, app, []))
 
 
-def _check_once(app: Flask, checked: list[bool]) -> None:
-    """Refuse every request while `@requires` stands above the decorator of a view; warn of open mounts.
-
-    At the first request Flask has all views, and all that is put around it.
-    """
+def _warn_once(app: Flask, checked: list[bool]) -> None:
+    """Warn of open mounts at the first request, when Flask has all that is put around it."""
     if not checked:
-        check_order(app)
         checked.append(True)
         if mounts := list(_open_mounts(app.wsgi_app)):
             logger.warning(

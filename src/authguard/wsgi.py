@@ -12,7 +12,7 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.request import Presented, RequestView, http_method
-from authguard._endpoint import check_order
+from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
 from authguard.drivers import ask, run
@@ -115,13 +115,14 @@ class AuthGuardMiddleware:
 
     Raises:
         ConfigurationError: if `@requires` stands above the decorator of a view of Flask, where it
-            guards nothing.
+            guards nothing. For views that are added later, Flask answers each request with 500.
     """
 
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
         check_order(app)
+        check_order_of_flask(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock

@@ -16,6 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import authguard.fastapi
 import authguard.flask
@@ -348,6 +350,26 @@ def test_a_flask_application_with_the_wrong_order_answers_nothing(add: Any, hand
     app.testing = True
     with pytest.raises(ConfigurationError, match="/wrong .*decorator of the route first"):
         ask_wsgi(app, "GET", "/wrong")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda app, guard: guard(app),
+        lambda app, guard: setattr(app, "wsgi_app", guard(app.wsgi_app)),
+        lambda app, guard: setattr(app, "wsgi_app", guard(ProxyFix(app.wsgi_app))),
+        lambda app, guard: guard(ProxyFix(app)),
+        lambda app, guard: guard(DispatcherMiddleware(app, {"/other": flask.Flask("other")})),
+    ],
+    ids=["application", "wsgi_app", "middleware", "middleware around the application", "mounts"],
+)
+@FLASK
+def test_a_guard_that_was_built_before_the_views_finds_the_wrong_order(wrap: Any, add: Any) -> None:
+    """WSGI has no startup, so that it is found at the first request."""
+    app = flask.Flask("site")
+    made = wrap(app, functools.partial(authguard.wsgi.AuthGuardMiddleware, guard=open_guard())) or app
+    add(app)
+    assert [ask_wsgi(made, "GET", "/wrong", [field(READER)]).status for _ in range(2)] == [500, 500]
 
 
 @FLASK
