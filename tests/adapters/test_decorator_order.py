@@ -11,6 +11,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -189,6 +190,17 @@ def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
         asyncio.run(wrapped({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
     assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
     assert "/wrong" in sent[0]["message"]
+
+
+@pytest.mark.parametrize("add", WRONG, ids=lambda one: one.__name__)
+def test_an_application_without_a_lifespan_answers_nothing(add: Any) -> None:
+    """Also if the guard was built before the routes."""
+    app = FastAPI()
+    wrapped = AuthGuardMiddleware(GZipMiddleware(app), guard=open_guard())
+    add(app)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="/wrong"):
+            ask_asgi(wrapped, "GET", "/wrong", [field(READER)])
 
 
 def test_what_is_right_starts() -> None:

@@ -21,21 +21,38 @@ def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
         ConfigurationError: if it must not start, and is the whole application.
     """
     error = _error(app, has_rules=has_rules)
+    whole = _whole(app)
+    if whole is not None:
+        if error is not None:
+            raise error
+        _check_when_called(whole, has_rules=has_rules)
     if error is None:
         return app
-    if _is_whole(app):
-        raise error
     # The framework puts its layers together when it is started. An error from here would be taken
     # by servers for a lifespan that is not supported.
     return _Failing(error)
 
 
-def _is_whole(app: Any) -> bool:
+def _whole(app: Any) -> Any:
+    """Return the application of Starlette or FastAPI below middleware; None if there is none."""
     for _ in range(_MAX_LAYERS):
-        if app is None or hasattr(app, "user_middleware"):  # of Starlette and FastAPI
-            break
+        if hasattr(app, "user_middleware"):
+            return app
         app = getattr(app, "app", None)
-    return app is not None
+    return None
+
+
+def _check_when_called(app: Any, *, has_rules: bool) -> None:
+    """Check again when the framework puts its layers together, as some servers have no lifespan."""
+    build = app.build_middleware_stack
+
+    def checked() -> Any:
+        error = _error(app, has_rules=has_rules)
+        if error is not None:
+            raise error
+        return build()
+
+    app.build_middleware_stack = checked
 
 
 class _Failing:
