@@ -35,6 +35,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "rate_limited": ("Too many tries", ""),
     "social_sign_in": ("That sign-in did not succeed", "Please start again."),
     "link_refused": ("There is an account already", ""),
+    "last_sign_in": ("Your only way to sign in", ""),
     "unavailable": (
         "Please try again in a moment",
         "The service cannot do this right now. That is not your fault, and you are not signed out.",
