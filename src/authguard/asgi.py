@@ -217,8 +217,8 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
     left: Left | None = scope.get(HANDLED)
     if left is None:
         raise RuntimeError(
-            "no AuthGuardMiddleware around this application: "
-            "app.add_middleware(AuthGuardMiddleware, guard=guard)"
+            "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "
+            "for FastAPI, else app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
     guard, outer, error, _ = left
     return guard, ASGIRequest(outer, guard), error

@@ -202,8 +202,8 @@ def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, Re
     left: _Left | None = environ.get(HANDLED)
     if left is None:
         raise RuntimeError(
-            "no AuthGuardMiddleware around this application: "
-            "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
+            "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
+            "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
     guard, root_path, path, error, _ = left
     return guard, WSGIRequest(environ, guard, root_path, path), error
