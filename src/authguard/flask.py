@@ -68,6 +68,8 @@ def _as_response(refusal: Refusal) -> Response:
 def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
     """Guard everything that the application serves, what is mounted beside it included.
 
+    Calling it again with the same guard changes nothing.
+
     Args:
         app: the application.
         guard: the rules.
@@ -79,6 +81,8 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
     """
     check_object(app, "app", Flask, _INIT_APP, or_none=False)
     check_object(guard, "guard", Guard, _INIT_APP, or_none=False)
+    if app.extensions.get("authguard") is guard:
+        return
     middleware = _ThroughFlask if error_handlers else AuthGuardMiddleware
     wrapped = middleware(app.wsgi_app, guard=guard)
     if isinstance(wrapped, _ThroughFlask):

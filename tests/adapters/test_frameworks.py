@@ -143,6 +143,17 @@ def test_decorator_with_a_list_of_scopes(face: Any, scopes: Any) -> None:
         face.requires(scopes)
 
 
+def test_a_flask_application_is_guarded_once_by_one_guard() -> None:
+    """A second call, as of two factories, does not ask for each proof twice."""
+    app, made = flask.Flask(__name__), guard()
+    authguard.flask.init_app(app, made)
+    once = app.wsgi_app
+    authguard.flask.init_app(app, made)
+    assert app.wsgi_app is once
+    authguard.flask.init_app(app, guard())
+    assert app.wsgi_app is not once
+
+
 @pytest.mark.parametrize("given", [None, "guard", Guard, JWTVerifier], ids=str)
 @pytest.mark.parametrize(
     "build",
