@@ -80,6 +80,31 @@ def check_order(app: Any) -> None:
         raise error
 
 
+def check_order_of_flask(app: Any) -> None:
+    """Check what `check_order` does again at the first request, when a Flask application has all views.
+
+    WSGI has no startup. While the order is wrong, each request is refused by Flask with status 500.
+
+    Args:
+        app: a Flask application, its `wsgi_app`, or middleware around it; others are left alone.
+    """
+    layer = app
+    for _ in range(_MAX_WRAPPERS):
+        owner = getattr(layer, "__self__", layer)  # of the bound method `Flask.wsgi_app`
+        functions = getattr(owner, "before_request_funcs", None)
+        if isinstance(functions, dict):
+            functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, owner, []))
+        if owner is not layer or layer is None:
+            break
+        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
+
+
+def _check_order_once(app: Any, checked: list[bool]) -> None:
+    if not checked:
+        check_order(app)
+        checked.append(True)
+
+
 def order_error(app: Any) -> ConfigurationError | None:
     """Return the error that `check_order` raises, if any."""
     misplaced = misplaced_in(app)
@@ -98,6 +123,11 @@ def misplaced_in(app: Any) -> list[str]:
         "write the decorator of the route first, and @requires(...) below it"
         for route in routes
         if _is_misplaced(route.endpoint, used)
+    ] + [
+        f"Depends(requires) of the route {route.path} ({_name(route.endpoint)}) requires nothing: "
+        "write Depends(requires()), with parentheses"
+        for route in routes
+        if any(map(_is_decorator, route.calls))
     ]
 
 
@@ -105,6 +135,11 @@ class _Route(NamedTuple):
     path: str
     endpoint: Any
     calls: tuple[Any, ...]
+
+
+def _is_decorator(call: Any) -> bool:
+    module, name = getattr(call, "__module__", None), getattr(call, "__name__", None)
+    return name == "requires" and module in ("authguard.fastapi", "authguard.starlette")
 
 
 def _is_misplaced(endpoint: Any, used: set[int]) -> bool:

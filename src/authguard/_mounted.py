@@ -6,7 +6,12 @@ would decide about another path.
 """
 
 import sys
+from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
+
+from authguard._layers import attributes, takes
+from authguard.errors import ConfigurationError
 
 _MAX_LAYERS = 100  # of middleware; one that wraps itself must end, too
 
@@ -17,17 +22,96 @@ def own_root_path(app: Any) -> str:
     Args:
         app: the application that the guard wraps, or middleware around it.
     """
-    layer: Any = app
-    for _ in range(_MAX_LAYERS):
-        # By name, so that this needs no framework. `root_path` of Flask and Quart is a folder.
-        names = {f"{base.__module__}.{base.__qualname__}" for base in type(layer).__mro__}
-        if "fastapi.applications.FastAPI" in names:
-            return str(layer.root_path or "")
-        if "django.core.handlers.asgi.ASGIHandler" in names:
-            return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")
-        if not hasattr(layer, "app") or hasattr(
-            layer, "routes"
-        ):  # a mount's application is below another path
+    for layer in _layers(app):
+        if _sets_root_path(layer):
+            return _root_path_of(layer)
+        if hasattr(layer, "routes"):  # a mount's application is below another path
             break
-        layer = layer.app
     return ""
+
+
+def mount_error(app: Any) -> ConfigurationError | None:
+    """Return the error of an application that answers the same pages with and without a mount point.
+
+    An application that sets one by itself does so where it is mounted at `/`, beside others: `/api/admin`
+    and `/admin` are one page there, and rules for one of them would not hold for the other.
+
+    Args:
+        app: the application that the guard wraps, or middleware around it.
+    """
+    own = own_root_path(app)
+    for mounted in _mounted_at_root(app, set()):
+        root_path = _root_path_of(mounted)
+        if root_path.strip("/") and root_path != own:
+            return ConfigurationError(
+                f"an application with the root path {root_path!r} is mounted at '/', so that its pages are "
+                f"below {root_path!r} and below '/' alike, and rules for one of the two would not hold for "
+                "the other: give the root path to the server instead, such as uvicorn --root-path"
+            )
+    return None
+
+
+def _layers(app: Any) -> Iterator[Any]:
+    for _ in range(_MAX_LAYERS):
+        if app is None:
+            break
+        yield app
+        app = app.app if hasattr(app, "app") else _kept(app)
+
+
+def _kept(layer: Any) -> Any:
+    """Return the application that middleware keeps by another name, or a function in its closure.
+
+    None if there are several: then it chooses among them by means of its own.
+    """
+    if isinstance(layer, FunctionType):
+        values = list(_closure(layer))
+    else:
+        values = [value for _, value in attributes(layer)]
+    kept = [value for value in values if _is_application(value)]
+    return kept[0] if len(kept) == 1 else None
+
+
+def _is_application(value: Any) -> bool:
+    try:
+        return not isinstance(value, type) and takes(value, 3)
+    except Exception:  # noqa: BLE001 (a proxy may raise outside of a request)
+        return False
+
+
+def _closure(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it is empty
+            continue
+
+
+def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
+    for layer in _layers(app):
+        routes = getattr(layer, "routes", None)
+        if not isinstance(routes, list) or id(routes) in seen:
+            continue
+        seen.add(id(routes))
+        for route in routes:
+            # `Mount("/")` has an empty path, and `Host` none.
+            if hasattr(route, "endpoint") or getattr(route, "path", "") != "":
+                continue
+            mounted = getattr(route, "app", None)
+            yield from filter(_sets_root_path, _layers(mounted))
+            yield from _mounted_at_root(mounted, seen)
+
+
+def _names(layer: Any) -> set[str]:
+    # By name, so that this needs no framework. `root_path` of Flask and Quart is a folder.
+    return {f"{base.__module__}.{base.__qualname__}" for base in type(layer).__mro__}
+
+
+def _sets_root_path(layer: Any) -> bool:
+    return bool(_names(layer) & {"fastapi.applications.FastAPI", "django.core.handlers.asgi.ASGIHandler"})
+
+
+def _root_path_of(layer: Any) -> str:
+    if "fastapi.applications.FastAPI" in _names(layer):
+        return str(layer.root_path or "")
+    return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")

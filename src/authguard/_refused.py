@@ -41,6 +41,8 @@ class RefusedHTTPException(HTTPException, RaisedRefusal):
         fields = {name: value for name, value in refusal.headers if name != "content-type"}
         super().__init__(refusal.status, detail, Headers(fields))
         self.refusal = refusal
+        #: The websocket that is refused: an endpoint class makes one of its own, whose state counts.
+        self.websocket: WebSocket | None = None
 
 
 class RefusedHandshake(RefusedHTTPException):
@@ -80,6 +82,7 @@ def refused(
     if handlers is not None and kind not in handlers[0]:
         handlers[0][kind] = _handler(handlers[0], kind)
     error = kind(refusal)
+    error.websocket = connection if isinstance(connection, WebSocket) else None
     error.unanswered = kind is not RefusedHandshake and _is_unanswered(connection)
     return error
 
@@ -121,7 +124,7 @@ async def answer(connection: HTTPConnection, error: Exception) -> Response | Non
     if not isinstance(error, RefusedHTTPException):
         return None
     if isinstance(connection, WebSocket):
-        await _refuse_websocket(connection, error.refusal)
+        await _refuse_websocket(error.websocket or connection, error.refusal)
         return None
     return as_response(error.refusal)
 

@@ -65,9 +65,10 @@ class AuthGuardMiddleware:
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
     Raises:
-        ConfigurationError: if `guard` is no Guard, if `recheck` is no number of seconds above 0, or if
+        ConfigurationError: if `guard` is no Guard; if `recheck` is no number of seconds above 0; if
             `@requires` stands above the decorator of a route of Starlette or FastAPI, where it guards
-            nothing.
+            nothing; or if an application with a root path of its own is mounted at `/`, beside which rules
+            do not hold.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class AuthGuardMiddleware:
         websocket_close_codes: bool = False,
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
-        app = answering(startable(app))
+        app = answering(startable(app, has_rules=bool(guard.policy.rules)))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
@@ -172,7 +173,8 @@ class AuthGuardMiddleware:
             self._mount(scope)
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await at_startup(self.app)(scope, receive, _closing(send, self.guard))
+            app = at_startup(self.app, has_rules=bool(self.guard.policy.rules))
+            await app(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(
                 f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"

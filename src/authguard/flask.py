@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, Response, request
@@ -16,8 +16,9 @@ from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
 from authguard._core.options import check_object
 from authguard._core.rules import Requirement, mark
-from authguard._endpoint import check_order, guarded_by, requirement_of
-from authguard._logs import log_refusal
+from authguard._endpoint import guarded_by, requirement_of
+from authguard._logs import log_refusal, logger
+from authguard._preflight.layers import MAX_LAYERS, is_guard
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
 from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_at, handled_by_guard, leave
@@ -66,7 +67,9 @@ def _as_response(refusal: Refusal) -> Response:
 
 
 def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
-    """Guard everything that the application serves, what is mounted beside it included.
+    """Guard everything that the application serves, what is mounted beside it before included.
+
+    What a `DispatcherMiddleware` mounts beside it afterwards is outside of the guard: a WARNING names it.
 
     Calling it again with the same guard changes nothing.
 
@@ -89,17 +92,39 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
         wrapped.flask = app
     app.wsgi_app = wrapped  # type: ignore[method-assign]
     app.extensions["authguard"] = guard
-    app.before_request(functools.partial(_check_order_once, app, []))
+    app.before_request(functools.partial(_warn_once, app, []))
 
 
-def _check_order_once(app: Flask, checked: list[bool]) -> None:
-    """Refuse every request while `@requires` stands above the decorator of a view.
-
-    At the first request Flask has all views.
-    """
+def _warn_once(app: Flask, checked: list[bool]) -> None:
+    """Warn of open mounts at the first request, when Flask has all that is put around it."""
     if not checked:
-        check_order(app)
         checked.append(True)
+        if mounts := list(_open_mounts(app.wsgi_app)):
+            logger.warning(
+                "what is mounted at %s is outside of the guard, since it was put around the application "
+                "after init_app: put it on before init_app, and what may be open in public_paths",
+                ", ".join(map(ascii, mounts)),
+            )
+
+
+def _open_mounts(layer: Any) -> Iterator[str]:
+    """Yield where something is mounted around the guard, without a guard of its own."""
+    for _ in range(MAX_LAYERS):
+        if layer is None or is_guard(layer):
+            break
+        mounts = getattr(layer, "mounts", None)  # of Werkzeug's DispatcherMiddleware
+        for path, mounted in mounts.items() if isinstance(mounts, dict) else ():
+            if not _has_guard(mounted):
+                yield path
+        layer = getattr(layer, "app", None)
+
+
+def _has_guard(layer: Any) -> bool:
+    for _ in range(MAX_LAYERS):
+        if layer is None or is_guard(layer):
+            break
+        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
+    return layer is not None
 
 
 class _ThroughFlask(AuthGuardMiddleware):

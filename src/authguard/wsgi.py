@@ -13,7 +13,7 @@ from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_object
 from authguard._core.request import Presented, RequestView, http_method
-from authguard._endpoint import check_order
+from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
 from authguard.drivers import ask, run
@@ -116,7 +116,8 @@ class AuthGuardMiddleware:
 
     Raises:
         ConfigurationError: if `guard` is no Guard, or if `@requires` stands above the decorator of a
-            view of Flask, where it guards nothing.
+            view of Flask, where it guards nothing. For views that are added later, Flask answers each
+            request with 500.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class AuthGuardMiddleware:
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_order(app)
+        check_order_of_flask(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock

@@ -11,11 +11,14 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import authguard.fastapi
 import authguard.flask
@@ -148,6 +151,27 @@ def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: s
                 ask_asgi(wrapped, "GET", "/wrong", [field(READER)])
 
 
+@pytest.mark.parametrize(
+    "requires", [authguard.fastapi.requires, authguard.starlette.requires], ids=["fastapi", "starlette"]
+)
+@pytest.mark.parametrize("place", ["parameter", "decorator", "nested", "router"])
+def test_a_dependency_without_parentheses_does_not_start(requires: Any, place: str) -> None:
+    """`Depends(requires)` would take the names of scopes from the query."""
+    depends = Depends(requires)
+
+    async def nested(name: Any = depends) -> None: ...
+
+    async def endpoint(name: Any = {"parameter": depends, "nested": Depends(nested)}.get(place)) -> None: ...
+
+    app = FastAPI()
+    router = APIRouter(dependencies=[depends] if place == "router" else [])
+    router.get("/wrong", dependencies=[depends] if place == "decorator" else [])(endpoint)
+    app.include_router(router)
+    guarded(app)
+    with pytest.raises(ConfigurationError, match=r"/wrong .*write Depends\(requires\(\)\)"), TestClient(app):
+        pass
+
+
 @pytest.mark.parametrize("around", [False, True])
 def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
     """An error without a message it would take for a lifespan that is not supported, and go on."""
@@ -166,6 +190,17 @@ def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
         asyncio.run(wrapped({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
     assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
     assert "/wrong" in sent[0]["message"]
+
+
+@pytest.mark.parametrize("add", WRONG, ids=lambda one: one.__name__)
+def test_an_application_without_a_lifespan_answers_nothing(add: Any) -> None:
+    """Also if the guard was built before the routes."""
+    app = FastAPI()
+    wrapped = AuthGuardMiddleware(GZipMiddleware(app), guard=open_guard())
+    add(app)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="/wrong"):
+            ask_asgi(wrapped, "GET", "/wrong", [field(READER)])
 
 
 def test_what_is_right_starts() -> None:
@@ -327,6 +362,26 @@ def test_a_flask_application_with_the_wrong_order_answers_nothing(add: Any, hand
     app.testing = True
     with pytest.raises(ConfigurationError, match="/wrong .*decorator of the route first"):
         ask_wsgi(app, "GET", "/wrong")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda app, guard: guard(app),
+        lambda app, guard: setattr(app, "wsgi_app", guard(app.wsgi_app)),
+        lambda app, guard: setattr(app, "wsgi_app", guard(ProxyFix(app.wsgi_app))),
+        lambda app, guard: guard(ProxyFix(app)),
+        lambda app, guard: guard(DispatcherMiddleware(app, {"/other": flask.Flask("other")})),
+    ],
+    ids=["application", "wsgi_app", "middleware", "middleware around the application", "mounts"],
+)
+@FLASK
+def test_a_guard_that_was_built_before_the_views_finds_the_wrong_order(wrap: Any, add: Any) -> None:
+    """WSGI has no startup, so that it is found at the first request."""
+    app = flask.Flask("site")
+    made = wrap(app, functools.partial(authguard.wsgi.AuthGuardMiddleware, guard=open_guard())) or app
+    add(app)
+    assert [ask_wsgi(made, "GET", "/wrong", [field(READER)]).status for _ in range(2)] == [500, 500]
 
 
 @FLASK

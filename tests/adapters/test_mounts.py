@@ -6,6 +6,7 @@ import types
 import warnings
 from typing import Any
 
+import flask
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -169,6 +170,30 @@ def outside_of_more(app: FastAPI, protecting: Guard) -> Any:
     return AuthGuardMiddleware(GZipMiddleware(app), guard=protecting)
 
 
+def outside_of_a_function(app: FastAPI, protecting: Guard) -> Any:
+    """The guard around a function that calls the application."""
+
+    async def function(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return AuthGuardMiddleware(function, guard=protecting)
+
+
+def outside_of_another_name(app: FastAPI, protecting: Guard) -> Any:
+    """The guard around middleware that keeps the application as something else, as that of Socket.IO does."""
+
+    class Other:
+        def __init__(self) -> None:
+            self.other_asgi_app = app
+            self.kind = FastAPI
+            self.proxy = flask.current_app  # raises whatever is asked of it
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.other_asgi_app(scope, receive, send)
+
+    return AuthGuardMiddleware(Other(), guard=protecting)
+
+
 def inside(app: FastAPI, protecting: Guard) -> Any:
     """The guard as the application's middleware."""
     app.add_middleware(AuthGuardMiddleware, guard=protecting)
@@ -181,7 +206,14 @@ def installed(app: FastAPI, protecting: Guard) -> Any:
     return app
 
 
-PLACES = {"outside": outside, "outside-of-more": outside_of_more, "inside": inside, "installed": installed}
+PLACES = {
+    "outside": outside,
+    "outside-of-more": outside_of_more,
+    "outside-of-a-function": outside_of_a_function,
+    "outside-of-another-name": outside_of_another_name,
+    "inside": inside,
+    "installed": installed,
+}
 
 
 @pytest.mark.parametrize("lists", LISTS)
@@ -281,6 +313,19 @@ def test_middleware_that_wraps_itself_ends() -> None:
     assert get(AuthGuardMiddleware(Circle(), guard=guard(public_paths=["/"])), "/").text == "page"
 
 
+def test_an_application_among_several_is_not_taken_for_all() -> None:
+    """A function that chooses between applications does so by means of its own; a cell may be empty."""
+    api, web = fastapi("/api"), Starlette()
+
+    async def choose(scope: Any, receive: Any, send: Any) -> None:
+        await (api if scope["path"].startswith("/api") else web)(scope, receive, send)
+        later()
+
+    assert AuthGuardMiddleware(choose, guard=guard()).root_path == ""
+
+    def later() -> None: ...
+
+
 def test_rules_for_a_mount_are_written_with_its_path() -> None:
     """Also if the application that is mounted there says so by itself."""
     app = Starlette(routes=[Mount("/api", fastapi("/api"))])
@@ -356,7 +401,7 @@ def test_a_handshake_is_read_in_every_way_too(root_path: str, path: str) -> None
 # Methods
 
 
-@pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket"])
+@pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket", "websocket handshake"])
 @pytest.mark.parametrize("path", ["/open", "/narrow"])
 def test_an_http_method_is_no_handshake(method: str, path: str) -> None:
     """A rule for handshakes opens nothing for it, on ASGI and WSGI alike, the first time and later."""

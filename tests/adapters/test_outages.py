@@ -47,6 +47,10 @@ class StoreError(Exception):
     """What a library makes of an outage."""
 
 
+class StoreGroup(ExceptionGroup[Exception]):
+    """What a library makes of several errors."""
+
+
 def chained(error: Exception, cause: BaseException | None, *, implicit: bool = False) -> Exception:
     """The error, raised from or while handling another one."""
     if implicit:
@@ -120,6 +124,8 @@ OUTAGES: dict[str, Any] = {
     "wrapped": lambda: chained(StoreError("x"), ConnectionError("y")),
     "wrapped twice": lambda: chained(StoreError("x"), chained(StoreError("y"), TimeoutError())),
     "wrapped without saying so": lambda: chained(StoreError("x"), ConnectionError("y"), implicit=True),
+    "wrapped by a built-in exception": lambda: chained(RuntimeError("x"), ConnectionError("y")),
+    "in a group": lambda: ExceptionGroup("x", [ConnectionError("y"), StoreGroup("z", [TimeoutError()])]),
     "wrapped and hidden": lambda: hidden(StoreError("x"), ConnectionError("y")),
 }
 BUGS: dict[str, Any] = {
@@ -131,6 +137,7 @@ BUGS: dict[str, Any] = {
     "an error of a library": lambda: StoreError("x"),
     "an error of a library, caused by a bug": lambda: chained(StoreError("x"), TypeError("y")),
     "a bug while an outage is handled": lambda: chained(NameError("x"), ConnectionError("y"), implicit=True),
+    "a bug beside an outage": lambda: ExceptionGroup("x", [ConnectionError("y"), TypeError("z")]),
     "a circle": lambda: circle(),  # noqa: PLW0108  # which stands below
 }
 

@@ -218,3 +218,30 @@ def test_a_websocket_is_refused_in_whichever_state_it_is() -> None:
     app = guarded(Starlette(routes=[WebSocketRoute("/gone", gone)]))
     asyncio.run(app(scope, receive, send))
     assert (len(refusals), sent) == (1, ["websocket.accept"])
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_message_to_an_endpoint_class_is_refused_once(sync: bool) -> None:
+    """The class has a websocket of its own, which is accepted; the one of the framework is not."""
+
+    @authguard.starlette.requires("admin")
+    def check(websocket: WebSocket) -> None: ...
+
+    class Later(WebSocketEndpoint):
+        encoding = "text"
+
+        @authguard.starlette.requires("admin")
+        async def on_receive(self, websocket: WebSocket, data: Any) -> None: ...
+
+    class LaterInHelper(WebSocketEndpoint):
+        encoding = "text"
+
+        async def on_receive(self, websocket: WebSocket, data: Any) -> None:
+            check(websocket)
+
+    app = guarded(Starlette(routes=[WebSocketRoute("/", LaterInHelper if sync else Later)]))
+    with TestClient(app).websocket_connect("/", headers={"authorization": f"Bearer {READER}"}) as websocket:
+        websocket.send_text("")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            websocket.receive_text()
+    assert closed.value.code == 1008

@@ -1,5 +1,7 @@
 """Keys that are refused when they are loaded, each with its reason."""
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from math import prod
@@ -126,6 +128,43 @@ def test_a_bad_key_says_why(case):
     source, algorithms, says = BAD[case]
     with pytest.raises(ConfigurationError, match=says):
         parse_keys(source, algorithms)
+
+
+def _der(text):
+    """The bytes of a key or certificate in PEM."""
+    lines = (text if isinstance(text, str) else text.decode()).splitlines()
+    return base64.b64decode("".join(lines[1:-1]))
+
+
+_SSH = rsa_key().public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+PUBLIC = {
+    "the text of Keycloak": base64.b64encode(_der(pem(rsa_key()))).decode(),
+    "on several lines": base64.encodebytes(_der(pem(ec_key()))),
+    "base64url without padding": b64(_der(pem(ed25519_key()))),
+    "DER": _der(pem(rsa_key())),
+    "a certificate": base64.b64encode(_der(certificate())),
+    "a certificate in DER": _der(certificate()),
+    "PEM in base64": base64.b64encode(pem(rsa_key()).encode()),
+    "a JWK set in base64": base64.b64encode(json.dumps({"keys": [RSA_JWK]}).encode()),
+    "a list of JWKs": json.dumps([RSA_JWK]),
+    "of SSH": _SSH,
+    "of SSH, without its type": _SSH.split()[1],
+}
+
+
+@pytest.mark.parametrize("case", PUBLIC)
+def test_a_public_key_is_no_secret(case):
+    """Everybody has it, so everybody could sign with it."""
+    with pytest.raises(ConfigurationError, match="must be an HMAC secret, got a public key"):
+        parse_keys(PUBLIC[case], HS)
+
+
+@pytest.mark.parametrize("beginning", [b"\x30\x82", b"[", b"[[[", b"\0\0\0\x07"], ids=repr)
+def test_a_random_secret_may_begin_like_a_key(beginning):
+    """In base64, and as bytes or text."""
+    secret = beginning + hashlib.sha512(beginning).hexdigest().encode()
+    for text in (secret, base64.b64encode(secret).decode(), b64(secret)):
+        assert [key.algorithm for key in parse_keys(text, HS)] == ["HS256"]
 
 
 def test_unusable_keys_of_a_set_are_skipped():

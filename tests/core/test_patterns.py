@@ -53,6 +53,12 @@ EQUAL = {
     "Traefik": ("PathPrefix(`/admin`)", "'/admin'"),
     "Spring": ("/files/{*path}", "'/files/**'"),
     "Spring, any": ("/{id:[^/]+}", "'/*'"),
+    "API Gateway": ("/{proxy+}", "'/**'"),
+    "Rocket": ("/files/<path..>", "'/files/**'"),
+    "URI template": ("/files/{+path}", "'/files/**'"),
+    "URI template, exploded": ("/files/{path*}", "'/files/**'"),
+    "gRPC": ("/v1/{name=projects/*}", "'/v1/**'"),
+    "a list with semicolons": ("/admin;/users", "'/admin', '/users'"),
     "Next.js": ("/users/[id]", "'/users/*'"),
     "Next.js, rest": ("/docs/[...slug]", "'/docs/**'"),
     "Next.js, maybe": ("/docs/[[...slug]]", "'/docs/**'"),
@@ -99,6 +105,10 @@ EQUAL = {
 
 #: The same where the next spelling covers more.
 WIDER = {
+    "chi, anything": ("/files/{rest:*}", "'/files/**'"),
+    "Hono, more of a class": ("/users/:id{[0-9]+}", "'/users/*'"),
+    "Express 4, a choice that may be missing": ("/(en|de)?/admin", "'/**/admin'"),
+    "Express 4, a word that may be missing": ("/a/(b)?/c", "'/a/**/c'"),
     "Starlette, number": ("/users/{id:int}", "'/users/*'"),
     "Starlette, partly": ("/{name}.json", "'/*'"),
     "Flask, number": ("/users/<int:id>", "'/users/*'"),

@@ -1,38 +1,58 @@
-"""An application that must not start, since a decorator guards nothing in it."""
+"""An application that must not start, since a decorator or a rule would guard nothing in it."""
 
 from typing import Any
 
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
-from authguard._endpoint import check_order, order_error
+from authguard._endpoint import order_error
+from authguard._mounted import mount_error
 from authguard.errors import ConfigurationError
 
 _MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 
 
-def startable(app: ASGIApp) -> ASGIApp:
+def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
     """Return the application, or an application in its place that fails when it is started or called.
 
     Args:
         app: what the middleware wraps.
+        has_rules: whether paths are told apart.
 
     Raises:
         ConfigurationError: if it must not start, and is the whole application.
     """
-    if _is_whole(app):
-        check_order(app)
+    error = _error(app, has_rules=has_rules)
+    whole = _whole(app)
+    if whole is not None:
+        if error is not None:
+            raise error
+        _check_when_called(whole, has_rules=has_rules)
+    if error is None:
         return app
     # The framework puts its layers together when it is started. An error from here would be taken
     # by servers for a lifespan that is not supported.
-    error = order_error(app)
-    return app if error is None else _Failing(error)
+    return _Failing(error)
 
 
-def _is_whole(app: Any) -> bool:
+def _whole(app: Any) -> Any:
+    """Return the application of Starlette or FastAPI below middleware; None if there is none."""
     for _ in range(_MAX_LAYERS):
-        if app is None or hasattr(app, "user_middleware"):  # of Starlette and FastAPI
-            break
+        if hasattr(app, "user_middleware"):
+            return app
         app = getattr(app, "app", None)
-    return app is not None
+    return None
+
+
+def _check_when_called(app: Any, *, has_rules: bool) -> None:
+    """Check again when the framework puts its layers together, as some servers have no lifespan."""
+    build = app.build_middleware_stack
+
+    def checked() -> Any:
+        error = _error(app, has_rules=has_rules)
+        if error is not None:
+            raise error
+        return build()
+
+    app.build_middleware_stack = checked
 
 
 class _Failing:
@@ -46,7 +66,11 @@ class _Failing:
         raise self._error.with_traceback(None)  # each request raises it, and would make it longer
 
 
-def at_startup(app: ASGIApp) -> ASGIApp:
-    """Return the application to start, now that it is complete."""
-    error = order_error(app)
+def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
+    """Return the application to start, now that it is complete; see `startable`."""
+    error = _error(app, has_rules=has_rules)
     return app if error is None else _Failing(error)
+
+
+def _error(app: ASGIApp, *, has_rules: bool) -> ConfigurationError | None:
+    return order_error(app) or (mount_error(app) if has_rules else None)

@@ -134,7 +134,8 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
     """Return the exception that shows that something cannot be reached; None for a bug.
 
     Libraries wrap such an exception in one of their own, so its causes are looked at. A built-in
-    exception such as TypeError is a bug, also while an outage is being handled.
+    exception such as TypeError is a bug, also while an outage is being handled, unless it is raised
+    `from` one. A group of exceptions, as a TaskGroup raises it, is an outage if each of them is.
     """
     for _ in range(_MAX_CAUSES):
         if error is None:
@@ -144,11 +145,12 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
             return error
         if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
             return error
-        if kind.__module__ == "builtins":
-            break
-        error = (
-            error.__cause__ or error.__context__
-        )  # also where it is hidden by `from None`, as httpcore does
+        if isinstance(error, BaseExceptionGroup):
+            found = [_find_outage(one) for one in error.exceptions]
+            return None if None in found else found[0]
+        is_wrapper = kind.__module__ != "builtins"
+        # Also a context that is hidden by `from None`, as httpcore does it.
+        error = error.__cause__ or (error.__context__ if is_wrapper else None)
     return None
 
 

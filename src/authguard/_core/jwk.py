@@ -4,6 +4,8 @@ Everything that RFC 7517, RFC 7518 and RFC 8725 ask of a key is checked here, on
 loaded: at use there is nothing left to decide.
 """
 
+import binascii
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +14,8 @@ from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 
 from authguard._core.jose import base64url
 from authguard._core.secret import check_not_place, weakness_of
@@ -45,6 +47,8 @@ _SAMPLE_SECRETS = frozenset(
     }
 )
 _SAMPLE_WORDS = ("changeme", "change-me", "change_me", "your-256-bit-secret", "your_secret", "your-secret")
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_SSH_KEY_IN_BINARY = re.compile(rb"\0\0\0[\x07-\x30](?:ssh-|ecdsa-sha2-|sk-)")
 _SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
 
 
@@ -84,12 +88,43 @@ def from_secret(
         data = secret.encode() if isinstance(secret, str) else bytes(secret)
     except UnicodeEncodeError:
         raise UnusableKeyError(f"{option} must be text in Unicode, or bytes") from None
-    if data.startswith(_SSH_KEYS):
-        raise UnusableKeyError("this is a public key, not an HMAC secret")
+    if _holds_key(data) or _holds_key(_unwrapped(data)):
+        raise UnusableKeyError(
+            f"{option} must be an HMAC secret, got a public key, a certificate or a JSON document: "
+            "give a key as PEM text or as a JWK, with its algorithm, such as RS256"
+        )
     check_not_place(secret, option)
     key = _hmac_key(data, algorithms, None)
     _check_strength(data)
     return key
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """Return what is encoded in base64, as keys are in variables and by Keycloak; empty for nothing."""
+    text = b"".join(data.split()).rstrip(b"=").translate(_TO_STANDARD)
+    try:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except binascii.Error:
+        return b""
+
+
+def _holds_key(data: bytes) -> bool:
+    """Return whether data that is given as a secret is a key for everybody, or a JSON document."""
+    if data.startswith((*_SSH_KEYS, b"-----BEGIN")):
+        return True
+    if data[:1] in (b"{", b"[") and data.isascii():
+        try:
+            json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        return True
+    for load in (load_der_public_key, load_der_x509_certificate) if data[:1] == b"\x30" else ():
+        try:
+            load(data)
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+        return True
+    return bool(_SSH_KEY_IN_BINARY.match(data))
 
 
 def _check_strength(data: bytes) -> None:

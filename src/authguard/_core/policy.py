@@ -28,8 +28,8 @@ _MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under s
 # A request is decided in up to three steps, and the second should not cost what the first has cost.
 _REMEMBERED_LONG_PATHS = 16
 _MAX_LONG_PATH_CHARACTERS = 16_384
-# Under this key no HTTP method is remembered, since it is none.
-_HANDSHAKE = "websocket handshake"
+# Under this key no HTTP method is remembered: HTTP/2 may carry one with spaces, but none with a line break.
+_HANDSHAKE = "\nhandshake"
 _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 #: Stands for a method that is no token of HTTP: each rule that protects is for it.
 _ANY_METHOD = "\n"

@@ -31,7 +31,9 @@ _PLACEHOLDERS = re.compile(
     | %[A-Z_][A-Z0-9_]*%\Z                             # %JWT_SECRET%
     | <[A-Za-z][\w -]*>\Z                              # <secret>
     | \{[A-Za-z_]\w*\}\Z                               # {secret}
+    | (?:\$(?:env:)?[A-Z_][A-Z0-9_]{2,}|%[A-Z_][A-Z0-9_]*%)[/\\]   # $HOME/jwt
     | (?:env|vault|ssm|arn|secretsmanager|op|keyring)[:(]
+    | @Microsoft\.KeyVault\( | \{cipher\} | ENC\[ | ENC\( | \$ANSIBLE_VAULT; | !vault\b | <%=  # not resolved
     | (?:os\.)?(?:environ\b|getenv\b) | process\.env\b
     | [A-Z]+[0-9]{0,2}(?:_(?:[A-Z]+[0-9]{0,2}|[0-9]{1,2}))+\Z   # JWT_SECRET
     """,

@@ -34,7 +34,7 @@ _LOCATION = re.compile(r"(?:location\s+)?(~\*?(?=[\s^\\/.])|\^~|=)?\s*(.*?)\s*\{
 _ORIGIN = re.compile(r"[A-Za-z*][A-Za-z0-9+.-]*://[^/?#]*|[A-Za-z0-9.-]+:[0-9]+(?=/)")
 _QUOTED_PATH = re.compile(r"[\"'`](/[^\"'`]*)[\"'`]")
 _QUERY = re.compile(r"(?<!\()\?(?=[\w.\[\]-]+=).*|#.*", re.DOTALL)
-_ALTERNATIVES = re.compile(r"\((?:\?:)?([\w.~-]+(?:\|[\w.~-]+)+)\)|\{([\w.~-]+(?:,[\w.~-]+)+)\}")
+_ALTERNATIVES = re.compile(r"\((?:\?:)?([\w.~-]+(?:\|[\w.~-]+)+)\)(?![?*+])|\{([\w.~-]+(?:,[\w.~-]+)+)\}")
 _PAIRS = (("(", ")"), ("{", "}"), ("[", "]"), ("<", ">"))
 _MAX_ALTERNATIVES = 16
 
@@ -58,6 +58,9 @@ _ANY_SEGMENT = frozenset({"", "str", "string", "default", "unicode", "[^/]+", "[
 _CONVERTERS = _ANY_SEGMENT | {"int", "float", "uuid", "slug", "any", "path", "re", "regex"}
 _REPEATED = frozenset({"colon", "group", "bracket", "brace", "angle"})
 _IS_REST = re.compile(r"[({](?:\?:)?\\?/")  # `{/:format}` and `(/.*)?`: what may follow
+#: ASP.NET `{*path}`, URI templates `{+path}`, API Gateway `{proxy+}`, Rocket `<path..>`, Go `{path...}`, and
+#: gRPC `{name=projects/*}`.
+_IS_REST_NAME = re.compile(r"[*+]|[\w-]*(?:[*+]|\.\.\.?|=.*\*.*)\Z")
 _IS_REGEX = re.compile(r"[\\?*|\[\]^$/]|\A\.?:|\A\.+\Z|\.\+")
 
 
@@ -185,7 +188,7 @@ def _without_surroundings(text: str) -> tuple[str, bool]:
 
 def _alternatives(text: str) -> list[str]:
     """Write out `/a, /b`, `/a|/b`, `/(a|b)` and `/{a,b}`."""
-    parts = [part for part in re.split(r"[\s,|]+(?=\^?/)", text) if part] or [""]
+    parts = [part for part in re.split(r"[\s,|;]+(?=\^?/)", text) if part] or [""]
     is_split = all(
         part.count(opening) == part.count(closing) for part in parts for opening, closing in _PAIRS
     )
@@ -318,6 +321,7 @@ def _add_text(segment: _Segment, written: str, before: str) -> None:
 def _repeat(segment: _Segment, *, deep: bool) -> None:
     """Repeat what stands before a quantifier; text in parentheses is no longer just text then."""
     if not segment.wild:
+        segment.text = re.sub(r"\([^()]*\)\Z", "", segment.text)
         segment.add(typed=True)
     segment.deep = segment.deep or deep
 
@@ -359,7 +363,7 @@ def _add_parameter(segment: _Segment, kind: str, inner: str) -> None:
     converter = "".join(others)
     if kind == "angle" and first in _CONVERTERS:
         converter = first if others else ""
-    is_rest = inner.startswith("*") or inner.endswith("...") or bool(re.search(r"\.[*+]", converter))
+    is_rest = bool(_IS_REST_NAME.match(first) or re.search(r"\.[*+]|\A\*+\Z", converter))
     is_any = converter in _ANY_SEGMENT or converter in ("path", ".*", ".+")
     segment.add(
         deep=is_rest or converter == "path",

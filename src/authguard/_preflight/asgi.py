@@ -6,9 +6,10 @@ from typing import Any
 
 from authguard._asgi.request import ASGIApp, ASGIRequest, Message, Receive, Scope, Send
 from authguard._core.rules import Preflight
+from authguard._layers import takes
 from authguard._preflight import django_cors, starlette_routes
 from authguard._preflight import wsgi as wsgi_layers
-from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard, takes
+from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard
 from authguard._preflight.sealed import SEARCH, Seal, Search
 
 _BODY_FIELDS = (b"content-length", b"transfer-encoding")

@@ -10,6 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from authguard._core.guard import Guard
+from authguard._layers import attributes
 
 #: How many layers are looked through. A layer that wraps itself must end, too.
 MAX_LAYERS = 100
@@ -33,17 +34,6 @@ def is_a(value: Any, module: str, name: str) -> bool:
 def has_base(cls: type, module: str, name: str) -> bool:
     """Return whether a class is, or derives from, a class that is not imported here."""
     return any(base.__module__ == module and base.__qualname__ == name for base in cls.__mro__)
-
-
-def takes(app: Any, count: int) -> bool:
-    """Return whether something can be called with this many arguments: 3 on ASGI, 2 on WSGI."""
-    is_instance = not (isinstance(app, type) or inspect.isroutine(app)) and callable(app)
-    try:
-        # Asked of the instance, since a class may give each of its own: some monitoring does.
-        inspect.signature(app.__call__ if is_instance else app).bind(*range(count))
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def is_guard(layer: Any) -> bool:
@@ -70,7 +60,7 @@ def around(layer: Any, inner: Any, replacement: Any) -> Any:
         return None
     try:
         made = _copied(layer, inner, replacement)
-        kept = [value for _, value in _attributes(made)]
+        kept = [value for _, value in attributes(made)]
         is_replaced = made is not layer and any(value is replacement for value in kept)
         others = [value for value in kept if value is not replacement]
         leads_there = any(_leads_to(inner, value, made) for value in others)
@@ -90,7 +80,7 @@ def _copied(layer: Any, inner: Any, replacement: Any) -> Any:
         is_own = isinstance(value, MethodType) and value.__self__ is layer
         return MethodType(value.__func__, made) if is_own else value
 
-    for name, value in dict(_attributes(layer)).items():
+    for name, value in dict(attributes(layer)).items():
         changed = _each(moved, value)
         if changed is not value:
             object.__setattr__(made, name, changed)
@@ -135,15 +125,3 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from (cell.cell_contents for cell in value.__closure__ or ())
     else:
         yield getattr(value, "app", None)
-
-
-def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that an instance has of its own, in its dictionary and in its slots."""
-    yield from getattr(layer, "__dict__", {}).items()
-    for base in type(layer).__mro__:
-        for name, member in list(vars(base).items()):
-            if inspect.ismemberdescriptor(member):
-                try:
-                    yield name, member.__get__(layer)
-                except AttributeError:
-                    continue  # it has not been set

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from authguard._core.request import RequestView
 from authguard._core.rules import Preflight
+from authguard._layers import takes
 from authguard._preflight import django_cors, flask_views
-from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard, takes
+from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard
 from authguard._preflight.sealed import SEARCH, Seal, Search
 
 if TYPE_CHECKING:

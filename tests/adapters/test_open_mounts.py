@@ -1,0 +1,87 @@
+"""What is mounted around a Flask application after `init_app`, and so outside of its guard."""
+
+import logging
+import secrets
+from typing import Any
+
+import flask
+import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import authguard.flask
+from adapters.faces import ask_wsgi
+from authguard import Guard, JWTVerifier
+
+
+def guard() -> Guard:
+    """A guard that leaves everything open, so that Flask gets each request."""
+    verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
+    return Guard(verifier, public_paths=["/**"])
+
+
+def site(*, is_guarded: bool = True) -> flask.Flask:
+    """An application with an open page."""
+    app = flask.Flask("site")
+    app.add_url_rule("/", view_func=lambda: "")
+    if is_guarded:
+        authguard.flask.init_app(app, guard())
+    return app
+
+
+def plain(environ: Any, start_response: Any) -> list[bytes]:
+    """An application without a guard."""
+    start_response("200 OK", [])
+    return []
+
+
+def warnings_of(app: flask.Flask, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The warnings of two requests."""
+    with caplog.at_level(logging.WARNING, "authguard"):
+        assert [ask_wsgi(app, "GET", "/").status for _ in range(2)] == [200, 200]
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda app: DispatcherMiddleware(app, {"/metrics": plain, "/admin": site(is_guarded=False)}),
+        lambda app: ProxyFix(DispatcherMiddleware(app, {"/admin": plain, "/metrics": ProxyFix(plain)})),
+        lambda app: DispatcherMiddleware(DispatcherMiddleware(app, {"/admin": plain}), {"/metrics": plain}),
+    ],
+    ids=["both", "below", "twice"],
+)
+def test_an_open_mount_is_warned_of_once(around: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The warning names the paths and the cure."""
+    app = site()
+    app.wsgi_app = around(app.wsgi_app)  # type: ignore[method-assign]
+    [warning] = warnings_of(app, caplog)
+    assert "'/admin'" in warning
+    assert "'/metrics'" in warning
+    assert "before init_app" in warning
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda app: app,
+        ProxyFix,
+        lambda app: DispatcherMiddleware(app, {}),
+        lambda app: DispatcherMiddleware(app, {"/admin": site()}),
+        lambda app: DispatcherMiddleware(app, {"/admin": ProxyFix(site().wsgi_app)}),
+    ],
+    ids=["none", "other middleware", "nothing mounted", "guarded", "guarded below"],
+)
+def test_a_mount_with_a_guard_is_no_open_one(around: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Each application may have its own guard, also below other middleware."""
+    app = site()
+    app.wsgi_app = around(app.wsgi_app)  # type: ignore[method-assign]
+    assert warnings_of(app, caplog) == []
+
+
+def test_what_is_mounted_before_is_guarded(caplog: pytest.LogCaptureFixture) -> None:
+    """Inside the guard nothing needs a guard of its own."""
+    app = site(is_guarded=False)
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/admin": plain})  # type: ignore[method-assign]
+    authguard.flask.init_app(app, guard())
+    assert warnings_of(app, caplog) == []
