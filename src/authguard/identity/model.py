@@ -44,6 +44,10 @@ class Session:
         client_id: the OAuth client it belongs to, if any.
         address: where it was begun from.
         user_agent: what it was begun with.
+        refreshed_network: the network of the request that made the newest refresh token; None before that.
+        refreshed_agent: the User-Agent of that request.
+        repeats: how much the repeats of the generations in a row before this one count; see `grace`.
+        repeated: how much the repeats of this generation count.
     """
 
     id: str
@@ -57,6 +61,10 @@ class Session:
     client_id: str | None
     address: str
     user_agent: str
+    refreshed_network: str | None = None
+    refreshed_agent: str | None = None
+    repeats: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,11 @@ sessions = Table(
     Column("client_id", String(64)),
     Column("address", String(64), nullable=False),
     Column("user_agent", String(200), nullable=False),
+    # Of the request that made the generation; none for one that was made before these were stored.
+    Column("refreshed_network", String(64)),
+    Column("refreshed_agent", String(200)),
+    Column("repeats", Integer, nullable=False, server_default="0"),
+    Column("repeated", Integer, nullable=False, server_default="0"),
     Index("ix_sessions_user_id", "user_id"),
 )
 

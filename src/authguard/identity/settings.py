@@ -39,8 +39,10 @@ class Settings:
         access_lifetime: seconds for which an access token is valid.
         refresh_lifetime: seconds after which a session that is not refreshed ends.
         session_lifetime: seconds after which a session ends in any case.
-        refresh_grace: seconds for which the refresh token before the newest one still gets an
-            answer, for clients whose last answer was lost.
+        refresh_grace: seconds for which the refresh token before the newest one gets an answer again
+            without a doubt; 0 for never, so that a refresh token is good once.
+        lost_answer_lifetime: seconds for which it does while the newest one has not been used, for
+            clients whose answer was lost and that try again later.
         bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
             new ones at `auth/refresh` without a refresh token; 0 switches that off.
         link_lifetime: seconds for which the links in mails are valid.
@@ -86,6 +88,7 @@ class Settings:
     refresh_lifetime: int = 30 * _DAY
     session_lifetime: int = 365 * _DAY
     refresh_grace: int = 30
+    lost_answer_lifetime: int = 3 * _DAY
     bearer_refresh_lifetime: int = 30 * _DAY
     link_lifetime: int = 3_600
     prefixes: Iterable[str] = ("/api/v1", "/v1")
@@ -181,6 +184,7 @@ class Settings:
             "refresh_lifetime": (60, 3_650 * _DAY),
             "session_lifetime": (60, 3_650 * _DAY),
             "refresh_grace": (0, 300),
+            "lost_answer_lifetime": (0, 30 * _DAY),
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "worker_threads": (1, 256),

@@ -1,0 +1,27 @@
+"""Who has refreshed a session, and how often that was repeated."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add columns; sessions that are there begin without repeats, and have nothing to compare with."""
+    for column in (
+        sa.Column("refreshed_network", sa.String(length=64)),
+        sa.Column("refreshed_agent", sa.String(length=200)),
+        sa.Column("repeats", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("repeated", sa.Integer(), nullable=False, server_default="0"),
+    ):
+        op.add_column("sessions", column)
+
+
+def downgrade() -> None:
+    """Undo it."""
+    with op.batch_alter_table("sessions") as batch:
+        for name in ("refreshed_network", "refreshed_agent", "repeats", "repeated"):
+            batch.drop_column(name)
