@@ -68,6 +68,7 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "mail_address": Limit(30, 3_600),
     "mail_account": Limit(10, 3_600),  # by mailbox and kind of mail: more are not sent, and nobody is refused
     "register_address": Limit(30, 3_600),
+    "authorize_address": Limit(60, 900),  # browsers that are sent to a provider
     "secret_address": Limit(60, 60),  # by address: wrong refresh tokens, one-time tokens, client secrets
 }
 

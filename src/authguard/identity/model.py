@@ -44,7 +44,7 @@ class Session:
         client_id: the OAuth client it belongs to, if any.
         address: where it was begun from.
         user_agent: what it was begun with.
-        refreshed_network: the network of the request that made the newest refresh token; None before that.
+        refreshed_network: the network of the request that made the newest refresh token, if it is known.
         refreshed_agent: the User-Agent of that request.
         repeats: how much the repeats of the generations in a row before this one count; see `grace`.
         repeated: how much the repeats of this generation count.

@@ -70,7 +70,7 @@ class IdentityService:
         self.audit = Audit(audit_hook)
         self.outbox = Outbox(mailer or _mailer(settings), self._report_mail)
         self.limiter = limiter or Limiter(settings.limits_url)
-        base = Base(
+        self._base = base = Base(
             settings=settings,
             database=self.database,
             access_tokens=AccessTokens(settings, self.keys),
@@ -96,6 +96,15 @@ class IdentityService:
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
         """Sign in with a social account; see `Accounts.sign_in_with`."""
         return self.accounts.sign_in_with(identity, caller)
+
+    def admit_to_provider(self, caller: Caller) -> None:
+        """Count a browser that is about to be sent to a provider.
+
+        Raises:
+            RateLimitedError: if too many came from the same address.
+        """
+        base = self._base
+        base.limited("authorize", caller, base.limiter.hit, "authorize_address", address=caller.address)
 
     def rotate_keys(self) -> None:
         """Make a new signing key, for whoever runs the service; see `SigningKeys.rotate`.

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Select
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
 from authguard.identity import store
+from authguard.identity.addresses import lookup_address
 from authguard.identity.base import Base
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
-from authguard.identity.grace import Step, after_advance, after_repeat, agent_of, decide
+from authguard.identity.grace import Step, after_advance, after_repeat, agent_of, decide, network_of
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.tokens import RefreshToken
 
@@ -57,6 +58,8 @@ class Sessions:
             client_id=client_id,
             address=caller.address[:64],
             user_agent=agent_of(caller),
+            refreshed_network=network_of(caller),
+            refreshed_agent=agent_of(caller),
         )
         store.insert_session(connection, session)
         store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)
@@ -211,6 +214,18 @@ class Sessions:
         """The caller's sessions that are alive, the newest first."""
         with self._base.database.read() as connection:
             return store.list_sessions(connection, principal.subject, self._base.clock())
+
+    def knows_network(self, email: str, caller: Caller) -> bool:
+        """Return whether a session of this account was begun or refreshed from the caller's network.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        address = lookup_address(email)
+        if address is None:
+            return False
+        with self._base.database.read() as connection:
+            return store.has_session_in(connection, address, network_of(caller))
 
     def authenticate(self, principal: Principal) -> User | None:
         """The account behind an access token; None if its session has ended, or it is disabled.

@@ -10,15 +10,17 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
-from authlib.integrations.httpx_client import OAuth2Client, OAuthError
+from authlib.integrations.httpx_client import OAuthError
 
 from authguard._cookiejar import NoCookies
 from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard.identity.attempts import Attempts, NoAnswerError, ProviderClient
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.model import SocialIdentity
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_MAX_TIMEOUT = 60.0
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 
 
@@ -31,7 +33,7 @@ class Provider:
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to, compared exactly (RFC 9700 section 2.1).
         scope: what is asked for.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
 
     Raises:
@@ -55,10 +57,19 @@ class Provider:
             raise ConfigurationError(f"{name}: set its client id and its client secret")
         if isinstance(redirect_uris, str):
             raise ConfigurationError(f"{name}: redirect_uris is a list")
+        if (
+            isinstance(timeout, bool)
+            or not isinstance(timeout, (int, float))
+            or not 0 < timeout <= _MAX_TIMEOUT
+        ):
+            raise ConfigurationError(
+                f"{name}: timeout must be more than 0 and at most {_MAX_TIMEOUT:g} seconds, got {timeout!r}"
+            )
         self.name = name
         self.redirect_uris = frozenset(secure_url(uri, f"{name}: redirect_uris") for uri in redirect_uris)
         self._client_id = client_id
-        self._oauth = OAuth2Client(
+        self._attempts = Attempts(name, timeout)
+        self._oauth = ProviderClient(
             client_id,
             client_secret,
             scope=scope,
@@ -66,8 +77,10 @@ class Provider:
             timeout=timeout,
             follow_redirects=False,
             cookies=NoCookies(),
-            headers={"User-Agent": "authguard", "Accept": "application/json"},
+            # Not compressed: nothing that a small answer could be inflated from.
+            headers={"User-Agent": "authguard", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
+        self._oauth.seconds = timeout
 
     def authorize_url(
         self, *, state: str, redirect_uri: str, nonce: str | None = None, code_challenge: str | None = None
@@ -111,6 +124,11 @@ class Provider:
         """
         self._check_redirect_uri(redirect_uri)
         more = {"code_verifier": code_verifier} if code_verifier is not None else {}
+        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, more))
+
+    def _exchange(
+        self, code: str, redirect_uri: str, nonce: str | None, more: Mapping[str, str]
+    ) -> SocialIdentity:
         try:
             token = self._oauth.fetch_token(
                 self._endpoint("token_endpoint"),
@@ -156,7 +174,9 @@ class Provider:
 
     def _outage(self, error: Exception) -> VerificationUnavailableError:
         # The text of the error may hold the URL with what was sent.
-        return VerificationUnavailableError(f"{self.name} is down: {type(error).__name__}")
+        reason = f"{self.name} is down: {type(error).__name__}"
+        is_late = isinstance(error, httpx2.TimeoutException)
+        return NoAnswerError(reason) if is_late else VerificationUnavailableError(reason)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -171,7 +191,7 @@ class GitHub(Provider):
         client_id: of the OAuth app.
         client_secret: of the OAuth app.
         redirect_uris: where browsers may come back to.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for one sign-in, however many requests it takes.
         url: where browsers sign in.
         api_url: where the REST API is.
 

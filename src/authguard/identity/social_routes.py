@@ -113,7 +113,9 @@ class SocialRoutes:
             "verifier": secrets.token_urlsafe(48),
             "next": safe_next(wanted, "/"),
         }
+        await self._workers.count(self._service.admit_to_provider, caller_of(request))
         url = await self._workers.ask_remote(
+            provider.name,
             provider.authorize_url,
             state=state["state"],
             nonce=state["nonce"],
@@ -173,7 +175,7 @@ class SocialRoutes:
                 raise
             return service.sign_in_with(identity, caller)
 
-        return await self._workers.ask_remote(exchange)
+        return await self._workers.ask_remote(provider.name, exchange)
 
     def _provider(self, request: Request) -> Provider:
         provider = self._providers.get(request.path_params["provider"])

@@ -219,6 +219,16 @@ def list_sessions(connection: Connection, user_id: str, now: float) -> list[Sess
     return [Session(*row) for row in connection.execute(statement)]
 
 
+def has_session_in(connection: Connection, address: str, network: str) -> bool:
+    """Return whether the account with this address has had a session in a network; see `grace.network_of`."""
+    statement = (
+        select(sessions.c.id)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(users.c.email_key == email_key(address), sessions.c.refreshed_network == network)
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[str]:
     """Return the query for the ids of an account's sessions that are alive, but for this one."""
     chosen = sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
