@@ -42,7 +42,7 @@ class IdentityService:
         breaches: tells which passwords are known from breaches: `BreachedFile(path)` or
             `BreachedService()`; None for not asking.
         hasher: hashes passwords.
-        limiter: counts attempts; None for one at `Settings.limits_url`.
+        limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
 
@@ -69,7 +69,7 @@ class IdentityService:
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
         self.outbox = Outbox(mailer or _mailer(settings), self._report_mail)
-        self.limiter = limiter or Limiter(settings.limits_url)
+        self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
         self._base = base = Base(
             settings=settings,
             database=self.database,

@@ -12,6 +12,7 @@ from authguard._core.cookies import AccessCookie
 from authguard._core.jwk import from_secret
 from authguard._core.patterns import local_path
 from authguard.errors import ConfigurationError
+from authguard.identity.limits import parse_limits, read_limits
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
@@ -53,6 +54,8 @@ class Settings:
             nobody is signed in by registering then.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
+        limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
+            10 in 900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         mail_from: the sender of mails.
         github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
@@ -97,6 +100,7 @@ class Settings:
     enumeration_safe: bool = False
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
+    limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     github_client_id: str = ""
@@ -126,6 +130,7 @@ class Settings:
             self, "database", self.database.replace("postgresql://", "postgresql+psycopg://", 1)
         )
         self._check_numbers()
+        object.__setattr__(self, "limits", parse_limits(self.limits))
         if isinstance(self.prefixes, str) or not self.prefixes:
             raise ConfigurationError('prefixes is a list, such as ["/api/v1", "/v1"]')
         object.__setattr__(self, "prefixes", tuple(local_path(one, "prefixes") for one in self.prefixes))
@@ -266,6 +271,8 @@ def _from_text(name: str, text: str) -> Any:
         if text.strip().lower() not in words:
             raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is true or false")
         return words[text.strip().lower()]
+    if name == "limits":
+        return read_limits(text)
     if name in ("prefixes", "redirect_uris"):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
