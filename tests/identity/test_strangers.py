@@ -5,32 +5,8 @@ from sqlalchemy import func, select
 
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import DEFAULT_LIMITS
-from authguard.identity.passwords import PasswordHasher
 from authguard.identity.schema import metadata, users
-from identity_support import ANN, PASSWORD, Clock, Postbox, browser, settings
-
-
-class CountingHasher(PasswordHasher):
-    """A cheap hasher that counts its work."""
-
-    def __init__(self):
-        super().__init__(memory=8, time=1, concurrency=8)
-        self.count = 0
-
-    def hash(self, password):
-        """Hash, and count."""
-        self.count += 1
-        return super().hash(password)
-
-    def verify(self, kept, password):
-        """Verify, and count."""
-        self.count += 1
-        return super().verify(kept, password)
-
-    def verify_nobody(self, password):
-        """Verify nothing, and count."""
-        self.count += 1
-        return super().verify_nobody(password)
+from identity_support import ANN, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
 
 
 @pytest.fixture

@@ -50,8 +50,8 @@ class Settings:
         prefixes: where the API is; the first is named in metadata.
         default_role: the role of new accounts.
         require_verified_email: whether an address has to be verified before its owner can sign in.
-        enumeration_safe: whether registering a known address gets the same answer as a new one;
-            nobody is signed in by registering then.
+        enumeration_safe: whether registering a known address gets the same answer as a new one, and so
+            does signing in until the link in the mail is pressed; nobody is signed in by registering then.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
         limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
