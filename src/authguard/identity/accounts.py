@@ -207,7 +207,10 @@ class Accounts:
                 raise base.failed(
                     "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
                 )
-            session = None if self._must_verify(user) else self._sessions.begin(connection, user, caller)
+            session = None
+            if not self._must_verify(user):
+                at = identity.auth_time
+                session = self._sessions.begin(connection, user, caller, authenticated_at=at)
         if session is None:
             self._links.send_verification(user)
             raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)

@@ -130,6 +130,7 @@ class OpenIDProvider(Provider):
             email_verified=about.get("email_verified") is True,
             name=text_or_none(about.get("name")) or "",
             picture=picture_or_none(about.get("picture")),
+            auth_time=float(claims.get("auth_time", 0)),
         )
 
     def _verify(self, id_token: Any, nonce: str | None) -> dict[str, Any]:
@@ -148,6 +149,9 @@ class OpenIDProvider(Provider):
             raise SocialSignInError("an ID token that has expired")
         if issued > now + _LEEWAY:
             raise SocialSignInError("an ID token from the future")
+        signed_in = claims.get("auth_time", 0)
+        if not _is_number(signed_in) or not 0 <= signed_in <= now + _LEEWAY:
+            raise SocialSignInError("an ID token with a time of sign-in that cannot be")
         if not text_or_none(claims.get("sub")):
             raise SocialSignInError("an ID token about nobody")
         repeated = claims.get("nonce", nonce if not self._repeats_nonce else None)

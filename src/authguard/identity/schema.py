@@ -77,6 +77,8 @@ sessions = Table(
     Column("refreshed_agent", String(200)),
     Column("repeats", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
+    # None for when it began, 0 for unknown.
+    Column("authenticated_at", Double),
     Index("ix_sessions_user_id", "user_id"),
 )
 

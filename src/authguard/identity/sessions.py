@@ -41,9 +41,23 @@ class Sessions:
         self._base = base
 
     def begin(
-        self, connection: Connection, user: User, caller: Caller, *, client_id: str | None = None
+        self,
+        connection: Connection,
+        user: User,
+        caller: Caller,
+        *,
+        client_id: str | None = None,
+        authenticated_at: float | None = None,
     ) -> Session:
-        """Begin a session, in the transaction of a use case; `tokens` makes its tokens afterwards."""
+        """Begin a session, in the transaction of a use case; `tokens` makes its tokens afterwards.
+
+        Args:
+            connection: the transaction.
+            user: whose session.
+            caller: where the request comes from.
+            client_id: the OAuth client that it belongs to.
+            authenticated_at: see `Session`.
+        """
         now = self._base.clock()
         settings = self._base.settings
         session = Session(
@@ -60,6 +74,7 @@ class Sessions:
             user_agent=agent_of(caller),
             refreshed_network=network_of(caller),
             refreshed_agent=agent_of(caller),
+            authenticated_at=authenticated_at and min(authenticated_at, now),
         )
         store.insert_session(connection, session)
         store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)

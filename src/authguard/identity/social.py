@@ -21,6 +21,7 @@ from authguard.identity.model import SocialIdentity
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MAX_TIMEOUT = 60.0
+_MAX_AGE = 365 * 86_400  # seconds
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 
 
@@ -83,7 +84,13 @@ class Provider:
         self._oauth.seconds = timeout
 
     def authorize_url(
-        self, *, state: str, redirect_uri: str, nonce: str | None = None, code_challenge: str | None = None
+        self,
+        *,
+        state: str,
+        redirect_uri: str,
+        nonce: str | None = None,
+        code_challenge: str | None = None,
+        max_age: int | None = None,
     ) -> str:
         """Where to send a browser to.
 
@@ -92,6 +99,7 @@ class Provider:
             redirect_uri: where to come back to; one of those that were configured.
             nonce: comes back in the ID token.
             code_challenge: of PKCE, by S256 (RFC 7636 section 4.2).
+            max_age: seconds, for a sign-in that must not be silent; None where it may be.
 
         Raises:
             InvalidFieldsError: for another `redirect_uri`.
@@ -101,6 +109,8 @@ class Provider:
         more: dict[str, str] = {"redirect_uri": redirect_uri}
         if nonce is not None and self._is_openid:
             more["nonce"] = nonce
+        if self._is_openid:
+            more |= _recency(max_age)
         if code_challenge is not None:
             more |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
         url, _ = self._oauth.create_authorization_url(self._endpoint("authorization_endpoint"), state, **more)
@@ -244,7 +254,16 @@ class GitHub(Provider):
             email_verified=primary.get("verified") is True,
             name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
             picture=picture_or_none(user.get("avatar_url")),
+            auth_time=0,  # GitHub does not say, nor does it ask again
         )
+
+
+def _recency(max_age: int | None) -> dict[str, str]:
+    """Return the parameters for a sign-in and the time of it (OpenID Connect Core section 3.1.2.1)."""
+    if max_age is not None:
+        return {"prompt": "login", "max_age": str(max_age)}
+    # It asks for no sign-in, but with any `max_age` an ID token has an `auth_time`.
+    return {"max_age": str(_MAX_AGE)}
 
 
 def secure_url(url: str, what: str) -> str:

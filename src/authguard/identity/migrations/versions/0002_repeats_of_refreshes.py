@@ -1,4 +1,4 @@
-"""Who has refreshed a session, and how often that was repeated."""
+"""From where a session was refreshed, how often that was repeated, and when its owner signed in elsewhere."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("refreshed_agent", sa.String(length=200)),
         sa.Column("repeats", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("repeated", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("authenticated_at", sa.Double()),
     ):
         op.add_column("sessions", column)
 
@@ -23,5 +24,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Undo it."""
     with op.batch_alter_table("sessions") as batch:
-        for name in ("refreshed_network", "refreshed_agent", "repeats", "repeated"):
+        for name in ("refreshed_network", "refreshed_agent", "repeats", "repeated", "authenticated_at"):
             batch.drop_column(name)
