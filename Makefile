@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-flask test lint types bench check clean
+.PHONY: demo demo-flask test frameworks lint types bench check clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -15,6 +15,10 @@ test: $(VENV)/ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+
+# The frameworks that the guard does not know by itself, whose requirements must not disturb the tested versions.
+frameworks: $(VENV)-frameworks/ready
+	AUTHGUARD_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest tests/frameworks $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -44,5 +48,12 @@ $(VENV)-bench/ready: pyproject.toml constraints.txt benchmarks/constraints.txt
 		--constraint benchmarks/constraints.txt --editable ".[all]" --group bench
 	touch $@
 
+$(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constraints.txt
+	$(PYTHON) -m venv $(VENV)-frameworks
+	$(VENV)-frameworks/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-frameworks/bin/python -m pip install --quiet --constraint constraints.txt \
+		--constraint tests/frameworks/constraints.txt --editable ".[starlette,fastapi,flask]" --group frameworks
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-frameworks .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -18,6 +18,7 @@ PARTS = {
     "growth": (10, 4),
     "remote": (3, 1),
     "identity": (4, 1),
+    "hostile": (3, 1),
 }  # rounds: in full, quick
 HERE = Path(__file__).parent
 INTRODUCTION = """What authentication adds to a request, beside what a user would pick instead. Contestants run in turns in one

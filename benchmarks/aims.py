@@ -55,6 +55,7 @@ AIMS = [
     Aim("1,000 callers with one unknown token: p99 above the endpoint's time, ms", "crowd, authguard, 1000, p99", 15),
     Aim("known token, keys by URL, × local keys", "remote keys, × local keys", 1.1),
     Aim("good tokens beside a flood of unknown keys: p99, ms", "unknown keys, authguard, p99", 15),
+    Aim("a stranger's request, the dearest of all: ms", "hostile, dearest ms", 20),
     Aim("identity: users/me, requests a second", "authguard.identity, users/me", 1500, least=True),
     Aim("identity: refresh by body, requests a second", "authguard.identity, refresh by body", 1500, least=True),
     Aim("identity: refresh by bearer, requests a second", "authguard.identity, refresh by bearer", 1500, least=True),

@@ -132,7 +132,14 @@ def _round(port: int, key: ec.EllipticCurvePrivateKey, kid: str, folder: Path) -
 def _token(key: ec.EllipticCurvePrivateKey, kid: str) -> str:
     headers = {"typ": "at+jwt", "kid": kid}
     return issue_token(
-        key, algorithm="ES256", headers=headers, iss=ISSUER, aud=AUDIENCE, sub="ann", jti=secrets.token_hex(8)
+        key,
+        algorithm="ES256",
+        headers=headers,
+        expires_in=3600,  # a run may be slow
+        iss=ISSUER,
+        aud=AUDIENCE,
+        sub="ann",
+        jti=secrets.token_hex(8),
     )
 
 

@@ -211,7 +211,9 @@ def _paths(
         "ask an endpoint. Once a token is known they are one path. *Local keys again* is the noise.",
         "", "added µs", "× local keys",
     )  # fmt: skip
-    token = issue_token(key, algorithm="ES256", headers={"kid": KID}, iss=ISSUER, aud=AUDIENCE, sub="ann")
+    token = issue_token(
+        key, algorithm="ES256", headers={"kid": KID}, expires_in=3600, iss=ISSUER, aud=AUDIENCE, sub="ann"
+    )
     options: dict[str, Any] = {"algorithms": ["ES256"], "issuer": ISSUER, "audience": AUDIENCE}
     verifiers = {
         "local keys": JWTVerifier(keys, **options),

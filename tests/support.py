@@ -19,6 +19,7 @@ from authguard._core.verifier import Verified, as_flow
 from authguard.drivers import run
 
 NOW = 1_800_000_000.0
+LONG_AFTER = 4_102_444_800  # 2100-01-01: the exp of tokens that are made once and read by the real clock
 SECRET = "k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz"
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://api.example"

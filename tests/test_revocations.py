@@ -1,5 +1,6 @@
 """Logouts kept in memory."""
 
+import math
 from typing import Any
 
 import pytest
@@ -67,11 +68,56 @@ def test_what_has_expired_is_forgotten() -> None:
     assert not revocations.is_revoked(Principal("x", token_id="4999"))
 
 
-@pytest.mark.parametrize("what", [{}, {"token_id": "a", "subject": "b"}], ids=str)
+@pytest.mark.parametrize(
+    "what", [{}, {"token_id": "a", "subject": "b"}, {"key_id": "a", "session": "b"}, {"key_id": ""}], ids=str
+)
 def test_exactly_one_thing_is_revoked(what: dict[str, str]) -> None:
     """None or two are a mistake."""
     with pytest.raises(ConfigurationError, match="exactly one"):
         MemoryRevocations().revoke(**what, until=NOW)  # type: ignore[arg-type]
+
+
+def api_key(**more: Any) -> Principal:
+    """A principal with an API key."""
+    return Principal("robot", **{"key_id": "billing-1", "method": "api_key"} | more)
+
+
+@pytest.mark.parametrize(
+    ("who", "revoked"),
+    [
+        (api_key(), True),
+        (api_key(key_id="billing-2"), False),
+        (api_key(key_id=None), False),
+        (api_key(issuer="https://i"), True),
+        (principal(key_id="billing-1"), False),
+        (principal(key_id="billing-1", method="cookie"), False),
+        (principal(key_id="billing-1", method="dpop"), False),
+    ],
+    ids=["key", "other-key", "no-name", "introspected", "bearer", "cookie", "dpop"],
+)
+def test_a_key_is_revoked_by_its_name(who: Principal, revoked: bool) -> None:
+    """And no token whose issuer's key has the same `kid`."""
+    revocations = MemoryRevocations(clock=Clock())
+    revocations.revoke(key_id="billing-1", until=math.inf)
+    assert revocations.is_revoked(who) is revoked
+
+
+@pytest.mark.parametrize(
+    "what", [{"token_id": "billing-1"}, {"session": "billing-1"}, {"subject": "billing-1"}], ids=str
+)
+def test_a_name_of_another_kind_revokes_no_key(what: dict[str, str]) -> None:
+    """Each kind has names of its own."""
+    revocations = MemoryRevocations(clock=Clock())
+    revocations.revoke(**what, until=NOW + 60)  # type: ignore[arg-type]
+    assert not revocations.is_revoked(api_key())
+
+
+def test_a_session_is_revoked_also_for_tokens_without_jti() -> None:
+    """The claim `sid` is enough."""
+    revocations = MemoryRevocations(clock=Clock())
+    revocations.revoke(session="s1", until=NOW + 60)
+    assert revocations.is_revoked(Principal("ada", claims={"sid": "s1"}))
+    assert not revocations.is_revoked(Principal("ada", claims={"sid": "s2"}))
 
 
 def test_a_session_of_another_type_is_no_session() -> None:

@@ -63,7 +63,9 @@ A robot, by API key, which may read notes, but not write them (403):
 
 def main() -> None:
     """Say how to sign in, then serve until interrupted."""
-    settings = Settings()
+    settings = Settings(
+        secure_cookie=False
+    )  # since the demo is served over plain http, to this machine alone
     port = chosen_port()
     with listen(port) as listener:
         print(introduction(settings, f"http://{HOST}:{port}"), flush=True)  # noqa: T201

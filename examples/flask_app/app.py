@@ -11,7 +11,7 @@ from authguard.flask import current_user, init_app, requires
 
 from . import pages
 from .settings import Settings
-from .sign_in import COOKIE, build_guard, issue_token, may_sign_in, revoke
+from .sign_in import build_guard, issue_token, may_sign_in, revoke
 
 # What was for one person must not come back from the browser's memory after signing out.
 _NO_STORE = {"cache-control": "no-store"}
@@ -68,7 +68,7 @@ def _add_sign_in(app: Flask, settings: Settings, guard: Guard, revocations: Memo
             return Response(page, 401, mimetype="text/html")
         response = redirect(guard.safe_next(target, "/dashboard"), 303)
         token = issue_token(settings, email)
-        field = COOKIE.issue(token, scheme=request.scheme, max_age=settings.session_seconds)
+        field = settings.cookie.issue(token, max_age=settings.session_seconds)
         response.headers.add("set-cookie", field)
         return response
 
@@ -78,7 +78,7 @@ def _add_sign_in(app: Flask, settings: Settings, guard: Guard, revocations: Memo
         # When another site sends the form, the guard knows nobody, and nobody is signed out.
         if current_user.is_authenticated:
             revoke(revocations, current_user)
-            response.headers.add("set-cookie", COOKIE.clear(scheme=request.scheme))
+            response.headers.add("set-cookie", settings.cookie.clear())
         return response
 
 

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
+from authguard import AccessCookie
+
 
 def _from_environment(name: str, prefix: str = "") -> str:
     """The variable, or a fresh secret: a demo that has a default password gets deployed with it."""
@@ -24,3 +26,10 @@ class Settings:
     audience: str = "notes"
     session_seconds: int = 8 * 3600
     largest_upload: int = 64 * 1024 * 1024
+    #: False for development over plain http on your own machine; a site under https leaves it on.
+    secure_cookie: bool = True
+
+    @property
+    def cookie(self) -> AccessCookie:
+        """The cookie that carries the token of a browser."""
+        return AccessCookie("session", secure=self.secure_cookie)

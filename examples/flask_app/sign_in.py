@@ -7,7 +7,6 @@ from uuid import uuid4
 import jwt
 
 from authguard import (
-    AccessCookie,
     APIKey,
     APIKeyVerifier,
     Guard,
@@ -20,7 +19,6 @@ from authguard import (
 from .settings import Settings
 
 LEEWAY = 30
-COOKIE = AccessCookie("session")
 
 
 def build_guard(settings: Settings, revocations: MemoryRevocations) -> Guard:
@@ -38,7 +36,7 @@ def build_guard(settings: Settings, revocations: MemoryRevocations) -> Guard:
         protected_paths=["/dashboard", "/api", Rule("/admin", scopes=["admin"])],
         public_paths=["/", "/healthz", "/static", "/logout"],
         login_path="/login",
-        cookie=COOKIE,
+        cookie=settings.cookie,
         revocations=revocations,
     )
 

@@ -8,11 +8,12 @@ from urllib.parse import quote, unquote
 
 from authguard._core.decision import Deny
 from authguard._core.request import RequestView
-from authguard.errors import VerificationUnavailableError
+from authguard.errors import MissingCredentialsError, VerificationUnavailableError
 
 logger = logging.getLogger("authguard")
 
 _LONGEST_PATH = 200
+_LONGEST_METHOD = 40
 # A shorter text may stand in any traceback by accident, and no credential is shorter: API keys have
 # at least 16 characters, and 128 random bits have 22.
 _MIN_SECRET = 16
@@ -24,6 +25,7 @@ _MAX_SEARCHED = 6_000_000  # characters of the text, once for each secret
 _REDACTED = "[redacted]"
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
 _ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard looks at none of them
+_hinted: set[str] = set()  # as many as there are cookies: each hint is worth one line
 
 
 class _TooManyError(Exception):
@@ -31,7 +33,7 @@ class _TooManyError(Exception):
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
-    """Log our own faults as errors and warnings; the caller's only at level DEBUG."""
+    """Log our own faults as errors and warnings; the caller's at level DEBUG, with the name of an API key."""
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
         text = "".join(traceback.format_exception(cause))
@@ -42,17 +44,30 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
                 f"{type(cause).__name__}; the traceback is left out: it is too long, or the request has "
                 "too many cookies, to look for all of its credentials in it"
             )
-        logger.error("%s %s: %s\n%s", *_where(request), denied.error.reason, text)
+        logger.error("%s %s: %s\n%s", *where(request), denied.error.reason, text)
     elif isinstance(denied.error, VerificationUnavailableError):
-        logger.warning("%s %s: %s", *_where(request), _reason(request, denied))
-    elif logger.isEnabledFor(logging.DEBUG):
-        reason = _reason(request, denied)  # a verifier of somebody's own may say much
-        logger.debug("%s %s: %s (%s)", *_where(request), denied.error.code, ascii(reason)[1:-1])
+        logger.warning("%s %s: %s", *where(request), _reason(request, denied))
+    else:
+        _log_hint(request, denied)
+        if logger.isEnabledFor(logging.DEBUG):
+            reason = _reason(request, denied)  # a verifier of somebody's own may say much
+            if denied.error.key_id is not None:
+                reason = f"{reason}; key_id {denied.error.key_id}"
+            logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
 
 
-def _where(request: RequestView) -> tuple[str, str]:
+def _log_hint(request: RequestView, denied: Deny) -> None:
+    """Warn once of what an operator has to change."""
+    hint = denied.error.hint if isinstance(denied.error, MissingCredentialsError) else None
+    if hint is not None and hint not in _hinted:
+        _hinted.add(hint)
+        logger.warning("%s %s: %s", *where(request), hint)
+
+
+def where(request: RequestView) -> tuple[str, str]:
+    """Return method and path for a line of the log."""
     # ascii() leaves no line break or escape sequence that could forge a line of the log.
-    return ascii(request.method)[1:-1], ascii(request.path[:_LONGEST_PATH])
+    return ascii(request.method[:_LONGEST_METHOD])[1:-1], ascii(request.path[:_LONGEST_PATH])
 
 
 def _reason(request: RequestView, denied: Deny) -> str:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 
-from authguard import _cors
+from authguard import _cors, _mounted
 from authguard._asgi.connection import check_recheck
-from authguard._asgi.refusal import responder
+from authguard._asgi.refusal import answering, responder
 from authguard._asgi.request import (
     HANDLED,
     ASGIApp,
@@ -16,16 +16,19 @@ from authguard._asgi.request import (
     Receive,
     Scope,
     Send,
-    below,
+    asked_below,
 )
+from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
 from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
-from authguard._core.request import Presented, RequestView
+from authguard._core.mounts import below
+from authguard._core.request import Asked, Presented, RequestView
 from authguard._logs import log_refusal
+from authguard._preflight.asgi import Preflights
 from authguard.drivers import aask, arun
 from authguard.errors import RefusedError
 
@@ -61,7 +64,8 @@ class AuthGuardMiddleware:
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
     Raises:
-        ConfigurationError: if `recheck` is no number of seconds above 0.
+        ConfigurationError: if `recheck` is no number of seconds above 0, or if `@requires` stands above
+            the decorator of a route of Starlette or FastAPI, where it guards nothing.
     """
 
     def __init__(
@@ -73,9 +77,13 @@ class AuthGuardMiddleware:
         recheck: float = 30,
         websocket_close_codes: bool = False,
     ) -> None:
+        app = answering(startable(app))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
+        #: The mount point that the application itself puts in the place of the server's; mostly empty.
+        self.root_path = _mounted.own_root_path(app)
         self._clock = clock
+        self._preflights = Preflights(self.app)
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )
@@ -88,8 +96,11 @@ class AuthGuardMiddleware:
         headers = scope["headers"]
         if type(headers) is not list:
             headers = scope["headers"] = list(headers)  # it may be good for one reading
-        root_path = scope.get("root_path") or ""
-        path = below(root_path, scope["path"]) if root_path else scope["path"]
+        asked: Asked = (
+            asked_below(self._mount(scope), scope)
+            if scope.get("root_path") or self.root_path
+            else (scope["method"], scope["path"], "")
+        )
         guard = self.guard
         now = self._clock()
         # By length, then by name: of a dozen fields one or two are looked at more closely. As a loop, since
@@ -99,7 +110,6 @@ class AuthGuardMiddleware:
         for field in headers:
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
-        asked = (scope["method"], path, root_path)
         found = guard.recall(presented, asked, now)
         answer: Found | None = None
         if type(found) is not Auth and isinstance(found, Shared):
@@ -112,9 +122,8 @@ class AuthGuardMiddleware:
                 send = _varying(send, found.vary)
         else:
             decision = await self._decide(scope, presented, answer or found, now)
-            if isinstance(decision, Deny):
-                scope["user"], scope["auth"] = ANONYMOUS, ANONYMOUS_AUTH
-                await self._with_cors(responder(decision.refusal))(scope, receive, send)
+            if isinstance(decision, Deny) or decision.preflight is not None:
+                await self._answer(decision, scope, receive, send, now)
                 return
             auth, user, error = decision.auth, decision.user, decision.error
             send = _marking(send, decision)
@@ -128,15 +137,39 @@ class AuthGuardMiddleware:
         inner["state"] = {"user": user} if state is None else {**state, "user": user}
         await self.app(inner, receive, send)
 
+    async def _answer(
+        self, decision: Decision, scope: Scope, receive: Receive, send: Send, now: float
+    ) -> None:
+        """Send a refusal, or the answer to a preflight of a protected path."""
+        scope["user"], scope["auth"] = ANONYMOUS, ANONYMOUS_AUTH
+        if isinstance(decision, Deny):
+            await self._with_cors(responder(decision.refusal))(scope, receive, send)
+            return
+        inner = {
+            **scope,
+            "state": {**(scope.get("state") or {}), "user": ANONYMOUS},
+            HANDLED: (self.guard, scope, None, now),
+        }
+        mode = decision.preflight or "answer"
+        await self._preflights(mode, inner, receive, send, ASGIRequest(scope, self.guard))
+
     @cached_property  # at the first refusal, when the application is complete: 1.4 µs less for each
     def _with_cors(self) -> Callable[[ASGIApp], ASGIApp]:
         return _cors.inside(self.app)
 
+    def _mount(self, scope: Scope) -> str:
+        """Return the mount point; the application's own is put on the scope, as it will do itself."""
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        root_path: str = scope.get("root_path") or ""
+        return root_path
+
     async def _handle_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
+            self._mount(scope)
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, receive, _closing(send, self.guard))
+            await at_startup(self.app)(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(
                 f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"

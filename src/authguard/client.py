@@ -16,6 +16,7 @@ import httpx
 
 from authguard._cookiejar import NoCookies
 from authguard._core.remote import check_url
+from authguard._core.secret import check_not_place
 from authguard.errors import ConfigurationError, LoginError
 
 __all__ = ["APIKeyAuth", "BearerAuth"]
@@ -251,7 +252,7 @@ class BearerAuth(httpx.Auth):
             data = response.json()
             access, refresh, lifetime = data["access_token"], data.get("refresh_token"), data["expires_in"]
             lifetime = float(lifetime)
-        except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, json.JSONDecodeError):
             raise _failure(name, response) from None  # what could not be read may hold a token
         if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
             raise _failure(name, response)
@@ -296,6 +297,7 @@ class APIKeyAuth(httpx.Auth):
         self._base, self._origin = _checked(base_url)
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigurationError("APIKeyAuth: a key is printable ASCII without spaces")
+        check_not_place(key, "APIKeyAuth: key", chosen_here=False)
         if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
             raise ConfigurationError("APIKeyAuth: header is the name of a field, such as X-API-Key")
         self._key, self._header = key, header

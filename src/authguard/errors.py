@@ -4,7 +4,7 @@
     ├── ConfigurationError               raised while an object is built; says what to change
     ├── LoginError                       raised by `authguard.client`; nobody could be signed in or out
     └── RefusedError                     a request that may not pass
-        ├── InvalidRequestError          400  invalid_request     malformed or several credentials
+        ├── InvalidRequestError          400  invalid_request     malformed, or several in header fields
         ├── MissingCredentialsError      401  (no error code)     nobody has presented anything
         ├── InvalidTokenError            401  invalid_token       one answer for all that follow
         │   ├── MalformedTokenError           not a token, or one that RFC 8725 tells us to refuse
@@ -14,7 +14,7 @@
         │   ├── InvalidAudienceError          meant for somebody else
         │   ├── MissingRequiredClaimError     lacks a claim that we were told to require
         │   ├── InvalidAPIKeyError            unknown, disabled or expired API key
-        │   ├── RevokedTokenError             logged out
+        │   ├── RevokedTokenError             logged out, or an API key that was revoked
         │   └── UnprovenTokenError            bound to a key or certificate that was not shown
         ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
         │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
@@ -24,7 +24,7 @@
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
         ├── RateLimitedError             429  rate_limited        too many in too short a time
         ├── UnexpectedError              500  internal_error      a callback raised; our fault
-        └── VerificationUnavailableError 503  unavailable         a key source or store is down
+        └── VerificationUnavailableError 503  unavailable         a key source, store or callback is down
 
 `reason` is for logs and decorators, and never holds anything that the caller sent.
 `detail` is public and the same for all errors of one answer, so that it tells an
@@ -71,6 +71,8 @@ class RefusedError(AuthGuardError):
     challenge_error: ClassVar[str | None] = None
     #: The scheme whose challenge has the `error`; None for the scheme that the request used.
     challenge_scheme: str | None = None
+    #: The public name of the API key that was presented, for logs; None for tokens and unknown keys.
+    key_id: str | None = None
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason or self.detail
@@ -88,12 +90,21 @@ class InvalidRequestError(RefusedError):
 
 
 class MissingCredentialsError(RefusedError):
-    """No credential was presented; the challenge then carries no error code."""
+    """No credential was presented; the challenge then carries no error code.
+
+    Args:
+        reason: what is missing.
+        hint: what an operator must change for a credential that was sent to be read.
+    """
 
     status_code = 401
     code = "missing_credentials"
     title = "Unauthorized"
     detail = "Authentication is required."
+
+    def __init__(self, reason: str = "", *, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 class InvalidTokenError(RefusedError):
@@ -131,11 +142,29 @@ class MissingRequiredClaimError(InvalidTokenError):
 
 
 class InvalidAPIKeyError(InvalidTokenError):
-    """The API key is unknown, disabled or expired."""
+    """The API key is unknown, disabled or expired.
+
+    Args:
+        reason: what went wrong.
+        key_id: the public name of the key, for logs.
+    """
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.key_id = key_id
 
 
 class RevokedTokenError(InvalidTokenError):
-    """The token, its session or its subject has been revoked."""
+    """The token or API key, its session or its subject has been revoked.
+
+    Args:
+        reason: what went wrong.
+        key_id: the public name of the API key, for logs.
+    """
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.key_id = key_id
 
 
 class UnprovenTokenError(InvalidTokenError):
@@ -261,13 +290,15 @@ class RateLimitedError(RefusedError):
 
 
 class UnexpectedError(RefusedError):
-    """A user callback raised something unforeseen; its exception is the `__cause__`."""
+    """A callback raised something unforeseen, which is no outage; its exception is the `__cause__`."""
 
 
 class VerificationUnavailableError(RefusedError):
     """Whether the credential is valid cannot be found out just now.
 
-    User callbacks raise it too, to say that what they depend on is down.
+    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or a
+    `TimeoutError` of a callback becomes one by itself, also where a library has wrapped it or has
+    a class of this name; it is the `__cause__` then.
 
     Args:
         reason: what is down.

@@ -3,30 +3,28 @@
 import inspect
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, FastAPI
+from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.params import Depends as DependsParameter
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
+from authguard import _refused
+from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of
 from authguard._asgi.connection import check_recheck
-from authguard._core.answer import Refusal
+from authguard._core.decision import Decision, Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
-from authguard._core.rules import Requirement
-from authguard.asgi import AuthGuardMiddleware, responder
-from authguard.errors import ConfigurationError
-from authguard.starlette import (
-    as_response,
-    authorize,
-    connection_finder,
-    guarded_async,
-    guarded_sync,
-)
+from authguard._core.rules import Requirement, mark
+from authguard._openapi import document_rules
+from authguard._refused import refuse
+from authguard.asgi import ASGIApp, AuthGuardMiddleware
+from authguard.errors import ConfigurationError, MissingCredentialsError
+from authguard.starlette import Requires, authorize, decorated, guarded_function, requirement_of
 
 __all__ = [
     "AuthGuardMiddleware",
@@ -38,28 +36,31 @@ __all__ = [
 ]
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
-class RefusedHTTPException(HTTPException):
-    """A route's requirement that the caller does not meet.
+class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
+    """A requirement of a route or a dependency that the caller does not meet.
 
-    Register an exception handler for it, or for its base, to answer in your own way; else the
-    answer is the guard's, with its challenge.
+    Register an exception handler for it, for HTTPException (FastAPI's or Starlette's) or for its
+    status to answer in your own way; `headers` has the challenge. Without one the answer is the
+    guard's. As for any HTTPException, a handler for Exception is not asked. A redirect to the login
+    page is for a handler of this class alone, and a websocket is refused by the guard, whatever the
+    handlers.
+
+    Args:
+        refusal: the guard's answer.
     """
-
-    def __init__(self, refusal: Refusal) -> None:
-        error = refusal.error
-        super().__init__(refusal.status, error.detail if error else None, dict(refusal.headers))
-        self.refusal = refusal
 
 
 class _CurrentUser(SecurityBase):
-    """Who is calling, on HTTP and websocket routes; refuses callers who are nobody.
+    """The caller, on HTTP and websocket routes; refuses anonymous callers.
 
     Use `CurrentUser` in signatures, or `Security(current_user, scopes=["read"])` to require
     scopes as well. It shows the Authorize button in /docs. With a `user_loader`, write
     `Annotated[YourUser, Depends(current_user)]`.
+
+    An override in `app.dependency_overrides` takes its place, and opens no path that the rules
+    protect. In tests, `authguard.testing.override` works for both.
 
     It is dependency and security scheme in one: a second dependency for the scheme, which the
     middleware makes needless, would cost FastAPI 20 µs for each request.
@@ -73,15 +74,14 @@ class _CurrentUser(SecurityBase):
 
     def __init__(self) -> None:
         self.model = HTTPBearerModel(bearerFormat="JWT")
+        mark(self, Requirement())
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Any:
-        """Who is calling; FastAPI gives both arguments."""
+        """Return the caller; FastAPI gives both arguments."""
         denied = await authorize(connection, _required(tuple(scopes.scopes)))
         if denied is None:
             return connection.scope["user"]
-        if connection.scope["type"] == "websocket":
-            await responder(denied.refusal)(connection.scope, connection.receive, connection.send)  # type: ignore[attr-defined]
-        raise _refused(connection, denied.refusal)
+        raise await refuse(connection, denied.refusal, RefusedHTTPException)
 
 
 @lru_cache(maxsize=1024)
@@ -96,21 +96,6 @@ current_user = _CurrentUser()
 CurrentUser = Annotated[Principal, Depends(current_user)]
 
 
-def _refused(connection: HTTPConnection, refusal: Refusal) -> RefusedHTTPException:
-    # So that the answer is the guard's in mounted applications, too, without a handler that the
-    # user must remember to add; one that the user has added comes first.
-    handlers = connection.scope.get("starlette.exception_handlers")
-    if handlers is not None:
-        handlers[0].setdefault(RefusedHTTPException, _handle)
-    return RefusedHTTPException(refusal)
-
-
-async def _handle(connection: HTTPConnection, error: Exception) -> Response | None:
-    if not isinstance(error, RefusedHTTPException) or connection.scope["type"] == "websocket":
-        return None
-    return as_response(error.refusal)
-
-
 def requires(
     *scopes: str,
     any_of: Iterable[str] = (),
@@ -118,10 +103,14 @@ def requires(
     acr: str | Iterable[str] | None = None,
     max_age: float | None = None,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Require scopes, roles or a recent sign-in of whoever calls a route; with no arguments, to be somebody.
+    """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    As `authguard.starlette.requires`; the path operation need not take a `request`: one is
-    added to what FastAPI sees of its signature.
+    As `authguard.starlette.requires`, for path operations and dependencies; generators are refused
+    before the response begins. The function need not take a request: if it has no parameter that is
+    annotated as one, a parameter is added to what FastAPI sees of its signature. `Depends(requires("read"))`
+    works as well, and gives the caller.
+
+    Write it below the decorator of the route.
 
     Args:
         scopes: all of these scopes.
@@ -129,60 +118,98 @@ def requires(
         roles: at least one of these roles.
         acr: how the caller must have signed in: one of these values of the claim `acr`.
         max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
+
+    Raises:
+        ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
     """
-    if scopes and not isinstance(scopes[0], str):
-        raise ConfigurationError("write @requires(), with parentheses")
-    requirement = Requirement(scopes, any_of, roles, acr, max_age)
+    requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
-    def decorate(endpoint: Endpoint) -> Endpoint:
-        parameters = inspect.signature(endpoint).parameters
-        named = "request" in parameters or "websocket" in parameters
-        find = connection_finder(endpoint) if named else _injected
-        inner = endpoint if named else _without_connection(endpoint)
-        is_async = inspect.iscoroutinefunction(endpoint)
-        guarded: Any = (guarded_async if is_async else guarded_sync)(inner, find, requirement)
-        if not named:
-            _show_connection(guarded, endpoint)
-        return guarded  # type: ignore[no-any-return]
+    def decorate(endpoint: Any) -> Any:
+        return decorated(endpoint, requirement, RefusedHTTPException, guarded)
 
-    return decorate
+    def guarded(endpoint: Any) -> Any:
+        return _guarded(endpoint, requirement)
+
+    return cast("Callable[[Endpoint], Endpoint]", _Requires(decorate, requirement, RefusedHTTPException))
 
 
-_INJECTED = "authguard_connection"
-
-
-def _injected(*_: Any, **kwargs: Any) -> HTTPConnection:
-    connection: HTTPConnection = kwargs[_INJECTED]
-    return connection
-
-
-def _without_connection(endpoint: Any) -> Any:
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        kwargs.pop(_INJECTED)
-        return endpoint(*args, **kwargs)
-
-    inner.__dict__.update(endpoint.__dict__)
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(inner, name, getattr(endpoint, name, None))
-    return inner
-
-
-def _show_connection(guarded: Any, endpoint: Any) -> None:
-    signature = inspect.signature(endpoint, eval_str=True)
-    connection = inspect.Parameter(_INJECTED, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
-    parameters = list(signature.parameters.values())
-    at = next(
-        (i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_KEYWORD), len(parameters)
+class _Requires(Requires):
+    parameters = (
+        *Requires.parameters,
+        inspect.Parameter("security_scopes", inspect.Parameter.KEYWORD_ONLY, annotation=SecurityScopes),
     )
-    parameters.insert(at, connection)
-    guarded.__signature__ = signature.replace(parameters=parameters)
+
+    def requirements(self, injected: dict[str, Any]) -> tuple[Requirement, ...]:
+        scopes: SecurityScopes = injected["security_scopes"]
+        return (*super().requirements(injected), _required(tuple(scopes.scopes)))
+
+
+def _guarded(endpoint: Any, requirement: Requirement) -> Any:
+    """Return the guarded function; FastAPI gives it the connection, by its own parameter or by ours."""
+    signature = signature_of(endpoint)
+    parameters = list(signature.parameters.values())
+    if list(signature.parameters) == ["scope", "receive", "send"]:
+        raise ConfigurationError(
+            f"@requires() cannot guard the ASGI application {name_of(endpoint)}: write a Rule for its path"
+        )
+    own = [one for one in by_annotation(signature) if not _is_dependency(one)]
+    find = among(endpoint, own, parameters)
+    if own:
+        return guarded_function(endpoint, find, requirement, RefusedHTTPException)
+
+    def find_injected(args: Any, kwargs: dict[str, Any]) -> HTTPConnection:
+        # A helper that the application calls by itself has been given the connection, too.
+        connection: HTTPConnection | None = kwargs.pop(INJECTED, None)
+        return find(args, kwargs) if connection is None else connection
+
+    guarded = guarded_function(endpoint, find_injected, requirement, RefusedHTTPException)
+    added = inspect.Parameter(INJECTED, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
+    at = next((i for i, one in enumerate(parameters) if one.kind is one.VAR_KEYWORD), len(parameters))
+    guarded.__signature__ = signature.replace(parameters=[*parameters[:at], added, *parameters[at:]])
+    return guarded
+
+
+def _is_dependency(parameter: inspect.Parameter) -> bool:
+    """Whether FastAPI fills in something else for a parameter that is annotated as a connection."""
+    said = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
+    return any(isinstance(one, DependsParameter) for one in said)
+
+
+class _Installed(AuthGuardMiddleware):
+    """The middleware of `install`, which knows the application; it is made when that is complete."""
+
+    def __init__(
+        self, app: ASGIApp, *, site: FastAPI, guard: Guard, recheck: float, websocket_close_codes: bool
+    ) -> None:
+        super().__init__(app, guard=guard, recheck=recheck, websocket_close_codes=websocket_close_codes)
+        self._site = site
+        document_rules(site, guard)
+
+    async def _decide(self, *arguments: Any, **named: Any) -> Decision:
+        decision = await super()._decide(*arguments, **named)
+        if isinstance(decision, Deny) and isinstance(decision.error, MissingCredentialsError):
+            _refuse_constant_override(self._site.dependency_overrides.get(current_user))
+        return decision
+
+
+def _refuse_constant_override(override: Any) -> None:
+    """Say how to be somebody in a test, where an override cannot be meant for anything else.
+
+    One with parameters may stand for a caller that the guard has let pass, as an application may want.
+    """
+    if override is not None and not signature_of(override).parameters:
+        raise ConfigurationError(
+            "app.dependency_overrides[current_user] opens no path that the rules protect: "
+            "write `with authguard.testing.override(guard, user):`"
+        )
 
 
 def install(app: FastAPI, guard: Guard, *, recheck: float = 30, websocket_close_codes: bool = False) -> None:
     """Add the middleware, and the path rules to the application's OpenAPI document.
 
-    Operations that the rules protect are marked there, public ones are not; calling it again
-    changes nothing.
+    Operations that the rules, `requires` or `current_user` protect are marked there, with their
+    scopes and answers; so are those of FastAPI applications that are mounted in this one. Calling
+    it again changes nothing.
 
     Args:
         app: the application.
@@ -198,47 +225,10 @@ def install(app: FastAPI, guard: Guard, *, recheck: float = 30, websocket_close_
     check_recheck(recheck)  # now, and not when the first request builds the middleware
     app.state.authguard = guard
     app.add_middleware(
-        AuthGuardMiddleware,
+        _Installed,
+        site=app,
         guard=guard,
         recheck=recheck,
         websocket_close_codes=websocket_close_codes,
     )
-    original = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = original()
-        _mark(document, guard)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _mark(document: dict[str, Any], guard: Guard) -> None:
-    schemes = {"Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    for field in sorted(guard.credential_fields - {b"authorization", b"cookie"}):
-        schemes["APIKey"] = {"type": "apiKey", "in": "header", "name": field.decode("ascii")}
-    document.setdefault("components", {}).setdefault("securitySchemes", {}).update(schemes)
-    for path, operations in document.get("paths", {}).items():
-        # A template such as /items/{id} stands for a path that one segment of it can be.
-        sample = "/".join("x" if segment.startswith("{") else segment for segment in path.split("/"))
-        for method in _METHODS:
-            if method not in operations:
-                continue
-            operation = operations[method]
-            verdict = guard.explain(method.upper(), sample)
-            _mark_sign_in(operation, verdict.requirements)
-            stated = operation.get("security")
-            if stated is None and verdict.protected:
-                operation["security"] = [{name: []} for name in schemes]
-            elif stated and any("Bearer" in one for one in stated):  # by `current_user`
-                known = {name for one in stated for name in one}
-                stated += [{name: []} for name in schemes if name not in known]
-
-
-def _mark_sign_in(operation: dict[str, Any], requirements: Iterable[Requirement]) -> None:
-    """Say how and when callers must have signed in, for which security schemes have no words."""
-    asked = [Requirement(acr=one.acr or None, max_age=one.max_age) for one in requirements if one.signing_in]
-    if asked:
-        words = " and ".join(map(str, asked))
-        answer = {"description": f"Nobody has signed in, or not as is asked here: {words}."}
-        operation.setdefault("responses", {}).setdefault("401", answer)
+    document_rules(app, guard)

@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
+from flask.views import View
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.local import LocalProxy
 
@@ -14,8 +15,9 @@ from authguard._core.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
 from authguard._core.rules import Requirement, mark
+from authguard._endpoint import check_order, guarded_by
 from authguard._logs import log_refusal
-from authguard.drivers import run
+from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
 from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_at, handled_by_guard, leave
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_user", "init_app", "requires"]
 
-View = TypeVar("View", bound=Callable[..., Any])
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
 def _current_user() -> Any:
@@ -72,6 +74,17 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
         wrapped.flask = app
     app.wsgi_app = wrapped  # type: ignore[method-assign]
     app.extensions["authguard"] = guard
+    app.before_request(functools.partial(_check_order_once, app, []))
+
+
+def _check_order_once(app: Flask, checked: list[bool]) -> None:
+    """Refuse every request while `@requires` stands above the decorator of a view.
+
+    At the first request Flask has all views.
+    """
+    if not checked:
+        check_order(app)
+        checked.append(True)
 
 
 class _ThroughFlask(AuthGuardMiddleware):
@@ -97,10 +110,12 @@ def requires(
     roles: Iterable[str] = (),
     acr: str | Iterable[str] | None = None,
     max_age: float | None = None,
-) -> Callable[[View], View]:
-    """Require scopes, roles or a recent sign-in of whoever calls a view; with no arguments, to be somebody.
+) -> Callable[[ViewT], ViewT]:
+    """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    For functions, `async` or not, methods and class-based views. Name and signature are kept.
+    For views and helpers: functions, `async` or not, methods and class-based views. Name and
+    signature are kept. Write it below the decorator of the route; above it, it would guard
+    nothing, and the first request is refused with an error that says so.
 
     Args:
         scopes: all of these scopes.
@@ -110,33 +125,65 @@ def requires(
         max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
-        ConfigurationError: for a name that cannot be matched.
+        ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
     """
     if scopes and not isinstance(scopes[0], str):
         raise ConfigurationError("write @requires(), with parentheses")
     requirement = Requirement(scopes, any_of, roles, acr, max_age)
 
     def decorate(view: Any) -> Any:
+        if isinstance(view, staticmethod | classmethod):
+            return type(view)(decorate(view.__func__))
         if inspect.isclass(view):
-            return _guarded_class(view, decorate)
-
-        @functools.wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            guard, seen, error = handled_by_guard(request.environ)
-            now = handled_at(request.environ)
-            denied = run(guard.authorize(seen, request.environ[AUTH], error, requirement, now))
-            if denied is None:
-                return current_app.ensure_sync(view)(*args, **kwargs)
-            log_refusal(seen, denied)
-            raise _exception_for(denied.refusal.status)(denied.refusal)
-
+            return _guarded_class(view, decorate, requirement)
+        if not callable(view):
+            raise ConfigurationError(
+                f"@requires() must decorate a function or a view class, got {type(view).__name__}"
+            )
+        guarded = _guarded_function(view, requirement)
         mark(guarded, requirement)
+        guarded_by(view, guarded)
         return guarded
 
     return decorate
 
 
-def _guarded_class(view: Any, decorate: Callable[[Any], Any]) -> Any:
-    """A class of views applies its decorators to what it dispatches."""
+def _guarded_function(view: Any, requirement: Requirement) -> Any:
+    # A coroutine function stays one, so that Flask awaits a view and a view awaits a helper.
+    if inspect.iscoroutinefunction(view):
+
+        @functools.wraps(view)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            _authorize(requirement)
+            return await view(*args, **kwargs)
+
+        return guarded
+
+    @functools.wraps(view)
+    def guarded_now(*args: Any, **kwargs: Any) -> Any:
+        _authorize(requirement)
+        return view(*args, **kwargs)
+
+    return guarded_now
+
+
+def _authorize(requirement: Requirement) -> None:
+    """Raise the refusal of a caller who does not meet a requirement."""
+    guard, seen, error = handled_by_guard(request.environ)
+    flow = guard.authorize(seen, request.environ[AUTH], error, requirement, handled_at(request.environ))
+    denied = run_anywhere(flow)
+    if denied is not None:
+        log_refusal(seen, denied)
+        raise _exception_for(denied.refusal.status)(denied.refusal)
+
+
+def _guarded_class(view: Any, decorate: Callable[[Any], Any], requirement: Requirement) -> Any:
+    """Return a class of views, which applies its decorators to the function that dispatches."""
+    if not issubclass(view, View):
+        raise ConfigurationError(
+            f"@requires() cannot guard the class {view.__qualname__}, which is no flask.views.View: "
+            "decorate its methods"
+        )
     view.decorators = [*view.decorators, decorate]
+    mark(view, requirement)
     return view

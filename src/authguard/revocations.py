@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from authguard._core.model import Principal
+from authguard._core.model import Principal, api_key_id
 from authguard.errors import ConfigurationError
 
 _Mark = tuple[str, str | None, str]
@@ -34,28 +34,31 @@ class MemoryRevocations:
         self,
         *,
         token_id: str | None = None,
+        key_id: str | None = None,
         subject: str | None = None,
         session: str | None = None,
         issuer: str | None = None,
         until: float,
     ) -> None:
-        """Refuse a token, a session, or all tokens that a subject has been issued so far.
+        """Refuse a token, an API key, a session, or all tokens that a subject has been issued so far.
 
         Args:
             token_id: the `jti` of the token, which is `Principal.token_id`.
+            key_id: the public name of an API key, which is `Principal.key_id`; tokens, whose
+                `key_id` is the `kid` of their issuer's key, are not affected.
             subject: whose tokens; those issued (`iat`) after now are not affected.
             session: the `sid` claim of the tokens of one session.
             issuer: the issuer of any of these; None for all issuers.
             until: seconds since the epoch when what is revoked has expired anyway, leeway
-                included; forgotten then.
+                included; forgotten then. `math.inf` for an API key that does not expire.
 
         Raises:
-            ConfigurationError: if it is not exactly one of the three.
+            ConfigurationError: if it is not exactly one of the four.
         """
-        named = {"token": token_id, "subject": subject, "session": session}
+        named = {"token": token_id, "key": key_id, "subject": subject, "session": session}
         given = [(kind, name) for kind, name in named.items() if name]
         if len(given) != 1:
-            raise ConfigurationError("name exactly one of token_id, subject and session")
+            raise ConfigurationError("name exactly one of token_id, key_id, subject and session")
         ((kind, name),) = given
         now = self._clock()
         with self._lock:
@@ -67,10 +70,16 @@ class MemoryRevocations:
                 self._purge_at = max(_FIRST_PURGE, 2 * len(self._until))
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Whether the principal's token, session or subject has been revoked."""
+        """Whether the principal's token, API key, session or subject has been revoked."""
         if not self._kinds:
             return False
         if principal.token_id and self._find("token", principal.token_id, principal):
+            return True
+        if (
+            "key" in self._kinds
+            and (key_id := api_key_id(principal))
+            and self._find("key", key_id, principal)
+        ):
             return True
         if "subject" in self._kinds and (times := self._find("subject", principal.subject, principal)):
             issued = principal.claims.get("iat")

@@ -1,28 +1,36 @@
-"""Starlette: `requires` on endpoints and websockets, and the guard's answers as responses."""
+"""Starlette: `requires` on endpoints, websockets and helpers, and the guard's answers as exceptions."""
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, TypeVar, cast
 
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
-from authguard._core.answer import Refusal
+from authguard._arguments import INJECTED, Find, connection_finder
 from authguard._core.decision import Deny
+from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
 from authguard._core.rules import Requirement, mark
+from authguard._endpoint import guarded_by
 from authguard._logs import log_refusal
+from authguard._refused import (
+    EXCEPTION_HANDLERS,
+    RefusedHTTPException,
+    refuse,
+    refused,
+)
 from authguard.asgi import HANDLED, AuthGuardMiddleware, handled_at, handled_by_guard, responder
-from authguard.drivers import arun, run
+from authguard.drivers import arun, run_anywhere
 from authguard.errors import ConfigurationError
 
-__all__ = ["AuthGuardMiddleware", "current_principal", "requires"]
+__all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_principal", "requires"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+RefusedHTTPException.__module__ = __name__  # where it is imported from
 
 
 def current_principal(connection: HTTPConnection) -> Principal:
@@ -37,24 +45,30 @@ def current_principal(connection: HTTPConnection) -> Principal:
 
 
 async def authorize(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
-    """What a route requires, checked beside the path rules: the stricter of the two wins."""
-    auth: Auth | None = connection.scope.get("auth") if HANDLED in connection.scope else None
-    if auth is not None and requirement.is_met_by(auth.principal, handled_at(connection.scope)):
+    """Check what a route requires beside the path rules: the stricter of the two wins."""
+    flow = _authorization(connection, requirement)
+    return None if flow is None else _logged(connection, await arun(flow))
+
+
+def authorize_now(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
+    """Check the same for code that does not wait, with or without an event loop in its thread."""
+    flow = _authorization(connection, requirement)
+    return None if flow is None else _logged(connection, run_anywhere(flow))
+
+
+def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow[Deny | None] | None:
+    scope = connection.scope
+    auth: Auth | None = scope.get("auth") if HANDLED in scope else None
+    if auth is not None and requirement.is_met_by(auth.principal, handled_at(scope)):
         return None  # without a request view and a flow: 5 µs less for each request
-    guard, request, error = handled_by_guard(connection.scope)
-    now = handled_at(connection.scope)
-    denied = await arun(guard.authorize(request, connection.scope["auth"], error, requirement, now))
+    guard, request, error = handled_by_guard(scope)
+    return guard.authorize(request, scope["auth"], error, requirement, handled_at(scope))
+
+
+def _logged(connection: HTTPConnection, denied: Deny | None) -> Deny | None:
     if denied is not None:
-        log_refusal(request, denied)
+        log_refusal(handled_by_guard(connection.scope)[1], denied)
     return denied
-
-
-def as_response(refusal: Refusal) -> Response:
-    """A refusal as a Starlette response."""
-    response = Response(refusal.body, refusal.status)
-    for name, value in refusal.headers:
-        response.headers.append(name, value)
-    return response
 
 
 def requires(
@@ -64,10 +78,16 @@ def requires(
     acr: str | Iterable[str] | None = None,
     max_age: float | None = None,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Require scopes, roles or a recent sign-in of an endpoint's callers; with no arguments, to be somebody.
+    """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    For functions, `async` or not, that take a `request` or a `websocket`, for methods of
-    endpoint classes, and for whole endpoint classes. Name and signature are kept.
+    For endpoints, dependencies and helpers: functions and methods, `async` or not, generators
+    included, that take a request or a websocket; and for whole classes of Starlette's
+    `HTTPEndpoint` and `WebSocketEndpoint`. The connection is the parameter that is annotated as
+    `Request`, `WebSocket` or `HTTPConnection`; without an annotation the one named `request` or
+    `websocket`. Name and signature are kept.
+
+    Write it below the decorator of the route. A caller who does not meet it gets a
+    RefusedHTTPException; see there how it is answered.
 
     Args:
         scopes: all of these scopes.
@@ -77,91 +97,170 @@ def requires(
         max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
-        ConfigurationError: if there is no request to check, or a name that cannot be matched.
+        ConfigurationError: if there is no connection to check, for a class that cannot be guarded,
+            or a name that cannot be matched.
+    """
+    requirement = requirement_of(scopes, any_of, roles, acr, max_age)
+
+    def decorate(endpoint: Any) -> Any:
+        return decorated(
+            endpoint, requirement, RefusedHTTPException, lambda one: guarded(one, connection_finder(one))
+        )
+
+    def guarded(endpoint: Any, find: Find) -> Any:
+        return guarded_function(endpoint, find, requirement, RefusedHTTPException)
+
+    return cast("Callable[[Endpoint], Endpoint]", Requires(decorate, requirement, RefusedHTTPException))
+
+
+def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
+    """Return the requirement of a decorator.
+
+    Raises:
+        ConfigurationError: for a decorator without parentheses, or a name that cannot be matched.
     """
     if scopes and not isinstance(scopes[0], str):
         raise ConfigurationError("write @requires(), with parentheses")
-    requirement = Requirement(scopes, any_of, roles, acr, max_age)
-
-    def decorate(endpoint: Any) -> Any:
-        if inspect.isclass(endpoint):
-            return _guarded_class(endpoint, requirement)
-        find = connection_finder(endpoint)
-        if inspect.iscoroutinefunction(endpoint):
-            return guarded_async(endpoint, find, requirement)
-        return guarded_sync(endpoint, find, requirement)
-
-    return decorate
+    return Requirement(scopes, *others)
 
 
-def connection_finder(endpoint: Callable[..., Any]) -> Callable[..., HTTPConnection]:
-    """How to find the request among an endpoint's arguments."""
-    names = list(inspect.signature(endpoint).parameters)
-    name = next((name for name in ("request", "websocket") if name in names), None)
-    if name is None:
-        raise ConfigurationError(f"{endpoint.__qualname__} takes neither request nor websocket")
-    index = names.index(name)
+class Requires:
+    """A decorator that is a dependency of FastAPI, too: `Depends(requires("admin"))`.
 
-    def find(*args: Any, **kwargs: Any) -> HTTPConnection:
-        connection = kwargs[name] if name in kwargs else args[index]
-        if not isinstance(connection, HTTPConnection):
-            raise TypeError(f"{name} of {endpoint.__qualname__} is not a request or websocket")
-        return connection
+    Args:
+        decorate: the decorator.
+        requirement: the requirement.
+        kind: the exception to raise.
+    """
 
-    return find
+    parameters: tuple[inspect.Parameter, ...] = (
+        inspect.Parameter(INJECTED, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection),
+    )
+
+    def __init__(
+        self, decorate: Callable[[Any], Any], requirement: Requirement, kind: type[RefusedHTTPException]
+    ) -> None:
+        self._decorate = decorate
+        self._requirement = requirement
+        self._kind = kind
+        self.__signature__ = inspect.Signature(self.parameters)  # which FastAPI looks at
+        mark(self, requirement)
+
+    def __call__(self, *decorated: Any, **injected: Any) -> Any:
+        """Decorate an endpoint; or, called by FastAPI, check the request and return the caller."""
+        if not injected:
+            return self._decorate(*decorated)
+        connection: HTTPConnection = injected[INJECTED]
+        for requirement in self.requirements(injected):
+            # FastAPI calls it in a worker thread. A coroutine function could not be a decorator.
+            denied = authorize_now(connection, requirement)
+            if denied is not None:
+                raise refused(connection, denied.refusal, self._kind)
+        return connection.scope["user"]
+
+    def requirements(self, injected: dict[str, Any]) -> tuple[Requirement, ...]:
+        """Return all that is required in one place.
+
+        Args:
+            injected: the arguments from FastAPI.
+        """
+        return (self._requirement,)
 
 
-def guarded_async(
-    endpoint: Callable[P, Awaitable[R]], find: Callable[..., HTTPConnection], requirement: Requirement
-) -> Callable[P, Awaitable[R | Response | None]]:
-    """The endpoint, called only when the requirement is met."""
+def decorated(
+    endpoint: Any,
+    requirement: Requirement,
+    kind: type[RefusedHTTPException],
+    guard_function: Callable[[Any], Any],
+) -> Any:
+    """Return the guarded endpoint.
 
-    @functools.wraps(endpoint)
-    async def guarded(*args: P.args, **kwargs: P.kwargs) -> R | Response | None:
-        connection = find(*args, **kwargs)
-        denied = await authorize(connection, requirement)
-        if denied is None:
+    Args:
+        endpoint: a function, a method, an endpoint class or another callable.
+        requirement: the requirement.
+        kind: the exception to raise.
+        guard_function: guards it if it is no class.
+
+    Raises:
+        ConfigurationError: if it cannot be guarded.
+    """
+    if isinstance(endpoint, staticmethod | classmethod):
+        return type(endpoint)(decorated(endpoint.__func__, requirement, kind, guard_function))
+    if inspect.isclass(endpoint):
+        wrapper = _guarded_class(endpoint, requirement, kind)
+    elif callable(endpoint):
+        wrapper = guard_function(endpoint)
+    else:
+        raise ConfigurationError(
+            f"@requires() must decorate a function or an endpoint class, got {type(endpoint).__name__}"
+        )
+    mark(wrapper, requirement)
+    guarded_by(endpoint, wrapper)
+    return wrapper
+
+
+def guarded_function(
+    endpoint: Any, find: Find, requirement: Requirement, kind: type[RefusedHTTPException]
+) -> Any:
+    """Return a function that calls the endpoint only when the requirement is met.
+
+    A generator is made, or not, when it is called, before a response begins or a dependency is
+    entered.
+    """
+    if _is_coroutine(endpoint):
+
+        @functools.wraps(endpoint)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            connection = find(args, kwargs)
+            denied = await authorize(connection, requirement)
+            if denied is not None:
+                raise await refuse(connection, denied.refusal, kind)
             return await endpoint(*args, **kwargs)
-        if isinstance(connection, WebSocket):
-            await responder(denied.refusal)(connection.scope, connection.receive, connection.send)
-            return None
-        return as_response(denied.refusal)
 
-    mark(guarded, requirement)
-    return guarded
-
-
-def guarded_sync(
-    endpoint: Callable[P, R], find: Callable[..., HTTPConnection], requirement: Requirement
-) -> Callable[P, R | Response]:
-    """The same for plain functions, which Starlette runs in a worker thread."""
+        return guarded
 
     @functools.wraps(endpoint)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R | Response:
-        connection = find(*args, **kwargs)
-        guard, request, error = handled_by_guard(connection.scope)
-        now = handled_at(connection.scope)
-        denied = run(guard.authorize(request, connection.scope["auth"], error, requirement, now))
-        if denied is None:
-            return endpoint(*args, **kwargs)
-        log_refusal(request, denied)
-        return as_response(denied.refusal)
+    def guarded_now(*args: Any, **kwargs: Any) -> Any:
+        connection = find(args, kwargs)
+        denied = authorize_now(connection, requirement)
+        if denied is not None:
+            raise refused(connection, denied.refusal, kind)
+        return endpoint(*args, **kwargs)
 
-    mark(guarded, requirement)
-    return guarded
+    return guarded_now
 
 
-def _guarded_class(endpoint: Any, requirement: Requirement) -> Any:
-    """An endpoint class (`HTTPEndpoint`, `WebSocketEndpoint`): checked before it dispatches."""
+def _is_coroutine(endpoint: Any) -> bool:
+    while isinstance(endpoint, functools.partial):
+        endpoint = endpoint.func
+    called = endpoint if inspect.isroutine(endpoint) else endpoint.__call__
+    return inspect.iscoroutinefunction(called)
+
+
+def _guarded_class(endpoint: Any, requirement: Requirement, kind: type[RefusedHTTPException]) -> Any:
+    """Return an endpoint class that is checked before it dispatches, in classes derived from it, too."""
+    if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
+        raise ConfigurationError(
+            f"@requires() cannot guard the class {endpoint.__qualname__}, which is no HTTPEndpoint "
+            "and no WebSocketEndpoint: decorate its methods, such as __call__ or __init__, or its routes"
+        )
 
     class Guarded(endpoint):  # type: ignore[misc]
-        async def dispatch(self) -> None:
-            connection = HTTPConnection(self.scope)
-            denied = await authorize(connection, requirement)
-            if denied is None:
-                await super().dispatch()
-            else:
-                await responder(denied.refusal)(self.scope, self.receive, self.send)
+        def __await__(self) -> Generator[Any, Any, None]:
+            if (yield from _may_dispatch(self, requirement, kind).__await__()):
+                yield from endpoint.__await__(self)
 
-    mark(Guarded, requirement)
     return functools.update_wrapper(Guarded, endpoint, updated=())
+
+
+async def _may_dispatch(instance: Any, requirement: Requirement, kind: type[RefusedHTTPException]) -> bool:
+    scope, receive, send = instance.scope, instance.receive, instance.send
+    is_http = scope["type"] == "http"
+    connection = Request(scope, receive, send) if is_http else WebSocket(scope, receive, send)
+    denied = await authorize(connection, requirement)
+    if denied is None:
+        return True
+    if EXCEPTION_HANDLERS in scope:
+        raise await refuse(connection, denied.refusal, kind)
+    await responder(denied.refusal)(scope, receive, send)
+    return False

@@ -10,9 +10,11 @@ from authguard._core.decision import Allow, Decision, Deny
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
-from authguard._core.model import Auth
-from authguard._core.request import Presented, RequestView
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
+from authguard._core.request import Presented, RequestView, http_method
+from authguard._endpoint import check_order
 from authguard._logs import log_refusal
+from authguard._preflight.wsgi import Preflights
 from authguard.drivers import ask, run
 from authguard.errors import RefusedError
 
@@ -50,7 +52,7 @@ class WSGIRequest(RequestView):
         presented: Presented | None = None,
     ) -> None:
         self._environ = environ
-        self.method = environ["REQUEST_METHOD"]
+        self.method = http_method(environ["REQUEST_METHOD"])
         self.scheme = environ.get("wsgi.url_scheme", "http")
         self.root_path = _decoded(root_path)
         self.path = _decoded(path) or "/"
@@ -110,14 +112,20 @@ class AuthGuardMiddleware:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if `@requires` stands above the decorator of a view of Flask, where it
+            guards nothing.
     """
 
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
+        check_order(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         self._clock = clock
+        self._preflights = Preflights(self.app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""
@@ -137,6 +145,10 @@ class AuthGuardMiddleware:
             decision = self._decide(request, found, now)
             if isinstance(decision, Deny):
                 return self.answer(environ, decision)(environ, start_response)
+            if decision.preflight is not None:
+                environ = {**environ}
+                leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (guard, root_path, path, None, now))
+                return self._preflights(decision.preflight, environ, start_response, request)
             auth, user, error = decision.auth, decision.user, decision.error
             start_response = _marking(start_response, decision)
         leave(environ, auth, user, (guard, root_path, path, error, now))

@@ -15,9 +15,10 @@ from adapters.faces import ask_asgi
 from authguard import ANONYMOUS, Guard, JWTVerifier, Rule
 from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token
+from support import LONG_AFTER
 
 SECRET = secrets.token_urlsafe(40)
-TOKEN = issue_token(SECRET, scopes=["read"])
+TOKEN = issue_token(SECRET, scopes=["read"], exp=LONG_AFTER)
 AUTHORIZATION = [("Authorization", f"Bearer {TOKEN}".encode())]
 
 

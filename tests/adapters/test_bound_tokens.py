@@ -40,6 +40,7 @@ BY_KEY = make_token(claims(cnf={"jkt": KEY}, scope="read"))
 SIGNED_IN = make_token(claims(cnf={"jkt": KEY}, auth_time=NOW - 60))
 BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": CERTIFICATE}))
 BY_BOTH = make_token(claims(cnf={"jkt": KEY, "x5t#S256": CERTIFICATE}))
+NONCE_SECRET = "n0nce-secret-of-more-than-32-bytes-Qx7"
 API_KEY = "sk_live_" + "k3y-for-tests-0nly-Qx7" * 2
 Field = tuple[str, bytes]
 
@@ -99,6 +100,11 @@ CASES: dict[str, tuple[str, list[Field], int, str]] = {
     "a sign-in too long ago, and no proof": ("/bank", [authorization(BY_KEY)], 401, INVALID_PROOF),
     "a recent sign-in": ("/bank", [authorization(SIGNED_IN), proof(SIGNED_IN, htu="https://api.example/bank")], 200, "ann"),
     "a forged token": ("/private", [authorization(BY_KEY[:-4] + "AAAA"), proof(BY_KEY)], 401, INVALID_DPOP),
+    "a token and its proof, and a cookie": ("/private", [authorization(BY_KEY), proof(BY_KEY), ("Cookie", f"session={PLAIN}".encode())], 200, "ann"),
+    "a token and its proof, and two cookies": ("/private", [authorization(BY_KEY), proof(BY_KEY), ("Cookie", b"session=x; session=y")], 200, "ann"),
+    "no proof, and a good cookie": ("/private", [authorization(BY_KEY), ("Cookie", f"session={PLAIN}".encode())], 401, INVALID_PROOF),
+    "a forged token, and a good cookie": ("/private", [authorization(BY_KEY[:-4] + "AAAA"), proof(BY_KEY), ("Cookie", f"session={PLAIN}".encode())], 401, INVALID_DPOP),
+    "a token and its proof, and a key": ("/private", [authorization(BY_KEY), proof(BY_KEY), ("X-API-Key", API_KEY.encode())], 400, ""),
     "no token": ("/private", [("Authorization", b"DPoP")], 400, f'{BEARER}, DPoP realm="api", error="invalid_request"'),
     "two schemes": ("/private", [authorization(BY_KEY), authorization(PLAIN, "Bearer"), proof(BY_KEY)], 400, ""),
     "two schemes, joined": ("/private", [("Authorization", f"Basic x, DPoP {BY_KEY}".encode()), proof(BY_KEY)], 400, ""),
@@ -148,7 +154,7 @@ def _from_loopback(app: Any) -> Any:
 def test_answer(face: Any, case: str) -> None:
     """Every adapter gives the answer of the table."""
     path, fields, status, seen = CASES[case]
-    answer = face(guard(cookie=AccessCookie("session")), "GET", path, fields)
+    answer = face(guard(cookie=AccessCookie("session", secure=False)), "GET", path, fields)
     assert answer.status == status, answer
     if status >= 400:
         assert answer.headers["www-authenticate"].startswith(seen), answer
@@ -172,7 +178,7 @@ def test_metadata_by_other_methods(face: Any, method: str, status: int) -> None:
 
 def test_a_nonce_is_in_its_own_field(face: Any) -> None:
     """With the error that asks for it; the next proof has it."""
-    one = guard(proofs=[DPoP("https://api.example", nonce_secret="n" * 32)])
+    one = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
     asked = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)])
     assert 'error="use_dpop_nonce"' in asked.headers["www-authenticate"]
     good = proof(BY_KEY, nonce=asked.headers["dpop-nonce"])
@@ -181,9 +187,9 @@ def test_a_nonce_is_in_its_own_field(face: Any) -> None:
 
 def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
     """On a response that nobody may keep; a young nonce is not replaced, since nothing is gained."""
-    one = guard(proofs=[DPoP("https://api.example", nonce_secret="n" * 32)])
-    young = Nonces("n" * 32).issue(KEY, NOW)
-    old = Nonces("n" * 32).issue(KEY, NOW - 150)
+    one = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
+    young = Nonces(NONCE_SECRET).issue(KEY, NOW)
+    old = Nonces(NONCE_SECRET).issue(KEY, NOW - 150)
     answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=young)])
     assert (answer.status, answer.headers.get("dpop-nonce")) == (200, None)
     answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=old)])

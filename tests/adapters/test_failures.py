@@ -224,6 +224,20 @@ def test_what_is_logged_on_debug_cannot_forge_lines(face: Any, caplog: Any) -> N
     assert "a.b.c" not in record.getMessage()
 
 
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
+def test_a_long_method_makes_no_long_line(face: Any, level: int, caplog: Any) -> None:
+    """Of method and path the log has the beginning, however much a stranger sends."""
+    caplog.set_level(level, logger="authguard")
+
+    async def broken(digest: str) -> APIKey:
+        raise ValueError("broken")
+
+    fields = [("X-API-Key", b"sk_test_0123456789abcdef")]
+    face(Guard(APIKeyVerifier(broken)), fields, path="/" + "x" * 65_536, method="M" * 65_536)
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert len(record.getMessage().partition("\n")[0]) < 500
+
+
 def test_override_makes_requests_come_from_anybody(face: Any) -> None:
     """In a test, a request without credential is whoever the test says, and rules still apply."""
     guard = Guard(jwt_verifier())
@@ -247,6 +261,17 @@ def test_signing_in_with_a_slash_more_is_guarded_against_other_sites(face: Any) 
     """The login page is what its path says, with or without a slash at the end."""
     guard = Guard(jwt_verifier(), login_path="/login", cookie=AccessCookie("session"))
     assert face(guard, [("Sec-Fetch-Site", b"cross-site")], path="/login/", method="POST").status == 403
+
+
+def test_a_cookie_of_a_development_site_is_warned_of_once(face: Any, caplog: Any) -> None:
+    """An upgrade that needs the switch is told so, and not once for each request."""
+    guard = Guard(jwt_verifier(), login_path="/login", cookie=AccessCookie(f"n{secrets.token_hex(8)}"))
+    assert guard.cookie is not None
+    fields = [("Cookie", f"{guard.cookie.name}={TOKEN}".encode()), ("Accept", b"text/html")]
+    assert [face(guard, fields).status for _ in range(2)] == [303, 303]
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "secure=False) for development over plain http" in record.getMessage()
+    assert TOKEN not in caplog.text
 
 
 def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:

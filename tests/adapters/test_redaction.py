@@ -64,7 +64,7 @@ def _logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) ->
 )
 def test_names_and_short_values_blank_nothing(logged: Any, field: Field) -> None:
     """The traceback is the same with the cookie and without it."""
-    for options in ({}, {"cookie": AccessCookie("session")}):
+    for options in ({}, {"cookie": AccessCookie("session", secure=False)}):
         assert logged(BEARER, field, **options) == logged(BEARER)
 
 
@@ -75,7 +75,7 @@ def test_names_and_short_values_blank_nothing(logged: Any, field: Field) -> None
 )
 def test_a_short_credential_blanks_nothing(logged: Any, field: Field) -> None:
     """No real one is as short."""
-    assert logged(field, cookie=AccessCookie("session")) == logged(BEARER)
+    assert logged(field, cookie=AccessCookie("session", secure=False)) == logged(BEARER)
 
 
 @pytest.mark.parametrize(("length", "shown"), [(15, True), (16, False), (17, False)])
@@ -90,7 +90,7 @@ def test_16_characters_make_a_secret(logged: Any, name: str, length: int, shown:
         "Session": [("Cookie", f"a=1; session={value}".encode())],
         "DPoP": [BEARER, ("DPoP", value.encode())],
     }[name]
-    log = logged(*fields, says=value, cookie=AccessCookie("session"))
+    log = logged(*fields, says=value, cookie=AccessCookie("session", secure=False))
     assert f"says: {value if shown else '[redacted]'}." in log
 
 

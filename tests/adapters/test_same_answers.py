@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.faces import ASGI, DECORATED, WSGI, Answer, ask_asgi, ask_wsgi
-from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Principal, Rule
 from authguard.errors import InsufficientUserAuthenticationError
 from authguard.testing import issue_token
 
@@ -53,9 +53,9 @@ def guard(**options: Any) -> Guard:
             Rule("/maybe", optional="strict"),
             Rule("/lenient", optional="lenient"),
         ],
-        public_paths=["/", "/public"],
+        public_paths=["/", "/public", Rule("/socket", methods=["WEBSOCKET"])],
         login_path="/login",
-        cookie=AccessCookie("session"),
+        cookie=AccessCookie("session", secure=False),
         **options,
     )
 
@@ -99,6 +99,11 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "nobody with HEAD": ("HEAD", "/private", [], 401, BEARER),
     "nobody with an unknown method": ("PROPFIND", "/private", [], 401, BEARER),
     "nobody beside a public page": ("GET", "/publicity", [], 401, BEARER),
+    "nobody with the method WEBSOCKET": ("WEBSOCKET", "/socket", [], 401, BEARER),
+    "nobody with the method websocket": ("websocket", "/socket", [], 401, BEARER),
+    "nobody with a method in small letters": ("get", "/private", [], 401, BEARER),
+    "nobody on a path that is too long": ("GET", "/public/" + "a" * 9000, [], 401, BEARER),
+    "a good token on an odd path that grows": ("GET", "/public//" + "%EF%B7%BA" * 99, [bearer(GOOD)], 403, LACKS_SCOPE),
     "nobody on an odd path": ("GET", "/public/../private", [], 401, BEARER),
     "nobody on a path with a line break": ("GET", "/public/%0a", [], 401, BEARER),
     "nobody on a path that is not UTF-8": ("GET", "/public/%ff", [], 401, BEARER),
@@ -126,6 +131,25 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "a joined field": ("GET", "/private", [bearer(f"{GOOD}, Bearer {GOOD}")], 400, INVALID_REQUEST),
     "a token and a key": ("GET", "/private", [bearer(GOOD), api_key(KEY)], 400, INVALID_REQUEST),
     "a bad token and a good key": ("GET", "/private", [bearer("bad"), api_key(KEY)], 400, INVALID_REQUEST),
+    "two joined Basic fields": ("GET", "/private", [bearer("eDp5eg==", "Basic ")] * 2, 400, INVALID_REQUEST),
+    "Basic and Digest": ("GET", "/private", [bearer("eDp5", "Basic "), bearer('a="b", c="d"', "Digest ")], 400, INVALID_REQUEST),
+    "Digest and Bearer": ("GET", "/private", [bearer('a="b", c="d"', "Digest "), bearer(GOOD)], 400, INVALID_REQUEST),
+    "Bearer and an empty field": ("GET", "/private", [bearer(GOOD), bearer("", "")], 400, INVALID_REQUEST),
+    "an empty field and Bearer": ("GET", "/private", [bearer("", ""), bearer(GOOD)], 400, INVALID_REQUEST),
+    "two empty Authorization fields": ("GET", "/private", [bearer("", ""), bearer("", "")], 400, INVALID_REQUEST),
+    "Digest alone": ("GET", "/private", [bearer('a="b", c="d"', "Digest ")], 401, BEARER),
+    "two keys": ("GET", "/private", [api_key(KEY), api_key(KEY)], 400, INVALID_REQUEST),
+    "a good key and a bad one": ("GET", "/private", [api_key(KEY), api_key("bad")], 400, INVALID_REQUEST),
+    "an empty key and a good one": ("GET", "/private", [api_key(""), api_key(KEY)], 400, INVALID_REQUEST),
+    "two empty keys": ("GET", "/private", [api_key(""), api_key("")], 400, INVALID_REQUEST),
+    "two keys, not ASCII": ("GET", "/private", [api_key("caf\xe9"), api_key("caf\xe9")], 400, INVALID_REQUEST),
+    "two keys of a megabyte": ("GET", "/private", [api_key("k" * 1_000_000), api_key("x")], 400, INVALID_REQUEST),
+    "a key with a comma": ("GET", "/private", [api_key(f"{KEY},x")], 400, INVALID_REQUEST),
+    "a key with a comma at its end": ("GET", "/private", [api_key(f"{KEY},")], 400, INVALID_REQUEST),
+    "a key with a comma after Bearer": ("GET", "/private", [bearer(f"{KEY},{KEY}")], 400, INVALID_REQUEST),
+    "a token as Bearer, a key as Bearer": ("GET", "/private", [bearer(GOOD), bearer(KEY)], 400, INVALID_REQUEST),
+    "two keys on a public page": ("GET", "/public", [api_key(KEY), api_key(KEY)], 200, ""),
+    "two keys where a browser navigates": ("GET", "/private", [HTML, api_key(KEY), api_key(KEY)], 400, INVALID_REQUEST),
     "an expired token": ("GET", "/private", [bearer(EXPIRED)], 401, INVALID_TOKEN),
     "an expired token on a public page": ("GET", "/public", [bearer(EXPIRED)], 200, ""),
     "a forged token": ("GET", "/private", [bearer(FORGED)], 401, INVALID_TOKEN),
@@ -178,7 +202,24 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "optional, somebody": ("GET", "/maybe", [bearer(GOOD)], 200, "somebody"),
     "optional, a bad token": ("GET", "/maybe", [bearer(FORGED)], 401, INVALID_TOKEN),
     "lenient, a bad token": ("GET", "/lenient", [bearer(FORGED)], 200, ""),
-    "a preflight": ("OPTIONS", "/private", PREFLIGHT, 200, ""),
+    "a preflight": ("OPTIONS", "/private", PREFLIGHT, 204, ""),
+    "a preflight below": ("OPTIONS", "/admin/users", PREFLIGHT, 204, ""),
+    "a preflight on a page of no list": ("OPTIONS", "/other", PREFLIGHT, 204, ""),
+    "a preflight on an odd path": ("OPTIONS", "/public/../private", PREFLIGHT, 204, ""),
+    "a preflight on a public page": ("OPTIONS", "/public", PREFLIGHT, 200, ""),
+    "a preflight, optional": ("OPTIONS", "/maybe", PREFLIGHT, 200, ""),
+    "a preflight, lenient": ("OPTIONS", "/lenient", PREFLIGHT, 200, ""),
+    "a preflight of a browser": ("OPTIONS", "/private", [*PREFLIGHT, HTML, CROSS], 204, ""),
+    "a preflight with another cookie": ("OPTIONS", "/private", [*PREFLIGHT, ("Cookie", b"theme=dark")], 204, ""),
+    "OPTIONS with a good token": ("OPTIONS", "/private", [*PREFLIGHT, bearer(GOOD)], 200, "somebody"),
+    "OPTIONS with a good key": ("OPTIONS", "/private", [*PREFLIGHT, api_key(KEY)], 200, "robot"),
+    "OPTIONS with a good cookie": ("OPTIONS", "/private", [*PREFLIGHT, cookie(GOOD)], 200, "somebody"),
+    "OPTIONS with a bad token": ("OPTIONS", "/private", [*PREFLIGHT, bearer(FORGED)], 401, INVALID_TOKEN),
+    "OPTIONS with a bad key": ("OPTIONS", "/private", [*PREFLIGHT, api_key(OLD_KEY)], 401, INVALID_TOKEN),
+    "OPTIONS with a bad cookie": ("OPTIONS", "/private", [*PREFLIGHT, cookie(EXPIRED)], 401, INVALID_TOKEN),
+    "OPTIONS with Basic": ("OPTIONS", "/private", [*PREFLIGHT, bearer("x", "Basic ")], 401, BEARER),
+    "OPTIONS with two credentials": ("OPTIONS", "/private", [*PREFLIGHT, bearer(GOOD), api_key(KEY)], 400, INVALID_REQUEST),
+    "OPTIONS without the scope": ("OPTIONS", "/admin", [*PREFLIGHT, bearer(GOOD)], 403, LACKS_SCOPE),
     "OPTIONS without Origin": ("OPTIONS", "/private", PREFLIGHT[1:], 401, BEARER),
     "OPTIONS without a method": ("OPTIONS", "/private", PREFLIGHT[:1], 401, BEARER),
     "a browser": ("GET", "/private", [HTML], 303, "/login?next=%2Fprivate"),
@@ -195,6 +236,24 @@ CASES: dict[str, tuple[str, str, list[Any], int, str | None]] = {
     "a cookie sent twice": ("GET", "/private", [cookie(GOOD), cookie(GOOD)], 400, INVALID_REQUEST),
     "a cookie of another name": ("GET", "/private", [("Cookie", f"sessions={GOOD}".encode())], 401, BEARER),
     "a bad token beside a good cookie": ("GET", "/private", [bearer(FORGED), cookie(GOOD)], 401, INVALID_TOKEN),
+    "a good token beside a good cookie": ("GET", "/private", [bearer(GOOD), cookie(ADMIN)], 200, "somebody"),
+    "the token's scopes count, not the cookie's": ("GET", "/admin", [bearer(GOOD), cookie(ADMIN)], 403, LACKS_SCOPE),
+    "a good token beside a bad cookie": ("GET", "/private", [bearer(GOOD), cookie(FORGED)], 200, "somebody"),
+    "a good token beside two cookies": ("GET", "/private", [bearer(GOOD), cookie(GOOD), cookie(GOOD)], 200, "somebody"),
+    "a good token beside a broken cookie": ("GET", "/private", [bearer(GOOD), cookie("%%%")], 200, "somebody"),
+    "a good token posted beside a cookie": ("POST", "/private", [bearer(GOOD), cookie(GOOD), CROSS], 200, "somebody"),
+    "a good key beside a good cookie": ("GET", "/private", [api_key(KEY), cookie(ADMIN)], 200, "robot"),
+    "a good key beside two cookies": ("GET", "/private", [api_key(KEY), cookie(GOOD), cookie(GOOD)], 200, "robot"),
+    "a bad key beside a good cookie": ("GET", "/private", [api_key("bad"), cookie(GOOD)], 401, INVALID_TOKEN),
+    "an empty key beside a good cookie": ("GET", "/private", [api_key(""), cookie(GOOD)], 401, INVALID_TOKEN),
+    "an expired token beside a good cookie": ("GET", "/private", [bearer(EXPIRED), cookie(GOOD)], 401, INVALID_TOKEN),
+    "no token after Bearer, beside a cookie": ("GET", "/private", [bearer("", "Bearer"), cookie(GOOD)], 400, INVALID_REQUEST),
+    "a browser with a bad key and a cookie": ("GET", "/private", [HTML, api_key("bad"), cookie(GOOD)], 401, INVALID_TOKEN),
+    "a browser with a bad token and a cookie": ("GET", "/private", [HTML, bearer(FORGED), cookie(GOOD)], 401, INVALID_TOKEN),
+    "an optional page, a bad token and a cookie": ("GET", "/lenient", [bearer(FORGED), cookie(GOOD)], 200, ""),
+    "a public page, a bad key and a cookie": ("GET", "/public", [api_key("bad"), cookie(GOOD)], 200, ""),
+    "Basic beside a cookie": ("GET", "/private", [bearer("eDp5", "Basic "), cookie(GOOD)], 200, "somebody"),
+    "an empty Authorization field beside a cookie": ("GET", "/private", [bearer("", ""), cookie(GOOD)], 200, "somebody"),
     "a cookie, posted by this site": ("POST", "/private", [cookie(GOOD), SAME], 200, "somebody"),
     "a cookie, posted by this origin": ("POST", "/private", [cookie(GOOD), OWN_ORIGIN], 200, "somebody"),
     "a cookie, posted by another site": ("POST", "/private", [cookie(GOOD), CROSS], 403, None),
@@ -233,6 +292,8 @@ def test_answer(face: Any, case: str) -> None:
     assert answer.status == status, answer
     if status == 200:
         assert method == "HEAD" or answer.body.decode() == seen
+    elif status == 204:
+        assert (answer.body, answer.headers) == (b"", {})
     elif status == 303:
         assert answer.headers["location"] == seen
         assert_never_stored(answer)
@@ -255,6 +316,45 @@ def assert_problem(answer: Answer, method: str) -> None:
     else:
         assert json.loads(answer.body)["status"] == answer.status
         assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+class Partners:
+    """A verifier of an application, for keys in a field of their own."""
+
+    header = "X-Partner-Key"
+
+    def verify(self, credential: Any) -> Principal:
+        return Principal(f"partner {credential.value}", method="api_key")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ([api_key(KEY)], 200),
+        ([api_key(KEY), ("X-Partner-Key", b"p")], 400),
+        ([("X-Partner-Key", b"p"), api_key(KEY)], 400),
+        ([("X-Partner-Key", KEY.encode()), api_key(KEY)], 400),
+        ([("X-Partner-Key", b""), api_key(KEY)], 400),
+        ([("X-Partner-Key", b"p"), ("X-Partner-Key", b"p")], 400),
+        ([("X-Partner-Key", b"p,q")], 400),
+        ([("X-Partner-Key", b"p"), bearer(GOOD)], 400),
+        ([("X-Partner-Key", b"p"), bearer(KEY)], 400),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("ask", "make"), [pytest.param(*face[1:], id=face[0]) for face in FACES])
+def test_keys_in_two_fields_are_two_credentials(ask: Any, make: Any, fields: list[Any], status: int) -> None:
+    """Which of them counts would be a guess, also where both are the same."""
+    two = Guard(
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
+        APIKeyVerifier({KEY: APIKey("robot")}),
+        Partners(),
+    )
+    answer = ask(make(two, lambda: NOW), "GET", "/private", fields)
+    assert answer.status == status
+    if status == 400:
+        assert_problem(answer, "GET")
+        assert answer.headers["www-authenticate"].startswith(INVALID_REQUEST)
 
 
 def test_htmx_is_told_where_to_sign_in(face: Any) -> None:
@@ -361,7 +461,7 @@ def test_a_decorated_route_challenges_as_a_rule_does(framework: str) -> None:
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
         protected_paths=["/route"],
         login_path="/login",
-        cookie=AccessCookie("session"),
+        cookie=AccessCookie("session", secure=False),
     )
     app = make(open_guard, lambda: times[0], {"acr": ["phrh", "phr"], "max_age": 300})
     assert ask(app, "GET", "/route", [bearer(FRESH)]).status == 200

@@ -102,18 +102,19 @@ def guards(**options: Any) -> list[Guard]:
     keys = APIKeyVerifier({KEY: APIKey("robot")})
     rules: Any = {"protected_paths": ["/private", Rule("/admin", scopes=["admin"])], "login_path": "/login"}
     rules |= options
+    cookie = AccessCookie("session", secure=False)
     leaky = HTTPOptions(client=LeakyClient())
     asking = IntrospectionVerifier(
         "https://issuer.example/introspect", client_id="api", client_secret=SECRET, http=leaky
     )
     return [
-        Guard(jwt, keys, cookie=AccessCookie("session"), revocations=MemoryRevocations(), **rules),
-        Guard(Leaky(), cookie=AccessCookie("session"), **rules),
+        Guard(jwt, keys, cookie=cookie, revocations=MemoryRevocations(), **rules),
+        Guard(Leaky(), cookie=cookie, **rules),
         Guard(Leaky(), **rules),
-        Guard(asking, cookie=AccessCookie("session"), **rules),
-        Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=AccessCookie("session"), **rules),
-        Guard(jwt, keys, user_loader=bug, cookie=AccessCookie("session"), **rules),
-        Guard(jwt, keys, user_loader=later_a_bug(), cookie=AccessCookie("session"), **rules),
+        Guard(asking, cookie=cookie, **rules),
+        Guard(jwt, APIKeyVerifier(bug), on_error=bug, cookie=cookie, **rules),
+        Guard(jwt, keys, user_loader=bug, cookie=cookie, **rules),
+        Guard(jwt, keys, user_loader=later_a_bug(), cookie=cookie, **rules),
         Guard(jwt, proofs=[DPoP("https://site.example", nonce_secret=SECRET), MutualTLS()], **rules),
         Guard(jwt, proofs=[DPoP("https://site.example", replays=bug)], **rules),
     ]

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 import authguard.starlette
 from adapters import test_same_answers as same
 from authguard import ConfigurationError, DPoP, Guard, JWTVerifier
+from authguard._core.subprotocol import MAX_OFFERED
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import CurrentUser, install
 from support import b64
@@ -138,6 +139,26 @@ def test_a_token_as_a_subprotocol_gets_the_answer_of_the_table(case: str) -> Non
 def test_exactly_one_credential(offered: Any, fields: Any, expected: int) -> None:
     """Law 7, for the subprotocol too."""
     assert status(Echoing(), offered, fields) == expected
+
+
+@pytest.mark.parametrize("where", ["in front", "behind"])
+def test_of_many_subprotocols_the_first_are_read(where: str) -> None:
+    """The others are dropped, token or not, and nobody further in finds them."""
+    app, many = Echoing(), [f"p{number}" for number in range(10_000)]
+    offered = [entry(same.GOOD), *many] if where == "in front" else [*many, entry(same.GOOD)]
+    sent = shake(middleware(app), offered)
+    if where == "behind":
+        assert sent[0]["status"] == 401
+        return
+    assert app.scope["user"].subject == "somebody"
+    assert app.scope["subprotocols"] == many[: MAX_OFFERED - 1]
+    (listed,) = [value for name, value in app.scope["headers"] if name.lower() == b"sec-websocket-protocol"]
+    assert listed.decode().split(", ") == many[: MAX_OFFERED - 1]
+
+
+def test_many_tokens_are_several_credentials() -> None:
+    """As they are in fields."""
+    assert status(Echoing(), [entry(same.GOOD)] * 10_000) == 400
 
 
 def test_a_bound_token_is_no_bearer_token_there() -> None:

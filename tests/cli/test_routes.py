@@ -299,6 +299,57 @@ def test_included_routers_and_dependencies_of_fastapi(listing):
     assert (scopes["/helped"], scopes["/decorated"], scopes["/me"]) == ([["helper"]], [["read"]], [])
 
 
+def test_decorated_dependencies_of_fastapi_are_told(listing):
+    """`requires` counts on dependencies of every kind, and as a dependency itself."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        app = FastAPI(openapi_url=None)
+        install(app, Guard(VERIFIER, protected_paths=["/none"]))
+
+        @requires("function")
+        async def function(): yield
+
+        class Object:
+            @requires("object")
+            def __call__(self): ...
+
+        class Made:
+            @requires("class")
+            def __init__(self): ...
+
+        for name, one in {"f": function, "o": Object(), "c": Made, "r": requires("itself")}.items():
+            app.add_api_route(f"/{name}", lambda: "", dependencies=[Depends(one)])
+    """)
+    )
+    assert set(listing(source).values()) == {"protected"}
+    asked = [row["requirements"][0]["scopes"] for row in listing.rows]
+    assert asked == [["function"], ["object"], ["class"], ["itself"]]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        COMMON + FASTAPI + "app = FastAPI()\ninstall(app, Guard(VERIFIER))\n",
+        COMMON
+        + FASTAPI
+        + "app = FastAPI()\napp.add_middleware(AuthGuardMiddleware, guard=Guard(VERIFIER))\n",
+        FLASK + "init_app(app, Guard(VERIFIER))\n",
+    ],
+    ids=["install", "add_middleware", "flask"],
+)
+def test_a_decorator_in_the_wrong_place_is_told(command, source):
+    """Above the decorator of the route it guards nothing, and the exit status says so."""
+    route = '@requires("admin")\n@app.get("/wrong")\n@requires("read")\ndef wrong(): ...\n'
+    result = command(source + route)
+    assert result.exit_code == 1
+    assert "@requires does not guard the route /wrong (wrong)" in result.stderr
+    right = '@app.get("/right")\n@requires("admin")\n@requires("read")\ndef right(): ...\n'
+    result = command(source + right)
+    assert (result.exit_code, "@requires" in result.stderr) == (0, False)
+
+
 def test_frontends_of_fastapi_are_listed(listing, tmp_path):
     """`app.frontend()` keeps what it serves apart from the routes; it is open all the same."""
     (tmp_path / "index.html").write_text("hello")
@@ -330,6 +381,24 @@ def test_the_root_path_of_fastapi_is_seen(listing):
     """)
     )
     assert listing(source) == {"GET /a": "protected"}
+
+
+def test_the_root_path_of_fastapi_is_seen_from_outside(listing):
+    """By a guard around the whole application, too, which decides on the path as the router sees it."""
+    source = (
+        COMMON
+        + FASTAPI
+        + dedent("""
+        import warnings
+        from authguard.asgi import AuthGuardMiddleware
+        with warnings.catch_warnings(action="ignore"):  # it is deprecated, and works
+            app = FastAPI(openapi_url=None, root_path="/api")
+        app.get("/a")(hello)
+        app.get("/b")(hello)
+        app = AuthGuardMiddleware(app, guard=Guard(VERIFIER, protected_paths=["/api/a"], public_paths=["/b"]))
+    """)
+    )
+    assert listing(source) == {"GET /a": "protected", "GET /b": "public"}
 
 
 def test_flask_blueprints_views_and_wrappers(listing):

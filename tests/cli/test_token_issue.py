@@ -101,6 +101,24 @@ def test_json_has_no_refresh_token():
 
 
 @pytest.mark.parametrize(
+    ("secret", "says"),
+    [
+        ("/run/secrets/x9x9-of-the-application", "a path"),
+        ("https://x9x9.example/.well-known/jwks.json", "a URL"),
+        ("SECRET_OF_THE_APPLICATION_X9", "a variable"),
+        ("secret" * 10, "can be guessed"),
+    ],
+)
+@pytest.mark.parametrize("command", ["issue", "inspect"])
+def test_what_is_no_secret_is_refused(command, secret, says):
+    """With an error that says why, and never shows it."""
+    done = invoke("token", command, "--secret-env", "THE_SECRET", given="a.b.c", THE_SECRET=secret)
+    assert done.exit_code != 0
+    assert says in done.stderr
+    assert secret not in done.output + done.stderr
+
+
+@pytest.mark.parametrize(
     ("key", "algorithm"),
     [(rsa_key(), "RS256"), (ec_key(), "ES256"), (ec_key("P-384"), "ES384"), (ed25519_key(), "EdDSA")],
     ids=["RSA", "P-256", "P-384", "Ed25519"],

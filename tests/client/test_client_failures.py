@@ -161,3 +161,11 @@ def test_secrets_are_in_no_log_and_no_repr(world, asynchronous, caplog):
     assert "/v1/auth/login" in told
     for secret in (PASSWORD, MARKER, tokens.access, tokens.refresh):
         assert secret not in told
+
+
+@BOTH
+def test_a_lifetime_too_large_for_a_float_cannot_be_read(world, asynchronous):
+    """JSON has no bound for whole numbers."""
+    world.recorder.answers[LOGIN] = (200, {"access_token": "a", "refresh_token": "b", "expires_in": 10**400})
+    with pytest.raises(LoginError):
+        either(world, asynchronous)

@@ -7,6 +7,7 @@ from authguard.errors import InvalidRequestError
 from support import FakeRequest
 
 COOKIE = AccessCookie()
+DEVELOPMENT = AccessCookie(secure=False)
 
 
 @pytest.mark.parametrize(
@@ -43,23 +44,47 @@ def test_the_origins_may_be_an_iterator():
     assert cookie.trusted_origins == {"https://a.example"}
 
 
-def test_issue_under_https_is_secure_and_prefixed():
-    """The cookie cannot be planted by a sibling, nor read by scripts."""
-    assert COOKIE.issue("a.b.c", scheme="https", max_age=60) == (
+@pytest.mark.parametrize("scheme", [None, "https", "http", "wss", "ws", ""], ids=repr)
+def test_issue_is_secure_and_prefixed_whatever_the_scheme(scheme):
+    """The cookie cannot be planted by a sibling, nor read by scripts, also behind a proxy that ends TLS."""
+    assert COOKIE.issue("a.b.c", scheme=scheme, max_age=60) == (
         "__Host-access_token=a.b.c; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure"
     )
 
 
-def test_issue_under_http_has_the_plain_name():
-    """Browsers take `__Host-` and `Secure` only under https."""
-    assert COOKIE.issue("a.b.c", scheme="http", max_age=60) == (
+@pytest.mark.parametrize("scheme", [None, "https", "http"], ids=repr)
+def test_issue_for_development_has_the_plain_name(scheme):
+    """With secure=False browsers take it under plain http."""
+    assert DEVELOPMENT.issue("a.b.c", scheme=scheme, max_age=60) == (
         "access_token=a.b.c; Max-Age=60; Path=/; HttpOnly; SameSite=Lax"
     )
 
 
-def test_secure_can_be_set_behind_a_proxy():
-    """With secure=True the scheme does not matter."""
-    assert AccessCookie(secure=True).issue("a", scheme="http", max_age=1).endswith("; Secure")
+@pytest.mark.parametrize("secure", [None, 1, 0, "true", "", [], "https"], ids=repr)
+def test_secure_is_true_or_false(secure):
+    """Anything else is refused, with the spelling that works."""
+    with pytest.raises(ConfigurationError, match=r"secure must be True, or False .* got "):
+        AccessCookie(secure=secure)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "request_", "hinted"),
+    [
+        ("default", ("access_token=t", "http"), True),
+        ("default", ("a=b; access_token=", "http"), True),
+        ("default", ("access_token=t", "ws"), True),
+        ("default", ("access_token=t", "https"), False),
+        ("default", ("__Host-access_token=t", "http"), False),
+        ("default", ("other=t", "http"), False),
+        ("development", ("access_token=t", "http"), False),
+    ],
+    ids=str,
+)
+def test_a_cookie_of_a_development_site_is_hinted_at(cookie, request_, hinted):
+    """Over http the plain name shows that the switch is missing."""
+    value, scheme = request_
+    hint = {"default": COOKIE, "development": DEVELOPMENT}[cookie].hint(with_cookies(value, scheme=scheme))
+    assert (hint is not None and "AccessCookie('access_token', secure=False)" in hint) is hinted
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a;b", "a\r\nSet-Cookie: x", "ä", 'a"', "a,b"], ids=repr)
@@ -84,9 +109,9 @@ def test_a_token_too_large_for_browsers_is_refused(length, fits):
 
 def test_clear_has_the_same_name_and_attributes():
     """A browser replaces only the cookie of the same name, path and security."""
-    assert COOKIE.clear(scheme="https") == (
-        "__Host-access_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure"
-    )
+    assert COOKIE.clear() == COOKIE.clear(scheme="http")
+    assert COOKIE.clear() == "__Host-access_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure"
+    assert DEVELOPMENT.clear() == "access_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
 
 
 def with_cookies(*values, scheme="https"):
@@ -100,10 +125,11 @@ def with_cookies(*values, scheme="https"):
         (with_cookies("x=1; __Host-access_token=a.b.c; y=2"), "a.b.c"),
         (with_cookies("x=1;\t__Host-access_token=a=b"), "a=b"),
         (with_cookies("x=1", "__Host-access_token=t"), "t"),
-        (with_cookies("access_token=t", scheme="http"), "t"),
+        (with_cookies("access_token=t", scheme="http"), None),
+        (with_cookies("__Host-access_token=t; access_token=u"), "t"),
         (with_cookies("__Host-access_token=t", scheme="wss"), "t"),
         (with_cookies("access_token=t"), None),
-        (with_cookies("__Host-access_token=t", scheme="http"), None),
+        (with_cookies("__Host-access_token=t", scheme="http"), "t"),
         (with_cookies("__host-access_token=t"), None),
         (with_cookies("__Host-access_token="), None),
         (with_cookies("__Host-access_token"), None),
@@ -115,7 +141,8 @@ def with_cookies(*values, scheme="https"):
         "among-others",
         "tab",
         "split-field",
-        "http",
+        "plain-under-http",
+        "both",
         "wss",
         "plain-under-https",
         "prefixed-under-http",
@@ -127,8 +154,14 @@ def with_cookies(*values, scheme="https"):
     ],
 )
 def test_the_token_is_read(request_, token):
-    """Exactly the cookie of the scheme's name counts."""
+    """Exactly the cookie with the prefix counts, whatever scheme the server reports."""
     assert COOKIE.read(request_) == token
+
+
+def test_the_token_is_read_for_development():
+    """With secure=False the plain name counts, and no other."""
+    assert DEVELOPMENT.read(with_cookies("access_token=t; __Host-access_token=u", scheme="http")) == "t"
+    assert DEVELOPMENT.read(with_cookies("__Host-access_token=u", scheme="https")) is None
 
 
 @pytest.mark.parametrize(

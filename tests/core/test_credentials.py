@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard import AccessCookie, Credential, RefusedError
+from authguard import AccessCookie, ConfigurationError, Credential, RefusedError
 from authguard._core.credentials import LONGEST_CREDENTIAL, Extractor
 from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 from support import FakeRequest
@@ -23,6 +23,13 @@ AUTH, KEY, COOKIE = "authorization", "x-api-key", "cookie"
 def test_the_fields_to_present_are_known():
     """An adapter is told which fields to keep apart."""
     assert EXTRACTOR.fields == {b"authorization", b"x-api-key", b"x-other", b"cookie"}
+
+
+@pytest.mark.parametrize("prefix", ["sk,live", "sk_live_,", ","], ids=str)
+def test_a_prefix_with_a_comma_is_refused(prefix):
+    """Whichever verifier has it: no request could bring such a key."""
+    with pytest.raises(ConfigurationError, match="must not contain a comma"):
+        Extractor([], [prefix], None)
 
 
 def test_without_a_cookie_cookies_are_no_credential_field():
@@ -48,6 +55,18 @@ def test_without_a_cookie_cookies_are_no_credential_field():
         ([(AUTH, "Basic dTpw"), (COOKIE, "__Host-access_token=d.e.f")], Credential("d.e.f", "cookie")),
         ([(AUTH, "Basic dTpw")], None),
         ([(AUTH, 'Digest username="a", realm="b"')], None),
+        ([(AUTH, 'Digest username="a, Bearer b", realm="c"')], None),
+        ([(AUTH, "AWS4-HMAC-SHA256 Credential=a/b/s3, SignedHeaders=host;x, Signature=f0")], None),
+        (
+            [(AUTH, "Bearer a.b.c"), (COOKIE, "__Host-access_token=x; __Host-access_token=y")],
+            Credential("a.b.c", "bearer"),
+        ),
+        ([(AUTH, "Bearer a.b.c"), (COOKIE, "__Host-access_token=%%")], Credential("a.b.c", "bearer")),
+        (
+            [(KEY, "abc"), (COOKIE, "__Host-access_token=x; __Host-access_token=y")],
+            Credential("abc", "api_key"),
+        ),
+        ([(AUTH, ""), (COOKIE, "__Host-access_token=d.e.f")], Credential("d.e.f", "cookie")),
         ([(AUTH, "")], None),
         ([(AUTH, "Bearerx a")], None),
         ([(AUTH, "Bearer\ta")], None),
@@ -70,6 +89,12 @@ def test_without_a_cookie_cookies_are_no_credential_field():
         "basic-and-cookie",
         "basic",
         "digest",
+        "digest-with-a-quoted-comma",
+        "aws",
+        "bearer-and-two-cookies",
+        "bearer-and-a-broken-cookie",
+        "key-and-two-cookies",
+        "empty-and-cookie",
         "empty",
         "other-scheme",
         "tab",
@@ -90,6 +115,25 @@ def test_the_credential_is_found(headers, credential):
         [(KEY, "a"), (KEY, "a")],
         [(KEY, "a"), ("x-other", "a")],
         [(AUTH, "Bearer a"), (KEY, "a")],
+        [(KEY, ""), (KEY, "a")],
+        [(KEY, "a,a")],
+        [(KEY, "a, b")],
+        [(KEY, ",")],
+        [(KEY, "a,")],
+        [("x-other", ",a")],
+        [(KEY, "ä,b")],
+        [(KEY, "a," * LONGEST_CREDENTIAL)],
+        [(KEY, "a,b"), (COOKIE, "__Host-access_token=c")],
+        [(AUTH, ""), (AUTH, "")],
+        [(AUTH, ",")],
+        [(AUTH, ",Bearer a")],
+        [(AUTH, "Bearer a,")],
+        [(AUTH, "Basic dTpw=,Basic dTpw=")],
+        [(AUTH, "Basic dTpw==,")],
+        [(AUTH, 'Digest a="b",')],
+        [(AUTH, 'Digest a="b, Bearer c')],
+        [(AUTH, 'Digest a="b", Digest a="b"')],
+        [(AUTH, "Bearer"), (COOKIE, "__Host-access_token=c")],
         [(AUTH, "Bearer")],
         [(AUTH, "Bearer ")],
         [(AUTH, "Bearer a b")],
@@ -105,7 +149,7 @@ def test_the_credential_is_found(headers, credential):
         [(AUTH, "Bearer a=b")],
         [(COOKIE, "__Host-access_token=a; __Host-access_token=b")],
     ],
-    ids=lambda headers: ascii(" + ".join(f"{name} {value}" for name, value in headers)),
+    ids=lambda headers: ascii(" + ".join(f"{name} {value}" for name, value in headers))[:80],
 )
 def test_what_is_not_one_well_formed_credential_is_a_bad_request(headers):
     """Several, joined, empty and malformed credentials are refused."""
@@ -124,6 +168,12 @@ def test_what_cannot_be_an_api_key_is_refused(value):
         extract((KEY, value))
 
 
+def test_a_bad_key_is_not_rescued_by_a_cookie():
+    """The field decides, also where it is empty."""
+    with pytest.raises(InvalidAPIKeyError):
+        extract((KEY, ""), (COOKIE, "__Host-access_token=a.b.c"))
+
+
 def test_a_token_may_be_long():
     """The limit itself is allowed."""
     assert extract((AUTH, "Bearer " + "a" * LONGEST_CREDENTIAL)).method == "bearer"
@@ -135,11 +185,39 @@ def test_a_token_may_not_be_too_long():
         extract((AUTH, "Bearer " + "a" * (LONGEST_CREDENTIAL + 1)))
 
 
+@pytest.mark.parametrize("scheme", ["Digest", "Signature", "X"])
+def test_parameters_of_another_scheme_are_read_up_to_a_bound(scheme):
+    """Which is that of credentials; a single value without a comma may be longer."""
+    parameter = "a=b,"
+    short = f"{scheme} {parameter * (LONGEST_CREDENTIAL // len(parameter) - 10)}a=b"
+    assert extract((AUTH, short)) is None
+    with pytest.raises(InvalidRequestError):
+        extract((AUTH, f"{scheme} {parameter * (LONGEST_CREDENTIAL // len(parameter))}a=b"))
+    assert extract((AUTH, f"{scheme} {'a' * 65_536}")) is None
+
+
+def test_a_token_in_a_cookie_may_not_be_too_long():
+    """The limit is that of fields."""
+    cookie = "__Host-access_token=" + "a" * LONGEST_CREDENTIAL
+    assert extract((COOKIE, cookie)).method == "cookie"
+    with pytest.raises(MalformedTokenError):
+        extract((COOKIE, cookie + "a"))
+
+
 field = st.sampled_from([b"authorization", b"x-api-key", b"x-other", b"cookie"])
 value = st.binary(max_size=40) | st.builds(
     lambda scheme, rest: scheme + rest,
     st.sampled_from(
-        [b"Bearer ", b"bearer", b"Basic ", b"Bearer  ", b"__Host-access_token=", b"Bearer sk_live_", b","]
+        [
+            b"Bearer ",
+            b"bearer",
+            b"Basic ",
+            b"Bearer  ",
+            b"__Host-access_token=",
+            b"Bearer sk_live_",
+            b",",
+            b"a b=",
+        ]
     ),
     st.binary(max_size=20) | st.sampled_from([b"a.b.c", b", Bearer x", b"a; __Host-access_token=b"]),
 )

@@ -10,7 +10,19 @@ from authguard._core.dpop import thumbprint_of
 from authguard._core.model import Credential
 from authguard.drivers import run
 from authguard.errors import InvalidProofError, NonceRequiredError, RefusedError, UnprovenTokenError
-from support import NOW, FakeRequest, b64, ec_key, ed25519_key, jwk, make_proof, rsa_key, sign, thumbprint
+from support import (
+    NOW,
+    FakeRequest,
+    b64,
+    ec_key,
+    ed25519_key,
+    jwk,
+    make_proof,
+    number,
+    rsa_key,
+    sign,
+    thumbprint,
+)
 
 TOKEN = "a.b.c"
 BOUND_TO = thumbprint(jwk(ec_key()))
@@ -148,6 +160,11 @@ CLAIMS = {
     "an nbf to come": {"nbf": NOW + 31},
     "an nbf that is true": {"nbf": True},
     "an exp of text": {"exp": "never"},
+    "an iat too large for a float": {"iat": 10**400},
+    "an iat far below zero": {"iat": -(10**400)},
+    "an exp far below zero": {"exp": -(10**400)},
+    "an nbf too large for a float": {"nbf": 10**4000},
+    "an iat that is a large float": {"iat": 1e308},
     "no ath": {"ath": ...},
     "the ath of another token": {"ath": b64(b"x" * 32)},
     "an ath that is no text": {"ath": 1},
@@ -194,6 +211,32 @@ def test_a_point_that_is_not_on_the_curve():
     """Though the token is bound to it."""
     key = {**jwk(ec_key()), "y": b64(b"\x01" * 32)}
     refused(make_proof(TOKEN, header={"jwk": key}), bound_to=thumbprint(key))
+
+
+def test_an_exp_too_large_for_a_float_is_far_away():
+    """JSON has no bound for whole numbers, and this one lies in the future."""
+    check(make_proof(TOKEN, exp=10**400))
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent"),
+    [(2048, 2**64 + 1), (2048, 2**2047 + 1), (3072, 2**256 + 1), (3072, 2**3071 + 1),
+     (8200, 65_537), (16_384, 65_537)],
+)  # fmt: skip
+def test_an_rsa_key_that_takes_too_long_to_use_is_refused(bits, exponent):
+    """Callers choose their keys: it is refused by its size, before a number is made of it."""
+    key = {"kty": "RSA", "n": number(2**bits - 159), "e": number(exponent)}
+    proof = make_proof(TOKEN, header={"jwk": key, "alg": "PS256"})
+    assert "too large" in refused(proof, bound_to=thumbprint(key)).reason
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+@pytest.mark.parametrize("exponent", [65_537, 2**32 + 1, 2**64 - 59])
+def test_an_rsa_key_of_a_usual_size_is_not_too_large(bits, exponent):
+    """As other software makes them."""
+    key = {"kty": "RSA", "n": number(2**bits - 159), "e": number(exponent)}
+    proof = make_proof(TOKEN, header={"jwk": key, "alg": "PS256"})
+    assert "too large" not in refused(proof, bound_to=thumbprint(key)).reason
 
 
 def test_a_proof_that_another_key_has_signed():

@@ -386,3 +386,74 @@ def test_a_policy_tells_its_rules():
     assert [rule.path for rule in Policy([admin], ["/a", "/b"]).rules] == ["/admin", "/a", "/b"]
     assert Policy([admin], None).rules == (admin,)
     assert Policy(None, None).rules == ()
+
+
+SOCKETS = Policy(
+    [Rule("/a", scopes=["x"]), Rule("/a/ws", methods=["WEBSOCKET"])], [Rule("/open", methods=["WEBSOCKET"])]
+)
+
+
+@pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket", "WEBSOCKET "])
+def test_no_http_method_is_a_handshake(method):
+    """Neither opens a rule for handshakes a path for it, nor gives it relief from another rule."""
+    for _ in range(2):
+        assert not protected(SOCKETS, "/open", "WEBSOCKET")
+        assert SOCKETS.find("WEBSOCKET", "/a/ws").requirements == ()
+        assert SOCKETS.find_for_http((method, "/open", "")).protected
+        assert SOCKETS.find_for_http((method, "/a/ws", "")).requirements == (Requirement(["x"]),)
+
+
+@pytest.mark.parametrize("method", ["WEBSOCKET", "websocket"])
+def test_no_http_method_is_remembered_as_a_handshake(method):
+    """`recall` looks into the memory by the method as the server gives it."""
+    policy = Policy(None, [Rule("/open", methods=["WEBSOCKET"])])
+    assert not protected(policy, "/open", "WEBSOCKET")
+    assert policy.memory.get((method, "/open", "")) is None
+
+
+@pytest.mark.parametrize("rule", ["GET", "POST", "WEBSOCKET"])
+def test_the_method_of_no_rule_is_that_of_an_http_request_called_websocket(rule):
+    """Rules for one method leave it alone, if they open; if they protect, they are for it."""
+    assert Policy(None, [Rule("/a", methods=[rule])]).find_for_http(("WEBSOCKET", "/a", "")).protected
+    assert Policy([Rule("/a", methods=[rule])], None).find_for_http(("WEBSOCKET", "/a", "")).protected
+
+
+@pytest.mark.parametrize(
+    "method", ["get", "Get", "GET ", " GET", "GET\t", "GET\x00", "ＧＥＴ", "poſt", "", "G ET", "GET,POST"]
+)
+def test_an_odd_method_is_as_protected_as_its_capitals(method):
+    """It is opened by no rule for a method, and a rule that protects for one is for it."""
+    methods = ["GET", "POST"]
+    assert protected(Policy([Rule("/a", methods=methods)], None), "/a", method)
+    assert protected(Policy(None, [Rule("/a", methods=methods)]), "/a", method)
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "GET ", "ＧＥＴ", ""])
+def test_an_odd_method_gets_no_relief(method):
+    """A rule for one method relieves of the wider rule only in the letters in which it is written."""
+    policy = Policy([Rule("/a", scopes=["x"]), Rule("/a", methods=["GET"])], None)
+    assert policy.find("GET", "/a").requirements == ()
+    assert policy.find("HEAD", "/a").requirements == ()
+    assert policy.find(method, "/a").requirements == (Requirement(["x"]),)
+
+
+@pytest.mark.parametrize("method", ["get", "GET ", "head"])
+def test_an_odd_method_is_not_optional(method):
+    """Where authentication is optional for one method."""
+    policy = Policy([Rule("/a", methods=["GET"], optional="strict")], ["/b"])
+    assert policy.find("GET", "/a").optional == "strict"
+    assert (policy.find(method, "/a").protected, policy.find(method, "/a").optional) == (True, None)
+
+
+def test_a_method_that_is_too_long_is_as_protected_as_any():
+    """It is not written in capitals to see which it is."""
+    method = "ß" * 100_000
+    assert protected(Policy([Rule("/a", methods=["GET"])], None), "/a", method)
+    assert protected(Policy(None, [Rule("/a", methods=["GET"])]), "/a", method)
+
+
+def test_a_method_of_another_kind_is_left_alone():
+    """A method that no rule names is no odd one."""
+    policy = Policy([Rule("/a", methods=["GET"])], None)
+    assert not protected(policy, "/a", "PROPFIND")
+    assert not protected(Policy(None, ["/a"]), "/a", "PROPFIND")

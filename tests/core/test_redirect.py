@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import safe_next
-from authguard._core.redirect import is_htmx, login_location, navigates
+from authguard._core import redirect
+from authguard._core.redirect import is_htmx, local_prefix, login_location, navigates
 from support import VECTORS, FakeRequest, needs_vectors
 
 APP = "https://app.example"
@@ -143,6 +144,16 @@ def test_no_known_bypass_leaves_the_site_by_the_login_page():
 
 
 @needs_vectors
+def test_no_known_bypass_leaves_the_site_by_the_mount_point():
+    """Be it the mount point itself, below one, or what a proxy has put before it."""
+    roots = [root for _, value in VALUES for root in (value, "/app" + value, value + "/app", value + "/")]
+    located = [login_location(FakeRequest("/a", root_path=root), "/login", ["/login"]) for root in roots]
+    emitted = [location for location in located if location is not None]
+    assert len(emitted) < len(located)
+    assert set(origins(emitted)) == {APP}
+
+
+@needs_vectors
 @pytest.mark.parametrize("value", [value for section, value in VALUES if "login-loop" in section])
 def test_no_known_value_loops(value):
     """Pages of signing in and out become the default."""
@@ -210,6 +221,84 @@ def test_login_location_leaves_out_its_own_page_below_the_mount_point():
     assert login_location(request, "/enter", ["/enter"]) == "/app/enter"
 
 
+@pytest.mark.parametrize(
+    "root_path",
+    [
+        "//evil.example",
+        "///evil.example",
+        "//evil.example/app",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "https://evil.example",
+        "https:/evil.example",
+        "javascript:alert(1)",
+        "//evil.example\\@app.example",
+        "/%2fevil.example",
+        "/..//evil.example",
+        "/app/..",
+        "/./app",
+        "/app\r\nset-cookie: a=b",
+        "/app\x00",
+        "/app?x",
+        "/app#x",
+        "/app;x",
+        "/\uff0fevil.example",
+        "/\ud800",
+        "app",
+        "/" + "a" * 3000,
+    ],
+    ids=ascii,
+)
+def test_there_is_no_login_page_below_what_is_no_path_on_this_site(root_path):
+    """The guard does not guess where it is: a caller may have had a part in the mount point."""
+    assert login_location(FakeRequest("/a", root_path=root_path), "/login", ["/login"]) is None
+    assert local_prefix(root_path) is None
+
+
+@pytest.mark.parametrize(
+    ("root_path", "location"),
+    [
+        ("/", "/login?next=%2Fa"),
+        ("//", "/login?next=%2Fa"),
+        ("/app/", "/app/login?next=%2Fapp%2Fa"),
+        ("/my app", "/my%20app/login?next=%2Fmy%2520app%2Fa"),
+        ("/ä", "/%C3%A4/login?next=%2F%25C3%25A4%2Fa"),
+        ("/a@b:c", "/a@b:c/login?next=%2Fa%40b%3Ac%2Fa"),
+    ],
+)
+def test_login_location_is_below_any_plain_mount_point(root_path, location):
+    """A slash at its end, or nothing but slashes, makes no difference."""
+    assert login_location(FakeRequest("/a", root_path=root_path), "/login", ["/login"]) == location
+
+
+@given(hostile | hostile.map(lambda text: "/" + text) | st.text())
+def test_a_mount_point_in_a_location_is_a_local_path(root_path):
+    """It begins with one slash, if it is not empty, and has neither backslash nor control character."""
+    prefix = local_prefix(root_path)
+    if prefix:
+        assert prefix.startswith("/")
+        assert not f"{prefix}/login".startswith("//")
+        assert prefix.isascii()
+        assert prefix.isprintable()
+        assert "\\" not in prefix
+        assert ":" not in prefix.split("/")[0]
+
+
+@pytest.mark.parametrize(
+    "path", ["/" + "é" * 262_144, "/" + "a" * 2048, "/" + "\ud800" * 4096], ids=["é", "a", "odd"]
+)
+def test_a_path_that_is_too_long_to_go_to_is_not_quoted(monkeypatch, path):
+    """It is no `next`, as before."""
+    quoted = []
+    monkeypatch.setattr(redirect, "quote", lambda text, **_: quoted.append(text) or text)
+    assert login_location(FakeRequest(path), "/login", ["/login"]) == "/login"
+    assert max(map(len, quoted)) <= 2048
+
+
 def htmx(*current):
     return FakeRequest(
         "/fragment", headers=[("hx-request", "true"), *(("hx-current-url", value) for value in current)]
@@ -259,6 +348,9 @@ def test_htmx_is_known_by_its_field(headers, known):
         ("GET", {"accept": "text/html; charset=utf-8; q=0.000"}, False),
         ("GET", {"accept": "*/*"}, False),
         ("GET", {"accept": "application/json"}, False),
+        ("GET", {"accept": "text/html," + "a/b," * 500}, True),
+        ("GET", {"accept": "text/html" + ",;" * 1024}, False),
+        ("GET", [("accept", "text/html"), ("accept", ";" * 1024), ("accept", "," * 1024)], False),
         ("GET", {}, False),
         ("WEBSOCKET", {"accept": "text/html"}, False),
     ],

@@ -104,3 +104,14 @@ def test_a_name_that_cannot_be_meant(name):
 def test_what_it_shows_of_itself():
     """Only its name."""
     assert repr(AUTHGUARD) == "Subprotocol('authguard')"
+
+
+@pytest.mark.parametrize("size", [16 * 1024 + 1, 16 * 1024 + 2, 16 * 1024 + 3, 65_536, 1_048_576])
+def test_a_token_that_is_too_long_is_refused_as_too_long(size):
+    """By its length, before it is decoded: what comes of it has one byte too many, however long it was."""
+    assert len(authorization(b64(b"b" * size))) == len(b"Bearer ") + 16 * 1024 + 1
+
+
+def test_the_longest_token_is_read():
+    """As long as it may be in the field."""
+    assert authorization(b64(b"a" * 16 * 1024)) == b"Bearer " + b"a" * 16 * 1024

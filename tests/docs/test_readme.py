@@ -185,7 +185,7 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The block about cookies sets one that the guard takes, and goes to where the browser wanted to be."""
     app = _run(_named("Cookies for websites"), monkeypatch)["app"]
     token = _bearer()["Authorization"].removeprefix("Bearer ")
-    with TestClient(app) as client:
+    with TestClient(app, base_url="https://testserver") as client:  # the cookie is Secure
         response = client.post("/login?next=/dashboard", data={"token": token})
     assert (response.status_code, response.text) == (200, "hello somebody")
 

@@ -297,6 +297,101 @@ def test_logout_everywhere(client, token):
     ]
 
 
+LATE = {"at once": 0, "expired": 28_801, "long expired": 40 * 86_400}
+
+
+@pytest.mark.parametrize("late", LATE)
+@pytest.mark.parametrize("before", ["nothing", "logout", "logout-all", "disabled"])
+@pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
+def test_logging_out_can_be_repeated_and_be_late(client, token, service, clock, late, before, prefix):
+    """One answer, whatever has become of the session and of the token; after it the session is over."""
+    refresh = client.post("/v1/auth/login", json=ANN).json()
+    token = refresh["access_token"]
+    if before in ("logout", "logout-all"):
+        assert client.post(f"/v1/auth/{before}", headers=bearer(token)).status_code == 200
+    elif before == "disabled":
+        service.accounts.disable(jwt.decode(token, options={"verify_signature": False})["sub"])
+    clock.go_on(LATE[late])
+    for _ in range(2):
+        response = client.post(f"{prefix}/auth/logout", headers=bearer(token))
+        assert (response.status_code, response.json()) == (200, {"message": "Logged out"})
+    assert client.get("/v1/users/me", headers=bearer(token)).status_code == 401
+    again = client.post("/v1/auth/refresh", json={"refresh_token": refresh["refresh_token"]})
+    assert again.status_code == 401
+
+
+def test_logging_out_with_an_expired_token_ends_its_session_alone(client, token, clock):
+    """The session of another device goes on."""
+    one, other = (client.post("/v1/auth/login", json=ANN).json() for _ in range(2))
+    clock.go_on(28_801)
+    assert client.post("/v1/auth/logout", headers=bearer(one["access_token"])).status_code == 200
+    assert client.post("/v1/auth/refresh", json={"refresh_token": one["refresh_token"]}).status_code == 401
+    assert client.post("/v1/auth/refresh", json={"refresh_token": other["refresh_token"]}).status_code == 200
+
+
+def bad_tokens(token):
+    """What is no token of this service, though it may look like one."""
+    head, payload, signature = token.split(".")
+    claims = jwt.decode(token, options={"verify_signature": False})
+    late = {"exp": 1_700_000_100, "iat": 1_700_000_000}
+    return {
+        "garbage": "a.b.c",
+        "opaque": "x" * 40,
+        "changed": f"{head}.{payload[:-4]}AAAA.{signature}",
+        "unsigned": f"{head}.{payload}.",
+        "forged": jwt.encode(claims | late, "x" * 40),
+        "another issuer": jwt.encode(claims | late | {"iss": "https://evil.example"}, SECRET),
+        "another audience": jwt.encode(claims | late | {"aud": "https://evil.example"}, SECRET),
+        "another kind": jwt.encode(claims | late | {"token_type": "refresh"}, SECRET),
+        "of the future": jwt.encode(claims | {"exp": 2_000_000_000, "iat": 1_900_000_000}, SECRET),
+        "never valid": jwt.encode(claims | {"exp": 1_700_000_000, "iat": 1_700_000_000}, SECRET),
+        "without iat": jwt.encode(
+            {name: claims[name] for name in claims if name != "iat"} | {"exp": 1}, SECRET
+        ),
+        "iat that is no date": jwt.encode(claims | {"iat": True}, SECRET),
+        "of no session": jwt.encode({n: claims[n] for n in claims if n != "sid"}, SECRET),
+    }
+
+
+BAD = [
+    "garbage", "opaque", "changed", "unsigned", "forged", "another issuer", "another audience",
+    "another kind", "of the future", "never valid", "without iat", "iat that is no date", "of no session",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_logging_out_with_no_token_of_ours_is_401(client, token, kind):
+    """And ends nothing."""
+    assert list(bad_tokens(token)) == BAD
+    response = client.post("/v1/auth/logout", headers=bearer(bad_tokens(token)[kind]))
+    assert is_problem(response, 401, "invalid_token")
+    assert client.get("/v1/users/me", headers=bearer(token)).status_code == 200
+
+
+def test_logging_out_keeps_its_other_answers(client, token):
+    """No credential, two of them, another method, and another site."""
+    assert is_problem(client.post("/v1/auth/logout"), 401, "missing_credentials")
+    two = [("Authorization", f"Bearer {token}")] * 2
+    assert is_problem(client.post("/v1/auth/logout", headers=two), 400, "invalid_request")
+    assert client.get("/v1/auth/logout", headers=bearer(token)).status_code == 405
+    assert client.get("/v1/auth/logout").status_code == 401
+    cookie = {"Cookie": f"access_token={token}", "Sec-Fetch-Site": "cross-site"}
+    assert is_problem(client.post("/v1/auth/logout", headers=cookie), 403, "cross_site_request")
+    assert client.get("/v1/users/me", headers=bearer(token)).status_code == 200
+
+
+def test_an_expired_token_is_good_for_logging_out_alone(client, token, clock):
+    """Everywhere else it is refused, also after it was used for that."""
+    clock.go_on(28_801)
+    assert client.post("/v1/auth/logout", headers=bearer(token)).status_code == 200
+    for method, path in [
+        ("GET", "/v1/users/me"),
+        ("POST", "/v1/auth/logout-all"),
+        ("POST", "/v1/auth/refresh"),
+    ]:
+        assert client.request(method, path, headers=bearer(token)).status_code == 401
+
+
 def test_outage_is_503(client, token, service):
     """A database that is away is 503 with Retry-After, for whoever is known, too; never 401."""
     from authguard.identity.database import Database

@@ -259,6 +259,20 @@ def test_pages_of_a_mounted_service(url):
         assert client.get("/auth/account/sessions/end").headers["content-type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("root_path", ["//evil.example", "///evil.example", "//evil.example/x/"])
+def test_no_page_leads_to_another_site_by_the_mount_point(app, root_path):
+    """A proxy may have let the caller say where the service is mounted."""
+
+    async def server(scope, receive, send):
+        await app({**scope, "root_path": root_path}, receive, send)
+
+    client = browser(server)
+    assert location(client.get("/account")) == "/login?next=%2Faccount"
+    response = client.get("/login")
+    assert [form["action"] for form in Page(response).all("form")] == ["/login"]
+    assert "evil.example" not in response.text
+
+
 def test_application_that_signs_people_in_here(url, clock):
     """A guarded application with the service mounted in it: to the login page, and back, again and again."""
     issuer = f"{ISSUER}/id"

@@ -260,6 +260,29 @@ def test_signing_out_with_an_expired_token(app, ann, clock, service):
     assert location(thief.get("/account")).startswith("/login")
 
 
+@pytest.mark.parametrize("late", [0, 28_801], ids=["at-once", "expired"])
+def test_signing_out_again(app, ann, clock, late):
+    """With cookies that were kept, it is the same answer, and they are deleted again."""
+    kept = dict(ann.cookies)
+    assert location(ann.post("/logout")) == "/login?notice=logged-out"
+    clock.go_on(late)
+    ann.cookies.update(kept)
+    response = ann.post("/logout")
+    assert location(response) == "/login?notice=logged-out"
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+
+
+def test_signing_out_with_an_expired_token_alone(app, ann, clock):
+    """Without the refresh cookie the session ends, too."""
+    kept = dict(ann.cookies)
+    clock.go_on(28_801)
+    del ann.cookies["refresh_token"]
+    assert location(ann.post("/logout")) == "/login?notice=logged-out"
+    thief = browser(app)
+    thief.cookies.set("refresh_token", kept["refresh_token"])
+    assert location(thief.get("/account")).startswith("/login")
+
+
 def test_signing_out_nobody(app):
     """Whoever is not signed in is signed out."""
     assert location(browser(app).post("/logout")) == "/login?notice=logged-out"

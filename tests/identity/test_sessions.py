@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from authguard._core.model import Credential
 from authguard.errors import ConfigurationError, InvalidTokenError
+from authguard.identity.database import Database
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.schema import revocations, sessions, users
 from authguard.testing import issue_token
@@ -247,6 +248,18 @@ def test_logout_ends_access_and_refresh(service):
     with pytest.raises(InvalidTokenError):
         service.sessions.prolong(principal_of(service, first.access_token), CALLER)
     assert is_alive(service, second.access_token)
+
+
+def test_a_second_logout_writes_nothing(service):
+    """Whoever has kept a token cannot keep the database busy with it, and one event is left."""
+    tokens = register(service)
+    principal = principal_of(service, tokens.access_token)
+    service.sessions.log_out(principal, CALLER)
+    kept = service.database._writers
+    service.database._writers = Database("sqlite:////nowhere/at/all.db")._writers
+    service.sessions.log_out(principal, CALLER)
+    service.database._writers = kept
+    assert service.audit.counts()["logout", "success"] == 1
 
 
 def test_logout_holds_for_another_process(service, url, clock):

@@ -5,7 +5,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from authguard import AccessCookie, Guard, Rule
+from authguard import Guard, Rule
 from authguard._core.model import Credential
 from authguard.asgi import AuthGuardMiddleware
 from authguard.identity import Identity
@@ -32,7 +32,7 @@ def site(service, app, clock):
         service.own_tokens,
         protected_paths=["/", Rule("/bank", max_age=300)],
         public_paths=["/id"],
-        cookie=AccessCookie("access_token"),
+        cookie=service.settings.access_cookie,
         login_path="/id/login",
     )
 

@@ -1,8 +1,9 @@
 """What type checkers must say about the public face and FastAPI; it is checked, and never run."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, assert_type
 
-from fastapi import Depends, FastAPI, Request, Security, WebSocket
+from fastapi import Depends, FastAPI, HTTPException, Request, Security, WebSocket
 from fastapi.responses import JSONResponse
 
 from authguard import Guard, JWTVerifier, Principal, Refusal, Rule
@@ -77,6 +78,32 @@ def plain(request: Request) -> str:
     return request.url.path
 
 
+@app.get("/lines")
+@requires("read")
+async def lines(limit: int = 10) -> AsyncIterator[int]:
+    """A generator streams its items."""
+    yield limit
+
+
+@app.get("/listed", dependencies=[Depends(requires("read"))])
+async def listed(user: Annotated[Principal, Depends(requires("admin"))]) -> str:
+    """A requirement is a dependency, too."""
+    assert_type(user, Principal)
+    return user.subject
+
+
+@requires("admin")
+async def admin_only(request: Request) -> int:
+    """A dependency."""
+    return 1
+
+
+@app.get("/dependency")
+async def dependency(number: Annotated[int, Depends(admin_only)]) -> int:
+    """Its value has its type."""
+    return number
+
+
 @app.websocket("/ws")
 async def stream(websocket: WebSocket, user: CurrentUser) -> None:
     """A websocket has a caller, too."""
@@ -89,6 +116,9 @@ async def refused(request: Request, error: RefusedHTTPException) -> JSONResponse
     """The application's own answer."""
     assert_type(error.refusal, Refusal)
     assert_type(error.status_code, int)
+    base: HTTPException = error
+    challenge = (base.headers or {}).get("WWW-Authenticate")
+    assert_type(challenge, str | None)
     return JSONResponse({"error": error.status_code}, error.status_code)
 
 
@@ -96,3 +126,6 @@ async def call(user: Principal, request: Request) -> None:
     """A decorated operation returns what it did before."""
     assert_type(await report(user, limit=3), list[int])
     assert_type(plain(request), str)
+    assert_type(await admin_only(request), int)
+    async for number in lines(3):
+        assert_type(number, int)

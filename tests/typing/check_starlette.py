@@ -5,6 +5,7 @@ from typing import Any, Literal, assert_type
 
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,7 +31,7 @@ from authguard import (
     safe_next,
 )
 from authguard.asgi import AuthGuardMiddleware
-from authguard.starlette import current_principal, requires
+from authguard.starlette import RefusedHTTPException, current_principal, requires
 from authguard.testing import issue_token, override
 
 
@@ -106,7 +107,7 @@ assert_type(guard.explain("GET", "/admin"), Verdict)
 assert_type(guard.explain("GET", "/admin").protected, bool)
 assert_type(guard.safe_next("/dashboard"), str)
 assert_type(safe_next(None, default="/home"), str)
-assert_type(cookie.issue("token", scheme="https", max_age=900), str)
+assert_type(cookie.issue("token", max_age=900), str)
 assert_type(digest_api_key("sk_live_0123456789abcdef"), str)
 assert_type(issue_token("secret", scopes=["read"], iss="https://auth.example.com"), str)
 assert_type(ANONYMOUS, Principal)
@@ -160,3 +161,9 @@ async def call(request: Request) -> None:
     """A decorated endpoint returns what it did before."""
     assert_type(await page(request), JSONResponse)
     assert_type(plain_page(request), JSONResponse)
+
+
+def refused(request: Request, error: RefusedHTTPException) -> JSONResponse:
+    """The application's own answer."""
+    base: HTTPException = error
+    return JSONResponse({"error": base.status_code, "code": error.refusal.status}, headers=base.headers)

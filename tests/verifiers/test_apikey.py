@@ -109,3 +109,18 @@ def test_header_and_prefix_of_ones_own() -> None:
     verifier = APIKeyVerifier({KEY: APIKey("x")}, header="X-Token", prefixes=["ak_"])
     assert (verifier.header, verifier.prefixes) == ("X-Token", ("ak_",))
     assert repr(verifier) == "APIKeyVerifier(header='X-Token')"
+
+
+@pytest.mark.parametrize("key", [f"{KEY},", f",{KEY}", f"{KEY},{KEY}", ",,,,,,,,,,,,,,,,,,,,"], ids=str)
+def test_a_key_with_a_comma_is_refused_when_it_is_given(key: str) -> None:
+    """No request could bring it, since two joined fields look the same; the error shows no key."""
+    with pytest.raises(ConfigurationError, match="must not contain a comma") as caught:
+        APIKeyVerifier({key: APIKey("robot")})
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["sk,live", "sk_live_,", ",abc", "a,b"], ids=str)
+def test_a_prefix_with_a_comma_is_refused(prefix: str) -> None:
+    """No key starts with it."""
+    with pytest.raises(ConfigurationError, match="prefix"):
+        APIKeyVerifier({KEY: APIKey("robot")}, prefixes=[prefix])

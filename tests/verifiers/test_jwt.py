@@ -3,6 +3,7 @@
 import pytest
 
 from authguard import Credential, InvalidTokenError, JWTVerifier
+from authguard.errors import MalformedTokenError
 from support import (
     AUDIENCE,
     ISSUER,
@@ -185,5 +186,53 @@ def test_the_kid_chooses_between_two_keys(members):
 def test_an_embedded_key_is_not_used():
     """A token that brings its own key is refused."""
     token = make_token(algorithm="ES256", key=ec_key(), jwk=jwk(ec_key()))
+    with pytest.raises(InvalidTokenError):
+        verify(token, verifier(pem(rsa_key()), ["RS256"]))
+
+
+EMBEDDED = {
+    "its own public key": {"jwk": "own"},
+    "the key that we have": {"jwk": "ours"},
+    "a jwk that is null": {"jwk": None},
+    "a jwk that is text": {"jwk": "x"},
+    "the URL of a key set": {"jku": "https://issuer.example/jwks"},
+    "the URL of a key set elsewhere, and a kid": {"jku": "https://evil.example/jwks", "kid": "a"},
+    "an empty URL of a key set": {"jku": ""},
+    "a jku that is no text": {"jku": ["https://issuer.example/jwks"]},
+    "the URL of a certificate": {"x5u": "https://issuer.example/cert.pem"},
+    "an x5u that is null": {"x5u": None},
+}
+
+
+@pytest.mark.parametrize("kind", EMBEDDED)
+@pytest.mark.parametrize("several", [False, True], ids=["one-verifier", "two-verifiers"])
+def test_a_key_or_the_url_of_one_in_the_header_is_refused(kind, several):
+    """Also where the signature is good by a key that is configured."""
+    header = {
+        name: {"own": jwk(rsa_key()), "ours": jwk(ec_key())}.get(str(value), value)
+        for name, value in EMBEDDED[kind].items()
+    }
+    ours = verifier(pem(ec_key()), ["ES256"])
+    other = JWTVerifier(pem(rsa_key()), algorithms=["RS256"], issuer="https://other.example", audience=None)
+    by = JWTVerifier.together([ours, other])[0] if several else ours
+    verify(make_token(algorithm="ES256", key=ec_key()), by)
+    with pytest.raises(MalformedTokenError):
+        verify(make_token(algorithm="ES256", key=ec_key(), **header), by)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x5t": "NjVBRjY5MDlCMUIwNzU4RTA2QzZFMDQ4QzQ2MDAyQjVDNjk1RTM2Qg"},
+        {"x5t#S256": "a" * 43},
+        {"x5c": ["MIIB"]},
+        {"x5c": "not a list", "x5t": 7},
+    ],
+    ids=["x5t", "x5t#S256", "x5c", "malformed"],
+)
+def test_certificates_and_thumbprints_in_the_header_are_never_read(header):
+    """Well-known issuers send them beside a kid, and they select nothing."""
+    token = make_token(algorithm="ES256", key=ec_key(), **header)
+    assert verify(token, verifier(pem(ec_key()), ["ES256"])).subject == "ann"
     with pytest.raises(InvalidTokenError):
         verify(token, verifier(pem(rsa_key()), ["RS256"]))

@@ -132,7 +132,7 @@ def test_the_principal_of_a_token():
 def test_a_client_is_the_subject_of_a_token_without_sub():
     """If sub was not required; and somebody it must be."""
     verifier = build(required_claims=["exp"])
-    assert verify(verifier, make_token(claims(sub=..., azp="app"))).principal.subject == "app"
+    assert verify(verifier, make_token(claims(sub=..., azp="app"))).principal.subject == "client:app"
     with pytest.raises(InvalidTokenError):
         verify(verifier, make_token(claims(sub=...)))
 

@@ -538,3 +538,25 @@ def test_several_issuers_stand_side_by_side(world):
     assert verify(world, both, token()).principal.issuer == ISSUER
     assert [health.state for health in both.health(NOW)] == ["fresh", "unused"]
     assert len(both.channels()) == 2
+
+
+JKU = {
+    "the same": (URL, True),
+    "another path": (URL + "/", False),
+    "another host": ("https://evil.example/jwks", False),
+}
+
+
+@pytest.mark.parametrize("case", JKU)
+@pytest.mark.parametrize("by", ["url", "discovery"])
+def test_a_jku_may_only_name_the_key_set_that_is_used(world, case, by):
+    """Cloud Foundry UAA sends it with each token; it is compared, and never fetched."""
+    url, accepted = JKU[case]
+    one = verifier() if by == "url" else discovered()
+    text = make_token(claims(exp=NOW + 600), algorithm="ES256", key=ec_key(), kid="a", jku=url)
+    if accepted:
+        assert verify(world, one, text).principal.subject == "ann"
+    else:
+        with pytest.raises(InvalidTokenError):
+            verify(world, one, text)
+    assert "https://evil.example/jwks" not in [fetch.url for fetch in world.asked]

@@ -131,6 +131,21 @@ def _sockets(**options):
     return AuthGuardMiddleware(app, guard=guard, **options)
 
 
+def _splitting(options):
+    """An application that removes the mount point wherever it is, as the routers of Litestar and Quart do."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return
+        path, root_path = scope["path"], scope["root_path"]
+        routed = "/" + (path.split(root_path, maxsplit=1)[-1] if root_path else path).strip("/")
+        body = b"SECRET" if (routed + "/").startswith("/admin/") else b"page"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    return AuthGuardMiddleware(app, guard=_guard(**options))
+
+
 class _Closing:
     """An iterable that counts how often it is closed."""
 
@@ -192,4 +207,5 @@ if "WIRE_JWT_SECRET" in os.environ:
     wsgi_strict, wsgi_weak, wsgi_login = _flask(STRICT), _flask(WEAK), _flask(LOGIN)
     asgi_sockets = _sockets(recheck=0.05)
     asgi_codes = _sockets(websocket_close_codes=True)
+    asgi_splitting, asgi_splitting_weak = _splitting(STRICT), _splitting(WEAK)
     asgi_dpop, wsgi_dpop = _starlette(DPOP), _flask(DPOP)

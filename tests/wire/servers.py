@@ -97,6 +97,8 @@ def start(kind, app, environment, *options):
     target = f"wire.apps:{'wsgi' if kind == 'gunicorn' else 'asgi'}_{app}"
     if kind == "gunicorn":
         return launch(kind, target, environment, "--threads", "4", *options)
+    if kind == "hypercorn":
+        return launch(kind, target, environment, *options)
     return launch(kind, target, environment, "--http", kind.removeprefix("uvicorn-"), *options)
 
 
@@ -108,13 +110,15 @@ def launch(kind, target, environment, *options):
     if kind == "gunicorn":
         command = ["gunicorn", target, "--bind", f"127.0.0.1:{port}"]
         command += ["--no-control-socket", "--graceful-timeout", "1"]
+    elif kind == "hypercorn":
+        command = ["hypercorn", target, "--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1"]
     else:
         command = ["uvicorn", target, "--host", "127.0.0.1", "--port", str(port)]
         command += ["--timeout-graceful-shutdown", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", *command, *options],
         cwd=TESTS,
-        env={**os.environ, **environment, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -26,6 +26,25 @@ def test_authorization_in_two_lines_is_refused(server, bearer):
     assert server.send("/admin", bearer, bearer).status == 400
 
 
+def test_api_key_in_two_lines_is_refused(server, environment):
+    """Whether the server keeps two lines apart or joins them: 400, and not one of them."""
+    line = f"X-API-Key: {environment['WIRE_API_KEY']}"
+    assert server.send("/admin", line, line).status == 400
+    assert server.send("/admin", "X-API-Key:", line).status == 400
+    assert server.send("/admin", line, "X-API-Key:").status == 400
+
+
+def test_empty_fields_are_the_same_behind_every_server(server, bearer):
+    """An empty key is a bad key, and an empty Authorization field is none; two fields are two."""
+    assert server.send("/admin", "X-API-Key:").status == 401
+    assert server.send("/admin", "Authorization:").status == 401
+    assert server.send("/admin", "Authorization:", bearer).status == 400
+    assert server.send("/admin", bearer, "Authorization:").status == 400
+    assert (
+        server.send("/admin", "Authorization: Basic eDp5eg==", "Authorization: Basic eDp5eg==").status == 400
+    )
+
+
 @pytest.mark.parametrize("name", ["authorization", "AUTHORIZATION", "aUtHoRiZaTiOn"])
 def test_field_name_in_any_case(server, bearer, name):
     """The case of the field's name does not matter."""
@@ -102,6 +121,30 @@ def test_below_a_prefix(serve, bearer, kind, prefix, options, app):
     assert [server.send(*arguments).status for arguments in sent] == [401, 200, 200]
 
 
+@pytest.mark.parametrize("app", ["splitting", "splitting_weak"])
+@pytest.mark.parametrize(
+    "kind",
+    [("hypercorn", "--root-path", "/x"), ("uvicorn-h11", "--root-path", "/x")],
+    ids=lambda kind: kind[0],
+)
+def test_a_prefix_in_an_odd_place_leads_nowhere(serve, bearer, kind, app):
+    """Where the application removes it wherever it is; only uvicorn adds it to the path of the request."""
+    server = serve(kind[0], app, *kind[1:])
+    targets = [
+        "/admin",
+        "/x/admin",
+        "/public/x/admin",
+        "/public/xadmin",
+        "/X/admin",
+        "/x/public/x/admin",
+        "/x/x/admin",
+    ]
+    answers = [server.send(target) for target in targets]
+    assert [answer.raw for answer in answers if b"SECRET" in answer.raw] == []
+    assert b"SECRET" in server.send("/admin", bearer).body
+    assert b"page" in server.send("/public/page").body
+
+
 def test_connection_is_kept_after_a_refusal(server, bearer):
     """A refusal leaves the connection fit for the next request."""
     with server.connect() as connection:
@@ -125,3 +168,17 @@ def test_login_redirect_is_relative(serve, kind, host):
 def test_hostile_host_changes_no_decision(server):
     """A Host that looks like a public path opens nothing."""
     assert server.send("/admin", "Host: app/public/x?").status in (400, 401)
+
+
+@pytest.mark.parametrize("length", [0, 10, 10_000])
+def test_a_preflight_is_answered_without_its_body(server, length):
+    """The body is not taken for a request of its own, and the connection goes on."""
+    preflight = ["Origin: https://a.example", "Access-Control-Request-Method: GET"]
+    smuggled = (b"GET /public/a HTTP/1.1\r\nHost: app\r\n\r\n" * length)[:length]
+    first = request("/admin", *preflight, method="OPTIONS", body=smuggled, close=False)
+    with server.connect() as connection:
+        connection.sendall(first)
+        answer = parse(read(connection, b"\r\n\r\n"))
+        assert (answer.status, answer.body) == (204, b"")
+        connection.sendall(request("/healthz"))
+        assert parse(read(connection)).body == b"started"

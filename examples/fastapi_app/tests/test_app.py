@@ -208,7 +208,7 @@ def test_the_websocket_wants_to_know_which_site_uses_the_cookie(client, accounts
 def test_the_document_has_the_authorize_button(client):
     """The OpenAPI document knows both kinds of credentials, and what is open."""
     document = client.get("/openapi.json").json()
-    assert set(document["components"]["securitySchemes"]) == {"Bearer", "APIKey"}
+    assert set(document["components"]["securitySchemes"]) == {"Bearer", "APIKey", "Cookie"}
     assert document["paths"]["/api/upload"]["post"]["security"]
     assert "security" not in document["paths"]["/healthz"]["get"]
 

@@ -10,7 +10,7 @@ from flask_app.app import create_app
 from flask_app.settings import Settings
 from flask_app.sign_in import issue_token
 
-SETTINGS = Settings(password="right")
+SETTINGS = Settings(password="right", secure_cookie=False)
 BROWSER = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"}
 ROBOT = {"x-api-key": SETTINGS.api_key}
 PROTECTED = [("GET", "/dashboard"), ("GET", "/admin"), ("GET", "/api/me"), ("GET", "/api/notes"),
@@ -125,7 +125,7 @@ def test_an_upload_arrives_intact(client, ada):
 
 
 def test_an_upload_has_a_limit(ada):
-    small = Settings(secret=SETTINGS.secret, largest_upload=10)
+    small = Settings(secret=SETTINGS.secret, largest_upload=10, secure_cookie=False)
     client = create_app(small).test_client()
     assert client.post("/api/upload", data=b"x" * 11, headers=ada).status_code == 413
 

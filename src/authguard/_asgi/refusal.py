@@ -1,7 +1,9 @@
 """Refusals, sent over ASGI: in the place of a response, or of a handshake."""
 
 from functools import lru_cache
+from typing import Any
 
+from authguard import _cors
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
 from authguard._core.answer import Headers, Refusal
 
@@ -10,7 +12,51 @@ CLOSE_CODES = "authguard.websocket_close_codes"
 
 _DENIAL = "websocket.http.response"
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 _PRIVATE_CODES = 4000  # from here on they are the application's own: RFC 6455 section 7.4.2
+
+
+class RaisedRefusal(Exception):  # noqa: N818 (it is answered, and no error)
+    """A refusal that a decorator raises; the frameworks answer it, and else the guard.
+
+    Attributes:
+        refusal: the answer.
+        unanswered: that nothing between the decorator and the guard answers it.
+    """
+
+    refusal: Refusal
+    unanswered: bool = False
+
+
+def answering(app: ASGIApp) -> ASGIApp:
+    """Return the application, with refusals answered that its framework would not answer.
+
+    They are those of a router without an application, and of middleware outside of the exception handlers.
+    Others cost nothing more.
+    """
+    layer: Any = app
+    for _ in range(_MAX_LAYERS):
+        names = {cls.__name__ for cls in type(layer).__mro__}  # by name, so that this needs no framework
+        if names & {"Router", "BaseHTTPMiddleware"}:
+            return _Answering(app)
+        if layer is None or names & {"Starlette", "ExceptionMiddleware"}:
+            break
+        layer = getattr(layer, "app", None)
+    return app
+
+
+class _Answering:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except RaisedRefusal as refused:
+            if not refused.unanswered:
+                raise
+            if scope["type"] == "http":  # a websocket was refused when it was raised
+                await _cors.inside(self.app)(responder(refused.refusal))(scope, receive, send)
 
 
 def responder(refusal: Refusal) -> ASGIApp:

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 from authguard._core.guard import Guard
-from authguard._core.request import Presented, RequestView
+from authguard._core.mounts import below, is_misplaced
+from authguard._core.request import Asked, Presented, RequestView, http_method
 from authguard._core.rules import WEBSOCKET
 from authguard.errors import RefusedError
 
@@ -31,17 +32,24 @@ class ASGIRequest(RequestView):
         presented: those fields, if they have been found already.
     """
 
-    __slots__ = ("_headers", "_query", "_scope")
+    __slots__ = ("_headers", "_misplaced", "_query", "_scope")
 
     def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
-        self.method = scope["method"] if scope["type"] == "http" else WEBSOCKET
+        self.method = http_method(scope["method"]) if scope["type"] == "http" else WEBSOCKET
         self.scheme = scope.get("scheme") or "http"
         self.root_path = scope.get("root_path") or ""
         self.path = below(self.root_path, scope["path"])
+        self._misplaced = bool(self.root_path) and is_misplaced(self.root_path, scope["path"])
         self.presented = _presented(scope["headers"], guard) if presented is None else presented
         self._scope = scope
         self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""
+
+    @property
+    def request_key(self) -> Asked:
+        """Method, path and mount point, as the policy takes them."""
+        key = (self.method, self.path, self.root_path)
+        return (*key, True) if self._misplaced else key
 
     @property
     def query(self) -> str:
@@ -71,7 +79,8 @@ def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presente
     return [(name.lower(), value) for name, value in headers if name.lower() in fields]
 
 
-def below(root_path: str, path: str) -> str:
-    """The path as the application's router sees it: boundary-aware, like Starlette's."""
-    rest = path.removeprefix(root_path)
-    return rest if rest != path and (not rest or rest.startswith("/")) else path
+def asked_below(root_path: str, scope: Scope) -> Asked:
+    """Return the request key of an HTTP request to a mounted application."""
+    path = scope["path"]
+    asked = (scope["method"], below(root_path, path), root_path)
+    return (*asked, True) if is_misplaced(root_path, path) else asked

@@ -1,6 +1,7 @@
 """Websockets: the handshake is decided like a request, and the connection watched while it lasts."""
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 from authguard._asgi.connection import Connection, EndedError
 from authguard._asgi.refusal import CLOSE_CODES, responder
@@ -8,7 +9,7 @@ from authguard._asgi.request import HANDLED, ASGIApp, ASGIRequest, Message, Rece
 from authguard._core.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.subprotocol import Subprotocol
+from authguard._core.subprotocol import MAX_OFFERED, Subprotocol
 from authguard._logs import log_refusal
 from authguard.drivers import arun
 
@@ -81,14 +82,15 @@ def _take_token(scope: Scope, subprotocol: Subprotocol) -> list[str]:
     """Let a token among the offered subprotocols stand where other clients send it.
 
     It becomes an Authorization field of the scope: what follows is as for any other, and two
-    credentials are two. Nobody further in finds it where it was, to be chosen, echoed or logged.
+    credentials are two. Nobody further in finds it where it was, to be chosen, echoed or logged. Of more
+    than `MAX_OFFERED` subprotocols the others are dropped.
 
     Returns:
         what else is offered.
     """
     others: list[str] = []
     headers = _without_tokens(scope["headers"], subprotocol)
-    for offered in scope.get("subprotocols") or ():
+    for offered in islice(scope.get("subprotocols") or (), MAX_OFFERED):
         if subprotocol.has_token(offered):
             headers.append((b"authorization", subprotocol.authorization(offered)))
         else:
@@ -103,7 +105,8 @@ def _without_tokens(
     kept = []
     for name, value in headers:
         if name.lower() == _OFFER:
-            parts = [part.strip(" \t") for part in value.decode("latin-1").split(",")]
+            listed = value.decode("latin-1").split(",", MAX_OFFERED)[:MAX_OFFERED]
+            parts = [part.strip(" \t") for part in listed]
             value = ", ".join(part for part in parts if not subprotocol.has_token(part)).encode("latin-1")
             if not value:
                 continue

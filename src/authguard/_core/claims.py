@@ -12,9 +12,13 @@ from authguard.errors import (
     ExpiredTokenError,
     InvalidAudienceError,
     InvalidIssuerError,
+    InvalidTokenError,
     MalformedTokenError,
     MissingRequiredClaimError,
 )
+
+#: What the subject of a client begins with, where a token has no `sub` (7 characters).
+CLIENT_PREFIX = "client:"
 
 _NOTHING: frozenset[str] = frozenset()
 _LATEST = 253_402_300_799  # the last second that datetime can show: 9999-12-31T23:59:59Z
@@ -114,9 +118,9 @@ def verify_claims(
     if latest < find("iat", 0):
         raise ExpiredTokenError("issued in the future")
     client = find("client_id", find("azp"))
-    subject = find("sub", client)
-    if not subject:
-        raise MissingRequiredClaimError("neither sub nor client_id")
+    subject = find("sub")
+    if not subject or subject[:7] == CLIENT_PREFIX:
+        subject = _client_subject(claims, subject, client)
     return make_principal(
         subject=subject,
         scopes=_names_at(claims, expected.scope_claims, split=True),
@@ -131,6 +135,24 @@ def verify_claims(
     )
 
 
+def _client_subject(claims: Mapping[str, Any], subject: str | None, client: str | None) -> str:
+    """Return the subject of a token that is its client's own, such as `client:billing`.
+
+    The mark keeps a client apart from a user of the same name. A user who could choose `client:billing`
+    as `sub` would pass for that client, so it is taken only from that client's tokens.
+    """
+    if subject == "":
+        raise MalformedTokenError("sub is empty")
+    of_client = f"{CLIENT_PREFIX}{client}" if client else None
+    if subject is None:
+        if of_client is None or "username" in claims:
+            raise MissingRequiredClaimError("no sub, and it is not a client's own token")
+        return of_client
+    if subject != of_client:
+        raise InvalidTokenError("a sub that would pass for a client")
+    return subject
+
+
 def _check_members(claims: Mapping[str, Any]) -> None:
     """What can be said of a claim by its name: one look at each, where there are several rules."""
     for name, value in claims.items():
@@ -138,8 +160,8 @@ def _check_members(claims: Mapping[str, Any]) -> None:
         if wanted is None:
             continue
         if wanted == "text":
-            if type(value) is not str or (name == "sub" and not value):
-                raise MalformedTokenError(f"{name} is not text, or is empty")
+            if type(value) is not str:
+                raise MalformedTokenError(f"{name} is not text")
         elif wanted == "date":
             # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2).
             # Neither NaN nor infinity is between two numbers.

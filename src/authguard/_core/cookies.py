@@ -19,28 +19,34 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class AccessCookie:
     """An HttpOnly cookie that carries the access token.
 
-    Under https it is called `__Host-<name>` and is `Secure`, so that no sibling domain can
-    plant it (RFC 6265bis section 4.1.3.2). Unsafe methods and websockets must then prove by
-    `Sec-Fetch-Site` or `Origin` that this site started them.
+    It is called `__Host-<name>` and is `Secure`, whatever scheme the server reports, so that no
+    sibling domain can plant it (RFC 6265bis section 4.1.3.2). Unsafe methods and websockets must
+    then prove by `Sec-Fetch-Site` or `Origin` that this site started them.
 
     Args:
         name: the name, without prefix.
-        secure: whether the site is under https; None goes by the scheme that the server reports.
-            Set it to True behind a proxy that ends TLS and does not pass the scheme on.
+        secure: False for development over plain http on your own machine: the cookie then has the
+            plain name and is not `Secure`.
         trusted_origins: other origins, such as `https://app.example.com`, that may send unsafe
             requests with the cookie.
 
     Raises:
-        ConfigurationError: for a name or an origin that browsers would not send.
+        ConfigurationError: for a name or an origin that browsers would not send, and for a
+            `secure` that is not True or False.
     """
 
     name: str = "access_token"
-    secure: bool | None = None
+    secure: bool = True
     trusted_origins: Iterable[str] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
             raise ConfigurationError(f"cookie name {self.name!r}: a plain name; the prefix is added")
+        if not isinstance(self.secure, bool):
+            raise ConfigurationError(
+                "secure must be True, or False for development over plain http on your own machine, got "
+                f"{self.secure!r}; leave it out for a site under https, also behind a proxy"
+            )
         if isinstance(self.trusted_origins, str):
             raise ConfigurationError("trusted_origins is a list of origins")
         object.__setattr__(self, "trusted_origins", frozenset(self.trusted_origins))
@@ -48,28 +54,39 @@ class AccessCookie:
             if not _ORIGIN.match(origin) or origin != origin.lower():
                 raise ConfigurationError(f"{origin!r} is not an origin such as 'https://app.example.com'")
 
-    def issue(self, token: str, *, scheme: str, max_age: int) -> str:
+    @property
+    def _field_name(self) -> str:
+        """The name that browsers see: with the prefix `__Host-`, unless `secure` is False."""
+        return f"__Host-{self.name}" if self.secure else self.name
+
+    def issue(self, token: str, *, max_age: int, scheme: str | None = None) -> str:
         """The value of a Set-Cookie field that signs the browser in.
 
         Args:
             token: the access token.
-            scheme: the scheme of the request that is being answered.
             max_age: seconds, as long as the token is valid.
+            scheme: not used; `secure` alone decides.
 
         Raises:
             ValueError: if the token is too large for a cookie, or is no token.
         """
-        name, secure = self._named(scheme)
         if not _VALUE.match(token):
             raise ValueError("this cannot be a token: it has characters that cookies cannot carry")
-        if len(name) + len(token) > _LARGEST:
+        if len(self._field_name) + len(token) > _LARGEST:
             raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_LARGEST}")
-        return f"{name}={token}; Max-Age={int(max_age)}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        return f"{self._field_name}={token}; Max-Age={int(max_age)}{self._attributes}"
 
-    def clear(self, *, scheme: str) -> str:
-        """The value of a Set-Cookie field that signs the browser out."""
-        name, secure = self._named(scheme)
-        return f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
+    def clear(self, *, scheme: str | None = None) -> str:
+        """The value of a Set-Cookie field that signs the browser out.
+
+        Args:
+            scheme: not used; `secure` alone decides.
+        """
+        return f"{self._field_name}=; Max-Age=0{self._attributes}"
+
+    @property
+    def _attributes(self) -> str:
+        return "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self.secure else "")
 
     def read(self, request: RequestView) -> str | None:
         """The token that the request's cookie carries, if any.
@@ -77,22 +94,19 @@ class AccessCookie:
         Raises:
             InvalidRequestError: if the cookie came twice: somebody else may have planted one.
         """
-        name = self._named(request.scheme)[0].encode("ascii")
-        found = None
-        for field, value in request.presented:
-            if field != b"cookie":  # HTTP/2 may split the field (RFC 9113 section 8.2.3)
-                continue
-            for part in value.split(b";"):
-                key, _, text = part.strip(b" \t").partition(b"=")
-                if key == name:
-                    if found is not None:
-                        raise InvalidRequestError("the cookie was sent twice")
-                    found = text
-        return found.decode("latin-1") if found else None
+        values = _values(request, self._field_name)
+        if len(values) > 1:
+            raise InvalidRequestError("the cookie was sent twice")
+        return values[0] if values and values[0] else None
 
-    def _named(self, scheme: str) -> tuple[str, str]:
-        secure = scheme in ("https", "wss") if self.secure is None else self.secure
-        return (f"__Host-{self.name}", "; Secure") if secure else (self.name, "")
+    def hint(self, request: RequestView) -> str | None:
+        """Return what to change where the cookie comes by its plain name over http, and is not read."""
+        if not self.secure or request.scheme not in ("http", "ws") or not _values(request, self.name):
+            return None
+        return (
+            f"a cookie {self.name} came over http and was not read; its name must be {self._field_name}, or "
+            f"AccessCookie({self.name!r}, secure=False) for development over plain http"
+        )
 
     def is_cross_site(self, request: RequestView) -> bool | None:
         """Whether another site started the request; None if nothing tells.
@@ -113,6 +127,19 @@ class AccessCookie:
         if not request.fields(b"origin"):
             return None
         return origin not in _own_origins(request)
+
+
+def _values(request: RequestView, name: str) -> list[str]:
+    """The values of the cookies of this name."""
+    wanted, values = name.encode("ascii"), []
+    for field, value in request.presented:
+        if field != b"cookie":  # HTTP/2 may split the field (RFC 9113 section 8.2.3)
+            continue
+        for part in value.split(b";"):
+            key, _, text = part.strip(b" \t").partition(b"=")
+            if key == wanted:
+                values.append(text.decode("latin-1"))
+    return values
 
 
 def _own_origins(request: RequestView) -> set[str]:

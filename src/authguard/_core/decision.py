@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from authguard._core.answer import Refusal
 from authguard._core.model import Auth
+from authguard._core.rules import Preflight
 from authguard.errors import RefusedError
 
 
@@ -17,6 +18,8 @@ class Allow:
         user: what `user_loader` made of the principal, or the principal.
         error: why a credential that was presented on an open path was not taken, if so.
         vary: fields that the response depends on and that shared caches would not look at.
+        preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
+            may run, `"pass"` if the application gets it without its body, and its response is sealed.
         nonce: for the caller's next DPoP proofs; the response is to carry it (RFC 9449 section 8.2).
     """
 
@@ -25,6 +28,7 @@ class Allow:
     error: RefusedError | None = None
     vary: str = ""
     nonce: str = ""
+    preflight: Preflight | None = None
 
 
 @dataclass(slots=True)  # not frozen, as above

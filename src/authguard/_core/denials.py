@@ -1,5 +1,6 @@
 """The answer to an error: a login redirect for a person's browser, else a problem document."""
 
+import errno
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -16,9 +17,17 @@ from authguard.errors import (
     MissingCredentialsError,
     RefusedError,
     UnexpectedError,
+    VerificationUnavailableError,
 )
 
 OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
+
+# Python's own, and those of libraries that do not derive from them, such as `redis.exceptions`.
+_OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
+# Of other drivers, `OperationalError` may also be a mistake in a statement.
+_OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
+_OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
+_MAX_CAUSES = 8  # libraries wrap an exception twice or three times
 
 
 class Denials:
@@ -71,8 +80,7 @@ class Denials:
                     raise TypeError("on_error must return a Refusal")
                 refusal = replaced
             except Exception as raised:
-                error = UnexpectedError("on_error raised")
-                error.__cause__ = raised
+                error = as_refused(raised, "on_error")
                 refusal = self._refuse(request, error)
         return Deny(error, refusal)
 
@@ -88,7 +96,7 @@ class Denials:
         htmx = is_htmx(request)
         if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
             return None
-        verdict = self._policy.find(request.method, request.path, request.root_path)
+        verdict = self._policy.find_for(request.request_key)
         login_path = verdict.login_path or self._login_path
         if login_path is None:
             return None
@@ -97,16 +105,63 @@ class Denials:
         wanted = anew.parameters if anew else ()
         location = login_location(request, login_path, self._policy.login_paths, wanted)
         circles = self._circles if anew else None
-        if circles and circles.comes_from(request, location):
+        if location is None or (circles and circles.comes_from(request, location)):
             return None
         refusal = (
             self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
         )
-        return circles.note(request, refusal, location) if circles else refusal
+        return circles.note(refusal, location) if circles else refusal
 
 
-def unexpected_error(error: Exception) -> UnexpectedError:
-    """What is answered when something raises that should not."""
-    unexpected = UnexpectedError("a callback or verifier raised")
-    unexpected.__cause__ = error
-    return unexpected
+def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:
+    """Return the refusal that answers an exception: 503 for an outage, 500 for any other.
+
+    Args:
+        error: what was raised; a `RefusedError` is returned as it is.
+        source: what has raised it, for the log.
+    """
+    if isinstance(error, RefusedError):
+        return error
+    outage = _find_outage(error)
+    refused: RefusedError = UnexpectedError(f"{source} raised")
+    if outage is not None:
+        refused = VerificationUnavailableError(f"{source} raised {_describe(error, outage)}")
+    refused.__cause__ = error
+    return refused
+
+
+def _find_outage(error: BaseException | None) -> BaseException | None:
+    """Return the exception that shows that something cannot be reached; None for a bug.
+
+    Libraries wrap such an exception in one of their own, so its causes are looked at. A built-in
+    exception such as TypeError is a bug, also while an outage is being handled.
+    """
+    for _ in range(_MAX_CAUSES):
+        if error is None:
+            break
+        kind = type(error)
+        if any(_is_outage(base) for base in kind.__mro__):
+            return error
+        if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
+            return error
+        if kind.__module__ == "builtins":
+            break
+        error = (
+            error.__cause__ or error.__context__
+        )  # also where it is hidden by `from None`, as httpcore does
+    return None
+
+
+def _is_outage(kind: type) -> bool:
+    return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
+
+
+def _describe(error: BaseException, outage: BaseException) -> str:
+    """Name the exceptions; the text only of those of the operating system, which holds no secret."""
+    text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
+    return f"{text} ({outage})" if isinstance(outage, OSError) and outage.errno is not None else text
+
+
+def _name_of(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
-from math import isfinite
+from math import inf
 from typing import Any, ClassVar, TypeAlias
 
 from authguard._core.flow import Call, Flow
@@ -36,6 +36,9 @@ _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\Z"
 _LONGEST_PROOF = 8192  # one with an RSA key of 8192 bits and a long URI has about 6,000
 _LONGEST_TOKEN_ID = 512
 _MOST_WINDOW = 300
+#: Characters of an RSA key in base64url: a modulus of 8192 bits, and an exponent of 64. Callers choose their
+#: keys, and with an exponent as long as the modulus it takes as long to verify a signature as to make one.
+MAX_RSA_MEMBERS = {"n": 1366, "e": 11}
 _REMEMBERED_KEYS = 1024
 _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
@@ -50,7 +53,8 @@ class DPoP(Proof):
         origin: scheme and host by which callers reach the application, such as
             `https://api.example.com`, or several. It is never taken from the request: whoever got
             a proof for another site would say that this is it.
-        algorithms: of the proofs, best first; public keys only.
+        algorithms: of the proofs, best first; public keys only. RSA keys have at most 8192 bits, and an
+            exponent of at most 64.
         window: seconds by which the `iat` of a proof may lie before or after now, 1 to 300.
         nonce_secret: at least 32 random bytes, the same for all processes; proofs must then have
             a nonce of ours, at most some minutes old. None asks for none.
@@ -158,6 +162,8 @@ class DPoP(Proof):
             raise InvalidProofError("alg is not among the algorithms")
         if not isinstance(jwk, dict) or "k" in jwk:
             raise InvalidProofError("no public jwk in the header")
+        if _is_too_large(jwk):
+            raise InvalidProofError("the RSA key in jwk is too large")
         # Before the key is used for anything, so that only keys which an issuer knows cost time.
         if not _same(thumbprint_of(jwk), thumbprint):
             raise InvalidProofError("not the key that the token is bound to")
@@ -192,6 +198,12 @@ class DPoP(Proof):
         return f"DPoP({sorted(self._origins)}, algorithms={list(self.algorithms)})"
 
 
+def _is_too_large(jwk: Mapping[str, Any]) -> bool:
+    """Whether it is an RSA key that would take too long to use."""
+    lengths = {name: len(text) for name in MAX_RSA_MEMBERS if isinstance(text := jwk.get(name), str)}
+    return any(length > MAX_RSA_MEMBERS[name] for name, length in lengths.items())
+
+
 def thumbprint_of(jwk: Mapping[str, Any]) -> str | None:
     """The SHA-256 thumbprint of a public key (RFC 7638); None if it lacks what that needs."""
     kind = jwk.get("kty")
@@ -205,8 +217,9 @@ def thumbprint_of(jwk: Mapping[str, Any]) -> str | None:
 def _check_time(claims: Mapping[str, Any], window: float, now: float) -> float:
     """The `iat` of a proof that is neither old nor early; `exp` and `nbf` count where they are."""
     times = {name: claims[name] for name in ("iat", "nbf", "exp") if name in claims}
-    # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2).
-    if any(type(time) not in (int, float) or not isfinite(time) for time in times.values()):
+    # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2). An int of JSON may be
+    # too large for a float, but not too large to be compared with one.
+    if any(type(time) not in (int, float) or not -inf < time < inf for time in times.values()):
         raise InvalidProofError("a date that is none")
     issued: float | None = times.get("iat")
     if issued is None or not now - window <= issued <= now + window:

@@ -17,22 +17,31 @@ from authguard._core.answer import Challenges, check_realm
 from authguard._core.cookies import AccessCookie
 from authguard._core.credentials import Extractor
 from authguard._core.decision import Allow, Decision, Deny
-from authguard._core.denials import Denials, OnError, unexpected_error
+from authguard._core.denials import Denials, OnError, as_refused
+from authguard._core.dispatch import arrange
 from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
 from authguard._core.metadata import MetadataPage, ResourceMetadata
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Credential, Principal, make_auth
+from authguard._core.model import (
+    ANONYMOUS,
+    ANONYMOUS_AUTH,
+    Auth,
+    Credential,
+    Principal,
+    api_key_id,
+    make_auth,
+)
 from authguard._core.patterns import local_path
-from authguard._core.policy import Asked, Policy, Verdict
+from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
 from authguard._core.redirect import safe_next
 from authguard._core.remembered import Remembered, digest_of, vary_on
 from authguard._core.remote import RemoteHealth
-from authguard._core.request import Presented, RequestView
-from authguard._core.rules import Requirement, Rule
+from authguard._core.request import Asked, Presented, RequestView
+from authguard._core.rules import Preflight, Requirement, Rule, check_preflight
 from authguard._core.subprotocol import Subprotocol
-from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier, together
+from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
 from authguard.errors import (
     ConfigurationError,
     CrossSiteRequestError,
@@ -48,6 +57,12 @@ UserLoader: TypeAlias = Callable[[Principal], Any]
 Found: TypeAlias = Auth | RefusedError
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop")
+_CARRIED = (
+    ("bearer", "authorization"),
+    ("dpop", "authorization"),
+    ("api_key", "authorization"),
+    ("cookie", "cookie"),
+)
 _PREFLIGHT_FIELDS = (b"origin", b"access-control-request-method")
 
 
@@ -59,12 +74,14 @@ class Guard:
     is open. With both, what neither names is protected.
 
     Args:
-        verifiers: who can tell whether a credential is valid; the first that accepts the
-            credential decides.
+        verifiers: who can tell whether a credential is valid. The field and the prefix choose among
+            those for API keys, the form of a token and its issuer among the others; one that takes any
+            token is asked last. Those that cannot be told apart are refused.
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
         login_path: where browsers are sent to sign in; None answers them with 401.
-        cookie: the cookie that may carry an access token; None ignores cookies.
+        cookie: the cookie that may carry an access token, where no field has a credential; None
+            ignores cookies.
         revocations: what has been logged out, asked for each request.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
@@ -74,6 +91,9 @@ class Guard:
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
             `authguard`, on ASGI; None ignores tokens there.
+        preflight: how a CORS preflight of a protected path is treated. `"answer"`: the guard answers it
+            by the application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the
+            application gets it, without its body, and only status and CORS fields come out.
         on_error: given the request and the `Refusal`, returns the one to send.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
@@ -94,11 +114,13 @@ class Guard:
         proofs: Iterable[Proof] = (),
         resource: ResourceMetadata | None = None,
         subprotocol: str | None = None,
+        preflight: Preflight = "answer",
         on_error: OnError | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        self._verifiers = together([as_verifier(verifier) for verifier in verifiers])
+        self._verifiers = [as_verifier(verifier) for verifier in verifiers]
+        self._asked = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
         self._proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **self._proofs.metadata)
@@ -110,6 +132,7 @@ class Guard:
         )
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
+        self._preflight: Preflight = check_preflight(preflight)
         self._extractor = Extractor(
             {verifier.header for verifier in self._verifiers if verifier.header},
             {prefix for verifier in self._verifiers for prefix in verifier.prefixes},
@@ -129,19 +152,22 @@ class Guard:
         self._user_loader = user_loader
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
-        # One memory for each way to carry a credential, so that none passes for another.
         self._vary = {method: vary_on(self._extractor, method) for method in _METHODS}
-        self._memories = {method: Remembered(cache_size) for method in _METHODS}
+        # One memory for each way and field to carry a credential, so that none passes for another.
+        keys = sorted(field.decode("ascii") for field in self._extractor.key_fields)
+        carried = [*_CARRIED, *(("api_key", field) for field in keys)]
+        self._memories = {way: Remembered(cache_size) for way in carried}
         # Tokens that need a proof with each request, where `recall` never looks.
-        self._bound: Memory[tuple[str, bytes], tuple[float, Auth]] = Memory(cache_size)
+        self._bound: Memory[tuple[str, str, bytes], tuple[float, Auth]] = Memory(cache_size)
         self._straight = self._straight_memories()
 
     def _straight_memories(self) -> dict[bytes, Remembered]:
         """Where `recall` may look by field name: nowhere, if each request has a slow step."""
         if self._user_loader is not None or not (self._logouts is None or self._logouts.in_memory):
             return {}
-        keys = dict.fromkeys(self._extractor.key_fields, self._memories["api_key"])
-        return {**keys, b"authorization": self._memories["bearer"]}
+        memories = self._memories
+        keys = {field: memories["api_key", field.decode("ascii")] for field in self._extractor.key_fields}
+        return {**keys, b"authorization": memories["bearer", "authorization"]}
 
     def recall(self, presented: Presented, asked: Asked, now: float) -> Found | Deny | Shared[Found] | None:
         """The straight path: who this is, if nothing has to be asked, and if they may pass.
@@ -152,7 +178,7 @@ class Guard:
 
         Args:
             presented: the credential fields, as in `RequestView`.
-            asked: method, path and root path, as in `RequestView`.
+            asked: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
             now: seconds since the epoch.
 
         Returns:
@@ -177,7 +203,7 @@ class Guard:
         else:
             auth = remembered[1]
         policy = self.policy
-        verdict = policy.memory.young.get(asked) or policy.find(*asked)
+        verdict = policy.memory.young.get(asked) or policy.find_for_http(asked)
         # Each time, also for a token that is known: a sign-in grows old.
         if verdict.requirements and not verdict.admits(auth.principal, now):
             return None
@@ -190,14 +216,14 @@ class Guard:
         signs_in = self.cookie is not None and self.policy.is_login_page(asked[1])
         if not self._straight or signs_in:
             return None
-        verdict = self.policy.find(*asked)
+        verdict = self.policy.find_for_http(asked)
         if not verdict.protected:
             return ANONYMOUS_AUTH
         refused = None if _may_pass(verdict, asked) else self._denials.missing
         return refused or MissingCredentialsError("no credential")
 
     def _refused_at_once(self, error: RefusedError, asked: Asked) -> Found | Deny:
-        verdict = self.policy.find(*asked)
+        verdict = self.policy.find_for_http(asked)
         return (not _may_pass(verdict, asked) and self._denials.at_once(error)) or error
 
     def _verify_at_once(
@@ -226,12 +252,13 @@ class Guard:
             found: what `recall` found out, or what its question was answered with.
         """
         try:
-            if request.method == "OPTIONS" and all(request.fields(name) for name in _PREFLIGHT_FIELDS):
-                # A CORS preflight never has credentials (WHATWG Fetch); nobody is attached to it.
-                return Allow(ANONYMOUS_AUTH, ANONYMOUS)
-            verdict = self.policy.find(request.method, request.path, request.root_path)
+            verdict = self.policy.find_for(request.request_key)
+            if verdict.protected and verdict.optional is None and self._is_preflight(request):
+                mode: Preflight = verdict.preflight or self._preflight
+                return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=mode)
             if isinstance(found, RefusedError):
                 return (yield from self._refused(request, verdict, found))
+            auth: Auth | None = None
             try:
                 auth, nonce = yield from self._identify(request, now, found)
                 if verdict.protected:
@@ -240,12 +267,18 @@ class Guard:
                 if self._user_loader is not None:
                     user = yield from self._load_user(self._user_loader, auth.principal)
                 return Allow(auth, user, None, auth.vary, nonce)
-            except RefusedError as error:
-                return (yield from self._refused(request, verdict, error))
-        except RefusedError as error:
-            return (yield from self._denials.deny(request, error))
-        except Exception as error:
-            return (yield from self._denials.deny(request, unexpected_error(error)))
+            except Exception as raised:
+                return (yield from self._refused(request, verdict, _refused_for(raised, auth)))
+        except Exception as raised:
+            return (yield from self._denials.deny(request, as_refused(raised)))
+
+    def _is_preflight(self, request: RequestView) -> bool:
+        """Return whether this is a CORS preflight; browsers send none with a credential (WHATWG Fetch)."""
+        if request.method != "OPTIONS" or not all(request.fields(name) for name in _PREFLIGHT_FIELDS):
+            return False
+        if any(name != b"cookie" for name, _ in request.presented):
+            return False
+        return self.cookie is None or self.cookie.read(request) is None
 
     def _load_user(self, load: UserLoader, principal: Principal) -> Flow[Any]:
         user = yield from Call(load, principal)
@@ -281,14 +314,16 @@ class Guard:
     def _credential(self, request: RequestView) -> Credential:
         credential = self._extractor.extract(request)
         if credential is None:
-            raise MissingCredentialsError("no credential")
+            hint = self.cookie.hint(request) if self.cookie else None
+            raise MissingCredentialsError("no credential", hint=hint)
         if credential.method == "cookie" and self.cookie and self.cookie.is_cross_site(request) is not False:
             raise CrossSiteRequestError("nothing shows that this site started the request")
         return credential
 
     def _find(self, credential: Credential, now: float) -> Flow[Auth]:
         key = digest_of(credential)
-        remembered = self._memories[credential.method].get(key) or self._bound.get((credential.method, key))
+        way = (credential.method, credential.header)
+        remembered = self._memories[way].get(key) or self._bound.get((*way, key))
         if remembered is not None and now < remembered[0]:
             return remembered[1]
         found = yield from self._shared(credential, key, now) or self._verify(credential, key, now)
@@ -308,10 +343,8 @@ class Guard:
         try:
             verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
             return self._remember(credential, key, verified, now)
-        except RefusedError as error:
-            return error
-        except Exception as error:
-            return unexpected_error(error)
+        except Exception as raised:
+            return as_refused(raised)
 
     def _remember(self, credential: Credential, key: bytes, verified: Verified, now: float) -> Auth:
         if not verified.principal.is_authenticated:
@@ -319,13 +352,13 @@ class Guard:
         confirmation = self._proofs.confirmation_of(verified.principal.claims)
         auth = make_auth(verified.principal, self._vary[credential.method], confirmation)
         if verified.until > now and confirmation:
-            self._bound.put((credential.method, key), (verified.until, auth))
+            self._bound.put((credential.method, credential.header, key), (verified.until, auth))
         elif verified.until > now:
-            self._memories[credential.method].put(key, (verified.until, auth))
+            self._memories[credential.method, credential.header].put(key, (verified.until, auth))
         return auth
 
     def _verifier_of(self, credential: Credential) -> Verifier:
-        for verifier in self._verifiers:
+        for verifier in self._asked:
             if verifier.accepts(credential):
                 return verifier
         raise InvalidTokenError("no verifier is for this kind of credential")
@@ -352,7 +385,7 @@ class Guard:
         try:
             requirement.check(auth.principal, now)
         except RefusedError as lacking:
-            return (yield from self._denials.deny(request, lacking))
+            return (yield from self._denials.deny(request, _refused_for(lacking, auth)))
         return None
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
@@ -372,7 +405,7 @@ class Guard:
             principal, before = found.principal, auth.principal
             if (principal.issuer, principal.subject) != (before.issuer, before.subject):
                 raise InvalidTokenError("the credential is somebody else's now")
-            verdict = self.policy.find(request.method, request.path, request.root_path)
+            verdict = self.policy.find_for(request.request_key)
             if verdict.protected:
                 verdict.check(principal, now)
             # What a route asked for beyond the rules is not known here, so nothing may be missing.
@@ -380,10 +413,8 @@ class Guard:
                 raise InsufficientScopeError("a scope or a role was withdrawn", scopes=before.scopes)
             if self._user_loader is not None:
                 yield from self._load_user(self._user_loader, principal)
-        except RefusedError as error:
-            return (yield from self._denials.deny(request, error))
-        except Exception as error:
-            return (yield from self._denials.deny(request, unexpected_error(error)))
+        except Exception as raised:
+            return (yield from self._denials.deny(request, _refused_for(raised, auth)))
         return None
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
@@ -453,6 +484,14 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
+
+
+def _refused_for(error: Exception, auth: Auth | None) -> RefusedError:
+    """Return the refusal that answers an exception, with the name of the API key for the log."""
+    refused = as_refused(error)
+    if auth is not None:
+        refused.key_id = api_key_id(auth.principal) or refused.key_id
+    return refused
 
 
 def _may_pass(verdict: Verdict, asked: Asked) -> bool:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from authguard._core.jose import base64url
+from authguard._core.secret import check_not_place, weakness_of
 from authguard._core.signatures import Check, checker
 from authguard.errors import ConfigurationError, MalformedTokenError
 
@@ -43,7 +45,7 @@ _SAMPLE_SECRETS = frozenset(
     }
 )
 _SAMPLE_WORDS = ("changeme", "change-me", "change_me", "your-256-bit-secret", "your_secret", "your-secret")
-_LEAST_DIVERSITY = 5  # different characters; 32 random ones have some 27
+_SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
 
 
 class UnusableKeyError(ConfigurationError):
@@ -65,20 +67,41 @@ class VerificationKey:
     verifies: Check = field(repr=False)
 
 
-def from_secret(secret: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
-    """An HMAC secret, as somebody has typed or generated it.
+def from_secret(
+    secret: str | bytes, algorithms: frozenset[str], option: str = "the secret"
+) -> VerificationKey:
+    """Return the key of an HMAC secret, as it was typed or generated.
+
+    Args:
+        secret: the secret itself.
+        algorithms: what it may be for.
+        option: where it was given, for the error.
 
     Raises:
         ConfigurationError: if it is short, published, guessable, or not a secret at all.
     """
-    data = secret.encode() if isinstance(secret, str) else bytes(secret)
-    if data.startswith((b"ssh-", b"ecdsa-")):
+    try:
+        data = secret.encode() if isinstance(secret, str) else bytes(secret)
+    except UnicodeEncodeError:
+        raise UnusableKeyError(f"{option} must be text in Unicode, or bytes") from None
+    if data.startswith(_SSH_KEYS):
         raise UnusableKeyError("this is a public key, not an HMAC secret")
+    check_not_place(secret, option)
     key = _hmac_key(data, algorithms, None)
-    text = data.decode("latin-1").lower()
-    if len(set(text)) < _LEAST_DIVERSITY or any(word in text for word in _SAMPLE_WORDS):
-        raise UnusableKeyError("the secret can be guessed; make a random one")
+    _check_strength(data)
     return key
+
+
+def _check_strength(data: bytes) -> None:
+    text = data.decode("latin-1").lower()
+    reason = weakness_of(data)
+    if reason is None and any(word in text for word in _SAMPLE_WORDS):
+        reason = "it has words of a manual"
+    if reason is not None:
+        raise UnusableKeyError(
+            f"the secret can be guessed: {reason}; make a random one, for example with "
+            'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
 
 
 def _hmac_key(data: bytes, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
@@ -95,16 +118,21 @@ def _hmac_key(data: bytes, algorithms: frozenset[str], key_id: str | None) -> Ve
 
 
 def from_pem(text: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
-    """A public key or a certificate in PEM (its validity dates are not looked at)."""
+    """Return the key of a public key or a certificate in PEM (its validity dates are not looked at)."""
     data = text.encode() if isinstance(text, str) else bytes(text)
     if b"PRIVATE KEY" in data:
         raise ConfigurationError("this is a private key; a verifier needs only the public part of it")
+    if b"\\n" in data:
+        raise ConfigurationError(
+            r'the PEM text has "\n" as two characters in place of its line breaks: '
+            r'text.replace("\\n", "\n") puts them back'
+        )
     try:
         if b"BEGIN CERTIFICATE" in data:
             key: Any = load_pem_x509_certificate(data).public_key()
         else:
             key = load_pem_public_key(data)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError("the PEM text holds no public key or certificate") from error
     return _bind(key, algorithms, None)
 
@@ -127,6 +155,7 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str]) -> Verification
             raise UnusableKeyError(f"{named} is for {jwk['alg']!r}, which is not among the algorithms")
     try:
         if jwk.get("kty") == "oct":
+            # Programs make JWKs: unlike a secret that was typed, it is not asked whether it can be guessed.
             return _hmac_key(_bytes(jwk, "k"), algorithms, key_id)
         if not _PRIVATE_MEMBERS.isdisjoint(jwk):
             raise UnusableKeyError(f"{named} is a private key; a verifier needs only its public part")

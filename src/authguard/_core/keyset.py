@@ -14,10 +14,20 @@ from authguard._core.jwk import (
     from_pem,
     from_secret,
 )
+from authguard._core.secret import Place, check_not_place
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, InvalidSignatureError
 
 _MOST_KEYS = 100
+_KINDS = "a secret, PEM, JWK, JWKS, a path or a list of these"
+_NO_LISTS = (bytearray, memoryview)
+
+#: Where keys may be instead, with the spelling for each.
+PLACES_OF_KEYS: Mapping[Place, str] = {
+    "path": 'a path: Path("/run/secrets/jwt") reads a file',
+    "URL": 'a URL: RemoteKeySet("https://…") fetches a key set, and JWTVerifier.from_issuer("https://…") '
+    "finds that of an issuer",
+}
 
 
 class KeySet:
@@ -121,25 +131,49 @@ def parse_keys(source: object, algorithms: frozenset[str]) -> list[VerificationK
         return _from_mapping(source, algorithms)
     if isinstance(source, (str, bytes)):
         return _from_text(source, algorithms)
-    if isinstance(source, Iterable):
+    if isinstance(source, Iterable) and not isinstance(source, _NO_LISTS) and not hasattr(source, "read"):
         return [key for one in source for key in parse_keys(one, algorithms)]
-    raise ConfigurationError(
-        f"keys: expected a secret, PEM, JWK, JWKS, a path or a list of these, not {type(source).__name__}"
-    )
+    raise ConfigurationError(f"keys: expected {_KINDS}, not {_described(source)}")
+
+
+def _described(source: object) -> str:
+    if source is None:
+        return "None: is the variable set that it is read from?"
+    if hasattr(source, "read"):
+        return 'an open file: give its path, such as Path("keys.pem"), or what read() returns'
+    return type(source).__name__
 
 
 def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[VerificationKey]:
+    if isinstance(source, bytes) and algorithms & SYMMETRIC and not _is_text(source):
+        return [from_secret(source, algorithms, "keys")]
     text = source if isinstance(source, str) else source.decode("latin-1")
+    if not text.strip():
+        raise ConfigurationError(f"keys: expected {_KINDS}, not empty text or an empty file")
     if "-----BEGIN" in text:
         return [from_pem(source, algorithms)]
-    if text.lstrip().startswith("{"):
+    if text.lstrip().startswith("{") and not text.startswith("{{"):
         try:
             return _from_mapping(parse_object(text), algorithms)
         except JSONError as error:
             raise ConfigurationError(f"keys: text that starts like JSON, and is not: {error}") from error
+    check_not_place(source, "keys", advice=PLACES_OF_KEYS)
     if not algorithms & SYMMETRIC:
+        if text.startswith("ssh-"):
+            raise ConfigurationError(
+                "keys: a public key as SSH writes it: ssh-keygen -e -m pkcs8 -f FILE writes it as PEM"
+            )
         raise ConfigurationError("keys: neither PEM nor JSON, and no HMAC algorithm to use a secret with")
-    return [from_secret(source, algorithms)]
+    return [from_secret(source, algorithms, "keys")]
+
+
+def _is_text(source: bytes) -> bool:
+    """Return whether bytes are text; a random secret may begin like JSON, and is none."""
+    try:
+        source.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list[VerificationKey]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from authguard._core.flow import Call, Flow
-from authguard._core.model import Principal
+from authguard._core.model import Principal, api_key_id
 from authguard.errors import RevokedTokenError
 
 
@@ -12,11 +12,12 @@ class Revocations(Protocol):
     """Where logouts are kept.
 
     `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
-    itself, by `in_memory = True`, that it never waits for anything.
+    itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
+    `TimeoutError` that it raises is answered with 503, anything else with 500.
     """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
-        """Whether the principal's token, session or subject has been revoked."""
+        """Whether the principal's token, API key, session or subject has been revoked."""
         ...
 
 
@@ -48,4 +49,4 @@ class Logouts:
         if revoked is None:
             raise TypeError("is_revoked() must return whether the principal is revoked")
         if revoked:
-            raise RevokedTokenError("revoked")
+            raise RevokedTokenError("revoked", key_id=api_key_id(principal))

@@ -20,10 +20,12 @@ class Credential:
     Attributes:
         value: the token or the key, without scheme or field name.
         method: how it was carried: `bearer`, `api_key`, `cookie` or `dpop`.
+        header: the field that carried it, in lower case, such as `x-api-key`; empty if it came by none.
     """
 
     value: str = field(repr=False)
     method: Method
+    header: str = field(default="", compare=False)
 
 
 class Claims(Mapping[str, Any]):
@@ -145,6 +147,11 @@ def make_principal(
     made.method = method
     made.__class__ = Principal
     return made  # type: ignore[no-any-return]
+
+
+def api_key_id(principal: Principal) -> str | None:
+    """Return the public name of an API key; None for a token, whose `key_id` is its issuer's `kid`."""
+    return principal.key_id if principal.method == "api_key" else None
 
 
 #: Nobody in particular: on public pages, and where authentication is optional.

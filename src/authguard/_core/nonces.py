@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64encode
 from hmac import compare_digest, digest
 
+from authguard._core.secret import check_not_place, weakness_of
 from authguard.errors import ConfigurationError
 
 _LEAST_SECRET = 32  # bytes, as for HS256
@@ -16,16 +17,20 @@ class Nonces:
         secret: at least 32 bytes, the same for all processes.
 
     Raises:
-        ConfigurationError: if it is shorter.
+        ConfigurationError: if it is shorter, can be guessed, or is a path or the like.
     """
 
     def __init__(self, secret: str | bytes) -> None:
+        if isinstance(secret, (str, bytes)):
+            check_not_place(secret, "nonce_secret")
         data = secret.encode() if isinstance(secret, str) else secret
         if not isinstance(data, bytes) or len(data) < _LEAST_SECRET:
             raise ConfigurationError(
                 f"nonce_secret needs {_LEAST_SECRET} random bytes, for example from "
                 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
+        if (reason := weakness_of(data)) is not None:
+            raise ConfigurationError(f"nonce_secret can be guessed: {reason}; it needs random bytes")
         self._secret = data
 
     def issue(self, thumbprint: str, now: float) -> str:

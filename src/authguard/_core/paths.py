@@ -4,17 +4,31 @@ Law 6, the asymmetry: a path is public only if there is one way to read it (`is_
 that way is listed; it is protected if any of its `readings` is. The readings undo what routers,
 file systems and proxies have been seen to undo: a second decoding, backslashes, path parameters,
 merged slashes, dot segments, case, compatibility characters. Nothing is rejected here.
+
+Each bound holds for what an expansion has made, as well as for what was sent: a path that exceeds
+one raises `TooMuchWorkError`, and the policy then asks for all that it ever asks for.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from itertools import product
 from urllib.parse import unquote
 
 Segments = tuple[str, ...]
 
-#: Longer odd paths are not read in every way; the policy then asks for all it ever asks for.
-LONGEST_ODD_PATH = 1024
+#: Characters of a canonical path; servers and proxies refuse or cut what is longer.
+MAX_PATH = 8192
+#: Characters of a path that is not plain ASCII, or odd: as it is sent, and after each expansion.
+MAX_ODD_PATH = 1024
+#: Segments of a path.
+MAX_SEGMENTS = 256
+#: Characters that the readings of one path may fold and normalize, all together; see `Budget`.
+MAX_READ_CHARACTERS = 16_384
+#: How often a mount point may occur in a path that is read in every way.
+MAX_MOUNT_POINTS = 8
+# Normalizing and folding characters beyond ASCII costs several times what ASCII does.
+_COST_BEYOND_ASCII = 4
 
 # The common case, at once: segments of ordinary characters that do not end in a dot (so that none
 # is "." or ".."), and maybe a last slash. Possessive, so that it takes linear time.
@@ -27,18 +41,46 @@ _PARAMETERS = re.compile(r";[^/]*")
 _SLASHES = re.compile(r"/{2,}")
 
 
+class TooMuchWorkError(Exception):
+    """A path that would cost too much to be read in every way, or to be looked up."""
+
+
+class Budget:
+    """Bound the work for a path.
+
+    Args:
+        units: the number of units: characters to read, or places of a tree to visit.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, units: int) -> None:
+        self.left = units
+
+    def spend(self, units: int) -> None:
+        """Take some units.
+
+        Raises:
+            TooMuchWorkError: if fewer are left.
+        """
+        self.left -= units
+        if self.left < 0:
+            raise TooMuchWorkError
+
+
 def is_canonical(path: str) -> bool:
     """Whether every router, proxy and file system reads this decoded path the same way.
 
     The path starts with a slash; it has no empty inner segment, no segment that ends in a dot
     or a space, no control or format character, no backslash, none of `; % ? #`, and NFKC leaves
-    it alone.
+    it alone. It is at most `MAX_PATH` long, at most `MAX_ODD_PATH` if it is not plain ASCII, and
+    has at most `MAX_SEGMENTS` segments.
     """
-    if not path.startswith("/"):
+    if not path.startswith("/") or len(path) > MAX_PATH or path.count("/") > MAX_SEGMENTS:
         return False
     if _CANONICAL.match(path):
         return True
-    if not unicodedata.is_normalized("NFKC", path):
+    if len(path) > MAX_ODD_PATH or not unicodedata.is_normalized("NFKC", path):
         return False
     if any(c in _FORBIDDEN or unicodedata.category(c) in _INVISIBLE for c in path):
         return False
@@ -63,46 +105,95 @@ def _fold_segment(segment: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold()).strip(". \xa0")
 
 
-def readings(path: str) -> set[Segments]:
-    """Every way in which the path might plausibly be read, folded.
+def readings(*paths: str) -> set[Segments]:
+    """Return every way in which a path might plausibly be read, folded.
 
-    The path must be at most `LONGEST_ODD_PATH` long: this makes up to a hundred forms of it.
+    Args:
+        paths: the path; or several texts of which each may be taken for it.
+
+    Raises:
+        TooMuchWorkError: if the path is too long, be it as it is or after an expansion, or if
+            its readings are too many.
     """
-    texts = {path, _AUTHORITY.sub("", path, count=1)}
-    found: set[Segments] = set()
+    reader = _Reader()
+    texts = {*paths, *(_AUTHORITY.sub("", path, count=1) for path in paths)}
+    done: set[str] = set()
     for _ in range(3):
-        texts = {unicodedata.normalize("NFKC", text) for text in texts}
+        texts = {reader.normalized(text) for text in texts} - done
         for text in texts:
-            found |= _readings_of_decoded(text)
-        texts = {unquote(_PERCENT_U.sub(_from_percent_u, text)) for text in texts}
-    return found
+            reader.read(text)
+        done |= texts
+        texts = {unquote(_PERCENT_U.sub(_from_percent_u, text)) for text in texts} - done
+    return reader.found
 
 
 def _from_percent_u(match: re.Match[str]) -> str:
     return chr(int(match[1], 16))
 
 
-def _readings_of_decoded(text: str) -> set[Segments]:
-    found: set[Segments] = set()
-    for backslash, parameters, merge in product((False, True), repeat=3):
-        form = text.replace("\\", "/") if backslash else text
-        form = _PARAMETERS.sub("", form) if parameters else form
-        form = _SLASHES.sub("/", form) if merge else form
-        found.add(fold(form))
-        found.add(fold(_without_dot_segments(form)))
+class _Reader:
+    """Read the texts of a path: each distinct form and each distinct segment is folded once."""
+
+    def __init__(self) -> None:
+        self.found: set[Segments] = set()
+        self._budget = Budget(MAX_READ_CHARACTERS)
+        self._forms: set[str] = set()
+        self._folded: dict[str, str] = {}
+
+    def normalized(self, text: str) -> str:
+        """Normalize a text, which is bounded before and after that."""
+        if len(text) > MAX_ODD_PATH:
+            raise TooMuchWorkError
+        if text.isascii():
+            return text
+        self._budget.spend(_COST_BEYOND_ASCII * len(text))
+        text = unicodedata.normalize("NFKC", text)
+        if len(text) > MAX_ODD_PATH:
+            raise TooMuchWorkError
+        return text
+
+    def read(self, text: str) -> None:
+        """Add the readings of a decoded text."""
+        for backslash, parameters, merge in product((False, True), repeat=3):
+            form = text.replace("\\", "/") if backslash else text
+            form = _PARAMETERS.sub("", form) if parameters else form
+            self._add(_SLASHES.sub("/", form) if merge else form)
+
+    def _add(self, form: str) -> None:
+        if form in self._forms:
+            return
+        self._forms.add(form)
+        segments = self._split(form)
+        self._fold(segments)
+        self._fold(_without_dot_segments(segments))
         for delimiter in "?#":
             if delimiter in form:
-                found.add(fold(_without_dot_segments(form.partition(delimiter)[0])))
-    return found
+                self._fold(_without_dot_segments(self._split(form.partition(delimiter)[0])))
+
+    def _split(self, form: str) -> list[str]:
+        self._budget.spend(len(form))
+        return form.split("/")
+
+    def _fold(self, segments: Iterable[str]) -> None:
+        folded = (self._folded_segment(segment) for segment in segments)
+        self.found.add(tuple(segment for segment in folded if segment))
+
+    def _folded_segment(self, segment: str) -> str:
+        folded = self._folded.get(segment)
+        if folded is None:
+            if not segment.isascii():
+                self._budget.spend(_COST_BEYOND_ASCII * len(segment))
+            folded = self._folded[segment] = _fold_segment(segment)
+        return folded
 
 
-def _without_dot_segments(path: str) -> str:
+def _without_dot_segments(segments: Iterable[str]) -> list[str]:
     """RFC 3986 section 5.2.4, on a whole path."""
     kept: list[str] = []
-    for segment in path.split("/"):
+    for segment in segments:
         if segment == "..":
             if kept:
                 kept.pop()
         elif segment != ".":
             kept.append(segment)
-    return "/".join(kept)
+    return kept

@@ -1,24 +1,38 @@
 """The rules, compiled once: which of them decides for a path, in a time that does not grow."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from itertools import takewhile
+from typing import NamedTuple
 
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
-from authguard._core.paths import LONGEST_ODD_PATH, Segments, fold, is_canonical, readings, split
+from authguard._core.mounts import Mount
+from authguard._core.paths import Budget, Segments, TooMuchWorkError, fold, is_canonical, split
 from authguard._core.patterns import listed
-from authguard._core.rules import WEBSOCKET, Optional, Requirement, Rule, first_lack
+from authguard._core.request import Asked, http_method
+from authguard._core.rules import WEBSOCKET, Optional, Preflight, Requirement, Rule, first_lack
 from authguard.errors import ConfigurationError
 
 #: How specific each segment of a rule is; compared as tuples, so position by position.
 _WORD, _STAR, _STARS = 3, 2, 1
 
-#: Method, path and root path, as `Policy.find` takes them.
-Asked: TypeAlias = tuple[str, str, str]
+#: Characters of a method; that of no standard has more than twenty.
+MAX_METHOD = 64
+#: Places in the trees of rules that the decision about one path may visit.
+MAX_VISITS = 10_000
 
 _REMEMBERED_VERDICTS = 10_000
-_LONGEST_REMEMBERED_PATH = 512  # so that the memory above stays under some 10 MB
+_MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 25 MB
+# A request is decided in up to three steps, and the second should not cost what the first has cost.
+_REMEMBERED_LONG_PATHS = 16
+_MAX_LONG_PATH_CHARACTERS = 16_384
+# Under this key no HTTP method is remembered, since it is none.
+_HANDSHAKE = "websocket handshake"
+_CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
+#: Stands for a method that is no token of HTTP: each rule that protects is for it.
+_ANY_METHOD = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,7 @@ class Verdict:
         login_path: the rule's own login page, if it names one.
         reason: which rule decided and why, in words.
         by_default: whether no rule names the path, so that the default decided.
+        preflight: how a CORS preflight is treated; None for as the guard says.
     """
 
     protected: bool
@@ -40,6 +55,7 @@ class Verdict:
     login_path: str | None = None
     reason: str = ""
     by_default: bool = False
+    preflight: Preflight | None = None
 
     def check(self, principal: Principal, now: float) -> None:
         """Raise what is lacking, unless the principal meets every requirement.
@@ -106,89 +122,142 @@ class Policy:
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
         #: What was decided of late, by what was asked.
         self.memory: Memory[Asked, Verdict] = Memory(_REMEMBERED_VERDICTS)
-        self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...]], Verdict] = Memory(1_000)
+        self._long_paths: Memory[Asked, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
+        self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...], bool], Verdict] = Memory(1_000)
 
     def is_login_page(self, path: str) -> bool:
         """Whether one signs in at this path, below the mount point."""
         return is_canonical(path) and split(path) in self._login
 
-    def find(self, method: str, path: str, root_path: str = "") -> Verdict:
+    def find(self, method: str, path: str, root_path: str = "", misplaced: bool = False) -> Verdict:
         """What is asked of a caller.
 
         Args:
             method: the request's method; `WEBSOCKET` for a handshake.
             path: decoded, below `root_path`.
             root_path: where the application is mounted.
+            misplaced: whether the path is as the server gave it, and has `root_path` in it, but
+                not as its proper beginning.
         """
-        key = (method, path, root_path)
-        verdict = self.memory.get(key)
+        asked = (_HANDSHAKE if method == WEBSOCKET else method, path, root_path)
+        key: Asked = (*asked, True) if misplaced else asked
+        size = len(path) + len(method) + len(root_path)
+        memory = self.memory if size <= _MAX_REMEMBERED_CHARACTERS else self._long_paths
+        verdict = memory.get(key)
         if verdict is None:
-            verdict = self._decide(method, path or "/", root_path)
-            if len(path) + len(method) + len(root_path) <= _LONGEST_REMEMBERED_PATH:
-                self.memory.put(key, verdict)
+            verdict = self._decide(method, path or "/", root_path, misplaced)
+            if size <= _MAX_LONG_PATH_CHARACTERS:
+                memory.put(key, verdict)
         return verdict
 
-    def _decide(self, method: str, path: str, root_path: str) -> Verdict:
-        # Rules written with the mount point in them must hold as well; see law 6.
-        mounts = [(), split(root_path)] if root_path else [()]
-        if not is_canonical(path):
-            return self._decide_odd(method, path, mounts)
-        segments, capitals = split(path), method.upper()
-        plain = [one for mount in mounts for one in self._plainly(mount + segments, capitals)]
-        other = [one for mount in mounts for one in self._in_another_case(mount + segments, capitals)]
+    def find_for_http(self, asked: Asked) -> Verdict:
+        """Return the verdict about an HTTP request, which is no handshake whatever its method is.
+
+        Args:
+            asked: as in `RequestView.request_key`, but with the method as the server gives it.
+        """
+        method, path, root_path = asked[:3]
+        return self.find(http_method(method), path, root_path, len(asked) > 3)
+
+    def find_for(self, asked: Asked) -> Verdict:
+        """Return the verdict about a request; see `find`.
+
+        Args:
+            asked: as in `RequestView.request_key`.
+        """
+        method, path, root_path = asked[:3]
+        return self.find(method, path, root_path, len(asked) > 3)
+
+    def _decide(self, method: str, path: str, root_path: str, misplaced: bool) -> Verdict:
+        visits = Budget(MAX_VISITS)
+        try:
+            mount = Mount(root_path)
+            if misplaced or not mount.is_plain or not is_canonical(path):
+                rules = self._in_every_way(method, mount.ways(path, misplaced=misplaced), visits)
+                return self._together((), rules, odd=True)
+            return self._decide_canonical(method, path, mount, visits)
+        except TooMuchWorkError:
+            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
+
+    def _decide_canonical(self, method: str, path: str, mount: Mount, visits: Budget) -> Verdict:
+        segments = split(path)
         if path in self.metadata_paths or self.is_login_page(path):
             return Verdict(
                 False, reason="the resource's metadata" if path in self.metadata_paths else "the login page"
             )
-        opened = _most_specific(self._public.covering(segments, method))
+        opened = _most_specific(self._public.covering(segments, method, visits))
+        deciding = self._plainly(segments, method, visits)
+        # The rule that decides may have the mount point in its words; callers must not append it to them.
+        if mount.last_end(segments) > max(_words(opened), _words(deciding)):
+            rules = self._in_every_way(method, mount.ways(path, misplaced=False), visits)
+            opens = self._default_open and not rules
+            return self._by_default() if opens else self._together((), rules, odd=True)
+        # Rules written with the mount point in them must hold as well; see law 6.
+        paths = [prefix + segments for prefix in mount.prefixes]
+        plain = [found for path in paths for found in self._plainly(path, method, visits)]
+        other = [found for path in paths for found in self._in_another_case(path, method, visits)]
         if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
             return Verdict(False, reason=f"public by {opened[0].rule}")
         if plain or other:
             return self._together(tuple(one.rule for one in plain), tuple(one.rule for one in other))
+        return self._by_default()
+
+    def _by_default(self) -> Verdict:
         if self._default_open:
             return Verdict(False, reason="no protected path covers it", by_default=True)
         return Verdict(True, reason="everything is protected unless it is public", by_default=True)
 
-    def _decide_odd(self, method: str, path: str, mounts: Sequence[Segments]) -> Verdict:
-        """An odd path is protected, by every rule that covers it in any way to read it."""
-        if len(path) > LONGEST_ODD_PATH:
-            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
-        ways = {fold("/".join(mount)) + way for way in readings(path) for mount in mounts}
-        tree = self._protected_in_any_case
-        found = {one.rule for way in ways for one in tree.covering(way, method.upper())}
-        return _combine((), tuple(found), odd=True)
+    def _in_every_way(self, method: str, ways: Iterable[Segments], visits: Budget) -> tuple[Rule, ...]:
+        """Return every rule that covers a path in any of the ways to read it."""
+        capitals, tree = _in_capitals(method), self._protected_in_any_case
+        found = {one.rule for way in ways for one in tree.covering(way, capitals, visits)}
+        return tuple(sorted(found, key=lambda rule: rule.path))
 
-    def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...]) -> Verdict:
+    def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool = False) -> Verdict:
         """One verdict for all paths with the same rules: paths with numbers in them never end."""
-        verdict = self._combined.get((plain, other))
+        verdict = self._combined.get((plain, other, odd))
         if verdict is None:
-            verdict = _combine(plain, other, odd=False)
-            self._combined.put((plain, other), verdict)
+            verdict = _combine(plain, other, odd=odd)
+            self._combined.put((plain, other, odd), verdict)
         return verdict
 
-    def _plainly(self, path: Segments, method: str) -> "list[_Found]":
-        """The most specific rules, as the path is written."""
-        return _most_specific(self._protected.covering(path, method))
+    def _plainly(self, path: Segments, method: str, visits: Budget) -> "list[_Found]":
+        """The most specific rules, as path and method are written."""
+        return _most_specific(self._protected.covering(path, method, visits))
 
-    def _in_another_case(self, path: Segments, method: str) -> "list[_Found]":
-        """All rules that would cover the path if case did not count.
+    def _in_another_case(self, path: Segments, method: str, visits: Budget) -> "list[_Found]":
+        """All rules that would cover the path if the case of path and method did not count.
 
         None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
         """
-        folded = fold("/".join(path))
-        if folded == path and self._all_folded:
+        folded, capitals = fold("/".join(path)), _in_capitals(method)
+        if folded == path and capitals == method and self._all_folded:
             return []  # both trees would say the same
-        plain = {one.rule for one in self._protected.covering(path, method)}
-        return [one for one in self._protected_in_any_case.covering(folded, method) if one.rule not in plain]
+        plain = {one.rule for one in self._protected.covering(path, method, visits)}
+        found = self._protected_in_any_case.covering(folded, capitals, visits)
+        return [one for one in found if one.rule not in plain]
+
+
+def _in_capitals(method: str) -> str:
+    """Return the method as rules write it."""
+    if len(method) > MAX_METHOD:
+        return _ANY_METHOD
+    capitals = method.upper()
+    return capitals if _CAPITALS.match(capitals) else _ANY_METHOD
 
 
 def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
-    """The stricter of all. Only a rule that plainly covers the path can make it optional."""
+    """Return the stricter of all.
+
+    Only a rule that plainly covers the path can make it optional, or pass preflights on.
+    """
     rules = sorted({*plain, *other}, key=lambda rule: rule.path)
     if not rules:
         return Verdict(True, reason="an odd path")
     modes: set[Optional | None] = {rule.optional if rule in plain else None for rule in rules}
     optional: Optional | None = None if None in modes else "strict" if "strict" in modes else "lenient"
+    treated = {rule.preflight if rule in plain or rule.preflight != "pass" else None for rule in rules}
+    preflight: Preflight | None = "answer" if "answer" in treated else None if None in treated else "pass"
     names = " and ".join(map(repr, rules))
     return Verdict(
         protected=True,
@@ -196,12 +265,19 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
         optional=optional,
         login_path=next((rule.login_path for rule in rules if rule.login_path), None),
         reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
+        preflight=preflight,
     )
 
 
 class _Found(NamedTuple):
     rule: Rule
     specificity: tuple[tuple[int, ...], int]
+
+
+def _words(found: Sequence[_Found]) -> int:
+    """Count the words before the first wildcard, in the rule that has fewest."""
+    words = (list(takewhile(lambda segment: "*" not in segment, one.rule.segments)) for one in found)
+    return min(map(len, words), default=0)
 
 
 def _most_specific(found: Sequence[_Found]) -> list[_Found]:
@@ -239,21 +315,30 @@ class _Tree:
             covers = protects or (bool(rule.segments) and not wild)
             (node.below if covers else node.here).append(rule)
 
-    def covering(self, path: Segments, method: str) -> list[_Found]:
-        """All rules that cover the path for this method."""
+    def covering(self, path: Segments, method: str, visits: Budget) -> list[_Found]:
+        """All rules that cover the path for this method, each once.
+
+        Raises:
+            TooMuchWorkError: if it takes more visits than there are left.
+        """
         found: list[_Found] = []
+        seen: set[_Node] = set()  # `**` stays where it is for many segments
         places = _with_stars([self._root]) if self._has_stars else [self._root]
         for segment in path:
+            visits.spend(len(places))
             for place in places:
-                if place.below:
+                if place.below and place not in seen:
+                    seen.add(place)
                     found += self._applying(place, place.below, method)
             places = _step(places, segment)
             if not places:
                 return found
             if self._has_stars:
                 places = _with_stars(places)
+        visits.spend(len(places))
         for place in places:
-            found += self._applying(place, [*place.below, *place.here], method)
+            rules = place.here if place in seen else [*place.below, *place.here]
+            found += self._applying(place, rules, method)
         return found
 
     def _applying(self, place: _Node, rules: list[Rule], method: str) -> list[_Found]:
@@ -263,7 +348,7 @@ class _Tree:
         """How well the rule fits the method: not at all, for any method, as a GET, by its name."""
         if not rule.methods:
             return 1
-        if method in rule.methods:
+        if method in rule.methods or (method == _ANY_METHOD and self._protects):
             return 3
         if "GET" in rule.methods and (method == "HEAD" or (method == WEBSOCKET and self._protects)):
             return 2  # HEAD is never weaker than GET, and a handshake is a GET on the wire
@@ -295,11 +380,13 @@ def _step(places: list[_Node], segment: str) -> list[_Node]:
 
 def _with_stars(places: list[_Node]) -> list[_Node]:
     """These places, and what a `**` that stands for nothing adds to them; each once."""
-    found = list(dict.fromkeys(places))
-    for place in found:
-        if place.stars is not None and place.stars not in found:
-            found.append(place.stars)
-    return found
+    found = dict.fromkeys(places)
+    for place in places:
+        stars = place.stars
+        while stars is not None and stars not in found:
+            found[stars] = None
+            stars = stars.stars
+    return list(found)
 
 
 def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
@@ -315,7 +402,7 @@ def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
 
 def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
     for rule in public:
-        if rule.requirement or rule.optional or rule.login_path:
+        if rule.requirement or rule.optional or rule.login_path or rule.preflight:
             raise ConfigurationError(f"{rule}: a public path can ask for nothing; list it in protected_paths")
     seen: dict[tuple[Segments, str], Rule] = {}
     for rule in (*protected, *public):

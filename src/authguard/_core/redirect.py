@@ -12,6 +12,7 @@ from authguard._core.paths import is_canonical
 from authguard._core.request import RequestView
 
 _LONGEST = 2048
+_MAX_ACCEPT = 2048
 _PATH_SAFE = "/-._~!$&'()*+,=:@"
 _QUERY_SAFE = "/-._~!$&'()*+,=:@;?%"
 # Where signing in and out happens: going there next would loop, or sign out at once.
@@ -48,28 +49,55 @@ def _is_sign_in_page(path: str) -> bool:
     return path.rstrip("/").rpartition("/")[2].casefold() in _SIGN_IN_PAGES
 
 
+def local_prefix(root_path: str) -> str | None:
+    """Return a mount point, percent-encoded, as the beginning of a path in a Location field.
+
+    Proxies let callers have a part in it: by `X-Forwarded-Prefix`, or by a mount with a parameter.
+    A URL parser takes `//host`, and what it cleans to that, for another origin.
+
+    Args:
+        root_path: where the application is mounted; a slash at its end does not count.
+
+    Returns:
+        None if it is no canonical path on this site.
+    """
+    prefix = root_path.rstrip("/")
+    if prefix and (len(prefix) > _LONGEST or not is_canonical(prefix)):
+        return None
+    return quote(prefix, safe=_PATH_SAFE)
+
+
 def login_location(
     request: RequestView,
     login_path: str,
     login_paths: Collection[str],
     more: Iterable[tuple[str, str]] = (),
-) -> str:
+) -> str | None:
     """Where to send a browser to sign in, with where it wanted to go as `next`, and more parameters.
 
     Relative to the site and built from configuration: neither Host nor any forwarded field has
     a part in it (RFC 9110 section 10.2.2). HTMX asks for fragments, so it is sent back to the
     page that the fragment was for.
+
+    Returns:
+        None if the login page cannot be named, since the mount point is no path on this site.
     """
+    prefix = local_prefix(request.root_path)
+    if prefix is None:
+        return None
+    root_path = request.root_path.rstrip("/")
     if is_htmx(request):
         current = (request.field(b"hx-current-url") or b"").decode("latin-1")
         wanted = re.sub(r"\Ahttps?://[^/]*", "", current)
     else:
-        wanted = quote(request.root_path + request.path, safe=_PATH_SAFE, errors="replace")
+        # A longer one is no place to go, and quoting it would cost more than refusing it.
+        path = root_path + request.path
+        wanted = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= _LONGEST else ""
         wanted = f"{wanted}?{request.query}" if request.query else wanted
-    own = {request.root_path + path for path in login_paths}
+    own = {root_path + path for path in login_paths}
     wanted = safe_next(wanted, "", login_paths=own)
     parameters = [*([("next", wanted)] if wanted else []), *more]
-    page = quote(request.root_path) + login_path
+    page = prefix + login_path
     return f"{page}?{urlencode(parameters)}" if parameters else page
 
 
@@ -85,7 +113,9 @@ def navigates(request: RequestView) -> bool:
     mode = request.fields(b"sec-fetch-mode")
     if mode:
         return mode == [b"navigate"]
-    return any(_accepts_html(value) for value in request.fields(b"accept"))
+    accepted = request.fields(b"accept")
+    # No browser sends more for a page; to take it apart would cost more than it is worth.
+    return sum(map(len, accepted)) <= _MAX_ACCEPT and any(map(_accepts_html, accepted))
 
 
 def _accepts_html(accept: bytes) -> bool:

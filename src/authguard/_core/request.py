@@ -1,9 +1,24 @@
 """A request as the core sees it; the ASGI and WSGI adapters make one each."""
 
 from abc import ABC, abstractmethod
+from typing import TypeAlias
+
+from authguard._core.rules import WEBSOCKET
 
 #: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
 Presented = list[tuple[bytes, bytes]]
+
+#: Method, path and root path, as `Policy.find` takes them; and True, if the root path is misplaced.
+Asked: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
+
+
+def http_method(method: str) -> str:
+    """Return the method of an HTTP request, as no rule for handshakes can match it.
+
+    A client may send `WEBSOCKET` as a method. It becomes `HTTP WEBSOCKET`, which no rule can name.
+    """
+    is_like_it = len(method) == len(WEBSOCKET) and method.upper() == WEBSOCKET
+    return f"HTTP {method}" if is_like_it else method
 
 
 class RequestView(ABC):
@@ -38,6 +53,11 @@ class RequestView(ABC):
         """The value of a field that may occur once; None if it is absent or repeated."""
         values = self.fields(name)
         return values[0] if len(values) == 1 else None
+
+    @property
+    def request_key(self) -> Asked:
+        """Method, path and mount point, as the policy takes them."""
+        return (self.method, self.path, self.root_path)
 
     @property
     def external_path(self) -> str:

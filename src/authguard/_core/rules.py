@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from authguard._core.model import Principal
 from authguard._core.names import check_methods, check_names
@@ -15,6 +15,8 @@ from authguard.errors import (
 )
 
 Optional = Literal["strict", "lenient"]
+#: How a CORS preflight of a protected path is treated: answered by the guard, or passed on.
+Preflight = Literal["answer", "pass"]
 
 #: The method under which a websocket handshake is matched; on the wire it is a GET.
 WEBSOCKET = "WEBSOCKET"
@@ -208,12 +210,13 @@ class Rule:
         optional: `"strict"` lets requests without a credential pass as anonymous, and refuses
             bad ones; `"lenient"` treats a bad credential like none.
         login_path: where browsers are sent to sign in, instead of the guard's own login page.
+        preflight: how a CORS preflight is treated here, instead of as the guard says; see `Guard`.
 
     Raises:
         ConfigurationError: for a rule that cannot be meant.
     """
 
-    __slots__ = ("login_path", "methods", "optional", "path", "requirement", "segments")
+    __slots__ = ("login_path", "methods", "optional", "path", "preflight", "requirement", "segments")
 
     def __init__(
         self,
@@ -227,6 +230,7 @@ class Rule:
         max_age: float | None = None,
         optional: Optional | None = None,
         login_path: str | None = None,
+        preflight: Preflight | None = None,
     ) -> None:
         self.segments = parse_pattern(path)
         self.path = path
@@ -238,6 +242,15 @@ class Rule:
             raise ConfigurationError(
                 f"Rule({path!r}): optional must be 'strict' or 'lenient', or left out, got {optional!r}"
             )
+        self.preflight = None if preflight is None else check_preflight(preflight)
+        if preflight and optional:
+            raise ConfigurationError(
+                f"Rule({path!r}): preflight must be left out with optional, where preflights pass anyway"
+            )
+        if preflight and self.methods and "OPTIONS" not in self.methods:
+            raise ConfigurationError(
+                f"Rule({path!r}): methods must name OPTIONS, or be left out, for preflight to have an effect"
+            )
         if optional and self.requirement:
             raise ConfigurationError(
                 f"Rule({path!r}): authentication cannot be optional where {self.requirement} is required"
@@ -247,6 +260,23 @@ class Rule:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""
         asked = f", {self.requirement.arguments()}" if self.requirement else ""
         return f"Rule({self.path!r}{methods}{asked})"
+
+
+def check_preflight(preflight: object) -> Preflight:
+    """Check the option `preflight` of a guard or a rule.
+
+    Args:
+        preflight: the value of the option.
+
+    Raises:
+        ConfigurationError: if it is neither `"answer"` nor `"pass"`.
+    """
+    for mode in get_args(Preflight):
+        if preflight == mode:
+            return cast("Preflight", mode)
+    raise ConfigurationError(
+        f'preflight must be "answer" or "pass", got {preflight!r} ({type(preflight).__name__})'
+    )
 
 
 def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:

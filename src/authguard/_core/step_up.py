@@ -30,9 +30,9 @@ class Circles:
         except InvalidRequestError:  # two of them: somebody plays with it
             return True
 
-    def note(self, request: RequestView, refusal: Refusal, location: str) -> Refusal:
+    def note(self, refusal: Refusal, location: str) -> Refusal:
         """The answer that sends the browser there, with a note of that."""
-        field = self._cookie.issue(_mark(location), scheme=request.scheme, max_age=_SECONDS)
+        field = self._cookie.issue(_mark(location), max_age=_SECONDS)
         return refusal.with_header("set-cookie", field)
 
 

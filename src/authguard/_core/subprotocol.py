@@ -2,12 +2,17 @@
 
 import re
 
+from authguard._core.credentials import LONGEST_CREDENTIAL
 from authguard._core.jose import base64url
 from authguard.errors import ConfigurationError, MalformedTokenError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # a token of RFC 9110 section 5.6.2
 _MARK = ".bearer."
 _TOKEN = re.compile(rb"[0-9A-Za-z._~+/-]+=*\Z")  # the b64token of RFC 6750 section 2.1
+#: How many of the offered subprotocols are read, and passed on; browsers offer a few.
+MAX_OFFERED = 100
+_MAX_ENCODED = LONGEST_CREDENTIAL * 4 // 3 + 2  # base64url makes four characters of three bytes
+_TOO_LONG = b"Bearer " + b"a" * (LONGEST_CREDENTIAL + 1)  # a field that is refused for its length
 _MALFORMED = b"Bearer"  # a field without its token, which is refused as malformed
 
 
@@ -44,10 +49,14 @@ class Subprotocol:
             offered: one that has a token.
 
         Returns:
-            a field that is refused as malformed, if it is not one token, canonically encoded.
+            a field that is refused as malformed, if it is not one token, canonically encoded; and one that
+            is refused as too long, if the token is.
         """
+        encoded = offered.removeprefix(self._prefix)
+        if len(encoded) > _MAX_ENCODED:
+            return _TOO_LONG
         try:
-            token = base64url(offered.removeprefix(self._prefix).encode("ascii"))
+            token = base64url(encoded.encode("ascii"))
         except (MalformedTokenError, UnicodeEncodeError):
             return _MALFORMED
         return b"Bearer " + token if _TOKEN.match(token) else _MALFORMED

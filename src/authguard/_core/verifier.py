@@ -1,14 +1,18 @@
 """What a verifier is, and how a user's own becomes one."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.remote import RemoteHealth
 from authguard.errors import ConfigurationError
+
+_FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
+_TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
 
 
 @dataclass(slots=True)  # not frozen: 0.4 µs less for each first-seen credential
@@ -28,7 +32,8 @@ class CustomVerifier(Protocol):
     """Any object that verifies credentials in its own way.
 
     It may also have `accepts(credential) -> bool`, if it is not for all Bearer tokens, and
-    `header` and `prefixes`, as `APIKeyVerifier` has, if it is for API keys.
+    `header` and `prefixes`, as `APIKeyVerifier` has, if it is for API keys. It is then asked only about
+    keys in that field, and about those in the Authorization field that begin with a prefix.
     """
 
     def verify(self, credential: Credential) -> Principal | Awaitable[Principal]:
@@ -36,7 +41,8 @@ class CustomVerifier(Protocol):
 
         Raises:
             InvalidTokenError: if it is not valid.
-            VerificationUnavailableError: if that cannot be found out now.
+            VerificationUnavailableError: if that cannot be found out now; a `ConnectionError` or
+                `TimeoutError` says the same.
         """
         ...
 
@@ -51,6 +57,27 @@ class Verifier(ABC):
     #: Where all who present the same credential at the same time wait for one answer; None lets
     #: each of them ask.
     channel: Channel | None = None
+    #: Issuers and algorithms of the JWTs that this verifies; the issuer is None for any.
+    jwts: frozenset[tuple[str | None, str]] = frozenset()
+    #: It has API keys that begin with none of its prefixes, so that only the field leads to it.
+    has_unprefixed_keys: bool = False
+    #: It chooses by code of the user's, so nothing is known about which credentials it takes.
+    chooses_itself: bool = False
+    #: It verifies tokens of whatever form, so that it is asked last.
+    takes_any_token: bool = False
+
+    @property
+    def is_for_keys(self) -> bool:
+        """Whether it verifies API keys, in a field of their own or with a prefix."""
+        return bool(self.header or self.prefixes)
+
+    def carries(self, credential: Credential) -> bool:
+        """Return whether an API key came by this verifier's field, or with one of its prefixes."""
+        if not credential.header:
+            return True
+        if credential.header == "authorization":
+            return credential.value.startswith(tuple(self.prefixes))
+        return self.header is not None and self.header.lower() == credential.header
 
     @abstractmethod
     def accepts(self, credential: Credential) -> bool:
@@ -79,11 +106,6 @@ class Verifier(ABC):
         """
         return ()
 
-    @classmethod
-    def together(cls, verifiers: Sequence[Any]) -> "Sequence[Verifier]":
-        """Several of this class in one guard; they may settle among themselves who is asked."""
-        return verifiers
-
 
 class _Adapted(Verifier):
     def __init__(self, verifier: CustomVerifier) -> None:
@@ -91,17 +113,26 @@ class _Adapted(Verifier):
         self.header = getattr(verifier, "header", None)
         self.prefixes = tuple(getattr(verifier, "prefixes", ()))
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
+        self.chooses_itself = self._accepts is not None
+        self.takes_any_token = not self.chooses_itself and not self.is_for_keys
+        self._name = type(verifier).__name__
 
     def accepts(self, credential: Credential) -> bool:
-        if self._accepts is not None:
-            return bool(self._accepts(credential))
-        return (credential.method == "api_key") == (self.header is not None)
+        is_key = credential.method == "api_key"
+        if is_key and self.is_for_keys and not self.carries(credential):
+            return False
+        return is_key == self.is_for_keys if self._accepts is None else bool(self._accepts(credential))
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         found: Any = yield from Call(self._verify, credential)
         if not isinstance(found, Principal):
             raise TypeError("verify() must return a Principal, or raise InvalidTokenError")
+        if found.is_authenticated and found.method != credential.method:
+            found = replace(found, method=credential.method)
         return Verified(found, until=now)
+
+    def __repr__(self) -> str:
+        return self._name
 
 
 def as_verifier(verifier: object) -> Verifier:
@@ -120,17 +151,15 @@ def as_verifier(verifier: object) -> Verifier:
     return _Adapted(cast("CustomVerifier", verifier))
 
 
-def together(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """The verifiers of a guard, those of a class settled among themselves.
+def check_key_field(header: object) -> str:
+    """Check the name of a field for API keys.
 
     Raises:
-        ConfigurationError: if there are none.
+        ConfigurationError: if it is none, or means something else.
     """
-    if not verifiers:
-        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
-    kinds = list(dict.fromkeys(type(verifier) for verifier in verifiers))
-    return [
-        one
-        for kind in kinds
-        for one in kind.together([verifier for verifier in verifiers if type(verifier) is kind])
-    ]
+    if not isinstance(header, str) or not _FIELD_NAME.match(header) or header.lower() in _TAKEN_FIELDS:
+        raise ConfigurationError(
+            f"header {header!r} cannot be a field for API keys: use letters, digits and hyphens, and none of "
+            f"{', '.join(sorted(_TAKEN_FIELDS))}"
+        )
+    return header

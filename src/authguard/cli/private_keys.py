@@ -16,6 +16,7 @@ from authguard._core.jwk import from_jwk, from_pem, from_secret
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.cli.output import MISUSED, Failure
 from authguard.errors import MalformedTokenError
+from authguard.verifiers.secret_text import check_secret_text
 
 _BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
@@ -77,6 +78,7 @@ def secret_key(text: str, algorithm: str | None) -> PrivateKey:
         ConfigurationError: if it is too weak.
     """
     algorithm = algorithm or "HS256"
+    check_secret_text(text, "the secret", chosen_here=True)
     from_secret(text, frozenset({algorithm}))
     return PrivateKey(text, algorithm)
 

@@ -9,8 +9,9 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import AnyConverter, Rule
 
 from authguard._core.rules import WEBSOCKET
+from authguard._endpoint import asked_by
 from authguard.cli.route_paths import Parameter, Template, template
-from authguard.cli.route_walk import Place, Route, asked_by, listed, walk
+from authguard.cli.route_walk import Place, Route, listed, walk
 
 _PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
 

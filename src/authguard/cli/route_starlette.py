@@ -12,9 +12,10 @@ from starlette.staticfiles import StaticFiles
 
 from authguard._core.guard import Guard
 from authguard._core.rules import WEBSOCKET, Requirement
+from authguard._endpoint import asked_by, asked_by_dependencies
 from authguard.asgi import AuthGuardMiddleware
 from authguard.cli.route_paths import ANYTHING_BELOW, Parameter, Template, template
-from authguard.cli.route_walk import METHODS, Place, Route, asked_by, listed, walk
+from authguard.cli.route_walk import METHODS, Place, Route, listed, walk
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
 
@@ -81,20 +82,7 @@ def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement,
 
 
 def _asked(route: Any) -> tuple[Requirement, ...]:
-    return (*asked_by(route.endpoint), *_by_dependencies(getattr(route, "dependant", None)))
-
-
-def _by_dependencies(dependant: Any) -> Iterator[Requirement]:
-    """What `current_user` asks, as a dependency or as one of a dependency's own."""
-    if dependant is None or not sys.modules.get("authguard.fastapi"):
-        return
-    from authguard.fastapi import current_user
-
-    for dependency in dependant.dependencies:
-        if dependency.call is current_user:
-            own, outer = dependency.own_oauth_scopes or (), dependency.parent_oauth_scopes or ()
-            yield Requirement([*outer, *own])
-        yield from _by_dependencies(dependency)
+    return (*asked_by(route.endpoint), *asked_by_dependencies(getattr(route, "dependant", None)))
 
 
 def _frontends(router: Any, place: Place) -> Iterator[Route]:
@@ -103,7 +91,7 @@ def _frontends(router: Any, place: Place) -> Iterator[Route]:
         prefix = getattr(one, "frontend_prefix", "")
         for route in getattr(getattr(one, "original_route", one), "routes", ()):
             path = (prefix + route.path).rstrip("/")
-            requirements = tuple(_by_dependencies(getattr(one, "dependant", None)))
+            requirements = tuple(asked_by_dependencies(getattr(one, "dependant", None)))
             yield place.route(
                 f"{path}/**", (*_template(path), ANYTHING_BELOW), listed(set(route.methods)), requirements
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from authguard import asgi, wsgi
 from authguard._core.guard import Guard
-from authguard._core.rules import Requirement, requirements_of
+from authguard._core.rules import Requirement
 from authguard.cli.route_paths import ANYTHING_BELOW, Template
 
 # By these names wrappers have what they wrap: Starlette's middleware, Werkzeug's, a2wsgi, asgiref.
@@ -110,7 +110,8 @@ def routes_of(app: Any) -> list[Route]:
 def walk(app: Any, place: Place) -> Iterator[Route]:
     """The routes of an application in its place."""
     if isinstance(app, asgi.AuthGuardMiddleware | wsgi.AuthGuardMiddleware):
-        yield from walk(app.app, place.inside(app.guard))
+        root_path = app.root_path if isinstance(app, asgi.AuthGuardMiddleware) else ""
+        yield from walk(app.app, place.inside(app.guard, root_path))
         return
     # What has not been imported made no application: nobody needs all frameworks.
     if sys.modules.get("starlette"):
@@ -136,13 +137,6 @@ def walk(app: Any, place: Place) -> Iterator[Route]:
 
 def _wrapped(app: Any) -> Any:
     return next((getattr(app, name) for name in _WRAPPED if hasattr(app, name)), None)
-
-
-def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
-    """What decorators ask on an endpoint, be it a `functools.partial` of one."""
-    while hasattr(endpoint, "func") and not requirements_of(endpoint):
-        endpoint = endpoint.func
-    return requirements_of(endpoint)
 
 
 def listed(methods: set[str]) -> tuple[str, ...]:

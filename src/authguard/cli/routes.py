@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from authguard._endpoint import misplaced_in
 from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, note
 from authguard.cli.route_access import Answer, Row, rows_of
-from authguard.cli.route_findings import rule_findings
+from authguard.cli.route_findings import Finding, rule_findings
 from authguard.cli.route_import import find_application
 from authguard.cli.route_walk import UnknownApplicationError, routes_of
 from authguard.errors import ConfigurationError
@@ -35,8 +36,9 @@ def routes(
 
     The application is imported, with the current directory first on the path, and not served. A route
     is unclassified if no rule names it, protected_paths alone leaves it open, and it asks for nothing
-    by itself. Rules that match no route are told. Exit status: 0, 1 if a route is unclassified or a rule
-    in protected_paths matches no route, 2 if there is no application or no guard.
+    by itself. Rules that match no route are told, and @requires in the wrong place. Exit status: 0, 1 if a
+    route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2 if
+    there is no application or no guard.
     """
     app = find_application(application, factory=factory)
     try:
@@ -51,6 +53,7 @@ def routes(
         findings = rule_findings(found, allowed)
     except ConfigurationError as error:
         raise Failure(f"--allow: {error}", MISUSED) from None
+    findings += [Finding("error", "misplaced", "", text) for text in misplaced_in(app)]
     shown = [row for row in rows if row.answer.access == "unclassified" or not unclassified]
     if as_json:
         echo_json([*map(_document, shown), *(finding.document() for finding in findings)])

@@ -1,11 +1,13 @@
 """The driver for servers without an event loop: it blocks the thread that asks, and no other."""
 
+import asyncio
 import inspect
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +41,17 @@ def run(flow: Flow[Result]) -> Result:
         return stop.value  # type: ignore[no-any-return]
     finally:
         flow.close()
+
+
+def run_anywhere(flow: Flow[Result]) -> Result:
+    """Run a flow for code that does not wait, in a thread with or without an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run(flow)
+    # Where a loop runs, a coroutine function of the user's cannot be waited for in the same thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(copy_context().run, run, flow).result()
 
 
 def ask(question: Question[Any]) -> Any:

@@ -9,15 +9,17 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
+from authguard._core.verifier import Verifier
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity import migrations
 from authguard.identity.oauth import OAuth
 from authguard.identity.openid import providers_from
+from authguard.identity.page_account import LOGOUT_PAGE
 from authguard.identity.page_link import take_query
 from authguard.identity.page_session import PageSessions
 from authguard.identity.pages import Pages
-from authguard.identity.routes import PUBLIC, REFRESH, Routes
+from authguard.identity.routes import LOGOUT, PUBLIC, REFRESH, Routes
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
 from authguard.identity.social import Provider
@@ -99,24 +101,34 @@ class Identity:
         )
         self.app = AuthGuardMiddleware(app, guard=self.guard, clock=self.service.clock)
         # Refreshing asks for session and account itself; to ask before would double its price.
-        self._refresh_paths = frozenset(prefix + REFRESH for prefix in settings.prefixes)
-        refreshing = Guard(
-            self.service.own_tokens,
-            public_paths=self._refresh_paths,
-            cookie=settings.access_cookie,
-            realm=REALM,
+        refresh_paths = [prefix + REFRESH for prefix in settings.prefixes]
+        refreshing = self._around(app, self.service.own_tokens, public_paths=refresh_paths)
+        # A session that has ended already is no reason against logging out, nor is an expired token:
+        # all good ones get one answer, so that nothing can be found out by it.
+        logout_paths = [prefix + LOGOUT for prefix in settings.prefixes]
+        logout_pages = [settings.pages_path + LOGOUT_PAGE] if settings.pages else []
+        leaving = self._around(app, self.service.past_tokens, public_paths=logout_pages or None)
+        self._by_path = dict.fromkeys(refresh_paths, refreshing) | dict.fromkeys(
+            logout_paths + logout_pages, leaving
         )
-        self._refreshing = AuthGuardMiddleware(app, guard=refreshing, clock=self.service.clock)
+
+    def _around(
+        self, app: Starlette, verifier: Verifier, *, public_paths: Iterable[str] | None
+    ) -> AuthGuardMiddleware:
+        """The guard of paths that look at session and account themselves."""
+        cookie = self.service.settings.access_cookie
+        guard = Guard(verifier, public_paths=public_paths, cookie=cookie, realm=REALM)
+        return AuthGuardMiddleware(app, guard=guard, clock=self.service.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         self._pages.take_token(scope)
-        if scope["type"] == "http" and scope["path"].endswith(CALLBACK) and scope["method"] == "GET":
-            take_query(scope)
-        if scope["type"] == "http" and ASGIRequest(scope, self.guard, []).path in self._refresh_paths:
-            await self._refreshing(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        app = self.app
+        if scope["type"] == "http":
+            if scope["method"] == "GET" and scope["path"].endswith(CALLBACK):
+                take_query(scope)
+            app = self._by_path.get(ASGIRequest(scope, self.guard, []).path, app)
+        await app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from authguard._core.claims import read_claims
 from authguard._core.flow import Call, Flow
 from authguard._core.jose import Token, read_compact
 from authguard._core.model import Credential
@@ -18,10 +19,12 @@ class OwnTokens(Verifier):
     Args:
         settings: issuer and audience.
         keys: the keys.
+        accept_expired: True also accepts tokens that have expired, for logging out with one.
     """
 
-    def __init__(self, settings: Settings, keys: SigningKeys) -> None:
+    def __init__(self, settings: Settings, keys: SigningKeys, *, accept_expired: bool = False) -> None:
         self._keys = keys
+        self._accept_expired = accept_expired
         self._make = partial(
             JWTVerifier,
             algorithms=[settings.algorithm],
@@ -45,13 +48,14 @@ class OwnTokens(Verifier):
         if self._by_secret:
             return self._verify_by_secret(token, credential, now)
         if self._keys.knows(token.header.key_id):
-            return self._verifier().verify(token, credential, now)
+            return self._verifier().verify(token, credential, self._moment(token, now))
         return self._verify_anew(token, credential, now)
 
     def _verify_by_secret(
         self, token: Token, credential: Credential, now: float
     ) -> Flow[Verified] | Verified:
         """A token does not say which secret has signed it: the previous one is tried after the newest."""
+        now = self._moment(token, now)
         *newer, last = self._by_secret
         for verifier in newer:
             try:
@@ -62,7 +66,15 @@ class OwnTokens(Verifier):
 
     def _verify_anew(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
         yield from Call(self._keys.reload, now)
-        return (yield from as_flow(self._verifier().verify(token, credential, now)))
+        return (yield from as_flow(self._verifier().verify(token, credential, self._moment(token, now))))
+
+    def _moment(self, token: Token, now: float) -> float:
+        """Return the time at which a token must be valid: now, or when it was issued."""
+        if not self._accept_expired:
+            return now
+        _, claims = read_claims(token)  # before it is verified, and never later than now
+        issued = claims.get("iat")
+        return min(now, issued) if isinstance(issued, (int, float)) else now
 
     def _verifier(self) -> JWTVerifier:
         keys, verifier = self._built

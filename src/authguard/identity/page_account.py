@@ -22,6 +22,9 @@ _Handler: TypeAlias = Callable[["AccountPages", Request, Visitor], Awaitable[Res
 _Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, Response]]
 
 
+LOGOUT_PAGE = "/logout"
+
+
 def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
     """Let nobody in but the owner of an account; others sign in first, and come to the page `back`.
 
@@ -67,8 +70,8 @@ class AccountPages:
             ("POST", "/account/sessions/end", self.end_session),
             ("POST", "/account/verify-email", self.resend_verification),
             ("POST", "/account/logout-all", self.log_out_everywhere),
-            ("GET", "/logout", self.logout_page),
-            ("POST", "/logout", self.log_out),
+            ("GET", LOGOUT_PAGE, self.logout_page),
+            ("POST", LOGOUT_PAGE, self.log_out),
         ]
         if not prefix:  # somebody who types no more than the name of the service
             table.append(("GET", "/", self.home))

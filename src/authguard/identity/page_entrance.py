@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from authguard._core.redirect import safe_next
+from authguard._core.redirect import local_prefix, safe_next
 from authguard.errors import RefusedError
 from authguard.identity import bodies
 from authguard.identity.bodies import validate
@@ -247,7 +247,7 @@ class EntrancePages:
     def _offers(self, request: Request, form: Form) -> dict[str, Any]:
         """What the pages have on which one signs in."""
         root: str = request.scope.get("root_path") or ""
-        prefix = quote(root + next(iter(self._service.settings.prefixes)))
+        prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
         again = {name: value for name, value in request.query_params.items() if name in SIGN_IN_AGAIN}
         query = urlencode({"next": self._next(request, form.wanted)} | again)
         social = [

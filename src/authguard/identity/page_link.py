@@ -73,7 +73,7 @@ class LinkCookie:
 
     def keep(self, response: Response, token: str) -> None:
         """Give the token to the browser."""
-        field = self._cookie.issue(token, scheme="https", max_age=self._seconds)
+        field = self._cookie.issue(token, max_age=self._seconds)
         response.headers.append("set-cookie", field)
 
     def read(self, request: Request) -> str:
@@ -87,4 +87,4 @@ class LinkCookie:
 
     def drop(self, response: Response) -> None:
         """Take the token from the browser."""
-        response.headers.append("set-cookie", self._cookie.clear(scheme="https"))
+        response.headers.append("set-cookie", self._cookie.clear())

@@ -98,15 +98,14 @@ class PageSessions:
 
     def set_cookies(self, response: Response, tokens: Tokens) -> None:
         """Give the browser the tokens of its session."""
-        scheme = "https"  # the cookies know better: they are named by the issuer
-        fields = [self._access.issue(tokens.access_token, scheme=scheme, max_age=tokens.expires_in)]
+        fields = [self._access.issue(tokens.access_token, max_age=tokens.expires_in)]
         if self._has_refresh:
             seconds = self._refresh_lifetime
-            fields.append(self._refresh.issue(tokens.refresh_token, scheme=scheme, max_age=seconds))
+            fields.append(self._refresh.issue(tokens.refresh_token, max_age=seconds))
         for field in fields:
             response.headers.append("set-cookie", field)
 
     def clear_cookies(self, response: Response) -> None:
         """Take the tokens from the browser: the very cookies that `set_cookies` set."""
         for cookie in (self._access, self._refresh):
-            response.headers.append("set-cookie", cookie.clear(scheme="https"))
+            response.headers.append("set-cookie", cookie.clear())

@@ -14,14 +14,15 @@ from starlette.routing import Route
 
 from authguard._core.answer import Challenges, refuse
 from authguard._core.decision import Deny
+from authguard._core.redirect import local_prefix
 from authguard._logs import log_refusal
+from authguard._refused import as_response
 from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.page_agents import describe_agent
 from authguard.identity.page_forms import LABELS, heading_of, words_of
 from authguard.identity.settings import Settings
 from authguard.identity.web import REALM
-from authguard.starlette import as_response
 
 #: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
 #: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
@@ -103,7 +104,7 @@ class Views:
     def path(self, request: Request, path: str) -> str:
         """Where a page is, wherever the application is mounted."""
         root: str = request.scope.get("root_path") or ""
-        return quote(root + self._prefix) + path
+        return (local_prefix(root) or "") + quote(self._prefix) + path
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """A page.

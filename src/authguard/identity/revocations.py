@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from authguard._core.model import Principal
+from authguard._core.model import Principal, api_key_id
 from authguard.errors import ConfigurationError
 from authguard.identity import store
 from authguard.identity.database import Database
 
-_KINDS = ("token", "session", "subject")
+_KINDS = ("token", "key", "session", "subject")
 
 
 class SQLRevocations:
@@ -32,42 +32,47 @@ class SQLRevocations:
         self,
         *,
         token_id: str | None = None,
+        key_id: str | None = None,
         subject: str | None = None,
         session: str | None = None,
         until: float,
     ) -> None:
-        """Refuse a token, a session, or all tokens that a subject has been issued so far.
+        """Refuse a token, an API key, a session, or all tokens that a subject has been issued so far.
 
         Args:
             token_id: the `jti` of the token.
+            key_id: the public name of an API key; tokens, whose `key_id` is the `kid` of their
+                issuer's key, are not affected.
             subject: whose tokens; those issued (`iat`) after now are not affected.
             session: the `sid` of the tokens of one session.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway included.
+            until: seconds since the epoch when what is revoked has expired anyway, leeway included;
+                `math.inf` for an API key that does not expire.
 
         Raises:
-            ConfigurationError: if it is not exactly one of the three.
+            ConfigurationError: if it is not exactly one of the four.
             StoreUnavailableError: if it could not be stored; nothing is revoked then.
         """
-        named = dict(zip(_KINDS, (token_id, session, subject), strict=True))
+        named = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
         given = [(kind, name) for kind, name in named.items() if name]
         if len(given) != 1:
-            raise ConfigurationError("name exactly one of token_id, subject and session")
+            raise ConfigurationError("name exactly one of token_id, key_id, subject and session")
         ((kind, name),) = given
         with self._database.write() as connection:
             revoke(connection, kind, name, self._clock(), until)
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Whether the principal's token, session or subject has been revoked.
+        """Whether the principal's token, API key, session or subject has been revoked.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.
         """
-        claims = principal.claims if principal.token_id else {}
+        claims = principal.claims
         session = claims.get("sid")
         with self._database.read() as connection:
             marks = store.find_marks(
                 connection,
                 token=principal.token_id or "",
+                key=api_key_id(principal) or "",
                 session=session if isinstance(session, str) else "",
                 subject=principal.subject,
                 now=self._clock(),

@@ -108,7 +108,7 @@ class Routes:
             ("POST", "/auth/login", self.login),
             ("POST", "/auth/login-json", self.login_json),
             ("POST", "/auth/register", self.register),
-            ("POST", "/auth/logout", self.logout),
+            ("POST", LOGOUT, self.logout),
             ("POST", "/auth/logout-all", self.logout_all),
             ("POST", "/auth/verify-email", self.verify_email),
             ("POST", "/auth/verify-email/resend", self.resend_verification),
@@ -186,7 +186,7 @@ class Routes:
         return answer(user_document(user))
 
     async def logout(self, request: Request) -> Response:
-        """End the session of the token."""
+        """End the session of the token, which may have expired or have been used for that before."""
         await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
         return message("Logged out")
 
@@ -277,6 +277,7 @@ def _session_document(session: Session, current: object) -> dict[str, Any]:
 
 
 REFRESH = "/auth/refresh"
+LOGOUT = "/auth/logout"
 
 #: What of each prefix anybody may call; the guard protects all the rest.
 PUBLIC = (

@@ -88,6 +88,8 @@ class IdentityService:
         self.links = Links(base, self.sessions)
         self.accounts = Accounts(base, self.sessions, self.links)
         self.own_tokens = OwnTokens(settings, self.keys)
+        #: For logging out alone, where a token may have expired.
+        self.past_tokens = OwnTokens(settings, self.keys, accept_expired=True)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
 
     def _report_mail(self, succeeded: bool, reason: str) -> None:

@@ -266,10 +266,16 @@ class Sessions:
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
 
+        A session that has ended before is left alone, and nothing is written then.
+
         Raises:
             StoreUnavailableError: if that could not be stored; the session goes on then.
         """
         session = session_id(principal)
+        with self._base.database.read() as connection:
+            row = store.find_session(connection, session)
+        if row is None or row[0].ended_at is not None:
+            return
         self.end_now([session])
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session)
 

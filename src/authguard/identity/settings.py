@@ -13,6 +13,7 @@ from authguard._core.jwk import from_secret
 from authguard._core.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits, read_limits
+from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
@@ -173,10 +174,17 @@ class Settings:
 
     def _check_secrets(self) -> None:
         for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
+            if not isinstance(secret, str):
+                raise ConfigurationError(
+                    f"{name} must be text, got {type(secret).__name__}: of a file, Path(…).read_text()"
+                )
+            check_secret_text(secret, name, chosen_here=True)
             try:
                 from_secret(secret, frozenset({"HS256"}))
             except ConfigurationError as error:
                 raise ConfigurationError(f"{name}: {error}") from None
+        for name in ("github_client_secret", "linkedin_client_secret", "oidc_client_secret"):
+            check_secret_text(getattr(self, name), name, chosen_here=False)
         if self.previous_secret == self.secret:
             raise ConfigurationError(
                 "previous_secret: it is the secret itself; leave it out, or change secret"

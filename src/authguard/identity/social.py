@@ -17,6 +17,7 @@ from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.attempts import Attempts, NoAnswerError, ProviderClient
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.model import SocialIdentity
+from authguard.verifiers.secret_text import check_secret_text
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -56,6 +57,7 @@ class Provider:
             raise ConfigurationError("the name of a provider: lower-case letters, digits and hyphens")
         if not client_id or not client_secret:
             raise ConfigurationError(f"{name}: set its client id and its client secret")
+        check_secret_text(client_secret, f"{name}: client_secret", chosen_here=False)
         if isinstance(redirect_uris, str):
             raise ConfigurationError(f"{name}: redirect_uris is a list")
         if (

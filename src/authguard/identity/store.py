@@ -48,6 +48,7 @@ _MARKS = select(revocations.c.kind, revocations.c.revoked_at).where(
     revocations.c.until > bindparam("now"),
     or_(
         (revocations.c.kind == "token") & (revocations.c.name == bindparam("token")),
+        (revocations.c.kind == "key") & (revocations.c.name == bindparam("key")),
         (revocations.c.kind == "session") & (revocations.c.name == bindparam("session")),
         (revocations.c.kind == "subject") & (revocations.c.name == bindparam("subject")),
     ),
@@ -276,10 +277,10 @@ def _upsert_marks(connection: Connection, statement: Any) -> None:
 
 
 def find_marks(
-    connection: Connection, token: str, session: str, subject: str, now: float
+    connection: Connection, *, token: str, key: str, session: str, subject: str, now: float
 ) -> dict[str, float]:
-    """What of a token, its session and its subject is revoked, and since when."""
-    values = {"token": token, "session": session, "subject": subject, "now": now}
+    """Return which of a token, an API key, a session and a subject are revoked, and since when."""
+    values = {"token": token, "key": key, "session": session, "subject": subject, "now": now}
     return {row[0]: row[1] for row in connection.execute(_MARKS, values)}
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from authguard._core.answer import Challenges, refuse
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
+from authguard._refused import as_response
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.bodies import AnyBody, validate
 from authguard.identity.errors import (
@@ -25,7 +26,6 @@ from authguard.identity.errors import (
 from authguard.identity.model import Caller
 from authguard.identity.threads import Answer, Answering, Question, Threads, Together
 from authguard.identity.turns import Turns
-from authguard.starlette import as_response
 
 P = ParamSpec("P")
 Result = TypeVar("Result")

@@ -13,14 +13,13 @@ from cachetools import LRUCache
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.verifier import Verified, Verifier
+from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, InvalidAPIKeyError
+from authguard.verifiers.secret_text import check_secret_text
 
-_FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{3,}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _SHORTEST_KEY = 16  # characters; keys of 32 random bytes have 43
-_TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
 _REFUSED_SECONDS = 10
 _REFUSED_KEYS = 10_000
 
@@ -29,7 +28,8 @@ def digest_api_key(key: str) -> str:
     """The SHA-256 of a key in hexadecimal: what to store instead of the key.
 
     A fast digest is right for keys, as it is not for passwords: nobody can guess 32 random
-    bytes, so slowing guesses down would only slow every request down.
+    bytes, so slowing guesses down would only slow every request down. A key with a comma is refused
+    in every request, with status 400, since servers join two fields with one.
     """
     return sha256(key.encode("utf-8")).hexdigest()
 
@@ -44,7 +44,8 @@ class APIKey:
         roles: roles of the caller.
         expires_at: seconds since the epoch, or a datetime with a time zone; None for never.
         disabled: whether it is switched off.
-        key_id: its public name, for logs and revocation.
+        key_id: its public name, which is in the log line of a refusal, and by which it is revoked:
+            `revoke(key_id=…)`; None for the first twelve digits of its digest.
 
     Raises:
         ConfigurationError: for an empty subject, names that are no list, a date without zone.
@@ -121,9 +122,7 @@ class APIKeyVerifier(Verifier):
         prefixes: Iterable[str] = ("sk_live_", "sk_test_"),
         cache_ttl: float = 30,
     ) -> None:
-        if not _FIELD_NAME.match(header) or header.lower() in _TAKEN_FIELDS:
-            raise ConfigurationError(f"header {header!r} cannot be a field for API keys")
-        self.header = header
+        self.header = check_key_field(header)
         if isinstance(prefixes, str):
             raise ConfigurationError(f"prefixes is a list; write [{prefixes!r}]")
         self.prefixes = tuple(prefixes)
@@ -134,13 +133,17 @@ class APIKeyVerifier(Verifier):
             raise ConfigurationError("cache_ttl is 0 to 3600 seconds")
         self._cache_ttl = cache_ttl
         self._store = _store(keys)
+        # Others are looked up by their digests, which say nothing of prefixes.
+        self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
+            text.startswith(self.prefixes) for text in keys
+        )
         # Known to be unknown, briefly. A flood of random keys evicts only its own kind.
         self._refused: LRUCache[str, float] = LRUCache(_REFUSED_KEYS)
         self._refused_lock = Lock()
 
     def accepts(self, credential: Credential) -> bool:
-        """Whether it came as an API key."""
-        return credential.method == "api_key"
+        """Whether it is an API key that came by the field, or with one of the prefixes."""
+        return credential.method == "api_key" and self.carries(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         """Look the key up by its digest."""
@@ -151,14 +154,17 @@ class APIKeyVerifier(Verifier):
             if self._store.is_due(now):
                 yield from Call(self._store.refresh, now)
             key, until = self._store.find(digest, now)
-        if key is None or key.disabled:
-            raise InvalidAPIKeyError("unknown or disabled API key")
+        if key is None:
+            raise InvalidAPIKeyError("unknown API key")
+        key_id = key.key_id or digest[:12]
+        if key.disabled:
+            raise InvalidAPIKeyError("disabled API key", key_id=key_id)
         expires_at = key.expires_at
         if isinstance(expires_at, (int, float)):
             if now >= expires_at:
-                raise InvalidAPIKeyError("expired API key")
+                raise InvalidAPIKeyError("expired API key", key_id=key_id)
             until = min(until, expires_at)
-        return Verified(_principal(key, digest), until)
+        return Verified(_principal(key, key_id), until)
 
     def _ask(self, lookup: Lookup, digest: str, now: float) -> Flow[tuple[APIKey | None, float]]:
         with self._refused_lock:
@@ -176,12 +182,12 @@ class APIKeyVerifier(Verifier):
         return f"APIKeyVerifier(header={self.header!r})"
 
 
-def _principal(key: APIKey, digest: str) -> Principal:
+def _principal(key: APIKey, key_id: str) -> Principal:
     return Principal(
         subject=key.subject,
         scopes=frozenset(key.scopes),
         roles=frozenset(key.roles),
-        key_id=key.key_id or digest[:12],
+        key_id=key_id,
         expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
         method="api_key",
     )
@@ -197,6 +203,12 @@ class _Mapping:
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
                 raise ConfigurationError("an API key is visible ASCII text")
+            if "," in text:
+                raise ConfigurationError(
+                    "an API key must not contain a comma, since servers join two fields with one: make a new "
+                    "key, python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
+                )
+            check_secret_text(text, "an API key", chosen_here=False)
             if len(text) < _SHORTEST_KEY:
                 raise ConfigurationError(
                     f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "

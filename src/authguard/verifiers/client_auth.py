@@ -11,6 +11,7 @@ import jwt
 
 from authguard._core.jwk import ASYMMETRIC
 from authguard.errors import ConfigurationError
+from authguard.verifiers.secret_text import check_secret_text
 
 _ASSERTION_SECONDS = 60
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -53,17 +54,17 @@ class ClientAuth(ABC):
         """
         if raw and ":" in client_id:
             raise ConfigurationError("client_id has a colon, which cannot be sent raw")
-        return _Basic(_text(client_id, "client_id"), _text(client_secret, "client_secret"), raw)
+        return _Basic(_text(client_id, "client_id"), _secret(client_secret, "client_secret"), raw)
 
     @staticmethod
     def post(client_id: str, client_secret: str) -> "ClientAuth":
         """`client_secret_post`: both in the form."""
-        return _Post(_text(client_id, "client_id"), _text(client_secret, "client_secret"))
+        return _Post(_text(client_id, "client_id"), _secret(client_secret, "client_secret"))
 
     @staticmethod
     def bearer(token: str, *, client_id: str | None = None) -> "ClientAuth":
         """An access token of our own in the Authorization field (RFC 7662 section 2.1)."""
-        return _Bearer(client_id, _text(token, "token"))
+        return _Bearer(client_id, _secret(token, "token"))
 
     @staticmethod
     def private_key_jwt(
@@ -83,7 +84,10 @@ class ClientAuth(ABC):
             key = jwt.get_algorithm_by_name(algorithm).prepare_key(private_key)
             jwt.encode({}, key, algorithm)
         except Exception:  # noqa: BLE001 (whatever it is, its text may show the key)
-            raise ConfigurationError(f"private_key is not a private key for {algorithm}") from None
+            raise ConfigurationError(
+                f"private_key must be a private key for {algorithm}: an object, or the PEM text of a file, "
+                'such as Path("key.pem").read_text()'
+            ) from None
         return _PrivateKey(_text(client_id, "client_id"), key, algorithm, key_id)
 
 
@@ -150,3 +154,10 @@ def _text(value: object, what: str) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ConfigurationError(f"{what} is text, printable and not empty")
     return value
+
+
+def _secret(value: object, what: str) -> str:
+    """Check a secret that the other side has issued: it may be weak, but it is itself."""
+    text = _text(value, what)
+    check_secret_text(text, what, chosen_here=False)
+    return text

@@ -47,6 +47,11 @@ class IssuerKeySource(KeySource):
         self._found: Location | None = None
         self._fresh_until = self._over_at = float("-inf")
 
+    @property
+    def key_set_url(self) -> str | None:
+        """The URL that the metadata names."""
+        return None if self._found is None else self._found.url
+
     def locate(self, now: float) -> Flow[Location]:
         """Where the metadata says that the key set is.
 

@@ -14,7 +14,7 @@ from authguard._core.introspection import check_same, principal_of
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
 from authguard._core.remote import Breaker, RemoteHealth, retry_after
-from authguard._core.verifier import Verified, Verifier, as_flow
+from authguard._core.verifier import Verified, Verifier, as_flow, check_key_field
 from authguard.errors import (
     ConfigurationError,
     InvalidTokenError,
@@ -100,8 +100,10 @@ class IntrospectionVerifier(Verifier):
         self._auth = _client_auth(client_id, client_secret, auth)
         self._issuer = issuer
         self._jwt = jwt
-        self.header = header
+        self.header = None if header is None else check_key_field(header)
         self.prefixes = names(prefixes, "prefixes")
+        self.takes_any_token = not self.is_for_keys
+        self.jwts = jwt.jwts if jwt is not None and self.takes_any_token else frozenset()
         self._hint = token_type_hint
         self._cache_ttl = _seconds(cache_ttl, "cache_ttl", _MOST_TTL)
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -132,8 +134,10 @@ class IntrospectionVerifier(Verifier):
         self._salt = secrets.token_bytes(16)
 
     def accepts(self, credential: Credential) -> bool:
-        """API keys if there is a field or a prefix for them, else tokens."""
-        return (credential.method == "api_key") == bool(self.header or self.prefixes)
+        """Whether it is an API key of the field or a prefix, if there is one, else whether it is a token."""
+        if credential.method == "api_key":
+            return self.is_for_keys and self.carries(credential)
+        return not self.is_for_keys
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         """Ask whether the credential is active, unless that is known."""

@@ -1,28 +1,25 @@
 """Bearer JWTs, verified with keys that are at hand or fetched: RFC 7519, RFC 8725, RFC 9068."""
 
-import re
 from collections.abc import Iterable, Sequence
 from math import inf
-from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, Self
 
 from authguard._core.claims import Expectations, read_claims, verify_claims
 from authguard._core.flow import Channel, Flow
 from authguard._core.jose import Token, media_type, read_compact
 from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
-from authguard._core.keyset import KeySet, check_algorithms, parse_keys
+from authguard._core.keyset import check_algorithms
 from authguard._core.model import Credential
 from authguard._core.remote import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
-from authguard.errors import ConfigurationError, InvalidIssuerError
+from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 from authguard.verifiers.discovery import IssuerKeySet
 from authguard.verifiers.http import HTTPOptions
+from authguard.verifiers.local_keys import load_keys
 from authguard.verifiers.remote import KeySource, RemoteKeySet
 
 _MOST_LEEWAY = 300
 _LONGEST_MEMORY = 3600.0  # for tokens without exp, which exist only where they were allowed
-_FILE_NAME = re.compile(r"[^\n{]+\.(?:json|jwks|jwk|pem|crt|cer|pub)\Z")
 
 
 class JWTVerifier(Verifier):
@@ -33,15 +30,17 @@ class JWTVerifier(Verifier):
 
     Args:
         keys: an HMAC secret, PEM text (a public key or a certificate), a JWK or JWK set (mapping
-            or JSON text), the path of a file with one of these, or a list of them; or a
-            `RemoteKeySet`. See `from_issuer`, too.
+            or JSON text), a `Path` of a file with one of these, or a list of them; or a
+            `RemoteKeySet`. See `from_issuer`, too. Text that ends like the name of a key file, such as
+            `keys.pem` or `keys.json`, is read as one; no other path is taken as text.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none.
         audience: the `aud` that names us, or several; None accepts only tokens without `aud`.
         leeway: seconds by which clocks may differ, 0 to 300.
         required_claims: claims that a token must have. Without `exp` in it tokens may be valid
-            for ever.
+            for ever. Without `sub` the subject of a token that has none is `client:` and its
+            `client_id` or `azp`, and one with neither is refused.
         token_types: accepted `typ` of the header, None meaning that it is absent;
             `["at+jwt"]` is the profile of RFC 9068.
         scope_claims: where scopes are: names, or dotted paths such as `realm_access.roles`; text
@@ -68,11 +67,10 @@ class JWTVerifier(Verifier):
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.issuer = _text_or_none(issuer, "issuer")
-        self._keys: KeySet | KeySource
-        if isinstance(keys, RemoteKeySet):
-            self._keys = keys.open(self.algorithms)
-        else:
-            self._keys = KeySet(parse_keys(_read_files(keys), self.algorithms))
+        self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
+        self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
+        # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
+        self._keys: Any = self._source or load_keys(keys, self.algorithms)
         if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
         audiences = [audience] if isinstance(audience, str) else list(audience or ())
@@ -103,14 +101,18 @@ class JWTVerifier(Verifier):
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
-        if isinstance(self._keys, KeySet):
+        if self._source is None:
+            if token.header.key_set_url is not None:
+                raise MalformedTokenError("the header names a key set (jku), and the keys are local")
             return self._verified(token, credential, now, self._keys.verify(token), inf)
-        return self._verify_remotely(self._keys, token, credential, now)
+        return self._verify_remotely(self._source, token, credential, now)
 
     def _verify_remotely(
         self, keys: KeySource, token: Token, credential: Credential, now: float
     ) -> Flow[Verified]:
         key, known_until = yield from keys.verify(token, now)
+        if token.header.key_set_url not in (None, keys.key_set_url):
+            raise MalformedTokenError("the header names another key set (jku) than the one that is used")
         return self._verified(token, credential, now, key, known_until)
 
     def _verified(
@@ -167,11 +169,11 @@ class JWTVerifier(Verifier):
 
     def channels(self) -> Sequence[Channel]:
         """What it reaches the issuer through."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
+        return () if self._source is None else (self._source.remote.channel,)
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
         """How the issuer is doing."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)
+        return () if self._source is None else (self._source.health(now),)
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
@@ -218,19 +220,6 @@ class _ByIssuer(Verifier):
 
     def __repr__(self) -> str:
         return ", ".join(map(repr, self._all))
-
-
-def _read_files(keys: object) -> object:
-    """Replace paths by what the files hold; text that names a key file is a path, too."""
-    if isinstance(keys, PathLike) or (isinstance(keys, str) and _FILE_NAME.match(keys)):
-        path = Path(fspath(keys))
-        try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"keys: cannot read {path}: {type(error).__name__}") from error
-    if isinstance(keys, (list, tuple)):
-        return [_read_files(key) for key in keys]
-    return keys
 
 
 def _list(names: Iterable[Any], what: str) -> list[Any]:

@@ -168,6 +168,11 @@ class KeySource:
             state.fetching = False
             state.attempts += 1
 
+    @property
+    def key_set_url(self) -> str | None:
+        """The URL that the keys were fetched from, as far as it is known."""
+        return self._url
+
     def locate(self, now: float) -> Flow[Location]:
         """Where the key set is now."""
         return Location(self._url)

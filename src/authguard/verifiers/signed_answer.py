@@ -6,9 +6,10 @@ from typing import Any
 from authguard._core.claims import read_claims
 from authguard._core.flow import Channel, Flow, Response
 from authguard._core.jose import read_compact
-from authguard._core.keyset import KeySet, check_algorithms, parse_keys
+from authguard._core.keyset import KeySet, check_algorithms
 from authguard._core.remote import RemoteHealth
 from authguard.errors import ConfigurationError, InvalidTokenError
+from authguard.verifiers.local_keys import load_keys
 from authguard.verifiers.remote import KeySource, RemoteKeySet, UnusableAnswerError
 
 SIGNED = "application/token-introspection+jwt"
@@ -45,7 +46,7 @@ class AnswerKeys:
         if isinstance(keys, RemoteKeySet):
             self._keys = keys.open(allowed)
         else:
-            self._keys = KeySet(parse_keys(keys, allowed))
+            self._keys = load_keys(keys, allowed)
         self._issuer = issuer
         self._client_id = client_id
         self._leeway = leeway

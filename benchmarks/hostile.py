@@ -1,0 +1,127 @@
+"""What a stranger's request can cost: every entrance of the guard, every kind of bad input, in processor time.
+
+`python -m benchmarks.hostile` prints the table, and ends with 1 if a request costs more than the limit.
+"""
+
+import asyncio
+import gc
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from authguard import Guard
+from benchmarks import hostile_guards, hostile_inputs
+from benchmarks.hostile_inputs import Hostile
+from benchmarks.report import Findings, number
+
+#: Milliseconds of processor time that the request of a stranger may cost.
+LIMIT = 20.0
+_SURE = 5  # times that a request which seems to cost too much is measured again
+_CLOSE, _FAR = 0.25, 3  # of the limit: what takes less, or more, is measured once
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one request costs.
+
+    Attributes:
+        milliseconds: of processor time, threads included.
+        entrance: where it came in.
+        guard: which guard it came to.
+        status: how it was answered.
+    """
+
+    milliseconds: float
+    entrance: str
+    guard: str
+    status: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.entrance}, {self.guard}"
+
+
+def measure(
+    make: Callable[[], Guard], entrance: str, request: Hostile, runner: asyncio.Runner, rounds: int
+) -> tuple[float, int]:
+    """Return the least processor time of a request in milliseconds, and the status of its answer.
+
+    Each time the guard is a new one, so that it remembers nothing.
+    """
+    taken, status = [], 0
+    for turn in range(max(rounds, _SURE)):
+        step = hostile_guards.ENTRANCES[entrance](make(), request)
+        gc.collect(0)  # of what was made to get ready
+        started = time.process_time()
+        status = step(runner).status
+        taken.append((time.process_time() - started) * 1000)
+        least = min(taken)
+        if least < LIMIT * _CLOSE or least > LIMIT * _FAR or (turn + 1 >= rounds and least <= LIMIT):
+            break
+    return min(taken), status
+
+
+def costs(requests: dict[str, Hostile], rounds: int) -> dict[str, Cost]:
+    """Return for each request what it costs where it costs most."""
+    found: dict[str, Cost] = {}
+    logging.getLogger("authguard").addHandler(logging.NullHandler())
+    gc.disable()
+    with asyncio.Runner() as runner:
+        for name, make in hostile_guards.makers().items():
+            for entrance in hostile_guards.ENTRANCES:
+                for request in hostile_inputs.usual():
+                    measure(make, entrance, request, runner, 1)  # what is imported, made and asked once
+                for title, request in requests.items():
+                    if title in found and found[title].milliseconds > LIMIT * _FAR:
+                        continue  # that it is too much is known
+                    taken, status = measure(make, entrance, request, runner, rounds)
+                    if title not in found or taken > found[title].milliseconds:
+                        found[title] = Cost(taken, entrance, name, status)
+            gc.collect()
+    gc.enable()
+    return found
+
+
+def run(rounds: int) -> Findings:
+    """Measure every request at every entrance of every guard; print all, and keep the dearest of each group.
+
+    Args:
+        rounds: how often a request that comes near the limit is measured.
+    """
+    findings, kinds = Findings(), len(hostile_guards.GUARDS) + len(hostile_guards.SLOW_TO_BUILD)
+    every = {}
+    for group in hostile_inputs.GROUPS:
+        print(f"\nA stranger's request: {group}\n    request | ms | limit | where | answer", flush=True)
+        found = every[group] = costs(hostile_inputs.everything([group]), rounds)
+        for name, cost in found.items():
+            print(
+                "   ",
+                " | ".join((name, number(cost.milliseconds), number(LIMIT), cost.where, str(cost.status)))
+                + _sign(cost),
+            )
+    table = findings.table(
+        "What a stranger's request costs",
+        f"Milliseconds of processor time, of which {LIMIT:g} are the limit. Each request is sent to a new guard of each of {kinds} kinds, at each "
+        f"entrance ({', '.join(hostile_guards.ENTRANCES)}); of each group the dearest one. `python -m benchmarks.hostile` shows all.",
+        "group", "requests", "over the limit", "the dearest", "where", "answer", "ms",
+    )  # fmt: skip
+    for group, found in every.items():
+        dearest = max(found, key=lambda name: found[name].milliseconds)
+        cost, dear = found[dearest], sum(one.milliseconds > LIMIT for one in found.values())
+        table.add(group, str(len(found)), str(dear), dearest, cost.where, str(cost.status), cost.milliseconds)
+    findings.values["hostile, dearest ms"] = max(
+        cost.milliseconds for found in every.values() for cost in found.values()
+    )
+    return findings
+
+
+def _sign(cost: Cost) -> str:
+    return "" if cost.milliseconds <= LIMIT else " | **over**"
+
+
+if __name__ == "__main__":
+    most = run(3).values["hostile, dearest ms"]
+    print(f"\nThe dearest request costs {number(most)} ms; the limit is {LIMIT:g} ms.")
+    sys.exit(1 if most > LIMIT else 0)

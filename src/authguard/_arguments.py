@@ -1,0 +1,150 @@
+"""The request or websocket among the arguments of a decorated function."""
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
+
+from starlette.requests import HTTPConnection
+
+from authguard.errors import ConfigurationError
+
+#: From the arguments of a call to the connection that it is for.
+Find = Callable[[Sequence[Any], dict[str, Any]], HTTPConnection]
+
+#: The parameter that FastAPI fills in for functions that have none for the connection.
+INJECTED = "authguard_connection"
+
+_NAMES = ("request", "websocket")
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# The types of the connection in an annotation that cannot be evaluated, as under `if TYPE_CHECKING:`.
+_TYPES_IN_TEXT = re.compile(r"\b(?:Request|WebSocket|HTTPConnection)\b")
+
+
+class _Place(NamedTuple):
+    """Where the arguments of a call have a parameter."""
+
+    name: str | None
+    position: int | None
+
+
+def signature_of(function: Any) -> inspect.Signature:
+    """Return the signature of a callable, with its annotations evaluated where that is possible."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:  # noqa: BLE001 (annotations are code of others)
+        plain = inspect.signature(function)
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    parameters = [
+        one.replace(annotation=_evaluated(one.annotation, names)) for one in plain.parameters.values()
+    ]
+    return plain.replace(parameters=parameters)
+
+
+def _evaluated(annotation: Any, names: Mapping[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, dict(names))  # noqa: S307 (the application's own code, as inspect does)
+    except Exception:  # noqa: BLE001
+        return annotation
+
+
+def by_annotation(signature: inspect.Signature, *, text: bool = False) -> list[inspect.Parameter]:
+    """Return the parameters that are annotated as a request, a websocket or the base of both.
+
+    Args:
+        signature: of the function.
+        text: also take annotations that cannot be evaluated and name one of these types.
+    """
+    parameters = [one for one in signature.parameters.values() if one.kind not in _VARIABLE]
+    annotated = [one for one in parameters if _is_connection(one.annotation, text=text)]
+    return sorted(annotated, key=lambda one: _NAMES.index(one.name) if one.name in _NAMES else len(_NAMES))
+
+
+def _is_connection(annotation: Any, *, text: bool) -> bool:
+    annotation = getattr(annotation, "__value__", annotation)  # of `type Alias = …`
+    if isinstance(annotation, str):
+        return text and bool(_TYPES_IN_TEXT.search(annotation))
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_connection(get_args(annotation)[0], text=text)
+    if origin in (Union, types.UnionType):
+        return any(_is_connection(one, text=text) for one in get_args(annotation))
+    kind = origin or annotation
+    return isinstance(kind, type) and issubclass(kind, HTTPConnection)
+
+
+def connection_finder(endpoint: Any) -> Find:
+    """Return how to find the connection among the arguments of a Starlette endpoint.
+
+    By annotation; without one, by the names `request` and `websocket`.
+
+    Args:
+        endpoint: the function.
+
+    Raises:
+        ConfigurationError: if it takes none.
+    """
+    signature = signature_of(endpoint)
+    parameters = list(signature.parameters.values())
+    chosen = by_annotation(signature, text=True) or [
+        one for name in _NAMES for one in parameters if one.name == name and _says_nothing(one.annotation)
+    ]
+    if not chosen and not any(one.kind in _VARIABLE for one in parameters):
+        raise ConfigurationError(
+            f"{name_of(endpoint)} takes neither request nor websocket: "
+            "add a parameter such as `request: Request`"
+        )
+    return among(endpoint, chosen, parameters)
+
+
+def _says_nothing(annotation: Any) -> bool:
+    unknown = annotation is inspect.Parameter.empty or annotation is Any
+    return unknown or isinstance(annotation, str | TypeVar)
+
+
+def among(
+    endpoint: Any, chosen: Iterable[inspect.Parameter], parameters: Sequence[inspect.Parameter]
+) -> Find:
+    """Return how to find the connection: in the chosen parameters, else in any argument.
+
+    Args:
+        endpoint: the function, for the message.
+        chosen: the parameters to look at first.
+        parameters: all of its parameters.
+    """
+    places = [_place(one, parameters) for one in chosen]
+
+    def find(args: Sequence[Any], kwargs: dict[str, Any]) -> HTTPConnection:
+        for name, index in places:
+            if name is not None and name in kwargs:
+                value = kwargs[name]
+            elif index is not None and index < len(args):
+                value = args[index]
+            else:
+                continue
+            if isinstance(value, HTTPConnection):
+                return value
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, HTTPConnection):
+                return value
+        raise TypeError(f"{name_of(endpoint)} was called without its request or websocket")
+
+    return find
+
+
+def _place(parameter: inspect.Parameter, parameters: Sequence[inspect.Parameter]) -> _Place:
+    by_name = parameter.kind is not inspect.Parameter.POSITIONAL_ONLY
+    by_index = parameter.kind in _POSITIONAL
+    return _Place(
+        parameter.name if by_name else None, list(parameters).index(parameter) if by_index else None
+    )
+
+
+def name_of(endpoint: Any) -> str:
+    """Return the name of a callable for messages; partials and objects have the name of their class."""
+    name: str = getattr(endpoint, "__qualname__", type(endpoint).__qualname__)
+    return name

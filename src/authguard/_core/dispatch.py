@@ -1,0 +1,187 @@
+"""Which verifier of a guard is asked about a credential; verifiers that cannot be told apart are refused.
+
+The field and the prefix choose among those for API keys; the form of a token, and for JWTs the issuer,
+among those for tokens. What takes tokens of any form is asked last.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+from authguard._core.claims import read_claims
+from authguard._core.flow import Flow
+from authguard._core.jose import read_compact
+from authguard._core.jwk import ALIASES
+from authguard._core.model import Credential
+from authguard._core.verifier import Verified, Verifier, check_key_field
+from authguard.errors import ConfigurationError, MalformedTokenError
+
+
+class _Narrowed(Verifier):
+    """A verifier that is asked about some of the credentials that it accepts."""
+
+    def __init__(self, verifier: Verifier, admits: Callable[[Credential], bool]) -> None:
+        self._verifier = verifier
+        self._admits = admits
+        self.channel = verifier.channel
+
+    def accepts(self, credential: Credential) -> bool:
+        return self._verifier.accepts(credential) and self._admits(credential)
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
+        return self._verifier.flow(credential, now)
+
+
+def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
+    """Return the verifiers in the order in which they are asked whether they accept a credential.
+
+    Raises:
+        ConfigurationError: if there are none, or some would never be asked.
+    """
+    if not verifiers:
+        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
+    shared_fields = _check_keys([verifier for verifier in verifiers if verifier.is_for_keys])
+    any_token = [verifier for verifier in verifiers if verifier.takes_any_token]
+    by_issuer, last = _arrange_tokens(verifiers, any_token)
+    others = _merged([verifier for verifier in verifiers if not verifier.takes_any_token])
+    return [
+        *by_issuer,
+        *(
+            _with_prefix(verifier) if _field_of(verifier) in shared_fields else verifier
+            for verifier in others
+        ),
+        *last,
+    ]
+
+
+def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
+    """Put several of a class that has `together`, such as `JWTVerifier`, at the place of the first."""
+    merged: list[Verifier] = []
+    seen: set[Any] = set()
+    for verifier in verifiers:
+        kind = _kind_of(verifier)
+        if kind is None:
+            merged.append(verifier)
+        elif kind not in seen:
+            seen.add(kind)
+            merged += kind.together([one for one in verifiers if _kind_of(one) is kind])
+    return merged
+
+
+def _kind_of(verifier: Verifier) -> Any:
+    """Return the class with `together`, which a subclass shares; None if there is none."""
+    return next((kind for kind in type(verifier).__mro__ if "together" in vars(kind)), None)
+
+
+def _field_of(verifier: Verifier) -> str | None:
+    return verifier.header.lower() if verifier.header else None
+
+
+def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
+    """Check that the field or the prefix of a key leads to one verifier.
+
+    Returns:
+        the fields that several verifiers share: there, the prefix has to choose.
+    """
+    shared: set[str] = set()
+    for verifier in verifiers:
+        if verifier.header is not None:
+            check_key_field(verifier.header)
+    for first, second in combinations(verifiers, 2):
+        if first.chooses_itself:
+            continue
+        if common := _common_prefix(first, second):
+            raise ConfigurationError(
+                f"{first!r} and {second!r} are both for keys that begin with {common!r}, and a key in the "
+                "Authorization field could be for either: give each prefixes= of its own, or prefixes=[] to "
+                "one whose keys come in its field only"
+            )
+        field = _field_of(first)
+        if field is None or field != _field_of(second):
+            continue
+        unclear = [one for one in (first, second) if not one.prefixes or one.has_unprefixed_keys]
+        if unclear:
+            raise ConfigurationError(
+                f"{first!r} and {second!r} both read the field {first.header}, and {unclear[0]!r} is for "
+                "keys without a prefix: give each a header= of its own, or prefixes= that all its keys have"
+            )
+        shared.add(field)
+    return frozenset(shared)
+
+
+def _common_prefix(first: Verifier, second: Verifier) -> str | None:
+    """Return a prefix of both; one that begins with another is for the keys of both."""
+    for one in first.prefixes:
+        for other in second.prefixes:
+            if one.startswith(other) or other.startswith(one):
+                return max(one, other, key=len)
+    return None
+
+
+def _with_prefix(verifier: Verifier) -> Verifier:
+    prefixes = tuple(verifier.prefixes)
+    return _Narrowed(verifier, lambda credential: credential.value.startswith(prefixes))
+
+
+def _arrange_tokens(
+    verifiers: Sequence[Verifier], any_token: Sequence[Verifier]
+) -> tuple[list[Verifier], list[Verifier]]:
+    """Arrange the verifiers that take tokens of any form.
+
+    Returns:
+        those that are asked first, about JWTs of their issuers; and the one that is asked last.
+    """
+    for first, second in combinations(any_token, 2):
+        if not (_names_issuers(first) and _names_issuers(second)):
+            raise ConfigurationError(
+                f"{first!r} and {second!r} both take any token, so the second would never be asked. Give "
+                "header= or prefixes= to one for API keys, jwt=JWTVerifier(…, issuer=…) to each "
+                "IntrospectionVerifier if all tokens are JWTs, accepts(credential) to a verifier of your own"
+            )
+    local = [verifier for verifier in verifiers if verifier.jwts and not verifier.takes_any_token]
+    several = len(any_token) > 1
+    by_issuer = [verifier for verifier in any_token if verifier.jwts and (several or local)]
+    _check_issuers([*local, *by_issuer], by_issuer)
+    # Of several it cannot be told whose an opaque token is.
+    return [_of_issuers(verifier) for verifier in by_issuer], [] if several else list(any_token)
+
+
+def _names_issuers(verifier: Verifier) -> bool:
+    return bool(verifier.jwts) and all(issuer is not None for issuer, _ in verifier.jwts)
+
+
+def _check_issuers(verifiers: Sequence[Verifier], by_issuer: Sequence[Verifier]) -> None:
+    for first, second in combinations(verifiers, 2):
+        if second not in by_issuer:
+            continue  # JWTVerifier.together looks at these
+        if not (_names_issuers(first) and _names_issuers(second)):
+            raise ConfigurationError(
+                f"{first!r} and {second!r} are both for JWTs: each needs an issuer= to be chosen by"
+            )
+        if common := first.jwts & second.jwts:
+            issuer, algorithm = min(common, key=str)
+            raise ConfigurationError(
+                f"{first!r} and {second!r} are both for {algorithm} of {issuer!r}, so one would never be "
+                "asked: keep one of them"
+            )
+
+
+def _of_issuers(verifier: Verifier) -> Verifier:
+    return _Narrowed(verifier, lambda credential: _jwt_of(credential) in verifier.jwts)
+
+
+def _is_opaque(credential: Credential) -> bool:
+    return credential.value.count(".") != 2
+
+
+def _jwt_of(credential: Credential) -> tuple[str | None, str] | None:
+    """Return issuer and algorithm, read before they are verified, to choose who verifies them."""
+    if _is_opaque(credential):
+        return None
+    try:
+        token = read_compact(credential.value)
+        issuer = read_claims(token)[1].get("iss")
+    except MalformedTokenError:
+        return None
+    algorithm = ALIASES.get(token.header.algorithm, token.header.algorithm)
+    return (issuer, algorithm) if isinstance(issuer, str) else None

@@ -1,0 +1,182 @@
+"""Text that is given as a secret and cannot be one: places, placeholders, and what can be guessed."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from authguard.errors import ConfigurationError
+
+#: What the text stands for: a file, something on the network, or a value that was to be put in.
+Place: TypeAlias = Literal["path", "URL", "placeholder"]
+
+MIN_DISTINCT_CHARACTERS = 6  # 32 random bytes have some 30; digits alone have 10
+MIN_UNIT = 32  # bytes; what is repeated is as strong as its unit
+_NEEDED = 0.3  # phrases of common words have up to 0.2, secrets with a random part from 0.35
+_GROUP = 4  # characters; short enough for an alphabet or a row of keys, too long for chance
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_PATH = re.compile(r"file:|@?(?:\.{1,2}|~)[/\\]|@/|[a-z]:[/\\]|\\\\", re.IGNORECASE)
+_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{42,}={0,2}\Z")  # 43 characters hold 32 bytes
+_LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
+_WELL_KNOWN_PATH = re.compile(
+    r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"
+)
+_PLACEHOLDERS = re.compile(
+    r"""
+      \$(?:env:)?[A-Z_][A-Z0-9_]*\Z                    # $JWT_SECRET
+    | \$[a-z][a-z0-9]*(?:_[a-z0-9]+)+\Z                # $jwt_secret
+    | \$\(.*\)\Z                                       # $(cat /run/secrets/jwt)
+    | .*\$\{[A-Za-z_][\w.:/?-]*\}                      # ${JWT_SECRET}
+    | .*\$?\{\{\s*[\w.$'"]+[^{}]*\}\}                  # {{ secret }}
+    | %[A-Z_][A-Z0-9_]*%\Z                             # %JWT_SECRET%
+    | <[A-Za-z][\w -]*>\Z                              # <secret>
+    | \{[A-Za-z_]\w*\}\Z                               # {secret}
+    | (?:env|vault|ssm|arn|secretsmanager|op|keyring)[:(]
+    | (?:os\.)?(?:environ\b|getenv\b) | process\.env\b
+    | [A-Z]+[0-9]{0,2}(?:_(?:[A-Z]+[0-9]{0,2}|[0-9]{1,2}))+\Z   # JWT_SECRET
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+_SEQUENCES = (
+    "".join(map(chr, range(256))),
+    "0123456789abcdef0123",
+    "02468ace13579bdf02468",
+    "acegikmoqsuwybdfhjlnprtvxz",
+    "01234567890123",
+    "abcdefghijklmnopqrstuvwxyzabc",
+    "abcdefghijklmnopqrstuvwxyz01234567890abc",
+    "qwertyuiop[]",
+    "qwertzuiop",
+    "azertyuiop",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "asdfghjkl;'",
+    "qsdfghjklm",
+    "zxcvbnm,./",
+    "yxcvbnm",
+    "wxcvbn",
+    "!@#$%^&*()_+",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/",
+    "qazwsxedcrfvtgbyhnujmikolp",
+    "q1w2e3r4t5y6u7i8o9p0",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "a1b2c3d4e5f6g7h8i9j0",
+)
+_WORDS = frozenset(
+    """
+    admin and api app application auth authentication authorization authguard bearer bit byte change
+    characters company default demo development django dragon dummy enough enter example fastapi flask for
+    generate generated hello here hmac hs256 hs384 hs512 iloveyou insecure insert jwt key least letmein
+    local login long master monkey must need not p4ssw0rd p@ssw0rd p@ssword passw0rd passwd password passwort
+    phrase placeholder please private production project public put qwerty random replace root s3cr3t safe
+    sample secret secure security server service session sha256 should sign signature signing something
+    staging string super test testing that the this todo token use user value very welcome with world your
+    """.split()  # noqa: SIM905 (a list would be a hundred lines)
+)
+_ANY_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_WORD = re.compile(rf"(?:[\W_]*(?:{_ANY_WORD})(?:s(?![a-z]))?)+[\W_]*")
+
+
+def _groups(text: str) -> set[str]:
+    return {text[start : start + _GROUP] for start in range(len(text) - _GROUP + 1)}
+
+
+def _stretched(text: str) -> list[str]:
+    """Return the text with each character once to four times, forwards and backwards."""
+    rows = ["".join(character * times for character in text) for times in range(1, _GROUP + 1)]
+    return [*rows, *(row[::-1] for row in rows)]
+
+
+_PREDICTABLE = frozenset(
+    group for text in _SEQUENCES for row in _stretched(text.lower()) for group in _groups(row)
+)
+# Looking for words takes longer than all the rest, and most random secrets have no part of any.
+_PARTS_OF_WORDS = frozenset(group for word in _WORDS for group in _groups(word))
+
+
+def readable(secret: object) -> str | None:
+    """Return the secret as text; None for bytes that cannot have been typed."""
+    if isinstance(secret, str):
+        return secret
+    if not isinstance(secret, bytes):
+        return None
+    try:
+        text = secret.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.strip().isprintable() else None
+
+
+def place_of(text: str, *, chosen_here: bool) -> Place | None:
+    """Return what the text stands for, if it is no secret. Files are not looked for: this does no I/O.
+
+    Args:
+        text: what was given.
+        chosen_here: the secret is made by the user of this package, so it may have to be random. One
+            that another party issues can begin with a slash, and be short.
+    """
+    text = text.strip(" \t\r\n\"'`")
+    if _URL.match(text):
+        return "path" if text[:5].lower() == "file:" else "URL"
+    if _PATH.match(text) or (text.startswith("/") and _is_path(text, chosen_here=chosen_here)):
+        return "path"
+    return "placeholder" if _PLACEHOLDERS.match(text) else None
+
+
+def _is_path(text: str, *, chosen_here: bool) -> bool:
+    # A random secret in base64 has capital letters.
+    if _LOWER_CASE_PATH.match(text) or _WELL_KNOWN_PATH.match(text):
+        return True
+    return chosen_here and not _SECRET_IN_BASE64.match(text)
+
+
+_ADVICE: Mapping[Place, str] = {
+    "path": 'a path: read the file, for example Path("/run/secrets/jwt").read_text().strip()',
+    "URL": "a URL",
+    "placeholder": 'a placeholder or the name of a variable: for example os.environ["JWT_SECRET"] reads one',
+}
+
+
+def check_not_place(
+    secret: str | bytes, option: str, *, chosen_here: bool = True, advice: Mapping[Place, str] = _ADVICE
+) -> None:
+    """Check that a secret is not a path, a URL or a placeholder.
+
+    Args:
+        secret: what was given.
+        option: the name of the option, for the error.
+        chosen_here: see `place_of`.
+        advice: what the text is, with the spelling that works.
+
+    Raises:
+        ConfigurationError: if it is one; the text itself is never shown.
+    """
+    text = readable(secret)
+    place = None if text is None else place_of(text, chosen_here=chosen_here)
+    if place is not None:
+        raise ConfigurationError(
+            f"{option} must be the secret itself, got text that is {advice.get(place, _ADVICE[place])}"
+        )
+
+
+def weakness_of(secret: bytes) -> str | None:
+    """Return why a secret of sufficient length can be guessed; None if nothing is known against it.
+
+    Groups of four characters are counted that differ, are part of no sequence, and are left when common
+    words are taken out. A random secret has nearly as many as it has characters; it needs three tenths of
+    that, so that no random one is refused.
+    """
+    if len(set(secret)) < MIN_DISTINCT_CHARACTERS:
+        return f"it has fewer than {MIN_DISTINCT_CHARACTERS} different characters"
+    units = range(1, min(len(secret) // 2 + 1, MIN_UNIT))
+    if any(secret.startswith(secret[unit:]) for unit in units):
+        return "it repeats itself"
+    text = secret.decode("latin-1").lower()
+    groups = _groups(text)
+    if not groups.isdisjoint(_PARTS_OF_WORDS):
+        groups = _groups(_WORD.sub(" ", text))
+    # Of more than 256 characters no more is asked: there are only so many groups of a few digits.
+    needed = (min(len(text), 256) - _GROUP + 1) * _NEEDED
+    if len(groups - _PREDICTABLE) < needed:
+        return "it repeats itself, or is made of common words, alphabets or rows of keys"
+    return None

@@ -1,0 +1,177 @@
+"""The requirements of endpoints and dependencies, and the endpoints that a decorator does not guard."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, ref
+
+from authguard._core.rules import Requirement, requirements_of
+from authguard.errors import ConfigurationError
+
+_MAX_WRAPPERS = 100  # of a function; one that wraps itself must end, too
+
+#: The wrappers that `requires` has made, by the endpoint that they guard.
+_wrappers: "WeakKeyDictionary[Any, list[ref[Any]]]" = WeakKeyDictionary()
+
+
+def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
+    """Return the requirements of an endpoint or dependency: a function, a class, an object or a partial."""
+    while isinstance(endpoint, functools.partial) and not requirements_of(endpoint):
+        endpoint = endpoint.func
+    is_class = inspect.isclass(endpoint)
+    # A class as a dependency is made for each request, and an object is called.
+    inner = endpoint.__init__ if is_class else getattr(type(endpoint), "__call__", None)  # noqa: B004
+    return tuple(dict.fromkeys((*requirements_of(endpoint), *requirements_of(inner))))
+
+
+def asked_by_dependencies(dependant: Any) -> Iterator[Requirement]:
+    """Yield the requirements of a FastAPI route's dependencies, and of theirs.
+
+    Args:
+        dependant: of the route, or None.
+    """
+    for dependency in getattr(dependant, "dependencies", ()):
+        asked = asked_by(dependency.call)
+        if asked and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
+            scopes = (*(dependency.parent_oauth_scopes or ()), *(dependency.own_oauth_scopes or ()))
+            asked = (*asked, Requirement(scopes))
+        yield from asked
+        yield from asked_by_dependencies(dependency)
+
+
+def guarded_by(endpoint: Any, wrapper: Any) -> None:
+    """Note that a decorator has made a wrapper that guards an endpoint."""
+    try:
+        _wrappers.setdefault(endpoint, []).append(ref(wrapper))
+    except TypeError:
+        return  # an object that cannot be a key: its routes cannot be checked
+
+
+def check_order(app: Any) -> None:
+    """Refuse an application with a route whose `@requires` stands above the route's decorator.
+
+    The route then has the function without the check.
+
+    Args:
+        app: an application of Starlette, FastAPI or Flask, or a wrapper of one.
+
+    Raises:
+        ConfigurationError: with the routes and the right order.
+    """
+    error = order_error(app)
+    if error is not None:
+        raise error
+
+
+def order_error(app: Any) -> ConfigurationError | None:
+    """Return the error that `check_order` raises, if any."""
+    misplaced = misplaced_in(app)
+    return ConfigurationError("; ".join(misplaced)) if misplaced else None
+
+
+def misplaced_in(app: Any) -> list[str]:
+    """Return a sentence for each route of an application that `@requires` was meant for and does not guard.
+
+    A function that was registered twice on purpose, with the check and without, is no fault.
+    """
+    routes = list(_routes(app, "", {}))
+    used = {id(one) for route in routes for call in route.calls for one in _unwrapped(call)}
+    return [
+        f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
+        "write the decorator of the route first, and @requires(...) below it"
+        for route in routes
+        if _is_misplaced(route.endpoint, used)
+    ]
+
+
+class _Route(NamedTuple):
+    path: str
+    endpoint: Any
+    calls: tuple[Any, ...]
+
+
+def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
+    view_class = getattr(endpoint, "view_class", None)  # of Flask
+    if inspect.isclass(view_class):
+        asked = {one for wrapped in _unwrapped(endpoint) for one in requirements_of(wrapped)}
+        return not asked.issuperset(requirements_of(view_class))
+    try:
+        wrappers = _wrappers.get(endpoint, [])
+    except TypeError:
+        return False
+    alive = [one for one in (wrapper() for wrapper in wrappers) if one is not None]
+    # `@` gives the name of the function to the wrapper. If the function still has it, the wrapper is for
+    # another use, in another application perhaps.
+    on_purpose = any(id(one) in used for one in alive) or (bool(alive) and _has_its_name(endpoint))
+    return bool(wrappers) and not on_purpose
+
+
+def _has_its_name(endpoint: Any) -> bool:
+    named: Any = sys.modules.get(getattr(endpoint, "__module__", None) or "")
+    for name in getattr(endpoint, "__qualname__", "<locals>").split("."):
+        named = getattr(named, name, None)
+    return named is endpoint
+
+
+def _unwrapped(call: Any) -> Iterator[Any]:
+    """Yield a callable and those that it wraps."""
+    for _ in range(_MAX_WRAPPERS):
+        if call is None:
+            return
+        yield call
+        call = call.func if isinstance(call, functools.partial) else getattr(call, "__wrapped__", None)
+
+
+def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
+    # By the names of attributes, so that this needs no framework. Routes of other frameworks may lead back
+    # to their application.
+    while app is not None and id(app) not in seen:
+        seen[id(app)] = app  # kept, so that no other object gets its number
+        owner = getattr(app, "__self__", None)  # of the bound method `Flask.wsgi_app`
+        for one in (app, owner):
+            if isinstance(getattr(one, "view_functions", None), dict):
+                yield from _views(one)
+                return
+        routes = getattr(app, "routes", None)
+        if isinstance(routes, list | tuple):
+            for route in routes:
+                yield from _of_route(route, path, seen)
+            return
+        mounts = getattr(app, "mounts", None)  # of Werkzeug's DispatcherMiddleware
+        for place, mounted in mounts.items() if isinstance(mounts, dict) else ():
+            yield from _routes(mounted, path + str(place), seen)
+        app = getattr(app, "app", None) or getattr(app, "wsgi_app", None)
+
+
+def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
+    here = path + str(getattr(route, "path", ""))
+    included = getattr(route, "original_router", None)  # of FastAPI's `include_router`
+    if included is not None:
+        context = getattr(route, "include_context", None)
+        for one in getattr(context, "dependencies", ()):
+            yield _Route("", None, (one.dependency,))
+        yield from _routes(included, path + str(getattr(context, "prefix", "")), seen)
+    elif hasattr(route, "endpoint"):
+        calls = (route.endpoint, *_calls(getattr(route, "dependant", None)))
+        yield _Route(here, route.endpoint, calls)
+    else:
+        yield from _routes(getattr(route, "app", None), here, seen)
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    for dependency in getattr(dependant, "dependencies", ()):
+        yield dependency.call
+        yield from _calls(dependency)
+
+
+def _views(app: Any) -> Iterator[_Route]:
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions.get(rule.endpoint)
+        if view is not None:
+            yield _Route(rule.rule, view, (view,))
+
+
+def _name(endpoint: Any) -> str:
+    return getattr(endpoint, "__qualname__", type(endpoint).__qualname__)

@@ -1,0 +1,227 @@
+"""The rules in the OpenAPI documents of a FastAPI application and of those that are mounted in it."""
+
+import re
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from typing import Any
+
+from fastapi import FastAPI, routing
+from starlette.routing import Mount
+
+from authguard._core.guard import Guard
+from authguard._core.policy import Verdict
+from authguard._core.rules import Requirement
+from authguard._endpoint import asked_by, asked_by_dependencies
+
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_SAFE_METHODS = ("get", "head", "options")
+_MAX_LAYERS = 100  # of middleware around a mounted application
+
+#: Requirements of routes, by path and method as they are in the document.
+Asked = dict[tuple[str, str], tuple[Requirement, ...]]
+
+_PROBLEM = "AuthGuardProblem"
+_PROBLEM_SCHEMA = {
+    "title": _PROBLEM,
+    "description": "A problem document (RFC 9457).",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+    },
+}
+
+
+def document_rules(app: FastAPI, guard: Guard, prefix: str = "", root_path: str | None = None) -> None:
+    """Mark what a guard protects in an application's document, and in those of mounted applications.
+
+    Args:
+        app: the application.
+        guard: the guard around it.
+        prefix: the mount point below the guard.
+        root_path: the root path of the guarded application; None for this one's.
+    """
+    root_path = app.root_path if root_path is None else root_path
+    if not _is_documented(app.openapi, guard):
+        app.openapi = _Document(app, guard, prefix, root_path)  # type: ignore[method-assign]
+    for path, mounted in _mounted(app.routes):
+        document_rules(mounted, guard, prefix + path, root_path)
+
+
+def _is_documented(openapi: Any, guard: Guard) -> bool:
+    while isinstance(openapi, _Document):
+        if openapi.guard is guard:
+            return True
+        openapi = openapi.original
+    return False  # also if the application has put a function of its own in the place of ours
+
+
+def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, FastAPI]]:
+    """Yield the applications of FastAPI that are mounted in one, with their mount points."""
+    for route in routes:
+        if isinstance(route, Mount):
+            app: Any = route.app
+            for _ in range(_MAX_LAYERS):
+                if app is None or isinstance(app, FastAPI):
+                    break
+                below = getattr(app, "routes", None)
+                yield from _mounted(below if isinstance(below, list) else (), prefix + route.path)
+                app = getattr(app, "app", None)
+            if isinstance(app, FastAPI):
+                yield prefix + route.path, app
+
+
+class _Document:
+    """An application's `openapi`, with the rules of a guard in what it returns."""
+
+    def __init__(self, app: FastAPI, guard: Guard, prefix: str, root_path: str) -> None:
+        self._app = app
+        self.original = app.openapi
+        self.guard = guard
+        self._prefix = prefix
+        self._root_path = root_path
+        self._source: dict[str, Any] | None = None
+        self._marked: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        document_rules(self._app, self.guard, self._prefix, self._root_path)  # of later mounts
+        source = self.original()
+        if source is not self._source:
+            # FastAPI keeps its document, and the marks go on a copy, so that they are made once.
+            marked = deepcopy(source)
+            self._mark(marked)
+            self._source, self._marked = source, marked
+        return self._marked
+
+    def _mark(self, document: dict[str, Any]) -> None:
+        components = document.setdefault("components", {})
+        schemes = _schemes(self.guard)
+        components.setdefault("securitySchemes", {}).update(schemes)
+        asked = _asked(self._app.routes)
+        # Names of scopes beside schemes that are not of OAuth are new in OpenAPI 3.1.
+        has_names = not str(document.get("openapi", "")).startswith("3.0")
+        for path, operations in document.get("paths", {}).items():
+            sample = _sample(self._prefix + path, self.guard)
+            for method in _METHODS:
+                if method not in operations:
+                    continue
+                verdict = self.guard.explain(method.upper(), sample, self._root_path)
+                operation = _Operation(verdict, asked.get((path, method), ()))
+                operation.secure(operations[method], list(schemes), has_names=has_names)
+                cookies = self.guard.cookie is not None and method not in _SAFE_METHODS
+                if operation.answer(operations[method], cookies=cookies):
+                    components.setdefault("schemas", {}).setdefault(_PROBLEM, _PROBLEM_SCHEMA)
+
+
+class _Operation:
+    """An operation: what the rules and the route ask of its callers.
+
+    Args:
+        verdict: of the rules.
+        own: the requirements of the route.
+    """
+
+    def __init__(self, verdict: Verdict, own: tuple[Requirement, ...]) -> None:
+        self._protected = verdict.protected or bool(own)
+        self._optional = verdict.optional if not own else None
+        rules = verdict.requirements if verdict.protected else ()
+        self._requirements = tuple(dict.fromkeys(filter(None, (*rules, *own))))
+
+    def secure(self, operation: dict[str, Any], schemes: list[str], *, has_names: bool) -> None:
+        """Say by which schemes callers authenticate; a scheme of the application's own stays."""
+        stated = operation.get("security")
+        ours = stated is None or any("Bearer" in one for one in stated)  # by `current_user`
+        if not self._protected or not ours:
+            return
+        names = self._names() if has_names else []
+        # A guard of a mounted application has said more than is known here.
+        names = sorted({*names, *(one for s in stated or () for name in schemes for one in s.get(name, ()))})
+        others = [one for one in stated or () if one and not any(name in schemes for name in one)]
+        alternatives: list[dict[str, list[str]]] = [{name: names} for name in schemes]
+        operation["security"] = [*([{}] if self._optional else ()), *alternatives, *others]
+
+    def _names(self) -> list[str]:
+        """The scopes and roles that every caller must have; a choice of several is told in the answer."""
+        single = [one for r in self._requirements for one in (r.any_of, r.roles) if len(one) == 1]
+        return sorted(
+            {name for names in single for name in names}.union(*(r.scopes for r in self._requirements))
+        )
+
+    def answer(self, operation: dict[str, Any], *, cookies: bool) -> bool:
+        """Say which refusals there are; the application's own words stay."""
+        if not self._protected or self._optional == "lenient":
+            return False
+        responses = operation.setdefault("responses", {})
+        signing_in = [
+            Requirement(acr=one.acr or None, max_age=one.max_age)
+            for one in self._requirements
+            if one.signing_in
+        ]
+        unauthenticated = "The credential is missing, invalid, expired or revoked."
+        if signing_in:
+            words = _words(signing_in)
+            unauthenticated = f"Nobody has signed in, or not as is asked here: {words}."
+        responses.setdefault("401", _response(unauthenticated, challenge=True))
+        granted = [Requirement(one.scopes, one.any_of, one.roles) for one in self._requirements]
+        if any(granted):
+            forbidden = f"The caller lacks what is required: {_words(filter(None, granted))}."
+            responses.setdefault("403", _response(forbidden, challenge=True))
+        elif cookies:
+            responses.setdefault("403", _response("A request with a cookie came from another site."))
+        return True
+
+
+def _words(requirements: Iterable[Requirement]) -> str:
+    return " and ".join(dict.fromkeys(map(str, requirements)))
+
+
+def _response(description: str, *, challenge: bool = False) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{_PROBLEM}"}
+    response: dict[str, Any] = {
+        "description": description,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+    if challenge:
+        response["headers"] = {
+            "WWW-Authenticate": {"description": "The challenge (RFC 6750).", "schema": {"type": "string"}}
+        }
+    return response
+
+
+def _schemes(guard: Guard) -> dict[str, dict[str, str]]:
+    schemes = {"Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    fields = sorted(name.decode("ascii") for name in guard.credential_fields - {b"authorization", b"cookie"})
+    # X-API-Key keeps its name when fields are added.
+    fields.sort(key=lambda name: name != "x-api-key")
+    for number, field in enumerate(fields):
+        name = f"APIKey-{field.title()}" if number else "APIKey"
+        schemes[name] = {"type": "apiKey", "in": "header", "name": field}
+    if guard.cookie is not None:
+        prefix = "" if guard.cookie.secure is False else "__Host-"
+        schemes["Cookie"] = {"type": "apiKey", "in": "cookie", "name": prefix + guard.cookie.name}
+    return schemes
+
+
+def _asked(routes: Iterable[Any]) -> Asked:
+    """The requirements of routes, by decorators and dependencies, those of included routers too."""
+    # FastAPI puts what included routers ask on their routes late; older versions did it at once.
+    contexts = getattr(routing, "iter_route_contexts", list)
+    found: Asked = {}
+    for route in contexts(list(routes)):
+        if getattr(route, "dependant", None) is None:
+            continue
+        asked = (*asked_by(route.endpoint), *asked_by_dependencies(route.dependant))
+        for method in route.methods or ():
+            found.setdefault((route.path_format, method.lower()), tuple(dict.fromkeys(asked)))
+    return found
+
+
+def _sample(path: str, guard: Guard) -> str:
+    """A path that a template such as /items/{id} stands for, and that no rule names."""
+    words = {word.lower() for rule in guard.policy.rules for word in rule.segments}
+    word = next(word for word in ("x" * length for length in range(1, len(words) + 2)) if word not in words)
+    return re.sub(r"\{[^}]*\}", word, path)

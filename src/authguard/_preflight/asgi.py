@@ -1,0 +1,154 @@
+"""Preflights of protected paths on ASGI: answered by the layers of the application, or passed on sealed."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from authguard._asgi.request import ASGIApp, ASGIRequest, Message, Receive, Scope, Send
+from authguard._core.rules import Preflight
+from authguard._preflight import django_cors, starlette_routes
+from authguard._preflight import wsgi as wsgi_layers
+from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard, takes
+from authguard._preflight.sealed import SEARCH, Seal, Search
+
+_BODY_FIELDS = (b"content-length", b"transfer-encoding")
+
+
+class Preflights:
+    """Answers preflights of protected paths.
+
+    Args:
+        app: what the guard wraps.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._seal = Seal()
+
+    async def __call__(
+        self, mode: Preflight, scope: Scope, receive: Receive, send: Send, request: ASGIRequest
+    ) -> None:
+        """Answer one preflight.
+
+        Args:
+            mode: `"answer"` by the application's layers alone, `"pass"` by the application.
+            scope: the scope for the application, with an anonymous caller.
+            receive: of the server.
+            send: of the server.
+            request: the preflight.
+        """
+        search = Search()
+        scope = {**scope, **_without_body(scope), SEARCH: search}
+
+        def seal(status: int, fields: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+            return self._seal.fields(request, mode, search, status, fields)
+
+        exchange = _Exchange(receive, send, seal)
+        app = self._app if mode == "pass" else self._layers
+        await app(scope, exchange.receive, exchange.send)
+
+    @cached_property  # at the first preflight, when the application is complete
+    def _layers(self) -> ASGIApp:
+        return without_handlers(self._app)
+
+
+class _Exchange:
+    """Carries no body in, and no body out."""
+
+    def __init__(self, receive: Receive, send: Send, seal: Callable[..., Any]) -> None:
+        self._receive = receive
+        self._send = send
+        self._seal = seal
+        self._is_asked = False
+        self._is_drained = False
+        self._is_answered = False
+
+    async def receive(self) -> Message:
+        """Return an empty body, and after that wait for the client to go."""
+        if not self._is_asked:
+            self._is_asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while not self._is_answered:
+            message = await self._receive()
+            # Between the end of the body and the end of the connection there is nothing to receive.
+            if message["type"] != "http.request" or self._is_drained:
+                break
+            self._is_drained = not message.get("more_body", False)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Send what may leave at the start of the response, and nothing after it."""
+        if message["type"] != "http.response.start" or self._is_answered:
+            return
+        self._is_answered = True
+        pairs = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+        status, kept = self._seal(message["status"], fields)
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in kept]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+def _without_body(scope: Scope) -> dict[str, Any]:
+    """Return the parts of a scope that speak of a body or of other ways to send one."""
+    extensions = scope.get("extensions") or {}
+    return {
+        "headers": [pair for pair in scope["headers"] if pair[0].lower() not in _BODY_FIELDS],
+        "extensions": {name: of for name, of in extensions.items() if not name.startswith("http.response.")},
+    }
+
+
+async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in the place of an application's handlers."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def without_handlers(app: Any, handler: Any = None, depth: int = MAX_LAYERS) -> ASGIApp:
+    """Return the middleware of an application around a responder, in the place of its handlers.
+
+    What is not known to be middleware is taken for a handler.
+
+    Args:
+        app: an ASGI application.
+        handler: an application inside it that is a handler, though it may look like middleware.
+        depth: how many layers to look through.
+    """
+    if depth == 0 or app is handler:
+        return respond
+    for recognise in (_starlette, _django, _layer):
+        made = recognise(app, handler, depth - 1)
+        if made is not None:
+            return made
+    return respond
+
+
+def _starlette(app: Any, handler: Any, depth: int) -> ASGIApp | None:
+    """Recognise applications and routers of Starlette and FastAPI."""
+    if is_a(app, "starlette.applications", "Starlette"):
+        layers = without_handlers(starlette_routes.stack(app), handler, depth)
+        return starlette_routes.application(app, layers)
+    if is_a(app, "starlette.routing", "Router"):
+        return without_handlers(app.middleware_stack, handler, depth)
+    router = starlette_routes.router_of(app)
+    return None if router is None else starlette_routes.routing(router, without_handlers, respond)
+
+
+def _django(app: Any, handler: Any, depth: int) -> ASGIApp | None:
+    """Recognise Django's handler."""
+    return django_cors.asgi(app) if is_a(app, "django.core.handlers.asgi", "ASGIHandler") else None
+
+
+def _layer(app: Any, handler: Any, depth: int) -> ASGIApp | None:
+    """Recognise middleware by the application that it keeps as `app`."""
+    inner = getattr(app, "app", None)
+    if inner is None:
+        return None
+    if is_guard(app):
+        return without_handlers(inner, handler, depth)
+    made: ASGIApp | None = None
+    if takes(inner, 3):
+        made = around(app, inner, without_handlers(inner, handler, depth))
+    elif takes(inner, 2):  # a WSGI application in an ASGI one
+        made = around(app, inner, wsgi_layers.without_handlers(inner, depth))
+    return made

@@ -1,0 +1,149 @@
+"""Layers of middleware: recognise them, and copy them around something else."""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from operator import is_
+from types import FunctionType, MethodType
+from typing import Any
+
+from authguard._core.guard import Guard
+
+#: How many layers are looked through. A layer that wraps itself must end, too.
+MAX_LAYERS = 100
+
+# How far an attribute of a layer is followed, and how many parts of it: settings may be long.
+_MAX_STEPS = 4
+_MAX_PARTS = 100
+
+
+def is_a(value: Any, module: str, name: str) -> bool:
+    """Return whether a value is an instance of a class, without importing that.
+
+    Args:
+        value: any object.
+        module: the module of the class, or of one that it derives from.
+        name: the name of that class.
+    """
+    return has_base(type(value), module, name)
+
+
+def has_base(cls: type, module: str, name: str) -> bool:
+    """Return whether a class is, or derives from, a class that is not imported here."""
+    return any(base.__module__ == module and base.__qualname__ == name for base in cls.__mro__)
+
+
+def takes(app: Any, count: int) -> bool:
+    """Return whether something can be called with this many arguments: 3 on ASGI, 2 on WSGI."""
+    is_instance = not (isinstance(app, type) or inspect.isroutine(app)) and callable(app)
+    try:
+        # Asked of the instance, since a class may give each of its own: some monitoring does.
+        inspect.signature(app.__call__ if is_instance else app).bind(*range(count))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def is_guard(layer: Any) -> bool:
+    """Return whether a layer is the middleware of a guard."""
+    return isinstance(getattr(layer, "guard", None), Guard)
+
+
+def around(layer: Any, inner: Any, replacement: Any) -> Any:
+    """Copy a layer, and put something else into the place of what it wraps.
+
+    Methods that the layer has kept of itself are bound to the copy, since they would lead to what
+    the original wraps.
+
+    Args:
+        layer: an instance of a middleware class.
+        inner: the application that it wraps.
+        replacement: the application for the copy.
+
+    Returns:
+        the copy; None if the layer cannot be copied in this way, or if the copy could still call what
+        the original wraps.
+    """
+    if isinstance(layer, type) or inspect.isroutine(layer) or inner is layer:
+        return None
+    try:
+        made = _copied(layer, inner, replacement)
+        kept = [value for _, value in _attributes(made)]
+        is_replaced = made is not layer and any(value is replacement for value in kept)
+        others = [value for value in kept if value is not replacement]
+        leads_there = any(_leads_to(inner, value, made) for value in others)
+    except Exception:  # noqa: BLE001 (a class may define copying and attributes as it likes)
+        return None
+    return made if is_replaced and not leads_there else None
+
+
+def _copied(layer: Any, inner: Any, replacement: Any) -> Any:
+    made = copy.copy(layer)
+    if made is layer:
+        return layer
+
+    def moved(value: Any) -> Any:
+        if _is_same(value, inner):
+            return replacement
+        is_own = isinstance(value, MethodType) and value.__self__ is layer
+        return MethodType(value.__func__, made) if is_own else value
+
+    for name, value in dict(_attributes(layer)).items():
+        changed = _each(moved, value)
+        if changed is not value:
+            object.__setattr__(made, name, changed)
+    return made
+
+
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """Change a value, or those in a list, tuple or dictionary, which stays itself if none is changed."""
+    if type(value) is dict:
+        changed: Any = {name: change(part) for name, part in value.items()}
+        return value if all(changed[name] is part for name, part in value.items()) else changed
+    if type(value) is list or type(value) is tuple:
+        changed = type(value)(change(part) for part in value)
+        return value if all(map(is_, changed, value)) else changed
+    return change(value)
+
+
+def _is_same(value: Any, app: Any) -> bool:
+    """Return whether two are one, also as a method, which Python makes anew each time."""
+    return value is app or (isinstance(app, MethodType) and isinstance(value, MethodType) and value == app)
+
+
+def _leads_to(app: Any, value: Any, made: Any, depth: int = _MAX_STEPS) -> bool:
+    """Return whether an attribute of a copy is an application, or keeps it where a layer may keep it."""
+    if _is_same(value, app):
+        return True
+    if depth == 0 or value is made or isinstance(value, str | bytes | type):
+        return False
+    return any(_leads_to(app, part, made, depth - 1) for part in islice(_parts(value), _MAX_PARTS))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple | set | frozenset):
+        yield from value
+    elif isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, partial):
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, FunctionType):
+        yield from (cell.cell_contents for cell in value.__closure__ or ())
+    else:
+        yield getattr(value, "app", None)
+
+
+def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that an instance has of its own, in its dictionary and in its slots."""
+    yield from getattr(layer, "__dict__", {}).items()
+    for base in type(layer).__mro__:
+        for name, member in list(vars(base).items()):
+            if inspect.ismemberdescriptor(member):
+                try:
+                    yield name, member.__get__(layer)
+                except AttributeError:
+                    continue  # it has not been set

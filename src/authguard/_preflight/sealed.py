@@ -1,0 +1,88 @@
+"""The seal on answers to preflights: status and CORS fields leave the application, nothing else does."""
+
+from collections.abc import Iterable
+
+from authguard._core.request import RequestView
+from authguard._core.rules import Preflight
+from authguard._logs import logger, where
+
+#: In the scope or environ of a preflight: its `Search`.
+SEARCH = "authguard.preflight"
+
+_KEPT = ("allow", "vary")
+_CORS = "access-control-"
+
+Fields = list[tuple[str, str]]
+
+
+class Search:
+    """The search for a CORS layer, for one preflight.
+
+    Attributes:
+        found: set by a layer that is known to decide about CORS, also if it refuses the origin.
+    """
+
+    __slots__ = ("found",)
+
+    def __init__(self) -> None:
+        self.found = False
+
+
+class Seal:
+    """Keeps status and CORS fields of answers to preflights, and drops all else; one for each middleware.
+
+    It warns once if no CORS layer has been found, since browsers then fail.
+    """
+
+    def __init__(self) -> None:
+        self._has_warned = False
+
+    def fields(
+        self,
+        request: RequestView,
+        mode: Preflight,
+        search: Search,
+        status: int,
+        fields: Iterable[tuple[str, str]],
+    ) -> tuple[int, Fields]:
+        """Return the status and the fields to send.
+
+        Args:
+            request: the preflight.
+            mode: `"answer"` or `"pass"`.
+            search: as the layers of the application have left it.
+            status: the status of the application's answer.
+            fields: the fields of the application's answer.
+        """
+        kept = [(name, value) for name, value in fields if _is_kept(name.lower())]
+        is_cors = any(name.lower().startswith(_CORS) for name, _ in kept)
+        if mode == "answer" and not is_cors:
+            status = 204 if 200 <= status < 300 else status
+            # Which paths and methods there are is not for strangers.
+            kept = [(name, value) for name, value in kept if name.lower() != "allow"]
+            if not (search.found or _varies_by_origin(kept)):
+                self._warn(request)
+        # RFC 9110 section 8.6: no length where there can be no body.
+        has_body = status >= 200 and status not in (204, 304)
+        return status, [*kept, ("content-length", "0")] if has_body else kept
+
+    def _warn(self, request: RequestView) -> None:
+        if self._has_warned:
+            return
+        self._has_warned = True
+        logger.warning(
+            "%s %s: a CORS preflight of a protected path was answered without CORS fields, since no CORS "
+            "layer was found inside the guard. If pages of other origins call this application, put its CORS "
+            'layer outside the guard, or let preflights through to it by Rule(…, preflight="pass") or '
+            'Guard(preflight="pass"). This is said once.',
+            *where(request),
+        )
+
+
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or name.startswith(_CORS)
+
+
+def _varies_by_origin(fields: Fields) -> bool:
+    """Return whether a CORS layer has looked at the origin, and did not allow it."""
+    return any("origin" in value.lower() for name, value in fields if name.lower() == "vary")

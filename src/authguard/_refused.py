@@ -1,0 +1,151 @@
+"""The exception of a refusal in Starlette and FastAPI, and the handler that answers it."""
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
+from authguard._asgi.request import HANDLED, Scope
+from authguard._core.answer import Refusal
+from authguard.drivers.blocking import is_async
+
+#: On the scope: the handlers of the innermost application, by class and by status.
+EXCEPTION_HANDLERS = "starlette.exception_handlers"
+
+# The handlers of a framework are here; any other for HTTPException is the application's.
+_FRAMEWORKS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_PRIVATE_CODES = 4000
+
+
+class RefusedHTTPException(HTTPException, RaisedRefusal):
+    """A requirement of an endpoint or a dependency that the caller does not meet.
+
+    Register an exception handler for it, for HTTPException or for its status to answer in your own
+    way; `headers` has the challenge. Without one the answer is the guard's. As for any HTTPException, a
+    handler for Exception is not asked. A redirect to the login page is for a handler of this class alone,
+    and a websocket is refused by the guard, whatever the handlers.
+
+    Args:
+        refusal: the guard's answer.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        detail = refusal.error.detail if refusal.error else None
+        # Without the content type: a handler's response has a body of its own.
+        fields = {name: value for name, value in refusal.headers if name != "content-type"}
+        super().__init__(refusal.status, detail, Headers(fields))
+        self.refusal = refusal
+
+
+class RefusedHandshake(RefusedHTTPException):
+    """The same for a websocket, which is refused by messages of its own, and not by a response."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        # Handlers for 401 or 403 make responses, and this is no status of theirs.
+        self.status_code = _PRIVATE_CODES + refusal.status
+
+
+async def refuse(
+    connection: HTTPConnection, refusal: Refusal, kind: type[RefusedHTTPException]
+) -> RefusedHTTPException:
+    """Return the exception to raise; a websocket is refused at once, since nothing around may do it."""
+    error = refused(connection, refusal, kind)
+    if isinstance(connection, WebSocket):
+        await _refuse_websocket(connection, refusal)
+        error.unanswered = _is_unanswered(connection)
+    return error
+
+
+def refused(
+    connection: HTTPConnection, refusal: Refusal, kind: type[RefusedHTTPException]
+) -> RefusedHTTPException:
+    """Return the exception to raise, and see to it that it is answered.
+
+    Args:
+        connection: the request or websocket.
+        refusal: the guard's answer.
+        kind: the exception for requests.
+    """
+    kind = RefusedHandshake if connection.scope["type"] == "websocket" else kind
+    # Of the innermost application, so that it holds for mounted ones, too, and without a handler
+    # that the user must remember to add.
+    handlers = connection.scope.get(EXCEPTION_HANDLERS)
+    if handlers is not None and kind not in handlers[0]:
+        handlers[0][kind] = _handler(handlers[0], kind)
+    error = kind(refusal)
+    error.unanswered = kind is not RefusedHandshake and _is_unanswered(connection)
+    return error
+
+
+def _is_unanswered(connection: HTTPConnection) -> bool:
+    # An application between the guard and this place answers by itself, with a 500.
+    guarded: Scope = connection.scope[HANDLED][1]
+    scope = connection.scope
+    return EXCEPTION_HANDLERS not in scope and guarded.get("app") is scope.get("app")
+
+
+def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:
+    """Return the application's own handler, or else the guard's."""
+    if kind is RefusedHandshake:
+        return answer
+    for base in kind.__mro__:
+        found = handlers.get(base)
+        if found is None or found is answer or getattr(found, "__module__", "") in _FRAMEWORKS:
+            continue
+        return found if issubclass(base, RefusedHTTPException) else _for_errors(found)
+    return answer
+
+
+def _for_errors(handler: Any) -> Any:
+    """Return a handler without the redirects to the login page, which are no errors."""
+
+    async def handle(connection: HTTPConnection, error: Exception) -> Any:
+        if isinstance(error, RefusedHTTPException) and error.refusal.error is None:
+            return as_response(error.refusal)
+        if is_async(handler):
+            return await handler(connection, error)
+        return await run_in_threadpool(handler, connection, error)
+
+    return handle
+
+
+async def answer(connection: HTTPConnection, error: Exception) -> Response | None:
+    """Answer a refusal as the guard does; it is the handler where the application has none."""
+    if not isinstance(error, RefusedHTTPException):
+        return None
+    if isinstance(connection, WebSocket):
+        await _refuse_websocket(connection, error.refusal)
+        return None
+    return as_response(error.refusal)
+
+
+def as_response(refusal: Refusal) -> Response:
+    """Return a refusal as a Starlette response."""
+    response = Response(refusal.body, refusal.status)
+    for name, value in refusal.headers:
+        response.headers.append(name, value)
+    return response
+
+
+async def _refuse_websocket(websocket: WebSocket, refusal: Refusal) -> None:
+    """Refuse the handshake, or close what was accepted; do nothing after the end."""
+    if websocket.client_state is WebSocketState.DISCONNECTED:
+        return
+    if websocket.application_state is WebSocketState.CONNECTED:
+        try:
+            await websocket.close(_POLICY_VIOLATION, refusal.error.code if refusal.error else None)
+        except WebSocketDisconnect:
+            return  # the client has gone meanwhile
+    elif websocket.application_state is not WebSocketState.CONNECTING:
+        return
+    elif websocket.client_state is WebSocketState.CONNECTING:
+        await responder(refusal)(websocket.scope, websocket.receive, websocket.send)
+    else:
+        await refuse_handshake(refusal, websocket.scope, websocket.send)

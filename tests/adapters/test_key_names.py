@@ -1,0 +1,154 @@
+"""The public name of an API key: what a key is revoked by, and how a refusal is logged."""
+
+import logging
+import math
+import secrets
+from typing import Any
+
+import pytest
+
+from adapters.connections import TEXT, Clock, Server, open_, run
+from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    Guard,
+    JWTVerifier,
+    MemoryRevocations,
+    Principal,
+    Rule,
+    digest_api_key,
+)
+from authguard.testing import issue_token
+
+NOW = 1_800_000_000.0
+SECRET = secrets.token_urlsafe(40)
+KEY = "sk_live_" + secrets.token_urlsafe(32)
+AUTHORIZATION = [("Authorization", f"Bearer {issue_token(SECRET, now=NOW)}".encode())]
+
+FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
+    (name, ask_wsgi, make) for name, make in WSGI.items()
+]
+
+
+@pytest.fixture(name="face", params=FACES, ids=[face[0] for face in FACES])
+def _face(request: pytest.FixtureRequest) -> Any:
+    _, ask, make = request.param
+    return lambda guard, fields=AUTHORIZATION: ask(make(guard, lambda: NOW), "GET", "/private", fields)
+
+
+def jwt_verifier() -> JWTVerifier:
+    """A verifier for the token above."""
+    return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+
+
+class Custom:
+    """A verifier of an application."""
+
+    def __init__(self, verify: Any) -> None:
+        self.verify = verify
+
+
+@pytest.mark.parametrize(
+    "by", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}], ids=lambda by: next(iter(by))
+)
+def test_revoking_a_key_works_at_once_for_a_remembered_key(face: Any, by: dict[str, str]) -> None:
+    """By its name, and no other key and no token is affected."""
+    revocations = MemoryRevocations(clock=lambda: NOW)
+    keys = APIKeyVerifier({KEY: APIKey("robot", key_id="one"), KEY + "2": APIKey("robot", key_id="two")})
+    guard = Guard(jwt_verifier(), keys, revocations=revocations)
+    fields = [(name, value.encode()) for name, value in by.items()]
+    assert [face(guard, fields).status for _ in range(2)] == [200, 200]
+    revocations.revoke(key_id="one", until=NOW + 400)
+    assert face(guard, fields).status == 401
+    assert face(guard, [("X-API-Key", f"{KEY}2".encode())]).status == 200
+    assert face(guard).status == 200
+
+
+def test_a_key_without_a_name_is_revoked_by_its_digest(face: Any) -> None:
+    """The first twelve digits are its name."""
+    revocations = MemoryRevocations(clock=lambda: NOW)
+    guard = Guard(APIKeyVerifier({KEY: APIKey("robot")}), revocations=revocations)
+    fields = [("X-API-Key", KEY.encode())]
+    assert face(guard, fields).status == 200
+    revocations.revoke(key_id=digest_api_key(KEY)[:12], until=NOW + 400)
+    assert face(guard, fields).status == 401
+
+
+def test_a_key_of_ones_own_verifier_can_be_revoked(face: Any) -> None:
+    """Also if it does not say how the credential came, which the guard knows."""
+
+    class Keys(Custom):
+        header = "X-API-Key"
+
+    revocations = MemoryRevocations(clock=lambda: NOW)
+    guard = Guard(Keys(lambda credential: Principal("robot", key_id="one")), revocations=revocations)
+    fields = [("X-API-Key", KEY.encode())]
+    assert face(guard, fields).status == 200
+    revocations.revoke(key_id="one", until=NOW + 400)
+    assert face(guard, fields).status == 401
+
+
+def key_refusals() -> dict[str, tuple[Guard, bool]]:
+    """Guards that refuse KEY, each for a reason of its own, and whether the key is known then."""
+    revocations = MemoryRevocations(clock=lambda: NOW)
+    revocations.revoke(key_id="billing-1", until=NOW + 400)
+
+    def one(guard_options: Any = {}, **options: Any) -> Guard:  # noqa: B006
+        return Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="billing-1", **options)}), **guard_options)
+
+    return {
+        "disabled": (one(disabled=True), True),
+        "expired": (one(expires_at=NOW), True),
+        "revoked": (one({"revocations": revocations}), True),
+        "a scope": (one({"protected_paths": [Rule("/", scopes=["admin"])]}), True),
+        "a recent sign-in": (one({"protected_paths": [Rule("/", max_age=60)]}), True),
+        "no user": (one({"user_loader": lambda _: None}), True),
+        "unknown": (Guard(APIKeyVerifier({"k" * 20: APIKey("robot", key_id="billing-1")})), False),
+    }
+
+
+@pytest.mark.parametrize("why", key_refusals())
+def test_the_refusal_of_a_key_is_logged_with_its_name(face: Any, why: str, caplog: Any) -> None:
+    """Where it is known, and never with the key."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    guard, known = key_refusals()[why]
+    assert face(guard, [("X-API-Key", KEY.encode())]).status in (401, 403)
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert ("; key_id billing-1)" in record.getMessage()) is known
+    assert KEY not in caplog.text
+
+
+def test_the_refusal_of_a_token_is_logged_without_its_kid(face: Any, caplog: Any) -> None:
+    """A `kid` names the key of the issuer, and nobody who has sent anything."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    guard = Guard(
+        Custom(lambda _: Principal("ann", key_id="kid-1")), protected_paths=[Rule("/", scopes=["admin"])]
+    )
+    assert face(guard).status == 403
+    assert "kid-1" not in caplog.text
+
+
+def test_the_name_of_a_key_cannot_forge_lines(face: Any, caplog: Any) -> None:
+    """It is one line, whatever the name is."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    guard = Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="one\nforged", disabled=True)}))
+    face(guard, [("X-API-Key", KEY.encode())])
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert "\n" not in record.getMessage()
+
+
+def test_an_open_websocket_of_a_revoked_key_is_closed() -> None:
+    """When its credential is checked again."""
+    revocations, clock, server = MemoryRevocations(clock=lambda: NOW), Clock(), Server()
+    keys = APIKeyVerifier({KEY: APIKey("robot", key_id="one")})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        revocations.revoke(key_id="one", until=math.inf)
+        clock.now += 31
+        server.incoming.put_nowait(TEXT)
+        assert (await receive())["code"] == 1008
+
+    run(app, server, guard=Guard(keys, revocations=revocations), clock=clock, token=KEY)
+    assert server.sent[-1]["type"] == "websocket.close"

@@ -1,0 +1,377 @@
+"""An outage behind a callback is 503, by whatever exception it is told; a bug stays 500."""
+
+import asyncio
+import concurrent.futures
+import errno
+import json
+import logging
+import secrets
+import socket
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+import sqlalchemy
+
+from adapters.connections import TEXT, Clock, Server, Verdicts, open_, run
+from adapters.faces import ASGI, DECORATED, WSGI, ask_asgi, ask_wsgi
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    DPoP,
+    Guard,
+    JWTVerifier,
+    Principal,
+    VerificationUnavailableError,
+)
+from authguard._core.denials import as_refused
+from authguard.errors import InvalidTokenError, UnexpectedError
+from authguard.testing import issue_token
+from support import ec_key, jwk, make_proof, thumbprint
+
+NOW = 1_800_000_000.0
+SECRET = secrets.token_urlsafe(40)
+KEY = "sk_live_" + secrets.token_urlsafe(32)
+TOKEN = issue_token(SECRET, now=NOW)
+AUTHORIZATION = [("Authorization", f"Bearer {TOKEN}".encode())]
+BY_KEY = [("X-API-Key", KEY.encode())]
+
+FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
+    (name, ask_wsgi, make) for name, make in WSGI.items()
+]
+
+
+class StoreError(Exception):
+    """What a library makes of an outage."""
+
+
+def chained(error: Exception, cause: BaseException | None, *, implicit: bool = False) -> Exception:
+    """The error, raised from or while handling another one."""
+    if implicit:
+        error.__context__ = cause
+    else:
+        error.__cause__ = cause
+    return error
+
+
+def real_redis_error() -> Exception:
+    """What redis-py raises where nobody listens."""
+    with pytest.raises(redis.exceptions.ConnectionError) as caught:
+        redis.Redis(host="127.0.0.1", port=_closed_port()).get("x")
+    return caught.value
+
+
+def real_httpx_error() -> Exception:
+    """What httpx raises there."""
+    with pytest.raises(httpx.ConnectError) as caught:
+        httpx.get(f"http://127.0.0.1:{_closed_port()}/")
+    return caught.value
+
+
+def real_postgres_error(kind: type[Exception], connect: Any) -> Exception:
+    """What a driver for PostgreSQL raises there."""
+    with pytest.raises(kind) as caught:
+        connect(f"postgresql://127.0.0.1:{_closed_port()}/x")
+    return caught.value
+
+
+def sqlalchemy_connect(url: str) -> None:
+    """Connect by SQLAlchemy."""
+    sqlalchemy.create_engine(url.replace("://", "+psycopg://")).connect()
+
+
+def real_statement_error() -> Exception:
+    """What SQLite raises for a table that is not there, which has the name of an outage elsewhere."""
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(sqlalchemy.exc.OperationalError) as caught:
+        connection.exec_driver_sql("SELECT * FROM nowhere")
+    engine.dispose()
+    return caught.value
+
+
+def _closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+OUTAGES: dict[str, Any] = {
+    "ConnectionError": lambda: ConnectionError("away"),
+    "ConnectionRefusedError": lambda: ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+    "ConnectionResetError": ConnectionResetError,
+    "ConnectionAbortedError": ConnectionAbortedError,
+    "BrokenPipeError": BrokenPipeError,
+    "TimeoutError": TimeoutError,
+    "asyncio.TimeoutError": asyncio.TimeoutError,
+    "concurrent.futures.TimeoutError": concurrent.futures.TimeoutError,
+    "socket.gaierror": lambda: socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+    "no route": lambda: OSError(errno.EHOSTUNREACH, "No route to host"),
+    "no network": lambda: OSError(errno.ENETUNREACH, "Network is unreachable"),
+    "redis": real_redis_error,
+    "psycopg": lambda: real_postgres_error(psycopg.OperationalError, psycopg.connect),
+    "SQLAlchemy with psycopg": lambda: real_postgres_error(
+        sqlalchemy.exc.OperationalError, sqlalchemy_connect
+    ),
+    "redis, closed": lambda: redis.exceptions.ConnectionError("Connection closed by server."),
+    "redis, too slow": lambda: redis.exceptions.TimeoutError("Timeout reading from socket"),
+    "httpx": real_httpx_error,
+    "wrapped": lambda: chained(StoreError("x"), ConnectionError("y")),
+    "wrapped twice": lambda: chained(StoreError("x"), chained(StoreError("y"), TimeoutError())),
+    "wrapped without saying so": lambda: chained(StoreError("x"), ConnectionError("y"), implicit=True),
+    "wrapped and hidden": lambda: hidden(StoreError("x"), ConnectionError("y")),
+}
+BUGS: dict[str, Any] = {
+    "TypeError": lambda: TypeError("x"),
+    "KeyError": lambda: KeyError("x"),
+    "a mistake in a statement": lambda: real_statement_error(),  # noqa: PLW0108  # which stands below
+    "a file that is not there": lambda: FileNotFoundError(errno.ENOENT, "No such file or directory"),
+    "a file that may not be read": lambda: PermissionError(errno.EACCES, "Permission denied"),
+    "an error of a library": lambda: StoreError("x"),
+    "an error of a library, caused by a bug": lambda: chained(StoreError("x"), TypeError("y")),
+    "a bug while an outage is handled": lambda: chained(NameError("x"), ConnectionError("y"), implicit=True),
+    "a circle": lambda: circle(),  # noqa: PLW0108  # which stands below
+}
+
+
+def hidden(error: Exception, context: Exception) -> Exception:
+    """As `raise error from None` makes it."""
+    error.__context__ = context
+    error.__suppress_context__ = True
+    return error
+
+
+def circle() -> Exception:
+    """Two exceptions that are each other's cause."""
+    one, other = StoreError("x"), StoreError("y")
+    one.__cause__, other.__cause__ = other, one
+    return one
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_an_outage_is_recognised(name: str) -> None:
+    """By its class, by the name that libraries give it, or by what has caused it."""
+    raised = OUTAGES[name]()
+    refused = as_refused(raised)
+    assert type(refused) is VerificationUnavailableError
+    assert refused.__cause__ is raised
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_is_no_outage(name: str) -> None:
+    """Clients must not try again what cannot get better."""
+    raised = BUGS[name]()
+    refused = as_refused(raised)
+    assert type(refused) is UnexpectedError
+    assert refused.__cause__ is raised
+
+
+def test_a_refusal_stays_what_it_is() -> None:
+    """Also where it was raised because of an outage."""
+    refused = chained(InvalidTokenError("x"), ConnectionError("y"))
+    assert as_refused(refused) is refused
+
+
+def test_the_reason_names_what_was_raised_and_why() -> None:
+    """With the words of the operating system, and not with those of the library."""
+    outage = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    reason = as_refused(chained(StoreError("a secret"), outage)).reason
+    assert reason == (
+        "a callback or verifier raised adapters.test_outages.StoreError from ConnectionRefusedError "
+        f"([Errno {errno.ECONNREFUSED}] Connection refused)"
+    )
+    assert as_refused(ConnectionError("a secret")).reason == "a callback or verifier raised ConnectionError"
+
+
+class Custom:
+    """A verifier of an application."""
+
+    def __init__(self, verify: Any) -> None:
+        self.verify = verify
+
+
+class Store:
+    """Revocations of an application."""
+
+    def __init__(self, is_revoked: Any, *, in_memory: bool = False) -> None:
+        self.is_revoked = is_revoked
+        self.in_memory = in_memory
+
+
+class KeyStore:
+    """A store of keys that fails when it is asked, or when it looks for changes."""
+
+    def __init__(self, fail: Any, *, when: str) -> None:
+        self._fail, self._when = fail, when
+
+    def is_due(self, now: float) -> bool:
+        return True
+
+    def refresh(self, now: float) -> None:
+        if self._when == "refresh":
+            self._fail()
+
+    def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
+        return self._fail() if self._when == "find" else (APIKey("robot"), now)
+
+
+def verifier() -> JWTVerifier:
+    """A verifier for TOKEN."""
+    return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+
+
+def places(fail: Any, **rules: Any) -> dict[str, tuple[Guard, Any]]:
+    """A guard for every place where a callback may stand before the application, and what to send."""
+    return {
+        "verifier": (Guard(Custom(fail), **rules), AUTHORIZATION),
+        "loader": (Guard(verifier(), user_loader=fail, **rules), AUTHORIZATION),
+        "revocations": (Guard(verifier(), revocations=Store(fail), **rules), AUTHORIZATION),
+        "memory": (Guard(verifier(), revocations=Store(fail, in_memory=True), **rules), AUTHORIZATION),
+        "function": (Guard(APIKeyVerifier(fail), **rules), BY_KEY),
+        "refresh": (Guard(APIKeyVerifier(KeyStore(fail, when="refresh")), **rules), BY_KEY),
+        "find": (Guard(APIKeyVerifier(KeyStore(fail, when="find")), **rules), BY_KEY),
+    }
+
+
+PLACES = list(places(lambda *_: None))
+
+
+def failing(name: str, *, coroutine: bool = False) -> Any:
+    """A callback that raises."""
+
+    def fail(*_: Any) -> Any:
+        make = (OUTAGES | BUGS)[name]
+        raise make()
+
+    async def later(*_: Any) -> Any:
+        await asyncio.sleep(0)
+        fail()
+
+    return later if coroutine else fail
+
+
+@pytest.fixture(name="face", params=FACES, ids=[face[0] for face in FACES])
+def _face(request: pytest.FixtureRequest) -> Any:
+    _, ask, make = request.param
+    return lambda guard, fields, path="/private", method="GET": ask(
+        make(guard, lambda: NOW), method, path, fields
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", ["ConnectionRefusedError", "TimeoutError", "redis, closed", "wrapped"])
+def test_an_outage_of_a_callback_is_503(face: Any, place: str, name: str, caplog: Any) -> None:
+    """With Retry-After, and one WARNING that has the reason, and neither token nor key."""
+    guard, fields = places(failing(name))[place]
+    answer = face(guard, fields)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert "www-authenticate" not in answer.headers
+    assert json.loads(answer.body)["code"] == "unavailable"
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert record.levelno == logging.WARNING
+    assert "a callback or verifier raised" in record.getMessage()
+    assert TOKEN not in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("place", ["verifier", "loader", "revocations", "function"])
+def test_an_outage_of_a_coroutine_is_503(face: Any, place: str) -> None:
+    """A function that is awaited is like any other."""
+    guard, fields = places(failing("ConnectionError", coroutine=True))[place]
+    assert face(guard, fields).status == 503
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_bug_of_a_callback_is_500(face: Any, place: str) -> None:
+    """On public pages, too, since a bug must be seen."""
+    guard, fields = places(failing("TypeError"))[place]
+    assert face(guard, fields).status == 500
+    guard, fields = places(failing("TypeError"), public_paths=["/public"])[place]
+    assert face(guard, fields, "/public").status == 500
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_outage_of_a_callback_does_not_close_public_pages(face: Any, place: str) -> None:
+    """The caller is anonymous there for as long as it lasts."""
+    guard, fields = places(failing("ConnectionError"), public_paths=["/public"])[place]
+    answer = face(guard, fields, "/public")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_an_outage_of_on_error_is_503(face: Any) -> None:
+    """It depends on something, too; a bug in it is 500."""
+    assert face(Guard(verifier(), on_error=failing("ConnectionError")), []).status == 503
+    assert face(Guard(verifier(), on_error=failing("TypeError")), []).status == 500
+
+
+@pytest.mark.parametrize(("name", "status"), [("ConnectionError", 503), ("redis", 503), ("TypeError", 500)])
+def test_an_outage_of_a_store_of_proofs_is_503(face: Any, name: str, status: int) -> None:
+    """A proof that cannot be told from a replay is not the caller's fault."""
+    token = issue_token(SECRET, now=NOW, cnf={"jkt": thumbprint(jwk(ec_key()))})
+    proof = make_proof(token, htu="https://api.example/private")
+    guard = Guard(verifier(), proofs=[DPoP("https://api.example", replays=failing(name))])
+    fields = [("Authorization", f"DPoP {token}".encode()), ("DPoP", proof.encode())]
+    assert face(guard, fields).status == status
+
+
+@pytest.mark.parametrize("framework", DECORATED)
+@pytest.mark.parametrize(("name", "status"), [("ConnectionError", 503), ("TypeError", 500)])
+def test_a_decorated_open_route_says_the_same(framework: str, name: str, status: int) -> None:
+    """The reason is kept for decorators where the path itself is open."""
+    make, ask = DECORATED[framework]
+    guard = Guard(verifier(), user_loader=failing(name), public_paths=["/route"])
+    answer = ask(make(guard, lambda: NOW, {}), "GET", "/route", AUTHORIZATION)
+    assert answer.status == status
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+def test_a_known_caller_meets_the_outage(face: Any) -> None:
+    """A principal that is remembered is not let in without the revocations."""
+    errors: list[Exception] = []
+
+    def is_revoked(principal: Principal) -> bool:
+        if errors:
+            raise errors[0]
+        return False
+
+    guard = Guard(verifier(), revocations=Store(is_revoked, in_memory=True))
+    assert [face(guard, AUTHORIZATION).status for _ in range(2)] == [200, 200]
+    errors.append(ConnectionResetError())
+    assert face(guard, AUTHORIZATION).status == 503
+
+
+HANDSHAKE = {"path": "/private", "extensions": {"websocket.http.response": {}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("ConnectionError", 503), ("redis, closed", 503), ("TimeoutError", 503), ("TypeError", 500)],
+)
+@pytest.mark.parametrize("place", ["verifier", "loader", "revocations", "memory"])
+def test_an_outage_at_a_handshake_is_503(place: str, name: str, status: int) -> None:
+    """The server is told so before the websocket is opened."""
+    server = Server()
+    guard, _ = places(failing(name))[place]
+    run(None, server, guard=guard, clock=lambda: NOW, token=TOKEN, **HANDSHAKE)
+    assert [message.get("status") for message in server.sent][0] == status
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("ConnectionError", 1013), ("redis, closed", 1013), ("TypeError", 1011)]
+)
+def test_an_outage_ends_an_open_websocket_as_one(name: str, code: int, caplog: Any) -> None:
+    """The client may come again after an outage."""
+    verdicts, clock, server = Verdicts(), Clock(), Server()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        verdicts.error = (OUTAGES | BUGS)[name]()
+        clock.now += 31
+        server.incoming.put_nowait(TEXT)
+        assert (await receive())["code"] == code
+
+    run(app, server, guard=Guard(verdicts), clock=clock)
+    assert server.sent[-1]["code"] == code
+    levels = [record.levelno for record in caplog.records if record.name == "authguard"]
+    assert levels == [logging.WARNING if code == 1013 else logging.ERROR]

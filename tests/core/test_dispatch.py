@@ -1,0 +1,273 @@
+"""Which of several verifiers is asked, and which cannot be told apart."""
+
+import pytest
+
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    ClientAuth,
+    ConfigurationError,
+    Credential,
+    Guard,
+    IntrospectionVerifier,
+    JWTVerifier,
+    MutualTLS,
+    Principal,
+)
+from authguard._core.decision import Allow
+from authguard._core.dispatch import arrange
+from authguard._core.flow import Shared
+from authguard._core.verifier import Verified, Verifier, as_verifier
+from core.test_mtls import TLSRequest, bound_to, certificate
+from remote.world import World, page
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token, pem, rsa_key
+
+OTHER = "https://other.example"
+OTHER_SECRET = "Zr7Pq1Wm4Xc9Tn2Yv6Lk8Jh3Gf5DsBa0eUoIiE"
+KEY = "sk_live_0123456789abcdef"
+PARTNER = "pk_live_0123456789abcdef"
+BARE = "0123456789abcdef"
+
+
+def jwt(secret=SECRET, issuer=ISSUER, algorithms=("HS256",), kind=JWTVerifier):
+    return kind(secret, algorithms=algorithms, issuer=issuer, audience=AUDIENCE)
+
+
+def introspection(name="a", **options):
+    url = f"https://{name}.example/introspect"
+    return IntrospectionVerifier(url, auth=ClientAuth.post("api", "s3cret"), audience=AUDIENCE, **options)
+
+
+def keys(key=KEY, **options):
+    return APIKeyVerifier({key: APIKey("robot")}, **options)
+
+
+class SubclassedJWTVerifier(JWTVerifier):
+    """A subclass of a built-in verifier."""
+
+
+class Own:
+    """A verifier of the user's own, for tokens of any form."""
+
+    def __init__(self, **members):
+        vars(self).update(members)
+
+    def verify(self, credential):
+        return Principal(f"own {credential.value}", method=credential.method)
+
+
+def asked(verifiers, *credential):
+    """The first that accepts the credential."""
+    verifiers = [as_verifier(verifier) for verifier in verifiers]
+    return next((one for one in arrange(verifiers) if one.accepts(Credential(*credential))), None)
+
+
+TOLD_APART = {
+    "keys by field": [keys(), keys(PARTNER, header="X-Partner-Key", prefixes=["pk_live_"])],
+    "keys by prefix in one field": [keys(), keys(PARTNER, prefixes=["pk_live_"])],
+    "keys by field, one without prefixes": [keys(), keys(PARTNER, header="X-B", prefixes=[])],
+    "keys by field alone": [keys(prefixes=[]), keys(header="X-Partner-Key", prefixes=[])],
+    "keys and introspected keys": [keys(), introspection(header="X-Opaque")],
+    "introspected keys by field": [introspection(header="X-A"), introspection("b", header="X-B")],
+    "introspected keys by prefix": [introspection(prefixes=["aa_"]), introspection("b", prefixes=["bb_"])],
+    "introspected keys and tokens": [introspection(header="X-A"), introspection("b")],
+    "introspection by the issuer of JWTs": [
+        introspection(jwt=jwt()), introspection("b", jwt=jwt(OTHER_SECRET, OTHER))],
+    "JWTs and introspection": [jwt(issuer=None), introspection()],
+    "introspection and JWTs": [introspection(), jwt()],
+    "introspected keys and JWTs of one issuer": [
+        introspection(prefixes=["aa_"], jwt=jwt()), introspection("b", jwt=jwt())],
+    "JWTs and introspection of another issuer": [jwt(), introspection(jwt=jwt(OTHER_SECRET, OTHER))],
+    "JWTs of a subclass": [jwt(), jwt(OTHER_SECRET, OTHER, kind=SubclassedJWTVerifier)],
+    "JWTs of one issuer by algorithm": [jwt(), introspection(jwt=jwt(pem(rsa_key()), algorithms=["RS256"]))],
+    "introspected keys with a verifier of JWTs": [introspection(header="X-A", jwt=jwt()), jwt()],
+    "JWTs and an own one": [Own(), jwt()],
+    "own ones that choose": [Own(accepts=lambda _: False), Own(accepts=lambda _: True)],
+    "an own one that chooses, and another": [Own(accepts=lambda _: False), Own()],
+    "own keys": [Own(header="X-A"), Own(header="X-B")],
+    "own keys by prefix": [Own(prefixes=["aa_"]), Own(prefixes=["bb_"])],
+    "an own one that chooses among keys": [Own(header="X-API-Key", accepts=lambda _: False), keys()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOLD_APART)
+def test_verifiers_that_can_be_told_apart(case):
+    """In either order, except where one of the user's own chooses by itself."""
+    assert Guard(*TOLD_APART[case])
+    if "chooses" not in case:
+        assert Guard(*reversed(TOLD_APART[case]))
+
+
+NOT_TOLD_APART = {
+    "keys twice": ([keys(), keys(PARTNER)], "begin with 'sk_live_'"),
+    "keys twice, by field, with one prefix": ([keys(), keys(PARTNER, header="X-B")], "prefixes= of its own"),
+    "a prefix that begins with another": (
+        [keys(prefixes=["sk_"]), keys(PARTNER, header="X-B", prefixes=["sk_live_"])], "'sk_live_'"),
+    "a field twice, without prefixes": ([keys(prefixes=[]), keys(PARTNER, prefixes=["pk_"])], "X-API-Key"),
+    "a field twice, in another case": (
+        [keys(prefixes=[]), keys(PARTNER, header="x-api-key", prefixes=["pk_"])], "header= of its own"),
+    "a field twice, with a key without the prefix": (
+        [keys(), keys(BARE, prefixes=["pk_"])], "all its keys have"),
+    "introspected keys in the field of others": ([keys(), introspection(header="X-API-Key")], "X-API-Key"),
+    "introspected tokens twice": ([introspection(), introspection("b")], "both take any token"),
+    "introspected tokens, one of an issuer": (
+        [introspection(jwt=jwt()), introspection("b")], "both take any token"),
+    "introspected tokens of any issuer": (
+        [introspection(jwt=jwt()), introspection("b", jwt=jwt(issuer=None))], "both take any token"),
+    "introspected tokens of one issuer": (
+        [introspection(jwt=jwt()), introspection("b", jwt=jwt())], "HS256 of 'https://issuer.example'"),
+    "JWTs of one issuer, introspected, too": ([jwt(), introspection(jwt=jwt())], "keep one of them"),
+    "JWTs of any issuer, introspected, too": (
+        [jwt(issuer=None), introspection(jwt=jwt())], "needs an issuer="),
+    "JWTs twice": ([jwt(), jwt()], "two JWTVerifiers"),
+    "JWTs twice, by a subclass": ([jwt(), jwt(kind=SubclassedJWTVerifier)], "two JWTVerifiers"),
+    "own ones twice": ([Own(), Own()], "Own and Own both take any token"),
+    "an own one and introspection": ([Own(), introspection()], "accepts"),
+    "own keys twice": ([Own(header="X-A"), Own(header="X-A")], "X-A"),
+    "own keys in the field of others": ([keys(), Own(header="X-API-Key")], "X-API-Key"),
+    "an own one that chooses too late": (
+        [keys(), Own(header="X-API-Key", accepts=lambda _: True)], "X-API-Key"),
+    "own keys with a prefix of others": ([keys(), Own(prefixes=["sk_"])], "'sk_live_'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NOT_TOLD_APART)
+def test_verifiers_that_cannot_be_told_apart_are_refused(case):
+    """When the guard is built, in either order, with what would tell them apart."""
+    verifiers, says = NOT_TOLD_APART[case]
+    with pytest.raises(ConfigurationError, match=says):
+        Guard(*verifiers)
+    if "chooses" not in case:
+        with pytest.raises(ConfigurationError):
+            Guard(*reversed(verifiers))
+
+
+@pytest.mark.parametrize("header", ["Authorization", "COOKIE", "Host", "X_Key", "X Key", "", 5])
+def test_a_field_that_means_something_else_is_refused(header):
+    """By every kind of verifier that reads one."""
+    with pytest.raises(ConfigurationError, match="cannot be a field"):
+        introspection(header=header)
+    with pytest.raises(ConfigurationError, match="cannot be a field"):
+        Guard(Own(header=header, prefixes=["own_"]))
+
+
+def test_a_key_in_a_shared_field_goes_by_its_prefix():
+    """A key with the prefix of neither is nobody's."""
+    first, second = keys(), keys(PARTNER, prefixes=["pk_live_"])
+    guard = Guard(first, second)
+    for key, status in ((KEY, 200), (PARTNER, 200), ("sk_live_unknown-0123", 401), (BARE, 401)):
+        for field, text in (("x-api-key", key), ("authorization", f"Bearer {key}")):
+            decided = World().run(guard.decide(FakeRequest("/", headers=[(field, text)]), NOW))
+            assert (200 if isinstance(decided, Allow) else decided.refusal.status) == status, (field, key)
+
+
+def test_what_takes_any_token_is_asked_last():
+    """The form chooses: a JWT goes to the verifier of JWTs, wherever it stands."""
+    for verifiers in ([introspection(), jwt()], [jwt(), introspection()], [Own(), jwt()], [jwt(), Own()]):
+        assert "JWTVerifier" in repr(asked(verifiers, "a.b.c", "bearer", "authorization"))
+        assert "JWTVerifier" not in repr(asked(verifiers, "opaque", "bearer", "authorization"))
+
+
+def test_own_verifiers_are_asked_in_the_order_in_which_they_stand():
+    """The first that accepts the credential, among those that choose by themselves."""
+    first, second = Own(accepts=lambda one: one.value == "a"), Own(accepts=lambda one: True)
+    guard = Guard(first, jwt(), second)
+    subjects = []
+    for text in ("a", "b"):
+        world = World()
+        flow = guard.decide(bearer(text), NOW)
+        subjects.append(type(next(flow)).__name__)
+        flow.close()
+        assert world.asked == []
+    assert subjects == ["Call", "Call"]
+
+
+class BoundKeys(Verifier):
+    """Verifies all keys in a field, which are bound to the certificate of the tests."""
+
+    def __init__(self, header):
+        self.header = header
+
+    def accepts(self, credential):
+        return self.carries(credential)
+
+    def flow(self, credential, now):
+        claims = {"cnf": {"x5t#S256": bound_to(certificate())}}
+        return Verified(Principal(self.header, claims=claims, method="api_key"), now + 60)
+
+
+def test_a_bound_key_known_in_one_field_is_not_known_in_another():
+    """What needs a proof with each request is remembered by its field, too."""
+    guard = Guard(BoundKeys("X-A"), BoundKeys("X-B"), proofs=[MutualTLS()])
+    for header in ("X-A", "X-B", "X-A", "X-B"):
+        request = TLSRequest("/", headers=[(header, BARE)], credential_fields=guard.credential_fields)
+        request.shown = certificate()
+        assert World().run(guard.decide(request, NOW)).auth.principal.subject == header
+
+
+def test_own_keys_with_a_prefix_alone_reach_their_verifier():
+    """It has no field, and needs none."""
+    own = Own(prefixes=["own_"])
+    assert asked([own, jwt()], "own_key", "api_key", "authorization") is not None
+    assert asked([own, jwt()], "own_key", "api_key", "x-api-key") is None
+    assert asked([own], "a.b.c", "bearer", "authorization") is None
+
+
+def test_an_own_verifier_that_chooses_is_asked_about_its_own_field_only():
+    """What came in the field of another is not its to judge."""
+    own = Own(header="X-Own", accepts=lambda _: True)
+    assert asked([own], "key", "api_key", "x-own") is not None
+    assert asked([own, keys(prefixes=[])], "key", "api_key", "x-api-key") is not None
+    assert asked([own], "key", "api_key", "x-api-key") is None
+
+
+def several_endpoints(first=None):
+    """A guard with the endpoints of two issuers, and a world with both."""
+    world = World()
+    for name, subject in (("a", "ann"), ("b", "bob")):
+        answer = {"active": True, "sub": subject, "aud": AUDIENCE}
+        world.pages[f"https://{name}.example/introspect"] = page(answer)
+    a = first or introspection(jwt=jwt(), cache_ttl=0)
+    return Guard(a, introspection("b", jwt=jwt(OTHER_SECRET, OTHER), cache_ttl=0)), world
+
+
+TOKEN = make_token(claims(sub="ann"))
+OTHER_TOKEN = make_token(claims(iss=OTHER, sub="bob"), key=OTHER_SECRET)
+
+
+def test_the_issuer_chooses_the_endpoint():
+    """A JWT is asked about where it comes from, and shared by all who bring it."""
+    guard, world = several_endpoints()
+    for token, name in ((TOKEN, "a"), (OTHER_TOKEN, "b")):
+        assert isinstance(next(guard.decide(bearer(token), NOW)), Shared)
+        assert isinstance(world.run(guard.decide(bearer(token), NOW)), Allow)
+        assert world.asked[-1].url == f"https://{name}.example/introspect"
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["opaque", "a.b.c", make_token(claims(iss="https://third.example")), make_token(claims(iss=...)),
+     make_token(claims(iss=7)), make_token(claims(iss=OTHER))],
+    ids=["opaque", "garbage", "third", "none", "number", "forged"],
+)  # fmt: skip
+def test_no_endpoint_is_asked_about_a_token_that_is_for_none(token):
+    """Of several it cannot be told whose an opaque token is."""
+    guard, world = several_endpoints()
+    assert world.run(guard.decide(bearer(token), NOW)).refusal.status == 401
+    assert world.asked == []
+
+
+def test_a_jwt_verifier_beside_an_endpoint_of_another_issuer():
+    """JWTs by issuer; opaque tokens go to the endpoint."""
+    guard, world = several_endpoints(jwt())
+    for token, count in ((TOKEN, 0), (OTHER_TOKEN, 1), ("opaque", 2)):
+        assert isinstance(world.run(guard.decide(bearer(token), NOW)), Allow)
+        assert len(world.asked) == count
+
+
+def test_a_guard_knows_its_remotes_however_they_are_chosen():
+    """Each endpoint is named once, and closed with the guard."""
+    guard, _ = several_endpoints(jwt())
+    assert [one.name for one in guard.health(NOW)] == ["https://b.example/introspect"]
+    assert "IntrospectionVerifier" in repr(guard)
+    guard.close()

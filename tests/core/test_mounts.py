@@ -1,0 +1,290 @@
+"""Mount points: what is below them, where they are misplaced, and how a path is decided then."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authguard import Rule
+from authguard._core.mounts import Mount, below, is_misplaced
+from authguard._core.paths import MAX_MOUNT_POINTS, MAX_PATH, TooMuchWorkError, is_canonical
+from authguard._core.policy import Policy
+from authguard._core.rules import Requirement
+
+ADMIN = Requirement(["admin"])
+BOTH = Policy([Rule("/admin", scopes=["admin"])], ["/public"])
+NARROW = Policy([Rule("/admin", scopes=["admin"])], None)
+STRICT = Policy(None, ["/public"])
+
+
+def ask(policy, root_path, written):
+    """The verdict about a path as an ASGI server gives it."""
+    return policy.find("GET", below(root_path, written), root_path, is_misplaced(root_path, written))
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "rest"),
+    [
+        ("/app", "/app/x", "/x"),
+        ("/app", "/app", ""),
+        ("/app", "/app/", "/"),
+        ("/app", "/apple", "/apple"),
+        ("/app", "/x/app/y", "/x/app/y"),
+        ("/app", "/APP/x", "/APP/x"),
+        ("/app/", "/app/x", "/app/x"),
+        ("/app/", "/app//x", "/x"),
+        ("/", "/x", "/x"),
+        ("", "/x", "/x"),
+    ],
+)
+def test_below_is_what_starlette_routes_by(root_path, path, rest):
+    """The mount point is removed where it is the proper beginning."""
+    assert below(root_path, path) == rest
+
+
+MISPLACED = [
+    ("/app", "/public/app/admin"),
+    ("/app", "/public/appadmin"),
+    ("/app", "/public/app/app/admin"),
+    ("/app", "/public/x/app/admin"),
+    ("/app", "/appadmin"),
+    ("/app", "/APP/admin"),
+    ("/app", "/public/App/admin"),
+    ("/App", "/app/admin"),
+    ("/app/", "/app/admin"),
+    ("/app/", "/public/app/admin"),
+    ("app", "/public/app/admin"),
+    ("app", "/app/admin"),
+    ("/a/b", "/public/a/b/admin"),
+    ("/a/a", "/public/a/a/aadmin"),
+    ("/app", "/public/app/admin/app/x"),
+    ("/app", "/public/appx/app/admin"),
+    ("/app", "/public/appadmin/app/x"),
+    ("/app", "/ad/appmin"),
+    ("/app", "/ad/appm/appin"),
+    ("/bc", "/bccb/admin"),
+    ("/ä", "/public/ä/admin"),
+    ("/Ä", "/public/ä/admin"),
+]
+
+
+@pytest.mark.parametrize(("root_path", "written"), MISPLACED)
+@pytest.mark.parametrize("policy", [BOTH, NARROW], ids=["both", "narrow"])
+def test_a_misplaced_mount_point_is_read_in_every_way(policy, root_path, written):
+    """One of the ways leads to the rule, and the path is never public."""
+    verdict = ask(policy, root_path, written)
+    assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
+
+
+def test_a_rule_with_the_name_of_a_misplaced_mount_point_holds():
+    """Some remove the first of several, and some all of them."""
+    policy = Policy([Rule("/bb/app", scopes=["admin"])], ["/public"])
+    assert ask(policy, "/app", "/b/appb/app").requirements == (ADMIN,)
+
+
+@pytest.mark.parametrize(("root_path", "written"), MISPLACED)
+def test_a_misplaced_mount_point_is_not_public(root_path, written):
+    """Where no rule protects it, either."""
+    assert ask(STRICT, root_path, written).protected
+
+
+@pytest.mark.parametrize(
+    ("root_path", "written"),
+    [
+        ("/app", "/app/public/app/admin"),
+        ("/app", "/app/public/APP/admin"),
+        ("/app", "/app/app/admin"),
+        ("/app", "/app/public/app/x/app/admin"),
+        ("/a/b", "/a/b/public/a/b/admin"),
+        ("/a/a", "/a/a/a/admin"),
+        ("/app/", "/app//public/app/admin"),
+        ("app", "app/public/app/admin"),
+    ],
+)
+def test_a_mount_point_that_occurs_again_is_read_in_every_way(root_path, written):
+    """Some frameworks take what comes after the last one."""
+    verdict = ask(BOTH, root_path, written)
+    assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
+    assert ask(NARROW, root_path, written).requirements == (ADMIN,)
+    assert ask(STRICT, root_path, written).protected
+
+
+@pytest.mark.parametrize(
+    ("rule", "root_path", "written"),
+    [
+        ("/v1/auth/login", "/auth", "/auth/v1/auth/login"),
+        ("/v1/auth/*/authorize", "/auth", "/auth/v1/auth/github/authorize"),
+        ("/v1/api", "/api", "/api/v1/api/keys"),
+        ("/docs", "/api", "/api/docs/api-reference"),
+        ("/assets", "/auth", "/auth/assets/authguard.css"),
+        ("/public", "/public", "/public/public/x"),
+        ("/public", "/app", "/app/public/apple"),
+    ],
+)
+def test_a_public_rule_may_have_the_mount_point_in_it(rule, root_path, written):
+    """What it spells out is nothing that a caller has appended, and a part of a word is no mount point."""
+    assert not ask(Policy(None, [rule]), root_path, written).protected
+
+
+@pytest.mark.parametrize(
+    ("rule", "root_path", "written"),
+    [
+        ("/**", "/app", "/app/x/app/admin"),
+        ("/*/app/*", "/app", "/app/x/app/admin"),
+        ("/v1/auth", "/auth", "/auth/v1/auth/x/auth/admin"),
+    ],
+)
+def test_a_wildcard_does_not_spell_the_mount_point_out(rule, root_path, written):
+    """Nor does the tail of a rule."""
+    assert ask(Policy(None, [rule]), root_path, written).protected
+
+
+def test_a_rule_with_the_mount_point_in_it_still_gives_relief():
+    """Where an application has a path that is named like its mount point."""
+    policy = Policy([Rule("/admin", scopes=["admin"]), Rule("/admin/profile")], None)
+    assert ask(policy, "/profile", "/profile/admin/profile/x").requirements == ()
+    assert ask(policy, "/profile", "/profile/admin/x").requirements == (ADMIN,)
+    assert ask(policy, "/profile", "/profile/admin/profile/x/profile/y").requirements == (ADMIN,)
+
+
+def test_a_narrow_guard_leaves_what_no_reading_protects():
+    """A mount point that occurs again closes nothing by itself, where all that is not listed is open."""
+    assert not ask(NARROW, "/app", "/app/x/app/y").protected
+
+
+@pytest.mark.parametrize("root_path", ["/", "//", ""])
+@pytest.mark.parametrize("written", ["/public", "/public/x/y"])
+def test_slashes_alone_are_no_mount_point(root_path, written):
+    """Public pages stay public."""
+    assert not ask(BOTH, root_path, written).protected
+
+
+@pytest.mark.parametrize("root_path", ["/app", "app", "/app/", "/a/b", "/ä", "/my app"])
+def test_a_plain_mount_point_changes_nothing(root_path):
+    """Where a proxy has removed it, and where it is the proper beginning."""
+    prefix = "/" + root_path.strip("/")
+    assert not ask(BOTH, root_path, "/public/x").protected
+    assert ask(BOTH, root_path, "/admin").requirements == (ADMIN,)
+    if not root_path.endswith("/") and root_path.startswith("/"):
+        assert not ask(BOTH, root_path, prefix + "/public/x").protected
+        assert ask(BOTH, root_path, prefix + "/admin").requirements == (ADMIN,)
+
+
+@pytest.mark.parametrize(
+    "root_path",
+    ["/x/../admin", "/.//admin", "/admin;a=b", "/%61dmin", "/x\\..\\admin", "/\uff41dmin", "/admin."],
+)
+def test_a_mount_point_that_is_odd_is_read_in_every_way(root_path):
+    """Rules with the mount point in them hold however it is spelled."""
+    verdict = ask(BOTH, root_path, "/public")
+    assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
+
+
+@pytest.mark.parametrize(
+    "written", ["/public//app/admin", "/x/%61pp/admin", "/%2561pp/admin", "/x;y/app/admin"]
+)
+def test_an_odd_path_is_read_below_the_mount_point_too(written):
+    """However the mount point is spelled in it."""
+    assert ask(BOTH, "/app", written).requirements == (ADMIN,)
+
+
+@pytest.mark.parametrize("written", ["//admin", "/app//admin", "/x/../admin", "/x/app/admin"])
+def test_an_odd_path_is_read_with_the_mount_point_too(written):
+    """Rules may be written with it."""
+    policy = Policy([Rule("/app/admin", scopes=["admin"])], ["/public"])
+    assert ask(policy, "/app", written).requirements == (ADMIN,)
+
+
+@pytest.mark.parametrize("times", [MAX_MOUNT_POINTS + 1, 50, 200])
+@pytest.mark.parametrize("before", ["", "/public"], ids=["again", "misplaced"])
+def test_a_mount_point_that_occurs_too_often_asks_for_everything(times, before):
+    """Each of them is a beginning for another reading."""
+    policy = Policy([Rule("/admin", scopes=["admin"]), Rule("/b", scopes=["b"])], ["/public"])
+    verdict = ask(policy, "/app", before + "/app" * (times + 1))
+    assert set(verdict.requirements) == {ADMIN, Requirement(["b"])}
+
+
+def test_as_many_mount_points_as_are_read():
+    """The bound is no smaller than it says."""
+    assert ask(BOTH, "/app", "/public" + "/app" * MAX_MOUNT_POINTS + "/admin").requirements == (ADMIN,)
+
+
+def test_a_path_that_is_too_long_is_not_searched():
+    """It asks for everything in any case."""
+    assert not is_misplaced("/app", "/x/app" + "/y" * MAX_PATH)
+    assert ask(BOTH, "/app", "/x/app" + "/y" * MAX_PATH).requirements == (ADMIN,)
+
+
+def test_a_mount_point_that_is_too_long_is_refused():
+    """Before it is folded."""
+    with pytest.raises(TooMuchWorkError):
+        Mount("/" + "\ufdfa" * 2000)
+
+
+def test_a_login_page_stays_open():
+    """Though its name is that of the mount point."""
+    policy = Policy(None, ["/public"], ["/login"])
+    assert not ask(policy, "/login", "/login/login").protected
+
+
+def test_what_is_misplaced_is_remembered_apart():
+    """The same path below a mount point is another one."""
+    policy = Policy(None, ["/public"])
+    paths = [("/public/appx", "/app", False), ("/public/appx", "/app", True)]
+    for _ in range(2):
+        assert [policy.find("GET", *asked).protected for asked in paths] == [False, True]
+
+
+def litestar(root_path, path):
+    """How Litestar 2 routes."""
+    return "/" + path.split(root_path, maxsplit=1)[-1].strip("/")
+
+
+def last_part(root_path, path):
+    return "/" + path.split(f"{root_path}/")[-1].strip("/")
+
+
+def quart(root_path, path):
+    return path.split(root_path, 1)[1] if root_path in path else " "
+
+
+def django(root_path, path):
+    return path.removeprefix(root_path)
+
+
+def replaced(root_path, path):
+    return path.replace(root_path, "")
+
+
+pieces = st.lists(
+    st.sampled_from(["/app", "/public", "/admin", "/APP", "app", "admin", "/x", "/", "/a"]),
+    min_size=1,
+    max_size=6,
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    "route", [litestar, last_part, quart, django, replaced, below], ids=lambda f: f.__name__
+)
+@given(
+    path=pieces.filter(lambda path: path.startswith("/")),
+    root_path=st.sampled_from(["/app", "/a", "/app/x", "app"]),
+)
+def test_whatever_a_framework_makes_of_it_the_rule_is_asked(route, path, root_path):
+    """If a framework would run the page of a rule, the caller needs what the rule asks for."""
+    routed = route(root_path, path)
+    if routed.startswith("/admin/") or routed == "/admin":
+        assert ADMIN in ask(BOTH, root_path, path).requirements
+        assert ADMIN in ask(NARROW, root_path, path).requirements
+
+
+@given(
+    path=pieces.filter(lambda path: path.startswith("/")), root_path=st.sampled_from(["/app", "/a", "app"])
+)
+def test_a_public_path_has_the_mount_point_at_its_beginning_only(path, root_path):
+    """Else it is protected, whatever the readings are."""
+    if not ask(STRICT, root_path, path).protected:
+        rest = below(root_path, path)
+        assert is_canonical(rest)
+        assert rest == "/public" or rest.startswith("/public/")
+        assert rest != path or root_path not in path
+        assert f"{root_path}/" not in rest.removeprefix("/public") + "/"

@@ -1,0 +1,247 @@
+"""How much work one path can make: it is counted in characters and in places visited, never in time."""
+
+import unicodedata
+from types import SimpleNamespace
+
+import pytest
+
+from authguard import Rule
+from authguard._core import paths
+from authguard._core.paths import (
+    MAX_ODD_PATH,
+    MAX_PATH,
+    MAX_READ_CHARACTERS,
+    MAX_SEGMENTS,
+    Budget,
+    TooMuchWorkError,
+    is_canonical,
+    readings,
+)
+from authguard._core.policy import MAX_VISITS, Policy
+from authguard._core.rules import Requirement
+
+EVERYTHING = (Requirement(["x"]), Requirement(roles=["y"]))
+
+
+def policy(*more):
+    """A policy that asks for two different things."""
+    return Policy([Rule("/a", scopes=["x"]), Rule("/b", roles=["y"]), *more], ["/public"])
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Counts the characters that Unicode's tables are asked about, and the texts that are normalized."""
+    count = SimpleNamespace(characters=0, longest=0, texts=[])
+
+    def normalize(form, text):
+        done = unicodedata.normalize(form, text)
+        count.characters += len(text) + len(done)
+        count.longest = max(count.longest, len(text))
+        count.texts.append(text)
+        return done
+
+    def category(char):
+        count.characters += 1
+        return unicodedata.category(char)
+
+    counting = SimpleNamespace(
+        normalize=normalize, category=category, is_normalized=unicodedata.is_normalized
+    )
+    monkeypatch.setattr(paths, "unicodedata", counting)
+    return count
+
+
+UNITS = {
+    "one-becomes-18": "\ufdfa",
+    "one-becomes-18-and-odd": "\ufdfa\\;//./%253f%2523?#",
+    "marks-in-wrong-order": "\u0301\u0316",
+    "three-marks": "\u0345\u0301\u0316",
+    "marks-kept-apart": "\u0345\u200d\u0301\u200d\u0316\u200d",
+    "hangul": "\u1112\u1161\u11ab",
+    "sharp-s": "ß",
+    "dotted-i": "İ",
+    "kanji": "日",
+    "square": "㌀",
+    "ligature": "ﬃ/",
+    "odd-ascii": "a\\;//./%253f%2523?#",
+    "parameters": "a;/",
+    "semicolons": ";",
+    "dots": "a/../",
+    "dot": "./",
+    "slashes": "//",
+    "backslashes": "\\",
+    "delimiters": "?a#b/",
+    "percent-u": "%u5c2f",
+    "percent-u-to-18": "%ufdfa",
+    "percent-twice": "%252525",
+    "utf-8-in-percent": "%EF%B7%BA",
+    "surrogates": "\ud800",
+    "nul": "\x00",
+    "segments": "a/",
+    "capitals": "A/",
+    "spaces": "a /",
+    "invisible": "\u200b",
+}
+LENGTHS = [40, 200, 1000, MAX_ODD_PATH, 4096, MAX_PATH, 65_536, 262_144]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("root_path", ["", "/app", "/" + "\ufdfa" * 900, "/" + "é" * 65_536], ids=len)
+def test_the_work_for_a_path_is_bounded(counted, unit, length, root_path):
+    """Whatever the path and its length: so many characters are normalized and looked up, no more."""
+    text = UNITS[unit]
+    path = ("/" + text * (length // len(text) + 1))[:length]
+    assert policy().find("GET", path, root_path).protected
+    # One reads, one folds the mount point, and each expansion is seen before it is refused.
+    assert counted.characters <= 2 * MAX_READ_CHARACTERS + 40 * MAX_ODD_PATH
+    assert counted.longest <= 18 * MAX_ODD_PATH
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_readings_are_bounded(unit, length):
+    """What is read is at most so many characters together; else all of it is refused."""
+    text = UNITS[unit]
+    path = ("/" + text * (length // len(text) + 1))[:length]
+    try:
+        found = readings(path)
+    except TooMuchWorkError:
+        return
+    assert length <= MAX_ODD_PATH
+    assert sum(map(len, found)) <= MAX_READ_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/public/" + "\ufdfa" * 57 + ";",
+        "/public//" + "\ufdfa" * 1000 + "\\;//./%253f%2523?#",
+        "/public//" + "㌀" * 300,
+        "/public//" + "%ufdfa" * 100,
+        "/public//" + "%EF%B7%BA" * 100,
+        "/public//" + "%25EF%25B7%25BA" * 60,
+        "/public//" + "a\\;//./%253f%2523?#" * 50,
+        "/public//" + "x" * MAX_ODD_PATH,
+    ],
+    ids=lambda path: ascii(path)[9:25],
+)
+def test_a_path_that_grows_too_long_asks_for_everything(path):
+    """Be it too long as it is sent, or after an expansion."""
+    verdict = policy().find("GET", path)
+    assert (verdict.protected, verdict.requirements, verdict.optional) == (True, EVERYTHING, None)
+    assert verdict.reason == "an odd path, too long to be read in every way"
+
+
+@pytest.mark.parametrize(
+    ("path", "canonical"),
+    [
+        ("/" + "a" * (MAX_PATH - 1), True),
+        ("/" + "a" * MAX_PATH, False),
+        ("/" + "é" * (MAX_ODD_PATH - 1), True),
+        ("/" + "é" * MAX_ODD_PATH, False),
+        ("/" + "a " * (MAX_ODD_PATH // 2) + "a", False),
+        ("/a" * MAX_SEGMENTS, True),
+        ("/a" * (MAX_SEGMENTS + 1), False),
+        ("/é" * MAX_SEGMENTS, True),
+        ("/é" * (MAX_SEGMENTS + 1), False),
+    ],
+    ids=lambda value: f"{ascii(value)[:8]}-{len(value)}" if isinstance(value, str) else str(value),
+)
+def test_a_canonical_path_is_bounded(path, canonical):
+    """By its length, and by its number of segments; more closely where it is not plain ASCII."""
+    assert is_canonical(path) is canonical
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/public/" + "a" * MAX_PATH, "/public/" + "é" * MAX_ODD_PATH, "/public" + "/word" * MAX_SEGMENTS],
+    ids=["long", "not-ascii", "segments"],
+)
+def test_a_plain_path_beyond_the_bounds_is_not_public(path):
+    """Nobody reads it in the way in which it is written."""
+    assert policy().find("GET", path).requirements == EVERYTHING
+
+
+@pytest.mark.parametrize("root_path", ["/" + "a" * MAX_ODD_PATH, "/" + "\ufdfa" * 9000, "/app" * 60_000])
+def test_a_mount_point_beyond_the_bounds_asks_for_everything(root_path):
+    """A proxy's field may have made it what it is."""
+    assert policy().find("GET", "/public", root_path).requirements == EVERYTHING
+
+
+def test_each_distinct_segment_is_folded_once(counted):
+    """However many forms of the path have it."""
+    assert ("straße".casefold(), "x") in readings("/straße;a=b//c\\..//x?y#z%2525")
+    assert counted.texts.count("straße") == 1
+
+
+def test_a_text_that_decoding_leaves_alone_is_read_once(counted):
+    """A second decoding of it has nothing new."""
+    readings("/é//x")
+    assert sorted(counted.texts) == ["/é//x", "é", "é"]  # all of it, and twice when it is folded
+
+
+STARS = [Rule(f"/**/a/**/b{number}/**/c", scopes=[f"s{number}"]) for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x/a/" + "/".join(f"b{number}/a" for number in range(120)),
+        "/x//a/" + "/".join(f"b{number}/a" for number in range(120)),
+    ],
+    ids=["canonical", "odd"],
+)
+def test_the_places_visited_are_bounded(path):
+    """A path that leads through many `**` at once asks for everything."""
+    verdict = policy(*STARS).find("GET", path)
+    assert len(verdict.requirements) == 122
+    assert verdict.reason == "an odd path, too long to be read in every way"
+
+
+@pytest.mark.parametrize("segments", [10_000, 100_000])
+@pytest.mark.parametrize("word", ["a", "A", "a;", ".", "é", "b1"])
+def test_many_segments_are_not_looked_up(segments, word):
+    """Neither in the tree of rules, nor in any reading."""
+    verdict = policy(*STARS).find("GET", f"/{word}" * segments)
+    assert len(verdict.requirements) == 122
+
+
+def test_an_ordinary_path_is_far_from_the_bounds():
+    """Also with many rules that have `**`."""
+    verdict = policy(*STARS).find("GET", "/x/a/y/b7/z/c")
+    assert verdict.requirements == (Requirement(["s7"]),)
+
+
+def test_a_rule_is_told_once():
+    """Though `**` stands for each of the segments."""
+    tree = Policy(["/**/x"], None)._protected
+    assert len(tree.covering(("x",) * 200, "GET", Budget(MAX_VISITS))) == 1
+
+
+def test_a_budget_is_spent_to_the_last():
+    """And not beyond."""
+    budget = Budget(3)
+    budget.spend(3)
+    with pytest.raises(TooMuchWorkError):
+        budget.spend(1)
+
+
+def test_long_paths_are_not_kept():
+    """The memory of verdicts has an upper bound in characters, whatever is asked."""
+    one = policy()
+    for number in range(2000):
+        one.find("GET", f"/public/{number}/" + "x" * 600)
+        one.find("GET" * 200, f"/{number}")
+        one.find("GET", f"/{number}", "/" + "y" * 600)
+        one.find("GET", f"/{number}" + "z" * 20_000)
+    assert len(one.memory) == 0
+    kept = [*one._long_paths.young, *one._long_paths._old]
+    assert len(kept) <= 16
+    assert all(len(method) + len(path) + len(root) <= 16_384 for method, path, root in kept)
+
+
+def test_a_long_path_is_decided_once_for_a_request():
+    """The steps of one request ask several times."""
+    one, path = policy(), "/public/" + "x" * 5000
+    assert one.find("GET", path) is one.find("GET", path)

@@ -1,0 +1,65 @@
+"""Flask-CORS behind the guard, called by a page of another origin in a real browser."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frameworks_support import need
+
+need("flask_cors", "selenium", "uvicorn")
+
+import flask
+from flask_cors import CORS, cross_origin
+from selenium import webdriver
+
+import authguard.flask
+from browser_support import CHROMIUM, DRIVER, start
+from cors_support import empty_page, fetch, guard, wsgi_server
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    missing = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"{' and '.join(missing)} not installed")
+    driver = start(tmp_path / "profile")
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def _notes() -> Any:
+    return flask.jsonify(f"{authguard.flask.current_user.subject}: {flask.request.get_data(as_text=True)}")
+
+
+def _init_app(app: flask.Flask, origin: str) -> None:
+    CORS(app, origins=[origin])
+    app.add_url_rule("/notes", "notes", _notes, methods=["PUT"])
+
+
+def _decorated(app: flask.Flask, origin: str) -> None:
+    app.add_url_rule("/notes", "notes", cross_origin(origins=[origin])(_notes), methods=["PUT"])
+
+
+@pytest.mark.parametrize("preflight", ["answer", "pass"])
+@pytest.mark.parametrize("guard_first", [True, False], ids=["guard added first", "CORS added first"])
+@pytest.mark.parametrize("cors", [_init_app, _decorated], ids=["init_app", "cross_origin"])
+def test_a_page_of_an_allowed_origin_reads_the_answer(
+    browser: webdriver.Chrome, cors: Any, guard_first: bool, preflight: Any
+) -> None:
+    """In both orders, with a method and a field that need a preflight; other origins cannot."""
+    with empty_page() as page:
+        app = flask.Flask("app")
+        for step in (True, False):
+            if step is guard_first:
+                authguard.flask.init_app(app, guard(preflight=preflight))
+            else:
+                cors(app, page)
+        with wsgi_server(app) as api, empty_page("127.0.0.1") as other:
+            status, text = fetch(browser, page, f"{api}/notes")
+            assert (status, text.strip()) == (200, '"somebody: text"')
+            assert fetch(browser, other, f"{api}/notes") == (0, "TypeError")

@@ -1,0 +1,120 @@
+"""A stranger's request has a price: each entrance, with each kind of bad input, in counted work."""
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+from benchmarks.hostile_guards import ENTRANCES, GUARDS
+from benchmarks.hostile_inputs import GROUPS, Hostile
+from benchmarks.hostile_paths import PATH_KINDS
+
+from hostile.counting import MAX_ANSWER, MAX_STEPS, Direct, Work, count
+
+# Which guards a group of requests goes to: those that look closest at what is bad in it.
+WHERE = {
+    "paths": ("public and protected paths", "rules with stars", "everything together"),
+    "methods": ("optional rules", "everything together"),
+    "fields": ("cookie and login page", "everything together"),
+    "redirects": ("on_error", "rules with stars", "everything together"),
+    "cookies": ("cookie and login page", "everything together"),
+    "authorizations": ("several issuers", "API keys by a function", "everything together"),
+    "tokens": ("several issuers", "RS256", "everything together"),
+    "proofs": ("DPoP with nonces", "client certificates, RFC 9440", "everything together"),
+    "offers": ("subprotocol", "everything together"),
+    "pages": ("metadata", "optional rules", "everything together"),
+}  # fmt: skip
+
+REQUESTS = {name: (group, request) for group, make in GROUPS.items() for name, request in make().items()}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_stranger_s_request_makes_little_work(entrance: str, name: str) -> None:
+    """It makes bounded work, gets a short answer, and is never answered with 500."""
+    group, request = REQUESTS[name]
+    for guard in WHERE[group]:
+        work, answer = count(ENTRANCES[entrance](GUARDS[guard](), request))
+        assert work.excess() == {}, guard
+        assert answer is not None, guard
+        assert answer.status < 500, guard
+        assert answer.size <= MAX_ANSWER, guard
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_stranger_s_request_makes_short_lines_in_the_log(entrance: str, group: str, caplog: Any) -> None:
+    """Method, path and reason are cut, also where everything is logged."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    for name, (of, request) in REQUESTS.items():
+        if of == group and request.size < 100_000:
+            caplog.clear()
+            ENTRANCES[entrance](GUARDS["everything together"](), request)(Direct())  # type: ignore[arg-type]
+            assert len(caplog.records) <= 1, name
+            assert all(len(record.getMessage()) < 4000 for record in caplog.records), name
+
+
+@pytest.mark.parametrize("kind", PATH_KINDS)
+def test_where_to_go_after_signing_in_makes_little_work(kind: str) -> None:
+    """The parameter `next` comes from anybody, and each page that reads it asks `safe_next`."""
+    for size in (1000, 2000, 65_536):
+        target = ("/" + PATH_KINDS[kind] * size)[:size]
+        work, _ = count(lambda runner, target=target: GUARDS["everything together"]().safe_next(target))
+        assert work.excess() == {}, size
+
+
+def test_work_is_counted_alike_each_time() -> None:
+    """The same request makes the same work, else the limits would mean nothing."""
+    first, *counted = [vars(count(ENTRANCES["ASGI"](GUARDS["HS256"](), Hostile("/a")))[0]) for _ in range(3)]
+    assert (
+        counted[0]["steps"] == counted[1]["steps"] <= first["steps"]
+    )  # what is made once is made in the first
+    assert 20 < counted[0]["steps"] < 1000
+
+
+def test_too_much_work_is_stopped() -> None:
+    """A loop that does not end in time is not waited for."""
+
+    def forever(runner: Any) -> Any:
+        while True:
+            pass
+
+    work, answer = count(forever)
+    assert answer is None
+    assert list(work.excess()) == ["steps"]
+    assert work.steps < MAX_STEPS + 10
+
+
+@pytest.mark.parametrize(
+    ("excess", "work"),
+    [
+        ("characters", lambda: [("a" * 1_000_000).find("b") for _ in range(11)]),
+        ("normalized", lambda: __import__("unicodedata").normalize("NFKC", "é" * 50_000)),
+        ("parsed", lambda: [__import__("json").loads("{}") for _ in range(11)]),
+    ],
+)
+def test_work_of_each_kind_is_seen(excess: str, work: Any) -> None:
+    """What is done in C counts by what it is given."""
+    found, _ = count(lambda runner: work())
+    assert list(found.excess()) == [excess]
+
+
+def test_signatures_are_counted() -> None:
+    """One for a token, whatever signs it; a proof would be the second."""
+    from benchmarks.hostile_inputs import usual
+
+    signed = {"ES256": usual()[-2], "HS256": usual()[-1]}
+    for guard, request in signed.items():
+        work, answer = count(ENTRANCES["ASGI"](GUARDS[guard](), request))
+        assert (work.signatures, answer and answer.status) == (1, 200)
+
+
+def test_nothing_is_counted_outside() -> None:
+    """The trace and the profile are those of before."""
+    before = (sys.gettrace(), sys.getprofile())
+    with Work() as work:
+        pass
+    counted = work.steps
+    sorted(range(1000))
+    assert work.steps == counted
+    assert (sys.gettrace(), sys.getprofile()) == before
