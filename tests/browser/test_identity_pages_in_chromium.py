@@ -11,7 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from authguard.identity import Identity, IdentityService
+from authguard.identity import Caller, Identity, IdentityService
 from browser_support import PASSWORD, leave, press, start
 from identity_support import Postbox, service_at, serving, upgrade
 
@@ -202,10 +202,50 @@ def look(driver: webdriver.Chrome, width: int, scheme: str) -> None:
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
 
 
-def test_pages_fit(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
+def test_a_link_in_another_browser(
+    browser: webdriver.Chrome,
+    another: webdriver.Chrome,
+    site: str,
+    service: IdentityService,
+    postbox: Postbox,
+) -> None:
+    """It asks for the password, and says what is wrong; the right one verifies the address."""
+    browser.get(f"{site}/register")
+    fill(browser, email=EMAIL, password=PASSWORD)
+    another.get(link_of(service, postbox))
+    assert "This browser is not signed in" in words(another)
+    fill(another, password="wrong")
+    assert "Password: This is not right." in words(another)
+    fill(another, password=PASSWORD)
+    assert another.current_url == f"{site}/login?notice=verified"
+    browser.get(f"{site}/account")
+    assert "not verified" not in words(browser)
+
+
+def test_an_account_that_somebody_else_made(
+    browser: webdriver.Chrome,
+    another: webdriver.Chrome,
+    site: str,
+    service: IdentityService,
+    postbox: Postbox,
+) -> None:
+    """The owner of the address closes it by one button, and the other is signed out."""
+    browser.get(f"{site}/register")
+    fill(browser, email=EMAIL, password=PASSWORD)
+    another.get(link_of(service, postbox))
+    press(another, "main .danger")
+    assert another.current_url == f"{site}/login?notice=closed"
+    assert "The account was closed." in words(another)
+    browser.get(f"{site}/account")
+    assert browser.current_url == f"{site}/login?next=%2Faccount"
+
+
+def test_pages_fit(browser: webdriver.Chrome, site: str, service: IdentityService, postbox: Postbox) -> None:
     """Nothing has to be scrolled sideways, from small phones to desktops; buttons are large enough to hit."""
     long = "a-rather-long-address-of-somebody.who-likes-long-addresses@example.com"
-    service.accounts.create(long, PASSWORD, "N" * 100)
+    service.accounts.create(long, PASSWORD, "N" * 100, verified=False)
+    service.links.resend_verification(long, Caller())
+    link = link_of(service, postbox)
 
     def fits() -> None:
         for width in (320, 390, 1280):
@@ -214,7 +254,12 @@ def test_pages_fit(browser: webdriver.Chrome, site: str, service: IdentityServic
             for button in browser.find_elements(By.CSS_SELECTOR, "button, .button"):
                 assert button.size["height"] >= 40
 
-    for path in ("/login", "/forgot-password", "/reset-password?token=x", "/verify-email", "/register"):
+    browser.get(f"{site}/verify-email")
+    fits()
+    browser.get(link)
+    assert long in words(browser)
+    fits()
+    for path in ("/login", "/forgot-password", "/reset-password?token=x", "/register"):
         browser.get(site + path)
         fits()
     browser.execute_script("document.forms[0].noValidate = true")

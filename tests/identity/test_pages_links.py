@@ -72,10 +72,10 @@ def test_looking_uses_nothing_up(app, ann, verify_link, reset_link):
 
 
 def test_verifying_an_address(app, ann, verify_link):
-    """The button verifies it, for whoever has the link; then the link is used up."""
+    """In another browser, the link with the password verifies it; then the link is used up."""
     client = browser(app)
     client.get(verify_link)
-    response = client.post("/verify-email")
+    response = client.post("/verify-email", data={"password": PASSWORD})
     assert location(response) == "/login?notice=verified"
     assert set_cookies(response)["authguard-verify"][0] == ""
     assert "ann@example.com verified" in Page(ann.get("/account")).words

@@ -21,7 +21,7 @@ from authguard.identity import upgrade
 from authguard.identity.database import Database, _outages
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.migrations import VERSION_TABLE, check
-from authguard.identity.schema import metadata, users
+from authguard.identity.schema import linked_identities, metadata, users
 from identity_support import PASSWORD, SECRET, empty, postgres_database, service_at, together
 
 TESTS = Path(__file__).parents[1]
@@ -75,6 +75,46 @@ def test_migrations_can_be_undone(new_url):
         command.downgrade(_config(connection), "base")
     with database.read() as connection:
         assert inspect(connection).get_table_names() == [VERSION_TABLE]
+    database.close()
+
+
+def test_accounts_of_the_first_version_are_kept(new_url):
+    """An upgrade from version 0001 keeps accounts, and takes those with a verified address as proven."""
+    database = Database(new_url)
+    upgrade(database, "0001")
+    accounts = ("ann", True, "hash"), ("bob", False, "hash"), ("cem", True, None), ("dan", False, None)
+    with database.write() as connection:
+        for name, verified, password_hash in accounts:
+            row = _row(name) | {"email_verified": verified, "password_hash": password_hash}
+            connection.execute(users.insert(), row)
+            link = {"provider": "github", "subject": name, "user_id": name, "created_at": 0.0}
+            connection.execute(linked_identities.insert(), link)
+    upgrade(database)
+    with database.read() as connection:
+        proven = connection.execute(select(users.c.id, users.c.password_proven).order_by(users.c.id)).all()
+        links = select(linked_identities.c.subject, linked_identities.c.verified)
+        linked = connection.execute(links.order_by(linked_identities.c.subject)).all()
+    database.close()
+    assert proven == [("ann", True), ("bob", False), ("cem", False), ("dan", False)]
+    assert linked == [("ann", True), ("bob", False), ("cem", True), ("dan", False)]
+
+
+def test_downgrade_keeps_the_accounts(new_url):
+    """Going back to the first version loses what it does not know, and nothing else."""
+    from alembic import command
+
+    from authguard.identity.migrations import _config
+
+    database = Database(new_url)
+    upgrade(database)
+    with database.write() as connection:
+        connection.execute(users.insert(), _row("ann"))
+        link = {"provider": "github", "subject": "1", "user_id": "ann", "created_at": 0.0}
+        connection.execute(linked_identities.insert(), link)
+        command.downgrade(_config(connection), "0001")
+    with database.read() as connection:
+        assert connection.execute(select(users.c.id)).scalars().all() == ["ann"]
+        assert connection.execute(select(linked_identities.c.user_id)).scalars().all() == ["ann"]
     database.close()
 
 

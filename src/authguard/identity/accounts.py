@@ -1,14 +1,14 @@
 """Use cases of accounts: register, sign in, change the password, disable."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard.errors import RefusedError
-from authguard.identity import store
-from authguard.identity.addresses import email_key, lookup_address, parse_email
+from authguard.identity import store, store_linking
+from authguard.identity.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.base import Base
 from authguard.identity.errors import (
     EmailNotVerifiedError,
@@ -20,11 +20,25 @@ from authguard.identity.errors import (
 )
 from authguard.identity.links import Links
 from authguard.identity.model import Caller, SocialIdentity, Tokens, User
+from authguard.identity.proofs import Ended, Proofs
 from authguard.identity.sessions import Sessions
 
 _LONGEST_NAME = 200
 _LONGEST_SUBJECT = 255  # OpenID Connect Core section 2
 _NOBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class _Linked:
+    """A link that was made or verified.
+
+    Attributes:
+        ended: what has ended for it.
+        made_account: whether the account was made with it.
+    """
+
+    ended: Ended = field(default_factory=Ended)
+    made_account: bool = False
 
 
 class Accounts:
@@ -34,12 +48,14 @@ class Accounts:
         base: what the service is made of.
         sessions: begins and ends sessions.
         links: sends the mails.
+        proofs: ends an unproven password when a provider proves the address.
     """
 
-    def __init__(self, base: Base, sessions: Sessions, links: Links) -> None:
+    def __init__(self, base: Base, sessions: Sessions, links: Links, proofs: Proofs) -> None:
         self._base = base
         self._sessions = sessions
         self._links = links
+        self._proofs = proofs
 
     def register(self, email: str, password: str, name: str, caller: Caller) -> Tokens | None:
         """Make an account and sign its owner in.
@@ -189,8 +205,9 @@ class Accounts:
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
         """Sign in with a social account; makes an account for one that is new.
 
-        A social account is linked to an account of the same address only if both sides have
-        verified that address: else whoever was first to claim it would get into the other's account.
+        A social account is linked to an account of the same address only if its provider has verified
+        that address. A password of the account that its owner has not proven ends then, and so do links
+        to providers that have not verified the address, and all sessions (`Proofs.by_provider`).
 
         Raises:
             LinkRefusedError: if it must not be linked, or tells no address.
@@ -200,9 +217,7 @@ class Accounts:
         """
         base = self._base
         with base.database.write() as connection:
-            user = store.find_linked_user(connection, identity.provider, identity.subject)
-            if user is None:
-                user = self._link(connection, identity, caller)
+            user, linked = self._user_of(connection, identity, caller)
             if user.disabled:
                 raise base.failed(
                     "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
@@ -211,13 +226,37 @@ class Accounts:
             if not self._must_verify(user):
                 at = identity.auth_time
                 session = self._sessions.begin(connection, user, caller, authenticated_at=at)
+        if linked is not None:
+            self._report_link(user, identity, linked, caller)
         if session is None:
-            self._links.send_verification(user)
+            if linked is None:  # else the report has sent it
+                self._links.send_verification(user)
             raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
         base.succeeded("social", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
-    def _link(self, connection: Connection, identity: SocialIdentity, caller: Caller) -> User:
+    def _user_of(
+        self, connection: Connection, identity: SocialIdentity, caller: Caller
+    ) -> tuple[User, _Linked | None]:
+        """Find or make the account of a social identity.
+
+        Returns:
+            The account, and the link; None if it was there before.
+        """
+        known = store_linking.find_linked_user(connection, identity)
+        if known is None:
+            return self._link(connection, identity, caller)
+        user, is_verified = known
+        address = parse_email(identity.email or "")
+        vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
+        if not vouches or (is_verified and user.email_verified):
+            return user, None
+        store_linking.verify_identity(connection, identity)
+        return replace(user, email_verified=True), _Linked(self._proofs.by_provider(connection, user.id))
+
+    def _link(
+        self, connection: Connection, identity: SocialIdentity, caller: Caller
+    ) -> tuple[User, _Linked | None]:
         base = self._base
         address = parse_email(identity.email or "")
         if address is None or max(len(identity.provider), len(identity.subject)) > _LONGEST_SUBJECT:
@@ -233,13 +272,25 @@ class Accounts:
             created_at=now,
             picture=identity.picture,
         )
+        linked = _Linked(made_account=True)
         if not store.insert_user(connection, user, email_key(address), None):
             found = store.find_user_by_address(connection, address)
-            if found is None or not (found[0].email_verified and identity.email_verified):
+            if found is None or not identity.email_verified:
                 raise self._refuse_link(address, caller)
-            user = found[0]
-        store.insert_link(connection, identity.provider, identity.subject, user.id, now)
-        return user
+            user = replace(found[0], email_verified=True)
+            linked = _Linked(self._proofs.by_provider(connection, user.id))
+        is_new = store.insert_link(connection, identity, user.id, now)
+        return user, linked if is_new else None
+
+    def _report_link(self, user: User, identity: SocialIdentity, linked: _Linked, caller: Caller) -> None:
+        """Leave events of a link to an account that was there before, and tell the owner of the address."""
+        if not linked.made_account:
+            self._base.succeeded("link", caller, user_id=user.id)
+            self._proofs.record(linked.ended, caller, user.id)
+        if user.email_verified:
+            self._links.tell_of_identity(user, identity.provider, linked.ended)
+        else:
+            self._links.send_verification(user, identity.provider)
 
     def _refuse_link(self, address: str, caller: Caller) -> RefusedError:
         """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
@@ -259,7 +310,7 @@ class Accounts:
             password: its password.
             name: what to call its owner.
             role: its role; None for `Settings.default_role`.
-            verified: whether the address is known to be its owner's.
+            verified: whether the address is known to be its owner's; the password counts as proven then.
 
         Raises:
             InvalidFieldsError: for an address, password or name that is not accepted.
@@ -268,7 +319,8 @@ class Accounts:
         user = replace(self._new_user(email, password, name, role), email_verified=verified)
         password_hash = self._base.hasher.hash(password)
         with self._base.database.write() as connection:
-            if not store.insert_user(connection, user, email_key(user.email), password_hash):
+            key = email_key(user.email)
+            if not store.insert_user(connection, user, key, password_hash, password_proven=verified):
                 raise EmailTakenError("there is an account")
         self._base.succeeded("create", _NOBODY, user_id=user.id)
         return user

@@ -80,9 +80,22 @@ class Email(Body):
 
 
 class OneTimeToken(Body):
-    """`auth/verify-email`."""
+    """`auth/verify-email/decline`."""
 
     token: _Token
+
+
+class VerifyEmail(Body):
+    """`auth/verify-email`; the password of the account proves that its owner has set it."""
+
+    token: _Token
+    password: _Password | None = None
+
+
+class VerifyEmailForm(VerifyEmail):
+    """The forms of the page that verifies an address; a new password takes the place of the one there is."""
+
+    new_password: _Password | None = None
 
 
 class ResetPassword(Body):
@@ -103,6 +116,12 @@ class EndSession(Body):
     """The form on the page of an account that ends another session."""
 
     session: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Unlink(Body):
+    """The form on the page of an account that unlinks a provider."""
+
+    provider: Annotated[str, Field(min_length=1, max_length=255)]
 
 
 AnyBody = TypeVar("AnyBody", bound=Body)

@@ -6,6 +6,7 @@
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
     ├── EmailTakenError           409  email_taken           as the documents have it
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
+    ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
     ├── NotFoundError             404  not_found
@@ -74,6 +75,15 @@ class LinkRefusedError(RefusedError):
     code = "link_refused"
     title = "Conflict"
     detail = "There is an account with this e-mail address already: sign in to it, and verify its address."
+
+
+class LastSignInError(RefusedError):
+    """The provider is the only way to sign in to the account."""
+
+    status_code = 409
+    code = "last_sign_in"
+    title = "Conflict"
+    detail = "This is the only way to sign in to the account: set a password first."
 
 
 class SocialSignInError(RefusedError):

@@ -8,19 +8,26 @@ import secrets
 from hashlib import sha256
 from urllib.parse import quote
 
-from authguard.errors import VerificationUnavailableError
-from authguard.identity import store
+from authguard.errors import RefusedError, VerificationUnavailableError
+from authguard.identity import store, store_linking
 from authguard.identity.addresses import parse_email
 from authguard.identity.audit import Event
 from authguard.identity.base import Base
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail import Mail
-from authguard.identity.model import Caller, User
+from authguard.identity.model import Caller, User, provider_title
+from authguard.identity.proofs import Ended, Proofs
 from authguard.identity.sessions import Sessions
 
 _VERIFY = "verify"
 _RESET = "reset"
 _NOTICE = "notice"
+_IDENTITY = "identity"
+
+_UNLINKED = (
+    "A provider that has not verified this address was linked to the account before you had proven it. "
+    "It was unlinked, and all sessions were ended."
+)
 
 
 class Links:
@@ -28,16 +35,23 @@ class Links:
 
     Args:
         base: what the service is made of.
-        sessions: ends sessions when a password is reset.
+        sessions: ends the sessions of an account that is closed.
+        proofs: ends unproven ways to sign in when a link proves the address.
     """
 
-    def __init__(self, base: Base, sessions: Sessions) -> None:
+    def __init__(self, base: Base, sessions: Sessions, proofs: Proofs) -> None:
         self._base = base
         self._sessions = sessions
+        self._proofs = proofs
 
-    def send_verification(self, user: User) -> None:
-        """Send the link that verifies the address of an account, after the answer."""
-        self._base.outbox.submit(lambda: self._verification(user))
+    def send_verification(self, user: User, provider: str | None = None) -> None:
+        """Send the link that verifies the address of an account, after the answer.
+
+        Args:
+            user: the account.
+            provider: where its owner signed in to make it, without a password.
+        """
+        self._base.outbox.submit(lambda: self._verification(user, provider))
 
     def _may_send(self, kind: str, user: User) -> bool:
         """Count a mail; False, and an event, for a mailbox that has had enough of them."""
@@ -63,27 +77,137 @@ class Links:
         user = self._addressee(email)
         return None if user is None or user.email_verified else self._verification(user)
 
-    def _verification(self, user: User) -> Mail | None:
+    def _verification(self, user: User, provider: str | None = None) -> Mail | None:
         if not self._may_send(_VERIFY, user):
             return None
         link = self._link(user, _VERIFY, "/verify-email")
-        text = f"Please verify your e-mail address by following this link:\n\n{link}\n\n{self._until()}"
+        begun = f"An account was made by signing in with {provider_title(provider)}.\n\n" if provider else ""
+        text = (
+            f"{begun}Please verify your e-mail address by following this link:\n\n{link}\n\n"
+            f"{self._until()}\n\n{self._if_not_you()}"
+        )
         return Mail(user.email, "Verify your e-mail address", text)
 
-    def verify(self, token: str, caller: Caller) -> None:
+    def _if_not_you(self) -> str:
+        if self._base.settings.pages:
+            return (
+                "If you did not register, someone else used your address: follow the link, and press "
+                '"I did not register" there. That closes the account.'
+            )
+        return "If you did not register, someone else used your address: do not verify it."
+
+    def verify(
+        self,
+        token: str,
+        caller: Caller,
+        *,
+        owner_id: str | None = None,
+        password: str | None = None,
+        needs_proof: bool = False,
+    ) -> str:
         """Verify the address that a token was sent to.
+
+        The token proves the mailbox only. With a session or the password of the account it also proves that
+        the owner of the mailbox has registered; without, links to providers that are not verified end.
+
+        Args:
+            token: of the mail.
+            caller: where the request comes from.
+            owner_id: the account that the caller is signed in to, if any.
+            password: the password of the account, if it was given.
+            needs_proof: refuse a token that comes with neither, as `Settings.verify_needs_password` does.
+
+        Returns:
+            The id of the account.
 
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
+            InvalidFieldsError: if the password is missing or wrong; the token stays good.
+            RateLimitedError: if wrong tokens or passwords were tried too often.
         """
-        with self._base.database.write() as connection:
-            user_id = store.consume_one_time_token(connection, _VERIFY, _digest(token), self._base.clock())
-            if user_id is not None:
-                store.update_user(connection, user_id, email_verified=True)
-        if user_id is None:
-            self._base.wrong_secret("verify_email", caller)
-            raise self._base.failed("verify_email", caller, InvalidLinkError())
-        self._base.succeeded("verify_email", caller, user_id=user_id)
+        base = self._base
+        user_id = self._account_of(_VERIFY, "verify_email", token, caller).id
+        is_owner = owner_id == user_id
+        password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
+        with base.database.write() as connection:
+            if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
+                raise base.failed("verify_email", caller, InvalidLinkError())
+            if password_hash is not None and not store.holds_password(connection, user_id, password_hash):
+                raise self._wrong_password(user_id, caller)
+            ended = self._proofs.by_link(
+                connection, user_id, is_owner=is_owner, has_password=password_hash is not None
+            )
+        base.succeeded("verify_email", caller, user_id=user_id)
+        self._proofs.record(ended, caller, user_id)
+        if ended.identities:
+            self._tell_of_ended_identities(user_id)
+        return user_id
+
+    def find_unverified(self, token: str) -> tuple[User, bool] | None:
+        """Return the account whose address a token verifies, and whether it has a password.
+
+        The token is not used up.
+        """
+        with self._base.database.read() as connection:
+            user_id = store.find_one_time_token(connection, _VERIFY, _digest(token), self._base.clock())
+            user = None if user_id is None else store.find_user(connection, user_id)
+            if user is None:
+                return None
+            return user, store.find_password_hash(connection, user.id) is not None
+
+    def _right_password(
+        self, user_id: str, password: str | None, caller: Caller, is_needed: bool
+    ) -> str | None:
+        """Check the password of an account, if one was given; return its hash."""
+        base = self._base
+        if password is None:
+            if is_needed or base.settings.verify_needs_password:
+                raise InvalidFieldsError({"password": ["is required"]})
+            return None
+        base.limited("verify_email", caller, base.limiter.hit, "login", user_id, address=caller.address)
+        with base.database.read() as connection:
+            password_hash = store.find_password_hash(connection, user_id)
+        if password_hash is None or not base.hasher.verify(password_hash, password):
+            raise self._wrong_password(user_id, caller)
+        return password_hash
+
+    def _wrong_password(self, user_id: str, caller: Caller) -> RefusedError:
+        error = InvalidFieldsError({"password": ["is not right"]})
+        return self._base.failed("verify_email", caller, error, user_id=user_id)
+
+    def decline(self, token: str, caller: Caller) -> None:
+        """Close an account that the owner of its address has not registered; the address is free again.
+
+        Args:
+            token: of the mail that verifies the address.
+            caller: where the request comes from.
+
+        Raises:
+            InvalidLinkError: if the token is unknown, used, replaced or too old, or the address is verified.
+            RateLimitedError: if wrong tokens were tried too often.
+        """
+        base = self._base
+        user_id = self._account_of(_VERIFY, "decline", token, caller).id
+        with base.database.write() as connection:
+            if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
+                raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
+            # A sign-in at the same moment waits, and finds no account.
+            store_linking.lock_user(connection, user_id)
+            self._sessions.end_all(connection, user_id)
+            if not store_linking.delete_unverified_user(connection, user_id):
+                raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
+        base.succeeded("decline", caller, user_id=user_id)
+
+    def _account_of(self, purpose: str, flow: str, token: str, caller: Caller) -> User:
+        """Return whose a token is; a wrong one is counted."""
+        base = self._base
+        with base.database.read() as connection:
+            user_id = store.find_one_time_token(connection, purpose, _digest(token), base.clock())
+            user = None if user_id is None else store.find_user(connection, user_id)
+        if user is None:
+            base.wrong_secret(flow, caller)
+            raise base.failed(flow, caller, InvalidLinkError())
+        return user
 
     def request_reset(self, email: str, caller: Caller) -> None:
         """Send the link that resets a password, if there is such an account; nobody learns whether.
@@ -112,30 +236,36 @@ class Links:
     def reset(self, token: str, new_password: str, caller: Caller) -> None:
         """Set a new password with the token of a mail; all sessions end, and nobody is signed in.
 
+        It verifies the address, too, and ends links to providers that have not verified it.
+
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
             InvalidFieldsError: if the password is not accepted; the token stays good.
         """
+        self._set_password(_RESET, "reset_password", token, new_password, caller)
+
+    def verify_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
+        """Verify the address that a token was sent to, and set a new password; as `reset` does.
+
+        Raises:
+            InvalidLinkError: if the token is unknown, used, replaced or too old.
+            InvalidFieldsError: if the password is not accepted; the token stays good.
+        """
+        self._set_password(_VERIFY, "verify_email", token, new_password, caller)
+
+    def _set_password(self, purpose: str, flow: str, token: str, new_password: str, caller: Caller) -> None:
         base = self._base
-        digest = _digest(token)
-        with base.database.read() as connection:
-            owner = store.find_one_time_token(connection, _RESET, digest, base.clock())
-            user = None if owner is None else store.find_user(connection, owner)
-        if user is None:
-            base.wrong_secret("reset_password", caller)
-            raise base.failed("reset_password", caller, InvalidLinkError())
+        user = self._account_of(purpose, flow, token, caller)
         if missing := base.password_problems(new_password, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:
-            user_id = store.consume_one_time_token(connection, _RESET, digest, base.clock())
+            user_id = store.consume_one_time_token(connection, purpose, _digest(token), base.clock())
             if user_id is None:
-                raise base.failed("reset_password", caller, InvalidLinkError())
-            # Whoever has the mail has the mailbox: that verifies the address, too.
-            store.update_user(connection, user_id, password_hash=password_hash, email_verified=True)
-            store.delete_one_time_tokens(connection, user_id)
-            self._sessions.end_all(connection, user_id)
-        base.succeeded("reset_password", caller, user_id=user_id)
+                raise base.failed(flow, caller, InvalidLinkError())
+            ended = self._proofs.by_new_password(connection, user_id, password_hash)
+        base.succeeded(flow, caller, user_id=user_id)
+        self._proofs.record(ended, caller, user_id)
         self.tell_of_new_password(user_id)
 
     def tell_owner(self, email: str) -> None:
@@ -159,11 +289,54 @@ class Links:
             "The password of your account was changed. If it was not you, set a new one at once: "
             f"{self._base.settings.page_url('/forgot-password')}"
         )
+        account = self._base.settings.page_url("/account")
 
         def make() -> Mail | None:
             with self._base.database.read() as connection:
                 user = store.find_user(connection, user_id)
-            return None if user is None else Mail(user.email, "Your password was changed", text)
+                identities = store_linking.list_identities(connection, user_id)
+            titles = " and ".join(sorted({identity.title for identity in identities}))
+            others = f"\n\nSigning in with {titles} leads to your account, too: {account}" if titles else ""
+            return None if user is None else Mail(user.email, "Your password was changed", text + others)
+
+        self._base.outbox.submit(make)
+
+    def tell_of_identity(self, user: User, provider: str, ended: Ended) -> None:
+        """Tell the owner of an account that a provider signs in to it now, and what has ended for that."""
+        settings = self._base.settings
+        title = provider_title(provider)
+        reset = settings.page_url("/forgot-password")
+        parts = [f"Signing in with {title} leads to your account from now on."]
+        if ended.password:
+            parts.append(
+                "The password that the account had was set before you had proven this address. It was "
+                f"removed, and all sessions were ended. To have a password, set a new one: {reset}"
+            )
+        if ended.identities:
+            parts.append(_UNLINKED)
+        parts.append(f"If it was not you, set a new password at {reset}, and unlink {title} in your account.")
+        text = "\n\n".join(parts)
+        self._notify(user.id, _IDENTITY, f"{title} was linked to your account", text)
+
+    def tell_of_unlinking(self, user_id: str, provider: str) -> None:
+        """Tell the owner of an account that a provider does not sign in to it any more."""
+        title = provider_title(provider)
+        text = (
+            f"{title} was unlinked from your account. If it was not you, set a new password at once: "
+            f"{self._base.settings.page_url('/forgot-password')}"
+        )
+        self._notify(user_id, _IDENTITY, f"{title} was unlinked from your account", text)
+
+    def _tell_of_ended_identities(self, user_id: str) -> None:
+        reset = self._base.settings.page_url("/forgot-password")
+        text = f"{_UNLINKED}\n\nIf you want to sign in with a password, set one: {reset}"
+        self._notify(user_id, _IDENTITY, "A provider was unlinked from your account", text)
+
+    def _notify(self, user_id: str, kind: str, subject: str, text: str) -> None:
+        def make() -> Mail | None:
+            with self._base.database.read() as connection:
+                user = store.find_user(connection, user_id)
+            return None if user is None or not self._may_send(kind, user) else Mail(user.email, subject, text)
 
         self._base.outbox.submit(make)
 

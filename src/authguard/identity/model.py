@@ -126,6 +126,32 @@ class SocialIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedIdentity:
+    """A social identity that signs in to an account.
+
+    Attributes:
+        provider: its name, such as `github`.
+        created_at: when it was linked, in seconds since the epoch.
+    """
+
+    provider: str
+    created_at: float
+
+    @property
+    def title(self) -> str:
+        """Return the provider's name as people know it."""
+        return provider_title(self.provider)
+
+
+def provider_title(name: str) -> str:
+    """Return a provider's name as people know it."""
+    return _TITLES.get(name, name)
+
+
+_TITLES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A registered OAuth client. Its secret is not here: there is only a digest of it.
 

@@ -68,6 +68,7 @@ class AccountPages:
             ("GET", "/account/password", self.password_page),
             ("POST", "/account/password", self.change_password),
             ("POST", "/account/sessions/end", self.end_session),
+            ("POST", "/account/providers/unlink", self.unlink),
             ("POST", "/account/verify-email", self.resend_verification),
             ("POST", "/account/logout-all", self.log_out_everywhere),
             ("GET", LOGOUT_PAGE, self.logout_page),
@@ -102,10 +103,13 @@ class AccountPages:
 
     @_for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
-        """The account and its sessions."""
-        sessions = await self._workers.read(self._service.sessions.list, visitor.principal)
-        current = visitor.principal.claims.get("sid")
-        return self._views.page(request, "account", visitor=visitor, sessions=sessions, current=current)
+        """The account, its providers and its sessions."""
+        values: dict[str, Any] = {
+            "identities": await self._workers.read(self._service.linking.list, visitor.principal),
+            "sessions": await self._workers.read(self._service.sessions.list, visitor.principal),
+            "current": visitor.principal.claims.get("sid"),
+        }
+        return self._views.page(request, "account", visitor=visitor, **values)
 
     @_for_owner("/account/password")
     async def password_page(self, request: Request, visitor: Visitor) -> Response:
@@ -134,6 +138,14 @@ class AccountPages:
         end = self._service.sessions.end
         await self._workers.write(end, visitor.principal, body.session, caller_of(request))
         return self._go(request, "/account", "ended")
+
+    @_for_owner("/account")
+    async def unlink(self, request: Request, visitor: Visitor) -> Response:
+        """Unlink a provider; all other sessions end."""
+        body = validate(bodies.Unlink, await read_fields(request))
+        unlink = self._service.linking.unlink
+        await self._workers.write(unlink, visitor.principal, body.provider, caller_of(request))
+        return self._go(request, "/account", "unlinked")
 
     @_for_owner("/account")
     async def resend_verification(self, request: Request, visitor: Visitor) -> Response:

@@ -1,4 +1,4 @@
-"""The pages for whoever is not signed in: sign in, register, reset a password, verify an address.
+"""The pages for whoever is not signed in: sign in, register, reset a password.
 
 They are forms, and work without JavaScript. The use cases are those of the API; GET changes nothing
 that matters, since mail scanners follow links, and POST is answered only if this site sent it.
@@ -17,7 +17,7 @@ from authguard.errors import RefusedError
 from authguard.identity import bodies
 from authguard.identity.bodies import validate
 from authguard.identity.errors import InvalidLinkError
-from authguard.identity.model import Caller, Tokens
+from authguard.identity.model import Caller, Tokens, provider_title
 from authguard.identity.page_forms import Form
 from authguard.identity.page_link import LinkCookie
 from authguard.identity.page_session import PageSessions
@@ -32,7 +32,6 @@ _SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-passwor
 _AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
-_NAMES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
 
 
 class EntrancePages:
@@ -59,7 +58,6 @@ class EntrancePages:
         self._sessions = sessions
         self._views = views
         self._providers = tuple(providers)
-        self._verify_cookie = LinkCookie(service.settings, "verify")
         self._reset_cookie = LinkCookie(service.settings, "reset")
 
     def routes(self) -> list[Route]:
@@ -74,8 +72,6 @@ class EntrancePages:
             ("POST", "/forgot-password", self.forgot),
             ("GET", "/reset-password", self.reset_page),
             ("POST", "/reset-password", self.reset),
-            ("GET", "/verify-email", self.verify_page),
-            ("POST", "/verify-email", self.verify),
             ("POST", "/verify-email/resend", self.resend),
         ]
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
@@ -155,25 +151,6 @@ class EntrancePages:
         self._reset_cookie.drop(response)
         return response
 
-    async def verify_page(self, request: Request) -> Response:
-        """The button that verifies an address; the link is not used up by looking at it."""
-        return await self._link_page(request, "verify-email", self._verify_cookie)
-
-    async def verify(self, request: Request) -> Response:
-        """Verify an address."""
-        self._sessions.refuse_cross_site(request)
-        token = self._verify_cookie.read(request)
-        try:
-            if not token:
-                raise InvalidLinkError
-            await self._workers.count(self._service.links.verify, token, caller_of(request))
-        except InvalidLinkError as error:
-            return self._dead_link(request, "verify-email", error, self._verify_cookie)
-        is_known = request.scope["auth"].principal.is_authenticated
-        response = self._go(request, "/account" if is_known else "/login", "verified")
-        self._verify_cookie.drop(response)
-        return response
-
     async def _entrance(self, request: Request, page: str) -> Response:
         wanted = request.query_params.get("next", "")
         visitor = await self._sessions.find(request)
@@ -214,10 +191,7 @@ class EntrancePages:
         token = cookie.arrived(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{page}"))
-            if token:
-                cookie.keep(response, token)
-            else:
-                cookie.drop(response)
+            cookie.settle(response, token)
             return response
         return self._views.page(request, page, form=Form(), **self._link_values(bool(cookie.read(request))))
 
@@ -251,7 +225,7 @@ class EntrancePages:
         again = {name: value for name, value in request.query_params.items() if name in SIGN_IN_AGAIN}
         query = urlencode({"next": self._next(request, form.wanted)} | again)
         social = [
-            (name, _NAMES.get(name, name), f"{prefix}/auth/{name}/authorize?{query}")
+            (name, provider_title(name), f"{prefix}/auth/{name}/authorize?{query}")
             for name in self._providers
         ]
         return {"form": form, "social": social, "rules": self._rules}

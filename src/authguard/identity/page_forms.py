@@ -43,6 +43,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "Verify your e-mail address first: follow the link that was sent to it.",
     ),
     "link_refused": ("There is an account already", ""),
+    "last_sign_in": ("Your only way to sign in", ""),
     "unavailable": (
         "Please try again in a moment",
         "The service cannot do this right now. That is not your fault, and you are not signed out.",

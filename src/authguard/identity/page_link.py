@@ -76,6 +76,13 @@ class LinkCookie:
         field = self._cookie.issue(token, max_age=self._seconds)
         response.headers.append("set-cookie", field)
 
+    def settle(self, response: Response, token: str) -> None:
+        """Give the browser a token that has arrived; take it away if that cannot be one."""
+        if token:
+            self.keep(response, token)
+        else:
+            self.drop(response)
+
     def read(self, request: Request) -> str:
         """The token that the browser kept; empty for none.
 

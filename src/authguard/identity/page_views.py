@@ -43,6 +43,7 @@ _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 #: What a page may be asked to say after a redirect; nothing else can be put into a link to it.
 NOTICES: Mapping[str, str] = {
+    "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
     "ended": "The session was ended.",
     "logged-out": "You are signed out.",
@@ -50,6 +51,8 @@ NOTICES: Mapping[str, str] = {
     "password-changed": "Your password was changed. All other sessions were ended.",
     "password-reset": "Your password was changed. Sign in with the new one.",
     "sent": "If there is an account with this address, a mail is on its way.",
+    "unlinked": "The provider was unlinked. All other sessions were ended.",
+    "verified-password": "Your e-mail address is verified. Sign in with the new password.",
     "verified": "Your e-mail address is verified.",
     "welcome": "Welcome! Your account is ready.",
 }

@@ -1,7 +1,8 @@
 """The pages for browsers, put together: what `Settings.pages` switches on and off.
 
-page_entrance   sign in, register, forgotten passwords, links in mails: for everybody
-page_account    the account, its sessions, its password, signing out: for its owner
+page_entrance   sign in, register, forgotten passwords: for everybody
+page_verify     the link that verifies an address
+page_account    the account, its sessions, providers and password, signing out: for its owner
 page_session    who is behind a browser: cookies, and refreshing
 page_link       the token of a link in a mail: out of the URL at once
 page_views      templates, headers, style
@@ -20,6 +21,7 @@ from authguard.identity.page_entrance import LINK_PATHS, EntrancePages
 from authguard.identity.page_errors import PageErrors
 from authguard.identity.page_link import take_token
 from authguard.identity.page_session import PageSessions
+from authguard.identity.page_verify import VerifyPages
 from authguard.identity.page_views import Views
 from authguard.identity.service import IdentityService
 from authguard.identity.social import Provider
@@ -56,8 +58,9 @@ class Pages:
             views = Views(settings)
             names = [provider.name for provider in providers]
             entrance = EntrancePages(service, workers, sessions, views, names)
+            verify = VerifyPages(service, workers, sessions, views)
             account = AccountPages(service, workers, sessions, views)
-            self.routes = [*entrance.routes(), *account.routes(), *views.routes()]
+            self.routes = [*entrance.routes(), *verify.routes(), *account.routes(), *views.routes()]
             self.handlers = PageErrors(views, self.paths, doors).handlers
 
     @property

@@ -111,12 +111,15 @@ class Routes:
             ("POST", LOGOUT, self.logout),
             ("POST", "/auth/logout-all", self.logout_all),
             ("POST", "/auth/verify-email", self.verify_email),
+            ("POST", "/auth/verify-email/decline", self.decline),
             ("POST", "/auth/verify-email/resend", self.resend_verification),
             ("POST", "/auth/forgot-password", self.forgot_password),
             ("POST", "/auth/reset-password", self.reset_password),
             ("POST", "/auth/change-password", self.change_password),
             ("GET", "/users/me/sessions", self.sessions),
             ("DELETE", "/users/me/sessions/{session_id}", self.end_session),
+            ("GET", "/users/me/identities", self.identities),
+            ("DELETE", "/users/me/identities/{provider}", self.unlink),
         ]
         if self._service.settings.dev:
             table += [
@@ -210,12 +213,43 @@ class Routes:
         await self._workers.write(end, principal_of(request), session, caller_of(request))
         return message("Session ended")
 
+    async def identities(self, request: Request) -> Response:
+        """List the providers that sign in to the account."""
+        identities = await self._workers.read(self._service.linking.list, principal_of(request))
+        return answer(
+            [
+                {"provider": identity.provider, "linked_at": _moment(identity.created_at)}
+                for identity in identities
+            ]
+        )
+
+    async def unlink(self, request: Request) -> Response:
+        """Unlink a provider."""
+        provider = request.path_params["provider"]
+        unlink = self._service.linking.unlink
+        await self._workers.write(unlink, principal_of(request), provider, caller_of(request))
+        return message("Provider unlinked")
+
     async def verify_email(self, request: Request) -> Response:
-        """Verify an address with the token of a mail."""
+        """Verify an address with the token of a mail, and the password by itself or by a session."""
+        body = await read_json(request, bodies.VerifyEmail)
+        auth: Auth = request.scope["auth"]
+        run = self._workers.count if body.password is None else self._workers.hash
+        await run(
+            self._service.links.verify,
+            body.token.get_secret_value(),
+            caller_of(request),
+            owner_id=auth.principal.subject if auth.principal.is_authenticated else None,
+            password=None if body.password is None else body.password.get_secret_value(),
+        )
+        return message("E-mail address verified")
+
+    async def decline(self, request: Request) -> Response:
+        """Close an account that the owner of its address has not registered."""
         body = await read_json(request, bodies.OneTimeToken)
         token = body.token.get_secret_value()
-        await self._workers.count(self._service.links.verify, token, caller_of(request))
-        return message("E-mail address verified")
+        await self._workers.count(self._service.links.decline, token, caller_of(request))
+        return message("Account closed")
 
     async def resend_verification(self, request: Request) -> Response:
         """Send that mail again."""
@@ -286,6 +320,7 @@ PUBLIC = (
     "/auth/login-json",
     REFRESH,
     "/auth/verify-email",
+    "/auth/verify-email/decline",
     "/auth/verify-email/resend",
     "/auth/forgot-password",
     "/auth/reset-password",

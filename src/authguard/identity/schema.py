@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -39,6 +40,8 @@ users = Table(
     Column("email_verified", Boolean, nullable=False),
     # None for accounts that sign in elsewhere only.
     Column("password_hash", Text),
+    # Given together with a mailed link, or set by one: the owner of the mailbox knows it.
+    Column("password_proven", Boolean, nullable=False, server_default=false()),
     Column("name", String(200), nullable=False),
     Column("picture", Text),
     Column("role", String(64), nullable=False),
@@ -53,6 +56,8 @@ linked_identities = Table(
     Column("subject", String(255), nullable=False),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Double, nullable=False),
+    # The provider has verified the address of the account, or the owner of the mailbox has kept the link.
+    Column("verified", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("provider", "subject"),
 )
 

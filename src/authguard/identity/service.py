@@ -3,6 +3,7 @@
 accounts   register, sign in, change the password, disable
 sessions   begin, refresh, list, end
 links      one-time tokens in mails: verify an address, reset a password
+linking    list and unlink the providers of an account
 clients    OAuth clients, and tokens for them
 """
 
@@ -17,12 +18,14 @@ from authguard.identity.breaches import BreachedPasswords
 from authguard.identity.clients import Clients
 from authguard.identity.database import Database
 from authguard.identity.limits import Limiter
+from authguard.identity.linking import Linking
 from authguard.identity.links import Links
 from authguard.identity.mail import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.model import Caller, SocialIdentity, Tokens
 from authguard.identity.outbox import Outbox
 from authguard.identity.own_tokens import OwnTokens
 from authguard.identity.passwords import PasswordHasher, PasswordPolicy
+from authguard.identity.proofs import Proofs
 from authguard.identity.revocations import SQLRevocations
 from authguard.identity.sessions import Sessions
 from authguard.identity.settings import Settings
@@ -85,8 +88,10 @@ class IdentityService:
         )
         self.policy = base.policy
         self.sessions = Sessions(base)
-        self.links = Links(base, self.sessions)
-        self.accounts = Accounts(base, self.sessions, self.links)
+        proofs = Proofs(base, self.sessions)
+        self.links = Links(base, self.sessions, proofs)
+        self.linking = Linking(base, self.sessions, self.links)
+        self.accounts = Accounts(base, self.sessions, self.links, proofs)
         self.own_tokens = OwnTokens(settings, self.keys)
         #: For logging out alone, where a token may have expired.
         self.past_tokens = OwnTokens(settings, self.keys, accept_expired=True)

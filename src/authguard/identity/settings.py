@@ -53,6 +53,8 @@ class Settings:
         require_verified_email: whether an address has to be verified before its owner can sign in.
         enumeration_safe: whether registering a known address gets the same answer as a new one, and so
             does signing in until the link in the mail is pressed; nobody is signed in by registering then.
+        verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
+            only with the password of the account, or from a caller who is signed in to it.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
         limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
@@ -99,6 +101,7 @@ class Settings:
     default_role: str = "USER"
     require_verified_email: bool = False
     enumeration_safe: bool = False
+    verify_needs_password: bool = False
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -211,7 +214,7 @@ class Settings:
         if self.signing_key_lifetime < self.access_lifetime:
             raise ConfigurationError("signing_key_lifetime is at least access_lifetime")
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
-        for name in (*flags, "pages", "dev"):
+        for name in (*flags, "verify_needs_password", "pages", "dev"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(f"{name} is true or false")
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from authguard.identity.addresses import email_key, is_same_address
-from authguard.identity.model import Client, Session, User
+from authguard.identity.model import Client, Session, SocialIdentity, User
 from authguard.identity.schema import (
     clients,
     linked_identities,
@@ -122,7 +122,9 @@ def find_password_hash(connection: Connection, user_id: str) -> str | None:
     return connection.execute(select(users.c.password_hash).where(users.c.id == user_id)).scalar()
 
 
-def insert_user(connection: Connection, user: User, key: str, password_hash: str | None) -> bool:
+def insert_user(
+    connection: Connection, user: User, key: str, password_hash: str | None, *, password_proven: bool = False
+) -> bool:
     """Add an account; False if its address is taken."""
     values = {
         "id": user.id,
@@ -130,6 +132,7 @@ def insert_user(connection: Connection, user: User, key: str, password_hash: str
         "email_key": key,
         "email_verified": user.email_verified,
         "password_hash": password_hash,
+        "password_proven": password_proven,
         "name": user.name,
         "picture": user.picture,
         "role": user.role,
@@ -164,21 +167,17 @@ def list_users(connection: Connection, limit: int, after: str = "") -> list[User
     return [_user(row) for row in connection.execute(statement)]
 
 
-def find_linked_user(connection: Connection, provider: str, subject: str) -> User | None:
-    """The account that a social identity belongs to."""
-    statement = (
-        select(*_USER)
-        .join(linked_identities, linked_identities.c.user_id == users.c.id)
-        .where(linked_identities.c.provider == provider, linked_identities.c.subject == subject)
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else _user(row)
-
-
-def insert_link(connection: Connection, provider: str, subject: str, user_id: str, now: float) -> None:
-    """Link a social identity to an account; if somebody was faster, nothing changes."""
-    values = {"provider": provider, "subject": subject, "user_id": user_id, "created_at": now}
-    connection.execute(_insert(connection, linked_identities).values(values).on_conflict_do_nothing())
+def insert_link(connection: Connection, identity: SocialIdentity, user_id: str, now: float) -> bool:
+    """Link a social identity to an account; False if it is linked already."""
+    values = {
+        "provider": identity.provider,
+        "subject": identity.subject,
+        "user_id": user_id,
+        "created_at": now,
+        "verified": identity.email_verified,
+    }
+    statement = _insert(connection, linked_identities).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(linked_identities.c.user_id)).first() is not None
 
 
 def insert_session(connection: Connection, session: Session) -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -23,6 +23,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo it."""
-    with op.batch_alter_table("sessions") as batch:
-        for name in ("refreshed_network", "refreshed_agent", "repeats", "repeated", "authenticated_at"):
-            batch.drop_column(name)
+    for name in ("refreshed_network", "refreshed_agent", "repeats", "repeated", "authenticated_at"):
+        op.drop_column("sessions", name)

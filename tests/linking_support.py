@@ -1,0 +1,117 @@
+"""Somebody who registers, signs in, reads mails and follows links, by pages and by the API."""
+
+from starlette.testclient import TestClient
+
+from identity_support import ANN, ISSUER, PASSWORD, browser
+from provider_support import code_for, come_back, hand_in
+
+EMAIL = ANN["email"]
+NEW = "Another-Pass-456!"
+#: At a provider that has not verified the address.
+MALLORY = code_for(666, EMAIL, verified=False)
+#: At a provider that has.
+ANNS = code_for(1, EMAIL, verified=True)
+
+
+class Person:
+    """Somebody with a browser, and with an application that speaks the API."""
+
+    def __init__(self, app, service, postbox):
+        self.browser = browser(app)
+        self.api = TestClient(app, base_url=ISSUER)
+        self._service, self._postbox = service, postbox
+
+    def mail(self, subject="Verify your e-mail address"):
+        """The newest mail with this subject."""
+        assert self._service.outbox.flush()
+        return next(mail for mail in reversed(self._postbox.mails) if mail.subject == subject)
+
+    def token(self, subject="Verify your e-mail address"):
+        """The one-time token in the newest mail with this subject."""
+        return self.mail(subject).text.partition("token=")[2].split()[0]
+
+    def register(self, face="api"):
+        """Register with a password."""
+        if face == "pages":
+            assert self.browser.post("/register", data=ANN).status_code == 303
+        else:
+            self._keep(self.api.post("/v1/auth/register", json=ANN), 201)
+
+    def login(self, password=PASSWORD):
+        """The status of signing in with a password."""
+        answer = self.api.post("/v1/auth/login", json={"email": EMAIL, "password": password})
+        if answer.status_code == 200:
+            self._keep(answer, 200)
+        return answer.status_code
+
+    def sign_in(self, code, face="pages", *, provider="github"):
+        """Whether signing in at a provider lets in; else it is refused because of the account there is."""
+        if face == "pages":
+            answer = come_back(self.browser, code, provider=provider)
+            assert answer.status_code in (303, 409), answer.text
+            return answer.status_code == 303
+        answer = hand_in(self.api, code, provider=provider)
+        if answer.status_code == 200:
+            self._keep(answer, 200)
+        else:
+            assert answer.json()["code"] == "link_refused"
+        return answer.status_code == 200
+
+    def _keep(self, answer, status):
+        assert answer.status_code == status, answer.text
+        self.api.headers["authorization"] = "Bearer " + answer.json()["access_token"]
+
+    def is_in(self, face="pages"):
+        """Whether there is a session that lives."""
+        if face == "pages":
+            return self.browser.get("/account").status_code == 200
+        return self.api.get("/v1/users/me").status_code == 200
+
+    def me(self):
+        """The account, by the API."""
+        return self.api.get("/v1/users/me").json()
+
+    def verify_by_page(self, token=None, **fields):
+        """Follow the link of the mail, and send the form."""
+        self.browser.get(f"/verify-email?token={token or self.token()}")
+        return self.browser.post("/verify-email", data=fields)
+
+    def verify_by_api(self, **fields):
+        """Hand the token of the mail in."""
+        answer = self.api.post("/v1/auth/verify-email", json={"token": self.token(), **fields})
+        assert answer.status_code == 200, answer.text
+
+    def ask_for_link(self):
+        """Have the mail that verifies the address sent again."""
+        answer = self.api.post("/v1/auth/verify-email/resend", json={"email": EMAIL})
+        assert answer.status_code == 200
+
+    def reset(self, face="api"):
+        """Set a new password by the mailed link."""
+        self.api.post("/v1/auth/forgot-password", json={"email": EMAIL})
+        token = self.token("Set a new password")
+        if face == "pages":
+            self.browser.get(f"/reset-password?token={token}")
+            answer = self.browser.post("/reset-password", data={"new_password": NEW})
+            assert answer.status_code == 303, answer.text
+        else:
+            answer = self.api.post("/v1/auth/reset-password", json={"token": token, "new_password": NEW})
+            assert answer.status_code == 200, answer.text
+
+    def decline(self, face="pages"):
+        """Say that one did not register; the status."""
+        if face == "pages":
+            self.browser.get(f"/verify-email?token={self.token()}")
+            return self.browser.post("/verify-email/decline")
+        return self.api.post("/v1/auth/verify-email/decline", json={"token": self.token()})
+
+    def providers(self):
+        """The names of the linked providers, by the API."""
+        return [one["provider"] for one in self.api.get("/v1/users/me/identities").json()]
+
+
+def unlink(person, face, provider="github"):
+    """Unlink a provider; the answer."""
+    if face == "pages":
+        return person.browser.post("/account/providers/unlink", data={"provider": provider})
+    return person.api.delete(f"/v1/users/me/identities/{provider}")

@@ -1,0 +1,79 @@
+"""A provider that looks like GitHub, on loopback: a code says of itself whom it stands for."""
+
+import contextlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from authguard.identity.social import GitHub
+from identity_support import ISSUER
+
+APP = "https://yourapp.com/callback"
+PREFIXES = "/api/v1", "/v1"
+
+
+def code_for(subject, email, *, verified):
+    """A code for somebody who has signed in at the provider."""
+    return json.dumps([subject, email, verified]).encode().hex()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if self.path.endswith("/access_token"):
+            return self._answer({"access_token": parse_qs(body)["code"][0], "token_type": "bearer"})
+        token = self.headers["Authorization"].removeprefix("Bearer ")
+        subject, email, verified = json.loads(bytes.fromhex(token))
+        if self.path.endswith("/emails"):
+            return self._answer([{"email": email, "primary": True, "verified": verified}])
+        return self._answer({"id": subject, "login": f"user{subject}", "name": None})
+
+    do_POST = do_GET
+
+    def _answer(self, document):
+        data = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def local_providers(*names):
+    """Providers of these names, all at one server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    made = []
+    for name in names:
+        own = [f"{ISSUER}{prefix}/auth/{name}/callback" for prefix in PREFIXES]
+        provider = GitHub("id", "s3cret", redirect_uris=[APP, *own], url=url, api_url=url)
+        provider.name = name
+        made.append(provider)
+    try:
+        yield made
+    finally:
+        for provider in made:
+            provider.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def come_back(client, code, *, provider="github"):
+    """Sign a browser in at a provider, by the whole flow; the answer when it comes back."""
+    sent = client.get(f"/v1/auth/{provider}/authorize", params={"next": "/account"})
+    state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
+    return client.get(f"/v1/auth/{provider}/callback", params={"code": code, "state": state})
+
+
+def hand_in(client, code, *, provider="github"):
+    """Sign in with a code that an application hands in; the answer."""
+    return client.post(f"/v1/auth/{provider}/callback", json={"code": code, "redirect_uri": APP})
