@@ -146,7 +146,9 @@ class ProviderClient(OAuth2Client):  # type: ignore[misc]  # Authlib has no type
             httpx2.HTTPError: if it is too large, compressed, or does not come in time.
         """
         until = monotonic() + self.seconds
-        response = super().send(request, stream=True, **options)
+        response = super().send(  # pyright: ignore[reportAttributeAccessIssue]  # the stubs leave it out
+            request, stream=True, **options
+        )
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise httpx2.RemoteProtocolError("the answer is compressed, which was not asked for")
