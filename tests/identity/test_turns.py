@@ -30,15 +30,15 @@ class Tries:
     def __init__(self, turns):
         self.turns, self.begun, self.tasks, self.go = turns, [], {}, {}
 
-    async def start(self, *names, key=KEY):
-        """Begin to wait for a turn."""
+    async def start(self, *names, key=KEY, network=None):
+        """Begin to wait for a turn, each from another network unless one is given."""
         for name in names:
             self.go[name] = asyncio.Event()
-            self.tasks[name] = asyncio.create_task(self._try(name, key))
+            self.tasks[name] = asyncio.create_task(self._try(name, key, network or str(name)))
             await settle()
 
-    async def _try(self, name, key):
-        async with self.turns.take(key):
+    async def _try(self, name, key, network):
+        async with self.turns.take(key, network):
             self.begun.append(name)
             await self.go[name].wait()
 
@@ -105,8 +105,46 @@ def test_keys_have_turns_of_their_own():
     run(test)
 
 
+def test_requests_of_one_network_have_their_turns_in_order():
+    """Many requests of one network, as of a program that shares an account, are served in order."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 4), network="office")
+        for name in range(4):
+            await tries.finish(name)
+        assert tries.begun == list(range(MAX_TURNS + 4))
+
+    run(test)
+
+
+def test_a_network_that_came_last_is_not_behind_one_that_has_many():
+    """The owner's one request comes before those of a flood from one network, and then it goes on."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 10), network="flood")
+        await tries.start("owner")
+        await tries.finish(0, 1)
+        assert tries.begun[MAX_TURNS:] == ["owner", MAX_TURNS]
+
+    run(test)
+
+
+def test_a_flood_of_one_network_is_refused_itself():
+    """If too many wait, the last of the network with the most is refused, and nobody else."""
+
+    async def test(tries):
+        await tries.start("owner", "neighbour", network="home")
+        await tries.start(*range(MAX_TURNS - 2 + MAX_WAITING), network="flood")
+        await tries.start("bob")
+        await tries.start("late", network="flood")
+        refused = [name for name, task in tries.tasks.items() if task.done()]
+        assert refused == [MAX_TURNS - 2 + MAX_WAITING - 1, "late"]
+
+    run(test)
+
+
 def test_waiting_is_bounded_in_number():
-    """Beyond the limit the oldest that waits is refused, and not the newest."""
+    """Beyond the limit the network that came first is refused, and not the last."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + MAX_WAITING + 2))
@@ -153,7 +191,7 @@ def test_requests_of_a_loop_that_has_ended():
     turns, gone, begun = Turns(), asyncio.new_event_loop(), []
 
     async def wait():
-        async with turns.take(KEY):
+        async with turns.take(KEY, "x"):
             begun.append("gone")
 
     async def main():
@@ -183,7 +221,7 @@ def test_threads_take_turns():
     turns, lock, now, most = Turns(30), threading.Lock(), [0], [0]
 
     async def one():
-        async with turns.take(KEY):
+        async with turns.take(KEY, "x"):
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])

@@ -72,9 +72,10 @@ async def sign_in(
     """
     delay = await workers.count(service.accounts.admit, email, caller)
     key: tuple[str, ...] = (canonical_key(email),)
+    network = network_of(caller)
     if workers.turns.is_full(key) and await workers.read(service.sessions.knows_network, email, caller):
-        key = (*key, network_of(caller))
-    async with workers.turns.take(key):
+        key = (*key, network)
+    async with workers.turns.take(key, network):
         try:
             return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
         finally:

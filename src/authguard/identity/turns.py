@@ -1,11 +1,12 @@
 """Turns for what is asked too often at a time, such as the password of one account.
 
-Guesses that come in parallel would otherwise all be checked before the first delay is over. The newest
-comes first: a flood has many requests and the owner of an account one, which must not wait behind them.
+Guesses that come in parallel would otherwise all be checked before the first delay is over. The network
+that came last has the next turn, since a flood has many requests and the owner of an account one, which must
+not wait behind them. Requests of one network have their turns in order.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop, wait_for
-from collections import deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,12 +16,12 @@ from typing import TypeAlias
 from authguard.errors import VerificationUnavailableError
 
 Key: TypeAlias = tuple[str, ...]
-_Waiting: TypeAlias = tuple[AbstractEventLoop, "Future[bool]"]
+_Waiting: TypeAlias = tuple[str, AbstractEventLoop, "Future[bool]"]  # and its network
 
 #: Requests that have a turn at the same time, for each key: as many tabs and devices as sign in at a time.
 MAX_TURNS = 4
-#: Requests that wait for a turn, for each key; beyond that the oldest is refused.
-MAX_WAITING = 64
+#: Requests that wait for a turn, for each key; beyond that one of the network with the most is refused.
+MAX_WAITING = 256
 #: Seconds for which a request waits for a turn.
 MAX_WAIT_SECONDS = 5.0
 
@@ -28,7 +29,19 @@ MAX_WAIT_SECONDS = 5.0
 @dataclass(slots=True)
 class _Queue:
     busy: int = 0
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: list[_Waiting] = field(default_factory=list)
+
+    def take_next(self) -> _Waiting:
+        """Take the first request of the network that came last."""
+        first = {network: index for index, (network, _, _) in reversed(list(enumerate(self.waiting)))}
+        return self.waiting.pop(max(first.values()))
+
+    def take_surplus(self) -> _Waiting:
+        """Take the last request of the network with the most; of several, of the one that came first."""
+        counts = Counter(network for network, _, _ in self.waiting)
+        most = max(counts, key=counts.__getitem__)
+        last = max(index for index, one in enumerate(self.waiting) if one[0] == most)
+        return self.waiting.pop(last)
 
 
 class Turns:
@@ -49,19 +62,24 @@ class Turns:
         return queue is not None and queue.busy >= MAX_TURNS
 
     @asynccontextmanager
-    async def take(self, key: Key) -> AsyncIterator[None]:
+    async def take(self, key: Key, network: str) -> AsyncIterator[None]:
         """Wait for a turn, and have it until the end of the block.
+
+        Args:
+            key: what is asked for.
+            network: where the request comes from.
 
         Raises:
             VerificationUnavailableError: if there is none in time.
         """
         loop = get_running_loop()
         turn: Future[bool] = loop.create_future()
-        self._enter(key, (loop, turn))
+        one = network, loop, turn
+        self._enter(key, one)
         try:
             has_turn = await wait_for(turn, self._seconds)
         except BaseException as error:
-            self._give_up(key, (loop, turn))
+            self._give_up(key, one)
             if not isinstance(error, TimeoutError):
                 raise
             has_turn = False
@@ -77,12 +95,13 @@ class Turns:
             queue = self._queues.setdefault(key, _Queue())
             if queue.busy < MAX_TURNS:
                 queue.busy += 1
-                one[1].set_result(True)
+                one[2].set_result(True)
                 return
             queue.waiting.append(one)
-            oldest = queue.waiting.popleft() if len(queue.waiting) > MAX_WAITING else None
-        if oldest is not None:
-            _call(oldest[0], self._settle, key, oldest[1], False)
+            surplus = queue.take_surplus() if len(queue.waiting) > MAX_WAITING else None
+        if surplus is not None:
+            _, loop, turn = surplus
+            _call(loop, self._settle, key, turn, False)
 
     def _give_up(self, key: Key, one: _Waiting) -> None:
         with self._lock:
@@ -90,12 +109,12 @@ class Turns:
             if queue is not None and one in queue.waiting:
                 queue.waiting.remove(one)
                 return
-        turn = one[1]
+        turn = one[2]
         if turn.done() and not turn.cancelled() and turn.result():
             self._leave(key)
 
     def _leave(self, key: Key) -> None:
-        """Hand a turn on to the newest request that waits."""
+        """Hand a turn on."""
         while True:
             with self._lock:
                 queue = self._queues[key]
@@ -104,7 +123,7 @@ class Turns:
                     if not queue.busy:
                         del self._queues[key]
                     return
-                loop, turn = queue.waiting.pop()
+                _, loop, turn = queue.take_next()
             if _call(loop, self._settle, key, turn, True):
                 return
 
