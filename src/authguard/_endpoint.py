@@ -16,6 +16,21 @@ _MAX_WRAPPERS = 100  # of a function; one that wraps itself must end, too
 _wrappers: "WeakKeyDictionary[Any, list[ref[Any]]]" = WeakKeyDictionary()
 
 
+def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
+    """Return the requirement of a decorator.
+
+    Raises:
+        ConfigurationError: for a decorator without parentheses, scopes in a list, or a name that cannot
+            be matched.
+    """
+    if scopes and callable(scopes[0]):
+        raise ConfigurationError("write @requires(), with parentheses")
+    if len(scopes) == 1 and isinstance(scopes[0], (list, tuple, set, frozenset)):
+        each = ", ".join(map(repr, scopes[0]))
+        raise ConfigurationError(f"the scopes of @requires are given side by side: write @requires({each})")
+    return Requirement(scopes, *others)
+
+
 def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
     """Return the requirements of an endpoint or dependency: a function, a class, an object or a partial."""
     while isinstance(endpoint, functools.partial) and not requirements_of(endpoint):

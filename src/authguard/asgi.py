@@ -26,6 +26,7 @@ from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.mounts import below
+from authguard._core.options import check_object
 from authguard._core.request import Asked, Presented, RequestView
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import Preflights
@@ -64,8 +65,9 @@ class AuthGuardMiddleware:
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
     Raises:
-        ConfigurationError: if `recheck` is no number of seconds above 0, or if `@requires` stands above
-            the decorator of a route of Starlette or FastAPI, where it guards nothing.
+        ConfigurationError: if `guard` is no Guard, if `recheck` is no number of seconds above 0, or if
+            `@requires` stands above the decorator of a route of Starlette or FastAPI, where it guards
+            nothing.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class AuthGuardMiddleware:
         recheck: float = 30,
         websocket_close_codes: bool = False,
     ) -> None:
+        check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         app = answering(startable(app))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
@@ -214,8 +217,8 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
     left: Left | None = scope.get(HANDLED)
     if left is None:
         raise RuntimeError(
-            "no AuthGuardMiddleware around this application: "
-            "app.add_middleware(AuthGuardMiddleware, guard=guard)"
+            "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "
+            "for FastAPI, else app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
     guard, outer, error, _ = left
     return guard, ASGIRequest(outer, guard), error

@@ -19,12 +19,14 @@ from authguard._asgi.connection import check_recheck
 from authguard._core.decision import Decision, Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
+from authguard._core.options import check_object
 from authguard._core.rules import Requirement, mark
+from authguard._endpoint import requirement_of
 from authguard._openapi import document_rules
 from authguard._refused import refuse
 from authguard.asgi import ASGIApp, AuthGuardMiddleware
 from authguard.errors import ConfigurationError, MissingCredentialsError
-from authguard.starlette import Requires, authorize, decorated, guarded_function, requirement_of
+from authguard.starlette import Requires, authorize, decorated, guarded_function
 
 __all__ = [
     "AuthGuardMiddleware",
@@ -34,6 +36,11 @@ __all__ = [
     "install",
     "requires",
 ]
+
+_INSTALL = (
+    "install(app, Guard(…)) for FastAPI, init_app(app, Guard(…)) of authguard.flask for Flask, "
+    "app.add_middleware(AuthGuardMiddleware, guard=Guard(…)) for Starlette"
+)
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -218,8 +225,11 @@ def install(app: FastAPI, guard: Guard, *, recheck: float = 30, websocket_close_
         websocket_close_codes: see `authguard.asgi.AuthGuardMiddleware`.
 
     Raises:
-        ConfigurationError: if `recheck` is no number of seconds above 0.
+        ConfigurationError: if `app` is no FastAPI application, `guard` is no Guard, or `recheck` is no
+            number of seconds above 0.
     """
+    check_object(app, "app", FastAPI, _INSTALL, or_none=False)
+    check_object(guard, "guard", Guard, _INSTALL, or_none=False)
     if getattr(app.state, "authguard", None) is guard:
         return
     check_recheck(recheck)  # now, and not when the first request builds the middleware

@@ -14,8 +14,9 @@ from authguard._core.answer import Refusal
 from authguard._core.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
+from authguard._core.options import check_object
 from authguard._core.rules import Requirement, mark
-from authguard._endpoint import check_order, guarded_by
+from authguard._endpoint import check_order, guarded_by, requirement_of
 from authguard._logs import log_refusal
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 __all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_user", "init_app", "requires"]
+
+_INIT_APP = (
+    "init_app(app, Guard(…)) for the Flask application itself, and not for a Blueprint; "
+    "install(app, Guard(…)) of authguard.fastapi for FastAPI"
+)
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
@@ -62,12 +68,21 @@ def _as_response(refusal: Refusal) -> Response:
 def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
     """Guard everything that the application serves, what is mounted beside it included.
 
+    Calling it again with the same guard changes nothing.
+
     Args:
         app: the application.
         guard: the rules.
         error_handlers: let refusals go through the application's own error handlers and
             `after_request` functions (Flask-CORS is one). They cannot let a request pass.
+
+    Raises:
+        ConfigurationError: if `app` is no Flask application, or `guard` is no Guard.
     """
+    check_object(app, "app", Flask, _INIT_APP, or_none=False)
+    check_object(guard, "guard", Guard, _INIT_APP, or_none=False)
+    if app.extensions.get("authguard") is guard:
+        return
     middleware = _ThroughFlask if error_handlers else AuthGuardMiddleware
     wrapped = middleware(app.wsgi_app, guard=guard)
     if isinstance(wrapped, _ThroughFlask):
@@ -127,9 +142,7 @@ def requires(
     Raises:
         ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
     """
-    if scopes and not isinstance(scopes[0], str):
-        raise ConfigurationError("write @requires(), with parentheses")
-    requirement = Requirement(scopes, any_of, roles, acr, max_age)
+    requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
     def decorate(view: Any) -> Any:
         if isinstance(view, staticmethod | classmethod):

@@ -14,7 +14,7 @@ from authguard._core.decision import Deny
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
 from authguard._core.rules import Requirement, mark
-from authguard._endpoint import guarded_by
+from authguard._endpoint import guarded_by, requirement_of
 from authguard._logs import log_refusal
 from authguard._refused import (
     EXCEPTION_HANDLERS,
@@ -111,17 +111,6 @@ def requires(
         return guarded_function(endpoint, find, requirement, RefusedHTTPException)
 
     return cast("Callable[[Endpoint], Endpoint]", Requires(decorate, requirement, RefusedHTTPException))
-
-
-def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
-    """Return the requirement of a decorator.
-
-    Raises:
-        ConfigurationError: for a decorator without parentheses, or a name that cannot be matched.
-    """
-    if scopes and not isinstance(scopes[0], str):
-        raise ConfigurationError("write @requires(), with parentheses")
-    return Requirement(scopes, *others)
 
 
 class Requires:

@@ -11,6 +11,7 @@ from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
 from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
+from authguard._core.options import check_object
 from authguard._core.request import Presented, RequestView, http_method
 from authguard._endpoint import check_order
 from authguard._logs import log_refusal
@@ -114,13 +115,14 @@ class AuthGuardMiddleware:
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if `@requires` stands above the decorator of a view of Flask, where it
-            guards nothing.
+        ConfigurationError: if `guard` is no Guard, or if `@requires` stands above the decorator of a
+            view of Flask, where it guards nothing.
     """
 
     def __init__(
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
+        check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_order(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
@@ -200,8 +202,8 @@ def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, Re
     left: _Left | None = environ.get(HANDLED)
     if left is None:
         raise RuntimeError(
-            "no AuthGuardMiddleware around this application: "
-            "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
+            "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
+            "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
     guard, root_path, path, error, _ = left
     return guard, WSGIRequest(environ, guard, root_path, path), error

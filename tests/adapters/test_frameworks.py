@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import flask
 import flask.views
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Security, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
 from fastapi.security import APIKeyCookie
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -133,6 +133,70 @@ def test_decorator_without_parentheses(face: Any) -> None:
         face.requires(lambda request: None)
 
 
+@pytest.mark.parametrize("scopes", [["read", "write"], ("read",), {"read"}, frozenset({"read"})], ids=repr)
+@pytest.mark.parametrize(
+    "face", [authguard.starlette, authguard.fastapi, authguard.flask], ids=lambda m: m.__name__
+)
+def test_decorator_with_a_list_of_scopes(face: Any, scopes: Any) -> None:
+    """The error shows them side by side, and does not ask for parentheses that are there."""
+    with pytest.raises(ConfigurationError, match=r"side by side: write @requires\('read'"):
+        face.requires(scopes)
+
+
+def test_a_flask_application_is_guarded_once_by_one_guard() -> None:
+    """A second call, as of two factories, does not ask for each proof twice."""
+    app, made = flask.Flask(__name__), guard()
+    authguard.flask.init_app(app, made)
+    once = app.wsgi_app
+    authguard.flask.init_app(app, made)
+    assert app.wsgi_app is once
+    authguard.flask.init_app(app, guard())
+    assert app.wsgi_app is not once
+
+
+@pytest.mark.parametrize("given", [None, "guard", Guard, JWTVerifier], ids=str)
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda given: AuthGuardMiddleware(Starlette(), guard=given),
+        lambda given: authguard.wsgi.AuthGuardMiddleware(flask.Flask(__name__).wsgi_app, guard=given),
+        lambda given: install(FastAPI(), given),
+        lambda given: authguard.flask.init_app(flask.Flask(__name__), given),
+    ],
+    ids=["asgi", "wsgi", "fastapi", "flask"],
+)
+def test_something_else_in_the_place_of_the_guard(build: Any, given: Any) -> None:
+    """The error is raised where the guard is given, and not by the first request."""
+    with pytest.raises(ConfigurationError, match="guard must be Guard"):
+        build(given)
+
+
+def test_a_verifier_in_the_place_of_the_guard() -> None:
+    """The error shows where the verifier belongs."""
+    verifier: Any = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    with pytest.raises(ConfigurationError, match=r"got JWTVerifier: write guard=Guard\(JWTVerifier"):
+        AuthGuardMiddleware(Starlette(), guard=verifier)
+
+
+@pytest.mark.parametrize(
+    ("put_on", "app"),
+    [
+        (install, Starlette()),
+        (install, flask.Flask(__name__)),
+        (install, APIRouter()),
+        (install, None),
+        (authguard.flask.init_app, FastAPI()),
+        (authguard.flask.init_app, flask.Blueprint("b", __name__)),
+        (authguard.flask.init_app, None),
+    ],
+    ids=["Starlette", "Flask", "APIRouter", "None", "FastAPI", "Blueprint", "None for Flask"],
+)
+def test_an_application_of_another_framework(put_on: Any, app: Any) -> None:
+    """The error names the way that is for it."""
+    with pytest.raises(ConfigurationError, match="app must be (FastAPI|Flask), got .*: write "):
+        put_on(app, guard())
+
+
 def test_decorator_on_a_function_without_request() -> None:
     """There would be nothing to check."""
     with pytest.raises(ConfigurationError, match="neither request nor websocket"):
@@ -142,7 +206,7 @@ def test_decorator_on_a_function_without_request() -> None:
 def test_a_decorator_without_middleware_says_so() -> None:
     """It does not let anybody in, and says what to add."""
     app = Starlette(routes=[Route("/", authguard.starlette.requires("read")(lambda request: None))])
-    with pytest.raises(RuntimeError, match="add_middleware"):
+    with pytest.raises(RuntimeError, match=r"install\(app, guard\) .*add_middleware"):
         ask_asgi(app, "GET", "/")
 
 
@@ -418,7 +482,7 @@ def test_current_user_without_middleware_says_so() -> None:
     app = flask.Flask("site")
     app.add_url_rule("/", view_func=lambda: authguard.flask.current_user.subject)
     app.testing = True
-    with pytest.raises(RuntimeError, match="AuthGuardMiddleware"):
+    with pytest.raises(RuntimeError, match=r"AuthGuardMiddleware .*init_app\(app, guard\)"):
         ask_wsgi(app, "GET", "/")
 
 

@@ -340,7 +340,17 @@ class Partners:
         ([("X-Partner-Key", b"p"), bearer(GOOD)], 400),
         ([("X-Partner-Key", b"p"), bearer(KEY)], 400),
     ],
-    ids=str,
+    ids=[
+        "one key",
+        "a key, then another",
+        "another, then a key",
+        "the same key twice",
+        "an empty field",
+        "one field twice",
+        "joined",
+        "a key and a token",
+        "a key and a key as Bearer",
+    ],
 )
 @pytest.mark.parametrize(("ask", "make"), [pytest.param(*face[1:], id=face[0]) for face in FACES])
 def test_keys_in_two_fields_are_two_credentials(ask: Any, make: Any, fields: list[Any], status: int) -> None:

@@ -60,7 +60,7 @@ def test_names_in_another_spelling_are_refused_with_the_one_that_works(option, v
         ("methods", [], set()),
         ("roles", ["Global Admin"], {"Global Admin"}),
     ],
-    ids=repr,
+    ids=lambda value: repr(sorted(value) if isinstance(value, set) else value),
 )
 def test_names_that_can_be_matched_are_taken(option, value, names):
     """Any iterable of names is a list, and a role may contain spaces."""

@@ -296,6 +296,24 @@ def test_a_list_of_paths_is_a_list_with_paths(name, paths):
 
 
 @pytest.mark.parametrize(
+    ("closed", "opened", "says"),
+    [
+        (["/"], ["/"], "both have '/', the same path: leave it out of protected_paths, since"),
+        (["/a"], ["/a"], r"protected_paths has Rule\('/a'\) and public_paths has Rule\('/a'\) for"),
+        ([Rule("/", scopes=["x"])], ["/"], r"protected_paths has Rule\('/', scopes=\['x'\]\) and"),
+        ([Rule("/", methods=["GET"])], [Rule("/", methods=["GET"])], "protected_paths has Rule"),
+        ([Rule("/", optional="strict")], ["/"], "protected_paths has Rule"),
+        (["/a", "/A"], None, r"Rule\('/a'\) and Rule\('/A'\) are for the same path"),
+    ],
+    ids=["root", "path", "scopes", "method", "optional", "one list"],
+)  # fmt: skip
+def test_a_contradiction_names_the_lists(closed, opened, says):
+    """Two rules that look the same do not say where they are, nor which of them to remove."""
+    with pytest.raises(ConfigurationError, match=says):
+        Policy(closed, opened)
+
+
+@pytest.mark.parametrize(
     "rule",
     [Rule("/a", scopes=["x"]), Rule("/a", optional="strict"), Rule("/a", login_path="/l")],
     ids=["scopes", "optional", "login"],

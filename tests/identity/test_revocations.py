@@ -83,3 +83,14 @@ def test_revoking_a_key_works_at_once_for_a_remembered_key(revocations, ask, mak
     assert [ask(app, "GET", "/private", fields).status for _ in range(2)] == [200, 200]
     SQLRevocations(revocations._database, clock=lambda: NOW).revoke(key_id="k1", until=NOW + 60)
     assert ask(app, "GET", "/private", fields).status == 401
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgres://u@h/n", "mysql://u@h/n", "redis://h", "postgresql+asyncpg://u@h/n", "postgresql+psycopg2://u@h/n"],
+)  # fmt: skip
+def test_a_database_of_another_kind_is_refused(address):
+    """The error names the two kinds, and not the rest of the URL, where a password may be."""
+    with pytest.raises(ConfigurationError, match="sqlite:///file or postgresql://user@host") as caught:
+        SQLRevocations(address.replace("u@", "u:hush@"))
+    assert "hush" not in str(caught.value)

@@ -521,6 +521,13 @@ def test_a_key_set_that_has_moved_is_found(world):
         ("https://issuer.example?tenant=1", "query"),
         ("https://issuer.example#x", "fragment"),
         ("issuer.example", "is a URL"),
+        ("https://issuer.example/.well-known/openid-configuration", "write 'https://issuer.example'"),
+        ("https://issuer.example/t/.well-known/openid-configuration", "write 'https://issuer.example/t'"),
+        (
+            "https://issuer.example/.well-known/oauth-authorization-server/t",
+            "write 'https://issuer.example/t'",
+        ),
+        ("https://issuer.example/.well-known/jwks.json", r"for a key set, RemoteKeySet\(url\)"),
     ],
 )
 def test_an_issuer_that_cannot_be_one_is_found_when_built(issuer, says):

@@ -154,7 +154,7 @@ PUBLIC = pem(rsa_key())
         ("keys\0.pem", "RS256", "cannot read"),
         ("k" * 5000 + ".pem", "RS256", "cannot read"),
     ],
-    ids=lambda part: ascii(part)[:40],
+    ids=lambda part: ascii(part)[:40] if isinstance(part, str | bytes) else type(part).__name__,
 )
 def test_what_is_no_key_is_named(keys, algorithm, says):
     """Each mistake has an error of its own, with the spelling that works."""

@@ -115,7 +115,13 @@ def check_realm(realm: str) -> str:
     Raises:
         ConfigurationError: if it cannot be.
     """
-    if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
+    if (
+        not isinstance(realm, str)
+        or not realm.isascii()
+        or not realm.isprintable()
+        or '"' in realm
+        or "\\" in realm
+    ):
         raise ConfigurationError("realm is printable ASCII without quotes and backslashes")
     return realm
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from authguard._core.options import check_list, type_of
 from authguard._core.request import RequestView
 from authguard._core.rules import WEBSOCKET
 from authguard.errors import ConfigurationError, InvalidRequestError
@@ -40,6 +41,8 @@ class AccessCookie:
     trusted_origins: Iterable[str] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ConfigurationError(f"cookie name must be text, got {type_of(self.name)}")
         if not _NAME.match(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
             raise ConfigurationError(f"cookie name {self.name!r}: a plain name; the prefix is added")
         if not isinstance(self.secure, bool):
@@ -47,9 +50,8 @@ class AccessCookie:
                 "secure must be True, or False for development over plain http on your own machine, got "
                 f"{self.secure!r}; leave it out for a site under https, also behind a proxy"
             )
-        if isinstance(self.trusted_origins, str):
-            raise ConfigurationError("trusted_origins is a list of origins")
-        object.__setattr__(self, "trusted_origins", frozenset(self.trusted_origins))
+        origins = check_list(self.trusted_origins, "trusted_origins")
+        object.__setattr__(self, "trusted_origins", frozenset(map(str, origins)))
         for origin in self.trusted_origins:
             if not _ORIGIN.match(origin) or origin != origin.lower():
                 raise ConfigurationError(f"{origin!r} is not an origin such as 'https://app.example.com'")

@@ -16,6 +16,7 @@ from authguard._core.keyset import check_algorithms
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
 from authguard._core.nonces import Nonces
+from authguard._core.options import check_list
 from authguard._core.proofs import Proof
 from authguard._core.replays import UsedProofs
 from authguard._core.request import RequestView
@@ -80,10 +81,12 @@ class DPoP(Proof):
         proofs_per_key: int = 1_000,
         replays: Replays | None = None,
     ) -> None:
-        self._origins = frozenset(map(_origin, [origin] if isinstance(origin, str) else origin))
+        self._origins = frozenset(
+            map(_origin, [origin] if isinstance(origin, str) else check_list(origin, "origin"))
+        )
         if not self._origins:
             raise ConfigurationError('origin is empty: name one, such as "https://api.example.com"')
-        names = algorithms if isinstance(algorithms, str) else tuple(algorithms)
+        names = check_list(algorithms, "algorithms")
         self._algorithms = check_algorithms(names)
         if self._algorithms & SYMMETRIC:
             raise ConfigurationError("DPoP proofs are signed with private keys, never with a secret (HMAC)")

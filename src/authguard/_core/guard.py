@@ -32,6 +32,7 @@ from authguard._core.model import (
     api_key_id,
     make_auth,
 )
+from authguard._core.options import check_function, check_method, check_object
 from authguard._core.patterns import local_path
 from authguard._core.policy import Policy, Verdict
 from authguard._core.proofs import Proof, Proofs
@@ -119,6 +120,11 @@ class Guard:
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
+        check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
+        check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
+        check_method(revocations, "revocations", "is_revoked", "revocations=MemoryRevocations()")
+        check_function(user_loader, "user_loader")
+        check_function(on_error, "on_error")
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         self._asked = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")

@@ -14,6 +14,7 @@ from authguard._core.jwk import (
     from_pem,
     from_secret,
 )
+from authguard._core.options import check_list, type_of
 from authguard._core.secret import Place, check_not_place
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, InvalidSignatureError
@@ -103,9 +104,10 @@ def check_algorithms(algorithms: Iterable[str]) -> frozenset[str]:
     Raises:
         ConfigurationError: if it is empty, unknown, `none`, or mixes HMAC with signatures.
     """
-    if isinstance(algorithms, str):
-        raise ConfigurationError(f"algorithms is a list; write [{algorithms!r}]")
-    names = frozenset(ALIASES.get(name, name) for name in algorithms)
+    listed = check_list(algorithms, "algorithms")
+    names = frozenset(ALIASES.get(name, name) for name in listed if isinstance(name, str))
+    if others := [type_of(name) for name in listed if not isinstance(name, str)]:
+        raise ConfigurationError(f"algorithms are names such as 'ES256', got {', '.join(others)}")
     if not names:
         raise ConfigurationError("algorithms is empty: name the one that your issuer signs with")
     if unknown := names - SYMMETRIC - ASYMMETRIC:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from authguard._core.answer import Headers, Refusal
+from authguard._core.options import check_list
 from authguard._core.paths import is_canonical
 from authguard._core.uris import is_safe_origin, parse_uri, shown
 from authguard.errors import ConfigurationError
@@ -47,10 +48,7 @@ class ResourceMetadata:
     def __post_init__(self) -> None:
         _check_url(self.resource, "resource")
         for name in ("authorization_servers", "scopes_supported"):
-            values = getattr(self, name)
-            if isinstance(values, str):
-                raise ConfigurationError(f"{name} is a list; write [{values!r}]")
-            object.__setattr__(self, name, tuple(values))
+            object.__setattr__(self, name, tuple(check_list(getattr(self, name), name)))
         for server in self.authorization_servers:
             _check_url(server, "authorization_servers")
         if not is_canonical(self._path or "/"):

@@ -13,6 +13,7 @@ from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x
 
 from authguard._core.flow import Flow
 from authguard._core.model import Credential
+from authguard._core.options import check_list
 from authguard._core.proofs import Proof
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError, UnprovenTokenError
@@ -52,12 +53,10 @@ class MutualTLS(Proof):
         encoding: Literal["pem", "rfc9440"] = "pem",
         proxies: Iterable[str] = (),
     ) -> None:
-        if isinstance(proxies, str):
-            raise ConfigurationError(f"proxies is a list; write [{proxies!r}]")
-        self._proxies = [_network(proxy) for proxy in proxies]
+        self._proxies = [_network(proxy) for proxy in check_list(proxies, "proxies")]
         if (header is None) != (not self._proxies):
             raise ConfigurationError("header and proxies go together: name the field, and who may send it")
-        if header is not None and not _FIELD.match(header):
+        if header is not None and not (isinstance(header, str) and _FIELD.match(header)):
             raise ConfigurationError("header is the name of a field: letters, digits and hyphens")
         if encoding not in ("pem", "rfc9440"):
             raise ConfigurationError('encoding is "pem" or "rfc9440"')

@@ -409,4 +409,16 @@ def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) ->
         for method in rule.methods or {""}:
             other = seen.setdefault((fold(rule.path), method), rule)
             if other is not rule:
-                raise ConfigurationError(f"{other} and {rule} are for the same path; keep one of them")
+                raise ConfigurationError(_same_path(other, rule, protected, public))
+
+
+def _same_path(one: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
+    in_both = any(rule is one for rule in protected) and any(rule is other for rule in public)
+    if not in_both:
+        return f"{one} and {other} are for the same path; keep one of them"
+    if one.segments or one.methods or one.requirement or one.optional:
+        return f"protected_paths has {one} and public_paths has {other} for the same path; keep one of them"
+    return (
+        f"protected_paths and public_paths both have {one.path!r}, the same path: leave it out of "
+        "protected_paths, since everything that public_paths does not open is protected"
+    )

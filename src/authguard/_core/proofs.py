@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from authguard._core.flow import Flow
 from authguard._core.model import Confirmation, Credential
+from authguard._core.options import check_list
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError, MalformedTokenError, UnprovenTokenError
 
@@ -55,7 +56,9 @@ class Proofs:
 
     def __init__(self, proofs: Iterable[Proof]) -> None:
         self._proofs: dict[str, Proof] = {}
-        for proof in proofs:
+        if isinstance(proofs, Proof):
+            raise ConfigurationError(f"proofs is a list; write [{type(proofs).__name__}(…)]")
+        for proof in check_list(proofs, "proofs"):
             if not isinstance(proof, Proof):
                 raise ConfigurationError("proofs is a list of DPoP(…) and MutualTLS(…)")
             if proof.member in self._proofs:

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast, get_args
 
 from authguard._core.model import Principal
 from authguard._core.names import check_methods, check_names
+from authguard._core.options import check_list
 from authguard._core.patterns import local_path, parse_pattern
 from authguard.errors import (
     ConfigurationError,
@@ -280,7 +281,7 @@ def check_preflight(preflight: object) -> Preflight:
 
 
 def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:
-    listed = (values,) if isinstance(values, str) else tuple(values)
+    listed = [values] if isinstance(values, str) else check_list(values, "acr")
     if not listed:
         raise ConfigurationError("acr is empty: leave it out, or name at least one value")
     for value in listed:

@@ -49,6 +49,13 @@ class Database:
         except exc.ArgumentError as error:
             raise ConfigurationError("database: not a database URL") from error
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if not self.is_sqlite and parsed.drivername != "postgresql+psycopg":
+            raise ConfigurationError(
+                "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "
+                f"{parsed.drivername}://"
+            )
         if self.is_sqlite and parsed.database in (None, "", ":memory:"):
             raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
         # `_Kept` keeps connections, so SQLAlchemy does not have to.

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
+from authguard._core.options import check_list, check_seconds, type_of
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, InvalidAPIKeyError
 from authguard.verifiers.secret_text import check_secret_text
@@ -62,7 +63,8 @@ class APIKey:
         if not isinstance(self.subject, str) or not self.subject:
             raise ConfigurationError("an API key needs a subject")
         for names in (self.scopes, self.roles):
-            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            listed = isinstance(names, Iterable) and not isinstance(names, str)
+            if not listed or not all(isinstance(name, str) for name in names):
                 raise ConfigurationError(f"API key of {self.subject!r}: scopes and roles are lists of text")
         if not isinstance(self.disabled, bool):
             raise ConfigurationError(f"API key of {self.subject!r}: disabled is true or false")
@@ -123,15 +125,11 @@ class APIKeyVerifier(Verifier):
         cache_ttl: float = 30,
     ) -> None:
         self.header = check_key_field(header)
-        if isinstance(prefixes, str):
-            raise ConfigurationError(f"prefixes is a list; write [{prefixes!r}]")
-        self.prefixes = tuple(prefixes)
+        self.prefixes = tuple(check_list(prefixes, "prefixes"))
         for prefix in self.prefixes:
-            if not _PREFIX.match(prefix):
+            if not isinstance(prefix, str) or not _PREFIX.match(prefix):
                 raise ConfigurationError(f"prefix {prefix!r}: at least three letters, digits or . _ ~ -")
-        if isinstance(cache_ttl, bool) or not 0 <= cache_ttl <= 3600:
-            raise ConfigurationError("cache_ttl is 0 to 3600 seconds")
-        self._cache_ttl = cache_ttl
+        self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", 3600)
         self._store = _store(keys)
         # Others are looked up by their digests, which say nothing of prefixes.
         self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
@@ -215,7 +213,10 @@ class _Mapping:
                     "\"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
                 )
             if not isinstance(key, APIKey):
-                raise ConfigurationError("keys is a mapping of key text to APIKey(…)")
+                shown = f"APIKey({key!r})" if isinstance(key, str) else "APIKey(…)"
+                raise ConfigurationError(
+                    f"keys is a mapping of key text to APIKey, got {type_of(key)} in its place: write {shown}"
+                )
             self._keys[digest_api_key(text)] = key
 
     def is_due(self, now: float) -> bool:
@@ -235,7 +236,10 @@ def _store(keys: Any) -> "KeyStore | Lookup":
         return cast("KeyStore", keys)
     if callable(keys):
         return cast("Lookup", keys)
-    raise ConfigurationError("keys: a mapping of key text to APIKey, an APIKeyFile, or a function")
+    raise ConfigurationError(
+        "keys: a mapping of key text to APIKey, an APIKeyFile, or a function, got "
+        f"{type_of(keys)}: write {{key: APIKey(…)}}, or APIKeyFile(path) for a file"
+    )
 
 
 def parse_digest(digest: object) -> str:

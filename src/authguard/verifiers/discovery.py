@@ -29,6 +29,13 @@ class IssuerKeySet(RemoteKeySet):
     def check(self) -> None:
         """Check the issuer (RFC 8414 section 2)."""
         check_remote(self.url, "issuer", self.http)
+        origin, found, rest = self.url.partition("/.well-known/")
+        if found:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
+            _, slash, path = rest.partition("/")
+            raise ConfigurationError(
+                "issuer must be as tokens have it in `iss`, got a URL with /.well-known/ in it: "
+                f"write {origin + slash + path!r}; for a key set, RemoteKeySet(url)"
+            )
         if "?" in self.url:
             raise ConfigurationError("issuer has a query, which an issuer never has (RFC 8414 section 2)")
 

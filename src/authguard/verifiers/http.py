@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from authguard._core.flow import Channel, Fetch
 from authguard._core.hosts import origin_of
+from authguard._core.options import check_object, type_of
 from authguard._core.remote import check_named_url, check_url
 from authguard._core.uris import shown
 from authguard.errors import ConfigurationError
@@ -59,11 +60,16 @@ class HTTPOptions:
     origins: Iterable[str] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.headers, Mapping):
+            raise ConfigurationError(f"headers must be a mapping, got {type_of(self.headers)}")
         for name, value in self.headers.items():
+            if not (isinstance(name, str) and isinstance(value, str)):
+                raise ConfigurationError(f"headers: {name!r} and its value must be text")
             if not _FIELD_NAME.match(name) or not _FIELD_VALUE.match(value):
                 raise ConfigurationError(f"headers: {name!r} and its value are printable ASCII")
         for what, seconds in (("connect_timeout", self.connect_timeout), ("timeout", self.timeout)):
-            if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= _MOST_SECONDS):
+            is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+            if seconds is not None and not (is_number and 0 < seconds <= _MOST_SECONDS):
                 raise ConfigurationError(f"{what} is more than 0 and at most {_MOST_SECONDS:g} seconds")
         if self.client is not None and not (self.ca_bundle is None and self.proxy is None):
             raise ConfigurationError("client: set its ca_bundle and proxy where you make it")
@@ -139,6 +145,7 @@ class Remote:
 
 def check_remote(url: object, what: str, options: HTTPOptions | None) -> str:
     """Check the URL of a remote before anything is opened for it; see `check_url`."""
+    check_object(options, "http", HTTPOptions, "http=HTTPOptions(…)")
     return check_url(url, what, plain_http=options is not None and options.plain_http)
 
 

@@ -13,6 +13,7 @@ from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.introspection import check_same, principal_of
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
+from authguard._core.options import check_list, check_object, check_seconds
 from authguard._core.remote import Breaker, RemoteHealth, retry_after
 from authguard._core.verifier import Verified, Verifier, as_flow, check_key_field
 from authguard.errors import (
@@ -99,20 +100,21 @@ class IntrospectionVerifier(Verifier):
         self._endpoint = check_remote(endpoint, "endpoint", http)
         self._auth = _client_auth(client_id, client_secret, auth)
         self._issuer = issuer
+        check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
         self._jwt = jwt
         self.header = None if header is None else check_key_field(header)
         self.prefixes = names(prefixes, "prefixes")
         self.takes_any_token = not self.is_for_keys
         self.jwts = jwt.jwts if jwt is not None and self.takes_any_token else frozenset()
         self._hint = token_type_hint
-        self._cache_ttl = _seconds(cache_ttl, "cache_ttl", _MOST_TTL)
-        audiences = [audience] if isinstance(audience, str) else list(audience or ())
+        self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", _MOST_TTL)
+        audiences = [audience] if isinstance(audience, str) else check_list(audience or (), "audience")
         if audience is not None and not all(audiences or [""]):
             raise ConfigurationError("audience is empty: name this resource, or say None")
         self._expected = Expectations(
             issuer=None,
             audience=frozenset(audiences),
-            leeway=_seconds(leeway, "leeway", 300),
+            leeway=check_seconds(leeway, "leeway", 300),
             required=names(required_claims, "required_claims"),
             types=frozenset({None}),
             scope_claims=names(scope_claims, "scope_claims"),
@@ -267,14 +269,6 @@ def names(values: Iterable[str], what: str) -> tuple[str, ...]:
     """Check a list of names.
 
     Raises:
-        ConfigurationError: if it is text.
+        ConfigurationError: if it is no list.
     """
-    if isinstance(values, str):
-        raise ConfigurationError(f"{what} is a list; write [{values!r}]")
-    return tuple(values)
-
-
-def _seconds(value: float, what: str, most: int) -> float:
-    if isinstance(value, bool) or not 0 <= value <= most:
-        raise ConfigurationError(f"{what} is 0 to {most} seconds")
-    return value
+    return tuple(check_list(values, what))

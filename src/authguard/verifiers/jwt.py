@@ -10,6 +10,7 @@ from authguard._core.jose import Token, media_type, read_compact
 from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
 from authguard._core.keyset import check_algorithms
 from authguard._core.model import Credential
+from authguard._core.options import check_list, check_seconds
 from authguard._core.remote import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
@@ -71,24 +72,23 @@ class JWTVerifier(Verifier):
         self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
         # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
         self._keys: Any = self._source or load_keys(keys, self.algorithms)
-        if isinstance(leeway, bool) or not 0 <= leeway <= _MOST_LEEWAY:
-            raise ConfigurationError(f"leeway is 0 to {_MOST_LEEWAY} seconds")
-        audiences = [audience] if isinstance(audience, str) else list(audience or ())
+        audiences = [audience] if isinstance(audience, str) else check_list(audience or (), "audience")
         if audience is not None and not audiences:
             raise ConfigurationError("audience is empty: name this resource, or say None")
         types = frozenset(
-            None if kind is None else media_type(kind) for kind in _list(token_types, "token_types")
+            None if kind is None else media_type(_text(kind, "token_types"))
+            for kind in check_list(token_types, "token_types")
         )
         if not types:
             raise ConfigurationError('token_types is empty: name one, such as "at+jwt"')
         self._expected = Expectations(
             issuer=self.issuer,
             audience=frozenset(_text(name, "audience") for name in audiences),
-            leeway=leeway,
-            required=tuple(_list(required_claims, "required_claims")),
+            leeway=check_seconds(leeway, "leeway", _MOST_LEEWAY),
+            required=_names(required_claims, "required_claims"),
             types=types,
-            scope_claims=tuple(_list(scope_claims, "scope_claims")),
-            role_claims=tuple(_list(role_claims, "role_claims")),
+            scope_claims=_names(scope_claims, "scope_claims"),
+            role_claims=_names(role_claims, "role_claims"),
         )
 
     def accepts(self, credential: Credential) -> bool:
@@ -192,10 +192,15 @@ class _ByIssuer(Verifier):
         self._all = verifiers
         for verifier in verifiers:
             if verifier.issuer is None:
-                raise ConfigurationError("several JWTVerifiers: each needs an issuer to be chosen by")
+                raise ConfigurationError(
+                    "several JWTVerifiers: each needs an issuer to be chosen by, got None"
+                )
             for algorithm in verifier.algorithms:
                 if (verifier.issuer, algorithm) in self._verifiers:
-                    raise ConfigurationError(f"two JWTVerifiers for {algorithm} of {verifier.issuer!r}")
+                    raise ConfigurationError(
+                        f"two JWTVerifiers for {algorithm} of {verifier.issuer!r}: give one of them "
+                        "all the keys, as in JWTVerifier([new, old], …)"
+                    )
                 self._verifiers[verifier.issuer, algorithm] = verifier
 
     def accepts(self, credential: Credential) -> bool:
@@ -222,12 +227,6 @@ class _ByIssuer(Verifier):
         return ", ".join(map(repr, self._all))
 
 
-def _list(names: Iterable[Any], what: str) -> list[Any]:
-    if isinstance(names, str):
-        raise ConfigurationError(f"{what} is a list; write [{names!r}]")
-    return list(names)
-
-
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{what} is text, and not empty")
@@ -236,3 +235,7 @@ def _text(value: object, what: str) -> str:
 
 def _text_or_none(value: object, what: str) -> str | None:
     return None if value is None else _text(value, what)
+
+
+def _names(values: object, what: str) -> tuple[str, ...]:
+    return tuple(_text(name, what) for name in check_list(values, what))

@@ -6,6 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from authguard._core.options import type_of
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.verifiers.apikey import APIKey, parse_digest
@@ -40,6 +41,8 @@ class APIKeyFile:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
+        if not isinstance(path, (str, PathLike)):
+            raise ConfigurationError(f"path must be text or a Path, got {type_of(path)}")
         self._path = Path(fspath(path))
         if self._path.suffix not in (".json", ".toml"):
             raise ConfigurationError(f"{self._path}: the name of a file of API keys ends in .json or .toml")

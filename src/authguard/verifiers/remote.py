@@ -10,6 +10,7 @@ from typing import NamedTuple
 from authguard._core.flow import FetchFailedError, Flow, Response, Shared
 from authguard._core.jose import Token
 from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.options import check_seconds
 from authguard._core.remote import RemoteHealth, freshness, read_json, retry_after
 from authguard._core.remote_keys import Parse, Plan, RemoteKeys
 from authguard._core.strict_json import JSONError
@@ -75,10 +76,8 @@ class RemoteKeySet:
 
     def __post_init__(self) -> None:
         self.check()
-        if isinstance(self.ttl, bool) or not 1 <= self.ttl <= _MOST_TTL:
-            raise ConfigurationError(f"ttl is 1 to {_MOST_TTL:g} seconds")
-        if isinstance(self.max_stale, bool) or not 0 <= self.max_stale <= _MOST_STALE:
-            raise ConfigurationError(f"max_stale is 0 to {_MOST_STALE:g} seconds")
+        check_seconds(self.ttl, "ttl", _MOST_TTL, least=1)
+        check_seconds(self.max_stale, "max_stale", _MOST_STALE)
 
     def check(self) -> None:
         """Check the URL."""

@@ -33,4 +33,6 @@ def check_no_file(secret: str | bytes, option: str, *, advice: str = _READ_IT) -
     text = readable(secret)
     # Unlike Path.is_file it takes text that is too long for the name of a file.
     if text is not None and os.path.isfile(text.strip()):  # noqa: PTH113
-        raise ConfigurationError(f"{option} must be the secret itself, got the name of a file: {advice}")
+        raise ConfigurationError(
+            f"{option} must be the secret itself, got the name of a file that exists here: {advice}"
+        )

@@ -1,0 +1,130 @@
+"""Options of the wrong type are refused when the object is built, and the error names them."""
+
+from datetime import timedelta
+
+import pytest
+
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyFile,
+    APIKeyVerifier,
+    ConfigurationError,
+    DPoP,
+    Guard,
+    HTTPOptions,
+    IntrospectionVerifier,
+    JWTVerifier,
+    MemoryRevocations,
+    MutualTLS,
+    RemoteKeySet,
+    ResourceMetadata,
+    Rule,
+)
+from support import AUDIENCE, ISSUER, SECRET
+
+JWT = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
+REMOTE = {"url": "https://issuer.example/keys"}
+ASKED = {"endpoint": "https://issuer.example/ask", "client_id": "api", "client_secret": SECRET}
+KEYS = {"keys": {"sk_live_0123456789": APIKey("bob")}}
+
+KINDS = {
+    "Guard": lambda **options: Guard(JWTVerifier(SECRET, **JWT), **options),
+    "JWTVerifier": lambda **options: JWTVerifier(SECRET, **{**JWT, **options}),
+    "RemoteKeySet": lambda **options: RemoteKeySet(**{**REMOTE, **options}),
+    "IntrospectionVerifier": lambda **options: IntrospectionVerifier(**{**ASKED, **options}),
+    "HTTPOptions": HTTPOptions,
+    "APIKeyVerifier": lambda **options: APIKeyVerifier(**{**KEYS, **options}),
+    "APIKey": lambda **options: APIKey("bob", **options),
+    "APIKeyFile": APIKeyFile,
+    "AccessCookie": AccessCookie,
+    "DPoP": lambda **options: DPoP(**{"origin": "https://api.example", **options}),
+    "MutualTLS": lambda **options: MutualTLS(**{"header": "X-C", "proxies": ["10.0.0.1"], **options}),
+    "ResourceMetadata": lambda **options: ResourceMetadata("https://api.example", **options),
+    "Rule": lambda **options: Rule("/a", **options),
+}
+
+#: What people write who expect another type, or have forgotten to call something.
+WRONG = {
+    ("Guard", "cookie"): [True, "access_token", AccessCookie, {}],
+    ("Guard", "revocations"): [{"id"}, "redis://", MemoryRevocations, 5],
+    ("Guard", "user_loader"): ["load_user", 5, {}],
+    ("Guard", "on_error"): ["handler", 5, []],
+    ("Guard", "proofs"): [DPoP("https://api.example"), 5, None, True, {"dpop": True}],
+    ("Guard", "resource"): ["https://api.example", True, {}],
+    ("Guard", "realm"): [None, 5, b"api"],
+    ("JWTVerifier", "algorithms"): [None, 5, [None], b"HS256", {"HS256": 1}],
+    ("JWTVerifier", "audience"): [5, True, {"aud": "x"}, [5]],
+    ("JWTVerifier", "leeway"): ["30", None, timedelta(seconds=30), [30]],
+    ("JWTVerifier", "required_claims"): [None, 5, [None], {"exp": True}],
+    ("JWTVerifier", "token_types"): [5, b"JWT", [5]],
+    ("JWTVerifier", "scope_claims"): [None, True, [5]],
+    ("JWTVerifier", "role_claims"): [None, {"roles": 1}, [None]],
+    ("RemoteKeySet", "ttl"): ["300", None, timedelta(minutes=5), True],
+    ("RemoteKeySet", "max_stale"): ["0", None, timedelta(days=1)],
+    ("RemoteKeySet", "http"): ["proxy", True, {"timeout": 3}, HTTPOptions],
+    ("IntrospectionVerifier", "audience"): [5, True, {"aud": "x"}],
+    ("IntrospectionVerifier", "cache_ttl"): ["30", None, timedelta(seconds=30)],
+    ("IntrospectionVerifier", "leeway"): ["30", None, timedelta(seconds=30)],
+    ("IntrospectionVerifier", "jwt"): [True, SECRET, JWTVerifier, {}],
+    ("HTTPOptions", "headers"): [[("X-A", "b")], "X-A: b", {5: "b"}, {"X-A": 5}],
+    ("HTTPOptions", "timeout"): ["3", timedelta(seconds=3), [3]],
+    ("HTTPOptions", "connect_timeout"): ["3", timedelta(seconds=3)],
+    ("APIKeyVerifier", "keys"): [{"sk_live_0123456789": "bob"}, "keys.toml", ["sk_live_0123456789"], None],
+    ("APIKeyVerifier", "prefixes"): [None, 5, [5], b"sk_"],
+    ("APIKeyVerifier", "cache_ttl"): ["30", None, timedelta(seconds=30)],
+    ("APIKey", "scopes"): [5, None, [5]],
+    ("APIKey", "roles"): [5, True, "admin"],
+    ("APIKeyFile", "path"): [5, None, b"keys.toml", ["keys.toml"]],
+    ("AccessCookie", "name"): [None, True, 5, b"access_token"],
+    ("AccessCookie", "trusted_origins"): [None, 5, [5], {"https://app.example": 1}],
+    ("DPoP", "origin"): [None, 5, True],
+    ("DPoP", "algorithms"): [None, 5, [5]],
+    ("MutualTLS", "proxies"): [None, 5, {"10.0.0.1": 1}],
+    ("MutualTLS", "header"): [5, True, b"X-C"],
+    ("ResourceMetadata", "authorization_servers"): [None, 5, True],
+    ("ResourceMetadata", "scopes_supported"): [None, 5, {"read": 1}],
+    ("Rule", "acr"): [5, True, {"phr": 1}],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [(kind, option, value) for (kind, option), values in WRONG.items() for value in values],
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value)[:40],
+)
+def test_an_option_of_the_wrong_type_is_a_configuration_error(kind, option, value):
+    """It is neither a TypeError without a name, nor a 500 for the first request."""
+    with pytest.raises(ConfigurationError):
+        KINDS[kind](**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value", "says"),
+    [
+        ("Guard", "cookie", True, r"cookie must be AccessCookie, got bool: write cookie=AccessCookie\(\)"),
+        ("Guard", "cookie", AccessCookie, "got the class AccessCookie"),
+        ("Guard", "revocations", {"id"}, r"got set: write revocations=MemoryRevocations\(\)"),
+        ("Guard", "user_loader", "load_user", "user_loader must be a function, got str"),
+        ("Guard", "proofs", DPoP("https://api.example"), r"write \[DPoP\(…\)\]"),
+        ("JWTVerifier", "leeway", timedelta(seconds=30), "leeway is 0 to 300 seconds, got timedelta"),
+        ("JWTVerifier", "leeway", 301, "leeway is 0 to 300 seconds, got 301"),
+        ("JWTVerifier", "algorithms", None, "algorithms is a list, got NoneType"),
+        ("RemoteKeySet", "ttl", 0, "ttl is 1 to 86400 seconds, got 0"),
+        ("RemoteKeySet", "http", {"timeout": 3}, r"must be HTTPOptions, got dict: write http=HTTPOptions"),
+        ("APIKeyVerifier", "keys", {"sk_live_0123456789": "bob"}, r"in its place: write APIKey\('bob'\)"),
+        ("APIKeyVerifier", "keys", "keys.toml", r"got str: write .*APIKeyFile\(path\) for a file"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_error_says_what_to_write(kind, option, value, says):
+    """It names the option, the type that it has, and the spelling that works."""
+    with pytest.raises(ConfigurationError, match=says):
+        KINDS[kind](**{option: value})
+
+
+def test_an_error_does_not_show_what_may_be_a_secret():
+    """The type is named, and not the value."""
+    with pytest.raises(ConfigurationError) as caught:
+        KINDS["IntrospectionVerifier"](jwt=SECRET)
+    assert SECRET not in str(caught.value)
