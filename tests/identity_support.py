@@ -60,6 +60,29 @@ class Postbox:
         return self.mails[index].text.partition("token=")[2].split()[0]
 
 
+class CountingHasher(PasswordHasher):
+    """A cheap hasher that counts its work."""
+
+    def __init__(self):
+        super().__init__(memory=8, time=1, concurrency=8)
+        self.count = 0
+
+    def hash(self, password):
+        """Hash, and count."""
+        self.count += 1
+        return super().hash(password)
+
+    def verify(self, kept, password):
+        """Verify, and count."""
+        self.count += 1
+        return super().verify(kept, password)
+
+    def verify_nobody(self, password):
+        """Verify nothing, and count."""
+        self.count += 1
+        return super().verify_nobody(password)
+
+
 @contextlib.contextmanager
 def postgres_database():
     """A database of its own, dropped afterwards."""

@@ -118,8 +118,9 @@ def test_login_page_refreshes_too(ann, clock):
 def test_stolen_refresh_cookie_ends_the_session(app, ann, clock):
     """A refresh token that was used before ends the session, for both who have it."""
     stolen = ann.cookies["refresh_token"]
-    clock.go_on(28_801)
-    ann.get("/account")
+    for _ in range(2):
+        clock.go_on(28_801)
+        ann.get("/account")
     clock.go_on(60)
     thief = browser(app)
     thief.cookies.set("refresh_token", stolen)

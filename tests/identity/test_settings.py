@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from authguard.errors import ConfigurationError
-from authguard.identity import Settings
+from authguard.errors import ConfigurationError, RateLimitedError
+from authguard.identity import IdentityService, Settings
+from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from identity_support import SECRET
 
 GOOD = {"secret": SECRET, "issuer": "https://auth.example.com"}
@@ -112,6 +113,83 @@ def test_file_is_checked(tmp_path, text):
         path.write_text(text)
     with pytest.raises(ConfigurationError):
         Settings.from_toml(str(path))
+
+
+LIMITS = {"login": Limit(5, 60), "mail_address": Limit(7, 3600)}
+
+
+@pytest.mark.parametrize("given", [
+    LIMITS,
+    {"login": "5/60", "mail_address": "7/3600"},
+    {"login": {"count": 5, "seconds": 60}, "mail_address": " 7 / 3600 "},
+])  # fmt: skip
+def test_limits_in_a_program(given):
+    """A limit is an object, a text, or a table; the others stay as they are."""
+    assert Settings(**GOOD, limits=given).limits == LIMITS
+
+
+@pytest.mark.parametrize("text", [
+    "login=5/60,mail_address=7/3600", " mail_address = 7/3600 ,\n login = 5/60 , ",
+])  # fmt: skip
+def test_limits_in_the_environment(text):
+    """A variable has all limits, with commas between them."""
+    variables = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": "https://a.example"}
+    assert Settings.from_env(variables | {"AUTHGUARD_LIMITS": text}).limits == LIMITS
+    assert Settings.from_env(variables | {"AUTHGUARD_LIMITS": ""}).limits == {}
+
+
+@pytest.mark.parametrize("text", [
+    '[limits]\nlogin = "5/60"\nmail_address = "7/3600"\n',
+    "[limits]\nlogin = { count = 5, seconds = 60 }\nmail_address = { count = 7, seconds = 3600 }\n",
+])  # fmt: skip
+def test_limits_in_a_file(tmp_path, text):
+    """A file has a table of them."""
+    path = tmp_path / "authguard.toml"
+    path.write_text(f'secret = "{SECRET}"\nissuer = "https://a.example"\n{text}')
+    assert Settings.from_toml(str(path)).limits == LIMITS
+
+
+@pytest.mark.parametrize("given", [
+    {"logins": "5/60"}, {"login": "5"}, {"login": "5/0"}, {"login": "0/5"}, {"login": "-5/60"},
+    {"login": "5/60/60"}, {"login": 5}, {"login": (5, 60)}, {"login": {"count": 5}}, {"login": None},
+    {"login": {"count": True, "seconds": 60}}, {"login": "a/b"}, {"login": "\u0665/60"},
+    "login=5/60", ["login"], None,
+])  # fmt: skip
+def test_limits_are_checked(given):
+    """An unknown name, and something that is no limit, are errors that say how one is written."""
+    with pytest.raises(ConfigurationError, match="limit"):
+        Settings(**GOOD, limits=given)
+
+
+@pytest.mark.parametrize(
+    "text", ["login", "login:5/60", "login=5/60,login=6/60", "=5/60", "x=5/60", "login=5"]
+)
+def test_limits_in_the_environment_are_checked(text):
+    """A variable that cannot be read is an error."""
+    variables = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": "https://a.example"}
+    with pytest.raises(ConfigurationError, match="limit"):
+        Settings.from_env(variables | {"AUTHGUARD_LIMITS": text})
+
+
+@pytest.mark.parametrize("name", DEFAULT_LIMITS)
+def test_every_limit_is_a_setting(tmp_path, name):
+    """The service counts by the limits of its settings."""
+    service = IdentityService(
+        Settings(**GOOD, database=f"sqlite:///{tmp_path}/x.db", dev=True, limits={name: "2/60"})
+    )
+    service.limiter.hit(name, "key")
+    service.limiter.hit(name, "key")
+    with pytest.raises(RateLimitedError) as caught:
+        service.limiter.hit(name, "key")
+    assert (caught.value.quota, caught.value.window) == (2, 60)
+    service.close()
+
+
+def test_every_limit_is_documented():
+    """docs/identity.md has a row for each limit, with its numbers, and for no other."""
+    table = DOCS.read_text(encoding="utf-8").partition("## Limits")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) in (\d+) s \|", table, re.MULTILINE)
+    assert rows == [(name, str(one.count), str(one.seconds)) for name, one in DEFAULT_LIMITS.items()]
 
 
 def test_every_setting_is_documented():

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -22,6 +21,7 @@ from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from authguard.identity.openid import LinkedIn, OpenIDProvider, providers_from
 from authguard.identity.social import GitHub
+from fake_servers import AnsweringServer
 from identity_support import SECRET, Clock, service_at, settings, upgrade
 from support import b64, jwk, make_token, rsa_key
 
@@ -30,41 +30,10 @@ ORIGIN = "http://127.0.0.1:8000"
 VERIFIER = "v" * 43
 
 
-class _Server(ThreadingHTTPServer):
-    """Answers a path with what `answers` has for it: status and document, or a function of the request."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers, self.seen = {}, []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        form = {name: value[0] for name, value in parse_qs(body).items()}
-        self.server.seen.append((self.path, dict(self.headers), form))
-        status, document = self.server.answers.get(self.path, (404, {}))
-        data = document if isinstance(document, bytes) else json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("Set-Cookie", "signed_in=somebody; Path=/")
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_POST = do_GET
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def server():
     """A server of the test's making."""
-    running = _Server()
+    running = AnsweringServer()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield running

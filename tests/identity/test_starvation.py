@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import socket
 import sqlite3
-import threading
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,31 +12,10 @@ from sqlalchemy import create_engine, text
 from authguard.errors import VerificationUnavailableError
 from authguard.identity import Identity
 from authguard.identity.limits import Limiter
+from fake_servers import hanging
 from identity_support import ANN, CALLER, ISSUER, PASSWORD, service_at
 
 SIGN_INS = 40
-
-
-@contextlib.contextmanager
-def hanging():
-    """A server that takes connections and answers nothing: its URL, and the connections that it took."""
-    taken = []
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-
-        def accept():
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(listener.accept()[0])
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        try:
-            yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0", taken
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for connection in taken:
-                connection.close()
 
 
 def a_client(app):

@@ -6,6 +6,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal
+from authguard.errors import RefusedError
 from authguard.identity import store, store_linking
 from authguard.identity.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.base import Base
@@ -88,8 +89,11 @@ class Accounts:
         return None if session is None else self._sessions.tokens(user, session)
 
     def _is_waiting(self, user: User) -> bool:
+        return self._base.settings.enumeration_safe or self._must_verify(user)
+
+    def _must_verify(self, user: User) -> bool:
         settings = self._base.settings
-        return settings.enumeration_safe or (settings.require_verified_email and not user.email_verified)
+        return (settings.enumeration_safe or settings.require_verified_email) and not user.email_verified
 
     def _new_user(self, email: str, password: str, name: str, role: str | None = None) -> User:
         address = parse_email(email)
@@ -130,7 +134,8 @@ class Accounts:
         Raises:
             InvalidCredentialsError: for an unknown address, a wrong password, a disabled account: one
                 answer, after the same time.
-            EmailNotVerifiedError: if the password is right, and the address has to be verified.
+            EmailNotVerifiedError: if the password is right, and the address has to be verified; with
+                `Settings.enumeration_safe` that is an InvalidCredentialsError, too.
         """
         base = self._base
         user, password_hash = self._check(lookup_address(email), password, caller)
@@ -161,8 +166,11 @@ class Accounts:
             raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
         if user.disabled:
             raise base.failed("login", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id)
-        if base.settings.require_verified_email and not user.email_verified:
-            raise base.failed("login", caller, EmailNotVerifiedError(), user_id=user.id)
+        if self._must_verify(user):
+            # The answer of a wrong password: whoever has registered knows the password of a new account.
+            safe = base.settings.enumeration_safe
+            error = InvalidCredentialsError() if safe else EmailNotVerifiedError()
+            raise base.failed("login", caller, error, reason=EmailNotVerifiedError.code, user_id=user.id)
         return user, password_hash
 
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
@@ -203,6 +211,8 @@ class Accounts:
 
         Raises:
             LinkRefusedError: if it must not be linked, or tells no address.
+            EmailNotVerifiedError: if the address has to be verified; a mail is on its way. With
+                `Settings.enumeration_safe`, also instead of LinkRefusedError for an address that is known.
             InvalidCredentialsError: if the account is disabled.
         """
         base = self._base
@@ -212,11 +222,16 @@ class Accounts:
                 raise base.failed(
                     "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
                 )
-            if base.settings.require_verified_email and not user.email_verified:
-                raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
-            session = self._sessions.begin(connection, user, caller)
+            session = None
+            if not self._must_verify(user):
+                at = identity.auth_time
+                session = self._sessions.begin(connection, user, caller, authenticated_at=at)
         if linked is not None:
             self._report_link(user, identity, linked, caller)
+        if session is None:
+            if linked is None:  # else the report has sent it
+                self._links.send_verification(user)
+            raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
         base.succeeded("social", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
@@ -261,7 +276,7 @@ class Accounts:
         if not store.insert_user(connection, user, email_key(address), None):
             found = store.find_user_by_address(connection, address)
             if found is None or not identity.email_verified:
-                raise base.failed("social", caller, LinkRefusedError("an unverified address"))
+                raise self._refuse_link(address, caller)
             user = replace(found[0], email_verified=True)
             linked = _Linked(self._proofs.by_provider(connection, user.id))
         is_new = store.insert_link(connection, identity, user.id, now)
@@ -276,6 +291,14 @@ class Accounts:
             self._links.tell_of_identity(user, identity.provider, linked.ended)
         else:
             self._links.send_verification(user, identity.provider)
+
+    def _refuse_link(self, address: str, caller: Caller) -> RefusedError:
+        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
+        error: RefusedError = LinkRefusedError("an unverified address")
+        if self._base.settings.enumeration_safe:
+            self._links.tell_owner(address)
+            error = EmailNotVerifiedError()
+        return self._base.failed("social", caller, error, reason=LinkRefusedError.code)
 
     def create(
         self, email: str, password: str, name: str = "", role: str | None = None, *, verified: bool = True

@@ -22,7 +22,8 @@ class Event:
         name: the flow, such as `login` or `password_reset`.
         succeeded: whether it did what was asked for.
         at: seconds since the epoch.
-        reason: why it failed, as a code.
+        reason: why it failed, as a code; of a refresh that succeeded, `repeat` if it gave the newest
+            refresh token again for the one before it.
         user_id: whom it is about, if that is known. Addresses of accounts are never in an event.
         session_id: the session it is about, if there is one.
         address: where the request came from.
@@ -55,7 +56,7 @@ class Audit:
 
     def record(self, event: Event) -> None:
         """Log, count and hand on an event."""
-        outcome = "success" if event.succeeded else event.reason or "failure"
+        outcome = event.reason or ("success" if event.succeeded else "failure")
         with self._lock:
             self._counts[event.name, outcome] += 1
         if logger.isEnabledFor(logging.INFO):
@@ -69,6 +70,6 @@ class Audit:
                 logger.error("the audit hook raised %s", type(error).__name__)
 
     def counts(self) -> Mapping[tuple[str, str], int]:
-        """How often each flow had each outcome (`success`, or the reason) in this process."""
+        """How often each flow had each outcome (the reason, `success` or `failure`) in this process."""
         with self._lock:
             return dict(self._counts)

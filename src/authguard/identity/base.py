@@ -64,12 +64,25 @@ class Base:
         return problems
 
     def succeeded(
-        self, name: str, caller: Caller, *, user_id: str | None = None, session_id: str | None = None
+        self,
+        name: str,
+        caller: Caller,
+        *,
+        reason: str = "",
+        user_id: str | None = None,
+        session_id: str | None = None,
     ) -> None:
-        """Record that a flow did what was asked for."""
-        self.audit.record(
-            Event(name, True, self.clock(), user_id=user_id, session_id=session_id, address=caller.address)
-        )
+        """Record that a flow did what was asked for.
+
+        Args:
+            name: the flow.
+            caller: where the request comes from.
+            reason: what is worth noting about it, as a code.
+            user_id: the account that it is about.
+            session_id: the session that it is about.
+        """
+        now = self.clock()
+        self.audit.record(Event(name, True, now, reason, user_id, session_id, caller.address))
 
     def failed(
         self, name: str, caller: Caller, error: RefusedError, *, reason: str = "", user_id: str | None = None

@@ -8,6 +8,7 @@ and mails to an account beyond its limit are not sent, while the answer stays th
 
 import logging
 import random
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,6 +37,7 @@ DELAY = 2.0
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
 _TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
 _MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
+_LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
 # Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
 # address is counted in all of them: of 2^16 networks of 64 bits each would otherwise have a limit of its own.
@@ -68,8 +70,57 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "mail_address": Limit(30, 3_600),
     "mail_account": Limit(10, 3_600),  # by mailbox and kind of mail: more are not sent, and nobody is refused
     "register_address": Limit(30, 3_600),
-    "secret_address": Limit(60, 60),  # by address: wrong refresh tokens, one-time tokens, client secrets
+    "authorize_address": Limit(60, 900),  # browsers that are sent to a provider
+    "secret_address": Limit(60, 60),  # by address: wrong one-time tokens, client secrets, provider codes
 }
+
+
+def parse_limits(given: Mapping[str, object]) -> dict[str, Limit]:
+    """Return limits by name.
+
+    Args:
+        given: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
+            `count` and `seconds`.
+
+    Raises:
+        ConfigurationError: for a name that no limit has, or something else than that.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"limits must be a table of names and limits, got {given!r}")
+    if unknown := sorted(map(str, given.keys() - DEFAULT_LIMITS.keys())):
+        known = ", ".join(DEFAULT_LIMITS)
+        raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
+    return {name: _parse_limit(name, value) for name, value in given.items()}
+
+
+def _parse_limit(name: str, value: object) -> Limit:
+    if isinstance(value, Limit):
+        return value
+    try:
+        if isinstance(value, str) and (found := _LIMIT.fullmatch(value)):
+            return Limit(int(found[1]), int(found[2]))
+        if isinstance(value, Mapping) and value.keys() == {"count", "seconds"}:
+            return Limit(value["count"], value["seconds"])
+    except ConfigurationError:
+        pass
+    raise ConfigurationError(
+        f"the limit {name} must be a count and seconds, both at least 1, such as 10/900; got {value!r}"
+    )
+
+
+def read_limits(text: str) -> dict[str, str]:
+    """Return limits as they are in a variable, by name: `login=10/900,mail=3/900`.
+
+    Raises:
+        ConfigurationError: for a part that is no name with a limit, or a name that is there twice.
+    """
+    limits: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or name in limits:
+            raise ConfigurationError(f"limits must be as in login=10/900,mail=3/900, each once; got {part!r}")
+        limits[name] = value
+    return limits
 
 
 class Limiter:
@@ -87,10 +138,7 @@ class Limiter:
     """
 
     def __init__(self, url: str = "memory://", *, limits: Mapping[str, Limit] | None = None) -> None:
-        given = dict(limits or {})
-        if unknown := sorted(given.keys() - DEFAULT_LIMITS.keys()):
-            known = ", ".join(DEFAULT_LIMITS)
-            raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
+        given = parse_limits(limits or {})
         self._limits = {
             (name, times): RateLimitItemPerSecond(
                 limit.count * times, limit.seconds, namespace=f"authguard:{name}"

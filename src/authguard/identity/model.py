@@ -44,6 +44,12 @@ class Session:
         client_id: the OAuth client it belongs to, if any.
         address: where it was begun from.
         user_agent: what it was begun with.
+        refreshed_network: the network of the request that made the newest refresh token, if it is known.
+        refreshed_agent: the User-Agent of that request.
+        repeats: how much the repeats of the generations in a row before this one count; see `grace`.
+        repeated: how much the repeats of this generation count.
+        authenticated_at: when its owner has shown to a provider who they are; None for when it began,
+            0 if the provider does not say.
     """
 
     id: str
@@ -57,6 +63,11 @@ class Session:
     client_id: str | None
     address: str
     user_agent: str
+    refreshed_network: str | None = None
+    refreshed_agent: str | None = None
+    repeats: int = 0
+    repeated: int = 0
+    authenticated_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,7 @@ class SocialIdentity:
         email_verified: whether it has verified that address.
         name: a name to show.
         picture: the address of a picture.
+        auth_time: when they signed in there, in seconds since the epoch; None for now, 0 if that is unknown.
     """
 
     provider: str
@@ -110,6 +122,7 @@ class SocialIdentity:
     email_verified: bool
     name: str = ""
     picture: str | None = None
+    auth_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

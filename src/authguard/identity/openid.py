@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
-from threading import Lock
 from typing import Any, TypeGuard
 
 import httpx2
@@ -39,7 +38,7 @@ class OpenIDProvider(Provider):
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to.
         scope: what is asked for.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
         allow_private: whether the provider's metadata may lead to another host on this machine, or to an
             address in a private network.
@@ -83,7 +82,6 @@ class OpenIDProvider(Provider):
         self._allow_private = allow_private
         self._repeats_nonce = repeats_nonce
         self._clock = clock
-        self._lock = Lock()
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
@@ -102,17 +100,21 @@ class OpenIDProvider(Provider):
 
     def _discovered(self) -> dict[str, Any]:
         """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
-        with self._lock:
-            now = self._clock()
-            if self._metadata is None or not 0 <= now - self._metadata[0] < _METADATA_SECONDS:
-                try:
-                    found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-                except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-                    raise self._outage(error) from None
-                if not isinstance(found, dict) or found.get("issuer") != self.issuer:
-                    raise VerificationUnavailableError(f"{self.name} says it is another issuer")
-                self._metadata = (now, found)
-            return self._metadata[1]
+        known = self._metadata
+        if known is not None and 0 <= self._clock() - known[0] < _METADATA_SECONDS:
+            return known[1]
+        return self._attempts.run(lambda: self._attempts.share("metadata", self._discover))
+
+    def _discover(self) -> dict[str, Any]:
+        now = self._clock()
+        try:
+            found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            raise self._outage(error) from None
+        if not isinstance(found, dict) or found.get("issuer") != self.issuer:
+            raise VerificationUnavailableError(f"{self.name} says it is another issuer")
+        self._metadata = (now, found)
+        return found
 
     def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
         claims = self._verify(token.get("id_token"), nonce)
@@ -128,6 +130,7 @@ class OpenIDProvider(Provider):
             email_verified=about.get("email_verified") is True,
             name=text_or_none(about.get("name")) or "",
             picture=picture_or_none(about.get("picture")),
+            auth_time=float(claims.get("auth_time", 0)),
         )
 
     def _verify(self, id_token: Any, nonce: str | None) -> dict[str, Any]:
@@ -146,6 +149,9 @@ class OpenIDProvider(Provider):
             raise SocialSignInError("an ID token that has expired")
         if issued > now + _LEEWAY:
             raise SocialSignInError("an ID token from the future")
+        signed_in = claims.get("auth_time", 0)
+        if not _is_number(signed_in) or not 0 <= signed_in <= now + _LEEWAY:
+            raise SocialSignInError("an ID token with a time of sign-in that cannot be")
         if not text_or_none(claims.get("sub")):
             raise SocialSignInError("an ID token about nobody")
         repeated = claims.get("nonce", nonce if not self._repeats_nonce else None)
@@ -165,22 +171,19 @@ class OpenIDProvider(Provider):
 
     def _key_set(self, soonest: float) -> KeySet:
         """The keys of the provider, asked for again if they are older than so many seconds."""
-        url = self._endpoint("jwks_uri")
-        with self._lock:
-            now = self._clock()
-            if self._keys is None or not 0 <= now - self._keys[0] < soonest:
-                try:
-                    self._keys = (now, KeySet.import_key_set(self._get(url)))
-                except (
-                    httpx2.HTTPError,
-                    httpx2.InvalidURL,
-                    JoseError,
-                    LookupError,
-                    TypeError,
-                    ValueError,
-                ) as error:
-                    raise self._outage(error) from None
-            return self._keys[1]
+        known = self._keys
+        if known is not None and 0 <= self._clock() - known[0] < soonest:
+            return known[1]
+        return self._attempts.share("keys", self._fetch_keys)
+
+    def _fetch_keys(self) -> KeySet:
+        url, now = self._endpoint("jwks_uri"), self._clock()
+        try:
+            keys = KeySet.import_key_set(self._get(url))
+        except (httpx2.HTTPError, httpx2.InvalidURL, JoseError, LookupError, TypeError, ValueError) as error:
+            raise self._outage(error) from None
+        self._keys = (now, keys)
+        return keys
 
 
 class LinkedIn(OpenIDProvider):
@@ -190,7 +193,7 @@ class LinkedIn(OpenIDProvider):
         client_id: of the application.
         client_secret: of the application.
         redirect_uris: where browsers may come back to.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for one sign-in, however many requests it takes.
         issuer: LinkedIn's, unless in tests.
 
     Raises:

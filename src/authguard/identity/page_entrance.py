@@ -24,12 +24,11 @@ from authguard.identity.page_session import PageSessions
 from authguard.identity.page_views import Views
 from authguard.identity.routes import sign_in
 from authguard.identity.service import IdentityService
+from authguard.identity.social_routes import SIGN_IN_AGAIN
 from authguard.identity.web import Workers, caller_of, read_fields
 
 #: Pages never to go to after signing in.
 _SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
-# With these a guard says that somebody who is signed in has to do it again (RFC 9470 section 4).
-_SIGN_IN_AGAIN = frozenset({"acr_values", "max_age"})
 _AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
@@ -157,7 +156,7 @@ class EntrancePages:
         visitor = await self._sessions.find(request)
         if visitor is None:
             return self._views.page(request, page, **self._offers(request, Form(wanted=wanted)))
-        if page == "login" and not _SIGN_IN_AGAIN.isdisjoint(request.query_params):
+        if page == "login" and not SIGN_IN_AGAIN.isdisjoint(request.query_params):
             form = Form({"email": visitor.user.email}, wanted=wanted)
             response = self._views.page(request, page, notice=_AGAIN, **self._offers(request, form))
         else:
@@ -223,7 +222,8 @@ class EntrancePages:
         """What the pages have on which one signs in."""
         root: str = request.scope.get("root_path") or ""
         prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
-        query = urlencode({"next": self._next(request, form.wanted)})
+        again = {name: value for name, value in request.query_params.items() if name in SIGN_IN_AGAIN}
+        query = urlencode({"next": self._next(request, form.wanted)} | again)
         social = [
             (name, provider_title(name), f"{prefix}/auth/{name}/authorize?{query}")
             for name in self._providers

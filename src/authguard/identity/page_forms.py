@@ -34,6 +34,14 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "not_found": ("Nothing here", "It may have been there, and have ended since."),
     "rate_limited": ("Too many tries", ""),
     "social_sign_in": ("That sign-in did not succeed", "Please start again."),
+    "insufficient_user_authentication": (
+        "Please sign in again",
+        "The provider did not show that you have just signed in. Use your password, or another provider.",
+    ),
+    "email_not_verified": (
+        "Check your mail",
+        "Verify your e-mail address first: follow the link that was sent to it.",
+    ),
     "link_refused": ("There is an account already", ""),
     "last_sign_in": ("Your only way to sign in", ""),
     "unavailable": (

@@ -13,7 +13,9 @@ from authguard._core.model import Auth, Principal
 from authguard.asgi import handled_by_guard
 from authguard.errors import MissingCredentialsError
 from authguard.identity import bodies
+from authguard.identity.addresses import canonical_key
 from authguard.identity.bodies import validate
+from authguard.identity.grace import network_of
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.service import IdentityService
 from authguard.identity.web import (
@@ -63,12 +65,21 @@ async def sign_in(
     *,
     client_id: str | None = None,
 ) -> Tokens:
-    """Sign in with a password, and keep the answer back while the account is under attack."""
+    """Sign in with a password, and keep the answer back while the account is under attack.
+
+    A few tries for one account are checked at a time. Those from a network in which its owner has signed in
+    before have turns of their own, so that what strangers try takes none from the owner.
+    """
     delay = await workers.count(service.accounts.admit, email, caller)
-    try:
-        return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
-    finally:
-        await sleep(delay)
+    key: tuple[str, ...] = (canonical_key(email),)
+    network = network_of(caller)
+    if workers.turns.is_full(key) and await workers.read(service.sessions.knows_network, email, caller):
+        key = (*key, network)
+    async with workers.turns.take(key, network):
+        try:
+            return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
+        finally:
+            await sleep(delay)
 
 
 def _moment(seconds: float) -> str:

@@ -77,6 +77,13 @@ sessions = Table(
     Column("client_id", String(64)),
     Column("address", String(64), nullable=False),
     Column("user_agent", String(200), nullable=False),
+    # Of the request that made the generation; none for one that was made before these were stored.
+    Column("refreshed_network", String(64)),
+    Column("refreshed_agent", String(200)),
+    Column("repeats", Integer, nullable=False, server_default="0"),
+    Column("repeated", Integer, nullable=False, server_default="0"),
+    # None for when it began, 0 for unknown.
+    Column("authenticated_at", Double),
     Index("ix_sessions_user_id", "user_id"),
 )
 

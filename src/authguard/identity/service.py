@@ -45,7 +45,7 @@ class IdentityService:
         breaches: tells which passwords are known from breaches: `BreachedFile(path)` or
             `BreachedService()`; None for not asking.
         hasher: hashes passwords.
-        limiter: counts attempts; None for one at `Settings.limits_url`.
+        limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
 
@@ -72,8 +72,8 @@ class IdentityService:
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
         self.outbox = Outbox(mailer or _mailer(settings), self._report_mail)
-        self.limiter = limiter or Limiter(settings.limits_url)
-        base = Base(
+        self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
+        self._base = base = Base(
             settings=settings,
             database=self.database,
             access_tokens=AccessTokens(settings, self.keys),
@@ -103,6 +103,19 @@ class IdentityService:
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
         """Sign in with a social account; see `Accounts.sign_in_with`."""
         return self.accounts.sign_in_with(identity, caller)
+
+    def admit_to_provider(self, caller: Caller) -> None:
+        """Count a browser that is about to be sent to a provider.
+
+        Raises:
+            RateLimitedError: if too many came from the same address.
+        """
+        base = self._base
+        base.limited("authorize", caller, base.limiter.hit, "authorize_address", address=caller.address)
+
+    def record_stale_sign_in(self, caller: Caller) -> None:
+        """Record that a provider did not show a new sign-in where one was asked for."""
+        self._base.record_failure("social", caller, "stale")
 
     def rotate_keys(self) -> None:
         """Make a new signing key, for whoever runs the service; see `SigningKeys.rotate`.

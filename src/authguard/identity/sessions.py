@@ -1,13 +1,11 @@
 """Use cases of sessions: begin, refresh, list, end. One row for each session, however often it is refreshed.
 
-A refresh token is good once. The one before it is answered with its successor for some seconds
-more, because answers get lost and tabs refresh at the same time; an older one is proof that
-somebody has a copy, and ends the session (RFC 9700 section 4.14.2).
+A refresh token is good once. `grace` says when the one before it is answered with its successor again;
+otherwise an older one is proof of a copy, and ends the session (RFC 9700 section 4.14.2).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import Connection, Select
@@ -15,8 +13,10 @@ from sqlalchemy import Connection, Select
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
 from authguard.identity import store
+from authguard.identity.addresses import lookup_address
 from authguard.identity.base import Base
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
+from authguard.identity.grace import Step, after_advance, after_repeat, agent_of, decide, network_of
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.tokens import RefreshToken
 
@@ -24,10 +24,8 @@ from authguard.identity.tokens import RefreshToken
 MAX_SESSIONS = 100
 
 _LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
-_LONGEST_AGENT = 200
 _ATTEMPTS = 5
 
-Step = Literal["advance", "repeat", "lost", "reuse", "refuse"]
 Found: TypeAlias = tuple[Session, User]
 Taken: TypeAlias = tuple[Step, Found | None]
 
@@ -43,9 +41,23 @@ class Sessions:
         self._base = base
 
     def begin(
-        self, connection: Connection, user: User, caller: Caller, *, client_id: str | None = None
+        self,
+        connection: Connection,
+        user: User,
+        caller: Caller,
+        *,
+        client_id: str | None = None,
+        authenticated_at: float | None = None,
     ) -> Session:
-        """Begin a session, in the transaction of a use case; `tokens` makes its tokens afterwards."""
+        """Begin a session, in the transaction of a use case; `tokens` makes its tokens afterwards.
+
+        Args:
+            connection: the transaction.
+            user: whose session.
+            caller: where the request comes from.
+            client_id: the OAuth client that it belongs to.
+            authenticated_at: see `Session`.
+        """
         now = self._base.clock()
         settings = self._base.settings
         session = Session(
@@ -59,7 +71,10 @@ class Sessions:
             ended_at=None,
             client_id=client_id,
             address=caller.address[:64],
-            user_agent=_printable(caller.user_agent)[:_LONGEST_AGENT],
+            user_agent=agent_of(caller),
+            refreshed_network=network_of(caller),
+            refreshed_agent=agent_of(caller),
+            authenticated_at=authenticated_at and min(authenticated_at, now),
         )
         store.insert_session(connection, session)
         store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)
@@ -97,57 +112,60 @@ class Sessions:
             StoreUnavailableError: if not all new generations could be stored; some may have been.
         """
         parse = self._base.refresh_tokens.parse
-        steps = self._steps([(parse(token), client_id) for token, _, client_id in asked])
+        steps = self._steps([(parse(token), caller, client_id) for token, caller, client_id in asked])
         if reused := {found[0].id for step, found in steps if found and step == "reuse"}:
             self.end_now(reused)
         return [self._refreshed(caller, *taken) for (_, caller, _), taken in zip(asked, steps, strict=True)]
 
-    def _steps(self, asked: Sequence[tuple[RefreshToken | None, str | None]]) -> list[Taken]:
+    def _steps(self, asked: Sequence[tuple[RefreshToken | None, Caller, str | None]]) -> list[Taken]:
         """What is done about each token, and its session after that.
 
-        If a power cut takes it back, `_decide` still knows the token that was issued for it.
+        If a power cut takes it back, `decide` still knows the token that was issued for it.
         """
-        named = [token.session_id for token, _ in asked if token]
+        named = [token.session_id for token, _, _ in asked if token]
         if not named:
             return [("refuse", None)] * len(asked)
         with self._base.database.swap() as connection:
             found = store.find_sessions(connection, named)
             return [
-                self._step(connection, found, token, client_id) if token else ("refuse", None)
-                for token, client_id in asked
+                self._step(connection, found, token, caller, client_id) if token else ("refuse", None)
+                for token, caller, client_id in asked
             ]
 
     def _step(
-        self, connection: Connection, found: dict[str, Found], token: RefreshToken, client_id: str | None
+        self,
+        connection: Connection,
+        found: dict[str, Found],
+        token: RefreshToken,
+        caller: Caller,
+        client_id: str | None,
     ) -> Taken:
         for _ in range(_ATTEMPTS):
             one = found.get(token.session_id)
             if one is None or one[0].client_id != client_id:
                 return "refuse", None
             session, user = one
-            step = self._decide(token, session, user)
-            if step != "advance":
+            step, after = self._decide(token, session, user, caller)
+            if after == session:
                 return step, one
-            now = self._base.clock()
-            until = min(now + self._base.settings.refresh_lifetime, session.ends_at)
-            after = replace(session, generation=token.generation + 1, refreshed_at=now, expires_at=until)
             if store.advance_session(connection, session, after):
                 found[session.id] = after, user  # for the next one who has brought the same token
                 return step, found[session.id]
-            # Since it was looked at, somebody else has used the token, or ended the session.
+            # Since it was looked at, another request has used the token, or ended the session.
             found |= store.find_sessions(connection, [session.id])
         return "lost", None
 
-    def _decide(self, token: RefreshToken, session: Session, user: User) -> Step:
-        now = self._base.clock()
+    def _decide(
+        self, token: RefreshToken, session: Session, user: User, caller: Caller
+    ) -> tuple[Step, Session]:
+        """Decide about a token, and return its session after that."""
+        now, settings = self._base.clock(), self._base.settings
         if session.ended_at is not None or now >= session.expires_at or user.disabled:
-            return "refuse"
-        # A later generation than the stored one: issued by us, and lost with the end of the
-        # database (a backup was restored). Its holder is the one who refreshed last.
-        if token.generation >= session.generation:
-            return "advance"
-        graceful = now < session.refreshed_at + self._base.settings.refresh_grace
-        return "repeat" if graceful and token.generation == session.generation - 1 else "reuse"
+            return "refuse", session
+        step = decide(token.generation, session, caller, now, settings)
+        if step == "advance":
+            return step, after_advance(token.generation, session, caller, now, settings)
+        return step, after_repeat(session, caller, now, settings) if step == "repeat" else session
 
     def _refreshed(self, caller: Caller, step: Step, found: Found | None) -> Tokens | Exception:
         if step == "lost":
@@ -159,7 +177,8 @@ class Sessions:
             reason = "reuse" if step == "reuse" else "ended"
             error = InvalidTokenError(f"refresh token: {reason}")
             return self._base.failed("refresh", caller, error, reason=reason, user_id=user.id)
-        self._base.succeeded("refresh", caller, user_id=user.id, session_id=session.id)
+        reason = "repeat" if step == "repeat" else ""
+        self._base.succeeded("refresh", caller, reason=reason, user_id=user.id, session_id=session.id)
         return self.tokens(user, session)
 
     def prolong(self, principal: Principal, caller: Caller) -> Tokens:
@@ -210,6 +229,18 @@ class Sessions:
         """The caller's sessions that are alive, the newest first."""
         with self._base.database.read() as connection:
             return store.list_sessions(connection, principal.subject, self._base.clock())
+
+    def knows_network(self, email: str, caller: Caller) -> bool:
+        """Return whether a session of this account was begun or refreshed from the caller's network.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        address = lookup_address(email)
+        if address is None:
+            return False
+        with self._base.database.read() as connection:
+            return store.has_session_in(connection, address, network_of(caller))
 
     def authenticate(self, principal: Principal) -> User | None:
         """The account behind an access token; None if its session has ended, or it is disabled.
@@ -328,7 +359,3 @@ def _is_alive(session: Session, user: User, principal: Principal) -> bool:
 
 def _owner(found: Found | None, principal: Principal) -> User | None:
     return found[1] if found is not None and _is_alive(*found, principal) else None
-
-
-def _printable(text: str) -> str:
-    return "".join(character for character in text if character.isprintable())

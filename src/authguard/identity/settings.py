@@ -12,6 +12,7 @@ from authguard._core.cookies import AccessCookie
 from authguard._core.jwk import from_secret
 from authguard._core.patterns import local_path
 from authguard.errors import ConfigurationError
+from authguard.identity.limits import parse_limits, read_limits
 from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
@@ -40,20 +41,24 @@ class Settings:
         access_lifetime: seconds for which an access token is valid.
         refresh_lifetime: seconds after which a session that is not refreshed ends.
         session_lifetime: seconds after which a session ends in any case.
-        refresh_grace: seconds for which the refresh token before the newest one still gets an
-            answer, for clients whose last answer was lost.
+        refresh_grace: seconds for which the refresh token before the newest one gets an answer again
+            without a doubt; 0 for never, so that a refresh token is good once.
+        lost_answer_lifetime: seconds for which it does while the newest one has not been used, for
+            clients whose answer was lost and that try again later.
         bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
             new ones at `auth/refresh` without a refresh token; 0 switches that off.
         link_lifetime: seconds for which the links in mails are valid.
         prefixes: where the API is; the first is named in metadata.
         default_role: the role of new accounts.
         require_verified_email: whether an address has to be verified before its owner can sign in.
-        enumeration_safe: whether registering a known address gets the same answer as a new one;
-            nobody is signed in by registering then.
+        enumeration_safe: whether registering a known address gets the same answer as a new one, and so
+            does signing in until the link in the mail is pressed; nobody is signed in by registering then.
         verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
             only with the password of the account, or from a caller who is signed in to it.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
+        limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
+            10 in 900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         mail_from: the sender of mails.
         github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
@@ -89,6 +94,7 @@ class Settings:
     refresh_lifetime: int = 30 * _DAY
     session_lifetime: int = 365 * _DAY
     refresh_grace: int = 30
+    lost_answer_lifetime: int = 3 * _DAY
     bearer_refresh_lifetime: int = 30 * _DAY
     link_lifetime: int = 3_600
     prefixes: Iterable[str] = ("/api/v1", "/v1")
@@ -98,6 +104,7 @@ class Settings:
     verify_needs_password: bool = False
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
+    limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     github_client_id: str = ""
@@ -127,6 +134,7 @@ class Settings:
             self, "database", self.database.replace("postgresql://", "postgresql+psycopg://", 1)
         )
         self._check_numbers()
+        object.__setattr__(self, "limits", parse_limits(self.limits))
         if isinstance(self.prefixes, str) or not self.prefixes:
             raise ConfigurationError('prefixes is a list, such as ["/api/v1", "/v1"]')
         object.__setattr__(self, "prefixes", tuple(local_path(one, "prefixes") for one in self.prefixes))
@@ -192,6 +200,7 @@ class Settings:
             "refresh_lifetime": (60, 3_650 * _DAY),
             "session_lifetime": (60, 3_650 * _DAY),
             "refresh_grace": (0, 300),
+            "lost_answer_lifetime": (0, 30 * _DAY),
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "worker_threads": (1, 256),
@@ -273,6 +282,8 @@ def _from_text(name: str, text: str) -> Any:
         if text.strip().lower() not in words:
             raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is true or false")
         return words[text.strip().lower()]
+    if name == "limits":
+        return read_limits(text)
     if name in ("prefixes", "redirect_uris"):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

@@ -10,16 +10,19 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
-from authlib.integrations.httpx_client import OAuth2Client, OAuthError
+from authlib.integrations.httpx_client import OAuthError
 
 from authguard._cookiejar import NoCookies
 from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard.identity.attempts import Attempts, NoAnswerError, ProviderClient
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.model import SocialIdentity
 from authguard.verifiers.secret_text import check_secret_text
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_MAX_TIMEOUT = 60.0
+_MAX_AGE = 365 * 86_400  # seconds
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 
 
@@ -32,7 +35,7 @@ class Provider:
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to, compared exactly (RFC 9700 section 2.1).
         scope: what is asked for.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
 
     Raises:
@@ -57,10 +60,19 @@ class Provider:
         check_secret_text(client_secret, f"{name}: client_secret", chosen_here=False)
         if isinstance(redirect_uris, str):
             raise ConfigurationError(f"{name}: redirect_uris is a list")
+        if (
+            isinstance(timeout, bool)
+            or not isinstance(timeout, (int, float))
+            or not 0 < timeout <= _MAX_TIMEOUT
+        ):
+            raise ConfigurationError(
+                f"{name}: timeout must be more than 0 and at most {_MAX_TIMEOUT:g} seconds, got {timeout!r}"
+            )
         self.name = name
         self.redirect_uris = frozenset(secure_url(uri, f"{name}: redirect_uris") for uri in redirect_uris)
         self._client_id = client_id
-        self._oauth = OAuth2Client(
+        self._attempts = Attempts(name, timeout)
+        self._oauth = ProviderClient(
             client_id,
             client_secret,
             scope=scope,
@@ -68,11 +80,19 @@ class Provider:
             timeout=timeout,
             follow_redirects=False,
             cookies=NoCookies(),
-            headers={"User-Agent": "authguard", "Accept": "application/json"},
+            # Not compressed: nothing that a small answer could be inflated from.
+            headers={"User-Agent": "authguard", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
+        self._oauth.seconds = timeout
 
     def authorize_url(
-        self, *, state: str, redirect_uri: str, nonce: str | None = None, code_challenge: str | None = None
+        self,
+        *,
+        state: str,
+        redirect_uri: str,
+        nonce: str | None = None,
+        code_challenge: str | None = None,
+        max_age: int | None = None,
     ) -> str:
         """Where to send a browser to.
 
@@ -81,6 +101,7 @@ class Provider:
             redirect_uri: where to come back to; one of those that were configured.
             nonce: comes back in the ID token.
             code_challenge: of PKCE, by S256 (RFC 7636 section 4.2).
+            max_age: seconds, for a sign-in that must not be silent; None where it may be.
 
         Raises:
             InvalidFieldsError: for another `redirect_uri`.
@@ -90,6 +111,8 @@ class Provider:
         more: dict[str, str] = {"redirect_uri": redirect_uri}
         if nonce is not None and self._is_openid:
             more["nonce"] = nonce
+        if self._is_openid:
+            more |= _recency(max_age)
         if code_challenge is not None:
             more |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
         url, _ = self._oauth.create_authorization_url(self._endpoint("authorization_endpoint"), state, **more)
@@ -113,6 +136,11 @@ class Provider:
         """
         self._check_redirect_uri(redirect_uri)
         more = {"code_verifier": code_verifier} if code_verifier is not None else {}
+        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, more))
+
+    def _exchange(
+        self, code: str, redirect_uri: str, nonce: str | None, more: Mapping[str, str]
+    ) -> SocialIdentity:
         try:
             token = self._oauth.fetch_token(
                 self._endpoint("token_endpoint"),
@@ -158,7 +186,9 @@ class Provider:
 
     def _outage(self, error: Exception) -> VerificationUnavailableError:
         # The text of the error may hold the URL with what was sent.
-        return VerificationUnavailableError(f"{self.name} is down: {type(error).__name__}")
+        reason = f"{self.name} is down: {type(error).__name__}"
+        is_late = isinstance(error, httpx2.TimeoutException)
+        return NoAnswerError(reason) if is_late else VerificationUnavailableError(reason)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -173,7 +203,7 @@ class GitHub(Provider):
         client_id: of the OAuth app.
         client_secret: of the OAuth app.
         redirect_uris: where browsers may come back to.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for one sign-in, however many requests it takes.
         url: where browsers sign in.
         api_url: where the REST API is.
 
@@ -226,7 +256,16 @@ class GitHub(Provider):
             email_verified=primary.get("verified") is True,
             name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
             picture=picture_or_none(user.get("avatar_url")),
+            auth_time=0,  # GitHub does not say, nor does it ask again
         )
+
+
+def _recency(max_age: int | None) -> dict[str, str]:
+    """Return the parameters for a sign-in and the time of it (OpenID Connect Core section 3.1.2.1)."""
+    if max_age is not None:
+        return {"prompt": "login", "max_age": str(max_age)}
+    # It asks for no sign-in, but with any `max_age` an ID token has an `auth_time`.
+    return {"max_age": str(_MAX_AGE)}
 
 
 def secure_url(url: str, what: str) -> str:

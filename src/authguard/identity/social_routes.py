@@ -1,6 +1,7 @@
 """Social sign-in over HTTP: the code that an application hands in, and the whole flow of a browser."""
 
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import Field, SecretStr
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -16,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from authguard._core.cookies import AccessCookie
 from authguard._core.redirect import safe_next
 from authguard.asgi import handled_by_guard
-from authguard.errors import ConfigurationError, RefusedError
+from authguard.errors import ConfigurationError, InsufficientUserAuthenticationError, RefusedError
 from authguard.identity.bodies import Body
 from authguard.identity.derive import derive_seal
 from authguard.identity.errors import NotFoundError, SocialSignInError
@@ -27,6 +29,10 @@ from authguard.identity.service import IdentityService
 from authguard.identity.social import Provider
 from authguard.identity.web import Workers, answer, caller_of, read_json, refused
 
+#: With these a guard says that somebody who is signed in has to do it again (RFC 9470 section 4).
+SIGN_IN_AGAIN = frozenset({"acr_values", "max_age"})
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_SKEW = 30  # seconds by which the clock of a provider may differ
 _STATE_SECONDS = 600  # for signing in at the provider
 _LONGEST_NEXT = 1024  # characters, so that the cookie stays small
 _PICTURES = {"github": "avatar_url"}  # as the documents call it; everywhere else `picture`
@@ -106,6 +112,7 @@ class SocialRoutes:
         """Send a browser to the provider, with a state that only this browser has."""
         provider = self._provider(request)
         wanted = request.query_params.get("next", "")[:_LONGEST_NEXT]
+        max_age = _max_age(request.query_params)
         state = {
             "provider": provider.name,
             "state": secrets.token_urlsafe(32),
@@ -113,12 +120,19 @@ class SocialRoutes:
             "verifier": secrets.token_urlsafe(48),
             "next": safe_next(wanted, "/"),
         }
+        more: dict[str, int] = {}
+        if max_age is not None:
+            more["max_age"] = max_age
+            state["since"] = str(int(self._service.clock()))
+        await self._workers.count(self._service.admit_to_provider, caller_of(request))
         url = await self._workers.ask_remote(
+            provider.name,
             provider.authorize_url,
             state=state["state"],
             nonce=state["nonce"],
             redirect_uri=self._callback(prefix, provider),
             code_challenge=create_s256_code_challenge(state["verifier"]),
+            **more,
         )
         response = _see_other(url)
         sealed = self._seal.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
@@ -142,6 +156,7 @@ class SocialRoutes:
                 self._callback(prefix, provider),
                 code_verifier=state["verifier"],
                 nonce=state["nonce"],
+                since=int(state["since"]) if "since" in state else None,
             )
             response = _see_other(safe_next(state["next"], "/"))
             await self._sessions.begin(request, response, tokens)
@@ -160,8 +175,12 @@ class SocialRoutes:
         *,
         code_verifier: str | None = None,
         nonce: str | None = None,
+        since: int | None = None,
     ) -> Tokens:
-        """Tokens for a code; wrong codes are counted against the address they come from."""
+        """Tokens for a code; wrong codes are counted against the address they come from.
+
+        If a new sign-in was asked for, the provider has to show that it was made `since` then.
+        """
         service = self._service
 
         def exchange() -> Tokens:
@@ -171,9 +190,12 @@ class SocialRoutes:
             except SocialSignInError:
                 service.limiter.hit("secret_address", address=caller.address)
                 raise
+            if since is not None and (identity.auth_time or 0) < since - _SKEW:
+                service.record_stale_sign_in(caller)
+                raise InsufficientUserAuthenticationError("the provider does not show a new sign-in")
             return service.sign_in_with(identity, caller)
 
-        return await self._workers.ask_remote(exchange)
+        return await self._workers.ask_remote(provider.name, exchange)
 
     def _provider(self, request: Request) -> Provider:
         provider = self._providers.get(request.path_params["provider"])
@@ -227,6 +249,14 @@ def token_document(provider: Provider, tokens: Tokens) -> dict[str, Any]:
             _PICTURES.get(provider.name, "picture"): user.picture,
         },
     }
+
+
+def _max_age(query: QueryParams) -> int | None:
+    """Return for how long a sign-in is recent enough; None if one of any age will do."""
+    if SIGN_IN_AGAIN.isdisjoint(query):
+        return None
+    given = query.get("max_age", "")
+    return int(given) if _SECONDS.fullmatch(given) else 0
 
 
 def _one(request: Request, name: str) -> str:

@@ -53,15 +53,24 @@ _MARKS = select(revocations.c.kind, revocations.c.revoked_at).where(
         (revocations.c.kind == "subject") & (revocations.c.name == bindparam("subject")),
     ),
 )
+_ADVANCED = (
+    "generation",
+    "refreshed_at",
+    "expires_at",
+    "refreshed_network",
+    "refreshed_agent",
+    "repeats",
+    "repeated",
+)
 _ADVANCE = (
     update(sessions)
     .where(
         sessions.c.id == bindparam("session"),
         sessions.c.generation == bindparam("before"),
+        sessions.c.repeated == bindparam("repeated_before"),
         sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > bindparam("now"),
     )
-    .values(generation=bindparam("after"), refreshed_at=bindparam("now"), expires_at=bindparam("until"))
+    .values({name: bindparam(name) for name in _ADVANCED})
 )
 _PROLONG = (
     update(sessions)
@@ -189,14 +198,9 @@ def find_session(connection: Connection, session_id: str) -> tuple[Session, User
 
 
 def advance_session(connection: Connection, before: Session, after: Session) -> bool:
-    """Compare and swap the generation of a session; False if it has ended, or somebody was faster."""
-    values = {
-        "session": before.id,
-        "before": before.generation,
-        "after": after.generation,
-        "now": after.refreshed_at,
-        "until": after.expires_at,
-    }
+    """Compare and swap the generation and its repeats; False if the session has ended, or has changed."""
+    values = {"session": before.id, "before": before.generation, "repeated_before": before.repeated}
+    values |= {name: getattr(after, name) for name in _ADVANCED}
     return connection.execute(_ADVANCE, values).rowcount == 1
 
 
@@ -213,6 +217,16 @@ def list_sessions(connection: Connection, user_id: str, now: float) -> list[Sess
         .order_by(sessions.c.created_at.desc())
     )
     return [Session(*row) for row in connection.execute(statement)]
+
+
+def has_session_in(connection: Connection, address: str, network: str) -> bool:
+    """Return whether the account with this address has had a session in a network; see `grace.network_of`."""
+    statement = (
+        select(sessions.c.id)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(users.c.email_key == email_key(address), sessions.c.refreshed_network == network)
+    )
+    return connection.execute(statement.limit(1)).first() is not None
 
 
 def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[str]:

@@ -97,8 +97,10 @@ class AccessTokens:
         """A token for somebody's session, and the seconds for which it is valid."""
         claims: dict[str, Any] = {"sub": user.id, "role": user.role, "sid": session.id}
         claims |= {"email": user.email, "email_verified": user.email_verified}
-        # A refresh is no sign-in (RFC 9068 section 2.2.1).
-        claims["auth_time"] = int(session.created_at)
+        # A refresh is no sign-in (RFC 9068 section 2.2.1), nor is a redirect by a provider that asks nothing.
+        at = session.created_at if session.authenticated_at is None else session.authenticated_at
+        if at:
+            claims["auth_time"] = int(at)
         if session.client_id is not None:
             claims["client_id"] = session.client_id
         lifetime = min(self._settings.access_lifetime, int(session.ends_at - now))

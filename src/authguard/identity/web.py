@@ -25,6 +25,7 @@ from authguard.identity.errors import (
 )
 from authguard.identity.model import Caller
 from authguard.identity.threads import Answer, Answering, Question, Threads, Together
+from authguard.identity.turns import Turns
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -53,7 +54,9 @@ class Workers:
         self._writing = Threads(1 if one_writer else threads, "authguard-write")
         self._counting = Threads(threads, "authguard-count")
         self._hashing = Threads(threads, "authguard-hash")
-        self._remote = Threads(threads, "authguard-remote", max_waiting=_MAX_WAITING_FOR_REMOTES)
+        self.turns = Turns()
+        self._threads = threads
+        self._remotes: dict[str, Threads] = {}
         # PostgreSQL: single statements in parallel beat batches, because the network's latency dominates.
         self._most_written = _TOGETHER if one_writer else 1
 
@@ -73,9 +76,15 @@ class Workers:
         """Run a use case that hashes a password; it may do all of the above, too."""
         return await self._hashing.run(partial(function, *args, **kwargs))
 
-    async def ask_remote(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run a use case that asks a provider."""
-        return await self._remote.run(partial(function, *args, **kwargs))
+    async def ask_remote(
+        self, name: str, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run a use case that asks a remote of this name, such as a provider; each has its own threads."""
+        threads = self._remotes.get(name)
+        if threads is None:
+            new = Threads(self._threads, f"authguard-{name}", max_waiting=_MAX_WAITING_FOR_REMOTES)
+            threads = self._remotes.setdefault(name, new)
+        return await threads.run(partial(function, *args, **kwargs))
 
     def reading(self, answer: Answering[Question, Answer]) -> Together[Question, Answer]:
         """Read a row for each request, by one call for all requests of the same time."""
@@ -87,7 +96,8 @@ class Workers:
 
     def close(self) -> None:
         """Take no more work; what has begun is finished."""
-        for threads in (self._reading, self._writing, self._counting, self._hashing, self._remote):
+        own = self._reading, self._writing, self._counting, self._hashing
+        for threads in (*own, *self._remotes.values()):
             threads.close()
 
 

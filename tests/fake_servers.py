@@ -1,0 +1,61 @@
+"""Servers of the tests' making: one that answers as it is told, and one that answers nothing."""
+
+import contextlib
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+
+class AnsweringServer(ThreadingHTTPServer):
+    """Answers a path with what `answers` has for it: status and document, or a function of the request."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers, self.seen = {}, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        form = {name: value[0] for name, value in parse_qs(body).items()}
+        self.server.seen.append((self.path, dict(self.headers), form))
+        status, document = self.server.answers.get(self.path, (404, {}))
+        data = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Set-Cookie", "signed_in=somebody; Path=/")
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def hanging():
+    """A server that takes connections and answers nothing: its URL, and the connections that it took."""
+    taken = []
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0", taken
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in taken:
+                connection.close()

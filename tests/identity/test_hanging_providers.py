@@ -1,0 +1,315 @@
+"""A provider that hangs holds up those who want to sign in there, for a moment, and nothing else."""
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+from collections import Counter
+
+import httpx
+import pytest
+
+from authguard import ConfigurationError, VerificationUnavailableError
+from authguard.identity import Identity
+from authguard.identity.attempts import MAX_ANSWER, MAX_ATTEMPTS, Attempts
+from authguard.identity.limits import Limit, Limiter
+from authguard.identity.openid import OpenIDProvider
+from authguard.identity.social import GitHub
+from fake_servers import AnsweringServer, hanging
+from identity_support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, browser, service_at, together
+
+OWN = [f"{ISSUER}{prefix}/auth/{name}/callback" for prefix in ("/api/v1", "/v1") for name in ("op", "github")]
+
+
+@pytest.fixture
+def closing():
+    opened = []
+    yield lambda provider: opened.append(provider) or provider
+    for provider in opened:
+        provider.close()
+
+
+@pytest.fixture
+def server():
+    """A provider that answers."""
+    running = AnsweringServer()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+@pytest.fixture
+def silent():
+    """The URL of a provider that answers nothing, and the connections that it took."""
+    with hanging() as (store, taken):
+        yield store.replace("redis", "http").removesuffix("/0"), taken
+
+
+def provider_at(url, timeout=0.3, **given):
+    """A provider that is found by discovery."""
+    return OpenIDProvider("op", url, "id", "s3cret", redirect_uris=OWN, timeout=timeout, **given)
+
+
+def github_at(url, timeout=0.3):
+    """A provider that is asked for nothing but codes."""
+    return GitHub("id", "s3cret", redirect_uris=OWN, timeout=timeout, url=url, api_url=url)
+
+
+WAYS = {
+    "authorize": lambda url: lambda one: one.authorize_url(state="s", redirect_uri=OWN[0]),
+    "exchange": lambda url: lambda one: one.exchange("c0de", OWN[0]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_breaker_of_a_provider(silent, closing, way):
+    """After the first attempt without an answer, the next are refused at once, and ask nothing."""
+    url, taken = silent
+    provider, ask = closing(provider_at(url)), WAYS[way](url)
+    retries = set()
+    for _ in range(50):
+        with pytest.raises(VerificationUnavailableError) as caught:
+            ask(provider)
+        retries.add(caught.value.retry_after)
+    assert len(taken) == 1
+    assert retries == {1}
+
+
+def test_breaker_of_github(silent, closing):
+    """A provider without discovery has the same bounds."""
+    url, taken = silent
+    provider = closing(github_at(url))
+    for _ in range(20):
+        with pytest.raises(VerificationUnavailableError):
+            provider.exchange("c0de", OWN[-1])
+    assert len(taken) == 1
+    assert provider.authorize_url(state="s", redirect_uri=OWN[-1]), "which asks nobody"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_threads_do_not_wait_for_each_other(silent, closing, way):
+    """Of 16 who ask at once none waits for the others' attempts: discovery is made once for all."""
+    url, taken = silent
+    provider, ask = closing(provider_at(url)), WAYS[way](url)
+    results = together(16, lambda _: ask(provider))
+    assert {type(one) for one in results} == {VerificationUnavailableError}
+    assert len(taken) == 1
+
+
+def test_sign_ins_and_other_providers_go_on(url, silent, server, closing):
+    """While one provider hangs, a password signs in and another provider is asked, before it gives up."""
+    hung, _ = silent
+    server.answers["/login/oauth/access_token"] = 400, {"error": "bad_verification_code"}
+    providers = [closing(provider_at(hung, timeout=30)), closing(github_at(server.url, timeout=5))]
+    with service_at(url) as service:
+        service.accounts.create(ANN["email"], PASSWORD)
+        app = Identity(service, providers=providers)
+
+        async def main():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER) as client:
+                stuck = [asyncio.create_task(client.get("/v1/auth/op/authorize")) for _ in range(40)]
+                while not silent[1]:
+                    await asyncio.sleep(0)
+                answer = await client.post("/v1/auth/login", json=ANN)
+                assert answer.status_code == 200
+                code = {"code": "c0de", "redirect_uri": OWN[-1]}
+                assert (await client.post("/v1/auth/github/callback", json=code)).status_code == 400
+                assert not any(task.done() for task in stuck)
+                for task in stuck:
+                    task.cancel()
+                await asyncio.gather(*stuck, return_exceptions=True)
+
+        asyncio.run(main())
+        silent[1][0].close()
+
+
+def test_answers_of_the_service(url, silent, closing):
+    """Sixteen browsers that want to go there, and whoever follows, get 503 with Retry-After."""
+    app_providers = [closing(provider_at(silent[0]))]
+    with service_at(url) as service:
+        app = Identity(service, providers=app_providers)
+
+        async def main():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER) as client:
+                many = [client.get("/v1/auth/op/authorize") for _ in range(16)]
+                return [*await asyncio.gather(*many), await client.get("/v1/auth/op/authorize")]
+
+        answers = asyncio.run(main())
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+    assert len(silent[1]) == 1
+
+
+class Dripping(threading.Thread):
+    """A provider that sends a byte now and then, for ever."""
+
+    def __init__(self, head, drop):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.head, self.drop, self.over = head, drop, threading.Event()
+
+    def run(self):
+        """Answer one request."""
+        connection, _ = self.listener.accept()
+        with connection:
+            connection.recv(4096)
+            try:
+                connection.sendall(self.head)
+                while not self.over.wait(0.05):
+                    connection.sendall(self.drop)
+            except OSError:
+                pass
+
+
+@pytest.mark.parametrize(("head", "drop"), [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b" "),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    (b"HTTP/1.1 200", b" "),
+    (b"", b"HTTP"),
+])  # fmt: skip
+def test_provider_that_drips(closing, head, drop):
+    """A deadline is over the whole attempt: bytes that come now and then do not prolong it."""
+    dripping = Dripping(head, drop)
+    dripping.start()
+    try:
+        with pytest.raises(VerificationUnavailableError):
+            closing(provider_at(dripping.url)).authorize_url(state="s", redirect_uri=OWN[0])
+    finally:
+        dripping.over.set()
+        dripping.join()
+        dripping.listener.close()
+
+
+@pytest.mark.parametrize("path", ["/login/oauth/access_token", "/user", "/user/emails"])
+def test_large_answers(server, closing, path):
+    """An answer over the limit is an outage at each step, and is not read to its end."""
+    server.answers = {
+        "/login/oauth/access_token": (200, {"access_token": "t"}),
+        "/user": (200, {"id": 1}),
+        "/user/emails": (200, []),
+    }
+    server.answers[path] = 200, b"[" + b" " * MAX_ANSWER + b"]"
+    with pytest.raises(VerificationUnavailableError):
+        closing(github_at(server.url, timeout=5)).exchange("c0de", OWN[-1])
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/jwks"])
+def test_large_documents(server, closing, path):
+    """Metadata and key sets have the same limit."""
+    server.answers["/.well-known/openid-configuration"] = (
+        200,
+        {
+            "issuer": server.url,
+            "jwks_uri": f"{server.url}/jwks",
+            "token_endpoint": f"{server.url}/token",
+        },
+    )
+    server.answers["/token"] = 200, {"access_token": "t", "id_token": "e30.e30."}
+    server.answers[path] = 200, b" " * (MAX_ANSWER + 1)
+    with pytest.raises(VerificationUnavailableError):
+        closing(provider_at(server.url, timeout=5)).exchange("c0de", OWN[0])
+
+
+def test_answers_are_not_inflated(server, closing):
+    """A compressed answer was not asked for, and is refused without inflating it."""
+    provider = closing(provider_at(server.url, timeout=5))
+
+    server.answers["/.well-known/openid-configuration"] = 200, gzip.compress(json.dumps({"a": 1}).encode())
+    with pytest.raises(VerificationUnavailableError):
+        provider.authorize_url(state="s", redirect_uri=OWN[0])
+    assert server.seen[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_breaker_tries_again():
+    """After the pause one attempt is made while the others are refused, and a good one ends it."""
+    clock = Clock(0.0)
+    attempts = Attempts("op", 0.05, clock)
+    forever = threading.Event()
+    with pytest.raises(VerificationUnavailableError):
+        attempts.run(forever.wait)
+    with pytest.raises(VerificationUnavailableError, match="a short time ago"):
+        attempts.run(lambda: 1)
+    clock.go_on(2)
+    assert attempts.run(lambda: 2) == 2
+    assert attempts.run(lambda: 3) == 3
+    forever.set()
+
+
+def test_pause_is_short():
+    """However often a provider has failed, it is tried again within five seconds."""
+    clock = Clock(0.0)
+    attempts = Attempts("op", 0.01, clock)
+    forever = threading.Event()
+    for _ in range(10):
+        with pytest.raises(VerificationUnavailableError) as caught:
+            attempts.run(forever.wait)
+        assert 1 <= caught.value.retry_after <= 5
+        clock.go_on(5)
+    forever.set()
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), VerificationUnavailableError("500")])
+def test_other_failures_open_no_breaker(error):
+    """An answer that is bad is an answer: it comes at once, and holds nobody up."""
+    attempts = Attempts("op", 5, Clock(0.0))
+
+    def fail():
+        raise error
+
+    for _ in range(10):
+        with pytest.raises(type(error)):
+            attempts.run(fail)
+    assert attempts.run(lambda: 1) == 1
+
+
+def test_attempts_that_were_left_behind_are_bounded():
+    """There are no more threads than the limit, whatever hangs."""
+    attempts = Attempts("op", 30, Clock(0.0))
+    inside, forever = threading.Semaphore(0), threading.Event()
+
+    def hang():
+        inside.release()
+        return forever.wait()
+
+    callers = [threading.Thread(target=attempts.run, args=(hang,)) for _ in range(MAX_ATTEMPTS)]
+    for caller in callers:
+        caller.start()
+    for _ in callers:
+        inside.acquire()
+    with pytest.raises(VerificationUnavailableError, match="under way"):
+        attempts.run(lambda: 1)
+    forever.set()
+    for caller in callers:
+        caller.join()
+    assert attempts.run(lambda: 1) == 1
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 61, "5", True, None, float("nan")])
+def test_timeout_is_checked(timeout):
+    """A timeout that cannot be meant is refused when the provider is built."""
+    with pytest.raises(ConfigurationError, match="timeout must be"):
+        provider_at("https://op.example", timeout=timeout)
+
+
+def test_authorize_is_limited_by_address(url, server, closing):
+    """Browsers of one address are sent to providers so often, and get 429 then; others are not held up."""
+    limiter = Limiter(limits=GENEROUS | {"authorize_address": Limit(3, 900)})
+    events = []
+    with service_at(url, limiter=limiter, hook=events.append) as service:
+        client = browser(Identity(service, providers=[closing(github_at(server.url))]))
+        answers = [client.get("/v1/auth/github/authorize") for _ in range(5)]
+        assert Counter(answer.status_code for answer in answers) == {303: 3, 429: 2}
+        assert answers[-1].headers["retry-after"]
+        assert ("authorize", "rate_limited") in {(event.name, event.reason) for event in events}
+        app = Identity(service, providers=[closing(github_at(server.url))])
+
+        async def elsewhere(scope, receive, send):
+            await app(scope | {"client": ("203.0.113.5", 1)}, receive, send)
+
+        assert browser(elsewhere).get("/v1/auth/github/authorize").status_code == 303

@@ -1,0 +1,373 @@
+"""Parallel tries for one account: a few are checked at a time, and strangers take no turn from its owner."""
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+
+from authguard.errors import VerificationUnavailableError
+from authguard.identity import Identity, IdentityService
+from authguard.identity.limits import Limiter
+from authguard.identity.model import Caller
+from authguard.identity.passwords import PasswordHasher
+from authguard.identity.turns import MAX_TURNS, MAX_WAITING, Turns
+from identity_support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, Postbox, settings
+
+KEY = ("ann@example.com",)
+HOME = "192.0.2.1"
+
+
+async def settle():
+    """Let everything that can go on do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Tries:
+    """Requests that take a turn and keep it until they are let go."""
+
+    def __init__(self, turns):
+        self.turns, self.begun, self.tasks, self.go = turns, [], {}, {}
+
+    async def start(self, *names, key=KEY, network=None):
+        """Begin to wait for a turn, each from another network unless one is given."""
+        for name in names:
+            self.go[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._try(name, key, network or str(name)))
+            await settle()
+
+    async def _try(self, name, key, network):
+        async with self.turns.take(key, network):
+            self.begun.append(name)
+            await self.go[name].wait()
+
+    async def finish(self, *names):
+        """Let these end."""
+        for name in names:
+            self.go[name].set()
+            await settle()
+
+    async def end(self):
+        """Let all end; what each raised."""
+        for event in self.go.values():
+            event.set()
+        return await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+def run(test, seconds=30):
+    """Run a test in an event loop, with turns; nothing is left of them in the end."""
+    turns = Turns(seconds)
+
+    async def main():
+        tries = Tries(turns)
+        await test(tries)
+        return await tries.end()
+
+    results = asyncio.run(main())
+    assert turns._queues == {}
+    return results
+
+
+def test_so_many_at_a_time():
+    """The fifth request waits until one of the four before it has ended."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 2))
+        assert tries.begun == list(range(MAX_TURNS))
+        assert tries.turns.is_full(KEY)
+        await tries.finish(2)
+        assert len(tries.begun) == MAX_TURNS + 1
+
+    assert not any(run(test))
+
+
+def test_the_newest_comes_first():
+    """A request that comes last has the next turn, however many wait already."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 30), "owner")
+        await tries.finish(0)
+        assert tries.begun[-1] == "owner"
+
+    run(test)
+
+
+def test_keys_have_turns_of_their_own():
+    """Tries for another account, and those from a network that is known, do not wait."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 30))
+        await tries.start("bob", key=("bob@example.com",))
+        await tries.start("home", key=(*KEY, "192.0.2.0/24"))
+        assert tries.begun[MAX_TURNS:] == ["bob", "home"]
+
+    run(test)
+
+
+def test_requests_of_one_network_have_their_turns_in_order():
+    """Many requests of one network, as of a program that shares an account, are served in order."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 4), network="office")
+        for name in range(4):
+            await tries.finish(name)
+        assert tries.begun == list(range(MAX_TURNS + 4))
+
+    run(test)
+
+
+def test_a_network_that_came_last_is_not_behind_one_that_has_many():
+    """The owner's one request comes before those of a flood from one network, and then it goes on."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 10), network="flood")
+        await tries.start("owner")
+        await tries.finish(0, 1)
+        assert tries.begun[MAX_TURNS:] == ["owner", MAX_TURNS]
+
+    run(test)
+
+
+def test_a_flood_of_one_network_is_refused_itself():
+    """If too many wait, the last of the network with the most is refused, and nobody else."""
+
+    async def test(tries):
+        await tries.start("owner", "neighbour", network="home")
+        await tries.start(*range(MAX_TURNS - 2 + MAX_WAITING), network="flood")
+        await tries.start("bob")
+        await tries.start("late", network="flood")
+        refused = [name for name, task in tries.tasks.items() if task.done()]
+        assert refused == [MAX_TURNS - 2 + MAX_WAITING - 1, "late"]
+
+    run(test)
+
+
+def test_waiting_is_bounded_in_number():
+    """Beyond the limit the network that came first is refused, and not the last."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + MAX_WAITING + 2))
+        refused = [name for name, task in tries.tasks.items() if task.done()]
+        assert refused == [MAX_TURNS, MAX_TURNS + 1]
+
+    refusals = [one for one in run(test) if one is not None]
+    assert {type(one) for one in refusals} == {VerificationUnavailableError}
+
+
+def test_waiting_is_bounded_in_time():
+    """A request that gets no turn in time is refused, for a while; its place is given up."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 1))
+        with pytest.raises(VerificationUnavailableError) as caught:
+            await tries.tasks[MAX_TURNS]
+        assert caught.value.retry_after >= 1
+        await tries.finish(0)
+        await tries.start("next")
+        assert tries.begun[-1] == "next"
+
+    run(test, 0.05)
+
+
+def test_requests_that_are_cancelled():
+    """A caller that goes away frees its turn, or its place, whenever that happens."""
+
+    async def test(tries):
+        await tries.start(*range(MAX_TURNS + 3))
+        tries.tasks[MAX_TURNS + 1].cancel()
+        tries.tasks[0].cancel()
+        tries.tasks[MAX_TURNS + 2].cancel()
+        await settle()
+        assert tries.begun[-1] == MAX_TURNS
+        tries.go[1].set()
+        tries.go[2].set()
+
+    run(test)
+
+
+def test_requests_of_a_loop_that_has_ended():
+    """A turn that was meant for a loop that is gone goes to the next request."""
+    turns, gone, begun = Turns(), asyncio.new_event_loop(), []
+
+    async def wait():
+        async with turns.take(KEY, "x"):
+            begun.append("gone")
+
+    async def main():
+        tries = Tries(turns)
+        await tries.start(*range(MAX_TURNS + 1))
+        lost = await asyncio.to_thread(leave_behind)
+        await tries.finish(0)
+        assert tries.begun[-1] == MAX_TURNS
+        await tries.end()
+        del lost
+
+    def leave_behind():
+        task = gone.create_task(wait())
+        for _ in range(5):
+            gone.run_until_complete(asyncio.sleep(0))
+        gone.close()
+        task._log_destroy_pending = False
+        return task
+
+    asyncio.run(main())
+    assert begun == []
+    assert turns._queues == {}
+
+
+def test_threads_take_turns():
+    """Loops in many threads share the turns: never more than the limit have one."""
+    turns, lock, now, most = Turns(30), threading.Lock(), [0], [0]
+
+    async def one():
+        async with turns.take(KEY, "x"):
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            await asyncio.sleep(0)
+            with lock:
+                now[0] -= 1
+
+    async def many():
+        await asyncio.gather(*(one() for _ in range(6)))
+
+    threads = [threading.Thread(target=asyncio.run, args=(many(),)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] <= MAX_TURNS
+    assert turns._queues == {}
+
+
+class GatedHasher(PasswordHasher):
+    """A hasher that works only while its gate is open, and counts the passwords that it looks at."""
+
+    def __init__(self):
+        super().__init__(memory=8, time=1, concurrency=100, wait=60)
+        self.gate, self.lock, self.asked = threading.Event(), threading.Lock(), []
+        self.gate.set()
+
+    def _hold(self, password):
+        with self.lock:
+            self.asked.append(password)
+        assert self.gate.wait(30)
+
+    def verify(self, kept, password):
+        """Verify, once the gate is open."""
+        if password != PASSWORD:
+            self._hold(password)
+        return super().verify(kept, password)
+
+    def verify_nobody(self, password):
+        """Verify, once the gate is open."""
+        self._hold(password)
+        return super().verify_nobody(password)
+
+
+@pytest.fixture
+def hasher():
+    return GatedHasher()
+
+
+@pytest.fixture
+def service(url, hasher):
+    service = IdentityService(
+        settings(url), mailer=Postbox(), hasher=hasher, limiter=Limiter(limits=GENEROUS), clock=Clock()
+    )
+    yield service
+    service.close()
+
+
+def from_(app, address):
+    """A client at an address."""
+    transport = httpx.ASGITransport(app, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url=ISSUER)
+
+
+async def until_all_turns_are_taken(hasher):
+    """Wait until as many passwords are looked at as may be."""
+    async with asyncio.timeout(20):
+        while len(hasher.asked) < MAX_TURNS:
+            await asyncio.sleep(0)
+    await settle()
+
+
+WAYS = {
+    "login": lambda client, email, password: client.post(
+        "/v1/auth/login", json={"email": email, "password": password}
+    ),
+    "token": lambda client, email, password: client.post(
+        "/v1/oauth/token", data={"grant_type": "password", "username": email, "password": password}
+    ),
+    "page": lambda client, email, password: client.post(
+        "/login", data={"email": email, "password": password}, headers={"origin": ISSUER}
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("email", [ANN["email"], "nobody@example.com", "ANN@Example.com"])
+def test_guesses_in_parallel(service, hasher, way, email):
+    """Of 30 guesses for one account from 30 networks, known or not, four are looked at at a time."""
+    service.accounts.create(ANN["email"], PASSWORD)
+    app = Identity(service)
+    hasher.gate.clear()
+
+    async def main():
+        clients = [from_(app, f"198.51.{number}.7") for number in range(30)]
+        tries = [
+            asyncio.create_task(WAYS[way](client, email, f"guess {n}")) for n, client in enumerate(clients)
+        ]
+        await until_all_turns_are_taken(hasher)
+        assert len(hasher.asked) == MAX_TURNS
+        hasher.gate.set()
+        answers = await asyncio.gather(*tries)
+        assert {answer.status_code for answer in answers} <= {400, 401}
+        assert len(hasher.asked) == 30
+
+    asyncio.run(main())
+
+
+def test_owner_is_not_held_up_at_home(service, hasher):
+    """While strangers' guesses have all turns, the owner signs in from a network that is known."""
+    service.accounts.create(ANN["email"], PASSWORD)
+    service.accounts.login(ANN["email"], PASSWORD, Caller(HOME))
+    app = Identity(service)
+    hasher.gate.clear()
+
+    async def main():
+        tries = [
+            asyncio.create_task(WAYS["login"](from_(app, f"198.51.{n}.7"), ANN["email"], "guess"))
+            for n in range(30)
+        ]
+        await until_all_turns_are_taken(hasher)
+        answer = await WAYS["login"](from_(app, "192.0.2.99"), ANN["email"], PASSWORD)
+        assert answer.status_code == 200
+        assert not any(task.done() for task in tries)
+        hasher.gate.set()
+        await asyncio.gather(*tries)
+
+    asyncio.run(main())
+
+
+def test_another_account_goes_on(service, hasher):
+    """Guesses for one account leave threads for the sign-ins of others."""
+    service.accounts.create(ANN["email"], PASSWORD)
+    service.accounts.create("bob@example.com", PASSWORD)
+    app = Identity(service)
+    hasher.gate.clear()
+
+    async def main():
+        tries = [
+            asyncio.create_task(WAYS["login"](from_(app, f"198.51.{n}.7"), ANN["email"], "guess"))
+            for n in range(40)
+        ]
+        await until_all_turns_are_taken(hasher)
+        answer = await WAYS["login"](from_(app, "203.0.113.5"), "bob@example.com", PASSWORD)
+        assert answer.status_code == 200
+        hasher.gate.set()
+        await asyncio.gather(*tries)
+
+    asyncio.run(main())
