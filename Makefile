@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-flask test frameworks lint types bench check clean
+.PHONY: demo demo-flask test slow frameworks lint types bench check clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -12,9 +12,11 @@ demo-flask: $(VENV)/ready
 	$(BIN)/python -m examples.flask_app
 
 test: $(VENV)/ready
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+
+slow: $(VENV)/ready
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 # The frameworks that the guard does not know by itself, whose requirements must not disturb the tested versions.
 frameworks: $(VENV)-frameworks/ready

@@ -179,6 +179,7 @@ def test_a_kid_newer_than_the_answer_is_asked_for_again():
     assert plan(state, NOW + 1, "b") is Plan.WAIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("up", [True, False], ids=["issuer up", "issuer down"])
 def test_a_million_random_kids_cost_a_fetch_in_30_seconds(up):
     """Whatever the outcome is; a known key is used all the while, and memory stays bounded."""

@@ -58,6 +58,7 @@ def test_a_key_has_its_share():
     assert used.use("busy", "later", NOW + 200, NOW + 100)
 
 
+@pytest.mark.slow
 def test_a_full_store_refuses_and_stays_small():
     """100,000 proofs in under 20 MB; what does not fit is refused, and nothing is dropped."""
     used = UsedProofs(1000, 60)
