@@ -12,7 +12,7 @@ demo-flask: $(VENV)/ready
 	$(BIN)/python -m examples.flask_app
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov=authguard._core --cov-report= $(ARGS)
 	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
 
 slow: $(VENV)/ready

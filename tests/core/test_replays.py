@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from authguard._core import replays
 from authguard._core.replays import UsedProofs
 from authguard.errors import VerificationUnavailableError
 from support import NOW
@@ -58,9 +59,21 @@ def test_a_key_has_its_share():
     assert used.use("busy", "later", NOW + 200, NOW + 100)
 
 
+def test_a_full_store_refuses(monkeypatch):
+    """What does not fit is refused, and nothing is dropped for it."""
+    monkeypatch.setattr(replays, "_MOST_PROOFS", 20)
+    used = UsedProofs(10, 60)
+    for number in range(20):
+        assert used.use(f"key {number % 2}", str(number), NOW + 30, NOW)
+    with pytest.raises(VerificationUnavailableError):
+        used.use("new", "a", NOW + 30, NOW)
+    assert len(used) == 20
+    assert not used.use("key 0", "0", NOW + 30, NOW)
+
+
 @pytest.mark.slow
-def test_a_full_store_refuses_and_stays_small():
-    """100,000 proofs in under 20 MB; what does not fit is refused, and nothing is dropped."""
+def test_a_full_store_stays_small():
+    """100,000 proofs take less than 20 MB, and one more is refused."""
     used = UsedProofs(1000, 60)
     keys = [f"{number:043d}" for number in range(100)]
     tracemalloc.start()
