@@ -48,6 +48,7 @@ $(VENV)-bench/ready: pyproject.toml constraints.txt benchmarks/constraints.txt
 	$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-bench/bin/python -m pip install --quiet --constraint constraints.txt \
 		--constraint benchmarks/constraints.txt --editable ".[all]" --group bench
+	$(VENV)-bench/bin/python -m pip install --quiet --constraint benchmarks/constraints.txt --no-deps fastapi-users
 	touch $@
 
 $(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constraints.txt
