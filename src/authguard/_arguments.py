@@ -24,7 +24,7 @@ _TYPES_IN_TEXT = re.compile(r"\b(?:Request|WebSocket|HTTPConnection)\b")
 
 
 class _Place(NamedTuple):
-    """Where the arguments of a call have a parameter."""
+    """Say where the arguments of a call have a parameter."""
 
     name: str | None
     position: int | None

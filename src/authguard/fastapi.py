@@ -177,7 +177,7 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
 
 
 def _is_dependency(parameter: inspect.Parameter) -> bool:
-    """Whether FastAPI fills in something else for a parameter that is annotated as a connection."""
+    """Tell a parameter that is annotated as a connection and that FastAPI fills with something else."""
     said = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
     return any(isinstance(one, DependsParameter) for one in said)
 

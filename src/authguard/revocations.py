@@ -70,7 +70,7 @@ class MemoryRevocations:
                 self._purge_at = max(_FIRST_PURGE, 2 * len(self._until))
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Whether the principal's token, API key, session or subject has been revoked."""
+        """Return whether the principal's token, API key, session or subject has been revoked."""
         if not self._kinds:
             return False
         if principal.token_id and self._find("token", principal.token_id, principal):

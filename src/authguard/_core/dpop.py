@@ -202,7 +202,7 @@ class DPoP(Proof):
 
 
 def _is_too_large(jwk: Mapping[str, Any]) -> bool:
-    """Whether it is an RSA key that would take too long to use."""
+    """Tell an RSA key that would take too long to use."""
     lengths = {name: len(text) for name in MAX_RSA_MEMBERS if isinstance(text := jwk.get(name), str)}
     return any(length > MAX_RSA_MEMBERS[name] for name, length in lengths.items())
 

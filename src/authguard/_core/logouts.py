@@ -17,7 +17,7 @@ class Revocations(Protocol):
     """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
-        """Whether the principal's token, API key, session or subject has been revoked."""
+        """Return whether the principal's token, API key, session or subject has been revoked."""
         ...
 
 

@@ -231,12 +231,12 @@ class _Segment:
 
     @property
     def is_whole(self) -> bool:
-        """Whether one parameter is all of it."""
+        """Tell a segment that is one parameter and nothing else."""
         return self.wild == 1 and not self.text
 
     @property
     def may_be_missing(self) -> bool:
-        """Whether the path may be without it, and it is not several segments anyway."""
+        """Tell a segment that a path may be without, unless it stands for several."""
         return self.optional and self.is_whole and not self.deep
 
 

@@ -68,7 +68,7 @@ class Verifier(ABC):
 
     @property
     def is_for_keys(self) -> bool:
-        """Whether it verifies API keys, in a field of their own or with a prefix."""
+        """Tell a verifier of API keys, in a field of their own or with a prefix."""
         return bool(self.header or self.prefixes)
 
     def carries(self, credential: Credential) -> bool:
