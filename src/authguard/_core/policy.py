@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import NamedTuple
 
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
@@ -12,11 +11,9 @@ from authguard._core.mounts import Mount
 from authguard._core.paths import Budget, Segments, TooMuchWorkError, fold, is_canonical, split
 from authguard._core.patterns import listed
 from authguard._core.request import Asked, http_method
+from authguard._core.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
 from authguard._core.rules import WEBSOCKET, Optional, Preflight, Requirement, Rule, first_lack
 from authguard.errors import ConfigurationError
-
-#: How specific each segment of a rule is; compared as tuples, so position by position.
-_WORD, _STAR, _STARS = 3, 2, 1
 
 #: Characters of a method; that of no standard has more than twenty.
 MAX_METHOD = 64
@@ -31,8 +28,6 @@ _MAX_LONG_PATH_CHARACTERS = 16_384
 # Under this key no HTTP method is remembered: HTTP/2 may carry one with spaces, but none with a line break.
 _HANDSHAKE = "\nhandshake"
 _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
-#: Stands for a method that is no token of HTTP: each rule that protects is for it.
-_ANY_METHOD = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +109,9 @@ class Policy:
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
         self._login = frozenset(split(path) for path in self.login_paths)
         self.metadata_paths = frozenset(metadata_paths)
-        self._protected = _Tree(protected, protects=True)
-        self._protected_in_any_case = _Tree(protected, protects=True, folded=True)
-        self._public = _Tree(public, protects=False)
+        self._protected = RuleTree(protected, protects=True)
+        self._protected_in_any_case = RuleTree(protected, protects=True, folded=True)
+        self._public = RuleTree(public, protects=False)
         self._all_folded = all(fold(rule.path) == rule.segments for rule in protected)
         self._default_open = bool(protected) and not public
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
@@ -185,7 +180,7 @@ class Policy:
             return Verdict(
                 False, reason="the resource's metadata" if path in self.metadata_paths else "the login page"
             )
-        opened = _most_specific(self._public.covering(segments, method, visits))
+        opened = most_specific(self._public.covering(segments, method, visits))
         deciding = self._plainly(segments, method, visits)
         # The rule that decides may have the mount point in its words; callers must not append it to them.
         if mount.last_end(segments) > max(_words(opened), _words(deciding)):
@@ -221,11 +216,11 @@ class Policy:
             self._combined.put((plain, other, odd), verdict)
         return verdict
 
-    def _plainly(self, path: Segments, method: str, visits: Budget) -> "list[_Found]":
+    def _plainly(self, path: Segments, method: str, visits: Budget) -> "list[Match]":
         """The most specific rules, as path and method are written."""
-        return _most_specific(self._protected.covering(path, method, visits))
+        return most_specific(self._protected.covering(path, method, visits))
 
-    def _in_another_case(self, path: Segments, method: str, visits: Budget) -> "list[_Found]":
+    def _in_another_case(self, path: Segments, method: str, visits: Budget) -> "list[Match]":
         """All rules that would cover the path if the case of path and method did not count.
 
         None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
@@ -241,9 +236,9 @@ class Policy:
 def _in_capitals(method: str) -> str:
     """Return the method as rules write it."""
     if len(method) > MAX_METHOD:
-        return _ANY_METHOD
+        return ANY_METHOD
     capitals = method.upper()
-    return capitals if _CAPITALS.match(capitals) else _ANY_METHOD
+    return capitals if _CAPITALS.match(capitals) else ANY_METHOD
 
 
 def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
@@ -269,124 +264,10 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
     )
 
 
-class _Found(NamedTuple):
-    rule: Rule
-    specificity: tuple[tuple[int, ...], int]
-
-
-def _words(found: Sequence[_Found]) -> int:
+def _words(found: Sequence[Match]) -> int:
     """Count the words before the first wildcard, in the rule that has fewest."""
     words = (list(takewhile(lambda segment: "*" not in segment, one.rule.segments)) for one in found)
     return min(map(len, words), default=0)
-
-
-def _most_specific(found: Sequence[_Found]) -> list[_Found]:
-    """The rules that decide; several only if they tie."""
-    if len(found) < 2:
-        return list(found)
-    best = max(one.specificity for one in found)
-    return [one for one in found if one.specificity == best]
-
-
-class _Node:
-    __slots__ = ("below", "here", "next", "rank", "star", "stars")
-
-    def __init__(self, rank: tuple[int, ...] = ()) -> None:
-        self.rank = rank
-        self.next: dict[str, _Node] = {}
-        self.star: _Node | None = None
-        self.stars: _Node | None = None
-        self.here: list[Rule] = []  # rules for exactly this place
-        self.below: list[Rule] = []  # rules for this place and all below it
-
-
-class _Tree:
-    """A tree of segments. A look-up walks the path, so 10,000 rules cost what ten do."""
-
-    def __init__(self, rules: Sequence[Rule], *, protects: bool, folded: bool = False) -> None:
-        self._protects = protects
-        self._has_stars = any("**" in rule.segments for rule in rules)
-        self._root = _Node()
-        for rule in rules:
-            node = self._root
-            for segment in fold(rule.path) if folded else rule.segments:
-                node = _child(node, segment)
-            wild = "*" in rule.segments or "**" in rule.segments
-            covers = protects or (bool(rule.segments) and not wild)
-            (node.below if covers else node.here).append(rule)
-
-    def covering(self, path: Segments, method: str, visits: Budget) -> list[_Found]:
-        """All rules that cover the path for this method, each once.
-
-        Raises:
-            TooMuchWorkError: if it takes more visits than there are left.
-        """
-        found: list[_Found] = []
-        seen: set[_Node] = set()  # `**` stays where it is for many segments
-        places = _with_stars([self._root]) if self._has_stars else [self._root]
-        for segment in path:
-            visits.spend(len(places))
-            for place in places:
-                if place.below and place not in seen:
-                    seen.add(place)
-                    found += self._applying(place, place.below, method)
-            places = _step(places, segment)
-            if not places:
-                return found
-            if self._has_stars:
-                places = _with_stars(places)
-        visits.spend(len(places))
-        for place in places:
-            rules = place.here if place in seen else [*place.below, *place.here]
-            found += self._applying(place, rules, method)
-        return found
-
-    def _applying(self, place: _Node, rules: list[Rule], method: str) -> list[_Found]:
-        return [_Found(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
-
-    def _fit(self, rule: Rule, method: str) -> int:
-        """How well the rule fits the method: not at all, for any method, as a GET, by its name."""
-        if not rule.methods:
-            return 1
-        if method in rule.methods or (method == _ANY_METHOD and self._protects):
-            return 3
-        if "GET" in rule.methods and (method == "HEAD" or (method == WEBSOCKET and self._protects)):
-            return 2  # HEAD is never weaker than GET, and a handshake is a GET on the wire
-        return 0
-
-
-def _child(node: _Node, segment: str) -> _Node:
-    if segment == "*":
-        node.star = node.star or _Node((*node.rank, _STAR))
-        return node.star
-    if segment == "**":
-        node.stars = node.stars or _Node((*node.rank, _STARS))
-        return node.stars
-    return node.next.setdefault(segment, _Node((*node.rank, _WORD)))
-
-
-def _step(places: list[_Node], segment: str) -> list[_Node]:
-    """Where one segment leads from any of these places; `**` also stays where it is."""
-    reached: list[_Node] = []
-    for place in places:
-        if (word := place.next.get(segment)) is not None:
-            reached.append(word)
-        if place.star is not None:
-            reached.append(place.star)
-        if place.rank and place.rank[-1] == _STARS:
-            reached.append(place)
-    return reached
-
-
-def _with_stars(places: list[_Node]) -> list[_Node]:
-    """These places, and what a `**` that stands for nothing adds to them; each once."""
-    found = dict.fromkeys(places)
-    for place in places:
-        stars = place.stars
-        while stars is not None and stars not in found:
-            found[stars] = None
-            stars = stars.stars
-    return list(found)
 
 
 def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:

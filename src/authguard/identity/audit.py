@@ -70,6 +70,6 @@ class Audit:
                 logger.error("the audit hook raised %s", type(error).__name__)
 
     def counts(self) -> Mapping[tuple[str, str], int]:
-        """Return how often each flow had each outcome (the reason, `success` or `failure`) in this process."""
+        """Return how often each flow had each outcome: a reason, `success` or `failure`."""
         with self._lock:
             return dict(self._counts)
