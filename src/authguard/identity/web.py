@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +34,9 @@ Result = TypeVar("Result")
 REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
+# Of a query: room for the longest `next`, or for a provider's code and state. Decoding more takes long.
+_MAX_QUERY = 16 * 1024
+_MAX_PARAMETERS = 50
 _TOGETHER = 50  # answers that one call gives at most: that is some milliseconds
 _MAX_WAITING_FOR_REMOTES = 64
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -118,12 +122,28 @@ async def read_body(request: Request) -> bytes:
     Raises:
         PayloadTooLargeError: as soon as it is clear that it is too large.
     """
-    body = b""
+    body = bytearray()  # to add many chunks to bytes would copy all of them again and again
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LARGEST_BODY:
             raise PayloadTooLargeError
-    return body
+    return bytes(body)
+
+
+def is_long_query(query: bytes) -> bool:
+    """Return whether a query is longer, or has more parameters, than any that the service reads."""
+    return len(query) > _MAX_QUERY or query.count(b"&") >= _MAX_PARAMETERS
+
+
+def parse_query(query: bytes) -> QueryParams:
+    """Return the parameters of a query; none of one that is too long to be read."""
+    return QueryParams(b"" if is_long_query(query) else query)
+
+
+def query_of(request: Request) -> QueryParams:
+    """Return the parameters of the query of a request; none of one that is too long to be read."""
+    query: bytes = request.scope.get("query_string") or b""
+    return QueryParams() if is_long_query(query) else request.query_params
 
 
 async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
