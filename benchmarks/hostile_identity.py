@@ -30,6 +30,16 @@ _BROWSER = ((b"sec-fetch-site", b"same-origin"), (b"sec-fetch-mode", b"navigate"
 Fields = tuple[tuple[bytes, bytes], ...]
 
 
+class Clock:
+    """A clock that a request sets forward, so that its token is younger than any logout before it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Postbox:
     """A mailer that counts."""
 
@@ -81,9 +91,7 @@ def service(url: str | None = None) -> Iterator[tuple[IdentityService, Identity]
         settings = Settings(secret=SECRET, issuer=ISSUER, database=url)
         limits = {name: Limit(1_000_000, 60) for name in DEFAULT_LIMITS}
         cheap, limiter = PasswordHasher.cheap(concurrency=8, wait=60), Limiter(limits=limits)
-        service = IdentityService(
-            settings, mailer=Postbox(), hasher=cheap, limiter=limiter, clock=lambda: NOW
-        )
+        service = IdentityService(settings, mailer=Postbox(), hasher=cheap, limiter=limiter, clock=Clock())
         uris = [f"{ISSUER}{prefix}/auth/{_PROVIDER}/callback" for prefix in settings.prefixes]
         nowhere = "http://127.0.0.1:9"  # nothing listens there
         provider = GitHub("id", "s3cret", redirect_uris=uris, url=nowhere, api_url=nowhere)
@@ -104,7 +112,9 @@ def tokens_of(service: IdentityService) -> Tokens:
 
 def prepare(app: Identity, sent: Sent) -> Callable[[asyncio.Runner], Answer]:
     """Prepare a request, so that only the service's work is in its step."""
-    fields = sent.fields
+    fields, clock = sent.fields, app.service.clock
+    assert isinstance(clock, Clock)
+    clock.now += 1
     if sent.signed_in:
         access = tokens_of(app.service).access_token.encode()
         name = app.service.settings.access_cookie.name.encode()

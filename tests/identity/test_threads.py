@@ -348,7 +348,8 @@ def test_questions_that_are_refused_are_not_kept():
         del kept
         refused = await asyncio.gather(*asked[2:], return_exceptions=True)
         assert all(isinstance(one, StoreUnavailableError) for one in refused)
-        del refused
+        del refused, asked[2:]
+        await asyncio.sleep(0)
         gc.collect()
         left = [reference for reference in references if reference()]
         held.go.set()

@@ -34,6 +34,9 @@ Result = TypeVar("Result")
 REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
+# Percent signs of a form: as many as the largest body has where each byte is encoded. Those that begin no
+# encoded byte take longest to decode.
+_MAX_ENCODED = _LARGEST_BODY // 3
 # Of a query: room for the longest `next`, or for a provider's code and state. Decoding more takes long.
 _MAX_QUERY = 16 * 1024
 _MAX_PARAMETERS = 50
@@ -173,7 +176,10 @@ async def read_fields(request: Request) -> dict[str, str]:
     if media_type_of(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaError
     try:
-        text = (await read_body(request)).decode()
+        body = await read_body(request)
+        if body.count(b"%") > _MAX_ENCODED:
+            raise ValueError
+        text = body.decode()
         pairs = parse_qsl(text, keep_blank_values=False, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise InvalidFieldsError({"body": ["The body is not a form."]}) from None
