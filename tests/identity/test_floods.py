@@ -1,4 +1,4 @@
-"""More requests than there is room for while the threads are busy: 503 beyond the queue, and no harm after."""
+"""More requests than there is room for while the threads are busy: 503 beyond the queue, and none after."""
 
 import asyncio
 import contextlib
