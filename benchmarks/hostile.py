@@ -15,6 +15,7 @@ from authguard import Guard
 from benchmarks import hostile_guards, hostile_identity, hostile_inputs
 from benchmarks.hostile_guards import Step
 from benchmarks.hostile_inputs import Hostile
+from benchmarks.hostile_service import Sent, prepare, service
 from benchmarks.report import Findings, number
 
 #: Milliseconds of processor time that the request of a stranger may cost.
@@ -89,17 +90,17 @@ def costs(requests: dict[str, Hostile], rounds: int) -> dict[str, Cost]:
     return found
 
 
-def service_costs(requests: dict[str, hostile_identity.Sent], rounds: int) -> dict[str, Cost]:
+def service_costs(requests: dict[str, Sent], rounds: int) -> dict[str, Cost]:
     """Return for each request to the identity service what it costs; all come to one new service."""
     found: dict[str, Cost] = {}
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     gc.disable()
-    with hostile_identity.service() as (_, app), asyncio.Runner() as runner:
+    with service() as (_, app), asyncio.Runner() as runner:
         for request in hostile_identity.usual():
-            _measure(lambda request=request: hostile_identity.prepare(app, request), runner, 1)  # type: ignore[misc]
+            _measure(lambda request=request: prepare(app, request), runner, 1)  # type: ignore[misc]
         for title, request in requests.items():
             taken, status = _measure(
-                lambda request=request: hostile_identity.prepare(app, request),  # type: ignore[misc]
+                lambda request=request: prepare(app, request),  # type: ignore[misc]
                 runner, rounds,
             )  # fmt: skip
             found[title] = Cost(taken, request.path[:60], "identity service", status)

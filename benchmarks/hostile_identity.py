@@ -1,157 +1,15 @@
 """Requests of a stranger to the identity service: every public entrance, and those of an account of their own."""
 
-import asyncio
 import base64
 import json
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote_from_bytes, urlencode
 
-from authguard.identity import Identity, IdentityService, Settings, upgrade
-from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
-from authguard.identity.model import Tokens
-from authguard.identity.passwords import PasswordHasher
-from authguard.identity.social import GitHub
-from benchmarks.hostile_guards import Answer
-from benchmarks.hostile_tokens import NOW, SECRET
+from benchmarks.hostile_service import EMAIL, ISSUER, MOST, PASSWORD, PROVIDER, Fields, Sent
 
-ISSUER = "http://127.0.0.1:8000"
-EMAIL, PASSWORD = "ann@example.com", "Correct-horse-9"
-#: Bytes of the largest body that the service reads, and of the longest field and query that servers let through.
-MOST = 64 * 1024
 _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
-_PROVIDER = "github"
 _BROWSER = ((b"sec-fetch-site", b"same-origin"), (b"sec-fetch-mode", b"navigate"), (b"accept", b"text/html"))
-
-Fields = tuple[tuple[bytes, bytes], ...]
-
-
-class Clock:
-    """A clock that a request sets forward, so that its token is younger than any logout before it."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Postbox:
-    """A mailer that counts."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def send(self, mail: Any) -> None:
-        """Count a mail."""
-        self.count += 1
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One request to the service.
-
-    Attributes:
-        path: decoded, as servers hand it over.
-        method: the method.
-        fields: header fields, names in lower case.
-        query: the query string.
-        body: the body.
-        chunk: bytes of the body that come at a time.
-        signed_in: whether it has the access token of an account of the caller's own.
-    """
-
-    path: str
-    method: str = "GET"
-    fields: Fields = ()
-    query: bytes = b""
-    body: bytes = b""
-    chunk: int = MOST
-    signed_in: bool = False
-
-    def typed(self, media_type: bytes, body: bytes) -> "Sent":
-        """Return the same with a body."""
-        return replace(self, fields=(*self.fields, (b"content-type", media_type)), body=body)
-
-
-@contextmanager
-def service(url: str | None = None) -> Iterator[tuple[IdentityService, Identity]]:
-    """Run a service on SQLite whose password hash costs next to nothing, so that it does not hide the rest.
-
-    Args:
-        url: of another database.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        url = url or f"sqlite:///{Path(folder) / 'identity.db'}"
-        upgrade(url)
-        settings = Settings(secret=SECRET, issuer=ISSUER, database=url)
-        limits = {name: Limit(1_000_000, 60) for name in DEFAULT_LIMITS}
-        cheap, limiter = PasswordHasher.cheap(concurrency=8, wait=60), Limiter(limits=limits)
-        service = IdentityService(settings, mailer=Postbox(), hasher=cheap, limiter=limiter, clock=Clock())
-        uris = [f"{ISSUER}{prefix}/auth/{_PROVIDER}/callback" for prefix in settings.prefixes]
-        nowhere = "http://127.0.0.1:9"  # nothing listens there
-        provider = GitHub("id", "s3cret", redirect_uris=uris, url=nowhere, api_url=nowhere)
-        app = Identity(service, providers=[provider])
-        service.accounts.create(EMAIL, PASSWORD)
-        try:
-            yield service, app
-        finally:
-            app.close()
-
-
-def tokens_of(service: IdentityService) -> Tokens:
-    """Return the tokens of a new session."""
-    account = service.accounts.find(EMAIL)
-    assert account is not None
-    return service.accounts.issue_tokens(account.id)
-
-
-def prepare(app: Identity, sent: Sent) -> Callable[[asyncio.Runner], Answer]:
-    """Prepare a request, so that only the service's work is in its step."""
-    fields, clock = sent.fields, app.service.clock
-    assert isinstance(clock, Clock)
-    clock.now += 1
-    if sent.signed_in:
-        access = tokens_of(app.service).access_token.encode()
-        name = app.service.settings.access_cookie.name.encode()
-        is_page = (b"accept", b"text/html") in fields
-        fields += (
-            ((b"cookie", name + b"=" + access),) if is_page else ((b"authorization", b"Bearer " + access),)
-        )
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "method": sent.method,
-        "path": sent.path, "raw_path": quote_from_bytes(sent.path.encode("utf-8", "surrogateescape")).encode(), "root_path": "",
-        "query_string": sent.query, "client": ("192.0.2.1", 50_000), "server": ("127.0.0.1", 8000), "state": {},
-        "headers": [(b"host", b"127.0.0.1:8000"), *fields],
-    }  # fmt: skip
-    chunks = [sent.body[at : at + sent.chunk] for at in range(0, len(sent.body), sent.chunk)] or [b""]
-    return lambda runner: runner.run(_converse(app, scope, chunks))
-
-
-async def _converse(app: Identity, scope: dict[str, Any], chunks: list[bytes]) -> Answer:
-    status, size, coming = 0, 0, iter(chunks)
-    left = len(chunks)
-
-    async def receive() -> dict[str, Any]:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": next(coming), "more_body": left > 0}
-
-    async def send(message: Any) -> None:
-        nonlocal status, size
-        status = message.get("status", status)
-        size += sum(len(name) + len(value) for name, value in message.get("headers", ()))
-        size += len(message.get("body", b""))
-
-    await app(scope, receive, send)
-    return Answer(status, size)
-
 
 _V1 = "/v1"
 #: The endpoints that read JSON, and the fields that they take.
@@ -161,7 +19,7 @@ JSON_ENTRANCES = {
     "/auth/verify-email": ("token", "password"), "/auth/verify-email/decline": ("token",),
     "/auth/verify-email/resend": ("email",), "/auth/forgot-password": ("email",),
     "/auth/reset-password": ("token", "new_password"),
-    f"/auth/{_PROVIDER}/callback": ("code", "redirect_uri", "code_verifier"),
+    f"/auth/{PROVIDER}/callback": ("code", "redirect_uri", "code_verifier"),
     "/auth/change-password": ("current_password", "new_password"),
 }  # fmt: skip
 #: The endpoints and pages that read forms.
@@ -188,7 +46,7 @@ _PAGES = (
     "/",
 )
 _READS = (
-    *_PAGES, f"/v1/auth/{_PROVIDER}/authorize", f"/v1/auth/{_PROVIDER}/callback", "/v1/users/me", "/v1/users/me/sessions",
+    *_PAGES, f"/v1/auth/{PROVIDER}/authorize", f"/v1/auth/{PROVIDER}/callback", "/v1/users/me", "/v1/users/me/sessions",
     "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/nothing/here",
 )  # fmt: skip
 
@@ -277,8 +135,8 @@ def _values() -> dict[str, dict[str, str]]:
 
 _GOOD = {
     "email": "new@example.com", "username": EMAIL, "password": PASSWORD, "new_password": "Other-horse-10", "current_password": PASSWORD,
-    "token": "a" * 43, "refresh_token": "a" * 43, "name": "Ann", "code": "a" * 20, "redirect_uri": f"{ISSUER}/v1/auth/{_PROVIDER}/callback",
-    "code_verifier": "v" * 43, "session": "a" * 36, "provider": _PROVIDER, "client_id": "api", "client_secret": "s" * 43, "grant_type": "password",
+    "token": "a" * 43, "refresh_token": "a" * 43, "name": "Ann", "code": "a" * 20, "redirect_uri": f"{ISSUER}/v1/auth/{PROVIDER}/callback",
+    "code_verifier": "v" * 43, "session": "a" * 36, "provider": PROVIDER, "client_id": "api", "client_secret": "s" * 43, "grant_type": "password",
     "next": "/",
 }  # fmt: skip
 
@@ -366,8 +224,8 @@ def _header_fields() -> dict[str, Sent]:
              ("/v1/auth/refresh", _JSON, b"{}"), ("/verify-email", _FORM, b"password=a"), ("/reset-password", _FORM, b"new_password=a"))  # fmt: skip
     gets = (
         *_PAGES[:6],
-        f"/v1/auth/{_PROVIDER}/authorize",
-        f"/v1/auth/{_PROVIDER}/callback",
+        f"/v1/auth/{PROVIDER}/authorize",
+        f"/v1/auth/{PROVIDER}/callback",
         "/v1/users/me",
         "/.well-known/jwks.json",
         "/nothing",
@@ -404,7 +262,7 @@ def _queries() -> dict[str, Sent]:
         for name, query in queries.items()
         for path in _READS
     }
-    for path in (f"/v1/auth/{_PROVIDER}/authorize", f"/v1/auth/{_PROVIDER}/callback"):
+    for path in (f"/v1/auth/{PROVIDER}/authorize", f"/v1/auth/{PROVIDER}/callback"):
         for name, query in queries.items():
             found[f"{path}, in a browser: {name}"] = Sent(path, "GET", _BROWSER, query)
     return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.hostile_guards import Answer
-from benchmarks.hostile_identity import Sent, prepare
+from benchmarks.hostile_service import Sent, prepare
 from sqlalchemy import func, select
 
 from authguard.identity import Identity, IdentityService

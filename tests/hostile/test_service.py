@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from benchmarks.hostile_identity import EMAIL, GROUPS, MOST, PASSWORD, Sent, prepare, service, usual
+from benchmarks.hostile_identity import GROUPS, usual
+from benchmarks.hostile_service import EMAIL, MOST, PASSWORD, Sent, prepare, service
 
 from authguard.identity import Identity, IdentityService
 from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
