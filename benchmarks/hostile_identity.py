@@ -249,7 +249,7 @@ def _queries() -> dict[str, Sent]:
     }
     queries |= {
         "a next of 64 KB": b"next=/" + b"a" * 60_000, "a next of 2,000 quotes": b"next=/?" + b"'" * 2000, "a next to escape": b"next=/" + b"%22" * 20_000,
-        "a next of 2,000 ligatures": b"next=/" + quote_from_bytes("\ufdfa".encode() * 2000).encode(), "a next of slashes": b"next=" + b"/" * 2000,
+        "a next of 2,000 ligatures": b"next=/" + quote_from_bytes("\ufdfa".encode() * 2000).encode(), "a next of 800 ligatures": b"next=/" + quote_from_bytes("\ufdfa".encode() * 800).encode(), "a next of slashes": b"next=" + b"/" * 2000,
         "a next of 60 KB, in characters": b"next=/" + b"\xef\xb7\xba" * 20_000, "a next of ampersands": b"next=/?" + b"%26" * 600,
         "an acr_values of 4 KB": b"next=/a&max_age=5&acr_values=" + b"'" * 4000, "a max_age of digits": b"max_age=" + b"9" * 4000,
         "parameters": b"a&" * 32_000, "parameters with values": b"a=1&" * 16_000, "ampersands": b"&" * MOST, "percent signs": b"next=" + b"%" * 65_000,

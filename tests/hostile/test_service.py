@@ -123,6 +123,14 @@ def test_a_long_next_is_not_repeated(asked: Service, path: str, query: bytes) ->
     assert asked.ask(Sent(path, query=query)).size == plain.size
 
 
+@pytest.mark.parametrize("character", ["a", "%C3%A9", "%EF%B7%BA", "%F0%9F%98%80", "%22"])
+def test_a_next_of_any_length_goes_to_the_provider(asked: Service, character: str) -> None:
+    """The cookie that keeps it has room for each that is kept."""
+    for length in (300, 680, 1000, 2047):
+        query = b"next=/" + character.encode() * length
+        assert asked.ask(Sent("/v1/auth/github/authorize", query=query)).status == 303, length
+
+
 def test_the_right_password_signs_in(asked: Service) -> None:
     """The service that these tests ask is one that works."""
     body = f'{{"email":"{EMAIL}","password":"{PASSWORD}"}}'.encode()

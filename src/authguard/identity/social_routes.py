@@ -34,7 +34,7 @@ SIGN_IN_AGAIN = frozenset({"acr_values", "max_age"})
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
 _STATE_SECONDS = 600  # for signing in at the provider
-_LONGEST_NEXT = 1024  # characters, so that the cookie stays small
+_MAX_NEXT = 2048  # characters when encoded, as on the pages; the sealed cookie has room for them
 _PICTURES = {"github": "avatar_url"}  # as the documents call it; everywhere else `picture`
 #: How the paths end to which providers send browsers back.
 CALLBACK = "/callback"
@@ -112,14 +112,14 @@ class SocialRoutes:
         """Send a browser to the provider, with a state that only this browser has."""
         provider = self._provider(request)
         query = query_of(request)
-        wanted = query.get("next", "")[:_LONGEST_NEXT]
+        target = safe_next(query.get("next", ""), "/")
         max_age = _max_age(query)
         state = {
             "provider": provider.name,
             "state": secrets.token_urlsafe(32),
             "nonce": secrets.token_urlsafe(32),
             "verifier": secrets.token_urlsafe(48),
-            "next": safe_next(wanted, "/"),
+            "next": target if len(target) <= _MAX_NEXT else "/",
         }
         more: dict[str, int] = {}
         if max_age is not None:
