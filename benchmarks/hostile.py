@@ -1,4 +1,4 @@
-"""What a stranger's request can cost: every entrance of the guard, every kind of bad input, in processor time.
+"""What a stranger's request can cost: every entrance of guard and service, each bad input, in processor time.
 
 `python -m benchmarks.hostile` prints the table, and ends with 1 if a request costs more than the limit.
 """
@@ -8,12 +8,14 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from authguard import Guard
-from benchmarks import hostile_guards, hostile_inputs
+from benchmarks import hostile_guards, hostile_identity, hostile_inputs
+from benchmarks.hostile_guards import Step
 from benchmarks.hostile_inputs import Hostile
+from benchmarks.hostile_service import Sent, prepare, service
 from benchmarks.report import Findings, number
 
 #: Milliseconds of processor time that the request of a stranger may cost.
@@ -50,9 +52,13 @@ def measure(
 
     Each time the guard is a new one, so that it remembers nothing.
     """
+    return _measure(lambda: hostile_guards.ENTRANCES[entrance](make(), request), runner, rounds)
+
+
+def _measure(prepare: Callable[[], Step], runner: asyncio.Runner, rounds: int) -> tuple[float, int]:
     taken, status = [], 0
     for turn in range(max(rounds, _SURE)):
-        step = hostile_guards.ENTRANCES[entrance](make(), request)
+        step = prepare()
         gc.collect(0)  # of what was made to get ready
         started = time.process_time()
         status = step(runner).status
@@ -84,17 +90,43 @@ def costs(requests: dict[str, Hostile], rounds: int) -> dict[str, Cost]:
     return found
 
 
+def service_costs(requests: dict[str, Sent], rounds: int) -> dict[str, Cost]:
+    """Return for each request to the identity service what it costs; all come to one new service."""
+    found: dict[str, Cost] = {}
+    logging.getLogger("authguard").addHandler(logging.NullHandler())
+    gc.disable()
+    with service() as (_, app), asyncio.Runner() as runner:
+        for request in hostile_identity.usual():
+            _measure(lambda request=request: prepare(app, request), runner, 1)  # type: ignore[misc]
+        for title, request in requests.items():
+            taken, status = _measure(
+                lambda request=request: prepare(app, request),  # type: ignore[misc]
+                runner, rounds,
+            )  # fmt: skip
+            found[title] = Cost(taken, request.path[:60], "identity service", status)
+        gc.collect()
+    gc.enable()
+    return found
+
+
+def _every_group(rounds: int) -> Iterator[tuple[str, dict[str, Cost]]]:
+    for group in hostile_inputs.GROUPS:
+        yield group, costs(hostile_inputs.everything([group]), rounds)
+    for group, make in hostile_identity.GROUPS.items():
+        yield group, service_costs(make(), rounds)
+
+
 def run(rounds: int) -> Findings:
-    """Measure every request at every entrance of every guard; print all, and keep the dearest of each group.
+    """Measure every request at every entrance of every guard and of the service; keep the dearest of each group.
 
     Args:
         rounds: how often a request that comes near the limit is measured.
     """
     findings, kinds = Findings(), len(hostile_guards.GUARDS) + len(hostile_guards.SLOW_TO_BUILD)
     every = {}
-    for group in hostile_inputs.GROUPS:
+    for group, found in _every_group(rounds):
         print(f"\nA stranger's request: {group}\n    request | ms | limit | where | answer", flush=True)
-        found = every[group] = costs(hostile_inputs.everything([group]), rounds)
+        every[group] = found
         for name, cost in found.items():
             print(
                 "   ",
@@ -104,7 +136,7 @@ def run(rounds: int) -> Findings:
     table = findings.table(
         "What a stranger's request costs",
         f"Milliseconds of processor time, of which {LIMIT:g} are the limit. Each request is sent to a new guard of each of {kinds} kinds, at each "
-        f"entrance ({', '.join(hostile_guards.ENTRANCES)}); of each group the dearest one. `python -m benchmarks.hostile` shows all.",
+        f"entrance ({', '.join(hostile_guards.ENTRANCES)}); of each group the dearest one. To the identity service, whose password hash is a cheap one here, each is sent once. `python -m benchmarks.hostile` shows all.",
         "group", "requests", "over the limit", "the dearest", "where", "answer", "ms",
     )  # fmt: skip
     for group, found in every.items():

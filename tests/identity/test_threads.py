@@ -333,3 +333,33 @@ def test_questions_beyond_the_queue_are_refused():
     held.threads.close()
     assert answers[:2] == [0, 1]
     assert all(isinstance(one, StoreUnavailableError) for one in answers[2:])
+
+
+def test_questions_that_are_refused_are_not_kept():
+    """A flood of questions beyond the queue leaves nothing in the memory."""
+    held = Held(max_waiting=2)
+    together = Together(held.threads, lambda questions: questions, 10)
+
+    async def main():
+        first = await held.begin()
+        kept = [Question() for _ in range(50)]
+        asked = [asyncio.create_task(together.ask(question)) for question in kept]
+        references = [weakref.ref(question) for question in kept[2:]]
+        del kept
+        refused = await asyncio.gather(*asked[2:], return_exceptions=True)
+        assert all(isinstance(one, StoreUnavailableError) for one in refused)
+        del refused, asked[2:]
+        await asyncio.sleep(0)
+        gc.collect()
+        left = [reference for reference in references if reference()]
+        held.go.set()
+        await first
+        await asyncio.gather(*asked[:2])
+        return left
+
+    assert asyncio.run(main()) == []
+    held.threads.close()
+
+
+class Question:
+    """A question that can be referred to weakly."""

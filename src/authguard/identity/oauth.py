@@ -19,6 +19,7 @@ from authguard.identity.web import Workers, answer, caller_of, read_form
 
 _KEYS_SECONDS = 300  # for which guards may keep the key set; new keys are published earlier than that
 _LONGEST_TOKEN = 16_384
+_MAX_BASIC = 4096  # characters in base64; ids have 64 characters at most, and secrets 43
 
 # How refusals of use cases read in the words of RFC 6749 section 5.2.
 _IN_OAUTH = {
@@ -197,7 +198,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
         return None
     scheme, _, value = fields[0].partition(" ")
     try:
-        if len(fields) > 1 or scheme.lower() != "basic":
+        if len(fields) > 1 or scheme.lower() != "basic" or len(value) > _MAX_BASIC:
             raise ValueError
         client_id, colon, secret = b64decode(value.strip(), validate=True).decode().partition(":")
         if not colon:

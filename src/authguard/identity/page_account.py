@@ -14,9 +14,9 @@ from authguard.identity import bodies
 from authguard.identity.bodies import validate
 from authguard.identity.page_forms import Form
 from authguard.identity.page_session import PageSessions, Visitor
-from authguard.identity.page_views import Views
+from authguard.identity.page_views import NOTICES, Views
 from authguard.identity.service import IdentityService
-from authguard.identity.web import Workers, caller_of, read_fields
+from authguard.identity.web import Workers, caller_of, query_of, read_fields
 
 _Handler: TypeAlias = Callable[["AccountPages", Request, Visitor], Awaitable[Response]]
 _Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, Response]]
@@ -90,7 +90,8 @@ class AccountPages:
         if visitor.renewed is None:
             return await handler(self, request, visitor)
         if request.method in ("GET", "HEAD"):
-            here = self._views.path(request, back) + (f"?{query}" if (query := request.url.query) else "")
+            notice = query_of(request).get("notice", "")
+            here = self._views.path(request, back) + (f"?notice={notice}" if notice in NOTICES else "")
             response = self._views.see_other(here)
         else:
             try:

@@ -25,10 +25,13 @@ from authguard.identity.page_views import Views
 from authguard.identity.routes import sign_in
 from authguard.identity.service import IdentityService
 from authguard.identity.social_routes import SIGN_IN_AGAIN
-from authguard.identity.web import Workers, caller_of, read_fields
+from authguard.identity.web import Workers, caller_of, query_of, read_fields
 
 #: Pages never to go to after signing in.
 _SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
+# Characters: pages have it several times, and encoded twice.
+_MAX_NEXT = 2048
+_MAX_SIGN_IN_AGAIN = 64  # characters; how many seconds, or which levels
 _AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
@@ -152,11 +155,11 @@ class EntrancePages:
         return response
 
     async def _entrance(self, request: Request, page: str) -> Response:
-        wanted = request.query_params.get("next", "")
+        wanted = self._safe_next(request, query_of(request).get("next", ""))
         visitor = await self._sessions.find(request)
         if visitor is None:
             return self._views.page(request, page, **self._offers(request, Form(wanted=wanted)))
-        if page == "login" and not SIGN_IN_AGAIN.isdisjoint(request.query_params):
+        if page == "login" and not SIGN_IN_AGAIN.isdisjoint(query_of(request)):
             form = Form({"email": visitor.user.email}, wanted=wanted)
             response = self._views.page(request, page, notice=_AGAIN, **self._offers(request, form))
         else:
@@ -170,7 +173,7 @@ class EntrancePages:
         """The fields of a form of ours, and where to go afterwards."""
         self._sessions.refuse_cross_site(request)
         fields = await read_fields(request)
-        return fields, fields.pop("next", "")
+        return fields, self._safe_next(request, fields.pop("next", ""))
 
     async def _begin(self, request: Request, tokens: Tokens, location: str) -> Response:
         response = self._views.see_other(location)
@@ -222,7 +225,11 @@ class EntrancePages:
         """What the pages have on which one signs in."""
         root: str = request.scope.get("root_path") or ""
         prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
-        again = {name: value for name, value in request.query_params.items() if name in SIGN_IN_AGAIN}
+        again = {
+            name: value[:_MAX_SIGN_IN_AGAIN]
+            for name, value in query_of(request).items()
+            if name in SIGN_IN_AGAIN
+        }
         query = urlencode({"next": self._next(request, form.wanted)} | again)
         social = [
             (name, provider_title(name), f"{prefix}/auth/{name}/authorize?{query}")
@@ -236,8 +243,13 @@ class EntrancePages:
         return self._service.policy.check("")
 
     def _next(self, request: Request, wanted: str, default: str = "") -> str:
+        return self._safe_next(request, wanted) or default or self._views.path(request, "/account")
+
+    def _safe_next(self, request: Request, wanted: str) -> str:
+        """Return where to go afterwards, as pages may repeat it; empty if it is unsafe or too long."""
         own = {self._views.path(request, path) for path in _SIGN_IN}
-        return safe_next(wanted, default or self._views.path(request, "/account"), login_paths=own)
+        target = safe_next(wanted, "", login_paths=own)
+        return target if len(target) <= _MAX_NEXT else ""
 
     def _go(self, request: Request, path: str, notice: str) -> Response:
         return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))

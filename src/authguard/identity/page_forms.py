@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from authguard.errors import RateLimitedError, RefusedError
+from authguard.identity.addresses import MAX_ADDRESS
 from authguard.identity.errors import EmailTakenError, InvalidFieldsError
 
 #: What the fields are called on the pages.
@@ -50,6 +51,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "internal_error": ("That went wrong", "It is our fault, and has been noted. Please try again later."),
 }
+# Characters of the longest value that a field takes; longer ones are not shown again.
+_MAX_VALUE = MAX_ADDRESS
 _SECRET = frozenset({"password", "current_password", "new_password", "token"})
 
 
@@ -78,7 +81,9 @@ class Form:
             fields: what was sent.
             wanted: where to go afterwards.
         """
-        values = {name: value for name, value in fields.items() if name not in _SECRET}
+        values = {
+            name: value for name, value in fields.items() if name not in _SECRET and len(value) <= _MAX_VALUE
+        }
         errors: dict[str, list[str]] = {}
         problem = ""
         if isinstance(error, InvalidFieldsError):

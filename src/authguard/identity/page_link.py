@@ -16,6 +16,7 @@ from starlette.responses import Response
 from authguard._core.cookies import AccessCookie
 from authguard.asgi import HANDLED, Scope, handled_by_guard
 from authguard.identity.settings import Settings
+from authguard.identity.web import is_long_query, parse_query
 
 _TAKEN = "authguard.link_token"
 _QUERY = "authguard.callback_query"
@@ -31,7 +32,7 @@ def take_token(scope: Scope) -> None:
     query = scope.get("query_string") or b""
     if b"token=" not in query:
         return
-    found = parse_qs(query.decode("latin-1")).get("token", [])
+    found = [] if is_long_query(query) else parse_qs(query.decode("latin-1")).get("token", [])
     scope[_TAKEN] = found[0] if len(found) == 1 and _TOKEN.match(found[0]) else ""
     _empty_query(scope)
 
@@ -42,9 +43,9 @@ def take_query(scope: Scope) -> None:
     _empty_query(scope)
 
 
-def query_of(request: Request) -> QueryParams:
+def callback_query(request: Request) -> QueryParams:
     """Return the query of a callback, as the provider sent it."""
-    return QueryParams(request.scope.get(_QUERY, b""))
+    return parse_query(request.scope.get(_QUERY, b""))
 
 
 def _empty_query(scope: Scope) -> None:

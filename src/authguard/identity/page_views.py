@@ -22,7 +22,7 @@ from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.page_agents import describe_agent
 from authguard.identity.page_forms import LABELS, heading_of, words_of
 from authguard.identity.settings import Settings
-from authguard.identity.web import REALM
+from authguard.identity.web import REALM, query_of
 
 #: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
 #: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
@@ -143,7 +143,7 @@ class Views:
         def url(path: str) -> str:
             return self.path(request, path)
 
-        notice = NOTICES.get(request.query_params.get("notice", ""), "")
+        notice = NOTICES.get(query_of(request).get("notice", ""), "")
         known: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
         return self._templates.get_template(f"{template}.html").render(known | values)
 

@@ -23,18 +23,18 @@ from authguard.identity.bodies import Body
 from authguard.identity.derive import derive_seal
 from authguard.identity.errors import NotFoundError, SocialSignInError
 from authguard.identity.model import Caller, Tokens
-from authguard.identity.page_link import query_of
+from authguard.identity.page_link import callback_query
 from authguard.identity.page_session import PageSessions
 from authguard.identity.service import IdentityService
 from authguard.identity.social import Provider
-from authguard.identity.web import Workers, answer, caller_of, read_json, refused
+from authguard.identity.web import Workers, answer, caller_of, query_of, read_json, refused
 
 #: With these a guard says that somebody who is signed in has to do it again (RFC 9470 section 4).
 SIGN_IN_AGAIN = frozenset({"acr_values", "max_age"})
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
 _STATE_SECONDS = 600  # for signing in at the provider
-_LONGEST_NEXT = 1024  # characters, so that the cookie stays small
+_MAX_NEXT = 2048  # characters when encoded, as on the pages; the sealed cookie has room for them
 _PICTURES = {"github": "avatar_url"}  # as the documents call it; everywhere else `picture`
 #: How the paths end to which providers send browsers back.
 CALLBACK = "/callback"
@@ -111,14 +111,15 @@ class SocialRoutes:
     async def authorize(self, request: Request, prefix: str) -> Response:
         """Send a browser to the provider, with a state that only this browser has."""
         provider = self._provider(request)
-        wanted = request.query_params.get("next", "")[:_LONGEST_NEXT]
-        max_age = _max_age(request.query_params)
+        query = query_of(request)
+        target = safe_next(query.get("next", ""), "/")
+        max_age = _max_age(query)
         state = {
             "provider": provider.name,
             "state": secrets.token_urlsafe(32),
             "nonce": secrets.token_urlsafe(32),
             "verifier": secrets.token_urlsafe(48),
-            "next": safe_next(wanted, "/"),
+            "next": target if len(target) <= _MAX_NEXT else "/",
         }
         more: dict[str, int] = {}
         if max_age is not None:
@@ -216,7 +217,7 @@ class SocialRoutes:
             raise SocialSignInError("a state of another provider")
         if not secrets.compare_digest(_one(request, "state").encode(), state["state"].encode()):
             raise SocialSignInError("another state than that of the cookie")
-        query = query_of(request)
+        query = callback_query(request)
         issuer = query.get("iss")  # RFC 9207 section 2.4
         if issuer is not None and issuer != getattr(provider, "issuer", issuer):
             raise SocialSignInError("an answer of another issuer")
@@ -261,7 +262,7 @@ def _max_age(query: QueryParams) -> int | None:
 
 def _one(request: Request, name: str) -> str:
     """The one value of a parameter of the query."""
-    values = query_of(request).getlist(name)
+    values = callback_query(request).getlist(name)
     if len(values) != 1 or not values[0]:
         raise SocialSignInError(f"not exactly one {name}")
     return values[0]

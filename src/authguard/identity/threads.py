@@ -135,14 +135,23 @@ class Together(Generic[Question, Answer]):
         """
         loop = get_running_loop()
         future: Future[Answer] = loop.create_future()
-        self._asked.append((loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS))
+        asked = loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS
+        self._asked.append(asked)
         try:
             # For each one: whoever comes first answers all, and the others find nothing to do.
-            self._threads.put(self._serve)
+            self._put(asked)
             return await future
         finally:
             future.cancel()
-            del future  # an error's traceback has this frame, and the future has the error
+            del future, asked  # an error's traceback has this frame, and the future has the error
+
+    def _put(self, asked: "_Asked[Answer, Question]") -> None:
+        try:
+            self._threads.put(self._serve)
+        except (StoreUnavailableError, RuntimeError):
+            with suppress(ValueError):  # a thread has taken it meanwhile
+                self._asked.remove(asked)  # else a flood of refused requests would fill the memory
+            raise
 
     def _serve(self) -> None:
         asked = self._take()

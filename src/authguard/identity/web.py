@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +34,12 @@ Result = TypeVar("Result")
 REALM = "identity"
 _LARGEST_BODY = 64 * 1024  # bytes; the largest that makes sense has a token and a password
 _MOST_FIELDS = 20
+# Percent signs of a form: as many as the largest body has where each byte is encoded. Those that begin no
+# encoded byte take longest to decode.
+_MAX_ENCODED = _LARGEST_BODY // 3
+# Of a query: room for the longest `next`, or for a provider's code and state. Decoding more takes long.
+_MAX_QUERY = 16 * 1024
+_MAX_PARAMETERS = 50
 _TOGETHER = 50  # answers that one call gives at most: that is some milliseconds
 _MAX_WAITING_FOR_REMOTES = 64
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -118,12 +125,28 @@ async def read_body(request: Request) -> bytes:
     Raises:
         PayloadTooLargeError: as soon as it is clear that it is too large.
     """
-    body = b""
+    body = bytearray()  # to add many chunks to bytes would copy all of them again and again
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LARGEST_BODY:
             raise PayloadTooLargeError
-    return body
+    return bytes(body)
+
+
+def is_long_query(query: bytes) -> bool:
+    """Return whether a query is longer, or has more parameters, than any that the service reads."""
+    return len(query) > _MAX_QUERY or query.count(b"&") >= _MAX_PARAMETERS
+
+
+def parse_query(query: bytes) -> QueryParams:
+    """Return the parameters of a query; none of one that is too long to be read."""
+    return QueryParams(b"" if is_long_query(query) else query)
+
+
+def query_of(request: Request) -> QueryParams:
+    """Return the parameters of the query of a request; none of one that is too long to be read."""
+    query: bytes = request.scope.get("query_string") or b""
+    return QueryParams() if is_long_query(query) else request.query_params
 
 
 async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
@@ -153,7 +176,10 @@ async def read_fields(request: Request) -> dict[str, str]:
     if media_type_of(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaError
     try:
-        text = (await read_body(request)).decode()
+        body = await read_body(request)
+        if body.count(b"%") > _MAX_ENCODED:
+            raise ValueError
+        text = body.decode()
         pairs = parse_qsl(text, keep_blank_values=False, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise InvalidFieldsError({"body": ["The body is not a form."]}) from None

@@ -1,0 +1,62 @@
+"""Counts the work that a request makes in the identity service, in its threads, too."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.hostile_guards import Answer
+from benchmarks.hostile_service import Sent, prepare
+from sqlalchemy import func, select
+
+from authguard.identity import Identity, IdentityService
+from authguard.identity.schema import metadata
+from hostile.counting import TooMuchWorkError, Work, counting_unicode
+
+
+class ThreadedWork:
+    """Counts what threads do that start while it is active, for one request after the other."""
+
+    def __init__(self) -> None:
+        self._work: Work | None = None
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Have each thread counted that starts within."""
+        threading.settrace(self._trace)
+        threading.setprofile(self._profile)
+        try:
+            yield
+        finally:
+            threading.settrace(None)  # type: ignore[arg-type]
+            threading.setprofile(None)
+
+    def _trace(self, frame: Any, event: str, argument: Any) -> Any:
+        return None if self._work is None else self._work._trace(frame, event, argument)
+
+    def _profile(self, frame: Any, event: str, called: Any) -> None:
+        if self._work is not None:
+            self._work._profile(frame, event, called)
+
+    def count(self, app: Identity, sent: Sent, runner: asyncio.Runner) -> tuple[Work, Answer | None]:
+        """Return the work that a request makes, and its answer; none if it was too much."""
+        step, work, answer = prepare(app, sent), Work(), None
+        self._work = work
+        try:
+            with counting_unicode(work), work:
+                answer = step(runner)
+        except TooMuchWorkError:
+            pass
+        finally:
+            self._work = None
+        return work, answer
+
+
+def rows(service: IdentityService) -> dict[str, int]:
+    """Return how many rows each table has."""
+    with service.database.read() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in metadata.sorted_tables
+        }

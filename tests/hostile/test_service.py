@@ -1,0 +1,158 @@
+"""A stranger's request to the identity service has a price: each entrance and bad input, in counted work."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from benchmarks.hostile_identity import GROUPS, usual
+from benchmarks.hostile_service import EMAIL, MOST, PASSWORD, Sent, prepare, service
+
+from authguard.identity import Identity, IdentityService
+from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from hostile.counting import MAX_ANSWER
+from hostile.service_counting import ThreadedWork, rows
+
+#: Bytes of a page that repeats the longest `next` at each place where one can go on.
+MAX_PAGE = 32 * 1024
+#: Bytes of what an account shows its owner: it has some hundred sessions at most.
+MAX_OWN = 64 * 1024
+REQUESTS = {f"{group}, {name}": sent for group, make in GROUPS.items() for name, sent in make().items()}
+#: Requests of a group are asked in shares, so that they can run beside each other.
+SHARES = 4
+
+
+class Service:
+    """A service whose threads are counted, and what asks it."""
+
+    def __init__(self, service: IdentityService, app: Identity, work: ThreadedWork) -> None:
+        self.service, self.app, self.work = service, app, work
+        self.runner = asyncio.Runner()
+
+    def ask(self, sent: Sent) -> Any:
+        """Return the answer to a request."""
+        return prepare(self.app, sent)(self.runner)
+
+    def left_by(self, sent: Sent) -> tuple[Any, dict[str, int], int]:
+        """Return the answer to a request, how many rows it has added to which table, and its mails."""
+        step = prepare(self.app, sent)
+        before, mails = rows(self.service), self.mails
+        answer = step(self.runner)
+        added = {name: count - before[name] for name, count in rows(self.service).items()}
+        return answer, {name: count for name, count in added.items() if count}, self.mails - mails
+
+    @property
+    def mails(self) -> int:
+        """How many mails were sent."""
+        assert self.service.outbox.flush()
+        return self.service.outbox._mailer.count
+
+
+@pytest.fixture(scope="module")
+def asked() -> Iterator[Service]:
+    """A service that has been asked before, so that what is made once is there."""
+    work = ThreadedWork()
+    with work.active(), service() as (made, app):
+        one = Service(made, app, work)
+        for sent in usual():
+            one.ask(sent)
+        with one.runner:
+            yield one
+
+
+def share(group: str, number: int) -> dict[str, Sent]:
+    """Return some of the requests of a group."""
+    return dict(list(GROUPS[group]().items())[number::SHARES])
+
+
+@pytest.mark.parametrize("number", range(SHARES))
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_stranger_s_request_makes_little_work(asked: Service, group: str, number: int) -> None:
+    """It makes bounded work, gets a short answer, and is never answered with 500."""
+    for name, sent in share(group, number).items():
+        work, answer = asked.work.count(asked.app, sent, asked.runner)
+        assert work.excess() == {}, name
+        assert answer is not None, name
+        assert answer.status < 500 or answer.status == 503, name
+        assert answer.size <= most(sent, answer.status), name
+
+
+def most(sent: Sent, status: int) -> int:
+    """Return the bytes that an answer may have."""
+    if sent.signed_in and status == 200:
+        return MAX_OWN
+    return MAX_PAGE if b"next=" in sent.query + sent.body else MAX_ANSWER
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_refused_request_leaves_nothing(asked: Service, group: str) -> None:
+    """It writes no row, and sends no mail."""
+    for name, sent in GROUPS[group]().items():
+        answer, added, mails = asked.left_by(sent)
+        if answer.status >= 400:
+            assert (added, mails) == ({}, 0), name
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_stranger_s_request_makes_short_lines_in_the_log(asked: Service, group: str, caplog: Any) -> None:
+    """The line of a refusal and the events of the audit are short, and at most three."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    for name, sent in GROUPS[group]().items():
+        caplog.clear()
+        asked.ask(sent)
+        lines = [record.getMessage() for record in caplog.records if record.name.startswith("authguard")]
+        assert len(lines) <= 3, name
+        assert all(len(line) < 4000 for line in lines), name
+
+
+@pytest.mark.parametrize("path", ["/login", "/register"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"next=/" + b"a" * 60_000,
+        b"next=/" + b"a" * 3000,
+        b"next=/" + b"%F0%9F%98%80" * 999,
+        b"a&" * 50 + b"next=/",
+    ],
+    ids=["60 KB", "3 KB", "999 emoji", "51 parameters"],
+)
+def test_a_long_next_is_not_repeated(asked: Service, path: str, query: bytes) -> None:
+    """The page is as large as one without `next`."""
+    plain = asked.ask(Sent(path))
+    assert asked.ask(Sent(path, query=query)).size == plain.size
+
+
+@pytest.mark.parametrize("character", ["a", "%C3%A9", "%EF%B7%BA", "%F0%9F%98%80", "%22"])
+def test_a_next_of_any_length_goes_to_the_provider(asked: Service, character: str) -> None:
+    """The cookie that keeps it has room for each that is kept."""
+    for length in (300, 680, 1000, 2047):
+        query = b"next=/" + character.encode() * length
+        assert asked.ask(Sent("/v1/auth/github/authorize", query=query)).status == 303, length
+
+
+def test_the_right_password_signs_in(asked: Service) -> None:
+    """The service that these tests ask is one that works."""
+    body = f'{{"email":"{EMAIL}","password":"{PASSWORD}"}}'.encode()
+    fields = ((b"content-type", b"application/json"),)
+    assert asked.ask(Sent("/v1/auth/login", "POST", fields, body=body)).status == 200
+    assert asked.ask(Sent("/v1/users/me", signed_in=True)).status == 200
+
+
+def test_postgresql_refuses_the_same(postgres_url: str) -> None:  # noqa: F811
+    """Text that PostgreSQL cannot store, such as NUL, is refused as well, and is no error of ours."""
+    odd = {
+        name: sent
+        for name, sent in REQUESTS.items()
+        if "NUL" in name or "surrogate" in name or "bytes" in name
+    }
+    with service(postgres_url) as (_, app), asyncio.Runner() as runner:
+        for name, sent in odd.items():
+            status = prepare(app, sent)(runner).status
+            assert status < 500 or (status == 503 and "/callback" in name), name
+
+
+def test_every_body_is_as_long_as_the_service_reads() -> None:
+    """The requests of the benchmark are not refused for their size alone."""
+    bodies = [sent.body for sent in REQUESTS.values() if sent.body]
+    assert sum(60_000 < len(body) <= MOST for body in bodies) > 100
