@@ -14,6 +14,8 @@ from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtu
 from hostile.counting import MAX_ANSWER
 from hostile.service_counting import ThreadedWork, rows
 
+pytestmark = pytest.mark.slow  # counting steps in all threads makes each request many times slower
+
 #: Bytes of a page that repeats the longest `next` at each place where one can go on.
 MAX_PAGE = 32 * 1024
 #: Bytes of what an account shows its owner: it has some hundred sessions at most.
