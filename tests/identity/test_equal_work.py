@@ -31,14 +31,8 @@ class Elsewhere(Provider):
     email = ""
 
     def __init__(self):
-        super().__init__(
-            "op",
-            "id",
-            "s3cret",
-            redirect_uris=[f"{ISSUER}/v1/auth/op/callback"],
-            scope="x",
-            auth_method="none",
-        )
+        own = [f"{ISSUER}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
+        super().__init__("op", "id", "s3cret", redirect_uris=own, scope="x", auth_method="none")
 
     def authorize_url(self, *, state, **_):
         """Return a page of the provider."""

@@ -244,8 +244,8 @@ class Accounts:
     def _hides(self, identity: SocialIdentity) -> bool:
         """Return whether signing in must not tell by its time whether the address is known.
 
-        A new address leaves two rows the first time, and none later. A known one leaves none. A decoy makes up
-        for them, so that each takes as many statements, and flushes the disk.
+        A new address leaves two rows the first time, and none later. A known one leaves none. A decoy makes
+        up for them, so that each takes as many statements, and flushes the disk.
         """
         return self._base.settings.enumeration_safe and not identity.email_verified
 
@@ -265,7 +265,7 @@ class Accounts:
         vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
         if not vouches or (is_verified and user.email_verified):
             if self._hides(identity):
-                # Changes nothing. A second decoy would lock another row, and two of them may wait for each other.
+                # Changes nothing. A second decoy would lock another row: transactions may wait for each other.
                 store.insert_link(connection, identity, user.id, self._base.clock())
             return user, None
         store_linking.verify_identity(connection, identity)
