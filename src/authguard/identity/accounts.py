@@ -265,7 +265,7 @@ class Accounts:
         vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
         if not vouches or (is_verified and user.email_verified):
             if self._hides(identity):
-                # Changes nothing. A second decoy would lock another row: transactions may wait for each other.
+                # Changes nothing. A second decoy would lock another row, which could end in a deadlock.
                 store.insert_link(connection, identity, user.id, self._base.clock())
             return user, None
         store_linking.verify_identity(connection, identity)
