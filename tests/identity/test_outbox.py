@@ -194,7 +194,38 @@ def test_flush_is_bounded(open_outbox):
     mailer.go.set()
 
 
-@pytest.mark.parametrize("options", [{"size": 0}, {"tries": 0}, {"backoff": 0}])
+def test_a_mail_waits_for_its_pause(open_outbox):
+    """A mail is due after the pause and a random part of it, so that its work is not beside the answer."""
+    mailer, now, parts = _Mailer(), [0.0], [1.0, 0.0]
+    outbox = open_outbox(mailer, pause=10, clock=lambda: now[0], random=lambda: parts.pop(0))
+    outbox.submit(lambda: _mail("after 20"))
+    outbox.submit(lambda: _mail("after 10"))
+    now[0] = 15.0  # the worker waits for seconds of the real clock
+    assert outbox.stats() == OutboxStats(waiting=2)
+    assert outbox.flush()
+    assert mailer.sent == ["after 10", "after 20"]
+
+
+def test_closing_does_not_wait_for_the_pause(open_outbox):
+    """What waits for its pause is sent when the outbox is closed."""
+    mailer = _Mailer()
+    outbox = open_outbox(mailer, pause=3600)
+    outbox.submit(_mail)
+    outbox.close()
+    assert mailer.sent == ["Hello"]
+
+
+def test_flush_leaves_a_second_try_its_time(open_outbox):
+    """Flushing hurries first tries alone: a mail server that is down is not asked at once again."""
+    mailer = _Mailer(DOWN)
+    outbox = open_outbox(mailer, backoff=3600, pause=3600)
+    outbox.submit(_mail)
+    assert not outbox.flush(timeout=0.5)
+    assert not outbox.flush(timeout=0.01)
+    assert (mailer.tries, outbox.stats().retried) == (1, 1)
+
+
+@pytest.mark.parametrize("options", [{"size": 0}, {"tries": 0}, {"backoff": 0}, {"pause": -1}])
 def test_outbox_checks_its_numbers(options):
     """Numbers that make no sense are refused when the outbox is built."""
     with pytest.raises(ConfigurationError):

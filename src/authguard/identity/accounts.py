@@ -78,6 +78,8 @@ class Accounts:
             session = (
                 None if taken or self._is_waiting(user) else self._sessions.begin(connection, user, caller)
             )
+            if base.settings.enumeration_safe:
+                store.write_decoy(connection, base.clock())
         if taken:
             error = base.failed("register", caller, EmailTakenError("there is an account"))
             if not base.settings.enumeration_safe:
@@ -216,16 +218,20 @@ class Accounts:
             InvalidCredentialsError: if the account is disabled.
         """
         base = self._base
+        session = None
         with base.database.write() as connection:
             user, linked = self._user_of(connection, identity, caller)
-            if user.disabled:
+            if user is not None and user.disabled:
                 raise base.failed(
                     "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
                 )
-            session = None
-            if not self._must_verify(user):
+            if user is not None and not self._must_verify(user):
                 at = identity.auth_time
                 session = self._sessions.begin(connection, user, caller, authenticated_at=at)
+            if self._hides(identity) and linked is None:
+                store.write_decoy(connection, base.clock())
+        if user is None:
+            raise self._refuse_link(identity, caller)
         if linked is not None:
             self._report_link(user, identity, linked, caller)
         if session is None:
@@ -235,13 +241,21 @@ class Accounts:
         base.succeeded("social", caller, user_id=user.id, session_id=session.id)
         return self._sessions.tokens(user, session)
 
+    def _hides(self, identity: SocialIdentity) -> bool:
+        """Return whether signing in must not tell by its time whether the address is known.
+
+        A new address leaves two rows the first time, and none later. A known one leaves none. A decoy makes
+        up for them, so that each takes as many statements, and flushes the disk.
+        """
+        return self._base.settings.enumeration_safe and not identity.email_verified
+
     def _user_of(
         self, connection: Connection, identity: SocialIdentity, caller: Caller
-    ) -> tuple[User, _Linked | None]:
+    ) -> tuple[User | None, _Linked | None]:
         """Find or make the account of a social identity.
 
         Returns:
-            The account, and the link; None if it was there before.
+            The account, None if it must not be linked; and the link, None if there is no new one.
         """
         known = store_linking.find_linked_user(connection, identity)
         if known is None:
@@ -250,13 +264,16 @@ class Accounts:
         address = parse_email(identity.email or "")
         vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
         if not vouches or (is_verified and user.email_verified):
+            if self._hides(identity):
+                # Changes nothing. A second decoy would lock another row, which could end in a deadlock.
+                store.insert_link(connection, identity, user.id, self._base.clock())
             return user, None
         store_linking.verify_identity(connection, identity)
         return replace(user, email_verified=True), _Linked(self._proofs.by_provider(connection, user.id))
 
     def _link(
         self, connection: Connection, identity: SocialIdentity, caller: Caller
-    ) -> tuple[User, _Linked | None]:
+    ) -> tuple[User | None, _Linked | None]:
         base = self._base
         address = parse_email(identity.email or "")
         if address is None or max(len(identity.provider), len(identity.subject)) > _LONGEST_SUBJECT:
@@ -274,9 +291,9 @@ class Accounts:
         )
         linked = _Linked(made_account=True)
         if not store.insert_user(connection, user, email_key(address), None):
-            found = store.find_user_by_address(connection, address)
-            if found is None or not identity.email_verified:
-                raise self._refuse_link(address, caller)
+            found = store.find_user_by_address(connection, address) if identity.email_verified else None
+            if found is None:
+                return None, None
             user = replace(found[0], email_verified=True)
             linked = _Linked(self._proofs.by_provider(connection, user.id))
         is_new = store.insert_link(connection, identity, user.id, now)
@@ -292,11 +309,11 @@ class Accounts:
         else:
             self._links.send_verification(user, identity.provider)
 
-    def _refuse_link(self, address: str, caller: Caller) -> RefusedError:
+    def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
         """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
         error: RefusedError = LinkRefusedError("an unverified address")
         if self._base.settings.enumeration_safe:
-            self._links.tell_owner(address)
+            self._links.tell_owner(identity.email or "")
             error = EmailNotVerifiedError()
         return self._base.failed("social", caller, error, reason=LinkRefusedError.code)
 

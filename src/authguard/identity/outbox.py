@@ -5,6 +5,7 @@ Nobody can tell by the time of an answer whether a mail is sent.
 
 import heapq
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,12 @@ from authguard.errors import ConfigurationError
 from authguard.identity.mail import Mail, Mailer, MailError
 
 logger = logging.getLogger("authguard")
+
+#: Seconds for which the service lets a mail wait at least, and at most twice as long. A mail for a known
+#: address takes more work than none for an unknown one. That work would compete with the answer, which is
+#: still being written, for the interpreter's lock and the database. The random part keeps whoever asks again
+#: and again from meeting the work of one mail by the answer of another.
+PAUSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,12 @@ class Outbox:
         size: how many may wait; more are dropped, which is logged and counted.
         tries: how often to try to send one.
         backoff: seconds before the second try; doubled for each further one.
+        pause: seconds before the first try at least, and at most twice as many; see `PAUSE_SECONDS`.
         clock: seconds, for the tries.
+        random: a random number from 0 to 1, for the pause.
 
     Raises:
-        ConfigurationError: for numbers under 1.
+        ConfigurationError: for numbers under 1, or a pause under 0.
     """
 
     def __init__(
@@ -75,12 +84,15 @@ class Outbox:
         size: int = 1000,
         tries: int = 6,
         backoff: float = 2.0,
+        pause: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random.random,
     ) -> None:
-        if size < 1 or tries < 1 or backoff <= 0:
+        if size < 1 or tries < 1 or backoff <= 0 or pause < 0:
             raise ConfigurationError("an outbox has a size, a number of tries and a backoff over 0")
         self._mailer, self._report = mailer, report
         self._size, self._tries, self._backoff, self._clock = size, tries, backoff, clock
+        self._pause, self._random = pause, random
         self._changed = Condition()
         self._waiting: list[_Waiting] = []
         self._stats = OutboxStats()
@@ -89,13 +101,14 @@ class Outbox:
         self._worker: Thread | None = None
 
     def submit(self, make: Callable[[], Mail | None]) -> None:
-        """Make a mail and send it, later; never blocks. It may turn out that there is none to send.
+        """Make a mail and send it, after the pause; never blocks. It may turn out that there is none to send.
 
         The worker is started by the first one, so that it runs in the process that serves.
         """
         with self._changed:
             if taken := not self._closing and len(self._waiting) < self._size:
-                self._push(_Waiting(self._clock(), self._number, make))
+                due = self._clock() + self._pause * (1 + self._random())
+                self._push(_Waiting(due, self._number, make))
                 if self._worker is None or not self._worker.is_alive():
                     self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
                     self._worker.start()
@@ -111,8 +124,21 @@ class Outbox:
             return replace(self._stats, waiting=len(self._waiting) + self._busy)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until nothing waits; False if that takes more than so many seconds."""
+        """Send what waits for its first try at once, and wait until nothing waits.
+
+        Args:
+            timeout: seconds for all of it.
+
+        Returns:
+            False if it takes longer.
+        """
         with self._changed:
+            now = self._clock()
+            for entry in self._waiting:
+                if not entry.tries:
+                    entry.due = min(entry.due, now)
+            heapq.heapify(self._waiting)
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
 
     def close(self, timeout: float = 5.0) -> None:

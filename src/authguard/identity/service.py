@@ -22,7 +22,7 @@ from authguard.identity.linking import Linking
 from authguard.identity.links import Links
 from authguard.identity.mail import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.model import Caller, SocialIdentity, Tokens
-from authguard.identity.outbox import Outbox
+from authguard.identity.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.own_tokens import OwnTokens
 from authguard.identity.passwords import PasswordHasher, PasswordPolicy
 from authguard.identity.proofs import Proofs
@@ -71,7 +71,7 @@ class IdentityService:
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
-        self.outbox = Outbox(mailer or _mailer(settings), self._report_mail)
+        self.outbox = Outbox(mailer or _mailer(settings), self._report_mail, pause=PAUSE_SECONDS)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
         self._base = base = Base(
             settings=settings,

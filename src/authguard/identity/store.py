@@ -1,5 +1,6 @@
 """The queries: each takes a connection, so that use cases decide what is one transaction."""
 
+import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -281,6 +282,16 @@ def find_marks(
     """Return which of a token, an API key, a session and a subject are revoked, and since when."""
     values = {"token": token, "key": key, "session": session, "subject": subject, "now": now}
     return {row[0]: row[1] for row in connection.execute(_MARKS, values)}
+
+
+def write_decoy(connection: Connection, now: float) -> None:
+    """Write a mark that revokes nothing, where a known address leaves no row and a new one does.
+
+    A transaction that has written takes the time of flushing the disk. Of these marks there are few, and they
+    are deleted with the old ones. It comes last in a transaction, so that others wait for its row no longer
+    than for the commit.
+    """
+    upsert_revocation(connection, "decoy", secrets.token_hex(1), now, now)
 
 
 def delete_old_marks(connection: Connection, now: float) -> None:

@@ -8,15 +8,17 @@ from authguard.identity.store import find_user
 
 
 def find_linked_user(connection: Connection, identity: SocialIdentity) -> tuple[User, bool] | None:
-    """Return the account of a social identity, locked, and whether the link is verified."""
+    """Return the account of a social identity, locked, and whether the link is verified.
+
+    It takes the same statements if there is no link: see `Accounts.sign_in_with`.
+    """
     statement = select(linked_identities.c.user_id, linked_identities.c.verified).where(*_is(identity))
     row = connection.execute(statement).first()
-    if row is None:
-        return None
+    user_id = "" if row is None else row.user_id
     # The link may have ended while this waited for the account.
-    lock_user(connection, row.user_id)
+    lock_user(connection, user_id)
     row = connection.execute(statement).first()
-    user = None if row is None else find_user(connection, row.user_id)
+    user = find_user(connection, user_id)
     return None if row is None or user is None else (user, row.verified)
 
 
