@@ -40,8 +40,19 @@ MAX_ANSWERS = 2_000
 MAX_LINES = 30_000
 SOURCE = str(Path(__file__).parents[1] / "src" / "authguard")
 _FIELD = re.compile(r"(?:\w+_)?(?:password|token|secret|code|code_verifier|assertion)\Z", re.IGNORECASE)
-#: What a caller sends and the service never issues in an answer: no answer of the test may show it.
-_ONLY_SENT = {"password", "client secret", "setting", "provider's secret", "provider's code"}
+#: What the service never issues in an answer: no answer of the test may show it.
+_NOT_ISSUED = {
+    "password",
+    "password hash",
+    "client secret",
+    "setting",
+    "provider's secret",
+    "provider's code",
+}
+#: The page of a link takes its token out of the URL, and gives it to the browser in a cookie.
+_LINK_COOKIE = re.compile(r"(?<=set-cookie: )((?:__Host-)?authguard-(?:verify|reset))=[^;\n]+")
+#: What may be in the database, and nowhere else.
+_ONLY_STORED = {"password hash"}
 _HTTP_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PLAIN_RECORD = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 _connections = {}
@@ -76,9 +87,10 @@ class Leaks:
         forms = {form: kind for secret, kind in telling.items() for form in _forms(secret)}
         problems = _search([(where, text) for text, where in self.lines.items()], forms)
         problems += _search([("the arguments of a process", text) for text in self.commands], forms)
+        in_clear = {form: kind for form, kind in forms.items() if kind not in _ONLY_STORED}
         for url in self.databases:
-            problems += _search(stored_texts(url), forms)
-        never = {form: kind for form, kind in forms.items() if kind in _ONLY_SENT}
+            problems += _search(stored_texts(url), in_clear)
+        never = {form: kind for form, kind in forms.items() if kind in _NOT_ISSUED}
         problems += _search([(where, text) for where, text, _ in self.answers], never)
         for where, text, own in self.answers:
             problems += _search([(where, text)], {form: forms[form] for form in own if form in forms})
@@ -191,13 +203,13 @@ def _watch_logs(leaks, patch):
 
 
 def _is_of_test(record):
-    """Whether a record is of the test's own HTTP client, or of a server that a test runs by itself.
+    """Whether a record is of a client, an engine or a server that a test made by itself.
 
     `authguard serve` runs uvicorn with a filter of its own, which tests/cli looks at.
     """
     if record.name == "uvicorn.access":
         return True
-    if not record.name.startswith(_HTTP_CLIENTS):
+    if record.name != "sqlalchemy.engine.Engine" and not record.name.startswith(_HTTP_CLIENTS):
         return False
     frame = sys._getframe()
     while frame is not None and not frame.f_code.co_filename.startswith(SOURCE):
@@ -237,6 +249,7 @@ def _watch_service(leaks, patch):
         patch.setattr(owner, name, call)
 
     before(PasswordHasher, "hash", lambda hasher, password: leaks.note(password, "password"))
+    after(PasswordHasher, "hash", lambda kept: leaks.note(kept, "password hash"))
     before(PasswordHasher, "verify", lambda hasher, kept, password: leaks.note(password, "password"))
     before(PasswordHasher, "verify_nobody", lambda hasher, password: leaks.note(password, "password"))
     before(Settings, "__post_init__", lambda settings: note_settings(leaks, settings))
@@ -359,7 +372,7 @@ def note_answer(leaks, where, messages, own):
         if name == "set-cookie":
             leaks.note(value.partition("=")[2].partition(";")[0], "cookie")
     text = "\n".join(f"{name}: {value}" for name, value in headers) + "\n" + body.decode("utf-8", "replace")
-    leaks.answers.append((where, text, own))
+    leaks.answers.append((where, _LINK_COOKIE.sub(r"\1=", text), own))
 
 
 def _watch_processes(leaks, patch):
