@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity_support import ANN, CALLER, ISSUER, PASSWORD, SECRET, browser
+from identity_support import ANN, CALLER, ISSUER, PASSWORD, SECRET, browser, service_at
 from leaks_support import Leaks, note_answer, note_request, note_settings, watching
 
 SECOND = "An0ther-Secret-of-a-caller"
@@ -103,6 +103,18 @@ def test_a_password_hash_may_be_stored_and_not_be_logged(planted, service):
     (kept,) = [secret for secret, kind in planted.secrets.items() if kind == "password hash"]
     logging.getLogger("authguard").debug("row: %r", (kept,))
     only(planted.report(), "the log of authguard", "[password hash]")
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_signing_keys_are_noted(planted, url, algorithm):
+    """A key set is stored encrypted; the table must not hold the private key, nor a log either of them."""
+    with service_at(url, algorithm=algorithm) as service:
+        service.accounts.register(ANN["email"], PASSWORD, "", CALLER)
+    assert planted.report() == []
+    kinds = {kind: secret for secret, kind in planted.secrets.items()}
+    logging.getLogger("authguard").debug("%s", kinds["signing key"])
+    logging.getLogger("authguard").debug("%s", kinds["encrypted key"])
+    assert len(planted.report()) == 2
 
 
 def test_the_arguments_of_processes_are_searched(planted):
