@@ -5,6 +5,24 @@ import pytest
 from authguard.identity import Identity
 from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity_support import ANN, Clock, Postbox, browser, service_at
+from leaks_support import Leaks, close_connections, watching
+
+
+@pytest.fixture(scope="session", autouse=True)
+def searched_databases():
+    """Close what was opened to search the databases, before they are dropped."""
+    yield
+    close_connections()
+
+
+@pytest.fixture(autouse=True)
+def leaks():
+    """Nothing that a test sends, is sent or sets in secret is logged, stored in clear or echoed."""
+    with watching(Leaks()) as leaks:
+        yield leaks
+    problems = leaks.report()
+    if problems:
+        pytest.fail("\n".join(problems[:20]), pytrace=False)
 
 
 @pytest.fixture

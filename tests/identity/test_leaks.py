@@ -1,0 +1,182 @@
+"""Secrets of the service are seen nowhere: each leak that is planted here is reported, without the secret.
+
+The checker itself runs around every test of this folder, by the fixture `leaks`.
+"""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import create_engine, text
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity
+from identity_support import ANN, CALLER, ISSUER, PASSWORD, SECRET, browser, service_at
+from leaks_support import Leaks, note_answer, note_request, note_settings, watching
+
+SECOND = "An0ther-Secret-of-a-caller"
+FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
+
+
+@pytest.fixture
+def planted():
+    """A checker of its own, inside the one that watches this test."""
+    with watching(Leaks()) as planted:
+        yield planted
+
+
+@pytest.fixture
+def leaks(leaks):
+    """Forget what is leaked here on purpose."""
+    yield leaks
+    leaks.secrets.clear()
+
+
+def only(problems, *words):
+    """Require one report, with these words and without the secrets."""
+    assert len(problems) == 1, problems
+    assert all(word in problems[0] for word in words), problems
+    assert SECOND not in problems[0]
+    assert PASSWORD not in problems[0]
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO, logging.ERROR])
+@pytest.mark.parametrize("name", ["authguard", "sqlalchemy.pool", "authlib.oauth2", "asyncio"])
+def test_a_line_of_any_library_is_searched(planted, name, level):
+    """A password in a line of a log is reported with the name of the logger, whatever its level is."""
+    planted.note(SECOND, "password")
+    logging.getLogger(name).log(level, "refused %r", SECOND)
+    only(planted.report(), f"the log of {name}", "[password]")
+
+
+def test_a_traceback_is_searched(planted):
+    """The text of an error counts, and so does the one that it came from."""
+    planted.note(SECOND, "token")
+    try:
+        try:
+            int(SECOND)
+        except ValueError as error:
+            raise RuntimeError("no number") from error
+    except RuntimeError:
+        logging.getLogger("authguard").exception("a fault")
+    only(planted.report(), "the log of authguard", "[token]")
+
+
+def test_an_extra_attribute_of_a_record_is_searched(planted):
+    """Handlers that write records as JSON write all of their attributes."""
+    planted.note(SECOND, "token")
+    logging.getLogger("authguard").info("refused", extra={"given": SECOND})
+    only(planted.report(), "the log of authguard", "[token]")
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["a%22b%26c%20d-12345", "a&#34;b&amp;c d-12345", "a&quot;b&amp;c d-12345", 'a\\"b&c d-12345'],
+)
+def test_other_spellings_are_searched(planted, shown):
+    """A secret that is percent-encoded or escaped is a leak as well."""
+    planted.note('a"b&c d-12345', "password")
+    logging.getLogger("authguard").info("%s", shown)
+    only(planted.report(), "the log of authguard", "[password]")
+
+
+def test_a_row_is_searched(planted, url):
+    """A token in a row is reported with the name of the place."""
+    planted.databases.add(url)
+    planted.note(SECOND, "token")
+    assert planted.report() == []
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO revocations VALUES ('token', :name, 1, 2)"), {"name": SECOND})
+    engine.dispose()
+    problems = planted.report()
+    assert problems
+    assert all("[token]" in problem and SECOND not in problem for problem in problems)
+    assert "revocations" in problems[-1] or "bytes" in problems[-1]
+
+
+def test_a_password_hash_may_be_stored_and_not_be_logged(planted, service):
+    """The table of accounts holds it; a line of a log must not."""
+    service.accounts.register(ANN["email"], SECOND, "", CALLER)
+    assert planted.report() == []
+    (kept,) = [secret for secret, kind in planted.secrets.items() if kind == "password hash"]
+    logging.getLogger("authguard").debug("row: %r", (kept,))
+    only(planted.report(), "the log of authguard", "[password hash]")
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_signing_keys_are_noted(planted, url, algorithm):
+    """A key set is stored encrypted; the table must not hold the private key, nor a log either of them."""
+    with service_at(url, algorithm=algorithm) as service:
+        service.accounts.register(ANN["email"], PASSWORD, "", CALLER)
+    assert planted.report() == []
+    kinds = {kind: secret for secret, kind in planted.secrets.items()}
+    logging.getLogger("authguard").debug("%s", kinds["signing key"])
+    logging.getLogger("authguard").debug("%s", kinds["encrypted key"])
+    assert len(planted.report()) == 2
+
+
+def test_the_arguments_of_processes_are_searched(planted):
+    """Every user of a machine sees them."""
+    planted.note(SECOND, "setting")
+    subprocess.run([sys.executable, "-c", "", "--password", SECOND], check=True)
+    only(planted.report(), "the arguments of a process", "[setting]")
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "body"),
+    [
+        (FORM, b"", f"password={SECOND}".encode()),
+        (FORM, b"", f"client_secret={SECOND}".encode()),
+        ([(b"content-type", b"application/json")], b"", f'{{"new_password": "{SECOND}"}}'.encode()),
+        ([], f"token={SECOND}".encode(), b""),
+        ([], f"code={SECOND}".encode(), b""),
+        ([(b"authorization", f"Bearer {SECOND}".encode())], b"", b""),
+        ([(b"cookie", f"theme=dark; session={SECOND}".encode())], b"", b""),
+        ([(b"authorization", b"Basic aWQ6QW4wdGhlci1TZWNyZXQtb2YtYS1jYWxsZXI=")], b"", b""),
+    ],
+)
+def test_an_answer_that_echoes_is_reported(headers, query, body):
+    """An answer shows no password, token, code, cookie or secret of its request."""
+    planted = Leaks()
+    own = note_request(planted, query, headers, body)
+    start = {"type": "http.response.start", "status": 400, "headers": []}
+    answer = [start, {"type": "http.response.body", "body": f"no: {SECOND}".encode()}]
+    note_answer(planted, "the answer to POST /x", answer, own)
+    only(planted.report(), "the answer to POST /x")
+
+
+def test_a_later_answer_must_not_show_a_password(planted, service):
+    """Not even to somebody else, in a header field."""
+    service.accounts.register(ANN["email"], SECOND, "", CALLER)
+    note_answer(
+        planted,
+        "the answer to GET /x",
+        [{"type": "http.response.start", "status": 200, "headers": [(b"x-debug", SECOND.encode())]}],
+        [],
+    )
+    only(planted.report(), "the answer to GET /x", "[password]")
+
+
+def test_all_that_passes_is_noted(planted, service, postbox):
+    """Passwords, tokens of all kinds, cookies, one-time tokens, client secrets and settings."""
+    app = Identity(service)
+    note_settings(planted, service.settings)
+    page, api = browser(app), TestClient(app, base_url=ISSUER)
+    page.post("/register", data=ANN)
+    tokens = api.post("/v1/auth/login", json=ANN).json()
+    api.get("/v1/users/me", headers={"authorization": f"Bearer {tokens['access_token']}"})
+    service.outbox.flush()
+    _, client_secret = service.clients.create("robot")
+    for secret in (
+        PASSWORD,
+        SECRET,
+        postbox.token(),
+        client_secret,
+        tokens["refresh_token"],
+        tokens["access_token"].rpartition(".")[2],
+        page.cookies["access_token"].rpartition(".")[2],
+    ):
+        assert secret in planted.secrets
+    assert planted.report() == []

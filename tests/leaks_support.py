@@ -1,0 +1,389 @@
+"""The marker test of the identity service: the secrets of a test, and where they may be seen nowhere.
+
+`watching` notes each secret that passes during a test: of requests, of mails, of settings, and issued
+by the service. `Leaks.report` then looks for them in the log of every library at level DEBUG, in the
+database, in the arguments of processes, and in answers to requests that carried them.
+"""
+
+import base64
+import contextlib
+import html
+import json
+import logging
+import re
+import sqlite3
+import subprocess
+import sys
+import traceback
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import httpx2
+import markupsafe
+import psycopg
+import pytest
+from cryptography.fernet import MultiFernet
+from sqlalchemy.engine import make_url
+
+from authguard.identity import Identity, IdentityService, Settings
+from authguard.identity.clients import Clients
+from authguard.identity.mail import Mail
+from authguard.identity.passwords import PasswordHasher
+from authguard.identity.social import Provider
+from authguard.identity.tokens import AccessTokens, RefreshTokens
+
+MIN_SECRET = 8
+MIN_PROVIDER_SECRET = 6  # that of most tests
+MAX_SECRETS = 600
+MAX_BODY = 64 * 1024
+MAX_ANSWERS = 2_000
+MAX_LINES = 30_000
+SOURCE = str(Path(__file__).parents[1] / "src" / "authguard")
+_FIELD = re.compile(r"(?:\w+_)?(?:password|token|secret|code|code_verifier|assertion)\Z", re.IGNORECASE)
+#: What the service never issues in an answer: no answer of the test may show it.
+_NOT_ISSUED = {
+    "password",
+    "password hash",
+    "client secret",
+    "setting",
+    "provider's secret",
+    "provider's code",
+}
+#: The page of a link takes its token out of the URL, and gives it to the browser in a cookie.
+_LINK_COOKIE = re.compile(r"(?<=set-cookie: )((?:__Host-)?authguard-(?:verify|reset))=[^;\n]+")
+#: What may be in the database, and nowhere else.
+_ONLY_STORED = {"password hash", "encrypted key"}
+_HTTP_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2")
+_PLAIN_RECORD = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+_connections = {}
+
+
+class Leaks:
+    """Secrets of a test, and the texts in which they must not stand."""
+
+    def __init__(self):
+        self.secrets, self.names = {}, set()
+        self.lines, self.answers, self.commands, self.databases = {}, [], [], set()
+
+    def note(self, value, kind):
+        """Note a secret. Of a JWT the signature counts: the rest is the same in many tokens."""
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
+        if not isinstance(value, str):
+            return
+        if value.count(".") == 2 and len(value) > 64:
+            value = value.rpartition(".")[2]
+        least = MIN_SECRET if kind != "provider's secret" else MIN_PROVIDER_SECRET
+        if len(value) >= least and _is_telling(value) and len(self.secrets) < MAX_SECRETS:
+            self.secrets.setdefault(value, kind)
+
+    def report(self):
+        """Return a sentence for each leak; it names the place, and shows no secret."""
+        telling = {
+            secret: kind
+            for secret, kind in self.secrets.items()
+            if not any(secret in name for name in self.names)
+        }
+        forms = {form: kind for secret, kind in telling.items() for form in _forms(secret)}
+        problems = _search([(where, text) for text, where in self.lines.items()], forms)
+        problems += _search([("the arguments of a process", text) for text in self.commands], forms)
+        in_clear = {form: kind for form, kind in forms.items() if kind not in _ONLY_STORED}
+        for url in self.databases:
+            problems += _search(stored_texts(url), in_clear)
+        never = {form: kind for form, kind in forms.items() if kind in _NOT_ISSUED}
+        problems += _search([(where, text) for where, text, _ in self.answers], never)
+        for where, text, own in self.answers:
+            problems += _search([(where, text)], {form: forms[form] for form in own if form in forms})
+        return list(dict.fromkeys(problems))
+
+
+def _is_telling(value):
+    """Whether a text is so odd that it stands nowhere by accident, as a word does."""
+    is_word = value.isalpha() and value.islower() and len(value) < 16
+    return not is_word and len(set(value)) > 4
+
+
+def _forms(secret):
+    """Return the ways in which a secret may be shown."""
+    return {
+        secret,
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        quote(secret, safe="", errors="replace"),
+        html.escape(secret),
+        str(markupsafe.escape(secret)),
+    }
+
+
+def _search(places, secrets):
+    """Return where secrets stand, as sentences in which they are replaced."""
+    if not secrets or not places:
+        return []
+    everything = "\n".join(text for _, text in places)
+    problems = []
+    for secret in [one for one in secrets if one in everything]:
+        where, text = next(((where, text) for where, text in places if secret in text), ("two places", ""))
+        start = max(0, text.find(secret) - 80)
+        around = text[start : text.find(secret) + len(secret) + 40]
+        for other in sorted(secrets, key=len, reverse=True):
+            around = around.replace(other, f"[{secrets[other]}]")
+        problems.append(f"a {secrets[secret]} is in {where}: {around!r}")
+    return problems
+
+
+def stored_texts(url):
+    """Return (place, text) of all that a database holds; nothing if it is gone."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return _postgres_rows(url.replace("+psycopg", ""))
+    path, places = Path(parsed.database or ""), []
+    for file in (path, Path(f"{path}-wal"), Path(f"{path}-journal")):
+        with contextlib.suppress(OSError):
+            places.append((f"the bytes of {file.name}", file.read_bytes().decode("latin-1")))
+    # A long value may be split between the pages of the file.
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=1)) as database:
+        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (name,) in names:
+            rows = database.execute(f'SELECT * FROM "{name}"').fetchall()
+            places.append((f"the table {name}", "\n".join(map(str, rows))))
+    return places
+
+
+def _postgres_rows(url):
+    with contextlib.suppress(psycopg.Error):
+        connection = _connections.get(url)
+        if connection is None or connection.closed:
+            options = "-c statement_timeout=5s"
+            connection = psycopg.connect(url, autocommit=True, connect_timeout=3, options=options)
+            _connections[url] = connection
+        names = connection.execute(
+            "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
+        query = " UNION ALL ".join(f"SELECT '{name}', t::text FROM {name} t" for (name,) in names)
+        return [(f"the table {name}", text) for name, text in connection.execute(query)] if query else []
+    return []
+
+
+def close_connections():
+    """Close what `stored_texts` has kept open."""
+    while _connections:
+        _connections.popitem()[1].close()
+
+
+# What is noted, and how.
+
+
+@contextlib.contextmanager
+def watching(leaks):
+    """Note the secrets that pass, and where they must not be."""
+    with pytest.MonkeyPatch.context() as patch:
+        _watch_logs(leaks, patch)
+        _watch_service(leaks, patch)
+        _watch_identity(leaks, patch)
+        _watch_processes(leaks, patch)
+        yield leaks
+
+
+def _watch_logs(leaks, patch):
+    """See every record, whatever the levels are, and change nothing for handlers."""
+    is_enabled = logging.Logger.isEnabledFor
+
+    def handle(logger, record):
+        shown = False if logger.disabled else logger.filter(record)
+        if not shown:
+            return
+        record = shown if isinstance(shown, logging.LogRecord) else record
+        if len(leaks.lines) < MAX_LINES and not _is_of_test(record):
+            leaks.lines.setdefault(_formatted(record), f"the log of {record.name} ({record.levelname})")
+        if is_enabled(logger, record.levelno):
+            logger.callHandlers(record)
+
+    patch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: True)
+    patch.setattr(logging.Logger, "handle", handle)
+
+
+def _is_of_test(record):
+    """Whether a record is of a client or an engine that a test made by itself."""
+    if record.name != "sqlalchemy.engine.Engine" and not record.name.startswith(_HTTP_CLIENTS):
+        return False
+    frame = sys._getframe()
+    while frame is not None and not frame.f_code.co_filename.startswith(SOURCE):
+        frame = frame.f_back
+    return frame is None
+
+
+def _formatted(record):
+    text = record.getMessage()
+    if record.exc_info and record.exc_info[0]:
+        text += "\n" + "".join(traceback.format_exception(*record.exc_info))
+    if len(record.__dict__) > _PLAIN_RECORD:
+        text += "\n" + str(record.__dict__)
+    return text
+
+
+def _watch_service(leaks, patch):
+    """Note what is hashed, issued, mailed and set."""
+
+    def before(owner, name, see):
+        whole = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            see(*args, **kwargs)
+            return whole(*args, **kwargs)
+
+        patch.setattr(owner, name, call)
+
+    def after(owner, name, see):
+        whole = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            result = whole(*args, **kwargs)
+            see(result)
+            return result
+
+        patch.setattr(owner, name, call)
+
+    before(PasswordHasher, "hash", lambda hasher, password: leaks.note(password, "password"))
+    after(PasswordHasher, "hash", lambda kept: leaks.note(kept, "password hash"))
+    before(PasswordHasher, "verify", lambda hasher, kept, password: leaks.note(password, "password"))
+    before(PasswordHasher, "verify_nobody", lambda hasher, password: leaks.note(password, "password"))
+    before(Settings, "__post_init__", lambda settings: note_settings(leaks, settings))
+    before(IdentityService, "__init__", lambda *args, **_: leaks.databases.add(args[1].database))
+    before(Mail, "__post_init__", lambda mail: _note_mail(leaks, mail))
+    before(Provider, "__init__", lambda *args, **_: leaks.note(args[3], "provider's secret"))
+    after(RefreshTokens, "issue", lambda token: leaks.note(token, "refresh token"))
+    after(AccessTokens, "_sign", lambda token: leaks.note(token, "access token"))
+    before(MultiFernet, "encrypt", lambda seal, pem: leaks.note(_middle_line(pem), "signing key"))
+    after(MultiFernet, "encrypt", lambda encrypted: leaks.note(encrypted, "encrypted key"))
+    after(Clients, "create", lambda made: leaks.note(made[1], "client secret"))
+    after(httpx2.Response, "json", lambda document: _note_fields(leaks, document, "provider's token"))
+
+
+def _middle_line(pem):
+    """Return a line of a private key in which there is more than the public key."""
+    lines = pem.splitlines()[1:-1]
+    return lines[len(lines) // 2]
+
+
+def note_settings(leaks, settings):
+    """Note the secrets of settings, and the passwords in their URLs."""
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if one.name.endswith("secret"):
+            leaks.note(value, "setting")
+        elif one.name in ("database", "smtp_url", "limits_url") and value:
+            with contextlib.suppress(ValueError):
+                leaks.note(unquote(urlsplit(value).password or ""), "setting")
+
+
+def _note_mail(leaks, mail):
+    for token in re.findall(r"token=([^\s&]+)", mail.text):
+        leaks.note(token, "one-time token")
+
+
+def _note_fields(leaks, document, kind):
+    """Note the tokens of an answer, such as a provider's."""
+    if isinstance(document, dict):
+        for name in ("access_token", "refresh_token", "id_token", "client_secret"):
+            leaks.note(document.get(name), kind)
+
+
+def _watch_identity(leaks, patch):
+    """Note the secrets of every request to the service, and every answer."""
+    whole = Identity.__call__
+
+    async def call(identity, scope, receive, send):
+        if scope["type"] != "http":
+            return await whole(identity, scope, receive, send)
+        query, headers = scope.get("query_string") or b"", list(scope["headers"])
+        sent, answer = bytearray(), []
+
+        async def receiving():
+            message = await receive()
+            if len(sent) < MAX_BODY:
+                sent.extend(message.get("body", b""))
+            return message
+
+        async def sending(message):
+            answer.append(message)
+            await send(message)
+
+        try:
+            await whole(identity, scope, receiving, sending)
+        finally:
+            own = note_request(leaks, query, headers, bytes(sent))
+            if len(leaks.answers) < MAX_ANSWERS:
+                note_answer(leaks, f"the answer to {scope['method']} {scope['path']}", answer, own)
+
+    patch.setattr(Identity, "__call__", call)
+
+
+def note_request(leaks, query, headers, body):
+    """Note the secrets of a request; return those that its answer must not show."""
+    found = []
+    for name, value in headers:
+        text = value.decode("latin-1")
+        if name == b"authorization":
+            found += _of_authorization(text)
+        elif name == b"cookie":
+            pairs = [part.strip().partition("=") for part in text.split(";")]
+            found += [(value, "cookie") for _, _, value in pairs if len(value) >= 16]
+    media_type = dict(headers).get(b"content-type", b"")
+    values = list(parse_qsl(query.decode("latin-1")))
+    if b"json" in media_type:
+        with contextlib.suppress(ValueError):
+            document = json.loads(body)
+            values += document.items() if isinstance(document, dict) else []
+    elif b"form" in media_type:
+        values += parse_qsl(body.decode("utf-8", "replace"))
+    for name, value in values:
+        if isinstance(value, str) and _FIELD.match(name):
+            found.append((value, _kind(name)))
+        elif isinstance(value, str):
+            leaks.names.add(value)
+    for value, kind in found:
+        leaks.note(value, kind)
+    return [form for value, _ in found for form in _forms(value)]
+
+
+def _kind(name):
+    for word in ("password", "client_secret"):
+        if name.lower().endswith(word):
+            return word.replace("_", " ")
+    return "provider's code" if name == "code" else name.replace("_", " ")
+
+
+def _of_authorization(text):
+    scheme, _, rest = text.partition(" ")
+    if scheme.lower() != "basic":
+        return [(rest.strip() or text, "Authorization field")]
+    found = [(rest, "Authorization field")]
+    with contextlib.suppress(ValueError):
+        decoded = base64.b64decode(rest).decode("utf-8", "replace")
+        found.append((unquote(decoded.partition(":")[2]), "client secret"))
+    return found
+
+
+def note_answer(leaks, where, messages, own):
+    """Note an answer, and the secrets that it has issued."""
+    head = next((message for message in messages if message["type"] == "http.response.start"), None)
+    if head is None:
+        return
+    body = b"".join(message.get("body", b"") for message in messages)
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head["headers"]]
+    for name, value in headers:
+        if name == "set-cookie":
+            leaks.note(value.partition("=")[2].partition(";")[0], "cookie")
+    text = "\n".join(f"{name}: {value}" for name, value in headers) + "\n" + body.decode("utf-8", "replace")
+    leaks.answers.append((where, _LINK_COOKIE.sub(r"\1=", text), own))
+
+
+def _watch_processes(leaks, patch):
+    whole = subprocess.Popen.__init__
+
+    def begin(process, args, *more, **options):
+        leaks.commands.append(args if isinstance(args, str) else " ".join(map(str, args)))
+        whole(process, args, *more, **options)
+
+    patch.setattr(subprocess.Popen, "__init__", begin)
