@@ -96,7 +96,7 @@ class RuleTree:
         return [Match(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
 
     def _fit(self, rule: Rule, method: str) -> int:
-        """How well the rule fits the method: not at all, for any method, as a GET, by its name."""
+        """Rate how well a rule fits a method: not at all, for any method, as a GET, by its name."""
         if not rule.methods:
             return 1
         if method in rule.methods or (method == ANY_METHOD and self._protects):
@@ -117,7 +117,7 @@ def _child(node: _Node, segment: str) -> _Node:
 
 
 def _step(places: list[_Node], segment: str) -> list[_Node]:
-    """Where one segment leads from any of these places; `**` also stays where it is."""
+    """Return the places that a segment leads to from these; `**` also stays where it is."""
     reached: list[_Node] = []
     for place in places:
         if (word := place.next.get(segment)) is not None:

@@ -61,7 +61,7 @@ class SQLRevocations:
             revoke(connection, kind, name, self._clock(), until)
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Whether the principal's token, API key, session or subject has been revoked.
+        """Return whether the principal's token, API key, session or subject has been revoked.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.

@@ -140,7 +140,7 @@ class APIKeyVerifier(Verifier):
         self._refused_lock = Lock()
 
     def accepts(self, credential: Credential) -> bool:
-        """Whether it is an API key that came by the field, or with one of the prefixes."""
+        """Tell an API key that came by the field, or with one of the prefixes."""
         return credential.method == "api_key" and self.carries(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:

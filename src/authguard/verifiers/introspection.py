@@ -136,7 +136,7 @@ class IntrospectionVerifier(Verifier):
         self._salt = secrets.token_bytes(16)
 
     def accepts(self, credential: Credential) -> bool:
-        """Whether it is an API key of the field or a prefix, if there is one, else whether it is a token."""
+        """Tell an API key of the field or a prefix, where there is one, and a token elsewhere."""
         if credential.method == "api_key":
             return self.is_for_keys and self.carries(credential)
         return not self.is_for_keys

@@ -1,4 +1,4 @@
-"""Whether a secret is one, with a look at the file system, which the core does not take."""
+"""Check that a secret is one, with a look at the file system, which the core does not take."""
 
 import os
 
