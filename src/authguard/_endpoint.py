@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from authguard._core.rules import Requirement, requirements_of
+from authguard._core.policy.rules import Requirement, requirements_of
 from authguard.errors import ConfigurationError
 
 _MAX_WRAPPERS = 100  # of a function; one that wraps itself must end, too

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TypeAlias
 
-from authguard._core.rules import WEBSOCKET
+from authguard._core.policy.rules import WEBSOCKET
 
 #: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
 Presented = list[tuple[bytes, bytes]]
