@@ -20,8 +20,8 @@ from authguard._core.answer.decision import Decision, Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard._core.options import check_object
-from authguard._core.policy.rules import Requirement, mark
-from authguard._endpoint import requirement_of
+from authguard._core.policy.rules import Requirement
+from authguard._endpoint import mark, requirement_of
 from authguard._openapi import document_rules
 from authguard._refused import refuse
 from authguard.asgi import ASGIApp, AuthGuardMiddleware

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from authguard._core.options import check_list, type_of
-from authguard._core.policy.rules import WEBSOCKET
-from authguard._core.request import RequestView
+from authguard._core.request import WEBSOCKET, RequestView
 from authguard.errors import ConfigurationError, InvalidRequestError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")

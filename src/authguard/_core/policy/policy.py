@@ -11,8 +11,8 @@ from authguard._core.policy.mounts import Mount
 from authguard._core.policy.paths import Budget, Segments, TooMuchWorkError, fold, is_canonical, split
 from authguard._core.policy.patterns import listed
 from authguard._core.policy.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
-from authguard._core.policy.rules import WEBSOCKET, Optional, Preflight, Requirement, Rule, first_lack
-from authguard._core.request import Asked, http_method
+from authguard._core.policy.rules import Optional, Preflight, Requirement, Rule, first_lack
+from authguard._core.request import WEBSOCKET, Asked, http_method
 from authguard.errors import ConfigurationError
 
 #: Characters of a method; that of no standard has more than twenty.

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from authguard._core.policy.paths import Budget, Segments, fold
-from authguard._core.policy.rules import WEBSOCKET, Rule
+from authguard._core.policy.rules import Rule
+from authguard._core.request import WEBSOCKET
 
 #: Stands for a method that is no token of HTTP: each rule that protects is for it.
 ANY_METHOD = "\n"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from authguard._core.model import Principal
 from authguard._core.options import check_list
@@ -18,9 +18,6 @@ from authguard.errors import (
 Optional = Literal["strict", "lenient"]
 #: How a CORS preflight of a protected path is treated: answered by the guard, or passed on.
 Preflight = Literal["answer", "pass"]
-
-#: The method under which a websocket handshake is matched; on the wire it is a GET.
-WEBSOCKET = "WEBSOCKET"
 
 # scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge. It is as good
 # for `acr_values` of RFC 9470, which are quoted and separated by spaces, too.
@@ -168,20 +165,6 @@ def first_lack(requirements: Iterable[Requirement], principal: Principal, now: f
         if one.signing_in and (unmet := one.not_signed_in(principal, now)) is not None:
             return unmet
     return None
-
-
-_MARK = "__authguard_requirements__"
-
-
-def mark(endpoint: Any, requirement: Requirement) -> None:
-    """Leave on an endpoint what a decorator asks there, for whoever lists the routes."""
-    setattr(endpoint, _MARK, (*requirements_of(endpoint), requirement))
-
-
-def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
-    """What decorators ask of the callers of an endpoint."""
-    found: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
-    return found
 
 
 class Rule:

@@ -16,12 +16,11 @@ from authguard._core.jose.keyset import check_algorithms
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
 from authguard._core.options import check_list
-from authguard._core.policy.rules import WEBSOCKET
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.proofs.proof import Proof
 from authguard._core.proofs.replays import UsedProofs
 from authguard._core.proofs.uris import is_safe_origin, parse_uri, shown
-from authguard._core.request import RequestView
+from authguard._core.request import WEBSOCKET, RequestView
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import (
     ConfigurationError,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from authguard._core.policy.policy import Verdict
-from authguard._core.policy.rules import WEBSOCKET, Requirement
+from authguard._core.policy.rules import Requirement
+from authguard._core.request import WEBSOCKET
 from authguard.cli.routes.paths import meeting, samples
 from authguard.cli.routes.walk import Layer, Route, in_order
 

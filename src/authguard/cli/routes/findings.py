@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 from authguard._core.guard import Guard
 from authguard._core.policy.patterns import parse_pattern
-from authguard._core.policy.rules import WEBSOCKET, Rule
+from authguard._core.policy.rules import Rule
+from authguard._core.request import WEBSOCKET
 from authguard.cli.routes.paths import Template, can_meet, template
 from authguard.cli.routes.walk import Layer, Route
 

@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import AnyConverter, Rule
 
-from authguard._core.policy.rules import WEBSOCKET
+from authguard._core.request import WEBSOCKET
 from authguard._endpoint import asked_by
 from authguard.cli.routes.paths import Parameter, Template, template
 from authguard.cli.routes.walk import Place, Route, listed, walk

@@ -11,7 +11,8 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.staticfiles import StaticFiles
 
 from authguard._core.guard import Guard
-from authguard._core.policy.rules import WEBSOCKET, Requirement
+from authguard._core.policy.rules import Requirement
+from authguard._core.request import WEBSOCKET
 from authguard._endpoint import asked_by, asked_by_dependencies
 from authguard.asgi import AuthGuardMiddleware
 from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
