@@ -1,0 +1,168 @@
+"""The live revocations of a process, as marks to look up."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import Lock
+from typing import Literal, TypeAlias
+
+from authguard._core.model import Principal, api_key_id
+from authguard.errors import ConfigurationError
+
+Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
+#: Kind, issuer (empty for all issuers) and name of a thing that is revoked.
+Key: TypeAlias = tuple[str, str, str]
+
+MAX_NAME = 200  # characters; longer names are kept as their digest
+_FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
+_BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued later
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A thing that is revoked.
+
+    Attributes:
+        kind: a token, an API key, a session, a subject, or all tokens.
+        issuer: of the thing; empty for all issuers.
+        name: of the thing, as `mark_name` writes it.
+        issued_before: seconds since the epoch; tokens of a subject that were issued (`iat`) later are not
+            affected. None lets the store say now.
+        until: seconds since the epoch when the mark may be forgotten.
+    """
+
+    kind: Kind
+    issuer: str
+    name: str
+    issued_before: float | None
+    until: float
+
+    @property
+    def key(self) -> Key:
+        """Return what the mark is found by."""
+        return self.kind, self.issuer, self.name
+
+
+def mark_name(name: str) -> str:
+    """Return a name as stores keep it: bounded, and free of characters that a database refuses."""
+    if len(name) <= MAX_NAME and name.isprintable():
+        return name
+    return "sha256:" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def make_mark(
+    *,
+    token_id: str | None = None,
+    key_id: str | None = None,
+    session: str | None = None,
+    subject: str | None = None,
+    issuer: str | None = None,
+    issued_before: float | None = None,
+    until: float,
+) -> Mark:
+    """Build the mark of a revocation from the arguments of `revoke`.
+
+    Raises:
+        ConfigurationError: if they name several things or none, or if a moment is no number.
+    """
+    named: dict[Kind, str | None] = {"token": token_id, "key": key_id, "session": session, "subject": subject}
+    given: list[tuple[Kind, str]] = [(kind, name) for kind, name in named.items() if name]
+    if not given and issued_before is not None and all(name is None for name in named.values()):
+        given = [("all", "")]
+    if len(given) != 1:
+        raise ConfigurationError("revoke() must name exactly one of token_id, key_id, session and subject")
+    ((kind, name),) = given
+    if issued_before is not None and kind not in _BY_TIME:
+        raise ConfigurationError(f"issued_before must be left out for a {kind}: it has no tokens of later")
+    if issued_before is not None and not _is_moment(issued_before):
+        raise ConfigurationError(f"issued_before must be seconds since the epoch, got {issued_before!r}")
+    if not (_is_moment(until) or until == math.inf):
+        raise ConfigurationError(f"until must be seconds since the epoch or math.inf, got {until!r}")
+    return Mark(kind, mark_name(issuer or ""), mark_name(name), issued_before, until)
+
+
+def keys_of(principal: Principal) -> Iterator[Key]:
+    """Return each key by which a principal can be revoked."""
+    session = principal.claims.get("sid")
+    names = {
+        "token": principal.token_id,
+        "key": api_key_id(principal),
+        "session": session if isinstance(session, str) else None,
+        "subject": principal.subject,
+    }
+    issuers = {"", mark_name(principal.issuer or "")}
+    for kind, name in names.items():
+        if name:
+            yield from ((kind, issuer, mark_name(name)) for issuer in issuers)
+    yield from (("all", issuer, "") for issuer in issuers)
+
+
+def revokes(marks: Iterable[Mark], principal: Principal, now: float) -> bool:
+    """Return whether one of the marks, which are the principal's, is live and covers its token."""
+    issued = principal.claims.get("iat")
+    for mark in marks:
+        if now >= mark.until:
+            continue
+        if mark.kind not in _BY_TIME or not isinstance(issued, (int, float)) or isinstance(issued, bool):
+            return True
+        if mark.issued_before is None or issued <= mark.issued_before:
+            return True
+    return False
+
+
+def merge(older: Mark | None, newer: Mark) -> Mark:
+    """Return one mark for two of the same key: a revocation is never made smaller by a later one."""
+    if older is None:
+        return newer
+    before = [mark.issued_before for mark in (older, newer) if mark.issued_before is not None]
+    until = max(older.until, newer.until)
+    return Mark(newer.kind, newer.issuer, newer.name, max(before, default=None), until)
+
+
+class Marks:
+    """The marks of a process, looked up by requests without a lock and changed under one."""
+
+    def __init__(self) -> None:
+        self._marks: dict[Key, Mark] = {}
+        self._kinds: frozenset[str] = frozenset()
+        self._lock = Lock()
+        self._purge_at = _FIRST_PURGE
+
+    def put(self, mark: Mark, now: float) -> None:
+        """Keep a mark, and forget old ones when their number has doubled."""
+        with self._lock:
+            self._marks[mark.key] = merge(self._marks.get(mark.key), mark)
+            self._kinds |= {mark.kind}
+            if len(self._marks) >= self._purge_at:
+                # Replaced as a whole: requests on other threads look it up meanwhile.
+                self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
+                self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
+
+    def is_revoked(self, principal: Principal, now: float) -> bool:
+        """Return whether the principal's token, API key, session or subject is revoked."""
+        if not self._kinds:
+            return False
+        marks = self._marks
+        kinds = self._kinds
+        return revokes(
+            [marks[key] for key in keys_of(principal) if key[0] in kinds and key in marks], principal, now
+        )
+
+    def live(self, now: float) -> list[Mark]:
+        """Return the marks that still hold."""
+        return [mark for mark in list(self._marks.values()) if mark.until > now]
+
+    def clear(self) -> None:
+        """Forget all marks."""
+        with self._lock:
+            self._marks = {}
+            self._kinds = frozenset()
+            self._purge_at = _FIRST_PURGE
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
