@@ -3,8 +3,9 @@
 from authguard.stores.follower import StoreHealth
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.postgres import PostgresStore
+from authguard.stores.receipt import Receipt
 from authguard.stores.redis import RedisStore
-from authguard.stores.revocations import Receipt, SharedRevocations
+from authguard.stores.revocations import SharedRevocations
 from authguard.stores.sqlite import SQLiteStore
 
 __all__ = [

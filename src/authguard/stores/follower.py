@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event, RLock, Thread
+from threading import Event, RLock, Thread, current_thread
 from typing import Literal, TypeAlias
 from weakref import WeakMethod
 
@@ -249,6 +249,8 @@ class Follower:
     def close(self) -> None:
         """End the thread and close the connections."""
         self._closing.set()
+        if self._thread is not None and self._thread is not current_thread():
+            self._thread.join()  # it waits for the store a third of the bound at most
         self._log.close()
 
 

@@ -1,11 +1,11 @@
 """The live revocations of a process, as marks to look up."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from authguard._core.model import Principal, api_key_id
 from authguard.errors import ConfigurationError
@@ -14,6 +14,7 @@ Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
 #: Kind, issuer (empty for all issuers) and name of a thing that is revoked.
 Key: TypeAlias = tuple[str, str, str]
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_NAME = 200  # characters; longer names are kept as their digest
 _FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
 _BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued later
@@ -82,20 +83,24 @@ def make_mark(
     return Mark(kind, mark_name(issuer or ""), mark_name(name), issued_before, until)
 
 
-def keys_of(principal: Principal) -> Iterator[Key]:
-    """Return each key by which a principal can be revoked."""
-    session = principal.claims.get("sid")
-    names = {
-        "token": principal.token_id,
-        "key": api_key_id(principal),
-        "session": session if isinstance(session, str) else None,
-        "subject": principal.subject,
-    }
-    issuers = {"", mark_name(principal.issuer or "")}
-    for kind, name in names.items():
-        if name:
+def keys_of(principal: Principal, kinds: Container[str] = KINDS) -> Iterator[Key]:
+    """Return each key of some kinds by which a principal can be revoked."""
+    issuers = ("",) if principal.issuer is None else ("", mark_name(principal.issuer))
+    for kind in KINDS:
+        if kind in kinds and (name := _name_of(principal, kind)) is not None:
             yield from ((kind, issuer, mark_name(name)) for issuer in issuers)
-    yield from (("all", issuer, "") for issuer in issuers)
+
+
+def _name_of(principal: Principal, kind: Kind) -> str | None:
+    """Return the name by which marks of a kind know a principal."""
+    if kind == "token":
+        return principal.token_id or None
+    if kind == "key":
+        return api_key_id(principal) or None
+    if kind == "session":
+        session = principal.claims.get("sid")
+        return session if isinstance(session, str) and session else None
+    return principal.subject if kind == "subject" else ""
 
 
 def revokes(marks: Iterable[Mark], principal: Principal, now: float) -> bool:
@@ -144,10 +149,8 @@ class Marks:
         if not self._kinds:
             return False
         marks = self._marks
-        kinds = self._kinds
-        return revokes(
-            [marks[key] for key in keys_of(principal) if key[0] in kinds and key in marks], principal, now
-        )
+        mine = [mark for key in keys_of(principal, self._kinds) if (mark := marks.get(key)) is not None]
+        return bool(mine) and revokes(mine, principal, now)
 
     def live(self, now: float) -> list[Mark]:
         """Return the marks that still hold."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql_log import Dialect, Execute, create_tables
@@ -48,14 +48,14 @@ class PostgresConnections:
         with self._lock, self._speaking():
             connection = self._connection = self._connection or self._open(self._prepare)
             with connection.transaction():
-                yield connection.execute
+                yield cast("Execute", connection.execute)
 
     @contextmanager
     def statements(self) -> Iterator[Execute]:
         """Run statements, each by itself."""
         with self._lock, self._speaking():
             connection = self._connection = self._connection or self._open(self._prepare)
-            yield connection.execute
+            yield cast("Execute", connection.execute)
 
     def announce(self, execute: Execute) -> None:
         """Wake the processes that listen, when the transaction commits."""
@@ -105,11 +105,11 @@ class PostgresConnections:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
             if connection.execute("SELECT to_regclass('authguard_replays')").fetchone() == (None,):
-                create_tables(connection.execute, self.dialect.spell, unlogged="UNLOGGED")
+                create_tables(cast("Execute", connection.execute), self.dialect.spell, unlogged="UNLOGGED")
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:
-        """Say by `StoreDownError` that the database does not answer, and open another connection next time."""
+        """Say by `StoreDownError` that the database does not answer; the next call connects anew."""
         from psycopg import Error
 
         try:

@@ -97,7 +97,7 @@ class RedisLog:
     def wait(self, seconds: float) -> None:
         """Return when something has been written, or when the time has passed."""
         if self._listening is None:
-            listening = self.client.pubsub()
+            listening: Any = cast("Any", self.client).pubsub()
             listening.subscribe(self._channel)
             self._listening = listening
             return  # what was written before the subscription is read now

@@ -55,7 +55,8 @@ end
 local page = redis.call('ZRANGEBYSCORE', order, '(' .. ARGV[3], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
 local whole = #page < 2 * tonumber(ARGV[5])
 local reached = whole and last or tonumber(page[#page])
-local result = {verdict, epoch, reached, whole and redis.call('HGET', tips, last) or '', age, whole and 1 or 0}
+local tip = whole and redis.call('HGET', tips, last) or ''
+local result = {verdict, epoch, reached, tip, age, whole and 1 or 0}
 for index = 1, #page, 2 do result[#result + 1] = redis.call('HGET', marks, page[index]) end
 return result
 """

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event
 
 from authguard._core.model import Principal
@@ -10,22 +9,10 @@ from authguard.errors import VerificationUnavailableError
 from authguard.stores.follower import Follower, StoreHealth
 from authguard.stores.log import Log, StoreDownError
 from authguard.stores.marks import keys_of, make_mark, revokes
+from authguard.stores.receipt import Receipt
 
 _FIRST_PAUSE = 0.002  # seconds between two looks at those who have confirmed
 _MAX_PAUSE = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What `revoke` returns.
-
-    Attributes:
-        sequence: the number of the revocation in the log.
-        effective_by: seconds since the epoch, by the clock of this process, when it holds everywhere.
-    """
-
-    sequence: int
-    effective_by: float
 
 
 class SharedRevocations:

@@ -17,9 +17,11 @@ class Cursor(Protocol):
 
     rowcount: int
 
-    def fetchone(self) -> Any: ...
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
 
-    def fetchall(self) -> Any: ...
+    def fetchall(self) -> Any:
+        """Return all rows."""
 
 
 Execute = Callable[[str, tuple[Any, ...]], Cursor]
@@ -136,7 +138,7 @@ class SQLLog:
         """Note that a DPoP proof is used; return False if it has been used before."""
         with self._connections.write() as execute:
             execute(self._spell(sql.DELETE_PROOFS), ())
-            return execute(self._spell(sql.USE_PROOF), (digest, seconds)).rowcount == 1
+            return bool(execute(self._spell(sql.USE_PROOF), (digest, seconds)).rowcount == 1)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,8 +1,8 @@
 """The tables of the log in SQL, alike in SQLite and PostgreSQL.
 
-One row of `authguard_log` counts. A writer changes it first, and holds it until it commits: so numbers are in
-the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller number may
-commit last, and a reader that has seen the greater number would never read it.)
+One row of `authguard_log` counts. A writer changes it first, and holds it until it commits: so numbers are
+in the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller number
+may commit last, and a reader that has seen the greater number would never read it.)
 """
 
 TABLES = (
@@ -23,9 +23,9 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS ix_authguard_replays_until ON authguard_replays (until)",
 )
 
-# `{p}` is the mark of a parameter, `{now}` the clock of the database, `{greatest}` the function for two values.
+# `{p}` is the mark of a parameter, `{now}` the clock of the database, `{greatest}` the greater of two values.
 BEGIN_LOG = (
-    """INSERT INTO authguard_log (id, epoch, seq, began) VALUES (1, {p}, 0, 0) ON CONFLICT (id) DO NOTHING"""
+    "INSERT INTO authguard_log (id, epoch, seq, began) VALUES (1, {p}, 0, 0) ON CONFLICT (id) DO NOTHING"
 )
 NEW_EPOCH = "UPDATE authguard_log SET epoch = {p}, began = {now} WHERE epoch = {p}"
 COUNT = "UPDATE authguard_log SET seq = seq + {p} WHERE id = 1 RETURNING seq, {now}"
@@ -34,12 +34,14 @@ PUT_MARK = """INSERT INTO authguard_marks (kind, issuer, name, seq, issued_befor
     ON CONFLICT (kind, issuer, name) DO UPDATE SET
         seq = excluded.seq, until = {greatest}(authguard_marks.until, excluded.until),
         issued_before = {greatest}(authguard_marks.issued_before, excluded.issued_before)"""
-PUT_TIP = "INSERT INTO authguard_tips (seq, tip) VALUES ({p}, {p}) ON CONFLICT (seq) DO UPDATE SET tip = excluded.tip"
+PUT_TIP = """INSERT INTO authguard_tips (seq, tip) VALUES ({p}, {p})
+    ON CONFLICT (seq) DO UPDATE SET tip = excluded.tip"""
 DELETE_TIPS = "DELETE FROM authguard_tips WHERE seq <= {p}"
 DELETE_TIPS_AFTER = "DELETE FROM authguard_tips WHERE seq > {p}"
 DELETE_MARKS = "DELETE FROM authguard_marks WHERE until < {now} - {p}"
 READ_LOG = """SELECT l.epoch, l.seq, {now} - l.began,
-    (SELECT t.tip FROM authguard_tips t WHERE t.seq = {p}), (SELECT t.tip FROM authguard_tips t WHERE t.seq = l.seq)
+    (SELECT t.tip FROM authguard_tips t WHERE t.seq = {p}),
+    (SELECT t.tip FROM authguard_tips t WHERE t.seq = l.seq)
     FROM authguard_log l WHERE l.id = 1"""
 READ_MARKS = """SELECT kind, issuer, name, issued_before, until, seq FROM authguard_marks
     WHERE seq > {p} ORDER BY seq LIMIT {p}"""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql_log import Dialect, Execute, create_tables
@@ -76,7 +77,7 @@ class SQLiteConnections:
                 connection = self._connection = self._connection or self._open()
                 connection.execute(begin)
                 try:
-                    yield connection.execute
+                    yield cast("Execute", connection.execute)
                     connection.execute("COMMIT")
                 except BaseException:
                     with suppress(sqlite3.Error):
@@ -95,7 +96,7 @@ class SQLiteConnections:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
-            create_tables(connection.execute, self.dialect.spell)
+            create_tables(cast("Execute", connection.execute), self.dialect.spell)
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
