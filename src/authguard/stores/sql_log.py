@@ -138,7 +138,8 @@ class SQLLog:
         """Note that a DPoP proof is used; return False if it has been used before."""
         with self._connections.write() as execute:
             execute(self._spell(sql.DELETE_PROOFS), ())
-            return bool(execute(self._spell(sql.USE_PROOF), (digest, seconds)).rowcount == 1)
+            used: bool = execute(self._spell(sql.USE_PROOF), (digest, seconds)).rowcount == 1
+        return used
 
     def close(self) -> None:
         """Close the connections."""

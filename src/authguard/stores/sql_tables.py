@@ -1,8 +1,8 @@
 """The tables of the log in SQL, alike in SQLite and PostgreSQL.
 
 One row of `authguard_log` counts. A writer changes it first, and holds it until it commits: so numbers are
-in the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller number
-may commit last, and a reader that has seen the greater number would never read it.)
+in the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller
+number may commit last, and a reader that has seen the greater number would never read it.)
 """
 
 TABLES = (
