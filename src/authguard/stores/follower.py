@@ -121,9 +121,19 @@ class Follower:
             while not self.is_current() and not self.is_overfull:
                 if self._monotonic() < self._retry_at:
                     raise StoreDownError(self._reason)
-                if (young := self.step()) > 0:
+                young = self._step_or_stale()
+                if young > 0:
                     self._retry_at = 0.0
                     self._closing.wait(young)
+
+    def _step_or_stale(self) -> float:
+        """Read the log once; without an answer, stale memory may do."""
+        try:
+            return self.step()
+        except StoreDownError:
+            if not self.is_current():
+                raise
+            return 0.0
 
     def step(self) -> float:
         """Read the log once.
