@@ -94,7 +94,9 @@ class PostgresServer:
 
     def _run(self, *command: str) -> None:
         tool = str(_POSTGRES[-1] / command[0])
-        user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        user: dict[str, Any] = (
+            {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        )
         subprocess.run(
             [tool, *command[1:]], check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=60, **user
         )
@@ -157,7 +159,9 @@ class Worker:
         """Start it, without waiting."""
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(_TESTS / "stores"), str(_TESTS), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(_TESTS / "stores"), str(_TESTS), os.environ.get("PYTHONPATH", "")]
+            ),
             "STORE_URL": self.url,
             "CLOCK_OFFSET": str(self.offset),
         }

@@ -1,14 +1,14 @@
-"""Eight real processes on one real store: no request that is sent after a revocation and the bound is accepted."""
+"""Eight real processes on one store: after a revocation and the bound, no request is accepted."""
 
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
-from stores_support import StoreServer, Worker, store_server, token, workers
 
 from authguard.stores import PostgresStore, RedisStore
 from authguard.stores.revocations import SharedRevocations
+from stores_support import StoreServer, Worker, store_server, token, workers
 
 BOUND = 1.0
 HOUR = 3600.0

@@ -3,7 +3,6 @@
 import os
 import time
 
-from stores_support import SECRET
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.routing import Route
 from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.stores import PostgresStore, RedisStore
+from stores_support import SECRET
 
 _OFFSET = float(os.environ["CLOCK_OFFSET"])
 _real_time = time.time

@@ -45,16 +45,13 @@ class PostgresConnections:
     @contextmanager
     def write(self) -> Iterator[Execute]:
         """Begin a transaction, and commit it at the end."""
-        with self._lock, self._speaking():
-            connection = self._connection = self._connection or self._open(self._prepare)
-            with connection.transaction():
-                yield cast("Execute", connection.execute)
+        with self._open_connection() as connection, connection.transaction():
+            yield cast("Execute", connection.execute)
 
     @contextmanager
     def statements(self) -> Iterator[Execute]:
         """Run statements, each by itself."""
-        with self._lock, self._speaking():
-            connection = self._connection = self._connection or self._open(self._prepare)
+        with self._open_connection() as connection:
             yield cast("Execute", connection.execute)
 
     def announce(self, execute: Execute) -> None:
@@ -64,13 +61,14 @@ class PostgresConnections:
     def wait(self, seconds: float, sequence: int) -> None:
         """Return when something has been written, or when the time has passed."""
         try:
-            with self._speaking():
+            with _store_down():
                 if self._listening is None:
                     self._listening = self._open(lambda connection: connection.execute(f"LISTEN {_CHANNEL}"))
                     return  # what was written before is read now
                 for _ in self._listening.notifies(timeout=seconds, stop_after=1):
                     pass
         except StoreDownError:
+            # Not the other connection: another thread may be in the middle of a statement.
             listening, self._listening = self._listening, None
             _close(listening)
             raise
@@ -108,16 +106,27 @@ class PostgresConnections:
                 create_tables(cast("Execute", connection.execute), self.dialect.spell, unlogged="UNLOGGED")
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Say by `StoreDownError` that the database does not answer; the next call connects anew."""
-        from psycopg import Error
+    def _open_connection(self) -> "Iterator[Connection[Any]]":
+        """Lend the connection for statements; after an error, the next call opens another."""
+        with self._lock, _store_down():
+            connection = self._connection = self._connection or self._open(self._prepare)
+            try:
+                yield connection
+            except Exception:
+                self._connection = None
+                _close(connection)
+                raise
 
-        try:
-            yield
-        except (Error, OSError) as error:
-            connection, self._connection = self._connection, None
-            _close(connection)
-            raise StoreDownError(f"PostgreSQL: {type(error).__name__}") from error
+
+@contextmanager
+def _store_down() -> Iterator[None]:
+    """Say by `StoreDownError` that the database does not answer."""
+    from psycopg import Error
+
+    try:
+        yield
+    except (Error, OSError) as error:
+        raise StoreDownError(f"PostgreSQL: {type(error).__name__}") from error
 
 
 def _close(connection: "Connection[Any] | None") -> None:

@@ -128,7 +128,7 @@ class SQLLog:
         """Return whether every living process has read up to a number."""
         with self._connections.statements() as execute:
             (late,) = execute(self._spell(sql.LATE_READERS), (alive, sequence)).fetchone()
-        return late == 0
+        return bool(late == 0)
 
     def wait(self, seconds: float) -> None:
         """Return when something has been written, or when the time has passed."""
