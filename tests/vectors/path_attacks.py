@@ -201,18 +201,21 @@ _PATH_FIELDS = (
 _CLIENT_FIELDS = ("X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP")
 _USER_FIELDS = ("X-Forwarded-User", "X_Forwarded_User", "X-Remote-User", "Remote-User", "X-Auth-Request-User")
 _OTHER_FIELDS = (
-    ("Host", b"public"), ("Host", b"app/public?"), ("Host", b"app?"), ("Host", b"app#"), ("Host", b"app\\public"),
+    ("Host", b"public"), ("Host", b"app/public?"), ("Host", b"app?"), ("Host", b"app#"),
+    ("Host", b"app\\public"),
     ("Forwarded", b"for=127.0.0.1;host=public;proto=https"), ("X-Forwarded-Host", b"public"),
     ("X-Forwarded-Proto", b"https"), ("X-HTTP-Method-Override", b"OPTIONS"), ("X-Method-Override", b"HEAD"),
     ("X-HTTP-Method", b"OPTIONS"), ("X-Middleware-Subrequest", b"middleware"),
     ("X-Middleware-Subrequest", b":".join([b"src/middleware"] * 5)), ("User-Agent", b"kube-probe/1.33"),
-    ("User-Agent", b"GoogleHC/1.0"), ("Connection", b"close, Authorization"), ("Connection", b"close, X-User"),
+    ("User-Agent", b"GoogleHC/1.0"),
+    ("Connection", b"close, Authorization"), ("Connection", b"close, X-User"),
     ("Purpose", b"prefetch"), ("Sec-Fetch-Site", b"same-origin"), ("Origin", b"https://app"),
     ("Access-Control-Request-Method", b"GET"), ("Upgrade-Insecure-Requests", b"1"),
 )  # fmt: skip
 _CREDENTIALS = (
     ("Authorization", b"Bearer"), ("Authorization", b"Bearer "), ("Authorization", b"Bearer a, Bearer b"),
-    ("Authorization", b"Bearer null"), ("Authorization", b"Bearer undefined"), ("Authorization", b"Basic YTpi"),
+    ("Authorization", b"Bearer null"), ("Authorization", b"Bearer undefined"),
+    ("Authorization", b"Basic YTpi"),
     ("Authorization", b"bearer\ta"), ("Authorization", b"Bearer " + b"a" * 5000), ("Authorization", b"\xff"),
     ("X-API-Key", b""), ("X-API-Key", b"null"), ("X-API-Key", b"*"), ("X-API-Key", b"a,b"),
     ("Cookie", b"session=%%%"), ("Cookie", b"access_token=a; access_token=b"), ("Cookie", b"="),

@@ -128,9 +128,12 @@ def _userinfo() -> Iterator[str]:
 
 def _hosts() -> Iterator[str]:
     for host in (
-        f"{SITE}.{EVIL}", f"{SITE}{EVIL}", f"evil-{SITE}", f"{EVIL}?.{SITE}", f"{EVIL}#.{SITE}", f"{SITE}.", f"{SITE}:8443",
-        "2130706433", "0x7f.1", "0177.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "[::1", "evil\u3002example", "evil%E3%80%82example",
-        "\uff45vil.example", "ev\u0131l.example", f"{EVIL}\uff0f", f"{EVIL}%00.{SITE}", f"{EVIL}%2f.{SITE}", f"{SITE}%2e{EVIL}",
+        f"{SITE}.{EVIL}", f"{SITE}{EVIL}", f"evil-{SITE}", f"{EVIL}?.{SITE}", f"{EVIL}#.{SITE}",
+        f"{SITE}.", f"{SITE}:8443",
+        "2130706433", "0x7f.1", "0177.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "[::1",
+        "evil\u3002example", "evil%E3%80%82example",
+        "\uff45vil.example", "ev\u0131l.example", f"{EVIL}\uff0f", f"{EVIL}%00.{SITE}",
+        f"{EVIL}%2f.{SITE}", f"{SITE}%2e{EVIL}",
     ):  # fmt: skip
         yield from (f"//{host}/", f"https://{host}/a", f"HTTP://{host}")
 

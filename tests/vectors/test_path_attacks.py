@@ -1,4 +1,4 @@
-"""Our own attacks on path rules, through the guard on ASGI, on WSGI and on websockets, without a credential."""
+"""Our own attacks on path rules, without a credential: through the guard on ASGI, WSGI and websockets."""
 
 import asyncio
 from urllib.parse import unquote
