@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from adapters.faces import raw_asgi
-from authguard import AccessCookie, Guard, JWTVerifier, Rule
+from authguard import AccessCookie, Guard, JWTVerifier, MutualTLS, Rule
 from support import AUDIENCE, ISSUER, NOW, SECRET, claims, make_token
 
 REMOVED = object()
@@ -101,3 +101,15 @@ def test_a_browser_is_sent_to_sign_in_all_the_same(change):
     app = _app(login_path="/login")
     answer = _send(app, "http", "/private", [(b"accept", b"text/html")], CHANGES[change])[0]
     assert (answer["status"], dict(answer["headers"])[b"location"]) == (303, b"/login?next=%2Fprivate")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "proof", [MutualTLS(), MutualTLS(header="X-Cert", proxies=["127.0.0.1"])], ids=["TLS", "header"]
+)
+def test_a_token_bound_to_a_certificate_stays_bound(proof, change):
+    """Where the server says nothing of the connection, there is no certificate: 401, and no failure."""
+    app = _app(proofs=[proof])
+    bound = make_token(claims(cnf={"x5t#S256": "a" * 43}))
+    fields = [(b"authorization", f"Bearer {bound}".encode()), (b"x-cert", b"-----BEGIN CERTIFICATE-----")]
+    assert _send(app, "http", "/private", fields, CHANGES[change])[0]["status"] == 401
