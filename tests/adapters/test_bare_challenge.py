@@ -72,6 +72,14 @@ def test_the_challenge_of_a_websocket_is_bare(fields):
     assert (sent[0]["status"], dict(sent[0]["headers"])[b"www-authenticate"]) == (401, BARE.encode())
 
 
+@pytest.mark.parametrize("face", ASGI)
+@pytest.mark.parametrize("name", ["X_API_Key", "x_api_key", "XAPIKey", "X-API-Key-"])
+def test_a_key_in_a_field_of_another_spelling_is_nothing(name, face):
+    """Where names of fields arrive as they were sent, only the one that was configured carries a key."""
+    make, ask = FACES[face]
+    assert _is_bare(ask(make(_guard(), lambda: NOW), "GET", "/private", [(name, KEY.encode())]))
+
+
 def test_a_bad_token_has_the_error():
     """What is bare above is not bare for every refusal."""
     make, ask = FACES["asgi"]
