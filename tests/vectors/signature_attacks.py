@@ -121,6 +121,7 @@ def _ecdsa() -> Iterator[bytes]:
     yield from (one.to_bytes(32, "big") + two.to_bytes(32, "big") for one, two in pairs)
     good = r.to_bytes(32, "big") + s.to_bytes(32, "big")
     yield from (der, good[:-1], good[1:], good + b"\0", b"\0" + good, good[:32], good * 2, b"\0", good[::-1])
+    yield good[:32] + b"\0" + good[32:]
     yield from (
         b"\0".join((b"", good[:32], good[32:])),
         good[:32][::-1] + good[32:][::-1],

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 import pytest
 
 from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
-from authguard import AccessCookie, Guard, JWTVerifier
-from support import AUDIENCE, ISSUER, NOW, SECRET, lines, needs_vectors
+from authguard import AccessCookie, Guard, JWTVerifier, Rule
+from support import AUDIENCE, ISSUER, NOW, SECRET, lines, make_token, needs_vectors
 from vectors.path_attacks import ADMIN, METHODS, NOT_PUBLIC, fields, targets
 
 # How many each family must have at least, so that a change of its rule cannot empty it in silence.
@@ -43,6 +43,16 @@ def test_no_target_gets_past_the_rules(face, rules, attacks):
     ask = _asking(face, **rules)
     answers = [(family, target, ask("GET", target)) for family, target in attacks]
     assert [answer for answer in answers if answer[2] != 401] == []
+
+
+@EACH_FACE
+def test_no_target_gets_a_caller_past_the_scope(face):
+    """A known caller without the scope of /admin is answered with 403 at each target that may mean it."""
+    ask = _asking(face, protected_paths=["/", Rule("/admin", scopes=["admin"])])
+    field = ("Authorization", b"Bearer " + make_token().encode())
+    answers = [(family, target, ask("GET", target, [field])) for family, target in targets(ADMIN)]
+    assert [answer for answer in answers if answer[2] != 403] == []
+    assert ask("GET", "/other", [field]) == 200
 
 
 @EACH_RULES
