@@ -3,7 +3,7 @@
 import pytest
 
 from authguard import ConfigurationError, Guard, JWTVerifier
-from authguard._core.answer import check_realm
+from authguard._core.answer.refusal import check_realm
 from support import SECRET
 
 BAD = [

@@ -16,10 +16,10 @@ from authguard import (
     IntrospectionVerifier,
     JWTVerifier,
 )
-from authguard._core import claims as claims_module
-from authguard._core import jose
-from authguard._core.policy import Policy
-from authguard._core.remote_keys import Parse, RemoteKeys
+from authguard._core.jose import claims as claims_module
+from authguard._core.jose import compact
+from authguard._core.policy.policy import Policy
+from authguard._core.remote.keys import Parse, RemoteKeys
 from authguard.drivers import run
 from authguard.errors import AuthGuardError
 from remote.world import World, page
@@ -107,7 +107,7 @@ def _proof_headers() -> tuple[Callable[[int], Any], Callable[[], int]]:
 
 
 def _headers() -> tuple[Callable[[int], Any], Callable[[], int]]:
-    return lambda number: jose.read_compact(make_token(kid=str(number))), lambda: len(jose._headers)
+    return lambda number: compact.read_compact(make_token(kid=str(number))), lambda: len(compact._headers)
 
 
 def _scopes() -> tuple[Callable[[int], Any], Callable[[], int]]:
@@ -119,7 +119,7 @@ def _scopes() -> tuple[Callable[[int], Any], Callable[[], int]]:
 def _unknown_kids() -> tuple[Callable[[int], Any], Callable[[], int]]:
     keys = RemoteKeys(ISSUER, 300, 86400, random.random)
     keys.succeeded({"keys": [jwk(ec_key(), kid="a", alg="ES256")]}, Parse(frozenset({"ES256"})), 300, NOW)
-    return lambda number: keys.plan_after(jose.Header("ES256", str(number), None), None, NOW), lambda: len(
+    return lambda number: keys.plan_after(compact.Header("ES256", str(number), None), None, NOW), lambda: len(
         keys._missing
     )
 
