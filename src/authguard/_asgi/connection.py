@@ -13,7 +13,7 @@ from authguard._core.guard import Guard
 from authguard._core.model import Auth
 from authguard._core.request import RequestView
 from authguard._logs import log_refusal
-from authguard.drivers import arun
+from authguard.drivers import asynchronous
 from authguard.errors import (
     ConfigurationError,
     RateLimitedError,
@@ -146,7 +146,7 @@ class Connection:
         now = self._clock()
         # Also if somebody has set the clock back: nobody knows then when the time would come.
         if self._denied is None and not self._gone and not self._checked <= now < self._due:
-            denied = await arun(self._guard.recheck(self._request, self._auth, now))
+            denied = await asynchronous.run(self._guard.recheck(self._request, self._auth, now))
             if denied is None:
                 self._checked_at(now)
             elif self._denied is None:

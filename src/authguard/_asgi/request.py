@@ -31,7 +31,7 @@ class ASGIRequest(RequestView):
         presented: those fields, if they have been found already.
     """
 
-    __slots__ = ("_headers", "_misplaced", "_query", "_scope")
+    __slots__ = ("_headers", "_misplaced", "_query", "scope")
 
     def __init__(self, scope: Scope, guard: Guard, presented: Presented | None = None) -> None:
         self.method = http_method(scope["method"]) if scope["type"] == "http" else WEBSOCKET
@@ -40,7 +40,7 @@ class ASGIRequest(RequestView):
         self.path = below(self.root_path, scope["path"])
         self._misplaced = bool(self.root_path) and is_misplaced(self.root_path, scope["path"])
         self.presented = _presented(scope["headers"], guard) if presented is None else presented
-        self._scope = scope
+        self.scope = scope
         self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""
 
@@ -62,13 +62,13 @@ class ASGIRequest(RequestView):
     @property
     def peer(self) -> str | None:
         """The address of whoever is connected to the server, as the server says."""
-        client = self._scope.get("client")
+        client = self.scope.get("client")
         return client[0] if client else None
 
     @property
     def certificate(self) -> str | None:
         """From the TLS extension of ASGI, if the server offers it."""
-        tls = (self._scope.get("extensions") or {}).get("tls") or {}
+        tls = (self.scope.get("extensions") or {}).get("tls") or {}
         return next(iter(tls.get("client_cert_chain") or ()), None)
 
 
