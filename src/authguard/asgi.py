@@ -16,7 +16,7 @@ from authguard._asgi.request import (
     Receive,
     Scope,
     Send,
-    asked_below,
+    request_key_below,
 )
 from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
@@ -27,7 +27,7 @@ from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.options import check_object
 from authguard._core.policy.mounts import below
-from authguard._core.request import Asked, RequestView
+from authguard._core.request import RequestKey, RequestView
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import Preflights
 from authguard.drivers.asynchronous import decide
@@ -103,8 +103,8 @@ class AuthGuardMiddleware:
         headers = scope["headers"]
         if type(headers) is not list:
             headers = scope["headers"] = list(headers)  # it may be good for one reading
-        request_key: Asked = (
-            asked_below(self._mount(scope), scope)
+        request_key: RequestKey = (
+            request_key_below(self._mount(scope), scope)
             if scope.get("root_path") or self.root_path
             else (scope["method"], scope["path"], "")
         )

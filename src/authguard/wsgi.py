@@ -13,7 +13,7 @@ from authguard._core.answer.response_fields import ResponseFields, merged
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_object
-from authguard._core.request import Asked, Presented, RequestView, http_method
+from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
@@ -33,7 +33,7 @@ _Left: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
 
 
 class WSGIRequest(RequestView):
-    """A request, from a WSGI environ.
+    """Reads a request from a WSGI environ.
 
     Args:
         environ: the environ.
@@ -161,7 +161,7 @@ class AuthGuardMiddleware:
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
         presented = _presented(environ, self._keys)
-        request_key: Asked = (
+        request_key: RequestKey = (
             (environ["REQUEST_METHOD"], path or "/", root_path)
             if (root_path + path).isascii()
             else (environ["REQUEST_METHOD"], _decoded(path) or "/", _decoded(root_path))

@@ -11,11 +11,13 @@ from authguard import (
     Guard,
     JWTVerifier,
     MemoryRevocations,
+    Principal,
     Rule,
 )
 from authguard._core.answer.decision import Allow, Deny
 from authguard._core.callers import UNDECIDED, Refused
 from authguard._core.model import ANONYMOUS_AUTH
+from authguard._core.overridden import overriding
 from authguard._core.policy.rules import Requirement
 from authguard.drivers import run
 from authguard.errors import (
@@ -23,6 +25,7 @@ from authguard.errors import (
     InvalidSignatureError,
     MissingCredentialsError,
 )
+from authguard.testing import override
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
 
 
@@ -233,6 +236,61 @@ def test_an_override_with_a_user_of_ones_own():
         allowed = run(one.decide(FakeRequest("/a"), NOW))
     assert (allowed.user, allowed.auth.principal.subject) == ("ada", "override")
     assert isinstance(run(one.decide(bearer(make_token()), NOW)), Deny)
+
+
+def subject_of(one):
+    decision = run(one.decide(FakeRequest("/a"), NOW))
+    return decision.user.subject if isinstance(decision, Allow) else None
+
+
+@pytest.mark.parametrize("first_to_end", ["ann", "bob"])
+def test_overrides_that_overlap_end_in_any_order(first_to_end):
+    """The one that was entered last holds, and after both of them the guard is as it was."""
+    one = guard()
+    overrides = {name: override(one, Principal(name)) for name in ("ann", "bob")}
+    seen = []
+    for entered in overrides.values():
+        entered.__enter__()
+        seen.append(subject_of(one))
+    (left,) = set(overrides) - {first_to_end}
+    for name in (first_to_end, left):
+        overrides[name].__exit__(None, None, None)
+        seen.append(subject_of(one))
+    assert seen == ["ann", "bob", left, None]
+    assert recall(one, bearer(make_token())).user.subject == "ann"
+
+
+class Interrupted:
+    """Stands for a guard; another thread comes just before an attribute is set."""
+
+    def __init__(self):
+        self.own = object()
+        self.all_callers = [self.own]
+        self.meanwhile = lambda: None
+        self._callers = self.own
+
+    @property
+    def callers(self):
+        return self._callers
+
+    @callers.setter
+    def callers(self, callers):
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        self._callers = callers
+
+
+def test_overrides_of_two_threads_that_end_at_once():
+    """No override is left behind by the thread that has looked first, and sets the attribute last."""
+    one = Interrupted()
+    ann, bob, cyd = (overriding(one, name, None) for name in ("ann", "bob", "cyd"))
+    for entered in (ann, bob, cyd):
+        entered.__enter__()
+    one.meanwhile = lambda: bob.__exit__(None, None, None)
+    cyd.__exit__(None, None, None)
+    assert one.callers is one.all_callers[-1]
+    ann.__exit__(None, None, None)
+    assert one.callers is one.own
 
 
 def test_explain_names_the_rule():

@@ -1,4 +1,4 @@
-"""Websockets: the handshake is decided like a request, and the connection watched while it lasts."""
+"""Guards websockets: the handshake is decided like a request, and the connection watched while it lasts."""
 
 from collections.abc import Awaitable, Callable
 from itertools import islice

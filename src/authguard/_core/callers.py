@@ -1,4 +1,4 @@
-"""Who presents a credential: how the guard finds that out, and what it remembers."""
+"""Finds out who presents a credential, and remembers it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ from authguard.errors import ConfigurationError, MalformedTokenError
 
 
 class _Narrowed(Verifier):
-    """A verifier that is asked about some of the credentials that it accepts."""
+    """Asks a verifier about some of the credentials that it accepts."""
 
     def __init__(self, verifier: Verifier, admits: Callable[[Credential], bool]) -> None:
         self._verifier = verifier

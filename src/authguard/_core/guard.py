@@ -1,4 +1,4 @@
-"""The guard: from a request to a decision. Read this first.
+"""Decides about requests: from a request to a decision. Read this first.
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
@@ -33,7 +33,7 @@ from authguard._core.proofs.proof import Proof, Proofs
 from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import Asked, Presented, RequestView
+from authguard._core.request import Presented, RequestKey, RequestView
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     ConfigurationError,
@@ -117,8 +117,7 @@ class Guard:
         extractor = self._extractor = extractor_for(self._verifiers, cookie, dpop=bool(all_proofs.algorithms))
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
-        #: The names of the fields that a `RequestView` must present.
-        self.credential_fields = extractor.fields
+        self.credential_fields = extractor.fields  # that a `RequestView` must present
         if not isinstance(cache_size, int) or cache_size < 1:
             raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
         self._remotes = Remotes(self._verifiers)
@@ -134,7 +133,7 @@ class Guard:
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
 
-    def recall(self, presented: Presented, asked: Asked, now: float) -> Recalled | Deny:
+    def recall(self, presented: Presented, asked: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
 
         Args:
@@ -157,7 +156,7 @@ class Guard:
             return UNDECIDED
         return recalled
 
-    def _recall_nobody(self, asked: Asked) -> Recalled | Deny:
+    def _recall_nobody(self, asked: RequestKey) -> Recalled | Deny:
         signs_in = self.cookie is not None and self.policy.is_login_page(asked[1])
         if not self.callers.at_once or signs_in:
             return UNDECIDED

@@ -18,7 +18,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(slots=True)
 class Credential:
-    """What the caller presented: a secret, so it never shows itself.
+    """Holds what the caller presented: a secret, so it never shows itself.
 
     Attributes:
         value: the token or the key, without scheme or field name.
@@ -85,7 +85,7 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling: what a verifier found out, and nothing that it did not.
+    """Says who is calling: what a verifier found out, and nothing that it did not.
 
     It is also what Starlette expects of a user (`is_authenticated`, `display_name`,
     `identity`). Identify people by (`issuer`, `subject`), never by a claim such as `email`
@@ -146,7 +146,7 @@ ANONYMOUS = Principal(subject="", method="")
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """What is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
+    """Holds what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
 
     Attributes:
         principal: who is calling.

@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from authguard._core.answer.decision import Decision
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
-from authguard._core.request import Asked, Presented, RequestView
+from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.blocking import fetch_with, is_async
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
 
@@ -34,7 +34,7 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     make_request: Callable[[Source, Guard, Presented], RequestView],
     source: Source,
     presented: Presented,
-    request_key: Asked,
+    request_key: RequestKey,
     now: float,
 ) -> Decision:
     """Return what a guard decides about an HTTP request.

@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync
 from authguard._core.answer.decision import Decision
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
-from authguard._core.request import Asked, Presented, RequestView
+from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
     make_request: Callable[[Source, Guard, Presented], RequestView],
     source: Source,
     presented: Presented,
-    request_key: Asked,
+    request_key: RequestKey,
     now: float,
 ) -> Decision:
     """Return what a guard decides about an HTTP request; see `authguard.drivers.asynchronous.decide`."""

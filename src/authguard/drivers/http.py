@@ -56,7 +56,7 @@ class Body:
     """Collects a body, and stops at its limit."""
 
     def __init__(self, question: Fetch, response: "httpx.Response") -> None:
-        self._max_bytes = question.most
+        self._max_bytes = question.max_bytes
         self._data = bytearray()
         self._response = response
         self._check(response.headers.get("content-length", ""))

@@ -1,4 +1,4 @@
-"""What the guard decides: the request may pass, or this is the answer."""
+"""Names what the guard decides: the request may pass, or this is the answer."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, final

@@ -12,7 +12,7 @@ from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
 from authguard._core.policy.policy import Policy
-from authguard._core.request import Asked, RequestView
+from authguard._core.request import RequestKey, RequestView
 from authguard.errors import (
     InsufficientUserAuthenticationError,
     MissingCredentialsError,
@@ -60,28 +60,28 @@ class Denials:
         if on_error is None and not policy.login_paths:
             self._missing = self._deny(MissingCredentialsError("no credential"))
 
-    def missing_at_once(self, asked: Asked) -> Deny | None:
+    def missing_at_once(self, request_key: RequestKey) -> Deny | None:
         """Return the answer to a request without a credential; None if it depends on what else is in it."""
-        return None if self._may_pass(asked) else self._missing
+        return None if self._may_pass(request_key) else self._missing
 
-    def at_once(self, error: RefusedError, asked: Asked) -> Deny | None:
+    def at_once(self, error: RefusedError, request_key: RequestKey) -> Deny | None:
         """Return the answer to a bad credential in a header field of its own, which is no redirect.
 
         Args:
             error: why it is bad.
-            asked: as in `Policy.find_for_http`.
+            request_key: as in `Policy.find_for_http`.
 
         Returns:
             None if the answer depends on what else is in the request.
         """
-        if self._on_error or self._challenges.algorithms or self._may_pass(asked):
+        if self._on_error or self._challenges.algorithms or self._may_pass(request_key):
             return None
         return self._deny(error)
 
-    def _may_pass(self, asked: Asked) -> bool:
+    def _may_pass(self, request_key: RequestKey) -> bool:
         """Return whether a request may pass without a good credential; `decide` finds out if it does."""
-        verdict = self._policy.find_for_http(asked)
-        return not verdict.protected or verdict.optional is not None or asked[0] == "OPTIONS"
+        verdict = self._policy.find_for_http(request_key)
+        return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
     def _deny(self, error: RefusedError) -> Deny:
         return Deny(error, refuse(error, self._challenges))

@@ -1,4 +1,4 @@
-"""Fields that a decision adds to the application's response: what caches must know, and nonces."""
+"""Makes the fields that a decision adds to a response: what caches must know, and nonces."""
 
 from collections.abc import Iterable
 from typing import AnyStr, TypeAlias
