@@ -1,6 +1,6 @@
 """Share revocations and used DPoP proofs among processes and machines, without the identity service."""
 
-from authguard.stores.follower import StoreHealth
+from authguard._core.logouts import StoreHealth
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.postgres import PostgresStore
 from authguard.stores.receipt import Receipt

@@ -6,43 +6,17 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Event, RLock, Thread, current_thread
-from typing import Literal, TypeAlias
 from weakref import WeakMethod
 
+from authguard._core.logouts import Mode, StoreHealth
 from authguard.stores.log import Log, Page, Position, StoreDownError
 from authguard.stores.marks import Marks
-
-Mode: TypeAlias = Literal["unused", "pushed", "checking", "stale", "down"]
 
 MAX_MARKS = 1_000_000  # some 400 MB; beyond, each request asks the store
 _WARNING_SECONDS = 60.0
 _ALIVE_BOUNDS = 3  # bounds without a reading after which a process counts as gone
 _log = logging.getLogger("authguard")
-
-
-@dataclass(frozen=True, slots=True)
-class StoreHealth:
-    """How a process follows a store, as `Guard.health` tells.
-
-    Attributes:
-        name: the store, without secrets.
-        mode: `unused` before the first request; `pushed` while memory answers; `checking` while each request
-            asks the store, since there are too many marks for memory; `stale` while memory answers although
-            the store is down; `down` while requests are refused.
-        lag: seconds since the log was confirmed; None if never.
-        sequence: the number of the last mark that is known.
-        reconnects: how often the store has answered again after an outage.
-        reason: of the outage; empty if there is none.
-    """
-
-    name: str
-    mode: Mode
-    lag: float | None
-    sequence: int
-    reconnects: int
-    reason: str
 
 
 class Follower:
@@ -110,6 +84,10 @@ class Follower:
         """Return whether memory may be trusted now."""
         return self._monotonic() < self.trusted_until
 
+    def revision(self) -> int | None:
+        """Return a number that changes with the marks; None while memory must not be trusted."""
+        return self.marks.revision if self._monotonic() < self.trusted_until else None
+
     def catch_up(self) -> None:
         """Read the log until memory may be trusted; callers that come meanwhile wait for the same reading.
 
@@ -146,6 +124,8 @@ class Follower:
         """
         with self._steps:
             started = self._monotonic()
+            if self.is_overfull:
+                self.marks.clear()
             try:
                 page = self._read()
                 while not page.is_last:
@@ -173,8 +153,9 @@ class Follower:
             if mark.until > now and not self.is_overfull:
                 self.marks.put(mark, now)
         if len(self.marks) > self._max_marks:
+            # The marks are cleared by the next reading: a request may be looking at them.
+            self.trusted_until = 0.0
             self.is_overfull = True
-            self.marks.clear()
         self._position = page.position
         return page
 

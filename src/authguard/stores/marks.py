@@ -126,13 +126,18 @@ def merge(older: Mark | None, newer: Mark) -> Mark:
 
 
 class Marks:
-    """The marks of a process, looked up by requests without a lock and changed under one."""
+    """The marks of a process, looked up by requests without a lock and changed under one.
+
+    Attributes:
+        revision: a number that changes after each change to the marks.
+    """
 
     def __init__(self) -> None:
         self._marks: dict[Key, Mark] = {}
         self._kinds: frozenset[str] = frozenset()
         self._lock = Lock()
         self._purge_at = _FIRST_PURGE
+        self.revision = 0
 
     def put(self, mark: Mark, now: float) -> None:
         """Keep a mark, and forget old ones when their number has doubled."""
@@ -143,6 +148,7 @@ class Marks:
                 # Replaced as a whole: requests on other threads look it up meanwhile.
                 self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
                 self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
+            self.revision += 1  # last: a look-up that has missed the mark must have read the number before
 
     def is_revoked(self, principal: Principal, now: float) -> bool:
         """Return whether the principal's token, API key, session or subject is revoked."""
@@ -162,6 +168,7 @@ class Marks:
             self._marks = {}
             self._kinds = frozenset()
             self._purge_at = _FIRST_PURGE
+            self.revision += 1
 
     def __len__(self) -> int:
         return len(self._marks)
