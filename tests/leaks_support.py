@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import sqlite3
-import subprocess
 import sys
 import traceback
 from dataclasses import fields
@@ -32,6 +31,7 @@ from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.social.provider import Provider
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.usecases.clients import Clients
+from processes_support import Processes, shapes_in, watch_processes
 
 MIN_SECRET = 8
 MIN_PROVIDER_SECRET = 6  # that of most tests
@@ -64,7 +64,8 @@ class Leaks:
 
     def __init__(self):
         self.secrets, self.names = {}, set()
-        self.lines, self.answers, self.commands, self.databases = {}, [], [], set()
+        self.lines, self.answers, self.databases = {}, [], set()
+        self.processes = Processes()
 
     def note(self, value, kind):
         """Note a secret. Of a JWT the signature counts: the rest is the same in many tokens."""
@@ -78,24 +79,40 @@ class Leaks:
         if len(value) >= least and _is_telling(value) and len(self.secrets) < MAX_SECRETS:
             self.secrets.setdefault(value, kind)
 
-    def report(self):
-        """Return a sentence for each leak; it names the place, and shows no secret."""
-        telling = {
-            secret: kind
-            for secret, kind in self.secrets.items()
-            if not any(secret in name for name in self.names)
-        }
-        forms = {form: kind for secret, kind in telling.items() for form in _forms(secret)}
-        problems = _search([(where, text) for text, where in self.lines.items()], forms)
-        problems += _search([("the arguments of a process", text) for text in self.commands], forms)
+    def report(self, *outputs):
+        """Return a sentence for each leak; it names the place, and shows no secret.
+
+        Args:
+            outputs: what servers in processes of their own have written where pytest captures it.
+        """
+        processes, problems = self.processes, []
+        for value, kind in processes.secrets.items():
+            self.note(value, kind)
+        commands = [("the arguments of a process", text) for text in processes.commands]
+        shown = [*processes.texts(), *(("the output of a server", text) for text in outputs)]
+        forms = self._telling_forms()
+        problems += _search([(where, text) for text, where in self.lines.items()], forms)
+        problems += _search(commands + shown, forms)
+        if processes.pids:
+            problems += shapes_in(commands + shown)
         in_clear = {form: kind for form, kind in forms.items() if kind not in _ONLY_STORED}
-        for url in self.databases:
-            problems += _search(stored_texts(url), in_clear)
+        for url in self.databases | processes.databases:
+            stored = stored_texts(url)
+            problems += _search(stored, in_clear)
+            problems += shapes_in(stored, stored=True) if url in processes.databases else []
         never = {form: kind for form, kind in forms.items() if kind in _NOT_ISSUED}
         problems += _search([(where, text) for where, text, _ in self.answers], never)
         for where, text, own in self.answers:
             problems += _search([(where, text)], {form: forms[form] for form in own if form in forms})
         return list(dict.fromkeys(problems))
+
+    def _telling_forms(self):
+        telling = {
+            secret: kind
+            for secret, kind in self.secrets.items()
+            if not any(secret in name for name in self.names)
+        }
+        return {form: kind for secret, kind in telling.items() for form in _forms(secret)}
 
 
 def _is_telling(value):
@@ -181,7 +198,7 @@ def watching(leaks):
         _watch_logs(leaks, patch)
         _watch_service(leaks, patch)
         _watch_identity(leaks, patch)
-        _watch_processes(leaks, patch)
+        watch_processes(leaks.processes, patch)
         yield leaks
 
 
@@ -377,13 +394,3 @@ def note_answer(leaks, where, messages, own):
             leaks.note(value.partition("=")[2].partition(";")[0], "cookie")
     text = "\n".join(f"{name}: {value}" for name, value in headers) + "\n" + body.decode("utf-8", "replace")
     leaks.answers.append((where, _LINK_COOKIE.sub(r"\1=", text), own))
-
-
-def _watch_processes(leaks, patch):
-    whole = subprocess.Popen.__init__
-
-    def begin(process, args, *more, **options):
-        leaks.commands.append(args if isinstance(args, str) else " ".join(map(str, args)))
-        whole(process, args, *more, **options)
-
-    patch.setattr(subprocess.Popen, "__init__", begin)

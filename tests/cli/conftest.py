@@ -19,6 +19,20 @@ def service(url):
     return {"AUTHGUARD_DATABASE": url, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
 
 
+@pytest.fixture
+def leaks():
+    """What a server writes, stores and has in its arguments shows no secret."""
+    from leaks_support import Leaks
+    from processes_support import watch_processes
+
+    leaks = Leaks()
+    with pytest.MonkeyPatch.context() as patch:
+        watch_processes(leaks.processes, patch)
+        yield leaks
+    assert leaks.processes.pids
+    assert leaks.report() == []
+
+
 _numbers = itertools.count()
 
 

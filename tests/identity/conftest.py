@@ -15,10 +15,30 @@ def searched_databases():
     close_connections()
 
 
+_CHECKER = pytest.StashKey[Leaks]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Search what servers in processes of their own have written, and their arguments while they run."""
+    report = yield
+    leaks = item.stash.get(_CHECKER, None)
+    if leaks is None or not leaks.processes.pids:
+        return report
+    if report.when == "call":
+        leaks.processes.look()
+    elif report.when == "teardown" and report.passed:
+        problems = leaks.report(report.capstdout, report.capstderr)
+        if problems:
+            report.outcome, report.longrepr = "failed", "\n".join(problems[:20])
+    return report
+
+
 @pytest.fixture(autouse=True)
-def leaks():
+def leaks(request):
     """Nothing that a test sends, is sent or sets in secret is logged, stored in clear or echoed."""
     with watching(Leaks()) as leaks:
+        request.node.stash[_CHECKER] = leaks
         yield leaks
     problems = leaks.report()
     if problems:
