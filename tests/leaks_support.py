@@ -29,7 +29,6 @@ from authguard.identity import Identity, IdentityService, Settings
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.social.provider import Provider
-from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.usecases.clients import Clients
 from processes_support import Processes, shapes_in, watch_processes
 
@@ -92,6 +91,7 @@ class Leaks:
         shown = [*processes.texts(), *(("the output of a server", text) for text in outputs)]
         forms = self._telling_forms()
         problems += _search([(where, text) for text, where in self.lines.items()], forms)
+        problems += shapes_in([(where, text) for text, where in self.lines.items()])
         problems += _search(commands + shown, forms)
         if processes.pids:
             problems += shapes_in(commands + shown)
@@ -269,8 +269,6 @@ def _watch_service(leaks, patch):
     before(IdentityService, "__init__", lambda *args, **_: leaks.databases.add(args[1].database))
     before(Mail, "__post_init__", lambda mail: _note_mail(leaks, mail))
     before(Provider, "__init__", lambda *args, **_: leaks.note(args[3], "provider's secret"))
-    after(RefreshTokens, "issue", lambda token: leaks.note(token, "refresh token"))
-    after(AccessTokens, "_sign", lambda token: leaks.note(token, "access token"))
     before(MultiFernet, "encrypt", lambda seal, pem: leaks.note(_middle_line(pem), "signing key"))
     after(MultiFernet, "encrypt", lambda encrypted: leaks.note(encrypted, "encrypted key"))
     after(Clients, "create", lambda made: leaks.note(made[1], "client secret"))
@@ -392,5 +390,8 @@ def note_answer(leaks, where, messages, own):
     for name, value in headers:
         if name == "set-cookie":
             leaks.note(value.partition("=")[2].partition(";")[0], "cookie")
+    if any(name == "content-type" and value.startswith("application/json") for name, value in headers):
+        with contextlib.suppress(ValueError):
+            _note_fields(leaks, json.loads(body), "token")
     text = "\n".join(f"{name}: {value}" for name, value in headers) + "\n" + body.decode("utf-8", "replace")
     leaks.answers.append((where, _LINK_COOKIE.sub(r"\1=", text), own))
