@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import gc
 from pathlib import Path
 
 from hypothesis import settings
@@ -22,3 +23,9 @@ def pytest_collection_modifyitems(items):
         return order.get(folder, len(order))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish(session):
+    """Keep the collector of garbage from looking through thousands of collected tests again and again."""
+    gc.collect()
+    gc.freeze()

@@ -4,19 +4,23 @@ import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 import threading
 import time
 from html.parser import HTMLParser
 
+import psycopg
 import pytest
 import uvicorn
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 from starlette.testclient import TestClient
 
 from authguard.identity import Caller, IdentityService, Settings, upgrade
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
 from authguard.identity.mail import MailError
 from authguard.identity.passwords import PasswordHasher
+from authguard.identity.schema import metadata
 
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 SECRET = "t3st-0nly-Secret-of-enough-bytes-5Kp2"
@@ -106,13 +110,14 @@ def postgres_database():
 
 def empty(url):
     """Delete all rows."""
-    from authguard.identity.schema import metadata
-
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
-    engine.dispose()
+    tables = [table.name for table in reversed(metadata.sorted_tables)]
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(make_url(url).database, timeout=10)) as database, database:
+            for name in tables:
+                database.execute(f"DELETE FROM {name}")
+    else:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as database:
+            database.execute("; ".join(f"DELETE FROM {name}" for name in tables))
 
 
 def settings(url, **given):

@@ -1,8 +1,13 @@
 """The identity service: the databases, the service, and a browser."""
 
-import pytest
+from functools import partial
 
-from authguard.identity import Identity
+import pytest
+from anyio.from_thread import start_blocking_portal
+from jinja2 import Environment, FileSystemBytecodeCache
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity, page_views
 from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity_support import ANN, Clock, Postbox, browser, service_at
 from leaks_support import Leaks, close_connections, watching
@@ -13,6 +18,39 @@ def searched_databases():
     """Close what was opened to search the databases, before they are dropped."""
     yield
     close_connections()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_event_loop():
+    """All requests of tests run in one event loop, as in a server; to start one for each costs more than most."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates(tmp_path_factory):
+    """Keep what Jinja has compiled, since each test makes an application of its own."""
+    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_views, "Environment", partial(Environment, bytecode_cache=cache))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def closed_applications(monkeypatch):
+    """End the threads of each application that a test makes; providers may be shared by several tests."""
+    made, build = [], Identity.__init__
+
+    def init(identity, *args, **kwargs):
+        build(identity, *args, **kwargs)
+        made.append(identity)
+
+    monkeypatch.setattr(Identity, "__init__", init)
+    yield
+    for identity in made:
+        identity._workers.close()
+        identity.service.close()
 
 
 @pytest.fixture(autouse=True)
