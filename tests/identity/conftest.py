@@ -22,7 +22,7 @@ def searched_databases():
 
 @pytest.fixture(scope="session", autouse=True)
 def one_event_loop():
-    """All requests of tests run in one event loop, as in a server; to start one for each costs more than most."""
+    """Run all requests of tests in one event loop, as a server does: to start one for each is dear."""
     with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
         patch.setattr(TestClient, "portal", portal)
         yield
