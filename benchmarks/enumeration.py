@@ -32,8 +32,8 @@ from sqlalchemy import create_engine, text
 from authguard.identity import Identity, IdentityService, Settings, upgrade
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
 from authguard.identity.model import SocialIdentity
-from authguard.identity.passwords import PasswordHasher
-from authguard.identity.social import Provider
+from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.social.provider import Provider
 from benchmarks.report import Findings, machine
 
 PAIRS = 300

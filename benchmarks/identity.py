@@ -20,7 +20,7 @@ import uvicorn
 from authguard.identity import Identity, IdentityService, Settings, upgrade
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.model import Caller, Tokens
-from authguard.identity.passwords import PasswordHasher
+from authguard.identity.passwords.hashing import PasswordHasher
 from benchmarks import apps, login, sockets
 from benchmarks.report import Findings
 from benchmarks.rivals import fastapi_users_service

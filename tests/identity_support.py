@@ -18,9 +18,9 @@ from starlette.testclient import TestClient
 
 from authguard.identity import Caller, IdentityService, Settings, upgrade
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
-from authguard.identity.mail import MailError
-from authguard.identity.passwords import PasswordHasher
-from authguard.identity.schema import metadata
+from authguard.identity.mail.mailer import MailError
+from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.storage.schema import metadata
 
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 SECRET = "t3st-0nly-Secret-of-enough-bytes-5Kp2"

@@ -27,11 +27,11 @@ from cryptography.fernet import MultiFernet
 from sqlalchemy.engine import make_url
 
 from authguard.identity import Identity, IdentityService, Settings
-from authguard.identity.clients import Clients
-from authguard.identity.mail import Mail
-from authguard.identity.passwords import PasswordHasher
-from authguard.identity.social import Provider
-from authguard.identity.tokens import AccessTokens, RefreshTokens
+from authguard.identity.mail.mailer import Mail
+from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.social.provider import Provider
+from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
+from authguard.identity.usecases.clients import Clients
 
 MIN_SECRET = 8
 MIN_PROVIDER_SECRET = 6  # that of most tests

@@ -7,18 +7,18 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 """
 
 from authguard import errors
-from authguard._core.answer import Refusal
-from authguard._core.cookies import AccessCookie
-from authguard._core.dpop import DPoP
+from authguard._core.answer.metadata import ResourceMetadata
+from authguard._core.answer.redirect import safe_next
+from authguard._core.answer.refusal import Refusal
+from authguard._core.credential.cookies import AccessCookie
 from authguard._core.guard import Guard
-from authguard._core.metadata import ResourceMetadata
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
-from authguard._core.mtls import MutualTLS
-from authguard._core.policy import Verdict
-from authguard._core.redirect import safe_next
-from authguard._core.remote import RemoteHealth
+from authguard._core.policy.policy import Verdict
+from authguard._core.policy.rules import Rule
+from authguard._core.proofs.dpop import DPoP
+from authguard._core.proofs.mtls import MutualTLS
+from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import RequestView
-from authguard._core.rules import Rule
 from authguard.errors import (
     AuthGuardError,
     ConfigurationError,
@@ -29,7 +29,7 @@ from authguard.errors import (
     RefusedError,
     VerificationUnavailableError,
 )
-from authguard.revocations import MemoryRevocations
+from authguard.stores.memory import MemoryRevocations
 from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
 from authguard.verifiers.client_auth import ClientAuth
 from authguard.verifiers.http import HTTPOptions

@@ -7,13 +7,27 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from authguard._core.rules import Requirement, requirements_of
+from authguard._core.policy.rules import Requirement
 from authguard.errors import ConfigurationError
 
 _MAX_WRAPPERS = 100  # of a function; one that wraps itself must end, too
 
 #: The wrappers that `requires` has made, by the endpoint that they guard.
 _wrappers: "WeakKeyDictionary[Any, list[ref[Any]]]" = WeakKeyDictionary()
+
+
+_MARK = "__authguard_requirements__"
+
+
+def mark(endpoint: Any, requirement: Requirement) -> None:
+    """Leave on an endpoint what a decorator asks there, for whoever lists the routes."""
+    setattr(endpoint, _MARK, (*requirements_of(endpoint), requirement))
+
+
+def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
+    """What decorators ask of the callers of an endpoint."""
+    found: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
+    return found
 
 
 def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:

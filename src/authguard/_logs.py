@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
-from authguard._core.decision import Deny
+from authguard._core.answer.decision import Deny
 from authguard._core.request import RequestView
 from authguard.errors import MissingCredentialsError, VerificationUnavailableError
 

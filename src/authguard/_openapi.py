@@ -9,8 +9,8 @@ from fastapi import FastAPI, routing
 from starlette.routing import Mount
 
 from authguard._core.guard import Guard
-from authguard._core.policy import Verdict
-from authguard._core.rules import Requirement
+from authguard._core.policy.policy import Verdict
+from authguard._core.policy.rules import Requirement
 from authguard._endpoint import asked_by, asked_by_dependencies
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
 from authguard._asgi.request import HANDLED, Scope
-from authguard._core.answer import Refusal
+from authguard._core.answer.refusal import Refusal
 from authguard.drivers.blocking import is_async
 
 #: On the scope: the handlers of the innermost application, by class and by status.

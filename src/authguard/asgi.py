@@ -20,13 +20,13 @@ from authguard._asgi.request import (
 )
 from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
-from authguard._core.decision import Allow, Decision, Deny
+from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.answer.metadata import MetadataPage
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
-from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
-from authguard._core.mounts import below
 from authguard._core.options import check_object
+from authguard._core.policy.mounts import below
 from authguard._core.request import Asked, Presented, RequestView
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import Preflights

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from authguard._cookiejar import NoCookies
-from authguard._core.remote import check_url
-from authguard._core.secret import check_not_place
+from authguard._core.jose.secret import check_not_place
+from authguard._core.remote.http import check_url
 from authguard.errors import ConfigurationError, LoginError
 
 __all__ = ["APIKeyAuth", "BearerAuth"]

@@ -16,12 +16,12 @@ from starlette.requests import HTTPConnection
 from authguard import _refused
 from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of
 from authguard._asgi.connection import check_recheck
-from authguard._core.decision import Decision, Deny
+from authguard._core.answer.decision import Decision, Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard._core.options import check_object
-from authguard._core.rules import Requirement, mark
-from authguard._endpoint import requirement_of
+from authguard._core.policy.rules import Requirement
+from authguard._endpoint import mark, requirement_of
 from authguard._openapi import document_rules
 from authguard._refused import refuse
 from authguard.asgi import ASGIApp, AuthGuardMiddleware

@@ -10,13 +10,13 @@ from flask.views import View
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.local import LocalProxy
 
-from authguard._core.answer import Refusal
-from authguard._core.decision import Deny
+from authguard._core.answer.decision import Deny
+from authguard._core.answer.refusal import Refusal
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
 from authguard._core.options import check_object
-from authguard._core.rules import Requirement, mark
-from authguard._endpoint import guarded_by, requirement_of
+from authguard._core.policy.rules import Requirement
+from authguard._endpoint import guarded_by, mark, requirement_of
 from authguard._logs import log_refusal, logger
 from authguard._preflight.layers import MAX_LAYERS, is_guard
 from authguard.drivers import run_anywhere

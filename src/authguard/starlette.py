@@ -10,11 +10,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
 from authguard._arguments import INJECTED, Find, connection_finder
-from authguard._core.decision import Deny
+from authguard._core.answer.decision import Deny
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
-from authguard._core.rules import Requirement, mark
-from authguard._endpoint import guarded_by, requirement_of
+from authguard._core.policy.rules import Requirement
+from authguard._endpoint import guarded_by, mark, requirement_of
 from authguard._logs import log_refusal
 from authguard._refused import (
     EXCEPTION_HANDLERS,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from authguard._core.answer import Refusal
-from authguard._core.decision import Allow, Decision, Deny
+from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.answer.metadata import MetadataPage
+from authguard._core.answer.refusal import Refusal
 from authguard._core.flow import Shared
 from authguard._core.guard import Found, Guard
-from authguard._core.metadata import MetadataPage
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_object
 from authguard._core.request import Presented, RequestView, http_method

@@ -21,7 +21,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
-from authguard._core.nonces import Nonces
+from authguard._core.proofs.nonces import Nonces
 from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware

@@ -3,7 +3,7 @@
 import asyncio
 
 from authguard import asgi, wsgi
-from authguard._core.decision import Allow
+from authguard._core.answer.decision import Allow
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 
 BOTH = Allow(ANONYMOUS_AUTH, ANONYMOUS, None, "Cookie", "next")

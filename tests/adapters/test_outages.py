@@ -26,7 +26,7 @@ from authguard import (
     Principal,
     VerificationUnavailableError,
 )
-from authguard._core.denials import as_refused
+from authguard._core.answer.denials import as_refused
 from authguard.errors import InvalidTokenError, UnexpectedError
 from authguard.testing import issue_token
 from support import ec_key, jwk, make_proof, thumbprint

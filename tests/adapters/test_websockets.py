@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 import authguard.starlette
 from adapters import test_same_answers as same
 from authguard import ConfigurationError, DPoP, Guard, JWTVerifier
-from authguard._core.subprotocol import MAX_OFFERED
+from authguard._core.credential.subprotocol import MAX_OFFERED
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import CurrentUser, install
 from support import b64

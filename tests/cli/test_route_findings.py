@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from authguard.cli.route_paths import ANYTHING_BELOW, Parameter, can_meet, template
+from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, can_meet, template
 from route_sources import COMMON, FASTAPI, FLASK
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authguard import errors
-from authguard._core.answer import Challenges, refuse, see_other
+from authguard._core.answer.refusal import Challenges, refuse, see_other
 
 ANSWERS = [
     (errors.InvalidRequestError, 400, "invalid_request", "invalid_request"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard._core.jose import base64url
+from authguard._core.jose.compact import base64url
 from authguard.errors import MalformedTokenError
 
 ALPHABET = (string.ascii_letters + string.digits + "-_").encode()

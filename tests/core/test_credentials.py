@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import AccessCookie, ConfigurationError, Credential, RefusedError
-from authguard._core.credentials import LONGEST_CREDENTIAL, Extractor
+from authguard._core.credential.extractor import LONGEST_CREDENTIAL, Extractor
 from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 from support import FakeRequest
 

@@ -14,7 +14,7 @@ from authguard import (
     MutualTLS,
     Principal,
 )
-from authguard._core.decision import Allow
+from authguard._core.answer.decision import Allow
 from authguard._core.dispatch import arrange
 from authguard._core.flow import Shared
 from authguard._core.verifier import Verified, Verifier, as_verifier

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import ConfigurationError, DPoP, VerificationUnavailableError
-from authguard._core.dpop import thumbprint_of
 from authguard._core.model import Credential
+from authguard._core.proofs.dpop import thumbprint_of
 from authguard.drivers import run
 from authguard.errors import InvalidProofError, NonceRequiredError, RefusedError, UnprovenTokenError
 from support import (

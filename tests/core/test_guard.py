@@ -13,9 +13,9 @@ from authguard import (
     MemoryRevocations,
     Rule,
 )
-from authguard._core.decision import Allow, Deny
+from authguard._core.answer.decision import Allow, Deny
 from authguard._core.model import ANONYMOUS_AUTH
-from authguard._core.rules import Requirement
+from authguard._core.policy.rules import Requirement
 from authguard.drivers import run
 from authguard.errors import (
     ExpiredTokenError,

@@ -4,7 +4,7 @@ import pytest
 
 from authguard import ConfigurationError
 from authguard._core.hosts import is_host, is_public_host, is_same_host, origin_of
-from authguard._core.remote import check_named_url
+from authguard._core.remote.http import check_named_url
 
 ISSUER = "https://issuer.example/tenant"
 

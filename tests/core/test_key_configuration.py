@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.x509.oid import NameOID
 
 from authguard import ConfigurationError
-from authguard._core.jwk import _is_roca
-from authguard._core.keyset import ASYMMETRIC, SYMMETRIC, KeySet, check_algorithms, parse_keys
+from authguard._core.jose.jwk import _is_roca
+from authguard._core.jose.keyset import ASYMMETRIC, SYMMETRIC, KeySet, check_algorithms, parse_keys
 from support import SECRET, b64, ec_key, ed25519_key, jwk, number, pem, rsa_key
 
 RS = frozenset({"RS256"})

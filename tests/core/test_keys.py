@@ -5,8 +5,8 @@ import json
 import pytest
 
 from authguard import AuthGuardError
-from authguard._core.jose import read_compact
-from authguard._core.keyset import ASYMMETRIC, SYMMETRIC, KeySet, parse_keys
+from authguard._core.jose.compact import read_compact
+from authguard._core.jose.keyset import ASYMMETRIC, SYMMETRIC, KeySet, parse_keys
 from support import VECTORS, needs_vectors
 
 

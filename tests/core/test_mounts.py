@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import Rule
-from authguard._core.mounts import Mount, below, is_misplaced
-from authguard._core.paths import MAX_MOUNT_POINTS, MAX_PATH, TooMuchWorkError, is_canonical
-from authguard._core.policy import Policy
-from authguard._core.rules import Requirement
+from authguard._core.policy.mounts import Mount, below, is_misplaced
+from authguard._core.policy.paths import MAX_MOUNT_POINTS, MAX_PATH, TooMuchWorkError, is_canonical
+from authguard._core.policy.policy import Policy
+from authguard._core.policy.rules import Requirement
 
 ADMIN = Requirement(["admin"])
 BOTH = Policy([Rule("/admin", scopes=["admin"])], ["/public"])

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from authguard import Rule
-from authguard._core import paths
-from authguard._core.paths import (
+from authguard._core.policy import paths
+from authguard._core.policy.paths import (
     MAX_ODD_PATH,
     MAX_PATH,
     MAX_READ_CHARACTERS,
@@ -17,8 +17,8 @@ from authguard._core.paths import (
     is_canonical,
     readings,
 )
-from authguard._core.policy import MAX_VISITS, Policy
-from authguard._core.rules import Requirement
+from authguard._core.policy.policy import MAX_VISITS, Policy
+from authguard._core.policy.rules import Requirement
 
 EVERYTHING = (Requirement(["x"]), Requirement(roles=["y"]))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard._core.paths import fold, is_canonical, readings, split
-from authguard._core.policy import Policy
+from authguard._core.policy.paths import fold, is_canonical, readings, split
+from authguard._core.policy.policy import Policy
 from support import lines, needs_vectors
 
 

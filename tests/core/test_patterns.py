@@ -13,9 +13,9 @@ from werkzeug.routing import Map
 from werkzeug.routing import Rule as WerkzeugRule
 
 from authguard import ConfigurationError, Guard, Rule
-from authguard._core.patterns import listed, local_path
-from authguard._core.policy import Policy
-from authguard._core.spelling import spelling_of
+from authguard._core.policy.patterns import listed, local_path
+from authguard._core.policy.policy import Policy
+from authguard._core.policy.spelling import spelling_of
 
 
 def error_of(pattern):

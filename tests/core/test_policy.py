@@ -3,8 +3,8 @@
 import pytest
 
 from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
-from authguard._core.policy import Policy
-from authguard._core.rules import Requirement
+from authguard._core.policy.policy import Policy
+from authguard._core.policy.rules import Requirement
 from support import NOW
 
 

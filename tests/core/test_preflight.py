@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from authguard import AccessCookie, APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Rule
-from authguard._core.decision import Allow, Deny
+from authguard._core.answer.decision import Allow, Deny
 from authguard.drivers import run
 from support import NOW, SECRET, FakeRequest, make_token
 

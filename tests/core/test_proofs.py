@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from authguard import ConfigurationError, DPoP, MutualTLS
 from authguard._core.model import Claims
-from authguard._core.proofs import Proofs
+from authguard._core.proofs.proof import Proofs
 from authguard.errors import InvalidTokenError
 from support import FakeRequest
 

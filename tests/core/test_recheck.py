@@ -19,7 +19,7 @@ from authguard import (
     Rule,
     VerificationUnavailableError,
 )
-from authguard._core.decision import Allow
+from authguard._core.answer.decision import Allow
 from authguard._core.model import ANONYMOUS
 from authguard.drivers import run
 from core.test_mtls import bound_to, certificate

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import safe_next
-from authguard._core import redirect
-from authguard._core.redirect import is_htmx, local_prefix, login_location, navigates
+from authguard._core.answer import redirect
+from authguard._core.answer.redirect import is_htmx, local_prefix, login_location, navigates
 from support import VECTORS, FakeRequest, needs_vectors
 
 APP = "https://app.example"

@@ -4,7 +4,7 @@ import pytest
 
 from authguard import ConfigurationError
 from authguard._core.flow import Response
-from authguard._core.remote import (
+from authguard._core.remote.http import (
     Backoff,
     Breaker,
     Budget,

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from authguard import ConfigurationError
-from authguard._core.jose import Header
-from authguard._core.remote_keys import Parse, Plan, RemoteKeys
+from authguard._core.jose.compact import Header
+from authguard._core.remote.keys import Parse, Plan, RemoteKeys
 from support import NOW, ec_key, jwk, rsa_key
 
 ES256 = Parse(frozenset({"ES256"}))

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from authguard._core import replays
-from authguard._core.replays import UsedProofs
+from authguard._core.proofs import replays
+from authguard._core.proofs.replays import UsedProofs
 from authguard.errors import VerificationUnavailableError
 from support import NOW
 

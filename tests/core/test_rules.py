@@ -5,7 +5,8 @@ import functools
 import pytest
 
 from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
-from authguard._core.rules import Requirement, local_path, mark, requirements_of
+from authguard._core.policy.rules import Requirement, local_path
+from authguard._endpoint import mark, requirements_of
 from support import NOW
 
 ANN = Principal("ann", scopes=frozenset({"read", "write"}), roles=frozenset({"clerk"}))

@@ -6,7 +6,7 @@ from base64 import b64encode, urlsafe_b64encode
 import pytest
 
 from authguard import ConfigurationError
-from authguard._core.secret import check_not_place, place_of, readable, weakness_of
+from authguard._core.jose.secret import check_not_place, place_of, readable, weakness_of
 
 KINDS = {
     "hexadecimal": lambda source: source.randbytes(32).hex(),

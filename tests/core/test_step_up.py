@@ -3,9 +3,9 @@
 import pytest
 
 from authguard import ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Principal, Rule
-from authguard._core.decision import Allow
-from authguard._core.policy import Policy
-from authguard._core.rules import Requirement
+from authguard._core.answer.decision import Allow
+from authguard._core.policy.policy import Policy
+from authguard._core.policy.rules import Requirement
 from authguard.drivers import run
 from authguard.errors import InsufficientScopeError, InsufficientUserAuthenticationError
 from authguard.testing import override

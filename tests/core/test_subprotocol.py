@@ -3,7 +3,7 @@
 import pytest
 
 from authguard import ConfigurationError
-from authguard._core.subprotocol import Subprotocol
+from authguard._core.credential.subprotocol import Subprotocol
 from support import b64
 
 AUTHGUARD = Subprotocol("authguard")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard._core.uris import is_safe_origin, parse_uri
+from authguard._core.proofs.uris import is_safe_origin, parse_uri
 
 BASE = "https://api.example/a/b"
 SAME = [

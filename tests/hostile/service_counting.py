@@ -11,7 +11,7 @@ from benchmarks.hostile_service import Sent, prepare
 from sqlalchemy import func, select
 
 from authguard.identity import Identity, IdentityService
-from authguard.identity.schema import metadata
+from authguard.identity.storage.schema import metadata
 from hostile.counting import TooMuchWorkError, Work, counting_unicode
 
 

@@ -9,7 +9,8 @@ from benchmarks.hostile_guards import ENTRANCES, GUARDS
 from benchmarks.hostile_inputs import Hostile
 from benchmarks.hostile_tokens import random_kids
 
-from authguard._core import claims, jose
+from authguard._core.jose import claims
+from authguard._core.jose import compact as jose
 from hostile.counting import Direct, bytes_kept
 
 MANY = 500

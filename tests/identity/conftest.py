@@ -7,7 +7,8 @@ from anyio.from_thread import start_blocking_portal
 from jinja2 import Environment, FileSystemBytecodeCache
 from starlette.testclient import TestClient
 
-from authguard.identity import Identity, page_views
+from authguard.identity import Identity
+from authguard.identity.pages import views
 from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity_support import ANN, Clock, Postbox, browser, service_at
 from leaks_support import Leaks, close_connections, watching
@@ -33,7 +34,7 @@ def compiled_templates(tmp_path_factory):
     """Keep what Jinja has compiled, since each test makes an application of its own."""
     cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_views, "Environment", partial(Environment, bytecode_cache=cache))
+        patch.setattr(views, "Environment", partial(Environment, bytecode_cache=cache))
         yield
 
 

@@ -14,8 +14,8 @@ from authguard.identity.errors import (
     NotFoundError,
 )
 from authguard.identity.limits import DEFAULT_LIMITS
-from authguard.identity.passwords import PasswordHasher
-from authguard.identity.schema import users
+from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.storage.schema import users
 from identity.test_sessions import is_alive, principal_of, register
 from identity_support import CALLER, PASSWORD, Clock, Postbox, service_at, together
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard.identity.addresses import (
+from authguard.identity.mail.addresses import (
     canonical_key,
     email_key,
     is_same_address,

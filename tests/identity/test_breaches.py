@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from authguard import ConfigurationError, VerificationUnavailableError
-from authguard.identity.breaches import BreachedFile, BreachedService, _digest
+from authguard.identity.passwords.breaches import BreachedFile, BreachedService, _digest
 
 KNOWN = [f"password{number}" for number in range(200)]
 

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from authguard.errors import ConfigurationError, InvalidSignatureError, InvalidTokenError
-from authguard.identity.derive import derive_seal
-from authguard.identity.schema import signing_keys
+from authguard.identity.storage.schema import signing_keys
+from authguard.identity.tokens.derive import derive_seal
 from identity.test_sessions import principal_of, register
 from identity_support import CALLER, ISSUER, SECRET, service_at, settings
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from authguard.identity import upgrade
-from authguard.identity.database import Database
+from authguard.identity.storage.database import Database
 from cli_support import ISSUER, SECRET
 from cli_support import run as run_command
 from identity_support import ANN, PASSWORD, service_at

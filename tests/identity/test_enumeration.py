@@ -8,7 +8,7 @@ from authguard.errors import RefusedError
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from authguard.identity.model import SocialIdentity
-from authguard.identity.social import Provider
+from authguard.identity.social.provider import Provider
 from identity_support import (
     CALLER,
     GENEROUS,

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from authguard.identity.model import SocialIdentity
-from authguard.identity.social import Provider
+from authguard.identity.social.provider import Provider
 from identity_support import (
     GENEROUS,
     ISSUER,
@@ -294,7 +294,7 @@ def test_each_flushes_the_disk(counts, app, provider, way):
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 def test_decoys_are_few(counts, app):
     """However often known addresses are tried, few decoys stay, and a logout deletes them."""
-    from authguard.identity import store
+    from authguard.identity.storage import queries as store
 
     database = counts.service.database
     with database.write() as connection:

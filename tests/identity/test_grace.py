@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity import Identity, upgrade
-from authguard.identity.database import Database
-from authguard.identity.grace import MAX_REPEATS, network_of
-from authguard.identity.migrations import _config
 from authguard.identity.model import Caller
-from authguard.identity.schema import sessions
+from authguard.identity.storage.database import Database
+from authguard.identity.storage.migrations import _config
+from authguard.identity.storage.schema import sessions
+from authguard.identity.usecases.grace import MAX_REPEATS, network_of
 from identity_support import ANN, PASSWORD, browser, service_at, set_cookies, settings, together
 
 HOUR, DAY = 3_600, 86_400

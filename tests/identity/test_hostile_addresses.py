@@ -6,13 +6,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.errors import RateLimitedError
-from authguard.identity import Identity, addresses
-from authguard.identity.addresses import MAX_ADDRESS, canonical_key, lookup_address, parse_email
-from authguard.identity.bodies import MAX_MEMBERS
+from authguard.identity import Identity
 from authguard.identity.errors import InvalidFieldsError, LinkRefusedError
 from authguard.identity.limits import Limit, Limiter
+from authguard.identity.mail import addresses
+from authguard.identity.mail.addresses import MAX_ADDRESS, canonical_key, lookup_address, parse_email
 from authguard.identity.model import SocialIdentity
-from authguard.identity.passwords import LONGEST_PASSWORD
+from authguard.identity.passwords.hashing import LONGEST_PASSWORD
+from authguard.identity.web.bodies import MAX_MEMBERS
 from identity_support import CALLER, GENEROUS, ISSUER, PASSWORD, browser
 
 MARKS = "\u0301\u0316"  # in an order that normalising has to sort

@@ -16,7 +16,7 @@ from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import ConfigurationError
 from authguard.identity import Identity, Settings, SQLRevocations, create_app
 from authguard.identity.limits import DEFAULT_LIMITS
-from authguard.identity.passwords import PasswordHasher
+from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.testing import issue_token
 from identity_support import GENEROUS, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at, serving, together
 
@@ -394,7 +394,7 @@ def test_an_expired_token_is_good_for_logging_out_alone(client, token, clock):
 
 def test_outage_is_503(client, token, service):
     """A database that is away is 503 with Retry-After, for whoever is known, too; never 401."""
-    from authguard.identity.database import Database
+    from authguard.identity.storage.database import Database
 
     service.database.close()
     away = Database("sqlite:////nowhere/at/all.db")
@@ -410,7 +410,7 @@ def test_outage_is_503(client, token, service):
 
 def test_logout_that_is_not_stored_is_503(client, token, service):
     """If the write fails, the caller is told, and the token goes on."""
-    from authguard.identity.database import Database
+    from authguard.identity.storage.database import Database
 
     kept = service.database._writers
     service.database._writers = Database("sqlite:////nowhere/at/all.db")._writers

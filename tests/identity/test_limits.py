@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from authguard import ConfigurationError, VerificationUnavailableError
-from authguard._core.answer import refuse
+from authguard._core.answer.refusal import refuse
 from authguard.errors import RateLimitedError
 from authguard.identity.limits import DEFAULT_LIMITS, DELAY, Limit, Limiter, networks
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from authguard.errors import RateLimitedError
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.limits import DEFAULT_LIMITS
-from authguard.identity.schema import one_time_tokens
+from authguard.identity.storage.schema import one_time_tokens
 from identity.test_accounts import NEW, login
 from identity.test_sessions import is_alive, register
 from identity_support import CALLER, PASSWORD, service_at, together

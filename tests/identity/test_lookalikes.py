@@ -2,8 +2,8 @@
 
 import pytest
 
-from authguard.identity.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.errors import EmailTakenError, InvalidCredentialsError, LinkRefusedError
+from authguard.identity.mail.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.model import SocialIdentity
 from identity_support import CALLER, PASSWORD
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from authguard import ConfigurationError
-from authguard.identity.mail import ConsoleMailer, Mail, MailError, SMTPMailer, mailer_from
+from authguard.identity.mail.mailer import ConsoleMailer, Mail, MailError, SMTPMailer, mailer_from
 from support import ec_key
 
 SENDER = "accounts@example.com"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from authguard.identity.addresses import mailbox_key
 from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.mail.addresses import mailbox_key
 from authguard.identity.model import Caller
 from identity_support import ANN, CALLER, PASSWORD, service_at
 

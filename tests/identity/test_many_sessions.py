@@ -5,9 +5,9 @@ import contextlib
 import pytest
 from sqlalchemy import event
 
-from authguard.identity import store
 from authguard.identity.model import Session
-from authguard.identity.sessions import MAX_SESSIONS
+from authguard.identity.storage import queries as store
+from authguard.identity.usecases.sessions import MAX_SESSIONS
 from identity_support import ANN, CALLER, NOW, PASSWORD
 
 

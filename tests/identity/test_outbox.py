@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from authguard import ConfigurationError
-from authguard.identity.mail import Mail, MailError
-from authguard.identity.outbox import Outbox, OutboxStats
+from authguard.identity.mail.mailer import Mail, MailError
+from authguard.identity.mail.outbox import Outbox, OutboxStats
 
 
 def _mail(subject="Hello"):

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from authguard.identity.errors import InvalidFieldsError
-from authguard.identity.passwords import PasswordPolicy
+from authguard.identity.passwords.hashing import PasswordPolicy
 from authguard.identity.service import IdentityService
 from identity_support import CALLER, PASSWORD, settings
 

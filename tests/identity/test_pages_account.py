@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from authguard.identity.database import Database
 from authguard.identity.errors import InvalidLinkError
-from authguard.identity.page_forms import Form
+from authguard.identity.pages.forms import Form
+from authguard.identity.storage.database import Database
 from identity_support import ANN, NOW, PASSWORD, Page, browser, set_cookies
 
 NEW = "Another-Pass-456!"

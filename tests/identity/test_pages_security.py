@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity import Identity, SocialIdentity
-from authguard.identity.page_agents import describe_agent
-from authguard.identity.routes import PUBLIC
-from authguard.identity.social import Provider
+from authguard.identity.api.accounts import PUBLIC
+from authguard.identity.pages.agents import describe_agent
+from authguard.identity.social.provider import Provider
 from identity_support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
 CSS = files("authguard.identity").joinpath("assets/style.css").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import ConfigurationError, VerificationUnavailableError
-from authguard.identity.passwords import LONGEST_PASSWORD, PasswordHasher, PasswordPolicy
+from authguard.identity.passwords.hashing import LONGEST_PASSWORD, PasswordHasher, PasswordPolicy
 
 HASHER = PasswordHasher.cheap()
 

@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 
 from authguard._core.model import Credential
 from authguard.errors import ConfigurationError, InvalidTokenError
-from authguard.identity.database import Database
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
-from authguard.identity.schema import revocations, sessions, users
+from authguard.identity.storage.database import Database
+from authguard.identity.storage.schema import revocations, sessions, users
 from authguard.testing import issue_token
 from identity_support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
 from support import judge

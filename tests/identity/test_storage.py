@@ -18,10 +18,10 @@ from sqlalchemy import create_engine, inspect, select
 
 from authguard.errors import ConfigurationError
 from authguard.identity import upgrade
-from authguard.identity.database import Database, _outages
 from authguard.identity.errors import StoreUnavailableError
-from authguard.identity.migrations import VERSION_TABLE, check
-from authguard.identity.schema import linked_identities, metadata, users
+from authguard.identity.storage.database import Database, _outages
+from authguard.identity.storage.migrations import VERSION_TABLE, check
+from authguard.identity.storage.schema import linked_identities, metadata, users
 from identity_support import PASSWORD, SECRET, empty, postgres_database, service_at, together
 
 TESTS = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def test_migrations_can_be_undone(new_url):
     """Downgrading leaves no tables."""
     from alembic import command
 
-    from authguard.identity.migrations import _config
+    from authguard.identity.storage.migrations import _config
 
     database = Database(new_url)
     upgrade(database)
@@ -103,7 +103,7 @@ def test_downgrade_keeps_the_accounts(new_url):
     """Going back to the first version loses what it does not know, and nothing else."""
     from alembic import command
 
-    from authguard.identity.migrations import _config
+    from authguard.identity.storage.migrations import _config
 
     database = Database(new_url)
     upgrade(database)

@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import DEFAULT_LIMITS
-from authguard.identity.schema import metadata, users
+from authguard.identity.storage.schema import metadata, users
 from identity_support import ANN, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from authguard.identity.errors import StoreUnavailableError
-from authguard.identity.threads import MAX_WAIT_SECONDS, Threads, Together
+from authguard.identity.web.threads import MAX_WAIT_SECONDS, Threads, Together
 
 
 @pytest.fixture

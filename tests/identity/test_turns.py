@@ -10,8 +10,8 @@ from authguard.errors import VerificationUnavailableError
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from authguard.identity.model import Caller
-from authguard.identity.passwords import PasswordHasher
-from authguard.identity.turns import MAX_TURNS, MAX_WAITING, Turns
+from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.web.turns import MAX_TURNS, MAX_WAITING, Turns
 from identity_support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, Postbox, settings
 
 KEY = ("ann@example.com",)

@@ -11,7 +11,7 @@ from authguard import (
     JWTVerifier,
     MemoryRevocations,
 )
-from authguard._core.decision import Allow, Deny
+from authguard._core.answer.decision import Allow, Deny
 from authguard._core.flow import Response
 from authguard.drivers import run
 from authguard.errors import MalformedTokenError, MissingRequiredClaimError

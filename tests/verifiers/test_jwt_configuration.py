@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, JWTVerifier
-from authguard._core.decision import Allow
+from authguard._core.answer.decision import Allow
 from authguard.drivers import run
 from support import (
     AUDIENCE,

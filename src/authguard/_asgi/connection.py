@@ -8,7 +8,7 @@ from typing import Any
 
 from authguard._asgi.refusal import refuse_handshake
 from authguard._asgi.request import Message, Receive, Scope, Send
-from authguard._core.decision import Deny
+from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Auth
 from authguard._core.request import RequestView

@@ -5,7 +5,7 @@ from typing import Any
 
 from authguard import _cors
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
-from authguard._core.answer import Headers, Refusal
+from authguard._core.answer.refusal import Headers, Refusal
 
 #: On the scope of a websocket: whether to refuse it in a way that a page in a browser can read.
 CLOSE_CODES = "authguard.websocket_close_codes"

@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 from authguard._core.guard import Guard
-from authguard._core.mounts import below, is_misplaced
-from authguard._core.request import Asked, Presented, RequestView, http_method
-from authguard._core.rules import WEBSOCKET
+from authguard._core.policy.mounts import below, is_misplaced
+from authguard._core.request import WEBSOCKET, Asked, Presented, RequestView, http_method
 from authguard.errors import RefusedError
 
 # As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.

@@ -6,10 +6,10 @@ from itertools import islice
 from authguard._asgi.connection import Connection, EndedError
 from authguard._asgi.refusal import CLOSE_CODES, responder
 from authguard._asgi.request import HANDLED, ASGIApp, ASGIRequest, Message, Receive, Scope, Send
-from authguard._core.decision import Deny
+from authguard._core.answer.decision import Deny
+from authguard._core.credential.subprotocol import MAX_OFFERED, Subprotocol
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.subprotocol import MAX_OFFERED, Subprotocol
 from authguard._logs import log_refusal
 from authguard.drivers import arun
 

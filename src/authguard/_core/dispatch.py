@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
-from authguard._core.claims import read_claims
 from authguard._core.flow import Flow
-from authguard._core.jose import read_compact
-from authguard._core.jwk import ALIASES
+from authguard._core.jose.claims import read_claims
+from authguard._core.jose.compact import read_compact
+from authguard._core.jose.jwk import ALIASES
 from authguard._core.model import Credential
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError

@@ -13,16 +13,18 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from authguard._core.answer import Challenges, check_realm
-from authguard._core.cookies import AccessCookie
-from authguard._core.credentials import Extractor
-from authguard._core.decision import Allow, Decision, Deny
-from authguard._core.denials import Denials, OnError, as_refused
+from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.answer.denials import Denials, OnError, as_refused
+from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
+from authguard._core.answer.redirect import safe_next
+from authguard._core.answer.refusal import Challenges, check_realm
+from authguard._core.credential.cookies import AccessCookie
+from authguard._core.credential.extractor import Extractor
+from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange
 from authguard._core.flow import Call, Flow, Opened, Shared
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.memory import Memory
-from authguard._core.metadata import MetadataPage, ResourceMetadata
 from authguard._core.model import (
     ANONYMOUS,
     ANONYMOUS_AUTH,
@@ -33,15 +35,13 @@ from authguard._core.model import (
     make_auth,
 )
 from authguard._core.options import check_function, check_method, check_object
-from authguard._core.patterns import local_path
-from authguard._core.policy import Policy, Verdict
-from authguard._core.proofs import Proof, Proofs
-from authguard._core.redirect import safe_next
+from authguard._core.policy.patterns import local_path
+from authguard._core.policy.policy import Policy, Verdict
+from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
+from authguard._core.proofs.proof import Proof, Proofs
 from authguard._core.remembered import Remembered, digest_of, vary_on
-from authguard._core.remote import RemoteHealth
+from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import Asked, Presented, RequestView
-from authguard._core.rules import Preflight, Requirement, Rule, check_preflight
-from authguard._core.subprotocol import Subprotocol
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
 from authguard.errors import (
     ConfigurationError,

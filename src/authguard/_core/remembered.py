@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from authguard._core.credentials import Extractor
+from authguard._core.credential.extractor import Extractor
 from authguard._core.memory import Memory
 from authguard._core.model import Auth, Credential
 

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import TypeAlias
 
-from authguard._core.rules import WEBSOCKET
+#: The method under which a websocket handshake is matched; on the wire it is a GET.
+WEBSOCKET = "WEBSOCKET"
 
 #: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
 Presented = list[tuple[bytes, bytes]]

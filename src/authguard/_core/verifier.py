@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.remote import RemoteHealth
+from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")

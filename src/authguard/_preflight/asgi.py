@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from authguard._asgi.request import ASGIApp, ASGIRequest, Message, Receive, Scope, Send
-from authguard._core.rules import Preflight
+from authguard._core.policy.rules import Preflight
 from authguard._layers import takes
 from authguard._preflight import django_cors, starlette_routes
 from authguard._preflight import wsgi as wsgi_layers

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
-from authguard._core.rules import Preflight
 from authguard._logs import logger, where
 
 #: In the scope or environ of a preflight: its `Search`.

@@ -7,8 +7,8 @@ from functools import cached_property
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
+from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
-from authguard._core.rules import Preflight
 from authguard._layers import takes
 from authguard._preflight import django_cors, flask_views
 from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard

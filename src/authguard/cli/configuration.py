@@ -14,7 +14,7 @@ from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, Settings
-    from authguard.identity.mail import Mail
+    from authguard.identity.mail.mailer import Mail
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -102,8 +102,9 @@ def open_service(settings: "Settings") -> Iterator["IdentityService"]:
     Raises:
         ConfigurationError: if the tables are of another version.
     """
-    from authguard.identity import IdentityService, migrations
+    from authguard.identity import IdentityService
     from authguard.identity.limits import Limiter
+    from authguard.identity.storage import migrations
 
     # Whoever may run commands is not counted, so there is no store of limits to reach.
     service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import get_default_algorithms
 
-from authguard._core.dpop import thumbprint_of
+from authguard._core.proofs.dpop import thumbprint_of
 from authguard.cli.configuration import open_service, read_settings, with_settings
 from authguard.cli.output import Failure
 

@@ -10,9 +10,9 @@ import authguard
 from authguard.cli.db import db
 from authguard.cli.keys import keys
 from authguard.cli.output import MISUSED, Failure
-from authguard.cli.routes import routes
+from authguard.cli.routes.command import routes
 from authguard.cli.serve import serve
-from authguard.cli.token import token
+from authguard.cli.tokens.issue import token
 from authguard.cli.users import users
 from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
 

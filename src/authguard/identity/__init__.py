@@ -7,11 +7,11 @@
 
 from authguard.identity.app import Identity, create_app
 from authguard.identity.audit import Event
-from authguard.identity.migrations import upgrade
 from authguard.identity.model import Caller, Client, Session, SocialIdentity, Tokens, User
-from authguard.identity.revocations import SQLRevocations
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
+from authguard.identity.storage.migrations import upgrade
+from authguard.identity.storage.revocations import SQLRevocations
 
 __all__ = [
     "Caller",

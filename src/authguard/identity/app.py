@@ -12,19 +12,19 @@ from authguard._core.guard import Guard
 from authguard._core.verifier import Verifier
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.errors import ConfigurationError, RefusedError
-from authguard.identity import migrations
-from authguard.identity.oauth import OAuth
-from authguard.identity.openid import providers_from
-from authguard.identity.page_account import LOGOUT_PAGE
-from authguard.identity.page_link import take_query
-from authguard.identity.page_session import PageSessions
-from authguard.identity.pages import Pages
-from authguard.identity.routes import LOGOUT, PUBLIC, REFRESH, Routes
+from authguard.identity.api.accounts import LOGOUT, PUBLIC, REFRESH, Routes
+from authguard.identity.api.oauth import OAuth
+from authguard.identity.api.social import CALLBACK, SocialRoutes, doors
+from authguard.identity.pages.account import LOGOUT_PAGE
+from authguard.identity.pages.build import Pages
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
-from authguard.identity.social import Provider
-from authguard.identity.social_routes import CALLBACK, SocialRoutes, doors
-from authguard.identity.web import REALM, Workers
+from authguard.identity.social.openid import providers_from
+from authguard.identity.social.provider import Provider
+from authguard.identity.storage import migrations
+from authguard.identity.web.browser_session import PageSessions
+from authguard.identity.web.link_cookie import take_query
+from authguard.identity.web.messages import REALM, Workers
 
 
 class Identity:

@@ -25,9 +25,9 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from authguard._core.remote import Breaker
+from authguard._core.remote.http import Breaker
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
-from authguard.identity.addresses import canonical_key, mailbox_key
+from authguard.identity.mail.addresses import canonical_key, mailbox_key
 
 logger = logging.getLogger("authguard")
 

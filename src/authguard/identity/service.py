@@ -11,26 +11,26 @@ import time
 from collections.abc import Callable
 
 from authguard.errors import ConfigurationError
-from authguard.identity.accounts import Accounts
 from authguard.identity.audit import Audit, Event, Hook
-from authguard.identity.base import Base
-from authguard.identity.breaches import BreachedPasswords
-from authguard.identity.clients import Clients
-from authguard.identity.database import Database
 from authguard.identity.limits import Limiter
-from authguard.identity.linking import Linking
-from authguard.identity.links import Links
-from authguard.identity.mail import ConsoleMailer, Mailer, SMTPMailer
+from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
+from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import Caller, SocialIdentity, Tokens
-from authguard.identity.outbox import PAUSE_SECONDS, Outbox
-from authguard.identity.own_tokens import OwnTokens
-from authguard.identity.passwords import PasswordHasher, PasswordPolicy
-from authguard.identity.proofs import Proofs
-from authguard.identity.revocations import SQLRevocations
-from authguard.identity.sessions import Sessions
+from authguard.identity.passwords.breaches import BreachedPasswords
+from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
-from authguard.identity.signing import SigningKeys
-from authguard.identity.tokens import AccessTokens, RefreshTokens
+from authguard.identity.storage.database import Database
+from authguard.identity.storage.revocations import SQLRevocations
+from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
+from authguard.identity.tokens.signing import SigningKeys
+from authguard.identity.tokens.verify import OwnTokens
+from authguard.identity.usecases.accounts import Accounts
+from authguard.identity.usecases.clients import Clients
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.linking import Linking
+from authguard.identity.usecases.links import Links
+from authguard.identity.usecases.proofs import Proofs
+from authguard.identity.usecases.sessions import Sessions
 
 _NOBODY = Caller()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from authguard._core.cookies import AccessCookie
-from authguard._core.jwk import from_secret
-from authguard._core.patterns import local_path
+from authguard._core.credential.cookies import AccessCookie
+from authguard._core.jose.jwk import from_secret
+from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits, read_limits
 from authguard.verifiers.secret_text import check_secret_text

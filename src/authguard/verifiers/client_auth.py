@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import jwt
 
-from authguard._core.jwk import ASYMMETRIC
+from authguard._core.jose.jwk import ASYMMETRIC
 from authguard.errors import ConfigurationError
 from authguard.verifiers.secret_text import check_secret_text
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from authguard._core.flow import FetchFailedError, Flow
-from authguard._core.remote import freshness
+from authguard._core.remote.http import freshness
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import Remote, check_remote
 from authguard.verifiers.remote import (

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from authguard._core.flow import Channel, Fetch
 from authguard._core.hosts import origin_of
 from authguard._core.options import check_object, type_of
-from authguard._core.remote import check_named_url, check_url
-from authguard._core.uris import shown
+from authguard._core.proofs.uris import shown
+from authguard._core.remote.http import check_named_url, check_url
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")

@@ -8,13 +8,13 @@ from hashlib import sha256
 from math import ceil
 from urllib.parse import urlencode
 
-from authguard._core.claims import Expectations
 from authguard._core.flow import Channel, FetchFailedError, Flow, Response
-from authguard._core.introspection import check_same, principal_of
+from authguard._core.jose.claims import Expectations
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
 from authguard._core.options import check_list, check_object, check_seconds
-from authguard._core.remote import Breaker, RemoteHealth, retry_after
+from authguard._core.remote.http import Breaker, RemoteHealth, retry_after
+from authguard._core.remote.introspection import check_same, principal_of
 from authguard._core.verifier import Verified, Verifier, as_flow, check_key_field
 from authguard.errors import (
     ConfigurationError,

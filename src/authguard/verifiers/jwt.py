@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, Self
 
-from authguard._core.claims import Expectations, read_claims, verify_claims
 from authguard._core.flow import Channel, Flow
-from authguard._core.jose import Token, media_type, read_compact
-from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
-from authguard._core.keyset import check_algorithms
+from authguard._core.jose.claims import Expectations, read_claims, verify_claims
+from authguard._core.jose.compact import Token, media_type, read_compact
+from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.jose.keyset import check_algorithms
 from authguard._core.model import Credential
 from authguard._core.options import check_list, check_seconds
-from authguard._core.remote import RemoteHealth
+from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 from authguard.verifiers.discovery import IssuerKeySet

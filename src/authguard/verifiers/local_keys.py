@@ -4,8 +4,8 @@ import re
 from os import PathLike, fspath
 from pathlib import Path
 
-from authguard._core.keyset import PLACES_OF_KEYS, KeySet, parse_keys
-from authguard._core.secret import place_of
+from authguard._core.jose.keyset import PLACES_OF_KEYS, KeySet, parse_keys
+from authguard._core.jose.secret import place_of
 from authguard.errors import ConfigurationError
 from authguard.verifiers.secret_text import check_no_file
 

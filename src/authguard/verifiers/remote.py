@@ -8,11 +8,11 @@ from math import ceil
 from typing import NamedTuple
 
 from authguard._core.flow import FetchFailedError, Flow, Response, Shared
-from authguard._core.jose import Token
-from authguard._core.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.jose.compact import Token
+from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
 from authguard._core.options import check_seconds
-from authguard._core.remote import RemoteHealth, freshness, read_json, retry_after
-from authguard._core.remote_keys import Parse, Plan, RemoteKeys
+from authguard._core.remote.http import RemoteHealth, freshness, read_json, retry_after
+from authguard._core.remote.keys import Parse, Plan, RemoteKeys
 from authguard._core.strict_json import JSONError
 from authguard.errors import ConfigurationError, InvalidSignatureError, VerificationUnavailableError
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote

@@ -2,7 +2,7 @@
 
 import os
 
-from authguard._core.secret import check_not_place, readable
+from authguard._core.jose.secret import check_not_place, readable
 from authguard.errors import ConfigurationError
 
 _READ_IT = 'read it, for example Path("/run/secrets/jwt").read_text().strip()'

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from authguard._core.claims import read_claims
 from authguard._core.flow import Channel, Flow, Response
-from authguard._core.jose import read_compact
-from authguard._core.keyset import KeySet, check_algorithms
-from authguard._core.remote import RemoteHealth
+from authguard._core.jose.claims import read_claims
+from authguard._core.jose.compact import read_compact
+from authguard._core.jose.keyset import KeySet, check_algorithms
+from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.verifiers.local_keys import load_keys
 from authguard.verifiers.remote import KeySource, RemoteKeySet, UnusableAnswerError

@@ -1,0 +1,1 @@
+"""Build decisions, refusals and redirects."""

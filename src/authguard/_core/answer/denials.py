@@ -1,0 +1,169 @@
+"""The answer to an error: a login redirect for a person's browser, else a problem document."""
+
+import errno
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from authguard._core.answer.decision import Deny
+from authguard._core.answer.redirect import is_htmx, login_location, navigates
+from authguard._core.answer.refusal import Challenges, Refusal, refuse, see_other
+from authguard._core.answer.step_up import Circles
+from authguard._core.credential.extractor import Extractor
+from authguard._core.flow import Call, Flow
+from authguard._core.policy.policy import Policy
+from authguard._core.request import RequestView
+from authguard.errors import (
+    InsufficientUserAuthenticationError,
+    MissingCredentialsError,
+    RefusedError,
+    UnexpectedError,
+    VerificationUnavailableError,
+)
+
+OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
+
+# Python's own, and those of libraries that do not derive from them, such as `redis.exceptions`.
+_OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
+# Of other drivers, `OperationalError` may also be a mistake in a statement.
+_OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
+_OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
+_MAX_CAUSES = 8  # libraries wrap an exception twice or three times
+
+
+class Denials:
+    """Makes the answers of one guard.
+
+    Args:
+        policy: says where one signs in.
+        login_path: where browsers are sent, unless a rule names its own page; None for nowhere.
+        challenges: what to challenge with.
+        extractor: knows which scheme a request used, and which cookie there is.
+        on_error: changes a refusal before it is sent.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        login_path: str | None,
+        challenges: Challenges,
+        extractor: Extractor,
+        on_error: OnError | None,
+    ) -> None:
+        self._policy = policy
+        self._login_path = login_path
+        self._challenges = challenges
+        self._extractor = extractor
+        self._circles = None if extractor.cookie is None else Circles(extractor.cookie)
+        self._on_error = on_error
+        #: The answer to a request without a credential, unless it depends on what else is in it.
+        self.missing: Deny | None = None
+        if on_error is None and not policy.login_paths:
+            self.missing = self._deny(MissingCredentialsError("no credential"))
+
+    def at_once(self, error: RefusedError) -> Deny | None:
+        """The answer to a credential in a header field of its own, unless it depends on more than that.
+
+        It is no redirect: see `_redirect`.
+        """
+        return None if self._on_error or self._challenges.algorithms else self._deny(error)
+
+    def _deny(self, error: RefusedError) -> Deny:
+        return Deny(error, refuse(error, self._challenges))
+
+    def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
+        """The answer to an error: a login redirect for a person's browser, else a problem."""
+        refusal = self._redirect(request, error) or self._refuse(request, error)
+        if self._on_error is not None and refusal.error is not None:
+            try:
+                replaced = yield from Call(self._on_error, request, refusal)
+                if not isinstance(replaced, Refusal):
+                    raise TypeError("on_error must return a Refusal")
+                refusal = replaced
+            except Exception as raised:
+                error = as_refused(raised, "on_error")
+                refusal = self._refuse(request, error)
+        return Deny(error, refusal)
+
+    def _refuse(self, request: RequestView, error: RefusedError) -> Refusal:
+        return refuse(error, self._challenges, "DPoP" if self._extractor.uses_dpop(request) else "Bearer")
+
+    def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
+        if not self._policy.login_paths:
+            return None
+        # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
+        if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
+            return None
+        htmx = is_htmx(request)
+        if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
+            return None
+        verdict = self._policy.find_for(request.request_key)
+        login_path = verdict.login_path or self._login_path
+        if login_path is None:
+            return None
+        # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
+        anew = error if isinstance(error, InsufficientUserAuthenticationError) else None
+        wanted = anew.parameters if anew else ()
+        location = login_location(request, login_path, self._policy.login_paths, wanted)
+        circles = self._circles if anew else None
+        if location is None or (circles and circles.comes_from(request, location)):
+            return None
+        refusal = (
+            self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
+        )
+        return circles.note(refusal, location) if circles else refusal
+
+
+def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:
+    """Return the refusal that answers an exception: 503 for an outage, 500 for any other.
+
+    Args:
+        error: what was raised; a `RefusedError` is returned as it is.
+        source: what has raised it, for the log.
+    """
+    if isinstance(error, RefusedError):
+        return error
+    outage = _find_outage(error)
+    refused: RefusedError = UnexpectedError(f"{source} raised")
+    if outage is not None:
+        refused = VerificationUnavailableError(f"{source} raised {_describe(error, outage)}")
+    refused.__cause__ = error
+    return refused
+
+
+def _find_outage(error: BaseException | None) -> BaseException | None:
+    """Return the exception that shows that something cannot be reached; None for a bug.
+
+    Libraries wrap such an exception in one of their own, so its causes are looked at. A built-in
+    exception such as TypeError is a bug, also while an outage is being handled, unless it is raised
+    `from` one. A group of exceptions, as a TaskGroup raises it, is an outage if each of them is.
+    """
+    for _ in range(_MAX_CAUSES):
+        if error is None:
+            break
+        kind = type(error)
+        if any(_is_outage(base) for base in kind.__mro__):
+            return error
+        if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
+            return error
+        if isinstance(error, BaseExceptionGroup):
+            found = [_find_outage(one) for one in error.exceptions]
+            return None if None in found else found[0]
+        is_wrapper = kind.__module__ != "builtins"
+        # Also a context that is hidden by `from None`, as httpcore does it.
+        error = error.__cause__ or (error.__context__ if is_wrapper else None)
+    return None
+
+
+def _is_outage(kind: type) -> bool:
+    return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
+
+
+def _describe(error: BaseException, outage: BaseException) -> str:
+    """Name the exceptions; the text only of those of the operating system, which holds no secret."""
+    text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
+    return f"{text} ({outage})" if isinstance(outage, OSError) and outage.errno is not None else text
+
+
+def _name_of(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,131 @@
+"""What the protected resource says about itself, so that clients find who issues tokens (RFC 9728)."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from authguard._core.answer.refusal import Headers, Refusal
+from authguard._core.options import check_list
+from authguard._core.policy.paths import is_canonical
+from authguard._core.proofs.uris import is_safe_origin, parse_uri, shown
+from authguard.errors import ConfigurationError
+
+_WELL_KNOWN = "/.well-known/oauth-protected-resource"
+_METHODS = "GET, HEAD, OPTIONS"
+# For scripts of any site: there is nothing secret in it, and no credential has a part in it.
+_FIELDS: Headers = (
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-methods", _METHODS),
+    ("access-control-allow-headers", "*"),
+    ("cache-control", "public, max-age=300"),
+)
+_ORIGIN = re.compile(r"(?P<origin>https?://[^/]+)(?P<path>/.*)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceMetadata:
+    """Names the resource that the guard protects, and the authorization servers for it.
+
+    Args:
+        resource: the URL that clients know the application by, such as
+            `https://api.example.com/mcp`: it is compared character by character.
+        authorization_servers: the issuers that clients may get a token from.
+        scopes_supported: scopes that clients may ask for.
+        resource_name: a name to show to people.
+
+    Raises:
+        ConfigurationError: for what is no URL under https, or has a query or a fragment.
+    """
+
+    resource: str
+    authorization_servers: Iterable[str] = ()
+    scopes_supported: Iterable[str] = ()
+    resource_name: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_url(self.resource, "resource")
+        for name in ("authorization_servers", "scopes_supported"):
+            object.__setattr__(self, name, tuple(check_list(getattr(self, name), name)))
+        for server in self.authorization_servers:
+            _check_url(server, "authorization_servers")
+        if not is_canonical(self._path or "/"):
+            raise ConfigurationError("the path of resource can be read in two ways; give a plain one")
+
+    @property
+    def url(self) -> str:
+        """Where the metadata is: the well-known path stands before the resource's own (section 3.1)."""
+        found = _ORIGIN.match(self.resource)
+        return f"{found['origin'] if found else ''}{_WELL_KNOWN}{self._suffix}"
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Where to serve it, decoded; also without the resource's path, where some clients look."""
+        return frozenset({_WELL_KNOWN, unquote(_WELL_KNOWN + self._suffix)})
+
+    @property
+    def _path(self) -> str:
+        return parse_uri(self.resource).path
+
+    @property
+    def _suffix(self) -> str:
+        found = _ORIGIN.match(self.resource)
+        path = (found["path"] if found else None) or ""
+        return "" if path == "/" else path
+
+    def document(self, **more: Any) -> bytes:
+        """The metadata as JSON (section 2); what is empty is left out (section 3.2).
+
+        Args:
+            more: what the guard adds about its proofs.
+        """
+        members = {
+            "resource": self.resource,
+            "authorization_servers": list(self.authorization_servers),
+            "scopes_supported": list(self.scopes_supported),
+            "bearer_methods_supported": ["header"],
+            "resource_name": self.resource_name,
+            **more,
+        }
+        return json.dumps({name: value for name, value in members.items() if value}).encode()
+
+
+class MetadataPage:
+    """Answers for the metadata, in the application's place; adapters ask it first.
+
+    Args:
+        metadata: what to serve.
+        more: what the guard adds to it.
+    """
+
+    def __init__(self, metadata: ResourceMetadata, **more: Any) -> None:
+        self.paths = metadata.paths
+        self._document = metadata.document(**more)
+
+    def answer(self, method: str, path: str) -> Refusal | None:
+        """The answer; None if the request is for something else.
+
+        Args:
+            method: the HTTP method.
+            path: decoded, below the mount point.
+        """
+        if path not in self.paths:
+            return None
+        if method in ("GET", "HEAD"):
+            return Refusal(200, (("content-type", "application/json"), *_FIELDS), self._document)
+        if method == "OPTIONS":
+            return Refusal(200, _FIELDS, b"")
+        return Refusal(405, (("allow", _METHODS),), b"")
+
+
+def _check_url(text: object, name: str) -> None:
+    try:
+        uri = parse_uri(text) if isinstance(text, str) else None
+    except ValueError:
+        uri = None
+    if not isinstance(text, str) or uri is None or "?" in text or "#" in text or '"' in text:
+        raise ConfigurationError(f"{name}: {shown(text)} is not a URL such as 'https://api.example.com/mcp'")
+    if not is_safe_origin(uri.origin):
+        raise ConfigurationError(f"{name}: {shown(text)} is not under https")

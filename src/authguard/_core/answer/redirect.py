@@ -1,0 +1,130 @@
+"""Redirects that cannot leave the site: where to sign in, and where to go after that.
+
+Law 6 for `next`: it is a path and a query on this site, refused if any reading of it is
+something else. What is emitted is put together anew from what was understood, never echoed.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from urllib.parse import quote, unquote, urlencode
+
+from authguard._core.policy.paths import is_canonical
+from authguard._core.request import RequestView
+
+_LONGEST = 2048
+_MAX_ACCEPT = 2048
+_PATH_SAFE = "/-._~!$&'()*+,=:@"
+_QUERY_SAFE = "/-._~!$&'()*+,=:@;?%"
+# Where signing in and out happens: going there next would loop, or sign out at once.
+_SIGN_IN_PAGES = frozenset(
+    f"{verb}{dash}{way}" for verb in ("log", "sign") for dash in ("", "-", "_") for way in ("in", "out")
+) | {"callback"}
+
+
+def safe_next(target: str | None, default: str = "/", *, login_paths: Collection[str] = ()) -> str:
+    """The local path to go to after signing in, from an untrusted `next` parameter.
+
+    Args:
+        target: what the client sent, decoded once as a form or query parameter is.
+        default: where to go if the target is missing or unsafe; returned as it is.
+        login_paths: pages never to go to; pages named like a login page are avoided anyway.
+
+    Returns:
+        A path and query on this site, percent-encoded, fit for a Location field: no WHATWG URL
+        parser resolves it to another origin or scheme. It is kept only if its path is canonical,
+        as a public path is; a fragment is dropped.
+    """
+    if not target or len(target) > _LONGEST:
+        return default
+    path, _, query = target.partition("#")[0].partition("?")
+    path = unquote(path)
+    if not is_canonical(path) or path in login_paths or _is_sign_in_page(path):
+        return default
+    # A lone surrogate, which no URL can carry, becomes a question mark.
+    quoted = quote(query, safe=_QUERY_SAFE, errors="replace")
+    return quote(path, safe=_PATH_SAFE) + (f"?{quoted}" if query else "")
+
+
+def _is_sign_in_page(path: str) -> bool:
+    return path.rstrip("/").rpartition("/")[2].casefold() in _SIGN_IN_PAGES
+
+
+def local_prefix(root_path: str) -> str | None:
+    """Return a mount point, percent-encoded, as the beginning of a path in a Location field.
+
+    Proxies let callers have a part in it: by `X-Forwarded-Prefix`, or by a mount with a parameter.
+    A URL parser takes `//host`, and what it cleans to that, for another origin.
+
+    Args:
+        root_path: where the application is mounted; a slash at its end does not count.
+
+    Returns:
+        None if it is no canonical path on this site.
+    """
+    prefix = root_path.rstrip("/")
+    if prefix and (len(prefix) > _LONGEST or not is_canonical(prefix)):
+        return None
+    return quote(prefix, safe=_PATH_SAFE)
+
+
+def login_location(
+    request: RequestView,
+    login_path: str,
+    login_paths: Collection[str],
+    more: Iterable[tuple[str, str]] = (),
+) -> str | None:
+    """Where to send a browser to sign in, with where it wanted to go as `next`, and more parameters.
+
+    Relative to the site and built from configuration: neither Host nor any forwarded field has
+    a part in it (RFC 9110 section 10.2.2). HTMX asks for fragments, so it is sent back to the
+    page that the fragment was for.
+
+    Returns:
+        None if the login page cannot be named, since the mount point is no path on this site.
+    """
+    prefix = local_prefix(request.root_path)
+    if prefix is None:
+        return None
+    root_path = request.root_path.rstrip("/")
+    if is_htmx(request):
+        current = (request.field(b"hx-current-url") or b"").decode("latin-1")
+        wanted = re.sub(r"\Ahttps?://[^/]*", "", current)
+    else:
+        # A longer one is no place to go, and quoting it would cost more than refusing it.
+        path = root_path + request.path
+        wanted = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= _LONGEST else ""
+        wanted = f"{wanted}?{request.query}" if request.query else wanted
+    own = {root_path + path for path in login_paths}
+    wanted = safe_next(wanted, "", login_paths=own)
+    parameters = [*([("next", wanted)] if wanted else []), *more]
+    page = prefix + login_path
+    return f"{page}?{urlencode(parameters)}" if parameters else page
+
+
+def is_htmx(request: RequestView) -> bool:
+    """Whether HTMX sent the request, which follows `HX-Redirect` and not a 303."""
+    return request.fields(b"hx-request") == [b"true"]
+
+
+def navigates(request: RequestView) -> bool:
+    """Whether a person's browser asks for a page, and so is better served by a login page."""
+    if request.method not in ("GET", "HEAD"):
+        return False
+    mode = request.fields(b"sec-fetch-mode")
+    if mode:
+        return mode == [b"navigate"]
+    accepted = request.fields(b"accept")
+    # No browser sends more for a page; to take it apart would cost more than it is worth.
+    return sum(map(len, accepted)) <= _MAX_ACCEPT and any(map(_accepts_html, accepted))
+
+
+def _accepts_html(accept: bytes) -> bool:
+    for part in accept.lower().split(b","):
+        kind, *parameters = (piece.strip() for piece in part.split(b";"))
+        if kind in (b"text/html", b"application/xhtml+xml"):
+            return not any(_is_zero_quality(parameter) for parameter in parameters)
+    return False
+
+
+def _is_zero_quality(parameter: bytes) -> bool:
+    return re.fullmatch(rb"q=0(?:\.0{0,3})?", parameter) is not None

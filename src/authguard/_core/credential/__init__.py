@@ -1,0 +1,1 @@
+"""Find the credential that a request presents."""

@@ -1,0 +1,163 @@
+"""The access token in a cookie, for websites; and proof that this site sent it."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from authguard._core.options import check_list, type_of
+from authguard._core.request import WEBSOCKET, RequestView
+from authguard.errors import ConfigurationError, InvalidRequestError
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_VALUE = re.compile(r"[A-Za-z0-9._~+/=-]+\Z")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+\Z")
+_LARGEST = 4096  # name and value together; browsers drop more (RFC 6265bis section 5.6)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class AccessCookie:
+    """An HttpOnly cookie that carries the access token.
+
+    It is called `__Host-<name>` and is `Secure`, whatever scheme the server reports, so that no
+    sibling domain can plant it (RFC 6265bis section 4.1.3.2). Unsafe methods and websockets must
+    then prove by `Sec-Fetch-Site` or `Origin` that this site started them.
+
+    Args:
+        name: the name, without prefix.
+        secure: False for development over plain http on your own machine: the cookie then has the
+            plain name and is not `Secure`.
+        trusted_origins: other origins, such as `https://app.example.com`, that may send unsafe
+            requests with the cookie.
+
+    Raises:
+        ConfigurationError: for a name or an origin that browsers would not send, and for a
+            `secure` that is not True or False.
+    """
+
+    name: str = "access_token"
+    secure: bool = True
+    trusted_origins: Iterable[str] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ConfigurationError(f"cookie name must be text, got {type_of(self.name)}")
+        if not _NAME.match(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
+            raise ConfigurationError(f"cookie name {self.name!r}: a plain name; the prefix is added")
+        if not isinstance(self.secure, bool):
+            raise ConfigurationError(
+                "secure must be True, or False for development over plain http on your own machine, got "
+                f"{self.secure!r}; leave it out for a site under https, also behind a proxy"
+            )
+        origins = check_list(self.trusted_origins, "trusted_origins")
+        object.__setattr__(self, "trusted_origins", frozenset(map(str, origins)))
+        for origin in self.trusted_origins:
+            if not _ORIGIN.match(origin) or origin != origin.lower():
+                raise ConfigurationError(f"{origin!r} is not an origin such as 'https://app.example.com'")
+
+    @property
+    def _field_name(self) -> str:
+        """The name that browsers see: with the prefix `__Host-`, unless `secure` is False."""
+        return f"__Host-{self.name}" if self.secure else self.name
+
+    def issue(self, token: str, *, max_age: int, scheme: str | None = None) -> str:
+        """The value of a Set-Cookie field that signs the browser in.
+
+        Args:
+            token: the access token.
+            max_age: seconds, as long as the token is valid.
+            scheme: not used; `secure` alone decides.
+
+        Raises:
+            ValueError: if the token is too large for a cookie, or is no token.
+        """
+        if not _VALUE.match(token):
+            raise ValueError("this cannot be a token: it has characters that cookies cannot carry")
+        if len(self._field_name) + len(token) > _LARGEST:
+            raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_LARGEST}")
+        return f"{self._field_name}={token}; Max-Age={int(max_age)}{self._attributes}"
+
+    def clear(self, *, scheme: str | None = None) -> str:
+        """The value of a Set-Cookie field that signs the browser out.
+
+        Args:
+            scheme: not used; `secure` alone decides.
+        """
+        return f"{self._field_name}=; Max-Age=0{self._attributes}"
+
+    @property
+    def _attributes(self) -> str:
+        return "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self.secure else "")
+
+    def read(self, request: RequestView) -> str | None:
+        """The token that the request's cookie carries, if any.
+
+        Raises:
+            InvalidRequestError: if the cookie came twice: somebody else may have planted one.
+        """
+        values = _values(request, self._field_name)
+        if len(values) > 1:
+            raise InvalidRequestError("the cookie was sent twice")
+        return values[0] if values and values[0] else None
+
+    def hint(self, request: RequestView) -> str | None:
+        """Return what to change where the cookie comes by its plain name over http, and is not read."""
+        if not self.secure or request.scheme not in ("http", "ws") or not _values(request, self.name):
+            return None
+        return (
+            f"a cookie {self.name} came over http and was not read; its name must be {self._field_name}, or "
+            f"AccessCookie({self.name!r}, secure=False) for development over plain http"
+        )
+
+    def is_cross_site(self, request: RequestView) -> bool | None:
+        """Whether another site started the request; None if nothing tells.
+
+        Safe methods never count. Fetch Metadata decides where the browser sends it (`same-site`
+        is not `same-origin`), else the Origin field.
+        """
+        if request.method in _SAFE_METHODS:
+            return False
+        origin = (request.field(b"origin") or b"").decode("latin-1")
+        if origin in frozenset(self.trusted_origins):
+            return False
+        site = request.fields(b"sec-fetch-site")
+        if site:
+            navigates = request.fields(b"sec-fetch-mode") == [b"navigate"]
+            typed = site == [b"none"] and navigates and request.method != WEBSOCKET
+            return not (site == [b"same-origin"] or typed)
+        if not request.fields(b"origin"):
+            return None
+        return origin not in _own_origins(request)
+
+
+def _values(request: RequestView, name: str) -> list[str]:
+    """The values of the cookies of this name."""
+    find = _finder(name)
+    return [
+        text.rstrip(b" \t").decode("latin-1")
+        for field, value in request.presented
+        if field == b"cookie"  # HTTP/2 may split the field (RFC 9113 section 8.2.3)
+        for text in find(value)
+    ]
+
+
+@cache
+def _finder(name: str) -> Callable[[bytes], list[bytes]]:
+    """Return what finds the values of a cookie in a field, in one pass, however many cookies it has."""
+    wanted = re.escape(name.encode("ascii"))
+    return re.compile(rb"(?:\A|;)[ \t]*" + wanted + rb"(?:=([^;]*)|[ \t]*(?=;|\Z))").findall
+
+
+def _own_origins(request: RequestView) -> set[str]:
+    """What the Origin field may say when this site started the request.
+
+    The Host field cannot be forged by a page in a browser, which is the only attacker here.
+    """
+    host = (request.field(b"host") or b"").decode("latin-1").lower()
+    if not host:
+        return set()
+    if request.scheme in ("https", "wss"):
+        return {f"https://{host.removesuffix(':443')}"}
+    # Perhaps behind a proxy that ended TLS: a page under https is no weaker than one under http.
+    return {f"http://{host.removesuffix(':80')}", f"https://{host.removesuffix(':443')}"}

@@ -1,0 +1,65 @@
+"""A token among the subprotocols that a websocket offers: browsers cannot set its header fields."""
+
+import re
+
+from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.jose.compact import base64url
+from authguard.errors import ConfigurationError, MalformedTokenError
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # a token of RFC 9110 section 5.6.2
+_MARK = ".bearer."
+_TOKEN = re.compile(rb"[0-9A-Za-z._~+/-]+=*\Z")  # the b64token of RFC 6750 section 2.1
+#: How many of the offered subprotocols are read, and passed on; browsers offer a few.
+MAX_OFFERED = 100
+_MAX_ENCODED = LONGEST_CREDENTIAL * 4 // 3 + 2  # base64url makes four characters of three bytes
+_TOO_LONG = b"Bearer " + b"a" * (LONGEST_CREDENTIAL + 1)  # a field that is refused for its length
+_MALFORMED = b"Bearer"  # a field without its token, which is refused as malformed
+
+
+class Subprotocol:
+    """The subprotocol by which a browser presents a token.
+
+    It offers the name, and besides `<name>.bearer.<token>` with the token in base64url, without
+    padding, in its one canonical spelling.
+
+    Args:
+        name: the name of the subprotocol.
+
+    Raises:
+        ConfigurationError: if it is no name of a subprotocol, or could be taken for one with a token.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not _NAME.match(name) or _MARK in f"{name}.".lower():
+            raise ConfigurationError(
+                f"subprotocol {name!r} must be a name such as 'authguard': letters, digits and "
+                f"!#$%&'*+.^_`|~-, without {_MARK!r} in it"
+            )
+        self.name = name
+        self._prefix = name + _MARK
+
+    def has_token(self, offered: str) -> bool:
+        """Whether this one of the offered subprotocols presents a token."""
+        return offered.startswith(self._prefix)
+
+    def authorization(self, offered: str) -> bytes:
+        """The Authorization field that says what this one does.
+
+        Args:
+            offered: one that has a token.
+
+        Returns:
+            a field that is refused as malformed, if it is not one token, canonically encoded; and one that
+            is refused as too long, if the token is.
+        """
+        encoded = offered.removeprefix(self._prefix)
+        if len(encoded) > _MAX_ENCODED:
+            return _TOO_LONG
+        try:
+            token = base64url(encoded.encode("ascii"))
+        except (MalformedTokenError, UnicodeEncodeError):
+            return _MALFORMED
+        return b"Bearer " + token if _TOKEN.match(token) else _MALFORMED
+
+    def __repr__(self) -> str:
+        return f"Subprotocol({self.name!r})"

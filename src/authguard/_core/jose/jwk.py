@@ -1,0 +1,310 @@
+"""One key: from JWK, PEM or secret to something that verifies with exactly one algorithm.
+
+Everything that RFC 7517, RFC 7518 and RFC 8725 ask of a key is checked here, once, when it is
+loaded: at use there is nothing left to decide.
+"""
+
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+
+from authguard._core.jose.compact import base64url
+from authguard._core.jose.secret import check_not_place, weakness_of
+from authguard._core.jose.signatures import Check, checker
+from authguard.errors import ConfigurationError, MalformedTokenError
+
+_HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}  # least bytes of the secret, RFC 7518 section 3.2
+_CURVES = {"P-256": ("ES256", 32), "P-384": ("ES384", 48), "P-521": ("ES512", 66)}
+_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+_RSA_BITS = range(2048, 16384 + 1)  # RFC 7518 section 3.3; the upper bound is against slow keys
+_LEAST_EXPONENT = 65537
+
+SYMMETRIC = frozenset(_HMAC)
+ASYMMETRIC = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
+
+#: RFC 9864 gives EdDSA on Ed25519 a name of its own; both are the same algorithm of the same key.
+ALIASES = {"Ed25519": "EdDSA"}
+
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]+\Z")
+# Published in manuals, tutorials and on token debuggers, and long enough to pass otherwise.
+_SAMPLE_SECRETS = frozenset(
+    {
+        "a-string-secret-at-least-256-bits-long",
+        "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+        "your-256-bit-secret-your-256-bit-secret",
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    }
+)
+_SAMPLE_WORDS = ("changeme", "change-me", "change_me", "your-256-bit-secret", "your_secret", "your-secret")
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_SSH_KEY_IN_BINARY = re.compile(rb"\0\0\0[\x07-\x30](?:ssh-|ecdsa-sha2-|sk-)")
+_SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
+
+
+class UnusableKeyError(ConfigurationError):
+    """This key cannot verify signatures for us; in a set it is skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A key bound to one algorithm (RFC 8725 section 3.1).
+
+    Attributes:
+        algorithm: that algorithm.
+        key_id: the `kid`, if it has one.
+        verifies: whether a signature is by this key, given the signed bytes and the signature.
+    """
+
+    algorithm: str
+    key_id: str | None
+    verifies: Check = field(repr=False)
+
+
+def from_secret(
+    secret: str | bytes, algorithms: frozenset[str], option: str = "the secret"
+) -> VerificationKey:
+    """Return the key of an HMAC secret, as it was typed or generated.
+
+    Args:
+        secret: the secret itself.
+        algorithms: what it may be for.
+        option: where it was given, for the error.
+
+    Raises:
+        ConfigurationError: if it is short, published, guessable, or not a secret at all.
+    """
+    try:
+        data = secret.encode() if isinstance(secret, str) else bytes(secret)
+    except UnicodeEncodeError:
+        raise UnusableKeyError(f"{option} must be text in Unicode, or bytes") from None
+    if _holds_key(data) or _holds_key(_unwrapped(data)):
+        raise UnusableKeyError(
+            f"{option} must be an HMAC secret, got a public key, a certificate or a JSON document: "
+            "give a key as PEM text or as a JWK, with its algorithm, such as RS256"
+        )
+    check_not_place(secret, option)
+    key = _hmac_key(data, algorithms, None)
+    _check_strength(data)
+    return key
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """Return what is encoded in base64, as keys are in variables and by Keycloak; empty for nothing."""
+    text = b"".join(data.split()).rstrip(b"=").translate(_TO_STANDARD)
+    try:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except binascii.Error:
+        return b""
+
+
+def _holds_key(data: bytes) -> bool:
+    """Return whether data that is given as a secret is a key for everybody, or a JSON document."""
+    if data.startswith((*_SSH_KEYS, b"-----BEGIN")):
+        return True
+    if data[:1] in (b"{", b"[") and data.isascii():
+        try:
+            json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        return True
+    for load in (load_der_public_key, load_der_x509_certificate) if data[:1] == b"\x30" else ():
+        try:
+            load(data)
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+        return True
+    return bool(_SSH_KEY_IN_BINARY.match(data))
+
+
+def _check_strength(data: bytes) -> None:
+    text = data.decode("latin-1").lower()
+    reason = weakness_of(data)
+    if reason is None and any(word in text for word in _SAMPLE_WORDS):
+        reason = "it has words of a manual"
+    if reason is not None:
+        raise UnusableKeyError(
+            f"the secret can be guessed: {reason}; make a random one, for example with "
+            'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+
+
+def _hmac_key(data: bytes, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
+    algorithm = _the_one(algorithms & SYMMETRIC, "an HMAC secret")
+    least = _HMAC[algorithm]
+    if len(data) < least:
+        raise UnusableKeyError(
+            f"the secret for {algorithm} has {len(data)} bytes; it needs {least} random ones, for "
+            f'example from python -c "import secrets; print(secrets.token_urlsafe({least}))"'
+        )
+    if data.decode("latin-1") in _SAMPLE_SECRETS:
+        raise UnusableKeyError("the secret is published in a manual; make a random one")
+    return VerificationKey(algorithm, key_id, checker(algorithm, data))
+
+
+def from_pem(text: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
+    """Return the key of a public key or a certificate in PEM (its validity dates are not looked at)."""
+    data = text.encode() if isinstance(text, str) else bytes(text)
+    if b"PRIVATE KEY" in data:
+        raise ConfigurationError("this is a private key; a verifier needs only the public part of it")
+    if b"\\n" in data:
+        raise ConfigurationError(
+            r'the PEM text has "\n" as two characters in place of its line breaks: '
+            r'text.replace("\\n", "\n") puts them back'
+        )
+    try:
+        if b"BEGIN CERTIFICATE" in data:
+            key: Any = load_pem_x509_certificate(data).public_key()
+        else:
+            key = load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigurationError("the PEM text holds no public key or certificate") from error
+    return _bind(key, algorithms, None)
+
+
+def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str]) -> VerificationKey:
+    """One JWK (RFC 7517 section 4).
+
+    Raises:
+        UnusableKeyError: if it is not a sound key for one of the algorithms.
+    """
+    key_id = jwk.get("kid")
+    if key_id is not None and not isinstance(key_id, str):
+        raise UnusableKeyError("kid is not text")
+    named = f"key {key_id!r}" if key_id else "a key without kid"
+    _check_use(jwk, named)
+    if "alg" in jwk:
+        algorithm = ALIASES.get(str(jwk["alg"]), str(jwk["alg"]))
+        algorithms = algorithms & {algorithm}
+        if not algorithms:
+            raise UnusableKeyError(f"{named} is for {jwk['alg']!r}, which is not among the algorithms")
+    try:
+        if jwk.get("kty") == "oct":
+            # Programs make JWKs: unlike a secret that was typed, it is not asked whether it can be guessed.
+            return _hmac_key(_bytes(jwk, "k"), algorithms, key_id)
+        if not _PRIVATE_MEMBERS.isdisjoint(jwk):
+            raise UnusableKeyError(f"{named} is a private key; a verifier needs only its public part")
+        return _bind(_public_key(jwk), algorithms, key_id)
+    except UnusableKeyError as error:
+        raise UnusableKeyError(f"{named}: {error}") from error
+
+
+def _check_use(jwk: Mapping[str, Any], named: str) -> None:
+    """RFC 7517 sections 4.2 and 4.3."""
+    if jwk.get("use", "sig") != "sig":
+        raise UnusableKeyError(f"{named} is not for signatures (use)")
+    operations = jwk.get("key_ops", ["verify"])
+    if (
+        not isinstance(operations, list)
+        or "verify" not in operations
+        or len({str(one) for one in operations}) != len(operations)
+    ):
+        raise UnusableKeyError(f"{named} is not for verifying (key_ops)")
+
+
+def _public_key(jwk: Mapping[str, Any]) -> Any:
+    try:
+        match jwk.get("kty"), jwk.get("crv"):
+            case "RSA", _:
+                return rsa.RSAPublicNumbers(_integer(jwk, "e"), _integer(jwk, "n")).public_key()
+            case "EC", str(name) if name in _CURVES:
+                size = _CURVES[name][1]
+                point = b"\x04" + _bytes(jwk, "x", size) + _bytes(jwk, "y", size)
+                return ec.EllipticCurvePublicKey.from_encoded_point(_curve(name), point)
+            case "OKP", "Ed25519":
+                return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(jwk, "x", 32))
+            case _:
+                raise UnusableKeyError("a key type or curve that we do not use")
+    except ValueError as error:
+        raise UnusableKeyError(str(error) or "out of range") from error
+
+
+def _curve(name: str) -> ec.EllipticCurve:
+    curves: dict[str, ec.EllipticCurve] = {
+        "P-256": ec.SECP256R1(),
+        "P-384": ec.SECP384R1(),
+        "P-521": ec.SECP521R1(),
+    }
+    return curves[name]
+
+
+def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
+    """Find the one algorithm that the public key is for, and check its strength."""
+    if isinstance(key, rsa.RSAPublicKey):
+        _check_rsa(key.public_numbers())
+        algorithm = _the_one(algorithms.intersection(_RSA), "an RSA key")
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        names = {_curve(name).name: found for name, (found, _) in _CURVES.items()}
+        algorithm = _the_one(algorithms & {names.get(key.curve.name, "")}, f"a key on {key.curve.name}")
+    elif isinstance(key, ed25519.Ed25519PublicKey):
+        algorithm = _the_one(algorithms & {"EdDSA"}, "an Ed25519 key")
+    else:
+        raise UnusableKeyError("a key type that we do not use")
+    return VerificationKey(algorithm, key_id, checker(algorithm, key))
+
+
+def _the_one(candidates: frozenset[str], what: str) -> str:
+    if not candidates:
+        raise UnusableKeyError(f"none of the algorithms is for {what}")
+    if len(candidates) > 1:
+        raise ConfigurationError(
+            f"{what} can be for any of {', '.join(sorted(candidates))}: list one of them in algorithms, or "
+            "give the key as a JWK with an alg"
+        )
+    return next(iter(candidates))
+
+
+def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
+    if numbers.n.bit_length() not in _RSA_BITS:
+        raise UnusableKeyError(f"RSA keys have 2048 to 16384 bits, this one {numbers.n.bit_length()}")
+    if numbers.e < _LEAST_EXPONENT or numbers.e % 2 == 0:
+        raise UnusableKeyError(f"the RSA exponent is an odd number from {_LEAST_EXPONENT}")
+    if _is_roca(numbers.n):
+        raise UnusableKeyError("the RSA key can be factored (ROCA, CVE-2017-15361)")
+
+
+def _is_roca(modulus: int) -> bool:
+    """Whether the modulus has the fingerprint of CVE-2017-15361 (Nemec et al., CCS 2017).
+
+    The faulty generator's primes are powers of 65537 modulo many small primes, and so is their
+    product. A sound key looks like that with a probability of about 2^-27.
+    """
+    return all(modulus % prime in _powers(prime) for prime in _SMALL_PRIMES)
+
+
+_SMALL_PRIMES = tuple(n for n in range(3, 168) if all(n % d for d in range(2, n)))
+
+
+@cache
+def _powers(prime: int) -> frozenset[int]:
+    return frozenset(pow(_LEAST_EXPONENT, exponent, prime) for exponent in range(prime - 1))
+
+
+def _bytes(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
+    text = jwk.get(name)
+    if not isinstance(text, str) or not _ALPHABET.match(text):
+        raise UnusableKeyError(f"{name} is not base64url")
+    try:
+        data = base64url(text.encode())
+    except MalformedTokenError as error:
+        raise UnusableKeyError(f"{name} is not canonical base64url") from error
+    if size is not None and len(data) != size:
+        raise UnusableKeyError(f"{name} has {len(data)} bytes, not {size}")
+    return data
+
+
+def _integer(jwk: Mapping[str, Any], name: str) -> int:
+    data = _bytes(jwk, name)
+    if data[0] == 0:
+        raise UnusableKeyError(f"{name} starts with a zero byte (RFC 7518 section 2)")
+    return int.from_bytes(data, "big")

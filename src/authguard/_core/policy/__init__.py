@@ -1,0 +1,1 @@
+"""Say which paths and methods need which caller."""

@@ -1,0 +1,73 @@
+"""Names of scopes, roles and methods: checked, or refused with the spelling that works."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from authguard._core.policy.spelling import methods_of
+from authguard.errors import ConfigurationError
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+# How other frameworks write several names in one text. A role may contain spaces.
+_SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": re.compile(r"\s*,\s*")}
+_OTHER_SEPARATORS = re.compile(r"[\s,]+")
+
+
+def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
+    """Check the names of scopes or roles.
+
+    Args:
+        names: any iterable of them.
+        option: the option that they are given for.
+        grammar: the text that a name may be; None for any that is not empty.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    listed = _listed(names, option)
+    for name in listed:
+        if not isinstance(name, str) or not name or (grammar and not grammar.match(name)):
+            raise ConfigurationError(
+                f"{option} must be names that can be matched, got {name!r}: {_write(names, option)}"
+            )
+    return frozenset(name for name in listed if isinstance(name, str))
+
+
+def check_methods(names: object) -> frozenset[str]:
+    """Check the methods of a rule: in capitals, each by its own name.
+
+    Raises:
+        ConfigurationError: for anything else; `*` and `ANY` would match no request.
+    """
+    methods = check_names(names, "methods", _TOKEN)
+    for name in methods:
+        if methods_of([name]) != (name,) or name != name.upper():
+            raise ConfigurationError(
+                "methods must be in capitals, without HEAD, which always follows GET, and empty for all "
+                f"methods, got {name!r}: {_write(methods, 'methods')}"
+            )
+    return methods
+
+
+def _listed(names: object, option: str) -> list[object]:
+    if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
+        shown = repr(names) if isinstance(names, str) or names is None else type(names).__name__
+        raise ConfigurationError(f"{option} must be a list of names, got {shown}: {_write(names, option)}")
+    return list(names)
+
+
+def _write(names: object, option: str) -> str:
+    found = tuple(dict.fromkeys(_split(names, option)))
+    if option == "methods":
+        found = methods_of(sorted(name.upper() for name in found))
+    return f"write {option}={list(found)!r}" if found else f"leave {option} out, or write a list of names"
+
+
+def _split(names: object, option: str) -> Iterable[str]:
+    if isinstance(names, bytes):
+        names = names.decode("utf-8", "replace")
+    if isinstance(names, str):
+        separators = _SEPARATORS.get(option, _OTHER_SEPARATORS)
+        yield from filter(None, separators.split(names.strip()))
+    elif isinstance(names, Iterable):
+        for name in names:
+            yield from _split(name, option)

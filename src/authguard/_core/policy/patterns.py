@@ -1,0 +1,96 @@
+"""Path patterns given by configuration: parsed, or refused with the spelling that works."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from authguard._core.policy.paths import is_canonical
+from authguard._core.policy.spelling import Spelling, is_foreign, spelling_of, spelling_of_mapping
+from authguard.errors import ConfigurationError
+
+_PREFIX = re.compile(r"(/[\w./-]*\w)(?:\.?\*|\.\+|\?\w*)")
+_EXAMPLE = "a path such as '/admin'"
+
+
+def parse_pattern(path: object) -> tuple[str, ...]:
+    """Parse the pattern of a rule.
+
+    Args:
+        path: text that starts with a slash, decoded; `*` and `**` stand for whole segments.
+
+    Returns:
+        Its segments.
+
+    Raises:
+        ConfigurationError: for any other pattern, such as one in the syntax of a router.
+    """
+    if not isinstance(path, str):
+        found = spelling_of(path)
+        raise ConfigurationError(
+            f"path must be text or a Rule, got {_type(path)}: write {found or _EXAMPLE}{_more(found)}"
+        )
+    if not is_canonical(path) or is_foreign(path):
+        found = spelling_of(path)
+        prefix = _PREFIX.fullmatch(path)
+        nearest = f", or {prefix[1]!r} for it and what is below it" if prefix else ""
+        raise ConfigurationError(
+            f"path {path!r} must be a decoded path on this site, with '*' for one segment and '**' for any "
+            f"number of them, none included: write {found}{_more(found)}{nearest}"
+        )
+    return tuple(path.strip("/").split("/")) if path != "/" else ()
+
+
+def local_path(path: object, name: str) -> str:
+    """Check a path on this site given by configuration, such as the login page's.
+
+    Args:
+        path: a plain path, without wildcards, in ASCII.
+        name: the option that it is given for.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if isinstance(path, str) and is_canonical(path) and not is_foreign(path) and _is_plain(path):
+        return path
+    found = spelling_of(path)
+    example = next((one for one in found.paths if _is_plain(one)), "/login") if found else "/login"
+    shown = repr(path) if isinstance(path, str) else _type(path)
+    raise ConfigurationError(f"{name} must be a plain path on this site such as {example!r}, got {shown}")
+
+
+def _is_plain(path: str) -> bool:
+    return path.isascii() and "*" not in path
+
+
+def listed(paths: object, name: str) -> list[Any]:
+    """List the paths of an option that takes several.
+
+    Args:
+        paths: any iterable of them.
+        name: the option.
+
+    Raises:
+        ConfigurationError: for a mapping, and for a path in the place of a list.
+    """
+    if isinstance(paths, Mapping):
+        raise ConfigurationError(
+            f"{name} must be a list of paths and rules, got a mapping, whose values would be lost: "
+            f"write {spelling_of_mapping(paths)}, or roles="
+        )
+    if isinstance(paths, (str, bytes)) or not isinstance(paths, Iterable):
+        found = spelling_of(paths)
+        raise ConfigurationError(
+            f"{name} must be a list of paths and rules, got {_type(paths)}: "
+            f"write {f'[{found}]' if found else 'a list such as ' + repr(['/admin'])}{_more(found)}"
+        )
+    return list(paths)
+
+
+def _more(found: Spelling | None) -> str:
+    if found is None or not found.wider:
+        return ""
+    return ", which covers more (in public_paths, name each path that may be open instead)"
+
+
+def _type(value: object) -> str:
+    return "None" if value is None else type(value).__name__

@@ -1,0 +1,305 @@
+"""The rules, compiled once: which of them decides for a path, in a time that does not grow."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from authguard._core.memory import Memory
+from authguard._core.model import Principal
+from authguard._core.policy.mounts import Mount
+from authguard._core.policy.paths import Budget, Segments, TooMuchWorkError, fold, is_canonical, split
+from authguard._core.policy.patterns import listed
+from authguard._core.policy.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
+from authguard._core.policy.rules import Optional, Preflight, Requirement, Rule, first_lack
+from authguard._core.request import WEBSOCKET, Asked, http_method
+from authguard.errors import ConfigurationError
+
+#: Characters of a method; that of no standard has more than twenty.
+MAX_METHOD = 64
+#: Places in the trees of rules that the decision about one path may visit.
+MAX_VISITS = 10_000
+
+_REMEMBERED_VERDICTS = 10_000
+_MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 25 MB
+# A request is decided in up to three steps, and the second should not cost what the first has cost.
+_REMEMBERED_LONG_PATHS = 16
+_MAX_LONG_PATH_CHARACTERS = 16_384
+# Under this key no HTTP method is remembered: HTTP/2 may carry one with spaces, but none with a line break.
+_HANDSHAKE = "\nhandshake"
+_CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy asks for one method and path.
+
+    Attributes:
+        protected: whether anybody is kept out at all.
+        requirements: what the caller must have, all of them.
+        optional: whether requests without, or with a bad, credential pass as anonymous.
+        login_path: the rule's own login page, if it names one.
+        reason: which rule decided and why, in words.
+        by_default: whether no rule names the path, so that the default decided.
+        preflight: how a CORS preflight is treated; None for as the guard says.
+    """
+
+    protected: bool
+    requirements: tuple[Requirement, ...] = ()
+    optional: Optional | None = None
+    login_path: str | None = None
+    reason: str = ""
+    by_default: bool = False
+    preflight: Preflight | None = None
+
+    def check(self, principal: Principal, now: float) -> None:
+        """Raise what is lacking, unless the principal meets every requirement.
+
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+
+        Raises:
+            InsufficientScopeError: for a scope or a role; this comes first.
+            InsufficientUserAuthenticationError: for how or when the caller has signed in.
+        """
+        lacking = first_lack(self.requirements, principal, now)
+        if lacking is not None:
+            raise lacking
+
+    def admits(self, principal: Principal, now: float) -> bool:
+        """Whether the principal meets every requirement.
+
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+        """
+        for one in self.requirements:
+            if one.not_granted(principal) or (one.signing_in and one.not_signed_in(principal, now)):
+                return False
+        return True
+
+
+class Policy:
+    """Decides by path and method alone what is protected (laws 5 and 6).
+
+    Args:
+        protected_paths: patterns or rules to protect; None for none.
+        public_paths: patterns or rules to open; None for none.
+        login_paths: pages that are open as they stand, since one signs in there.
+        metadata_paths: where the resource's metadata is, which is for everybody (RFC 9728 3.1).
+
+    Raises:
+        ConfigurationError: for an empty list, or rules that contradict each other.
+    """
+
+    def __init__(
+        self,
+        protected_paths: Iterable[str | Rule] | None,
+        public_paths: Iterable[str | Rule] | None,
+        login_paths: Iterable[str] = (),
+        metadata_paths: Iterable[str] = (),
+    ) -> None:
+        protected = _rules(protected_paths, "protected_paths")
+        public = _rules(public_paths, "public_paths")
+        _refuse_contradictions(protected, public)
+        #: The rules of each list, and all of them, for commands that show what they decide.
+        self.protected_rules, self.public_rules = tuple(protected), tuple(public)
+        self.rules = self.protected_rules + self.public_rules
+        self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
+        self._login = frozenset(split(path) for path in self.login_paths)
+        self.metadata_paths = frozenset(metadata_paths)
+        self._protected = RuleTree(protected, protects=True)
+        self._protected_in_any_case = RuleTree(protected, protects=True, folded=True)
+        self._public = RuleTree(public, protects=False)
+        self._all_folded = all(fold(rule.path) == rule.segments for rule in protected)
+        self._default_open = bool(protected) and not public
+        self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
+        #: What was decided of late, by what was asked.
+        self.memory: Memory[Asked, Verdict] = Memory(_REMEMBERED_VERDICTS)
+        self._long_paths: Memory[Asked, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
+        self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...], bool], Verdict] = Memory(1_000)
+
+    def is_login_page(self, path: str) -> bool:
+        """Whether one signs in at this path, below the mount point."""
+        return is_canonical(path) and split(path) in self._login
+
+    def find(self, method: str, path: str, root_path: str = "", misplaced: bool = False) -> Verdict:
+        """What is asked of a caller.
+
+        Args:
+            method: the request's method; `WEBSOCKET` for a handshake.
+            path: decoded, below `root_path`.
+            root_path: where the application is mounted.
+            misplaced: whether the path is as the server gave it, and has `root_path` in it, but
+                not as its proper beginning.
+        """
+        asked = (_HANDSHAKE if method == WEBSOCKET else method, path, root_path)
+        key: Asked = (*asked, True) if misplaced else asked
+        size = len(path) + len(method) + len(root_path)
+        memory = self.memory if size <= _MAX_REMEMBERED_CHARACTERS else self._long_paths
+        verdict = memory.get(key)
+        if verdict is None:
+            verdict = self._decide(method, path or "/", root_path, misplaced)
+            if size <= _MAX_LONG_PATH_CHARACTERS:
+                memory.put(key, verdict)
+        return verdict
+
+    def find_for_http(self, asked: Asked) -> Verdict:
+        """Return the verdict about an HTTP request, which is no handshake whatever its method is.
+
+        Args:
+            asked: as in `RequestView.request_key`, but with the method as the server gives it.
+        """
+        method, path, root_path = asked[:3]
+        return self.find(http_method(method), path, root_path, len(asked) > 3)
+
+    def find_for(self, asked: Asked) -> Verdict:
+        """Return the verdict about a request; see `find`.
+
+        Args:
+            asked: as in `RequestView.request_key`.
+        """
+        method, path, root_path = asked[:3]
+        return self.find(method, path, root_path, len(asked) > 3)
+
+    def _decide(self, method: str, path: str, root_path: str, misplaced: bool) -> Verdict:
+        visits = Budget(MAX_VISITS)
+        try:
+            mount = Mount(root_path)
+            if misplaced or not mount.is_plain or not is_canonical(path):
+                rules = self._in_every_way(method, mount.ways(path, misplaced=misplaced), visits)
+                return self._together((), rules, odd=True)
+            return self._decide_canonical(method, path, mount, visits)
+        except TooMuchWorkError:
+            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
+
+    def _decide_canonical(self, method: str, path: str, mount: Mount, visits: Budget) -> Verdict:
+        segments = split(path)
+        if path in self.metadata_paths or self.is_login_page(path):
+            return Verdict(
+                False, reason="the resource's metadata" if path in self.metadata_paths else "the login page"
+            )
+        opened = most_specific(self._public.covering(segments, method, visits))
+        deciding = self._plainly(segments, method, visits)
+        # The rule that decides may have the mount point in its words; callers must not append it to them.
+        if mount.last_end(segments) > max(_words(opened), _words(deciding)):
+            rules = self._in_every_way(method, mount.ways(path, misplaced=False), visits)
+            opens = self._default_open and not rules
+            return self._by_default() if opens else self._together((), rules, odd=True)
+        # Rules written with the mount point in them must hold as well; see law 6.
+        paths = [prefix + segments for prefix in mount.prefixes]
+        plain = [found for path in paths for found in self._plainly(path, method, visits)]
+        other = [found for path in paths for found in self._in_another_case(path, method, visits)]
+        if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
+            return Verdict(False, reason=f"public by {opened[0].rule}")
+        if plain or other:
+            return self._together(tuple(one.rule for one in plain), tuple(one.rule for one in other))
+        return self._by_default()
+
+    def _by_default(self) -> Verdict:
+        if self._default_open:
+            return Verdict(False, reason="no protected path covers it", by_default=True)
+        return Verdict(True, reason="everything is protected unless it is public", by_default=True)
+
+    def _in_every_way(self, method: str, ways: Iterable[Segments], visits: Budget) -> tuple[Rule, ...]:
+        """Return every rule that covers a path in any of the ways to read it."""
+        capitals, tree = _in_capitals(method), self._protected_in_any_case
+        found = {one.rule for way in ways for one in tree.covering(way, capitals, visits)}
+        return tuple(sorted(found, key=lambda rule: rule.path))
+
+    def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool = False) -> Verdict:
+        """One verdict for all paths with the same rules: paths with numbers in them never end."""
+        verdict = self._combined.get((plain, other, odd))
+        if verdict is None:
+            verdict = _combine(plain, other, odd=odd)
+            self._combined.put((plain, other, odd), verdict)
+        return verdict
+
+    def _plainly(self, path: Segments, method: str, visits: Budget) -> "list[Match]":
+        """The most specific rules, as path and method are written."""
+        return most_specific(self._protected.covering(path, method, visits))
+
+    def _in_another_case(self, path: Segments, method: str, visits: Budget) -> "list[Match]":
+        """All rules that would cover the path if the case of path and method did not count.
+
+        None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
+        """
+        folded, capitals = fold("/".join(path)), _in_capitals(method)
+        if folded == path and capitals == method and self._all_folded:
+            return []  # both trees would say the same
+        plain = {one.rule for one in self._protected.covering(path, method, visits)}
+        found = self._protected_in_any_case.covering(folded, capitals, visits)
+        return [one for one in found if one.rule not in plain]
+
+
+def _in_capitals(method: str) -> str:
+    """Return the method as rules write it."""
+    if len(method) > MAX_METHOD:
+        return ANY_METHOD
+    capitals = method.upper()
+    return capitals if _CAPITALS.match(capitals) else ANY_METHOD
+
+
+def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
+    """Return the stricter of all.
+
+    Only a rule that plainly covers the path can make it optional, or pass preflights on.
+    """
+    rules = sorted({*plain, *other}, key=lambda rule: rule.path)
+    if not rules:
+        return Verdict(True, reason="an odd path")
+    modes: set[Optional | None] = {rule.optional if rule in plain else None for rule in rules}
+    optional: Optional | None = None if None in modes else "strict" if "strict" in modes else "lenient"
+    treated = {rule.preflight if rule in plain or rule.preflight != "pass" else None for rule in rules}
+    preflight: Preflight | None = "answer" if "answer" in treated else None if None in treated else "pass"
+    names = " and ".join(map(repr, rules))
+    return Verdict(
+        protected=True,
+        requirements=tuple(dict.fromkeys(rule.requirement for rule in rules if rule.requirement)),
+        optional=optional,
+        login_path=next((rule.login_path for rule in rules if rule.login_path), None),
+        reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
+        preflight=preflight,
+    )
+
+
+def _words(found: Sequence[Match]) -> int:
+    """Count the words before the first wildcard, in the rule that has fewest."""
+    words = (list(takewhile(lambda segment: "*" not in segment, one.rule.segments)) for one in found)
+    return min(map(len, words), default=0)
+
+
+def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
+    if paths is None:
+        return []
+    if isinstance(paths, Rule):
+        raise ConfigurationError(f"{name} must be a list of paths and rules, got a Rule: write [{paths!r}]")
+    rules = [path if isinstance(path, Rule) else Rule(path) for path in listed(paths, name)]
+    if not rules:
+        raise ConfigurationError(f"{name} is empty: leave it out, or name at least one path")
+    return rules
+
+
+def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
+    for rule in public:
+        if rule.requirement or rule.optional or rule.login_path or rule.preflight:
+            raise ConfigurationError(f"{rule}: a public path can ask for nothing; list it in protected_paths")
+    seen: dict[tuple[Segments, str], Rule] = {}
+    for rule in (*protected, *public):
+        for method in rule.methods or {""}:
+            other = seen.setdefault((fold(rule.path), method), rule)
+            if other is not rule:
+                raise ConfigurationError(_same_path(other, rule, protected, public))
+
+
+def _same_path(one: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
+    in_both = any(rule is one for rule in protected) and any(rule is other for rule in public)
+    if not in_both:
+        return f"{one} and {other} are for the same path; keep one of them"
+    if one.segments or one.methods or one.requirement or one.optional:
+        return f"protected_paths has {one} and public_paths has {other} for the same path; keep one of them"
+    return (
+        f"protected_paths and public_paths both have {one.path!r}, the same path: leave it out of "
+        "protected_paths, since everything that public_paths does not open is protected"
+    )

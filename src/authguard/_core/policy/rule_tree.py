@@ -1,0 +1,141 @@
+"""A tree of rules by segments: which rules cover a path, in a time that does not grow with their number."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from authguard._core.policy.paths import Budget, Segments, fold
+from authguard._core.policy.rules import Rule
+from authguard._core.request import WEBSOCKET
+
+#: Stands for a method that is no token of HTTP: each rule that protects is for it.
+ANY_METHOD = "\n"
+
+#: How specific each segment of a rule is; compared as tuples, so position by position.
+_WORD, _STAR, _STARS = 3, 2, 1
+
+
+class Match(NamedTuple):
+    """A rule that covers a path, and how closely: by its segments, then by its methods."""
+
+    rule: Rule
+    specificity: tuple[tuple[int, ...], int]
+
+
+def most_specific(found: Sequence[Match]) -> list[Match]:
+    """Return the rules that decide; several only if they tie."""
+    if len(found) < 2:
+        return list(found)
+    best = max(one.specificity for one in found)
+    return [one for one in found if one.specificity == best]
+
+
+class _Node:
+    __slots__ = ("below", "here", "next", "rank", "star", "stars")
+
+    def __init__(self, rank: tuple[int, ...] = ()) -> None:
+        self.rank = rank
+        self.next: dict[str, _Node] = {}
+        self.star: _Node | None = None
+        self.stars: _Node | None = None
+        self.here: list[Rule] = []  # rules for exactly this place
+        self.below: list[Rule] = []  # rules for this place and all below it
+
+
+class RuleTree:
+    """A tree of segments. A look-up walks the path, so 10,000 rules cost what ten do.
+
+    Args:
+        rules: all rules of one kind.
+        protects: True for rules that protect, which cover what lies below them, too.
+        folded: True to compare segments whatever their case.
+    """
+
+    def __init__(self, rules: Sequence[Rule], *, protects: bool, folded: bool = False) -> None:
+        self._protects = protects
+        self._has_stars = any("**" in rule.segments for rule in rules)
+        self._root = _Node()
+        for rule in rules:
+            node = self._root
+            for segment in fold(rule.path) if folded else rule.segments:
+                node = _child(node, segment)
+            wild = "*" in rule.segments or "**" in rule.segments
+            covers = protects or (bool(rule.segments) and not wild)
+            (node.below if covers else node.here).append(rule)
+
+    def covering(self, path: Segments, method: str, visits: Budget) -> list[Match]:
+        """Return all rules that cover a path for a method, each once.
+
+        Args:
+            path: its segments.
+            method: as rules write it; `WEBSOCKET` for a handshake.
+            visits: the places that may be looked at.
+
+        Raises:
+            TooMuchWorkError: if it takes more visits than there are left.
+        """
+        found: list[Match] = []
+        seen: set[_Node] = set()  # `**` stays where it is for many segments
+        places = _with_stars([self._root]) if self._has_stars else [self._root]
+        for segment in path:
+            visits.spend(len(places))
+            for place in places:
+                if place.below and place not in seen:
+                    seen.add(place)
+                    found += self._applying(place, place.below, method)
+            places = _step(places, segment)
+            if not places:
+                return found
+            if self._has_stars:
+                places = _with_stars(places)
+        visits.spend(len(places))
+        for place in places:
+            rules = place.here if place in seen else [*place.below, *place.here]
+            found += self._applying(place, rules, method)
+        return found
+
+    def _applying(self, place: _Node, rules: list[Rule], method: str) -> list[Match]:
+        return [Match(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
+
+    def _fit(self, rule: Rule, method: str) -> int:
+        """Rate how well a rule fits a method: not at all, for any method, as a GET, by its name."""
+        if not rule.methods:
+            return 1
+        if method in rule.methods or (method == ANY_METHOD and self._protects):
+            return 3
+        if "GET" in rule.methods and (method == "HEAD" or (method == WEBSOCKET and self._protects)):
+            return 2  # HEAD is never weaker than GET, and a handshake is a GET on the wire
+        return 0
+
+
+def _child(node: _Node, segment: str) -> _Node:
+    if segment == "*":
+        node.star = node.star or _Node((*node.rank, _STAR))
+        return node.star
+    if segment == "**":
+        node.stars = node.stars or _Node((*node.rank, _STARS))
+        return node.stars
+    return node.next.setdefault(segment, _Node((*node.rank, _WORD)))
+
+
+def _step(places: list[_Node], segment: str) -> list[_Node]:
+    """Return the places that a segment leads to from these; `**` also stays where it is."""
+    reached: list[_Node] = []
+    for place in places:
+        if (word := place.next.get(segment)) is not None:
+            reached.append(word)
+        if place.star is not None:
+            reached.append(place.star)
+        if place.rank and place.rank[-1] == _STARS:
+            reached.append(place)
+    return reached
+
+
+def _with_stars(places: list[_Node]) -> list[_Node]:
+    """These places, and what a `**` that stands for nothing adds to them; each once."""
+    found = dict.fromkeys(places)
+    for place in places:
+        stars = place.stars
+        while stars is not None and stars not in found:
+            found[stars] = None
+            stars = stars.stars
+    return list(found)

@@ -1,0 +1,1 @@
+"""Speak with remote servers: fetched keys and introspection, without the network itself."""

@@ -1,0 +1,226 @@
+"""The keys of a remote issuer: which of them to use now, and when to ask for them again."""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from hashlib import sha256
+from typing import Any
+
+from authguard._core.jose.compact import Header
+from authguard._core.jose.jwk import ASYMMETRIC, UnusableKeyError, VerificationKey, from_jwk
+from authguard._core.jose.keyset import KeySet
+from authguard._core.memory import Memory
+from authguard._core.remote.http import Backoff, Budget, RemoteHealth
+from authguard.errors import ConfigurationError
+
+_MOST_KEYS = 64
+_AHEAD = 30.0  # seconds before the end of freshness at which to refresh
+_UNKNOWN_FETCHES = 3
+_UNKNOWN_SECONDS = 30.0
+_MISSING_KEYS = 1_000
+_OUTAGE_SECONDS = 60.0  # for so long after a failure nobody waits for the next attempt
+_JUMP = 5.0  # `now` of requests that overlap may run backwards a little; more is a clock set back
+_SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+class Plan(Enum):
+    """What to do about a token's key."""
+
+    USE = auto()
+    REFRESH = auto()  # use it, and fetch in the background
+    WAIT = auto()  # for a fetch, and look again
+    REFUSE = auto()
+    UNAVAILABLE = auto()
+
+
+class RemoteKeys:
+    """What is known of the keys of one issuer. It decides, and fetches nothing.
+
+    Args:
+        name: of the issuer or its key set, for `health`.
+        ttl: seconds for which keys are fresh, if the answer does not say.
+        max_stale: seconds for which they go on in an outage.
+        random: see `Backoff`.
+    """
+
+    def __init__(self, name: str, ttl: float, max_stale: float, random: Callable[[], float]) -> None:
+        self.name = name
+        self.ttl = ttl
+        self._max_stale = max_stale
+        self.backoff = Backoff(random)
+        self._budget = Budget(_UNKNOWN_FETCHES, _UNKNOWN_SECONDS)
+        self._missing: Memory[bytes, float] = Memory(2 * _MISSING_KEYS)
+        self._keys: KeySet | None = None
+        self._asked_at = self._refresh_at = self._fresh_until = float("-inf")
+        self._reason = ""
+        #: How many attempts have ended; who waits can tell whether one has since.
+        self.attempts = 0
+        #: Whether one is under way.
+        self.fetching = False
+
+    def find(self, header: Header, now: float) -> VerificationKey | None:
+        """The key that the token can have been signed with, if we have it and may use it."""
+        return None if self._keys is None or self._is_over(now) else self._keys.find(header)
+
+    def plan(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
+        """What to do.
+
+        Args:
+            header: the token's.
+            key: what `find` returned for it.
+            now: seconds since the epoch.
+        """
+        paused = self.backoff.remaining(now) > 0
+        if self._keys is None or self._is_over(now):
+            return Plan.UNAVAILABLE if paused else Plan.WAIT
+        if key is not None:
+            return self._plan_known(now, paused=paused)
+        return self._plan_unknown(self._keys, header, now, paused=paused)
+
+    def _plan_unknown(self, keys: KeySet, header: Header, now: float, *, paused: bool) -> Plan:
+        if keys.has(header.key_id):
+            return Plan.REFUSE  # the key is here, and is for another algorithm
+        if self.fetching or not (self._is_fresh(now) or self.backoff.failures):
+            return Plan.WAIT
+        if self.backoff.failures:
+            return Plan.WAIT if not paused and self._budget.take(now) else Plan.UNAVAILABLE
+        if now < (self._missing.get(_mark(header)) or 0.0) or not self._budget.take(now):
+            return Plan.REFUSE
+        return Plan.WAIT
+
+    def _plan_known(self, now: float, *, paused: bool) -> Plan:
+        if self._is_fresh(now):
+            due = now >= self._refresh_at and not paused and not self.fetching
+            return Plan.REFRESH if due else Plan.USE
+        if paused:
+            return Plan.USE
+        # In an outage nobody waits; after a quiet time somebody has to, lest a key be used that
+        # has been withdrawn.
+        lately = 0 <= now - self.backoff.failed_at < _OUTAGE_SECONDS
+        return Plan.REFRESH if lately else Plan.WAIT
+
+    def plan_after(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
+        """What to do when a fetch has ended; never `WAIT` again."""
+        if key is not None:
+            return Plan.USE
+        if self._keys is None or self.backoff.failures:
+            return Plan.UNAVAILABLE
+        if self._asked_at >= now and not self._keys.has(header.key_id):
+            # Only if it was asked for after this request: the key may be newer than the answer.
+            self._missing.put(_mark(header), now + _UNKNOWN_SECONDS)
+        return Plan.REFUSE
+
+    def usable_until(self, now: float) -> float:
+        """Until when a token that was verified with these keys may be remembered."""
+        if self._is_fresh(now):
+            return self._fresh_until
+        return min(now + _AHEAD, self._fresh_until + self._max_stale)
+
+    def succeeded(self, document: Mapping[str, Any], parse: "Parse", ttl: float, now: float) -> None:
+        """A key set has been fetched; `now` is when it was asked for.
+
+        Raises:
+            ConfigurationError: if it is not one, or none of its keys can be used.
+        """
+        keys, reasons = parse(document)
+        if not keys:
+            # The issuer says that none of what we have is its key any more.
+            self._keys = None
+            raise ConfigurationError("no usable key in the set: " + ("; ".join(reasons) or "it is empty"))
+        self._keys = KeySet(keys)
+        self._reason = "; ".join(reasons)
+        self._asked_at = now
+        self._fresh_until = now + ttl
+        self._refresh_at = now + ttl - min(_AHEAD, ttl / 2)
+        self.backoff.succeeded()
+
+    def failed(self, reason: str, now: float) -> None:
+        """A fetch has failed: what is known goes on, for a while."""
+        self._reason = reason
+        self.backoff.failed(now)
+
+    def health(self, now: float) -> RemoteHealth:
+        """How this issuer is doing."""
+        known = self._keys is not None
+        usable = known and not self._is_over(now)
+        if usable:
+            state = "fresh" if self._is_fresh(now) else "stale"
+        else:
+            state = "failing" if known or self.backoff.failures else "unused"
+        return RemoteHealth(
+            self.name,
+            state,  # type: ignore[arg-type]
+            self.backoff.failures,
+            self._reason,
+            self._asked_at if known else None,
+            self._fresh_until if known else None,
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why the last attempt failed."""
+        return self._reason
+
+    def _is_fresh(self, now: float) -> bool:
+        return self._asked_at - _JUMP <= now < self._fresh_until
+
+    def _is_over(self, now: float) -> bool:
+        return now >= self._fresh_until + self._max_stale and not self._is_fresh(now)
+
+
+def _mark(header: Header) -> bytes:
+    return sha256(f"{header.algorithm} {header.key_id}".encode()).digest()
+
+
+class Parse:
+    """Reads the usable keys of a key set, and says why the others are not.
+
+    Args:
+        algorithms: those that keys may be for; HMAC is never among them.
+        hints: the algorithms that the issuer says it signs with, for RSA keys that leave a choice.
+    """
+
+    def __init__(self, algorithms: frozenset[str], hints: frozenset[str] = frozenset()) -> None:
+        self._algorithms = algorithms & ASYMMETRIC
+        self._hinted = (self._algorithms & hints) or self._algorithms
+
+    def __call__(self, document: Mapping[str, Any]) -> tuple[list[VerificationKey], list[str]]:
+        """The keys, and the reasons.
+
+        Raises:
+            ConfigurationError: if it is not a key set (RFC 7517 section 5).
+        """
+        members = document.get("keys")
+        if not isinstance(members, list):
+            raise ConfigurationError("not a key set: there is no list of keys")
+        if len(members) > _MOST_KEYS:
+            raise ConfigurationError(
+                f"the set has {len(members)} keys, and more than {_MOST_KEYS} are refused"
+            )
+        keys: list[VerificationKey] = []
+        reasons: list[str] = []
+        for member in members:
+            try:
+                keys.append(self._key(member))
+            except ConfigurationError as error:
+                reasons.append(str(error))
+        return _told_apart(keys, reasons), reasons
+
+    def _key(self, member: object) -> VerificationKey:
+        if not isinstance(member, Mapping):
+            raise UnusableKeyError("a key that is not an object")
+        if member.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(member):
+            # Whoever has fetched the set knows it now (RFC 7517 section 9.2).
+            raise UnusableKeyError("a secret or private key is published in the set")
+        return from_jwk(member, self._algorithms if "alg" in member else self._hinted)
+
+
+def _told_apart(keys: list[VerificationKey], reasons: list[str]) -> list[VerificationKey]:
+    """Without the keys that a token could not name one of (RFC 7517 section 4.5)."""
+    seen: dict[tuple[str | None, str], int] = {}
+    for key in keys:
+        name = (key.key_id, key.algorithm if key.key_id is None else "")
+        seen[name] = seen.get(name, 0) + 1
+    for (key_id, algorithm), number in seen.items():
+        if number > 1:
+            reasons.append(f"{number} keys with the same kid {key_id!r} {algorithm}".rstrip())
+    return [key for key in keys if seen[key.key_id, key.algorithm if key.key_id is None else ""] == 1]

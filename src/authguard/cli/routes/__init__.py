@@ -1,0 +1,1 @@
+"""List the routes of an application and who may call them."""

@@ -1,0 +1,138 @@
+"""Who may use a route, and by which rule: what the guards around it and the route itself ask."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from authguard._core.policy.policy import Verdict
+from authguard._core.policy.rules import Requirement
+from authguard._core.request import WEBSOCKET
+from authguard.cli.routes.paths import meeting, samples
+from authguard.cli.routes.walk import Layer, Route, in_order
+
+Access: TypeAlias = Literal["public", "optional", "protected", "unclassified"]
+
+# What stands for all methods, where an application does not say which it has.
+_ANY = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request meets.
+
+    Attributes:
+        access: who may send it.
+        requirements: what the caller must have, all of them.
+        by: which rules decide, in words; the outermost guard first.
+    """
+
+    access: Access
+    requirements: tuple[Requirement, ...]
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A route, and who may use it.
+
+    Attributes:
+        path: as the application writes it.
+        host: the host that it is for; empty for any.
+        sample: a path that stands for all of the route.
+        answer: what a request for it meets.
+        exceptions: paths of the route for which other rules decide otherwise.
+        methods: such as `GET`, or `WEBSOCKET`; empty for all.
+    """
+
+    path: str
+    host: str
+    sample: str
+    answer: Answer
+    exceptions: tuple[tuple[str, Answer], ...]
+    methods: tuple[str, ...]
+
+
+def rows_of(routes: Iterable[Route]) -> list[Row]:
+    """A row for each path and answer, with all methods for which it is the same."""
+    found: dict[tuple[object, ...], Row] = {}
+    for route in routes:
+        for row in _rows(route):
+            key = (row.path, row.host, row.sample, row.answer, row.exceptions)
+            before = found.get(key, row)
+            every = before.methods and row.methods  # none stands for all
+            methods = in_order({*before.methods, *row.methods}) if every else ()
+            found[key] = replace(row, methods=methods)
+    return list(found.values())
+
+
+def _rows(route: Route) -> Iterator[Row]:
+    rules = [rule for layer in route.layers for rule in layer.guard.policy.rules]
+    taken = {word for rule in rules for segment in rule.segments for word in (segment, segment.lower())}
+    generic = samples(route.template, taken)
+    special = [path for layer in route.layers for path in _met(route, layer, taken)]
+    grouped: dict[tuple[str, Answer, tuple[tuple[str, Answer], ...]], list[str]] = {}
+    for method in route.methods or _ANY:
+        answers = {_joined(path): _answer(route, method, path) for path in generic}
+        # An open end of a route makes all of it unclassified.
+        sample = next(
+            (path for path, answer in answers.items() if answer.access == "unclassified"), next(iter(answers))
+        )
+        main = answers[sample]
+        answers |= {_joined(path): _answer(route, method, path) for path in special}
+        exceptions = tuple((path, answer) for path, answer in answers.items() if _differ(answer, main))
+        grouped.setdefault((sample, main, exceptions), []).append(method)
+    for (sample, main, exceptions), methods in grouped.items():
+        shown = () if not route.methods and len(grouped) == 1 else tuple(methods)
+        yield Row(route.path, route.host, sample, main, exceptions, shown)
+
+
+def _met(route: Route, layer: Layer, taken: set[str]) -> Iterator[list[str]]:
+    """Paths of the route that rules name, be they written with the mount point in them or not."""
+    outer = samples(route.template[: layer.depth], taken)[0]
+    for rule in layer.guard.policy.rules:
+        below = meeting(route.template[layer.depth :], rule.segments, taken)
+        if below is not None:
+            yield outer + below
+        if layer.depth:
+            whole = meeting(route.template, rule.segments, taken)
+            if whole is not None:
+                yield whole
+
+
+def _answer(route: Route, method: str, path: Sequence[str]) -> Answer:
+    verdicts = [_verdict(layer, method, path) for layer in route.layers]
+    reasons = [_reason(verdict, layer, path) for verdict, layer in zip(verdicts, route.layers, strict=True)]
+    own = dict.fromkeys(filter(None, route.requirements)) or dict.fromkeys(route.requirements)
+    reasons += [f"the route asks for {requirement}" for requirement in own]
+    asked = [requirement for verdict in verdicts for requirement in verdict.requirements]
+    requirements = tuple(dict.fromkeys(filter(None, (*asked, *own))))
+    return Answer(_access(verdicts, route.requirements), requirements, tuple(reasons) or ("no guard",))
+
+
+def _verdict(layer: Layer, method: str, path: Sequence[str]) -> Verdict:
+    above, below = path[: layer.depth], path[layer.depth :]
+    root_path = layer.root_path or (_joined(above) if above else "")
+    return layer.guard.explain(method, _joined(below), root_path)
+
+
+def _access(verdicts: Sequence[Verdict], requirements: Sequence[Requirement]) -> Access:
+    if requirements or any(verdict.protected and not verdict.optional for verdict in verdicts):
+        return "protected"
+    if any(verdict.optional for verdict in verdicts):
+        return "optional"
+    # The innermost guard is the one that was written for this route.
+    return "public" if verdicts and not verdicts[-1].by_default else "unclassified"
+
+
+def _reason(verdict: Verdict, layer: Layer, path: Sequence[str]) -> str:
+    default = "by default: " if verdict.by_default else ""
+    place = f"below {_joined(path[: layer.depth])}: " if layer.depth else ""
+    return place + default + verdict.reason
+
+
+def _differ(one: Answer, other: Answer) -> bool:
+    return (one.access, one.requirements) != (other.access, other.requirements)
+
+
+def _joined(path: Sequence[str]) -> str:
+    return "/" + "/".join(path)

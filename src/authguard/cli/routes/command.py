@@ -1,0 +1,119 @@
+"""`authguard routes`: every route of an application, with the rule that protects it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from authguard._endpoint import misplaced_in
+from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, note
+from authguard.cli.routes.access import Answer, Row, rows_of
+from authguard.cli.routes.findings import Finding, rule_findings
+from authguard.cli.routes.importing import find_application
+from authguard.cli.routes.walk import UnknownApplicationError, routes_of
+from authguard.errors import ConfigurationError
+
+_COLOURS = {"public": "yellow", "optional": "yellow", "protected": "green", "unclassified": "red"}
+_SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
+_SHOWN_EXCEPTIONS = 3
+
+
+@click.command()
+@click.argument("application", metavar="MODULE:APP")
+@click.option(
+    "--factory", is_flag=True, help="APP is a function without arguments that makes the application."
+)
+@click.option("--unclassified", is_flag=True, help="Show only the routes that nothing classifies.")
+@click.option(
+    "--allow", "allowed", multiple=True, metavar="PATTERN", help="Accept that this rule matches no route."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, with a sample path for each route.")
+def routes(
+    application: str, *, factory: bool, unclassified: bool, allowed: tuple[str, ...], as_json: bool
+) -> None:
+    """Show every route of a Starlette, FastAPI or Flask application, and the rule that protects it.
+
+    The application is imported, with the current directory first on the path, and not served. A route
+    is unclassified if no rule names it, protected_paths alone leaves it open, and it asks for nothing
+    by itself. Rules that match no route are told, and @requires in the wrong place. Exit status: 0, 1 if a
+    route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2 if
+    there is no application or no guard.
+    """
+    app = find_application(application, factory=factory)
+    try:
+        found = routes_of(app)
+    except UnknownApplicationError as kind:
+        known = "those of Starlette, FastAPI and Flask can"
+        raise Failure(f"{application}: the routes of a {kind} cannot be listed; {known}", MISUSED) from None
+    if found and not any(route.layers for route in found):
+        raise Failure(f"no AuthGuardMiddleware is around {application} or in it: add the guard", MISUSED)
+    rows = rows_of(found)
+    try:
+        findings = rule_findings(found, allowed)
+    except ConfigurationError as error:
+        raise Failure(f"--allow: {error}", MISUSED) from None
+    findings += [Finding("error", "misplaced", "", text) for text in misplaced_in(app)]
+    shown = [row for row in rows if row.answer.access == "unclassified" or not unclassified]
+    if as_json:
+        echo_json([*map(_document, shown), *(finding.document() for finding in findings)])
+    elif shown:
+        cells = [[_methods(row), row.host + row.path, _access(row.answer), _by(row)] for row in shown]
+        echo_table(["METHODS", "PATH", "ACCESS", "BY"], cells, {"ACCESS": _coloured})
+    for finding in findings:
+        note(f"{click.style(finding.severity, fg=_SEVERITIES[finding.severity])}: {finding.text}")
+    counts: Counter[str] = Counter(row.answer.access for row in rows)
+    note(_summary(counts, len(rows)))
+    if counts["unclassified"] or any(finding.severity == "error" for finding in findings):
+        raise SystemExit(1)
+
+
+def _methods(row: Row) -> str:
+    return ", ".join(row.methods) or "any"
+
+
+def _access(answer: Answer) -> str:
+    asked = " and ".join(map(str, answer.requirements))
+    return f"{answer.access}: {asked}" if asked else answer.access
+
+
+def _coloured(cell: str) -> str:
+    return click.style(cell, fg=_COLOURS[cell.partition(":")[0].strip()])
+
+
+def _by(row: Row) -> str:
+    exceptions = [f"{path} is {_access(answer)}" for path, answer in row.exceptions]
+    if len(exceptions) > _SHOWN_EXCEPTIONS:
+        exceptions[_SHOWN_EXCEPTIONS:] = [f"{len(exceptions) - _SHOWN_EXCEPTIONS} more paths differ"]
+    but = f"; but {', '.join(exceptions)}" if exceptions else ""
+    return "; ".join(row.answer.by) + but
+
+
+def _summary(counts: Counter[str], total: int) -> str:
+    parts = [f"{counts[access]} {access}" for access in _COLOURS if counts[access] or access != "optional"]
+    return f"{total} {'route' if total == 1 else 'routes'}: {', '.join(parts)}"
+
+
+def _document(row: Row) -> dict[str, Any]:
+    return {
+        "methods": list(row.methods) or None,
+        "path": row.path,
+        "host": row.host or None,
+        "sample": row.sample,
+        **_answer(row.answer),
+        "exceptions": [{"path": path, **_answer(answer)} for path, answer in row.exceptions],
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    requirements: Sequence[dict[str, Any]] = [
+        {
+            "scopes": sorted(one.scopes),
+            "any_of": sorted(one.any_of),
+            "roles": sorted(one.roles),
+            "acr": list(one.acr),
+            "max_age": one.max_age,
+        }
+        for one in answer.requirements
+    ]
+    return {"access": answer.access, "requirements": requirements, "by": list(answer.by)}

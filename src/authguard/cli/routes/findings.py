@@ -1,0 +1,115 @@
+"""Faults that `authguard routes` finds beside the routes themselves, such as rules that match none."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+from authguard._core.guard import Guard
+from authguard._core.policy.patterns import parse_pattern
+from authguard._core.policy.rules import Rule
+from authguard._core.request import WEBSOCKET
+from authguard.cli.routes.paths import Template, can_meet, template
+from authguard.cli.routes.walk import Layer, Route
+
+#: An error makes the command fail.
+Severity: TypeAlias = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault of the application, or something that cannot be told.
+
+    Attributes:
+        severity: how bad it is.
+        kind: a word for programs, such as `unmatched`.
+        path: the path or pattern that it is about.
+        text: a sentence for people, with the remedy.
+    """
+
+    severity: Severity
+    kind: str
+    path: str
+    text: str
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON, with the members of a route, so that programs can read both alike."""
+        return {
+            "methods": [], "path": self.path, "host": None, "sample": None, "access": self.kind,
+            "requirements": [], "by": [self.text], "exceptions": [], "severity": self.severity,
+        }  # fmt: skip
+
+
+def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Finding]:
+    """Find the rules that match no route.
+
+    Args:
+        routes: all routes of the application.
+        allowed: patterns of rules that may match none.
+
+    Raises:
+        ConfigurationError: for a pattern in `allowed` that no rule can have.
+    """
+    unneeded = {parse_pattern(pattern): pattern for pattern in allowed}
+    findings: list[Finding] = []
+    seen: set[tuple[str, ...]] = set()
+    for guard in dict.fromkeys(layer.guard for route in routes for layer in route.layers):
+        for rule in guard.policy.rules:
+            seen.add(rule.segments)
+            finding = _finding_of(rule, guard, routes)
+            if finding is None:
+                continue
+            if rule.segments in {parse_pattern(pattern) for pattern in allowed}:
+                unneeded.pop(rule.segments, None)
+            else:
+                findings.append(finding)
+    for segments, pattern in unneeded.items():
+        reason = "the rule matches a route" if segments in seen else "no rule has this path"
+        text = f"--allow {pattern} is not needed: {reason}"
+        findings.append(Finding("warning", "unneeded", pattern, text))
+    return findings
+
+
+def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> Finding | None:
+    protects = any(one is rule for one in guard.policy.protected_rules)
+    shown = f"{rule!r} in {'protected_paths' if protects else 'public_paths'}"
+    targets = [(route, target) for route in routes for target in _targets(route, guard, protects=protects)]
+    targets = [(route, target) for route, target in targets if _methods_meet(rule, route, protects=protects)]
+    own = [template([path]) for path in (*guard.policy.login_paths, *guard.policy.metadata_paths)]
+    # As the policy has it: a public pattern with wildcards, and the root, open just what they match.
+    covers_below = protects or (bool(rule.segments) and not {"*", "**"}.intersection(rule.segments))
+    meets = partial(can_meet, rule=rule.segments, below=covers_below, any_case=protects)
+    if any(meets(target, unlisted=False) for target in (*own, *(target for _, target in targets))):
+        return None
+    for route, target in targets:
+        if meets(target, unlisted=True):
+            text = f"{shown} may match something below {route.path}, whose routes cannot be listed"
+            return Finding("note", "unknown", rule.path, text)
+    nothing = f"{shown} matches no route, so it {'protects' if protects else 'opens'} nothing"
+    remedy = f"write the path of a route, remove it, or accept it with --allow {rule.path!r}"
+    return Finding("error" if protects else "warning", "unmatched", rule.path, f"{nothing}: {remedy}")
+
+
+def _targets(route: Route, guard: Guard, *, protects: bool) -> Iterator[Template]:
+    """The paths of a route as a guard around it sees them; protected rules may contain the mount point."""
+    for layer in route.layers:
+        if layer.guard is guard:
+            below = route.template[layer.depth :]
+            yield below
+            if protects:
+                yield _mount(layer, route) + below
+
+
+def _mount(layer: Layer, route: Route) -> Template:
+    return template([layer.root_path]) if layer.root_path else route.template[: layer.depth]
+
+
+def _methods_meet(rule: Rule, route: Route, *, protects: bool) -> bool:
+    if not rule.methods or not route.methods:
+        return True
+    names = set(rule.methods)
+    if "GET" in names:
+        names |= {"HEAD", WEBSOCKET} if protects else {"HEAD"}
+    if "OPTIONS" in names and route.methods != (WEBSOCKET,):
+        return True  # frameworks and CORS middleware answer it for routes that do not list it
+    return not names.isdisjoint(route.methods)

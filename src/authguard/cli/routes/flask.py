@@ -1,0 +1,69 @@
+"""The routes of Flask applications, and of what Werkzeug mounts beside them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import AnyConverter, Rule
+
+from authguard._core.request import WEBSOCKET
+from authguard._endpoint import asked_by
+from authguard.cli.routes.paths import Parameter, Template, template
+from authguard.cli.routes.walk import Place, Route, listed, walk
+
+_PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
+
+
+def walk_flask(app: Any, place: Place) -> Iterator[Route] | None:
+    """The routes of an application in its place; None if it is none of Flask's."""
+    if isinstance(app, Flask):
+        return walk(app.wsgi_app, place)  # which has been wrapped, as a rule
+    owner = getattr(app, "__self__", None)
+    if isinstance(owner, Flask) and getattr(app, "__name__", "") == "wsgi_app":
+        return _url_map(owner, place)
+    if isinstance(app, DispatcherMiddleware):
+        return _mounts(app, place)
+    return None
+
+
+def _mounts(app: DispatcherMiddleware, place: Place) -> Iterator[Route]:
+    for path, mounted in app.mounts.items():
+        yield from walk(mounted, place.below(path, template([path])))
+    yield from walk(app.app, place)
+
+
+def _url_map(app: Flask, place: Place) -> Iterator[Route]:
+    for rule in app.url_map.iter_rules():
+        if rule.build_only:
+            continue
+        view: Any = app.view_functions.get(rule.endpoint)
+        view_class = getattr(view, "view_class", None)
+        here = place.on(rule.host or rule.subdomain or place.host)
+        for methods in _methods(rule, separately=view_class is not None):
+            of_method = getattr(view_class, methods[0].lower(), None) if methods else None
+            requirements = (*asked_by(view), *asked_by(of_method))
+            yield here.route(rule.rule, _template(app, rule), methods, requirements)
+
+
+def _methods(rule: Rule, *, separately: bool) -> list[tuple[str, ...]]:
+    """A class of views may ask other things for each method."""
+    if rule.websocket:
+        return [(WEBSOCKET,)]
+    methods = listed(set(rule.methods or ()))
+    return [(method,) for method in methods] if separately else [methods]
+
+
+def _template(app: Flask, rule: Rule) -> Template:
+    pieces: list[str | Parameter] = []
+    end = 0
+    for match in _PARAMETER.finditer(rule.rule):
+        converter = app.url_map.converters[match[1] or "default"]
+        choices: tuple[str, ...] = ()
+        if issubclass(converter, AnyConverter):
+            choices = tuple(choice.strip(" '\"") for choice in (match[2] or "").split(","))
+        regex = "|".join(map(re.escape, choices)) or converter.regex
+        pieces += [rule.rule[end : match.start()], Parameter(regex, choices)]
+        end = match.end()
+    return template([*pieces, rule.rule[end:]])

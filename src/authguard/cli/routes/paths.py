@@ -1,0 +1,187 @@
+"""Paths with parameters in them: which paths they stand for, and where they meet rules."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from authguard._core.policy.paths import fold
+
+# One of them fits almost any parameter. The later ones are for when a rule names the earlier ones.
+_VALUES = (
+    "sample", "sample-2", "1", "2", "3", "1.5", "2.5", "00000000-0000-4000-8000-000000000000",
+    "00000000-0000-4000-8000-000000000001", "2026-01-31", "2026-02-28", "a", "b", "ab", "abc",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a path.
+
+    Args:
+        regex: what its values match.
+        choices: the only values, if they are known.
+    """
+
+    regex: str = "[^/]+"
+    choices: tuple[str, ...] = ()
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """Some of its values."""
+        fitting = (value for value in _VALUES if re.fullmatch(self.regex, value))
+        return self.choices or tuple(fitting) or _VALUES[:1]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What stands between two slashes: text, parameters, or both."""
+
+    pieces: tuple[str | Parameter, ...]
+
+    @cached_property
+    def word(self) -> str | None:
+        """The text, if there are no parameters."""
+        return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(self._texts(0))
+
+    @cached_property
+    def spans(self) -> bool:
+        """Whether it may be several segments of a request's path."""
+        return any(isinstance(piece, Parameter) and re.fullmatch(piece.regex, "a/b") for piece in self.pieces)
+
+    @cached_property
+    def may_be_empty(self) -> bool:
+        """Whether it may be nothing."""
+        return self.fits("")
+
+    def fits(self, word: str) -> bool:
+        """Whether it may be this word."""
+        return bool(self._regex.fullmatch(word))
+
+    def sample(self, taken: Collection[str]) -> str:
+        """A word that it may be: the text, else none of those taken if that can be."""
+        if self.word is not None:
+            return self.word
+        words = ("".join(self._texts(number)) for number in range(len(_VALUES)))
+        return next((word for word in words if word not in taken), "".join(self._texts(0)))
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        parts = (f"(?:{one.regex})" if isinstance(one, Parameter) else re.escape(one) for one in self.pieces)
+        return re.compile("".join(parts))
+
+    def _texts(self, number: int) -> Iterator[str]:
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                yield piece
+            else:
+                yield piece.values[number % len(piece.values)]
+
+
+#: The segments after the first slash. The last one is empty if the path ends in a slash.
+Template = tuple[Segment, ...]
+
+#: All that is below a mount point, where routes cannot be listed. A parameter of a route may be equal to
+#: it, so compare it by `is`.
+ANYTHING_BELOW = Segment((Parameter(".*"),))
+
+
+def template(pieces: Sequence[str | Parameter]) -> Template:
+    """The template of a path, from its texts and parameters."""
+    segments: list[list[str | Parameter]] = [[]]
+    for piece in pieces:
+        if isinstance(piece, Parameter):
+            segments[-1].append(piece)
+            continue
+        first, *others = piece.split("/")
+        segments[-1].append(first)
+        for other in others:
+            segments.append([other])
+    return tuple(Segment(tuple(segment)) for segment in segments[1:])
+
+
+def samples(path: Template, taken: Collection[str]) -> list[list[str]]:
+    """Paths that a template stands for, as segments; several if their number differs.
+
+    Args:
+        path: the template.
+        taken: words that rules name, for which they may decide otherwise.
+    """
+    plain = [segment.sample(taken) for segment in path]
+    found = [plain]
+    for at, segment in enumerate(path):
+        if segment.spans:
+            deeper = segment.sample({*taken, plain[at]})
+            found.append([*plain[:at], plain[at], deeper, *plain[at + 1 :]])
+            if segment.may_be_empty:
+                found.append([*plain[:at], "", *plain[at + 1 :]])
+    return found
+
+
+def meeting(path: Template, rule: Sequence[str], taken: Collection[str]) -> list[str] | None:
+    """A path, as segments, that the template stands for and that the rule covers; None if there is none.
+
+    Args:
+        path: the template.
+        rule: the segments of a rule, `*` and `**` among them.
+        taken: as for `samples`.
+    """
+    if not path:
+        return [] if all(segment == "**" for segment in rule) else None
+    if not rule:
+        return samples(path, taken)[0]
+    head, rest = path[0], path[1:]
+    ways = [(rule[:taking], rest, rule[taking:]) for taking in range(len(rule), 0, -1)] if head.spans else []
+    if rule[0] == "**":
+        ways += [((), path, rule[1:]), (("*",), rest, rule)]
+    elif rule[0] == "*" or head.fits(rule[0]):
+        ways.append((rule[:1], rest, rule[1:]))
+    for words, path_below, rule_below in ways:
+        below = meeting(path_below, rule_below, taken)
+        if below is not None:
+            return [head.sample(taken) if word in ("*", "**") else word for word in words] + below
+    return None
+
+
+def can_meet(path: Template, rule: Sequence[str], *, below: bool, any_case: bool, unlisted: bool) -> bool:
+    """Tell whether there is a path that the template stands for and that the rule covers.
+
+    Args:
+        path: the template.
+        rule: the segments of a rule, `*` and `**` among them.
+        below: whether the rule covers what is below it, too.
+        any_case: whether the case of letters does not count, as for rules that protect.
+        unlisted: whether `ANYTHING_BELOW` may be any path; else only one that the rule does not spell out.
+    """
+    if not path or (len(path) == 1 and path[0].word == ""):
+        return all(segment == "**" for segment in rule)
+    head, rest = path[0], path[1:]
+    if not rule:
+        return below or all(segment.may_be_empty for segment in path)
+    ways: list[tuple[Template, Sequence[str]]] = []
+    if rule[0] == "**":
+        ways += [(path, rule[1:]), (rest, rule)]
+    elif rule[0] == "*" or _may_be(head, rule[0], any_case=any_case):
+        ways.append((rest, rule[1:]))
+    if head.spans:
+        taken = (rule[:number] for number in range(1, len(rule) + 1))
+        ways += [(rest, rule[len(words) :]) for words in taken if _may_span(head, words, below=below)]
+    if head is ANYTHING_BELOW and not unlisted:
+        ways = [(after, left) for after, left in ways if {*rule[: len(rule) - len(left)]} <= {"*", "**"}]
+    return any(
+        can_meet(after, left, below=below, any_case=any_case, unlisted=unlisted) for after, left in ways
+    )
+
+
+def _may_be(segment: Segment, word: str, *, any_case: bool) -> bool:
+    """Tell whether a segment may be the word of a rule."""
+    if segment.fits(word):
+        return True
+    return any_case and segment.word is not None and fold(segment.word) == fold(word)
+
+
+def _may_span(segment: Segment, words: Sequence[str], *, below: bool) -> bool:
+    """Tell whether a segment that spans several may be the words of a rule, or begin with them."""
+    filler = segment.sample(())
+    several = "/".join(filler if word in ("*", "**") else word for word in words)
+    return segment.fits(several) or (below and segment.fits(f"{several}/{filler}"))

@@ -1,0 +1,120 @@
+"""The routes of Starlette and FastAPI applications."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from starlette import convertors, routing
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.staticfiles import StaticFiles
+
+from authguard._core.guard import Guard
+from authguard._core.policy.rules import Requirement
+from authguard._core.request import WEBSOCKET
+from authguard._endpoint import asked_by, asked_by_dependencies
+from authguard.asgi import AuthGuardMiddleware
+from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
+from authguard.cli.routes.walk import METHODS, Place, Route, listed, walk
+
+_PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
+
+
+def walk_starlette(app: Any, place: Place) -> Iterator[Route] | None:
+    """The routes of an application in its place; None if it is none of Starlette's."""
+    if isinstance(app, Starlette):
+        root_path = getattr(app, "root_path", "")  # FastAPI's, which its guard sees
+        for middleware in app.user_middleware:
+            guard = middleware.kwargs.get("guard")
+            cls: Any = middleware.cls
+            if isinstance(cls, type) and issubclass(cls, AuthGuardMiddleware) and isinstance(guard, Guard):
+                place = place.inside(guard, root_path)
+        return _router(app.router, place)
+    if isinstance(app, routing.Router):
+        return _router(app, place)
+    if isinstance(app, StaticFiles):
+        return iter([place.route("/**", (ANYTHING_BELOW,), ("GET",))])
+    return None
+
+
+def _router(router: routing.Router, place: Place) -> Iterator[Route]:
+    place = _inside_guards_of(router.middleware_stack, place)
+    for route in _effective(router.routes):
+        yield from _route(route, place)
+    yield from _frontends(router, place)
+
+
+def _effective(routes: Iterable[Any]) -> Iterable[Any]:
+    """Routes as they are reached: FastAPI puts prefixes and dependencies of included routers on them late."""
+    if sys.modules.get("fastapi"):
+        from fastapi import routing as fastapi_routing
+
+        if hasattr(fastapi_routing, "iter_route_contexts"):  # else they were put on them at once
+            return fastapi_routing.iter_route_contexts(list(routes))
+    return routes
+
+
+def _route(route: Any, place: Place) -> Iterator[Route]:
+    kind = getattr(route, "original_route", route)
+    if isinstance(kind, routing.Host):
+        yield from walk(route.app, place.on(route.host))
+    elif isinstance(kind, routing.Mount):
+        yield from walk(route.app, place.below(route.path, _template(route.path)))
+    elif isinstance(kind, routing.WebSocketRoute):
+        yield _inside_guards_of(getattr(route, "app", None), place).route(
+            route.path, _template(route.path), (WEBSOCKET,), _asked(route)
+        )
+    elif isinstance(kind, routing.Route):
+        place = _inside_guards_of(getattr(route, "app", None), place)
+        for methods, requirements in _by_method(route):
+            yield place.route(route.path, _template(route.path), methods, (*_asked(route), *requirements))
+
+
+def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement, ...]]]:
+    """The methods of a route, and what an endpoint class asks for each."""
+    endpoint = route.endpoint
+    if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
+        has = {method for method in METHODS if hasattr(endpoint, method.lower())}
+        for method in listed(has & set(route.methods or has)):
+            yield (method,), asked_by(getattr(endpoint, method.lower()))
+    else:
+        yield listed(set(route.methods or ())), ()
+
+
+def _asked(route: Any) -> tuple[Requirement, ...]:
+    return (*asked_by(route.endpoint), *asked_by_dependencies(getattr(route, "dependant", None)))
+
+
+def _frontends(router: Any, place: Place) -> Iterator[Route]:
+    """What FastAPI's `app.frontend()` serves; it keeps that apart from its routes."""
+    for one in getattr(router, "_iter_low_priority_routes", tuple)():
+        prefix = getattr(one, "frontend_prefix", "")
+        for route in getattr(getattr(one, "original_route", one), "routes", ()):
+            path = (prefix + route.path).rstrip("/")
+            requirements = tuple(asked_by_dependencies(getattr(one, "dependant", None)))
+            yield place.route(
+                f"{path}/**", (*_template(path), ANYTHING_BELOW), listed(set(route.methods)), requirements
+            )
+
+
+def _inside_guards_of(app: Any, place: Place) -> Place:
+    """This place inside of the guards that are around one route or router."""
+    while app is not None and not isinstance(app, Starlette | routing.Router):
+        if isinstance(app, AuthGuardMiddleware):
+            place = place.inside(app.guard)
+        app = getattr(app, "app", None)
+    return place
+
+
+def _template(path: str) -> Template:
+    pieces: list[str | Parameter] = []
+    end = 0
+    for match in _PARAMETER.finditer(path):
+        pieces += [path[end : match.start()], Parameter(_regex(match[1] or "str"))]
+        end = match.end()
+    return template([*pieces, path[end:]])
+
+
+def _regex(convertor: str) -> str:
+    return convertors.CONVERTOR_TYPES[convertor].regex

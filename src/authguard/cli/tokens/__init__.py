@@ -1,0 +1,1 @@
+"""Issue and inspect tokens."""

@@ -1,0 +1,194 @@
+"""Why a token is refused, in words for whoever has to put it right; never with the token in them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.jose.compact import Token
+from authguard._core.jose.jwk import ALIASES
+from authguard.cli.output import duration, moment
+from authguard.errors import (
+    ExpiredTokenError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    InvalidSignatureError,
+    MissingRequiredClaimError,
+    RefusedError,
+    VerificationUnavailableError,
+)
+
+_LONGEST_SHOWN = 200
+_LATEST = 253_402_300_799  # the last second that datetime can show
+_TYPES = (None, "jwt", "at+jwt")
+_SAYS_KIND = "not an access token, says "
+
+
+class Finding(NamedTuple):
+    """What is wrong with a token.
+
+    Attributes:
+        code: a word for programs.
+        reason: what is wrong, as half a sentence.
+        advice: what to change.
+    """
+
+    code: str
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the verifier was told to ask for; see `JWTVerifier`."""
+
+    algorithms: frozenset[str]
+    issuer: str | None
+    audience: tuple[str, ...]
+    leeway: float
+
+
+def explain_text(text: str) -> Finding | None:
+    """What can be said against a text that should be a token before it is taken apart."""
+    found = (
+        (not text, "malformed", "there is no token", "Give it on standard input, or by --file."),
+        (
+            len(text) > LONGEST_CREDENTIAL,
+            "malformed",
+            f"it is longer than {LONGEST_CREDENTIAL} characters",
+            "A guard answers 400. Have the issuer put less into it.",
+        ),
+        (
+            any(character.isspace() for character in text),
+            "malformed",
+            "it has white space in it",
+            "Copy the token alone, in one piece.",
+        ),
+        (
+            text.startswith("rt_"),
+            "kind",
+            "it looks like a refresh token",
+            "Send the access token that came with it.",
+        ),
+        (
+            text.startswith(("sk_live_", "sk_test_")),
+            "kind",
+            "it looks like an API key",
+            "Keys are looked up by APIKeyVerifier, and have nothing in them to inspect.",
+        ),
+        (text.count(".") == 4, "kind", "it looks encrypted (JWE)", "Have the issuer make signed tokens."),
+        (
+            text.count(".") != 2,
+            "malformed",
+            "it is no JWT: those have three parts with dots between them",
+            "Copy all of it. An opaque token is verified by IntrospectionVerifier.",
+        ),
+    )
+    return next((Finding(*finding) for applies, *finding in found if applies), None)
+
+
+def explain(
+    error: RefusedError, token: Token | None, claims: Mapping[str, Any], expected: Expected, now: float
+) -> Finding:
+    """What an error of the verifier means for this token.
+
+    Args:
+        error: what the verifier raised.
+        token: the token, taken apart; None if it could not be.
+        claims: what it says; nobody vouches for that.
+        expected: what was asked for.
+        now: seconds since the epoch.
+    """
+    match error:
+        case InvalidSignatureError() if token is not None:
+            return _signature(error, token, expected)
+        case ExpiredTokenError():
+            return _dates(claims, expected, now)
+        case InvalidIssuerError():
+            issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected is {shown(expected.issuer)}"
+            return Finding("issuer", issuer, "Each character counts, a slash at the end too.")
+        case InvalidAudienceError():
+            return _audience(claims.get("aud"), expected)
+        case MissingRequiredClaimError():
+            return Finding("claim", f"there is {error.reason}", "Have the issuer put that claim in.")
+        case _:
+            return _other(error, token, claims)
+
+
+def _signature(error: RefusedError, token: Token, expected: Expected) -> Finding:
+    algorithm, key_id = token.header.algorithm, token.header.key_id
+    if ALIASES.get(algorithm, algorithm) not in expected.algorithms:
+        allowed = ", ".join(sorted(expected.algorithms))
+        return Finding(
+            "algorithm",
+            f"alg {shown(algorithm)} is not allowed here; allowed is {allowed}",
+            "Have the issuer sign with that, or allow what it signs with, if the key is for it.",
+        )
+    if "no key" not in error.reason and "nothing" not in error.reason:
+        return Finding(
+            "signature",
+            "the signature is wrong: another key has made it, or the token was changed",
+            "Compare the key with the one that the issuer signs with.",
+        )
+    if key_id is None:
+        return Finding(
+            "kid",
+            f"the token names no key (kid), and there is not exactly one for {algorithm}",
+            "Have the issuer put a kid into the header.",
+        )
+    return Finding(
+        "kid",
+        f"unknown kid: there is no key {shown(key_id)} for {algorithm}",
+        "Is the key set of this issuer, and the newest? It may have got new keys.",
+    )
+
+
+def _dates(claims: Mapping[str, Any], expected: Expected, now: float) -> Finding:
+    if is_date(claims.get("exp")) and now >= claims["exp"] + expected.leeway:
+        ago = duration(now - claims["exp"])
+        expired = f"it is expired since {moment(claims['exp'])}, {ago} ago"
+        return Finding("expired", expired, "Get a new one: refresh, or sign in again.")
+    for name, what in (("nbf", "it is not valid yet: nbf"), ("iat", "it is from the future: iat")):
+        if is_date(claims.get(name)) and now + expected.leeway < claims[name]:
+            ahead = f"{what} is {moment(claims[name])}, in {duration(claims[name] - now)}"
+            return Finding(
+                "not_yet_valid", ahead, "Wait, or set the clocks of the issuer and of this machine."
+            )
+    return Finding("expired", "it is not valid now", "Get a new one.")
+
+
+def _audience(audience: object, expected: Expected) -> Finding:
+    has = "the token has no aud" if audience is None else f"the token has {shown(audience)}"
+    wanted = " or ".join(map(shown, expected.audience)) or "none"
+    return Finding(
+        "audience",
+        f"wrong audience: {has}, expected is {wanted}",
+        "Ask the issuer for a token for this API, or expect this aud (--audience), if it means the API.",
+    )
+
+
+def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) -> Finding:
+    if isinstance(error, VerificationUnavailableError):
+        return Finding("unavailable", error.reason, "Nothing is known about the token. Try again.")
+    advice = "Send an access token. An ID, refresh, reset or logout token is none."
+    if token is not None and token.header.type not in _TYPES:
+        typ = f"it is of another kind: typ is {shown(token.header.type)}"
+        return Finding("kind", f"{typ}, and that of access tokens is JWT, at+jwt or absent", advice)
+    name = error.reason.removeprefix(_SAYS_KIND)
+    if name != error.reason:
+        return Finding("kind", f"it is no access token: {name} is {shown(claims.get(name))}", advice)
+    if error.reason.startswith("not a plain bearer"):
+        return Finding("kind", error.reason, advice)
+    return Finding("malformed", f"it is malformed: {error.reason}", "Have the issuer put that right.")
+
+
+def is_date(value: object) -> bool:
+    """Whether it is a NumericDate that can be shown (RFC 7519 section 2)."""
+    return type(value) in (int, float) and 0 <= value <= _LATEST  # type: ignore[operator]
+
+
+def shown(value: object) -> str:
+    """A value of the token in a sentence: JSON in ASCII, and not long."""
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"

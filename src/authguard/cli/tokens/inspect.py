@@ -1,0 +1,237 @@
+"""`authguard token inspect`: what a token says, and why it is refused. It is never written anywhere."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.jose.claims import read_claims
+from authguard._core.jose.compact import Header, read_compact
+from authguard.cli.configuration import raw_settings, with_settings
+from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
+from authguard.cli.tokens.explain import Finding, explain_text, is_date, shown
+from authguard.cli.tokens.judges import Asked, Judge, judge_by_keys, judge_by_service, structure
+from authguard.errors import MalformedTokenError
+
+_REGISTERED = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "acr")
+_DATES = ("exp", "iat", "nbf", "auth_time")
+_SCHEME = "bearer "
+_NO_KEYS = Finding(
+    "not_verified",
+    "no key was given, so only its form was looked at, and anybody can have written it",
+    "Give --key, --secret-env or --discover, or the settings of the service.",
+)
+# What is found before the signature has been verified.
+_UNSIGNED = ("not_verified", "unavailable", "algorithm", "kid", "signature")
+_COLOURS = {"accepted": "green", "refused": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the token says.
+
+    Attributes:
+        header: its header; None if it cannot be read.
+        claims: its claims, as far as they can be read.
+        signed: whether the signature has been verified.
+        all_claims: whether to show the values of claims that are not registered.
+    """
+
+    header: Header | None
+    claims: Mapping[str, Any]
+    signed: bool
+    all_claims: bool
+
+    @property
+    def members(self) -> dict[str, str | None]:
+        """The header as it is written."""
+        if self.header is None:
+            return {}
+        return {"alg": self.header.algorithm, "kid": self.header.key_id, "typ": self.header.type}
+
+    @property
+    def names(self) -> list[str]:
+        """The claims whose values are shown."""
+        others = [name for name in self.claims if name not in _REGISTERED] if self.all_claims else []
+        return [name for name in _REGISTERED if name in self.claims] + others
+
+    @property
+    def hidden(self) -> list[str]:
+        """The claims of which only the names are shown."""
+        return [name for name in self.claims if name not in self.names]
+
+
+@click.command(context_settings={"allow_extra_args": True})
+@click.option(
+    "--file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Read the token from here; else from standard input, or hidden from the terminal.",
+)
+@click.option(
+    "--key",
+    "--keys",
+    "key",
+    metavar="FILE|URL",
+    help="A file with public keys (PEM, JWK or JWK set) or a secret, or the https URL of a JWK set.",
+)
+@click.option("--secret-env", metavar="NAME", help="The variable with the secret.")
+@click.option("--discover", metavar="ISSUER", help="Find the keys of this issuer by its metadata.")
+@click.option("--issuer", metavar="ISS", help="The iss to expect; else any.")
+@click.option(
+    "--audience", metavar="AUD", multiple=True, help="An aud to expect; else none. May be repeated."
+)
+@click.option(
+    "--algorithm",
+    metavar="ALG",
+    multiple=True,
+    help="An algorithm to allow; else what the keys are for. May be repeated.",
+)
+@click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims, too.")
+@click.option("--json", "as_json", is_flag=True, help="Write it as JSON.")
+@with_settings
+def inspect(
+    *,
+    file: str | None,
+    all_claims: bool,
+    as_json: bool,
+    database: str | None,
+    config: str | None,
+    **asked: Any,
+) -> None:
+    """Say whether a token is accepted, or why not and what to change.
+
+    The token is never an argument, and never shown. The keys are those of the options; without any, those
+    of the service, if its settings are there: then sessions and accounts are looked at, too. Exit status:
+    0 only if it was verified and accepted, 1 if it is refused or that cannot be found out now, 2 if there
+    is no key to verify it with.
+    """
+    context = click.get_current_context()
+    if context.args:  # click would repeat it
+        raise Failure(
+            "the token is no argument: other users see those. Use standard input or --file", MISUSED
+        )
+    with _judge(Asked(**asked), database, config) as judge:
+        text = _read(file)
+        now = time.time()
+        header, claims = _contents(text)
+        finding, signed = explain_text(text) or structure(text), False
+        if finding is None:
+            finding = _NO_KEYS if judge is None else judge.find(text, claims, now)
+            signed = finding is None or finding.code not in _UNSIGNED
+    said = Said(header, claims, signed, all_claims)
+    if as_json:
+        echo_json(_document(finding, said))
+    else:
+        _print(finding, said, now)
+    if finding is not None:
+        context.exit(MISUSED if finding is _NO_KEYS else 1)
+
+
+@contextmanager
+def _judge(asked: Asked, database: str | None, config: str | None) -> Iterator[Judge | None]:
+    """Who judges; None if there is nothing to judge by."""
+    ways = [asked.key, asked.secret_env, asked.discover]
+    if len(ways) - ways.count(None) > 1:
+        raise Failure("give one of --key, --secret-env and --discover", MISUSED)
+    if asked.discover is not None and asked.issuer is not None:
+        raise Failure("--discover says the issuer already: leave --issuer out", MISUSED)
+    if ways != [None, None, None]:
+        if database is not None or config is not None:
+            raise Failure("--database and --config are of the service, which has keys of its own", MISUSED)
+        with judge_by_keys(asked) as judge:
+            yield judge
+        return
+    if asked.issuer is not None or asked.audience or asked.algorithm:
+        raise Failure("--issuer, --audience and --algorithm go with a key: --key, --secret-env", MISUSED)
+    if database is None and config is None and "secret" not in raw_settings(None):
+        yield None
+        return
+    with judge_by_service(database, config) as judge:
+        yield judge
+
+
+def _read(file: str | None) -> str:
+    """The token, without the scheme that a copied header field begins with."""
+    if file is not None:
+        try:
+            with Path(file).open("rb") as opened:
+                data = opened.read(2 * LONGEST_CREDENTIAL)
+        except OSError as error:
+            raise Failure(f"cannot read {file}: {error.strerror}", MISUSED) from None
+    elif sys.stdin.isatty():
+        data = click.prompt("Token", hide_input=True, err=True).encode()
+    else:
+        data = sys.stdin.buffer.read(2 * LONGEST_CREDENTIAL)
+    text = data.decode("ascii", "replace").strip()
+    return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
+
+
+def _contents(text: str) -> tuple[Header | None, dict[str, Any]]:
+    """What the token says, as far as it can be read; nobody has vouched for it."""
+    try:
+        token = read_compact(text)
+    except MalformedTokenError:
+        return None, {}
+    try:
+        return token.header, read_claims(token)[1]
+    except MalformedTokenError:
+        return token.header, {}
+
+
+def _verdict(finding: Finding | None) -> str:
+    if finding is None:
+        return "accepted"
+    return {"not_verified": "not verified", "unavailable": "unknown"}.get(finding.code, "refused")
+
+
+def _document(finding: Finding | None, said: Said) -> dict[str, Any]:
+    claims = said.claims
+    return {
+        "verdict": _verdict(finding),
+        "code": None if finding is None else finding.code,
+        "reason": None if finding is None else finding.reason,
+        "advice": None if finding is None else finding.advice,
+        "signature_verified": said.signed,
+        "header": said.members,
+        "claims": {name: claims[name] for name in said.names},
+        "times": {name: moment(claims[name]) for name in _DATES if is_date(claims.get(name))},
+        "other_claims": said.hidden,
+    }
+
+
+def _print(finding: Finding | None, said: Said, now: float) -> None:
+    verdict = _verdict(finding)
+    word = click.style(verdict, fg=_COLOURS.get(verdict, "yellow"), bold=True)
+    if finding is None:
+        click.echo(word)
+    else:
+        click.echo(f"{word}: {printable(finding.reason)}")
+        click.echo(f"  {printable(finding.advice)}")
+    _print_part("header", {name: text for name, text in said.members.items() if text is not None})
+    title = "claims" if said.signed else "claims, which nobody vouches for"
+    _print_part(title, {name: _in_words(name, said.claims[name], now) for name in said.names})
+    if said.hidden:
+        click.echo(f"  and {printable(', '.join(said.hidden))} (--claims shows them)")
+
+
+def _print_part(title: str, values: Mapping[str, str]) -> None:
+    if values:
+        click.echo(f"\n{click.style(title, bold=True)}")
+    width = max(map(len, values), default=0)
+    for name, text in values.items():
+        click.echo(f"  {printable(name.ljust(width))}  {printable(text)}")
+
+
+def _in_words(name: str, value: object, now: float) -> str:
+    if name in _DATES and is_date(value):
+        seconds = float(value)  # type: ignore[arg-type]
+        when = f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
+        return f"{moment(seconds)} ({when})"
+    return value if isinstance(value, str) else shown(value)

@@ -1,0 +1,145 @@
+"""`authguard token issue`: tokens for accounts of the service, and for tests of any API."""
+
+import secrets
+from typing import Any
+
+import click
+
+from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC
+from authguard.cli.configuration import open_service, read_settings, with_settings
+from authguard.cli.output import MISUSED, Failure, echo_json
+from authguard.cli.tokens.inspect import inspect
+from authguard.cli.tokens.private_keys import (
+    PrivateKey,
+    parse_private_key,
+    read_key_file,
+    read_secret,
+    secret_key,
+)
+from authguard.cli.users import find_user
+from authguard.testing import issue_token
+
+ALGORITHMS = sorted(SYMMETRIC | ASYMMETRIC)
+_EXPIRES_IN = 300  # as `authguard.testing.issue_token` has it
+
+
+@click.group()
+def token() -> None:
+    """Issue tokens, and find out why a token is refused."""
+
+
+token.add_command(inspect)
+
+
+@token.command()
+@click.option("--user", metavar="EMAIL", help="Begin a session of this account of the service.")
+@click.option(
+    "--key",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Sign with the private key in this file (PEM or JWK), or with the secret in it.",
+)
+@click.option("--secret-env", metavar="NAME", help="Sign with the secret in this variable.")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="How to sign; else what the key is for.")
+@click.option("--kid", help="The kid of the header; else that of the JWK.")
+@click.option("--subject", metavar="SUB", help="The sub; else somebody.")
+@click.option("--scope", multiple=True, help="A scope. May be repeated.")
+@click.option("--role", multiple=True, help="A role, in the claim roles. May be repeated.")
+@click.option("--issuer", metavar="ISS", help="The iss.")
+@click.option("--audience", metavar="AUD", multiple=True, help="The aud. May be repeated.")
+@click.option(
+    "--expires-in",
+    metavar="SECONDS",
+    type=int,
+    help=f"Seconds until it expires; else {_EXPIRES_IN}. Below 0 for a token that has expired.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write a token response as JSON.")
+@with_settings
+def issue(
+    *,
+    user: str | None,
+    key: str | None,
+    secret_env: str | None,
+    as_json: bool,
+    database: str | None,
+    config: str | None,
+    **wanted: Any,
+) -> None:
+    """Write an access token to standard output.
+
+    With --user, it is of a new session of an account of the service, which has the settings of the service.
+    With --key or --secret-env, it is signed here, for tests of an API that verifies JWTs.
+    """
+    _check_one_way(user, key, secret_env, service=(database, config), made=tuple(wanted.values()))
+    if user is not None:
+        document = _of_account(user, database, config)
+    elif key is not None:
+        document = _signed(parse_private_key(read_key_file(key), wanted["algorithm"]), **wanted)
+    else:
+        secret = read_secret(secret_env or "")
+        document = _signed(secret_key(secret, wanted["algorithm"] or "HS256"), **wanted)
+    if as_json:
+        echo_json(document)
+    else:
+        click.echo(document["access_token"])
+
+
+def _check_one_way(
+    user: str | None,
+    key: str | None,
+    secret_env: str | None,
+    *,
+    service: tuple[Any, ...],
+    made: tuple[Any, ...],
+) -> None:
+    if [user, key, secret_env].count(None) != 2:
+        raise Failure("give one of --user, --key and --secret-env", MISUSED)
+    if user is not None and not all(one in (None, ()) for one in made):
+        raise Failure(
+            "--user gives a token as the service makes it: what else it says goes with --key or --secret-env",
+            MISUSED,
+        )
+    if user is None and any(service):
+        raise Failure("--database and --config are of the service: they go with --user", MISUSED)
+
+
+def _of_account(email: str, database: str | None, config: str | None) -> dict[str, Any]:
+    from authguard.identity import Caller
+    from authguard.identity.api.accounts import token_document
+
+    with open_service(read_settings(config, database)) as service:
+        # What the owner of the account sees in the list of sessions.
+        caller = Caller(user_agent="authguard token issue")
+        return token_document(service.accounts.issue_tokens(find_user(service, email).id, caller))
+
+
+def _signed(
+    key: PrivateKey,
+    *,
+    kid: str | None,
+    subject: str | None,
+    scope: tuple[str, ...],
+    role: tuple[str, ...],
+    issuer: str | None,
+    audience: tuple[str, ...],
+    expires_in: int | None,
+    **_: Any,
+) -> dict[str, Any]:
+    seconds = _EXPIRES_IN if expires_in is None else expires_in
+    key_id = kid or key.key_id
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "aud": audience[0] if len(audience) == 1 else list(audience) or None,
+        "roles": list(role) or None,
+        "jti": secrets.token_hex(16),
+    }
+    text = issue_token(
+        key.key,
+        algorithm=key.algorithm,
+        subject="somebody" if subject is None else subject,
+        scopes=scope,
+        expires_in=seconds,
+        headers={"kid": key_id} if key_id else None,
+        **{name: value for name, value in claims.items() if value is not None},
+    )
+    return {"access_token": text, "token_type": "bearer", "expires_in": seconds}

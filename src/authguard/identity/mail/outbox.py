@@ -1,0 +1,229 @@
+"""What happens after the answer: mails, sent by a thread of their own and tried again.
+
+Nobody can tell by the time of an answer whether a mail is sent.
+"""
+
+import heapq
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from threading import Condition, Thread
+
+from authguard.errors import ConfigurationError
+from authguard.identity.mail.mailer import Mail, Mailer, MailError
+
+logger = logging.getLogger("authguard")
+
+#: Seconds for which the service lets a mail wait at least, and at most twice as long. A mail for a known
+#: address takes more work than none for an unknown one. That work would compete with the answer, which is
+#: still being written, for the interpreter's lock and the database. The random part keeps whoever asks again
+#: and again from meeting the work of one mail by the answer of another.
+PAUSE_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStats:
+    """What became of the mails so far.
+
+    Attributes:
+        sent: handed to the mail server.
+        retried: tries that failed, and were or will be made again.
+        failed: given up.
+        dropped: not taken, as the outbox was full or closed.
+        waiting: still to be sent.
+    """
+
+    sent: int = 0
+    retried: int = 0
+    failed: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    due: float
+    number: int
+    make: Callable[[], Mail | None] = field(compare=False)
+    tries: int = field(default=0, compare=False)
+
+
+def _ignore(succeeded: bool, reason: str) -> None:
+    """Tell nobody."""
+
+
+class Outbox:
+    """Mails to be made and sent after the answer; what failed for the moment is tried again.
+
+    They wait in memory: what has not been sent when the process dies is not sent, and whoever
+    waits for it asks for another. A failure is logged without the mail's text and address. A mail
+    that is tried again does not hold up the others.
+
+    Args:
+        mailer: what sends.
+        report: called in the worker with the outcome of each mail: whether it was sent, and if not,
+            `not_made`, `not_sent` or `outbox_full`.
+        size: how many may wait; more are dropped, which is logged and counted.
+        tries: how often to try to send one.
+        backoff: seconds before the second try; doubled for each further one.
+        pause: seconds before the first try at least, and at most twice as many; see `PAUSE_SECONDS`.
+        clock: seconds, for the tries.
+        random: a random number from 0 to 1, for the pause.
+
+    Raises:
+        ConfigurationError: for numbers under 1, or a pause under 0.
+    """
+
+    def __init__(
+        self,
+        mailer: Mailer,
+        report: Callable[[bool, str], None] = _ignore,
+        *,
+        size: int = 1000,
+        tries: int = 6,
+        backoff: float = 2.0,
+        pause: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        if size < 1 or tries < 1 or backoff <= 0 or pause < 0:
+            raise ConfigurationError("an outbox has a size, a number of tries and a backoff over 0")
+        self._mailer, self._report = mailer, report
+        self._size, self._tries, self._backoff, self._clock = size, tries, backoff, clock
+        self._pause, self._random = pause, random
+        self._changed = Condition()
+        self._waiting: list[_Waiting] = []
+        self._stats = OutboxStats()
+        self._number = 0
+        self._busy = self._closing = False
+        self._worker: Thread | None = None
+
+    def submit(self, make: Callable[[], Mail | None]) -> None:
+        """Make a mail and send it, after the pause; never blocks. It may turn out that there is none to send.
+
+        The worker is started by the first one, so that it runs in the process that serves.
+        """
+        with self._changed:
+            if taken := not self._closing and len(self._waiting) < self._size:
+                due = self._clock() + self._pause * (1 + self._random())
+                self._push(_Waiting(due, self._number, make))
+                if self._worker is None or not self._worker.is_alive():
+                    self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
+                    self._worker.start()
+            else:
+                self._count(dropped=1)
+        if not taken:
+            logger.error("the outbox is full or closed: a mail was dropped")
+            self._report(False, "outbox_full")
+
+    def stats(self) -> OutboxStats:
+        """What became of the mails so far."""
+        with self._changed:
+            return replace(self._stats, waiting=len(self._waiting) + self._busy)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Send what waits for its first try at once, and wait until nothing waits.
+
+        Args:
+            timeout: seconds for all of it.
+
+        Returns:
+            False if it takes longer.
+        """
+        with self._changed:
+            now = self._clock()
+            for entry in self._waiting:
+                if not entry.tries:
+                    entry.due = min(entry.due, now)
+            heapq.heapify(self._waiting)
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Take no more, try once more to send what waits, and end the worker.
+
+        Args:
+            timeout: seconds for all of it; what has not been sent by then is given up.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            worker = self._worker
+        if worker is not None:
+            worker.join(timeout)
+        with self._changed:
+            left = len(self._waiting)
+            self._waiting.clear()
+            self._count(failed=left)
+        for _ in range(left):
+            logger.error("the outbox was closed: a mail was not sent")
+            self._report(False, "not_sent")
+
+    def _push(self, entry: _Waiting) -> None:
+        heapq.heappush(self._waiting, entry)
+        self._number += 1
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        while (entry := self._next()) is not None:
+            outcome = self._try(entry)
+            with self._changed:
+                self._busy = False
+                self._count(**{outcome: 1} if outcome else {})
+                self._changed.notify_all()
+
+    def _next(self) -> _Waiting | None:
+        """The mail that is due, once there is one; None to end."""
+        with self._changed:
+            while True:
+                if not self._waiting:
+                    if self._closing:
+                        return None
+                    self._changed.wait()
+                    continue
+                wait = self._waiting[0].due - self._clock()
+                if wait <= 0 or self._closing:
+                    self._busy = True
+                    return heapq.heappop(self._waiting)
+                self._changed.wait(wait)
+
+    def _try(self, entry: _Waiting) -> str:
+        """Make and send a mail; which counter that counts for."""
+        reason, mail = "not_made", None
+        try:
+            if (mail := entry.make()) is None:
+                return ""
+            reason = "not_sent"
+            self._mailer.send(mail)
+        except MailError as error:
+            if mail is not None and error.temporary and self._again(entry, mail):
+                logger.warning("a mail was not sent, and will be tried again: %s", error)
+                return "retried"
+            logger.error("a mail was not sent: %s", error)
+        except Exception as error:
+            # The text of the error may hold an address.
+            logger.error("a mail was %s: %s", reason.replace("_", " "), type(error).__name__)
+        else:
+            self._report(True, "")
+            return "sent"
+        self._report(False, reason)
+        return "failed"
+
+    def _again(self, entry: _Waiting, mail: Mail) -> bool:
+        """Let the mail wait for its next try, if there is one."""
+        tries = entry.tries + 1
+        with self._changed:
+            if tries >= self._tries or self._closing:
+                return False
+            due = self._clock() + self._backoff * 2 ** (tries - 1)
+            self._push(_Waiting(due, self._number, lambda: mail, tries))
+            return True
+
+    def _count(self, **more: int) -> None:
+        counts = {name: getattr(self._stats, name) + number for name, number in more.items()}
+        self._stats = replace(self._stats, **counts)
+
+    def __repr__(self) -> str:
+        return f"Outbox({self._mailer!r})"

@@ -1,0 +1,1 @@
+"""Serve the sign-in and account pages."""

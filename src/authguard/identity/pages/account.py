@@ -1,0 +1,190 @@
+"""The pages of an account: what it is, its sessions, its password, signing out."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.errors import RefusedError
+from authguard.identity.pages.forms import Form
+from authguard.identity.pages.views import NOTICES, Views
+from authguard.identity.service import IdentityService
+from authguard.identity.web import bodies
+from authguard.identity.web.bodies import validate
+from authguard.identity.web.browser_session import PageSessions, Visitor
+from authguard.identity.web.messages import Workers, caller_of, query_of, read_fields
+
+_Handler: TypeAlias = Callable[["AccountPages", Request, Visitor], Awaitable[Response]]
+_Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, Response]]
+
+
+LOGOUT_PAGE = "/logout"
+
+
+def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
+    """Let nobody in but the owner of an account; others sign in first, and come to the page `back`.
+
+    Whoever is let in by the refresh cookie gets new cookies with the answer, whatever that is: the
+    old token is used up.
+    """
+
+    def decorate(handler: _Handler) -> _Endpoint:
+        @wraps(handler)
+        async def endpoint(self: "AccountPages", request: Request) -> Response:
+            return await self._let_in(request, handler, back, self._to_login(request, back))
+
+        return endpoint
+
+    return decorate
+
+
+class AccountPages:
+    """The pages that only the owner of an account sees.
+
+    Args:
+        service: the use cases.
+        workers: where they run.
+        sessions: the sessions of browsers.
+        views: makes the responses.
+    """
+
+    def __init__(
+        self, service: IdentityService, workers: Workers, sessions: PageSessions, views: Views
+    ) -> None:
+        self._service = service
+        self._workers = workers
+        self._sessions = sessions
+        self._views = views
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        prefix = self._service.settings.pages_path
+        table = [
+            ("GET", "/account", self.account),
+            ("GET", "/account/password", self.password_page),
+            ("POST", "/account/password", self.change_password),
+            ("POST", "/account/sessions/end", self.end_session),
+            ("POST", "/account/providers/unlink", self.unlink),
+            ("POST", "/account/verify-email", self.resend_verification),
+            ("POST", "/account/logout-all", self.log_out_everywhere),
+            ("GET", LOGOUT_PAGE, self.logout_page),
+            ("POST", LOGOUT_PAGE, self.log_out),
+        ]
+        if not prefix:  # somebody who types no more than the name of the service
+            table.append(("GET", "/", self.home))
+        return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
+
+    async def home(self, request: Request) -> Response:
+        """On to the account, or to sign in."""
+        return self._views.see_other(self._views.path(request, "/account"))
+
+    async def _let_in(self, request: Request, handler: _Handler, back: str, nobody: Response) -> Response:
+        self._sessions.refuse_cross_site(request)
+        visitor = await self._sessions.find(request)
+        if visitor is None:
+            return nobody
+        if visitor.renewed is None:
+            return await handler(self, request, visitor)
+        if request.method in ("GET", "HEAD"):
+            notice = query_of(request).get("notice", "")
+            here = self._views.path(request, back) + (f"?notice={notice}" if notice in NOTICES else "")
+            response = self._views.see_other(here)
+        else:
+            try:
+                response = await handler(self, request, visitor)
+            except RefusedError as error:
+                response = self._views.refusal(request, error, visitor=visitor)
+        if "set-cookie" not in response.headers:
+            self._sessions.set_cookies(response, visitor.renewed)
+        return response
+
+    @_for_owner("/account")
+    async def account(self, request: Request, visitor: Visitor) -> Response:
+        """The account, its providers and its sessions."""
+        values: dict[str, Any] = {
+            "identities": await self._workers.read(self._service.linking.list, visitor.principal),
+            "sessions": await self._workers.read(self._service.sessions.list, visitor.principal),
+            "current": visitor.principal.claims.get("sid"),
+        }
+        return self._views.page(request, "account", visitor=visitor, **values)
+
+    @_for_owner("/account/password")
+    async def password_page(self, request: Request, visitor: Visitor) -> Response:
+        """The form for a new password."""
+        values: dict[str, Any] = {"form": Form(), "rules": self._service.policy.check("")}
+        return self._views.page(request, "account-password", visitor=visitor, **values)
+
+    @_for_owner("/account/password")
+    async def change_password(self, request: Request, visitor: Visitor) -> Response:
+        """Set a new password; all other sessions end."""
+        fields = await read_fields(request)
+        try:
+            body = validate(bodies.ChangePassword, fields)
+            current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
+            change = self._service.accounts.change_password
+            await self._workers.hash(change, visitor.principal, current, new, caller_of(request))
+        except RefusedError as error:
+            values = {"form": Form.after(error, fields), "rules": self._service.policy.check("")}
+            return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
+        return self._go(request, "/account", "password-changed")
+
+    @_for_owner("/account")
+    async def end_session(self, request: Request, visitor: Visitor) -> Response:
+        """End one of the other sessions."""
+        body = validate(bodies.EndSession, await read_fields(request))
+        end = self._service.sessions.end
+        await self._workers.write(end, visitor.principal, body.session, caller_of(request))
+        return self._go(request, "/account", "ended")
+
+    @_for_owner("/account")
+    async def unlink(self, request: Request, visitor: Visitor) -> Response:
+        """Unlink a provider; all other sessions end."""
+        body = validate(bodies.Unlink, await read_fields(request))
+        unlink = self._service.linking.unlink
+        await self._workers.write(unlink, visitor.principal, body.provider, caller_of(request))
+        return self._go(request, "/account", "unlinked")
+
+    @_for_owner("/account")
+    async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
+        """Send the mail again that verifies the address."""
+        resend = self._service.links.resend_verification
+        await self._workers.count(resend, visitor.user.email, caller_of(request))
+        return self._go(request, "/account", "sent")
+
+    @_for_owner("/account")
+    async def log_out_everywhere(self, request: Request, visitor: Visitor) -> Response:
+        """End all sessions."""
+        log_out = self._service.sessions.log_out_everywhere
+        await self._workers.write(log_out, visitor.principal, caller_of(request))
+        return self._signed_out(request, "logged-out-everywhere")
+
+    async def logout_page(self, request: Request) -> Response:
+        """A button, since a link must not sign anybody out."""
+        return self._views.page(request, "logout")
+
+    async def log_out(self, request: Request) -> Response:
+        """End the session of this browser. The cookies are taken only when that has been stored."""
+        signed_out = self._signed_out(request, "logged-out")
+
+        async def end(self: AccountPages, request: Request, visitor: Visitor) -> Response:
+            log_out = self._service.sessions.log_out
+            await self._workers.write(log_out, visitor.principal, caller_of(request))
+            return signed_out
+
+        return await self._let_in(request, end, "/account", signed_out)
+
+    def _signed_out(self, request: Request, notice: str) -> Response:
+        response = self._go(request, "/login", notice)
+        self._sessions.clear_cookies(response)
+        return response
+
+    def _to_login(self, request: Request, back: str) -> Response:
+        query = urlencode({"next": self._views.path(request, back)})
+        return self._views.see_other(self._views.path(request, f"/login?{query}"))
+
+    def _go(self, request: Request, path: str, notice: str) -> Response:
+        return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))

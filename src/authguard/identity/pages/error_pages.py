@@ -1,0 +1,64 @@
+"""Which refusals become pages: those on the paths of pages, and of sign-in where a person navigates."""
+
+from collections.abc import Collection
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authguard._core.answer.redirect import navigates
+from authguard.asgi import handled_by_guard
+from authguard.errors import RefusedError, UnexpectedError
+from authguard.identity.errors import MethodNotAllowedError, NotFoundError
+from authguard.identity.pages.views import Views
+from authguard.identity.web.messages import HANDLERS, not_routed, refused, unexpected
+
+
+class PageErrors:
+    """The answers to errors, where there are pages; the API's answers stay what they are.
+
+    Args:
+        views: makes the responses.
+        pages: the paths of the pages.
+        doors: paths of the API to which browsers come as well.
+    """
+
+    def __init__(self, views: Views, pages: Collection[str], doors: Collection[str]) -> None:
+        self._views = views
+        self._pages = frozenset(pages)
+        self._doors = frozenset(doors)
+
+    @property
+    def handlers(self) -> Any:
+        """For Starlette's `exception_handlers`."""
+        return HANDLERS | {
+            RefusedError: self.refused,
+            HTTPException: self.not_routed,
+            Exception: self.unexpected,
+        }
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """The answer to a refusal."""
+        if isinstance(error, RefusedError) and self._is_page(request):
+            return self._views.refusal(request, error)
+        return await refused(request, error)
+
+    async def not_routed(self, request: Request, error: Exception) -> Response:
+        """The answer of a router that knows no such path or method."""
+        if not isinstance(error, HTTPException) or not self._is_page(request):
+            return await not_routed(request, error)
+        wrong = MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
+        response = self._views.refusal(request, wrong)
+        response.headers.update(error.headers or {})
+        return response
+
+    async def unexpected(self, request: Request, error: Exception) -> Response:
+        """The answer to an error of ours; the server logs it."""
+        if self._is_page(request):
+            return self._views.refusal(request, UnexpectedError())
+        return await unexpected(request, error)
+
+    def _is_page(self, request: Request) -> bool:
+        _, view, _ = handled_by_guard(request.scope)
+        return view.path in self._pages or (view.path in self._doors and navigates(view))

@@ -1,0 +1,120 @@
+"""Forms of pages: what was sent, what is wrong with it, and how that is said to people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from authguard.errors import RateLimitedError, RefusedError
+from authguard.identity.errors import EmailTakenError, InvalidFieldsError
+from authguard.identity.mail.addresses import MAX_ADDRESS
+
+#: What the fields are called on the pages.
+LABELS: Mapping[str, str] = {
+    "name": "Name",
+    "email": "E-mail address",
+    "password": "Password",
+    "current_password": "Current password",
+    "new_password": "New password",
+}
+#: What the page of a refusal says, by its code: heading and words. The API's words are for programs.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "cross_site_request": (
+        "Not sent from here",
+        "Nothing shows that this form was sent from a page of this site. Open the page again, and retry.",
+    ),
+    "invalid_request": (
+        "Two cookies for one",
+        "Your browser sent a cookie of this site twice. Delete the cookies of this site, and sign in again.",
+    ),
+    "invalid_fields": ("That could not be read", "Something is missing in the form, or too much is in it."),
+    "unsupported_media_type": ("That could not be read", "This page takes forms only."),
+    "payload_too_large": ("That was too much", "The form is too large."),
+    "method_not_allowed": (
+        "Nothing to see here",
+        "This address only takes what a form on another page sends.",
+    ),
+    "not_found": ("Nothing here", "It may have been there, and have ended since."),
+    "rate_limited": ("Too many tries", ""),
+    "social_sign_in": ("That sign-in did not succeed", "Please start again."),
+    "insufficient_user_authentication": (
+        "Please sign in again",
+        "The provider did not show that you have just signed in. Use your password, or another provider.",
+    ),
+    "email_not_verified": (
+        "Check your mail",
+        "Verify your e-mail address first: follow the link that was sent to it.",
+    ),
+    "link_refused": ("There is an account already", ""),
+    "last_sign_in": ("Your only way to sign in", ""),
+    "unavailable": (
+        "Please try again in a moment",
+        "The service cannot do this right now. That is not your fault, and you are not signed out.",
+    ),
+    "internal_error": ("That went wrong", "It is our fault, and has been noted. Please try again later."),
+}
+# Characters of the longest value that a field takes; longer ones are not shown again.
+_MAX_VALUE = MAX_ADDRESS
+_SECRET = frozenset({"password", "current_password", "new_password", "token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form as a page shows it.
+
+    Attributes:
+        values: what was sent, without secrets, so that nobody has to type it again.
+        errors: for each field what to change.
+        problem: what is wrong with the whole; empty for nothing.
+        wanted: where to go afterwards, as it was sent.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    problem: str = ""
+    wanted: str = ""
+
+    @classmethod
+    def after(cls, error: RefusedError, fields: Mapping[str, str], wanted: str = "") -> "Form":
+        """The form after it was refused.
+
+        Args:
+            error: why.
+            fields: what was sent.
+            wanted: where to go afterwards.
+        """
+        values = {
+            name: value for name, value in fields.items() if name not in _SECRET and len(value) <= _MAX_VALUE
+        }
+        errors: dict[str, list[str]] = {}
+        problem = ""
+        if isinstance(error, InvalidFieldsError):
+            errors = {
+                name: [_sentence(text) for text in texts]
+                for name, texts in error.fields.items()
+                if name in LABELS
+            }
+            problem = "" if errors else "The form could not be read. Please fill it in again."
+        elif isinstance(error, EmailTakenError):
+            errors = {"email": ["There is an account with this e-mail address already."]}
+        else:
+            problem = words_of(error)
+        return cls(values, errors, problem, wanted)
+
+
+def words_of(error: RefusedError) -> str:
+    """What a refusal says to people."""
+    if words := _WORDS.get(error.code, ("", ""))[1]:
+        return words
+    if isinstance(error, RateLimitedError):
+        minutes = -(-error.retry_after // 60)
+        return f"There were too many tries. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+    return error.detail
+
+
+def heading_of(error: RefusedError) -> str:
+    """The heading of the page of a refusal."""
+    return _WORDS.get(error.code, ("", ""))[0] or error.title
+
+
+def _sentence(text: str) -> str:
+    """Messages about fields of the API begin with a verb; those about passwords are sentences."""
+    return text if text[:1].isupper() else f"This {text}."

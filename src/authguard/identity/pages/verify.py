@@ -1,0 +1,150 @@
+"""The page that the link of the first mail leads to: verify an address, or close the account.
+
+A link proves the mailbox only: an attacker may have registered with the address of a victim. Unless the
+browser is signed in to the account, the page asks for its password or a new one.
+"""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.errors import RefusedError
+from authguard.identity.errors import InvalidLinkError
+from authguard.identity.pages.forms import Form
+from authguard.identity.pages.views import Views
+from authguard.identity.service import IdentityService
+from authguard.identity.web import bodies
+from authguard.identity.web.bodies import validate
+from authguard.identity.web.browser_session import PageSessions, Visitor
+from authguard.identity.web.link_cookie import LinkCookie
+from authguard.identity.web.messages import Workers, caller_of, media_type_of, read_fields
+
+_PAGE = "verify-email"
+
+
+class VerifyPages:
+    """The page of the link that verifies an address.
+
+    Args:
+        service: the use cases.
+        workers: where they run.
+        sessions: the sessions of browsers.
+        views: makes the responses.
+    """
+
+    def __init__(
+        self, service: IdentityService, workers: Workers, sessions: PageSessions, views: Views
+    ) -> None:
+        self._service = service
+        self._workers = workers
+        self._sessions = sessions
+        self._views = views
+        self._cookie = LinkCookie(service.settings, "verify")
+
+    def routes(self) -> list[Route]:
+        """Return all routes."""
+        path = f"{self._service.settings.pages_path}/{_PAGE}"
+        return [
+            Route(path, self.page, methods=["GET"]),
+            Route(path, self.verify, methods=["POST"]),
+            Route(f"{path}/decline", self.decline, methods=["POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """Show the forms; the link is not used up by looking at it."""
+        token = self._cookie.arrived(request)
+        if token is not None:
+            response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
+            self._cookie.settle(response, token)
+            return response
+        token = self._cookie.read(request)
+        if not token:
+            return self._views.page(request, _PAGE, form=Form(), has_link=False)
+        visitor = await self._sessions.find(request)
+        account = await self._account(token, visitor)
+        response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
+        return self._renewed(response, visitor)
+
+    async def verify(self, request: Request) -> Response:
+        """Verify the address, for whoever is signed in, knows the password, or sets a new one."""
+        self._sessions.refuse_cross_site(request)
+        token = self._cookie.read(request)
+        # A button without fields sends nothing, not even a media type.
+        fields = await read_fields(request) if media_type_of(request) else {}
+        visitor = await self._sessions.find(request)
+        try:
+            if not token:
+                raise InvalidLinkError
+            location = await self._verify(request, token, fields, visitor)
+        except InvalidLinkError as error:
+            return self._renewed(self._dead_link(request, error), visitor)
+        except RefusedError as error:
+            account = await self._account(token, visitor)
+            form = Form.after(error, {})
+            response = self._views.refusal(request, error, _PAGE, form=form, has_link=True, **account)
+            return self._renewed(response, visitor)
+        response = self._views.see_other(self._views.path(request, location))
+        self._cookie.drop(response)
+        return self._renewed(response, visitor)
+
+    async def _verify(
+        self, request: Request, token: str, fields: dict[str, str], visitor: Visitor | None
+    ) -> str:
+        """Verify the address; return the page to go on to."""
+        links, caller = self._service.links, caller_of(request)
+        body = validate(bodies.VerifyEmailForm, fields | {"token": token})
+        if body.new_password is not None:
+            new_password = body.new_password.get_secret_value()
+            await self._workers.hash(links.verify_with_new_password, token, new_password, caller)
+            return "/login?notice=verified-password"
+        owner_id = None if visitor is None else visitor.user.id
+        run = self._workers.count if body.password is None else self._workers.hash
+        user_id = await run(
+            links.verify,
+            token,
+            caller,
+            owner_id=owner_id,
+            password=None if body.password is None else body.password.get_secret_value(),
+            needs_proof=True,
+        )
+        is_owner = visitor is not None and visitor.user.id == user_id
+        return "/account?notice=verified" if is_owner else "/login?notice=verified"
+
+    async def decline(self, request: Request) -> Response:
+        """Close an account that the owner of its address has not registered."""
+        self._sessions.refuse_cross_site(request)
+        token = self._cookie.read(request)
+        try:
+            if not token:
+                raise InvalidLinkError
+            await self._workers.count(self._service.links.decline, token, caller_of(request))
+        except InvalidLinkError as error:
+            return self._dead_link(request, error)
+        response = self._views.see_other(self._views.path(request, "/login?notice=closed"))
+        self._cookie.drop(response)
+        return response
+
+    async def _account(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
+        """Return what the page says of the account, and asks for."""
+        unverified = await self._workers.read(self._service.links.find_unverified, token)
+        user, has_password = unverified or (None, False)
+        return {
+            "asks": user is not None and (visitor is None or visitor.user.id != user.id),
+            "email": "" if user is None else user.email,
+            "has_password": has_password,
+            "rules": self._service.policy.check(""),
+        }
+
+    def _dead_link(self, request: Request, error: RefusedError) -> Response:
+        form = Form.after(error, {})
+        response = self._views.refusal(request, error, _PAGE, form=form, has_link=False)
+        self._cookie.drop(response)
+        return response
+
+    def _renewed(self, response: Response, visitor: Visitor | None) -> Response:
+        """Give the browser its new tokens, if the old ones had expired."""
+        if visitor is not None and visitor.renewed is not None:
+            self._sessions.set_cookies(response, visitor.renewed)
+        return response

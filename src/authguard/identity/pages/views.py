@@ -1,0 +1,163 @@
+"""What pages look like on the wire: templates, headers, and the files that they need."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from authguard._core.answer.decision import Deny
+from authguard._core.answer.redirect import local_prefix
+from authguard._core.answer.refusal import Challenges, refuse
+from authguard._logs import log_refusal
+from authguard._refused import as_response
+from authguard.asgi import handled_by_guard
+from authguard.errors import RefusedError, UnexpectedError
+from authguard.identity.pages.agents import describe_agent
+from authguard.identity.pages.forms import LABELS, heading_of, words_of
+from authguard.identity.settings import Settings
+from authguard.identity.web.messages import REALM, query_of
+
+#: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
+#: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
+HEADERS: Mapping[str, str] = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "strict-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+_FOREVER = "public, max-age=31536000, immutable"  # the name changes when the content does
+_ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+#: What a page may be asked to say after a redirect; nothing else can be put into a link to it.
+NOTICES: Mapping[str, str] = {
+    "closed": "The account was closed. There is none with your address any more.",
+    "check-mail": "Check your mail: a link in it finishes the registration.",
+    "ended": "The session was ended.",
+    "logged-out": "You are signed out.",
+    "logged-out-everywhere": "You are signed out everywhere.",
+    "password-changed": "Your password was changed. All other sessions were ended.",
+    "password-reset": "Your password was changed. Sign in with the new one.",
+    "sent": "If there is an account with this address, a mail is on its way.",
+    "unlinked": "The provider was unlinked. All other sessions were ended.",
+    "verified-password": "Your e-mail address is verified. Sign in with the new password.",
+    "verified": "Your e-mail address is verified.",
+    "welcome": "Welcome! Your account is ready.",
+}
+
+
+class Views:
+    """Makes the responses.
+
+    Args:
+        settings: say where the pages are, and what the site is called.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._prefix = settings.pages_path
+        self._assets = dict(_read_asset(name) for name in _ASSETS)
+        self._templates = Environment(
+            loader=PackageLoader("authguard.identity.pages"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals |= {
+            "site": urlsplit(settings.issuer).netloc,
+            "labels": LABELS,
+            "asset": {name: file for file, (name, _) in self._assets.items()},
+        }
+        self._templates.filters |= {
+            "agent": describe_agent,
+            "heading": heading_of,
+            "machine": _machine,
+            "moment": _moment,
+            "words": words_of,
+        }
+
+    @property
+    def asset_paths(self) -> list[str]:
+        """Where the files are that pages need."""
+        return [f"{self._prefix}/assets/{file}" for file in self._assets]
+
+    def routes(self) -> list[Route]:
+        """The files that pages need."""
+        return [Route(path, self.asset, methods=["GET"]) for path in self.asset_paths]
+
+    async def asset(self, request: Request) -> Response:
+        """A file; its name has a digest of its content."""
+        name, data = self._assets[request.url.path.rpartition("/")[2]]
+        headers = {"cache-control": _FOREVER, "x-content-type-options": "nosniff"}
+        return Response(data, 200, headers, _ASSETS[name])
+
+    def path(self, request: Request, path: str) -> str:
+        """Where a page is, wherever the application is mounted."""
+        root: str = request.scope.get("root_path") or ""
+        return (local_prefix(root) or "") + quote(self._prefix) + path
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        """A page.
+
+        Args:
+            request: what it answers; `notice` in its query is said if it is one of `NOTICES`.
+            template: the name of the page, without `.html`.
+            status: the HTTP status.
+            values: what the template shows.
+        """
+        return HTMLResponse(self._render(request, template, **values), status, HEADERS)
+
+    def refusal(
+        self, request: Request, error: RefusedError, template: str = "error", **values: Any
+    ) -> Response:
+        """A page that says why something was refused, with the status and fields of the API's answer."""
+        html = self._render(request, template, **{"error": error} | values)
+        refusal = refuse(error, Challenges(REALM)).with_body(html, "text/html; charset=utf-8")
+        if not isinstance(error, UnexpectedError):  # the server logs that one
+            log_refusal(handled_by_guard(request.scope)[1], Deny(error, refusal))
+        response = as_response(refusal)
+        response.headers.update(HEADERS)
+        return response
+
+    def see_other(self, location: str) -> Response:
+        """Send a browser on, with GET."""
+        kept = ("cache-control", "x-content-type-options")
+        return RedirectResponse(
+            location, 303, {name: HEADERS[name] for name in kept} | {"referrer-policy": "no-referrer"}
+        )
+
+    def _render(self, request: Request, template: str, **values: Any) -> str:
+        def url(path: str) -> str:
+            return self.path(request, path)
+
+        notice = NOTICES.get(query_of(request).get("notice", ""), "")
+        known: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
+        return self._templates.get_template(f"{template}.html").render(known | values)
+
+
+def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
+    data = files("authguard.identity.pages").joinpath("assets", name).read_bytes()
+    stem, _, kind = name.partition(".")
+    return f"{stem}-{sha256(data).hexdigest()[:16]}.{kind}", (name, data)
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _machine(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat()

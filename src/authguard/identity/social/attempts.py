@@ -1,0 +1,166 @@
+"""Attempts to ask a provider: bounded in time, in number and in the size of answers, so that none hangs.
+
+An attempt runs in a thread of its own. Only so can a server that drips, or a resolver, be left behind.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+from math import ceil
+from threading import BoundedSemaphore, Lock, Thread, local
+from time import monotonic
+from typing import Any, TypeVar
+
+import httpx2
+from authlib.integrations.httpx_client import OAuth2Client
+
+from authguard._core.remote.http import Breaker
+from authguard.errors import VerificationUnavailableError
+
+logger = logging.getLogger("authguard")
+
+Result = TypeVar("Result")
+
+#: Bytes of an answer; key sets and profiles have some thousands.
+MAX_ANSWER = 1024 * 1024
+#: Attempts at the same time, with those that were left behind.
+MAX_ATTEMPTS = 64
+#: Seconds of the longest pause between two attempts at a provider that does not answer.
+MAX_PAUSE = 5.0
+
+
+class Attempts:
+    """Attempts to ask one provider. After one that took too long, only one at a time tries again.
+
+    Args:
+        name: of the provider.
+        seconds: for one attempt, however many requests it makes.
+        clock: seconds, by a clock that is never set back.
+    """
+
+    def __init__(self, name: str, seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._clock = clock
+        self._breaker = Breaker(random.random, threshold=1, max_pause=MAX_PAUSE)
+        self._lock = Lock()
+        self._room = BoundedSemaphore(MAX_ATTEMPTS)
+        self._inside = local()
+        self._shared: dict[str, tuple[float, Future[Any]]] = {}
+
+    def run(self, function: Callable[[], Result]) -> Result:
+        """Return what the function returns; within an attempt, it is a part of that.
+
+        Raises:
+            VerificationUnavailableError: if it takes too long, or the last attempt did.
+        """
+        if getattr(self._inside, "yes", False):
+            return function()
+        with self._lock:
+            blocked = self._breaker.blocked(self._clock(), self._seconds)
+        if blocked:
+            reason = f"{self._name} did not answer a short time ago"
+            raise VerificationUnavailableError(reason, retry_after=ceil(blocked))
+        if not self._room.acquire(blocking=False):
+            raise VerificationUnavailableError(f"{self._name}: {MAX_ATTEMPTS} attempts are under way")
+        outcome: Future[Result] = Future()
+        Thread(target=self._attempt, args=(outcome, function), daemon=True).start()
+        try:
+            result = outcome.result(self._seconds)
+        except (TimeoutError, NoAnswerError):
+            raise self._no_answer() from None
+        except Exception:
+            self._answered()
+            raise
+        self._answered()
+        return result
+
+    def _attempt(self, outcome: "Future[Result]", function: Callable[[], Result]) -> None:
+        self._inside.yes = True
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # noqa: BLE001 (raised where it is awaited)
+            outcome.set_exception(error)
+        finally:
+            self._room.release()
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._breaker.succeeded()
+
+    def _no_answer(self) -> VerificationUnavailableError:
+        with self._lock:
+            self._breaker.failed(self._clock())
+            blocked = self._breaker.backoff.remaining(self._clock())
+        reason = f"{self._name} gave no answer within {self._seconds:g} seconds"
+        logger.warning("%s", reason)
+        return VerificationUnavailableError(reason, retry_after=ceil(blocked))
+
+    def share(self, name: str, function: Callable[[], Result]) -> Result:
+        """Return what the function returns, which is called once for all who ask at the same time.
+
+        One that has taken too long is left behind; the next who asks calls it again.
+
+        Args:
+            name: of the function.
+            function: asks the provider.
+        """
+        mine: Future[Result] = Future()
+        now = self._clock()
+        with self._lock:
+            started, flight = self._shared.get(name, (now, mine))
+            if now - started >= self._seconds:
+                started, flight = now, mine
+            self._shared[name] = started, flight
+        if flight is not mine:
+            shared: Result = flight.result(self._seconds)
+            return shared
+        try:
+            mine.set_result(function())
+        except BaseException as error:  # noqa: BLE001 (raised by `result`)
+            mine.set_exception(error)
+        with self._lock:
+            if self._shared[name][1] is mine:
+                del self._shared[name]
+        return mine.result()
+
+
+class NoAnswerError(VerificationUnavailableError):
+    """A request within an attempt got no answer in time."""
+
+
+class ProviderClient(OAuth2Client):  # type: ignore[misc]  # Authlib has no types
+    """Authlib's client, which takes answers of a bounded size, in a bounded time.
+
+    Attributes:
+        seconds: for the body of an answer.
+    """
+
+    seconds = 5.0
+
+    def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        """Send a request, and read its answer.
+
+        Raises:
+            httpx2.HTTPError: if it is too large, compressed, or does not come in time.
+        """
+        until = monotonic() + self.seconds
+        response = super().send(  # pyright: ignore[reportAttributeAccessIssue]  # the stubs leave it out
+            request, stream=True, **options
+        )
+        try:
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise httpx2.RemoteProtocolError("the answer is compressed, which was not asked for")
+            body = bytearray()
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise httpx2.RemoteProtocolError(f"the answer is larger than {MAX_ANSWER} bytes")
+                if monotonic() > until:
+                    raise httpx2.ReadTimeout("the answer comes too slowly")
+        finally:
+            response.close()
+        return httpx2.Response(
+            response.status_code, headers=response.headers, content=bytes(body), request=request
+        )

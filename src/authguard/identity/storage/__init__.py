@@ -1,0 +1,1 @@
+"""Keep the data in SQLite or PostgreSQL."""

@@ -1,0 +1,77 @@
+"""The queries of linked identities, and of proofs of passwords."""
+
+from sqlalchemy import ColumnElement, Connection, delete, select, update
+
+from authguard.identity.model import LinkedIdentity, SocialIdentity, User
+from authguard.identity.storage.queries import find_user
+from authguard.identity.storage.schema import linked_identities, users
+
+
+def find_linked_user(connection: Connection, identity: SocialIdentity) -> tuple[User, bool] | None:
+    """Return the account of a social identity, locked, and whether the link is verified.
+
+    It takes the same statements if there is no link: see `Accounts.sign_in_with`.
+    """
+    statement = select(linked_identities.c.user_id, linked_identities.c.verified).where(*_is(identity))
+    row = connection.execute(statement).first()
+    user_id = "" if row is None else row.user_id
+    # The link may have ended while this waited for the account.
+    lock_user(connection, user_id)
+    row = connection.execute(statement).first()
+    user = find_user(connection, user_id)
+    return None if row is None or user is None else (user, row.verified)
+
+
+def lock_user(connection: Connection, user_id: str) -> tuple[str | None, bool]:
+    """Lock an account for the transaction; return its password hash, and whether the password is proven."""
+    statement = select(users.c.password_hash, users.c.password_proven).where(users.c.id == user_id)
+    row = connection.execute(statement.with_for_update()).first()
+    return (None, False) if row is None else (row.password_hash, row.password_proven)
+
+
+def verify_identity(connection: Connection, identity: SocialIdentity) -> None:
+    """Mark a link as verified."""
+    connection.execute(update(linked_identities).where(*_is(identity)).values(verified=True))
+
+
+def verify_identities(connection: Connection, user_id: str) -> None:
+    """Mark all links of an account as verified."""
+    statement = update(linked_identities).where(linked_identities.c.user_id == user_id)
+    connection.execute(statement.values(verified=True))
+
+
+def delete_unverified_identities(connection: Connection, user_id: str) -> bool:
+    """Delete the links of an account that are not verified; False if there was none."""
+    statement = delete(linked_identities).where(
+        linked_identities.c.user_id == user_id, linked_identities.c.verified.is_(False)
+    )
+    return connection.execute(statement).rowcount > 0
+
+
+def delete_identities(connection: Connection, user_id: str, provider: str) -> None:
+    """Delete an account's links to a provider."""
+    statement = delete(linked_identities).where(
+        linked_identities.c.user_id == user_id, linked_identities.c.provider == provider
+    )
+    connection.execute(statement)
+
+
+def list_identities(connection: Connection, user_id: str) -> list[LinkedIdentity]:
+    """List an account's links, the oldest first."""
+    statement = (
+        select(linked_identities.c.provider, linked_identities.c.created_at)
+        .where(linked_identities.c.user_id == user_id)
+        .order_by(linked_identities.c.created_at, linked_identities.c.provider)
+    )
+    return [LinkedIdentity(*row) for row in connection.execute(statement)]
+
+
+def delete_unverified_user(connection: Connection, user_id: str) -> bool:
+    """Delete an account, and what belongs to it, unless its address is verified by now."""
+    statement = delete(users).where(users.c.id == user_id, users.c.email_verified.is_(False))
+    return connection.execute(statement).rowcount > 0
+
+
+def _is(identity: SocialIdentity) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    columns = linked_identities.c
+    return columns.provider == identity.provider, columns.subject == identity.subject

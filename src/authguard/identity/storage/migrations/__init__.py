@@ -1,0 +1,67 @@
+"""The migrations of the database, shipped with the package and run by Alembic."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from authguard.errors import ConfigurationError
+from authguard.identity.storage.database import Database
+
+VERSION_TABLE = "authguard_version"
+_LOCK = 0x61757468  # "auth": one upgrade at a time in PostgreSQL
+
+
+def upgrade(database: Database | str, revision: str = "head") -> None:
+    """Bring the tables to the newest version, in one transaction; others who do so wait.
+
+    Args:
+        database: the database, or its URL.
+        revision: where to stop.
+
+    Raises:
+        StoreUnavailableError: if the database cannot be asked.
+    """
+    own = Database(database) if isinstance(database, str) else database
+    try:
+        with own.write() as connection:
+            if not own.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            command.upgrade(_config(connection), revision)
+    finally:
+        if own is not database:
+            own.close()
+
+
+def check(database: Database) -> None:
+    """Make sure that the tables are those of this version.
+
+    Raises:
+        ConfigurationError: if they are not; says what to do.
+    """
+    wanted = _newest()
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        found = context.get_current_revision()
+    if found != wanted:
+        raise ConfigurationError(
+            f"database: its tables are of version {found}, and this needs {wanted}: "
+            "run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
+        )
+
+
+@cache  # it reads and runs each migration
+def _newest() -> str | None:
+    return ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

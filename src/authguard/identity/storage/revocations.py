@@ -1,0 +1,90 @@
+"""What has been logged out, in the database: known to every process that shares it."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from authguard._core.model import Principal, api_key_id
+from authguard.errors import ConfigurationError
+from authguard.identity.storage import queries as store
+from authguard.identity.storage.database import Database
+
+_KINDS = ("token", "key", "session", "subject")
+
+
+class SQLRevocations:
+    """Revocations for `Guard(revocations=…)`, shared by all processes that use the database.
+
+    Each request asks the database, so that a logout holds at once, everywhere. If the database
+    cannot be asked, the guard answers 503.
+
+    Args:
+        database: the database of the identity service, or its URL.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, database: Database | str, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = Database(database) if isinstance(database, str) else database
+        self._clock = clock
+
+    def revoke(
+        self,
+        *,
+        token_id: str | None = None,
+        key_id: str | None = None,
+        subject: str | None = None,
+        session: str | None = None,
+        until: float,
+    ) -> None:
+        """Refuse a token, an API key, a session, or all tokens that a subject has been issued so far.
+
+        Args:
+            token_id: the `jti` of the token.
+            key_id: the public name of an API key; tokens, whose `key_id` is the `kid` of their
+                issuer's key, are not affected.
+            subject: whose tokens; those issued (`iat`) after now are not affected.
+            session: the `sid` of the tokens of one session.
+            until: seconds since the epoch when what is revoked has expired anyway, leeway included;
+                `math.inf` for an API key that does not expire.
+
+        Raises:
+            ConfigurationError: if it is not exactly one of the four.
+            StoreUnavailableError: if it could not be stored; nothing is revoked then.
+        """
+        named = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
+        given = [(kind, name) for kind, name in named.items() if name]
+        if len(given) != 1:
+            raise ConfigurationError("name exactly one of token_id, key_id, subject and session")
+        ((kind, name),) = given
+        with self._database.write() as connection:
+            revoke(connection, kind, name, self._clock(), until)
+
+    def is_revoked(self, principal: Principal) -> bool:
+        """Return whether the principal's token, API key, session or subject has been revoked.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        claims = principal.claims
+        session = claims.get("sid")
+        with self._database.read() as connection:
+            marks = store.find_marks(
+                connection,
+                token=principal.token_id or "",
+                key=api_key_id(principal) or "",
+                session=session if isinstance(session, str) else "",
+                subject=principal.subject,
+                now=self._clock(),
+            )
+        if not marks:
+            return False
+        issued = claims.get("iat")
+        later = isinstance(issued, (int, float)) and issued > marks.get("subject", 0.0)
+        return not (marks.keys() == {"subject"} and later)
+
+
+def revoke(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
+    """Mark something as revoked, in the transaction of a use case, and forget old marks."""
+    store.upsert_revocation(connection, kind, name, now, until)
+    store.delete_old_marks(connection, now)

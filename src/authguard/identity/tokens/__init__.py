@@ -1,0 +1,1 @@
+"""Issue and verify the tokens of the service."""

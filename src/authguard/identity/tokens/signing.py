@@ -1,0 +1,244 @@
+"""Signing keys: the secret itself for HS256, or a key set that rotates, encrypted at rest.
+
+The secret before this one, if it still counts, verifies and decrypts, and does nothing else.
+
+made ──► published ──► signs ──► published only ──► gone
+at once       after     until the last token
+10 min    it signed has expired
+"""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from threading import Lock
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from jwt.algorithms import Algorithm, get_default_algorithms
+from sqlalchemy import Connection
+
+from authguard.errors import ConfigurationError
+from authguard.identity.settings import Settings
+from authguard.identity.storage import queries as store
+from authguard.identity.storage.database import Database
+from authguard.identity.tokens.derive import derive_seal
+
+#: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
+PUBLISHED_AHEAD = 600
+_RELOAD_SECONDS = 60
+_LEEWAY = 300  # the most that a guard allows
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+_MAKERS: dict[str, Callable[[], Any]] = {
+    "RS256": lambda: rsa.generate_private_key(65537, 3072),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key to sign with.
+
+    Attributes:
+        kid: its name in the key set; None for the secret, as in the documents' tokens.
+        algorithm: the one algorithm it is for.
+        key: the private key, or the secret.
+        public_jwk: its public part; None for the secret.
+        signs_from: seconds since the epoch.
+    """
+
+    kid: str | None
+    algorithm: str
+    key: Any = field(repr=False)
+    public_jwk: dict[str, Any] | None = None
+    signs_from: float = 0.0
+    _scheme: Algorithm = field(init=False, repr=False)
+    _prepared: Any = field(init=False, repr=False)
+    _header: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Once for each key, and not for each token, as `jwt.encode` would do it.
+        scheme = get_default_algorithms()[self.algorithm]
+        header = {"alg": self.algorithm, **({"kid": self.kid} if self.kid else {}), "typ": "JWT"}
+        object.__setattr__(self, "_scheme", scheme)
+        object.__setattr__(self, "_prepared", scheme.prepare_key(self.key))
+        object.__setattr__(self, "_header", _part(header))
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """A JWT in compact form (RFC 7515 section 7.1)."""
+        signed = self._header + b"." + _part(claims)
+        signature = urlsafe_b64encode(self._scheme.sign(signed, self._prepared))
+        return (signed + b"." + signature.rstrip(b"=")).decode()
+
+
+def _part(document: dict[str, Any]) -> bytes:
+    return urlsafe_b64encode(_encode(document).encode()).rstrip(b"=")
+
+
+def _opens(seal: Fernet, encrypted: str) -> bool:
+    try:
+        seal.decrypt(encrypted)
+    except InvalidToken:
+        return False
+    return True
+
+
+class SigningKeys:
+    """The keys of the service; safe to use from several threads.
+
+    Args:
+        settings: which algorithm, and how long a key signs.
+        database: where a key set is kept.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        seals = [derive_seal(secret, "signing keys") for secret in settings.secrets]
+        self._previous_seals = seals[1:]
+        self._seal = MultiFernet(seals)  # the first encrypts, all of them decrypt
+        self._lock = Lock()
+        self._keys: tuple[SigningKey, ...] = ()
+        self._loaded_at = 0.0
+        if settings.algorithm == "HS256":
+            self._keys = (SigningKey(None, "HS256", settings.secret),)
+
+    @property
+    def is_shared_secret(self) -> bool:
+        """Whether tokens are signed with the secret: there is no key set then."""
+        return self._settings.algorithm == "HS256"
+
+    def current(self, now: float) -> SigningKey:
+        """The key to sign with now; makes the first one, and the next one when it is time."""
+        if self.is_shared_secret:
+            return self._keys[0]
+        newest = self._newest(now)
+        if newest is None or now >= newest.signs_from + self._settings.signing_key_lifetime - PUBLISHED_AHEAD:
+            self._add(now, lambda found: found[-1:] != ([newest] if newest else []))
+        return [key for key in self._keys if key.signs_from <= now][-1]
+
+    def _newest(self, now: float) -> SigningKey | None:
+        if now >= self._loaded_at + _RELOAD_SECONDS:
+            self.load(now)
+        return self._keys[-1] if self._keys else None
+
+    def rotate(self, now: float) -> None:
+        """Make a new key. It signs in ten minutes; the first one, at once.
+
+        Raises:
+            ConfigurationError: for HS256, where the secret is the key.
+        """
+        self._add(now, lambda _: False)
+
+    def _add(self, now: float, faster: Callable[[list[SigningKey]], bool]) -> None:
+        """Make a new key, unless another process was faster."""
+        if self.is_shared_secret:
+            raise ConfigurationError("HS256 signs with the secret: there are no keys to rotate")
+        made = self._make()  # before the transaction: RSA keys take a while
+        with self._database.write() as connection:
+            store.lock_signing_keys(connection)
+            found = self._read(connection)
+            if not faster(found):
+                self._insert(connection, made, now + PUBLISHED_AHEAD if found else now)
+            self._forget(connection, found, now)
+        self.load(now)
+
+    def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
+        algorithm = self._settings.algorithm
+        jwk: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(key.public_key(), as_dict=True)
+        kid = secrets.token_urlsafe(12)
+        jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
+        jwk |= {"kid": kid, "use": "sig", "alg": algorithm}
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        store.insert_signing_key(
+            connection,
+            kid=kid,
+            algorithm=algorithm,
+            public_jwk=json.dumps(jwk),
+            encrypted_key=self._seal.encrypt(pem).decode(),
+            signs_from=signs_from,
+        )
+
+    def _forget(self, connection: Connection, found: list[SigningKey], now: float) -> None:
+        """Forget keys whose successor has signed for longer than any of their tokens can be valid."""
+        last = self._settings.access_lifetime + _LEEWAY
+        gone = [
+            key.kid for key, successor in pairwise(found) if key.kid and successor.signs_from + last < now
+        ]
+        store.delete_signing_keys(connection, gone)
+
+    def _make(self) -> Any:
+        return _MAKERS[self._settings.algorithm]()
+
+    def load(self, now: float) -> None:
+        """Read the key set again."""
+        if self.is_shared_secret:
+            return
+        for seal in self._previous_seals:
+            self._encrypt_anew(seal)
+        with self._database.read() as connection:
+            keys = tuple(self._read(connection))
+        with self._lock:
+            self._keys, self._loaded_at = keys, now
+
+    def _read(self, connection: Connection) -> list[SigningKey]:
+        known = {key.kid: key for key in self._keys}
+        return [
+            known.get(row.kid)
+            or SigningKey(
+                row.kid,
+                row.algorithm,
+                self._decrypt(row.encrypted_key),
+                json.loads(row.public_jwk),
+                row.signs_from,
+            )
+            for row in store.list_signing_keys(connection, self._settings.algorithm)
+        ]
+
+    def _encrypt_anew(self, previous: Fernet) -> None:
+        """With the secret what was encrypted with the previous one, which can be forgotten then."""
+        with self._database.read() as connection:
+            encrypted = store.list_encrypted_keys(connection)
+        for kid, key in encrypted:
+            if _opens(previous, key):
+                with self._database.write() as connection:
+                    store.update_signing_key(connection, kid, self._seal.rotate(key).decode())
+
+    def _decrypt(self, encrypted: str) -> Any:
+        try:
+            return load_pem_private_key(self._seal.decrypt(encrypted), None)
+        except InvalidToken:
+            raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
+
+    def public_keys(self, now: float) -> list[dict[str, Any]]:
+        """The public key set (RFC 7517); empty for HS256."""
+        if self.is_shared_secret:
+            return []
+        if self._newest(now) is None:
+            self.current(now)
+        return [key.public_jwk for key in self._keys if key.public_jwk]
+
+    def reload(self, now: float) -> None:
+        """Read the key set again because of a key that is not in it, at most once a second."""
+        if now >= self._loaded_at + 1:
+            self.load(now)
+
+    def knows(self, kid: str | None) -> bool:
+        """Whether a key of this name is at hand."""
+        return any(key.kid == kid for key in self._keys)
+
+    def source(self) -> tuple[SigningKey, ...]:
+        """All keys at hand; the same object until they change."""
+        return self._keys

@@ -1,0 +1,87 @@
+"""The service's own tokens, verified with its own keys."""
+
+from functools import partial
+
+from authguard._core.flow import Call, Flow
+from authguard._core.jose.claims import read_claims
+from authguard._core.jose.compact import Token, read_compact
+from authguard._core.model import Credential
+from authguard._core.verifier import Verified, Verifier, as_flow
+from authguard.errors import InvalidSignatureError
+from authguard.identity.settings import Settings
+from authguard.identity.tokens.signing import SigningKey, SigningKeys
+from authguard.verifiers.jwt import JWTVerifier
+
+
+class OwnTokens(Verifier):
+    """Verifies the tokens of this service with its own keys, whichever process has made them.
+
+    Args:
+        settings: issuer and audience.
+        keys: the keys.
+        accept_expired: True also accepts tokens that have expired, for logging out with one.
+    """
+
+    def __init__(self, settings: Settings, keys: SigningKeys, *, accept_expired: bool = False) -> None:
+        self._keys = keys
+        self._accept_expired = accept_expired
+        self._make = partial(
+            JWTVerifier,
+            algorithms=[settings.algorithm],
+            issuer=settings.issuer,
+            audience=settings.token_audience,
+            leeway=0,
+            required_claims=("exp", "sub", "iat", "jti"),
+            role_claims=("role",),
+        )
+        secrets = settings.secrets if keys.is_shared_secret else ()
+        self._by_secret = [self._make(secret) for secret in secrets]
+        self._built: tuple[tuple[SigningKey, ...], JWTVerifier | None] = ((), None)
+
+    def accepts(self, credential: Credential) -> bool:
+        """Whether it looks like a JWT."""
+        return credential.method != "api_key" and credential.value.count(".") == 2
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
+        """Verify with the secrets, or with the key set at hand, read again if the key is not in it."""
+        token = read_compact(credential.value)
+        if self._by_secret:
+            return self._verify_by_secret(token, credential, now)
+        if self._keys.knows(token.header.key_id):
+            return self._verifier().verify(token, credential, self._moment(token, now))
+        return self._verify_anew(token, credential, now)
+
+    def _verify_by_secret(
+        self, token: Token, credential: Credential, now: float
+    ) -> Flow[Verified] | Verified:
+        """A token does not say which secret has signed it: the previous one is tried after the newest."""
+        now = self._moment(token, now)
+        *newer, last = self._by_secret
+        for verifier in newer:
+            try:
+                return verifier.verify(token, credential, now)
+            except InvalidSignatureError:
+                continue
+        return last.verify(token, credential, now)
+
+    def _verify_anew(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+        yield from Call(self._keys.reload, now)
+        return (yield from as_flow(self._verifier().verify(token, credential, self._moment(token, now))))
+
+    def _moment(self, token: Token, now: float) -> float:
+        """Return the time at which a token must be valid: now, or when it was issued."""
+        if not self._accept_expired:
+            return now
+        _, claims = read_claims(token)  # before it is verified, and never later than now
+        issued = claims.get("iat")
+        return min(now, issued) if isinstance(issued, (int, float)) else now
+
+    def _verifier(self) -> JWTVerifier:
+        keys, verifier = self._built
+        if verifier is None or keys is not self._keys.source():
+            keys = self._keys.source()
+            if not keys:
+                raise InvalidSignatureError("nothing has been signed yet")
+            verifier = self._make({"keys": [key.public_jwk for key in keys]})
+            self._built = (keys, verifier)
+        return verifier

@@ -1,0 +1,1 @@
+"""Run the use cases, free of HTTP, each in one transaction."""

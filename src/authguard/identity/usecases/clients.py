@@ -1,0 +1,198 @@
+"""Use cases of OAuth clients: register, prove who they are, tokens for them, introspect, revoke."""
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from authguard._core.model import Credential, Principal
+from authguard._core.verifier import as_flow
+from authguard.drivers import run
+from authguard.errors import InvalidTokenError
+from authguard.identity.errors import OAuthError
+from authguard.identity.model import Caller, Client
+from authguard.identity.storage import queries as store
+from authguard.identity.storage.revocations import SQLRevocations
+from authguard.identity.tokens.verify import OwnTokens
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.sessions import Sessions
+
+_NOBODY_DIGEST = sha256(secrets.token_bytes(32)).hexdigest()
+_LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
+
+
+class Clients:
+    """Programs that are registered to ask for tokens, and about tokens.
+
+    Args:
+        base: what the service is made of.
+        sessions: what user's tokens belong to.
+        revocations: where revoked tokens of clients are.
+        own_tokens: verifies access tokens.
+    """
+
+    def __init__(
+        self, base: Base, sessions: Sessions, revocations: SQLRevocations, own_tokens: OwnTokens
+    ) -> None:
+        self._base = base
+        self._sessions = sessions
+        self._revocations = revocations
+        self._own_tokens = own_tokens
+
+    def create(self, name: str, scopes: frozenset[str] = frozenset()) -> tuple[Client, str]:
+        """Register a client.
+
+        Returns:
+            The client, and its secret, which nobody can find out again.
+        """
+        client = Client(str(uuid4()), name, scopes, disabled=False)
+        secret = secrets.token_urlsafe(32)
+        with self._base.database.write() as connection:
+            store.insert_client(connection, client, _digest(secret), self._base.clock())
+        return client, secret
+
+    def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
+        """The client that this is.
+
+        Raises:
+            OAuthError: `invalid_client`, for an unknown or disabled client and a wrong secret alike.
+            RateLimitedError: if there were too many wrong ones.
+        """
+        found = None
+        if client_id.isascii() and client_id.isprintable():  # anything else is none of ours
+            with self._base.database.read() as connection:
+                found = store.find_client(connection, client_id)
+        client, digest = found or (None, _NOBODY_DIGEST)
+        right = hmac.compare_digest(_digest(secret), digest)
+        if client is None or not right or client.disabled:
+            self._base.record_failure("client", caller, "invalid_client")
+            self._base.wrong_secret("client", caller)
+            raise OAuthError("invalid_client", "The client is not known by this id and secret.")
+        return client
+
+    def issue(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
+        """A token response for a client that acts for itself (RFC 6749 section 4.4).
+
+        Raises:
+            OAuthError: `invalid_scope`, for a scope that the client was not given.
+        """
+        scopes = client.scopes if scope is None else frozenset(scope.split())
+        if not scopes <= client.scopes:
+            raise OAuthError("invalid_scope", "The client may not ask for this scope.")
+        token = self._base.access_tokens.issue_for_client(client.id, scopes, self._base.clock())
+        self._base.succeeded("client_credentials", caller, user_id=client.id)
+        return {
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": self._base.settings.access_lifetime,
+            "scope": " ".join(sorted(scopes)),
+        }
+
+    def introspect(self, token: str, client: Client) -> dict[str, Any]:
+        """Return the state of a token (RFC 7662 section 2.2); of a dead one nothing but that.
+
+        A refresh token is none of a client's business but of the one that it was issued to (RFC 7662
+        section 4), and is described as a dead one to others.
+
+        Args:
+            token: an access token or a refresh token.
+            client: the client that asks.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        described = self._describe_refresh_token(token, client)
+        if described is None:
+            described = self._describe_access_token(token)
+        return {"active": False} if described is None else {"active": True, **described}
+
+    def _describe_refresh_token(self, text: str, client: Client) -> dict[str, Any] | None:
+        token = self._base.refresh_tokens.parse(text)
+        if token is None:
+            return None
+        with self._base.database.read() as connection:
+            found = store.find_session(connection, token.session_id)
+        if found is None:
+            return None
+        session, user = found
+        alive = session.ended_at is None and self._base.clock() < session.expires_at and not user.disabled
+        if not alive or token.generation != session.generation or session.client_id != client.id:
+            return None
+        described: dict[str, Any] = {
+            "sub": user.id,
+            "username": user.email,
+            "iss": self._base.settings.issuer,
+            "iat": int(session.refreshed_at),
+            "exp": int(session.expires_at),
+            "sid": session.id,
+            # Not `Bearer`: nobody may take it for an access token.
+            "token_type": "refresh_token",
+            "client_id": client.id,
+        }
+        return described
+
+    def _describe_access_token(self, token: str) -> dict[str, Any] | None:
+        principal = self._verify(token)
+        if principal is None:
+            return None
+        if "sid" in principal.claims:
+            user = self._sessions.authenticate(principal)
+            if user is None:
+                return None
+            described = {**principal.claims, "username": user.email, "role": user.role}
+            described |= {"email": user.email, "email_verified": user.email_verified}
+        elif self._revocations.is_revoked(principal) or not self._is_enabled(principal.subject):
+            return None
+        else:
+            described = dict(principal.claims)
+        return described | {"token_type": "Bearer"}
+
+    def _is_enabled(self, client_id: str) -> bool:
+        with self._base.database.read() as connection:
+            found = store.find_client(connection, client_id)
+        return found is not None and not found[0].disabled
+
+    def _verify(self, token: str) -> Principal | None:
+        credential = Credential(token, "bearer")
+        if not self._own_tokens.accepts(credential):
+            return None
+        try:
+            return run(as_flow(self._own_tokens.flow(credential, self._base.clock()))).principal
+        except InvalidTokenError:
+            return None
+
+    def revoke(self, token: str, client: Client | None, caller: Caller) -> None:
+        """Revoke a token, and all others of its session (RFC 7009); one that is dead already is fine.
+
+        Raises:
+            OAuthError: `unauthorized_client`, if it was issued to another client.
+            StoreUnavailableError: if that could not be stored.
+        """
+        refresh = self._base.refresh_tokens.parse(token)
+        principal = self._verify(token) if refresh is None else None
+        session = refresh.session_id if refresh else principal.claims.get("sid") if principal else None
+        if isinstance(session, str):
+            with self._base.database.read() as connection:
+                found = store.find_session(connection, session)
+            if found is None:
+                return
+            _check_owner(found[0].client_id, client)
+            self._sessions.end_now([session])
+        elif principal is not None and principal.token_id:
+            _check_owner(principal.client_id, client)
+            until = (principal.expires_at or self._base.clock()) + _LEEWAY
+            self._revocations.revoke(token_id=principal.token_id, until=until)
+        else:
+            return
+        self._base.succeeded("revoke", caller)
+
+
+def _check_owner(client_id: str | None, client: Client | None) -> None:
+    if client_id is not None and (client is None or client.id != client_id):
+        raise OAuthError("unauthorized_client", "The token was issued to another client.")
+
+
+def _digest(secret: str) -> str:
+    # A fast digest is right for 32 random bytes; see `digest_api_key`.
+    return sha256(secret.encode(errors="surrogatepass")).hexdigest()

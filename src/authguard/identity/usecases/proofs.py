@@ -1,0 +1,99 @@
+"""Proofs that an account belongs to the owner of its address, and the ways to sign in that each ends.
+
+Registering needs no proof of the address, and some providers do not verify addresses. An attacker can
+make an account with the address of a victim, and wait for the victim to use it (account pre-hijacking).
+docs/identity.md has the table. All of this runs in the transaction of a use case.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authguard.identity.audit import Event
+from authguard.identity.model import Caller
+from authguard.identity.storage import linking_queries as store_linking
+from authguard.identity.storage import queries as store
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The ways to sign in that a proof has ended.
+
+    Attributes:
+        password: a password that the owner of the mailbox has not proven.
+        identities: links to providers that do not vouch for the address.
+    """
+
+    password: bool = False
+    identities: bool = False
+
+
+class Proofs:
+    """Record proofs of an address, and end the passwords, links and sessions that they do not cover.
+
+    Args:
+        base: what the service is made of.
+        sessions: ends sessions.
+    """
+
+    def __init__(self, base: Base, sessions: Sessions) -> None:
+        self._base = base
+        self._sessions = sessions
+
+    def by_link(
+        self, connection: Connection, user_id: str, *, is_owner: bool = False, has_password: bool = False
+    ) -> Ended:
+        """Take a mailed link as proof of the address.
+
+        Args:
+            connection: the transaction.
+            user_id: the account.
+            is_owner: whether it came with a session of the account, which proves its links and password.
+            has_password: whether it came with the password of the account.
+        """
+        proven = {"password_proven": True} if is_owner or has_password else {}
+        # The row of the account first: a sign-in at the same moment waits for it.
+        store.update_user(connection, user_id, email_verified=True, **proven)
+        if is_owner:
+            store_linking.verify_identities(connection, user_id)
+        return self._end_unproven(connection, user_id)
+
+    def by_new_password(self, connection: Connection, user_id: str, password_hash: str) -> Ended:
+        """Take a new password, set by a mailed link, as proof of address and password; all sessions end."""
+        store.update_user(
+            connection, user_id, password_hash=password_hash, password_proven=True, email_verified=True
+        )
+        store.delete_one_time_tokens(connection, user_id)
+        ended = self._end_unproven(connection, user_id)
+        self._sessions.end_all(connection, user_id)
+        return ended
+
+    def by_provider(self, connection: Connection, user_id: str) -> Ended:
+        """Take the word of a provider that has verified the address; a password that is unproven ends."""
+        password_hash, is_proven = store_linking.lock_user(connection, user_id)
+        ends_password = password_hash is not None and not is_proven
+        changes = {"password_hash": None} if ends_password else {}
+        store.update_user(connection, user_id, email_verified=True, **changes)
+        return self._end_unproven(connection, user_id, password=ends_password)
+
+    def _end_unproven(self, connection: Connection, user_id: str, *, password: bool = False) -> Ended:
+        identities = store_linking.delete_unverified_identities(connection, user_id)
+        if password or identities:
+            self._sessions.end_all(connection, user_id)
+        return Ended(password, identities)
+
+    def record(self, ended: Ended, caller: Caller, user_id: str) -> None:
+        """Leave an event if something ended that could have been a takeover; after the transaction."""
+        for is_ended, reason in ((ended.password, "password"), (ended.identities, "identity")):
+            if is_ended:
+                event = Event(
+                    "takeover_prevented",
+                    True,
+                    self._base.clock(),
+                    reason,
+                    user_id=user_id,
+                    address=caller.address,
+                )
+                self._base.audit.record(event)

@@ -1,0 +1,1 @@
+"""Hold the HTTP parts that the APIs and the pages share."""

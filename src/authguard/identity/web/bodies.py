@@ -1,0 +1,155 @@
+"""The bodies that the JSON API takes: each field checked, none but those, and no value repeated."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from authguard.identity.errors import InvalidFieldsError
+from authguard.identity.mail.addresses import MAX_ADDRESS
+
+MAX_MEMBERS = 20  # of a body; an error for each would make the answer larger than the request
+
+_Email = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS)]
+_Name = Annotated[str, Field(max_length=200)]
+# Longer ones only cost time; the policy has its own say about what is accepted.
+_Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+_Token = Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
+
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "string_type": "is text",
+    "string_too_short": "is empty",
+    "too_short": "is empty",
+    "string_too_long": "is too long",
+    "too_long": "is too long",
+}
+
+
+class Body(BaseModel):
+    """A JSON object with these fields and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Register(Body):
+    """`auth/register`; one document says `name`, the other `full_name`."""
+
+    email: _Email
+    password: _Password
+    name: _Name | None = None
+    full_name: _Name | None = None
+
+    @model_validator(mode="after")
+    def _one_name(self) -> "Register":
+        if self.name is not None and self.full_name is not None and self.name != self.full_name:
+            raise ValueError("say name or full_name, not both")
+        return self
+
+    @property
+    def display_name(self) -> str:
+        """What to call the owner."""
+        return self.name or self.full_name or ""
+
+
+class Login(Body):
+    """`auth/login`."""
+
+    email: _Email
+    password: _Password
+
+
+class LoginJSON(Body):
+    """`auth/login-json`."""
+
+    username: _Email
+    password: _Password
+
+
+class Refresh(Body):
+    """`auth/refresh`."""
+
+    refresh_token: _Token
+
+
+class Email(Body):
+    """`auth/forgot-password`, `auth/verify-email/resend`."""
+
+    email: _Email
+
+
+class OneTimeToken(Body):
+    """`auth/verify-email/decline`."""
+
+    token: _Token
+
+
+class VerifyEmail(Body):
+    """`auth/verify-email`; the password of the account proves that its owner has set it."""
+
+    token: _Token
+    password: _Password | None = None
+
+
+class VerifyEmailForm(VerifyEmail):
+    """The forms of the page that verifies an address; a new password takes the place of the one there is."""
+
+    new_password: _Password | None = None
+
+
+class ResetPassword(Body):
+    """`auth/reset-password`."""
+
+    token: _Token
+    new_password: _Password
+
+
+class ChangePassword(Body):
+    """`auth/change-password`."""
+
+    current_password: _Password
+    new_password: _Password
+
+
+class EndSession(Body):
+    """The form on the page of an account that ends another session."""
+
+    session: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Unlink(Body):
+    """The form on the page of an account that unlinks a provider."""
+
+    provider: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
+def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
+    """Check a body.
+
+    Raises:
+        InvalidFieldsError: with a message for each field; `body` stands for the whole.
+    """
+    if len(data) > MAX_MEMBERS:
+        raise InvalidFieldsError({"body": [f"must have at most {MAX_MEMBERS} fields"]})
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        problems: dict[str, list[str]] = {}
+        for one in error.errors(include_input=False, include_url=False, include_context=False):
+            field = str(one["loc"][0]) if one["loc"] and one["type"] != "extra_forbidden" else "body"
+            problems.setdefault(field, []).append(_message(one["type"], one["msg"], one["loc"]))
+        raise InvalidFieldsError(problems) from None
+
+
+def _message(kind: str, text: str, where: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden":
+        # The name was sent by the caller: shown only as far as it can be a name.
+        name = "".join(c for c in str(where[0])[:40] if c.isascii() and (c.isalnum() or c == "_"))
+        return f"{name} {_MESSAGES[kind]}"
+    if kind == "value_error":
+        return text.removeprefix("Value error, ")
+    return _MESSAGES.get(kind, "is not what is expected here")

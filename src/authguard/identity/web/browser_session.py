@@ -1,0 +1,111 @@
+"""Who is behind a browser: its two cookies, refreshed when the access token has expired."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authguard._core.model import Auth, Principal
+from authguard.asgi import handled_by_guard
+from authguard.errors import CrossSiteRequestError, InvalidTokenError
+from authguard.identity.model import Tokens, User
+from authguard.identity.service import IdentityService
+from authguard.identity.web.messages import Workers, caller_of
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is signed in.
+
+    Attributes:
+        user: the account.
+        principal: what the use cases want to know.
+        renewed: new tokens, if the old ones had expired; the answer must carry their cookies.
+    """
+
+    user: User
+    principal: Principal
+    renewed: Tokens | None = None
+
+
+class PageSessions:
+    """The sessions of browsers.
+
+    Args:
+        service: the use cases.
+        workers: where they run.
+    """
+
+    def __init__(self, service: IdentityService, workers: Workers) -> None:
+        self._service = service
+        self._workers = workers
+        self._refreshing = workers.writing(service.sessions.refresh_all)
+        settings = service.settings
+        self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
+        self._refresh_lifetime = settings.refresh_lifetime
+        # Without pages nothing here would ever use it.
+        self._has_refresh = settings.pages
+
+    def refuse_cross_site(self, request: Request) -> None:
+        """Refuse what no page of this site has sent: signing in is an act as well (RFC 9700 section 4.7).
+
+        Raises:
+            CrossSiteRequestError: unless the browser says that this site started the request.
+        """
+        _, view, _ = handled_by_guard(request.scope)
+        if self._access.is_cross_site(view) is not False:
+            raise CrossSiteRequestError("nothing shows that this site sent the form")
+
+    async def find(self, request: Request) -> Visitor | None:
+        """Who is signed in in this browser.
+
+        An access token that is missing, has expired or was revoked is replaced by means of the
+        refresh cookie. Everything else that the guard had to say is said again: an outage is
+        nobody's signing out.
+
+        Raises:
+            RefusedError: for an outage, cookies that cannot be told apart, or a bad credential elsewhere.
+        """
+        _, view, error = handled_by_guard(request.scope)
+        auth: Auth = request.scope["auth"]
+        if auth.principal.is_authenticated:
+            return Visitor(request.user, auth.principal)
+        # A bad credential in another field is a program's mistake, and no cookie makes up for it.
+        sent_field = any(name != b"cookie" for name, _ in view.presented)
+        if error is not None and (error.status_code != 401 or sent_field):
+            raise error
+        token = self._refresh.read(view) if self._has_refresh else None
+        if token is None:
+            return None
+        try:
+            tokens = await self._refreshing.ask((token, caller_of(request), None))
+        except InvalidTokenError:
+            return None
+        principal = Principal(tokens.user.id, claims={"sid": tokens.session_id}, method="cookie")
+        return Visitor(tokens.user, principal, tokens)
+
+    async def begin(self, request: Request, response: Response, tokens: Tokens) -> None:
+        """Sign the browser in. The session that it had, if any, ends (ASVS 7.2.4).
+
+        Raises:
+            RefusedError: if that could not be stored; nobody is signed in then.
+        """
+        before = await self.find(request)
+        if before is not None:
+            log_out = self._service.sessions.log_out
+            await self._workers.write(log_out, before.principal, caller_of(request))
+        self.set_cookies(response, tokens)
+
+    def set_cookies(self, response: Response, tokens: Tokens) -> None:
+        """Give the browser the tokens of its session."""
+        fields = [self._access.issue(tokens.access_token, max_age=tokens.expires_in)]
+        if self._has_refresh:
+            seconds = self._refresh_lifetime
+            fields.append(self._refresh.issue(tokens.refresh_token, max_age=seconds))
+        for field in fields:
+            response.headers.append("set-cookie", field)
+
+    def clear_cookies(self, response: Response) -> None:
+        """Take the tokens from the browser: the very cookies that `set_cookies` set."""
+        for cookie in (self._access, self._refresh):
+            response.headers.append("set-cookie", cookie.clear())

@@ -1,0 +1,98 @@
+"""One-time tokens in URLs: out of the URL at once, and those of mails into a cookie until they are used.
+
+What is in a URL ends up in logs, in the history and in Referer fields. So the token is taken out
+of the query before anything else sees it, and the browser is sent on to a clean URL
+(RFC 9700 section 4.2).
+"""
+
+import re
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authguard._core.credential.cookies import AccessCookie
+from authguard.asgi import HANDLED, Scope, handled_by_guard
+from authguard.identity.settings import Settings
+from authguard.identity.web.messages import is_long_query, parse_query
+
+_TAKEN = "authguard.link_token"
+_QUERY = "authguard.callback_query"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
+
+
+def take_token(scope: Scope) -> None:
+    """Move the token from the query of a request to a place of its own in the scope.
+
+    Servers log the query from the very scope that they gave us, when the response starts. Where an
+    outer guard has copied the scope, its original is cleaned as well.
+    """
+    query = scope.get("query_string") or b""
+    if b"token=" not in query:
+        return
+    found = [] if is_long_query(query) else parse_qs(query.decode("latin-1")).get("token", [])
+    scope[_TAKEN] = found[0] if len(found) == 1 and _TOKEN.match(found[0]) else ""
+    _empty_query(scope)
+
+
+def take_query(scope: Scope) -> None:
+    """Move the whole query of a provider's callback, its code and its state, out of the log's sight."""
+    scope[_QUERY] = scope.get("query_string") or b""
+    _empty_query(scope)
+
+
+def callback_query(request: Request) -> QueryParams:
+    """Return the query of a callback, as the provider sent it."""
+    return parse_query(request.scope.get(_QUERY, b""))
+
+
+def _empty_query(scope: Scope) -> None:
+    outer: Any = scope
+    while outer is not None:
+        outer["query_string"] = b""
+        left = outer.get(HANDLED)
+        outer = None if left is None else left[1]
+
+
+class LinkCookie:
+    """Keeps the token of one kind of link between the link and the form.
+
+    Args:
+        settings: say how cookies are named, and for how long links are valid.
+        purpose: what the link is for.
+    """
+
+    def __init__(self, settings: Settings, purpose: str) -> None:
+        self._cookie = AccessCookie(f"authguard-{purpose}", secure=settings.is_https)
+        self._seconds = settings.link_lifetime
+
+    def arrived(self, request: Request) -> str | None:
+        """The token that the link has brought; empty if it cannot be one, None if there was none."""
+        return cast("str | None", request.scope.get(_TAKEN))
+
+    def keep(self, response: Response, token: str) -> None:
+        """Give the token to the browser."""
+        field = self._cookie.issue(token, max_age=self._seconds)
+        response.headers.append("set-cookie", field)
+
+    def settle(self, response: Response, token: str) -> None:
+        """Give the browser a token that has arrived; take it away if that cannot be one."""
+        if token:
+            self.keep(response, token)
+        else:
+            self.drop(response)
+
+    def read(self, request: Request) -> str:
+        """The token that the browser kept; empty for none.
+
+        Raises:
+            InvalidRequestError: if there are two.
+        """
+        _, view, _ = handled_by_guard(request.scope)
+        return self._cookie.read(view) or ""
+
+    def drop(self, response: Response) -> None:
+        """Take the token from the browser."""
+        response.headers.append("set-cookie", self._cookie.clear())
