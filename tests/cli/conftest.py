@@ -8,13 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from authguard.cli.root import root
-from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 
 
 @pytest.fixture
 def service(url):
     """The variables with which commands work on the service."""
-    from cli_support import ISSUER, SECRET
+    from cli.support import ISSUER, SECRET
 
     return {"AUTHGUARD_DATABASE": url, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
 

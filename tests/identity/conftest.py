@@ -9,9 +9,9 @@ from starlette.testclient import TestClient
 
 from authguard.identity import Identity
 from authguard.identity.pages import views
-from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
-from identity_support import ANN, Clock, Postbox, browser, service_at
-from leaks_support import Leaks, close_connections, watching
+from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.leaks import Leaks, close_connections, watching
+from identity.support import ANN, Clock, Postbox, browser, service_at
 
 
 @pytest.fixture(scope="session", autouse=True)

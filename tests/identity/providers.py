@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from authguard.identity.social.provider import GitHub
-from identity_support import ISSUER
+from identity.support import ISSUER
 
 APP = "https://yourapp.com/callback"
 PREFIXES = "/api/v1", "/v1"

@@ -2,8 +2,8 @@
 
 from starlette.testclient import TestClient
 
-from identity_support import ANN, ISSUER, PASSWORD, browser
-from provider_support import code_for, come_back, hand_in
+from identity.providers import code_for, come_back, hand_in
+from identity.support import ANN, ISSUER, PASSWORD, browser
 
 EMAIL = ANN["email"]
 NEW = "Another-Pass-456!"

@@ -39,7 +39,7 @@ MAX_SECRETS = 600
 MAX_BODY = 64 * 1024
 MAX_ANSWERS = 2_000
 MAX_LINES = 30_000
-SOURCE = str(Path(__file__).parents[1] / "src" / "authguard")
+SOURCE = str(Path(__file__).parents[2] / "src" / "authguard")
 _FIELD = re.compile(r"(?:\w+_)?(?:password|token|secret|code|code_verifier|assertion)\Z", re.IGNORECASE)
 #: What the service never issues in an answer: no answer of the test may show it.
 _NOT_ISSUED = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from identity_support import empty, postgres_database, upgrade
+from identity.support import empty, postgres_database, upgrade
 
 
 @pytest.fixture(scope="session")
