@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.test_same_answers import SECRET
+from adapters.answering import SECRET
 from authguard import Guard, JWTVerifier, Principal
 from authguard.asgi import AuthGuardMiddleware
 
