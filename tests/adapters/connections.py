@@ -99,7 +99,8 @@ def run(
 
     async def within() -> None:
         async with asyncio.timeout(SECONDS):
-            await middleware(handshake, server.receive, server.send)
+            send: Any = server.send
+            await middleware(handshake, server.receive, send)
 
     asyncio.run(within())
 

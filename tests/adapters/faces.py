@@ -251,7 +251,8 @@ def decorated_flask(guard: Guard, clock: Callable[[], float], requirement: dict[
         return authguard.flask.current_user.subject
 
     authguard.flask.init_app(app, guard)
-    app.wsgi_app._clock = clock
+    middleware: Any = app.wsgi_app
+    middleware._clock = clock
     return app
 
 
