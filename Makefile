@@ -15,7 +15,7 @@ demo-flask: $(VENV)/ready
 
 # What needs no database, no browser and no other process.
 quick: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/core tests/verifiers tests/adapters tests/docs $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/core tests/verifiers tests/adapters tests/vectors tests/docs $(ARGS)
 
 # Some of the tests cannot cover all of the core, so with ARGS there is no limit for the coverage.
 test: $(VENV)/ready
