@@ -52,11 +52,11 @@ def mount_error(app: Any) -> ConfigurationError | None:
 
 
 def _layers(app: Any) -> Iterator[Any]:
-    seen: set[int] = set()
+    seen: list[Any] = []
     while app is not None and len(seen) < _MAX_LAYERS:
-        if id(app) in seen:  # a router keeps its own method as its default
+        if any(app is layer for layer in seen):  # a router keeps its own method as its default
             break
-        seen.add(id(app))
+        seen.append(app)
         yield app
         app = app.app if hasattr(app, "app") else _kept(app)
 
