@@ -10,8 +10,8 @@ from authguard.identity.pages.account import PAGE_SIZE
 from authguard.identity.storage import queries as store
 from authguard.identity.storage.schema import sessions
 from authguard.identity.usecases.sessions import MAX_SESSIONS
-from identity_support import ANN, ISSUER, NOW, Page, browser
-from sessions_support import add_sessions
+from identity.many import add_sessions
+from identity.support import ANN, ISSUER, NOW, Page, browser
 
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/141.0.0.0 Safari/537.36"
 

@@ -10,8 +10,8 @@ from authguard.identity import Identity
 from authguard.identity.model import Place
 from authguard.identity.storage.session_pages import list_session_page
 from authguard.identity.tokens.cursors import Cursors
-from identity_support import ANN, CALLER, ISSUER, NOW, PASSWORD, settings
-from sessions_support import add_sessions
+from identity.many import add_sessions
+from identity.support import ANN, CALLER, ISSUER, NOW, PASSWORD, settings
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """Many sessions of an account, stored at once."""
 
+from typing import Any
+
 from sqlalchemy import insert
 
+from authguard.identity import IdentityService
 from authguard.identity.storage.schema import sessions
-from identity_support import NOW
+from identity.support import NOW
 
 
-def add_sessions(service, user_id, count, **given):
+def add_sessions(service: IdentityService, user_id: str, count: int, **given: Any) -> None:
     """Store sessions that began before now, two at each moment, so that their ids matter, too."""
     rows = []
     for number in range(count):

@@ -8,10 +8,14 @@ import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from identity_support import PASSWORD, SECRET
+import pytest
+
+from identity.support import PASSWORD, SECRET
 
 _DATABASE = re.compile(r"(?:sqlite|postgresql(?:\+\w+)?)://[^\s'\"]+")
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN")
@@ -32,18 +36,23 @@ class Processes:
         secrets: of their environment, and those of the tests.
     """
 
-    def __init__(self):
-        self.commands, self.outputs, self.files = [], [], set()
-        self.databases, self.secrets, self.pids = set(), {}, []
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+        self.outputs: list[tuple[str, str]] = []
+        self.files: set[str] = set()
+        self.databases: set[str] = set()
+        self.secrets: dict[str, str] = {}
+        self.pids: list[int] = []
 
-    def note(self, process, args, options):
+    def note(self, process: subprocess.Popen[Any], args: Any, options: Mapping[str, Any]) -> None:
         """Note a process that has begun."""
         words = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
         self.commands.append(" ".join(map(str, words)))
         if not is_server(words):
             return
         self.pids.append(process.pid)
-        self.files |= {stream.name for name in ("stdout", "stderr") if _is_file(stream := options.get(name))}
+        streams = [options.get(name) for name in ("stdout", "stderr")]
+        self.files |= {stream.name for stream in streams if stream is not None and _is_file(stream)}
         given = options.get("env") or {}
         changed = {name: text for name, text in given.items() if os.environ.get(name) != text}
         self.databases.update(_DATABASE.findall(" ".join([*map(str, words), *map(str, changed.values())])))
@@ -53,7 +62,7 @@ class Processes:
             self.secrets |= {unquote(word): "setting" for word in [urlsplit(url).password] if word}
         self.look()
 
-    def look(self):
+    def look(self) -> None:
         """Note the arguments of the servers that run, and of their workers, as every user sees them."""
         pids = list(self.pids)
         for pid in pids:
@@ -61,7 +70,7 @@ class Processes:
                 self.commands.append(Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
                 pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
-    def texts(self):
+    def texts(self) -> list[tuple[str, str]]:
         """Return (place, text) of what servers have written to files and pipes."""
         places = list(self.outputs)
         for name in self.files:
@@ -70,17 +79,17 @@ class Processes:
         return places
 
 
-def is_server(words):
+def is_server(words: Iterable[object]) -> bool:
     """Tell the command of a server of ours."""
     names = {Path(str(word)).name for word in words}
     return "uvicorn" in names or {"authguard", "serve"} <= names
 
 
-def _is_file(stream):
+def _is_file(stream: Any) -> bool:
     return hasattr(stream, "name") and isinstance(stream.name, str) and not hasattr(stream, "getvalue")
 
 
-def shapes_in(places, *, stored=False):
+def shapes_in(places: Iterable[tuple[str, str]], *, stored: bool = False) -> list[str]:
     """Return a sentence for each place in which there is something of the shape of a secret, without it."""
     shapes, problems = _STORED_SHAPES if stored else _SHOWN_SHAPES, []
     for where, text in places:
@@ -90,15 +99,15 @@ def shapes_in(places, *, stored=False):
     return problems
 
 
-def watch_processes(processes, patch):
+def watch_processes(processes: Processes, patch: pytest.MonkeyPatch) -> None:
     """Note each process that begins, and what `communicate` and `run` have read from servers."""
     begin, communicate = subprocess.Popen.__init__, subprocess.Popen.communicate
 
-    def noting_begin(process, args, *more, **options):
+    def noting_begin(process: subprocess.Popen[Any], args: Any, *more: Any, **options: Any) -> None:
         begin(process, args, *more, **options)
         processes.note(process, args, options)
 
-    def noting_output(process, *args, **options):
+    def noting_output(process: subprocess.Popen[Any], *args: Any, **options: Any) -> Any:
         texts = communicate(process, *args, **options)
         if process.pid in processes.pids:
             for text in filter(None, texts):
