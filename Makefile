@@ -32,13 +32,14 @@ version-%:
 	python=$$(tools/install-python $*) && $(MAKE) $(VENV)-$*/ready VENV=$(VENV)-$* PYTHON="$$python"
 	$(VENV)-$*/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
-# The lowest versions that pyproject.toml allows, and the wheel as users install it.
+# The lowest versions that pyproject.toml allows, and the wheel as users install it. Old releases use what newer
+# ones of their own requirements deprecate.
 lowest: $(VENV)-lowest/ready
 	rm -rf build/wheel
 	$(VENV)-lowest/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
 	$(VENV)-lowest/bin/python -c "import authguard; assert 'site-packages' in authguard.__file__"
-	$(VENV)-lowest/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarning --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
