@@ -8,8 +8,8 @@ import pytest
 
 from authguard.errors import InvalidTokenError
 from authguard.identity import Caller
-from cli_support import ISSUER, PASSWORD, SECRET, invoke, run
-from identity_support import service_at
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from identity.support import service_at
 
 
 def make(service, email="ann@example.com"):
@@ -128,6 +128,24 @@ def test_accounts_are_listed(service):
     assert [line.split()[0] for line in lines] == ["address", "ann@example.com", "bob@example.com"]
     listed = json.loads(invoke("users", "list", "--json", **service).stdout)
     assert [one["email"] for one in listed] == ["ann@example.com", "bob@example.com"]
+
+
+def test_accounts_are_listed_in_pages(service):
+    """Each page but the last one is as long as its limit, and names the address to go on after."""
+    for name in ("cem", "ann", "bob"):
+        make(service, f"{name}@example.com")
+    first = invoke("users", "list", "--limit", "2", "--json", **service)
+    assert [one["email"] for one in json.loads(first.stdout)] == ["ann@example.com", "bob@example.com"]
+    assert "--after bob@example.com" in first.stderr
+    second = invoke("users", "list", "--limit", "2", "--after", "bob@example.com", "--json", **service)
+    assert [one["email"] for one in json.loads(second.stdout)] == ["cem@example.com"]
+    assert second.stderr == ""
+
+
+@pytest.mark.parametrize("limit", ["0", "10001", "ten"])
+def test_a_limit_out_of_range_is_refused(service, limit):
+    """It ends with 2, as other options that cannot be meant."""
+    assert invoke("users", "list", "--limit", limit, **service).exit_code == 2
 
 
 def test_token_of_a_client_is_looked_up(service):

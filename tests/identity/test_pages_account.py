@@ -8,7 +8,9 @@ import pytest
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.pages.forms import Form
 from authguard.identity.storage.database import Database
-from identity_support import ANN, NOW, PASSWORD, Page, browser, set_cookies
+from identity.support import ANN, NOW, PASSWORD, Page, browser, set_cookies
+
+pytestmark = pytest.mark.one_database  # pages
 
 NEW = "Another-Pass-456!"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"
@@ -354,7 +356,7 @@ def test_sign_in_during_an_outage(app, ann, service):
 
 def test_error_of_ours_is_a_page(app, ann, service):
     """What nobody foresaw is a 500 page that tells nothing."""
-    service.sessions.list = None
+    service.session_pages.page = None
     client = browser(app)
     client._transport.raise_server_exceptions = False
     client.cookies.update(dict(ann.cookies))
