@@ -20,7 +20,7 @@ from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
 from authguard.stores.follower import Follower
 from authguard.stores.revocations import SharedRevocations
 from authguard.testing import issue_token
-from fake_log import FakeLog, World
+from stores.fake_log import FakeLog, World
 
 # For each path: calls of functions, those written in C included, and bytecode instructions. The bare
 # application's are not counted. Later versions of Python need fewer calls (PEP 709), and have other

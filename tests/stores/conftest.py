@@ -15,7 +15,7 @@ from authguard.stores.postgres_connections import PostgresConnections
 from authguard.stores.redis_log import RedisLog
 from authguard.stores.sql_log import Connections, SQLLog
 from authguard.stores.sqlite_connections import SQLiteConnections
-from identity_support import postgres_database
+from identity.support import postgres_database
 
 OpenLog = Callable[[], Log]
 

@@ -14,7 +14,7 @@ from authguard._core.answer.decision import Deny, Known
 from authguard._core.callers import _digest_of
 from authguard._core.flow import Call, Fetch, Flow, Question, Response, Shared
 from authguard.stores.marks import make_mark
-from fake_log import NOW, World, revocations
+from stores.fake_log import NOW, World, revocations
 from support import FakeRequest
 
 UNTIL = NOW + 600

@@ -11,7 +11,7 @@ from authguard.stores.follower import Follower
 from authguard.stores.log import StoreDownError
 from authguard.stores.marks import make_mark
 from authguard.stores.revocations import SharedRevocations
-from fake_log import BOUND, NOW, FakeLog, World, revocations
+from stores.fake_log import BOUND, NOW, FakeLog, World, revocations
 
 
 @pytest.fixture(name="world")

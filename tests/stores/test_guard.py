@@ -10,7 +10,7 @@ from authguard._core.answer.decision import Allow, Deny, Known
 from authguard.drivers import asynchronous, blocking
 from authguard.stores.marks import make_mark
 from authguard.testing import issue_token
-from fake_log import BOUND, NOW, World, revocations
+from stores.fake_log import BOUND, NOW, World, revocations
 from support import FakeRequest
 
 SECRET = "sh4red-0nly-Secret-of-enough-bytes-2Kd"

@@ -8,7 +8,7 @@ import pytest
 
 from authguard.stores import PostgresStore, RedisStore
 from authguard.stores.revocations import SharedRevocations
-from stores_support import StoreServer, Worker, store_server, token, workers
+from stores.servers import StoreServer, Worker, store_server, token, workers
 
 BOUND = 1.0
 HOUR = 3600.0

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.stores import PostgresStore, RedisStore
-from stores_support import SECRET
+from stores.servers import SECRET
 
 _OFFSET = float(os.environ["CLOCK_OFFSET"])
 _real_time = time.time

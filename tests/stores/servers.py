@@ -22,7 +22,7 @@ import redis
 
 SECRET = "a secret of the tests, which no other issuer has: 6c1f"
 WAIT_SECONDS = 120.0
-_TESTS = Path(__file__).resolve().parent
+_TESTS = Path(__file__).resolve().parent.parent
 _POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.name == "posix" else []
 
 
