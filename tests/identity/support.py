@@ -115,6 +115,7 @@ def postgres_database() -> Iterator[str]:
 def empty(url: str) -> None:
     """Delete all rows."""
     tables = [table.name for table in reversed(metadata.sorted_tables)]
+    tables += ["authguard_marks", "authguard_tips", "authguard_readers", "authguard_replays"]
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(make_url(url).database or "")) as database, database:
             database.execute("PRAGMA synchronous = OFF")

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _CHANNEL = "authguard_log"
-_DIALECT = Dialect(
+ANNOUNCE = f"SELECT pg_notify('{_CHANNEL}', '')"
+DIALECT = Dialect(
     "%s", "extract(epoch FROM clock_timestamp())::double precision", "greatest", writes_in_queries=True
 )
 _TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
@@ -26,7 +27,7 @@ class PostgresConnections:
         timeout: seconds for connecting and for a statement.
     """
 
-    dialect = _DIALECT
+    dialect = DIALECT
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url
@@ -56,7 +57,7 @@ class PostgresConnections:
 
     def announce(self, execute: Execute) -> None:
         """Wake the processes that listen, when the transaction commits."""
-        execute("SELECT pg_notify(%s, '')", (_CHANNEL,))
+        execute(ANNOUNCE, ())
 
     def wait(self, seconds: float, sequence: int) -> None:
         """Return when something has been written, or when the time has passed."""

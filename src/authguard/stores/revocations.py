@@ -1,7 +1,7 @@
 """Revocations that processes and machines share, answered from memory."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import final
 
@@ -10,7 +10,7 @@ from authguard._core.model import Principal
 from authguard.errors import VerificationUnavailableError
 from authguard.stores.follower import Follower
 from authguard.stores.log import Log, StoreDownError
-from authguard.stores.marks import keys_of, make_mark, revokes
+from authguard.stores.marks import Mark, keys_of, make_mark, revokes
 from authguard.stores.receipt import Receipt
 
 _FIRST_PAUSE = 0.002  # seconds between two looks at those who have confirmed
@@ -86,9 +86,17 @@ class SharedRevocations:
             issued_before=issued_before,
             until=until,
         )
+        return self.publish([mark], wait=wait)
+
+    def publish(self, marks: Sequence[Mark], *, wait: bool = False) -> Receipt:
+        """Write marks that have been made before; see `revoke`.
+
+        Raises:
+            VerificationUnavailableError: if the store does not answer.
+        """
         bound = self._follower.bound
         try:
-            sequence = self._log.append([mark])
+            sequence = self._log.append(marks)
             receipt = Receipt(sequence, self._clock() + bound)
             if wait:
                 self._wait(sequence, self._monotonic() + bound)

@@ -150,18 +150,37 @@ class SQLLog:
         self._connections.forget()
 
 
-def append(execute: Execute, spell: Callable[[str], str], marks: Sequence[Mark]) -> int:
-    """Write marks in a transaction that writes, and return the number of the last one."""
+def append(
+    execute: Execute,
+    spell: Callable[[str], str],
+    marks: Sequence[Mark],
+    execute_many: Callable[[str, list[tuple[Any, ...]]], object] | None = None,
+) -> int:
+    """Write marks in a transaction that writes, and return the number of the last one.
+
+    Other writers wait from here to the end of the transaction, so that it should come last.
+
+    Args:
+        execute: runs a statement of the transaction.
+        spell: of the dialect.
+        marks: what to write.
+        execute_many: runs a statement for each of many parameters; None for `execute`, again and again.
+    """
     sequence, now = execute(spell(sql.COUNT), (len(marks),)).fetchone()
     first = sequence - len(marks) + 1
     # A log that was put back to an earlier state may have tips of numbers that are given anew.
     execute(spell(sql.DELETE_TIPS_AFTER), (first - 1,))
-    tip = secrets.token_hex(8)
+    rows = []
     for number, mark in enumerate(marks, first):
         before = now if mark.issued_before is None and mark.kind in ("subject", "all") else mark.issued_before
-        values = (mark.kind, mark.issuer, mark.name, number, before, mark.until)
-        execute(spell(sql.PUT_MARK), values)
-        execute(spell(sql.PUT_TIP), (number, tip))
+        rows.append((mark.kind, mark.issuer, mark.name, number, before, mark.until))
+    if execute_many is not None and rows:
+        execute_many(spell(sql.PUT_MARK), rows)
+    else:
+        for row in rows:
+            execute(spell(sql.PUT_MARK), row)
+    # Of the last one alone: a process stops reading there, or at the end of a page, which has no tip.
+    execute(spell(sql.PUT_TIP), (sequence, secrets.token_hex(8)))
     execute(spell(sql.DELETE_TIPS), (sequence - MAX_TIPS,))
     execute(spell(sql.DELETE_MARKS), (KEEP_SECONDS,))
     execute(spell(sql.DELETE_READERS), (KEEP_SECONDS,))

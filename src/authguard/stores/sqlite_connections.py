@@ -11,7 +11,7 @@ from typing import cast
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql_log import Dialect, Execute, create_tables
 
-_DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max", writes_in_queries=False)
+DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max", writes_in_queries=False)
 _LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody
 _SEQUENCE = "SELECT seq FROM authguard_log"
 
@@ -24,7 +24,7 @@ class SQLiteConnections:
         timeout: seconds to wait for other writers.
     """
 
-    dialect = _DIALECT
+    dialect = DIALECT
 
     def __init__(self, path: Path, timeout: float) -> None:
         self._path = path

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from authguard._core.jose.compact import Token
 from authguard._core.model import Claims, Method, Principal, make_principal
@@ -108,7 +108,7 @@ def verify_claims(
     issuer = find("iss")
     if expected.issuer is not None and issuer != expected.issuer:
         raise InvalidIssuerError("another issuer")
-    _check_audience(find("aud"), expected.audience)
+    check_audience(find("aud"), expected.audience)
     expires_at = find("exp")
     if expires_at is not None and now >= expires_at + expected.leeway:
         raise ExpiredTokenError("expired")
@@ -185,7 +185,13 @@ def _is_access(name: str, value: object, *, bound: bool) -> bool:
     return value in _ACCESS_KINDS
 
 
-def _check_audience(audience: object, expected: frozenset[str]) -> None:
+def is_date(value: object) -> bool:
+    """Tell a NumericDate (RFC 7519 section 2); bool is an int in Python."""
+    return type(value) in (int, float) and 0 <= cast("float", value) <= _LATEST
+
+
+def check_audience(audience: object, expected: frozenset[str]) -> None:
+    """Raise unless one of the names is expected."""
     if isinstance(audience, str):
         if audience not in expected:
             raise InvalidAudienceError("another audience")

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -20,6 +20,8 @@ from sqlalchemy.pool import NullPool
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.storage import marks
+from authguard.stores.marks import Mark
 
 logger = logging.getLogger("authguard")
 
@@ -88,6 +90,8 @@ class Database:
         )
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
+        #: Called after a transaction that has written marks, with them and the number of the last one.
+        self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -115,8 +119,12 @@ class Database:
             if self.is_sqlite:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            marks.begin(connection)
             yield connection
+            written, sequence = marks.write_added(connection)
             connection.commit()
+        if written:
+            self.after_marks(written, sequence)
 
     def swap(self) -> AbstractContextManager[Connection]:
         """A connection to look at rows and to change them by compare and swap.
@@ -148,6 +156,10 @@ class Database:
         self._writers.close()
         self._unflushed.close()
         self.engine.dispose()
+
+
+def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
+    """Let nobody know."""
 
 
 class _Kept:

@@ -11,26 +11,31 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     insert,
-    literal,
     or_,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from authguard._core.model import Principal
 from authguard.identity.mail.addresses import email_key, is_same_address
 from authguard.identity.model import Client, Session, SocialIdentity, User
 from authguard.identity.storage.schema import (
     clients,
     linked_identities,
+    marks,
     one_time_tokens,
-    revocations,
+    proofs,
     sessions,
     signing_keys,
     users,
 )
+from authguard.stores.log import KEEP_SECONDS
+from authguard.stores.marks import Mark, keys_of, mark_name
 
+_DECOY = "decoy-"
 _USER = (
     users.c.id,
     users.c.email,
@@ -45,13 +50,15 @@ _USER = (
 # Statements of every request are made once.
 _USER_BY_ID = select(*_USER).where(users.c.id == bindparam("id"))
 _USER_BY_KEY = select(*_USER, users.c.password_hash).where(users.c.email_key == bindparam("key"))
-_MARKS = select(revocations.c.kind, revocations.c.revoked_at).where(
-    revocations.c.until > bindparam("now"),
+_MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_before, marks.c.until).where(
+    marks.c.issuer.in_(["", bindparam("issuer")]),
+    marks.c.until > bindparam("now"),
     or_(
-        (revocations.c.kind == "token") & (revocations.c.name == bindparam("token")),
-        (revocations.c.kind == "key") & (revocations.c.name == bindparam("key")),
-        (revocations.c.kind == "session") & (revocations.c.name == bindparam("session")),
-        (revocations.c.kind == "subject") & (revocations.c.name == bindparam("subject")),
+        *(
+            (marks.c.kind == kind) & (marks.c.name == bindparam(kind))
+            for kind in ("token", "key", "session", "subject")
+        ),
+        marks.c.kind == "all",
     ),
 )
 _ADVANCED = (
@@ -78,7 +85,6 @@ _PROLONG = (
     .where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None))
     .values(expires_at=bindparam("until"))
 )
-_MARK = ("kind", "name", "revoked_at", "until")
 _BEGIN = insert(sessions)
 _HOLDS_PASSWORD = (
     select(users.c.id)
@@ -242,22 +248,17 @@ def list_surplus_sessions(connection: Connection, user_id: str, now: float, most
     return connection.execute(newest_first.offset(most)).scalars().all()
 
 
-def end_sessions(
-    connection: Connection, chosen: Select[str] | Iterable[str], now: float, until: float
-) -> None:
-    """End sessions and revoke their access tokens, in two statements however many sessions there are.
+def end_sessions(connection: Connection, chosen: Select[str] | Iterable[str], now: float) -> Sequence[str]:
+    """End sessions, in one statement however many they are, and return their ids.
 
     Args:
         connection: the transaction.
         chosen: the ids of the sessions, or the query for them.
         now: seconds since the epoch.
-        until: when the last of their access tokens has expired.
     """
     is_chosen = sessions.c.id.in_(chosen if isinstance(chosen, Select) else list(chosen))
-    marks = select(literal("session"), sessions.c.id, literal(now), literal(until)).where(is_chosen)
-    _upsert_marks(connection, _insert(connection, revocations).from_select(_MARK, marks))
-    statement = update(sessions).where(is_chosen, sessions.c.ended_at.is_(None))
-    connection.execute(statement.values(ended_at=now))
+    statement = update(sessions).where(is_chosen).values(ended_at=func.coalesce(sessions.c.ended_at, now))
+    return connection.execute(statement.returning(sessions.c.id)).scalars().all()
 
 
 def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:
@@ -265,38 +266,31 @@ def delete_dead_sessions(connection: Connection, user_id: str, before: float) ->
     connection.execute(_DELETE_DEAD, {"user": user_id, "before": before})
 
 
-def upsert_revocation(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
-    """Mark something as revoked; a later mark takes the place of the one before."""
-    values = dict(zip(_MARK, (kind, name, now, until), strict=True))
-    _upsert_marks(connection, _insert(connection, revocations).values(values))
-
-
-def _upsert_marks(connection: Connection, statement: Any) -> None:
-    changes = {"revoked_at": statement.excluded.revoked_at, "until": statement.excluded.until}
-    connection.execute(statement.on_conflict_do_update(index_elements=["kind", "name"], set_=changes))
-
-
-def find_marks(
-    connection: Connection, *, token: str, key: str, session: str, subject: str, now: float
-) -> dict[str, float]:
-    """Return which of a token, an API key, a session and a subject are revoked, and since when."""
-    values = {"token": token, "key": key, "session": session, "subject": subject, "now": now}
-    return {row[0]: row[1] for row in connection.execute(_MARKS, values)}
+def find_marks(connection: Connection, principal: Principal, now: float) -> list[Mark]:
+    """Return the marks of a token, its session, its subject and an API key."""
+    values = dict.fromkeys(("token", "key", "session", "subject"), "")
+    values |= {kind: name for kind, issuer, name in keys_of(principal) if not issuer and kind != "all"}
+    issuer = mark_name(principal.issuer or "")
+    rows = connection.execute(_MARKS, {**values, "issuer": issuer, "now": now})
+    return [Mark(*row) for row in rows]
 
 
 def write_decoy(connection: Connection, now: float) -> None:
-    """Write a mark that revokes nothing, where a known address leaves no row and a new one does.
+    """Write a row that means nothing, where a known address leaves no row and a new one does.
 
-    A transaction that has written takes the time of flushing the disk. Of these marks there are few, and they
-    are deleted with the old ones. It comes last in a transaction, so that others wait for its row no longer
+    A transaction that has written takes the time of flushing the disk. Of these rows there are few, and they
+    are deleted with old marks. It comes last in a transaction, so that others wait for its row no longer
     than for the commit.
     """
-    upsert_revocation(connection, "decoy", secrets.token_hex(1), now, now)
+    statement = _insert(connection, proofs).values(digest=f"{_DECOY}{secrets.token_hex(1)}", until=now)
+    changes = {"until": statement.excluded.until}
+    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changes))
 
 
 def delete_old_marks(connection: Connection, now: float) -> None:
-    """Forget marks about what has expired."""
-    connection.execute(delete(revocations).where(revocations.c.until <= now))
+    """Forget marks about what has expired by every clock, and decoys."""
+    connection.execute(delete(marks).where(marks.c.until <= now - KEEP_SECONDS))
+    connection.execute(delete(proofs).where(proofs.c.digest.startswith(_DECOY), proofs.c.until <= now))
 
 
 def upsert_one_time_token(

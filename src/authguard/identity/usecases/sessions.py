@@ -16,9 +16,11 @@ from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.mail.addresses import lookup_address
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import queries as store
+from authguard.identity.storage.marks import add_marks
 from authguard.identity.tokens.issue import RefreshToken
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import Step, after_advance, after_repeat, agent_of, decide, network_of
+from authguard.stores.marks import make_mark
 
 #: Of one account, at the same time; the oldest one ends when there would be one more.
 MAX_SESSIONS = 100
@@ -326,7 +328,9 @@ class Sessions:
     def end_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
-        store.end_sessions(connection, session_ids, now, now + self._lifetime)
+        until = now + self._lifetime
+        ended = store.end_sessions(connection, session_ids, now)
+        add_marks(connection, [make_mark(session=session, until=until) for session in ended])
         store.delete_old_marks(connection, now)
 
     @property
