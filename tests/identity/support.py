@@ -141,6 +141,7 @@ def service_at(
     limiter: Limiter | None = None,
     hook: Callable[[Event], None] | None = None,
     breaches: Any = None,
+    store: Any = None,
     **given: Any,
 ) -> Iterator[IdentityService]:
     """A service on a database whose tables are there."""
@@ -152,6 +153,7 @@ def service_at(
         audit_hook=hook,
         breaches=breaches,
         clock=clock or Clock(),
+        store=store,
     )
     try:
         yield service

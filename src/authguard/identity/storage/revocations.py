@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from threading import Event
 from typing import Protocol
 
 from authguard._core.model import Principal
+from authguard.errors import VerificationUnavailableError
+from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import queries as store
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
@@ -123,13 +126,22 @@ class Spread:
         self._revocations = revocations
 
     def __call__(self, marks: Sequence[Mark], sequence: int) -> None:
-        """Wait until all know of the marks."""
+        """Write the marks to the other store, and wait until all know of them.
+
+        Raises:
+            StoreUnavailableError: if the other store does not answer. What the database has stays; a second
+                attempt writes the marks again.
+        """
         end, pause = time.monotonic() + _BOUND, _FIRST_PAUSE
         if self._revocations is not None:
-            self._revocations.publish(marks, wait=True)
-        while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
-            Event().wait(min(pause, left))
-            pause = min(2 * pause, _MAX_PAUSE)
+            try:
+                self._revocations.publish(marks, wait=True)
+            except VerificationUnavailableError as error:
+                raise StoreUnavailableError(error.reason) from error
+        with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
+            while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
+                Event().wait(min(pause, left))
+                pause = min(2 * pause, _MAX_PAUSE)
 
     def _is_known(self, sequence: int) -> bool:
         with self._database.read() as connection:
