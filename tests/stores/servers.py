@@ -175,8 +175,14 @@ class Worker:
 
     def get(self, path: str, token: str) -> int:
         """Return the status of a request."""
-        connection = self._connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        self._connection = connection
+        if self._connection is not None:
+            # uvicorn closes a connection that has been idle for five seconds, perhaps at this moment.
+            with contextlib.suppress(http.client.RemoteDisconnected, ConnectionError, BrokenPipeError):
+                return self._get(self._connection, path, token)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        return self._get(self._connection, path, token)
+
+    def _get(self, connection: http.client.HTTPConnection, path: str, token: str) -> int:
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
             response = connection.getresponse()
