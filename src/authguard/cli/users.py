@@ -1,4 +1,4 @@
-"""`authguard users`: accounts, for whoever runs the service."""
+"""`authguard users`: make, list and disable accounts."""
 
 import sys
 from dataclasses import asdict
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authguard.cli.configuration import open_service, read_settings_without_secret, with_settings
-from authguard.cli.output import Failure, echo_json, echo_table, moment
+from authguard.cli.configuration import read_settings_without_secret, with_settings
+from authguard.cli.output import echo_json, echo_table, moment
+from authguard.cli.service import find_user, open_service
 
 if TYPE_CHECKING:
-    from authguard.identity import IdentityService, User
+    from authguard.identity import User
 
-_PAGE = 100
+_PAGE_SIZE = 100
 
 
 @click.group()
@@ -61,12 +62,12 @@ def _password(from_stdin: bool) -> str:
 @with_settings
 def list_users(as_json: bool, database: str | None, config: str | None) -> None:
     """List all accounts in the order of their addresses."""
-    found: list[User] = []
+    accounts: list[User] = []
     with open_service(read_settings_without_secret(config, database)) as service:
-        while page := service.accounts.list(_PAGE, found[-1].email if found else ""):
-            found += page
+        while page := service.accounts.list(_PAGE_SIZE, accounts[-1].email if accounts else ""):
+            accounts += page
     if as_json:
-        echo_json([asdict(user) for user in found])
+        echo_json([asdict(user) for user in accounts])
         return
     rows = [
         [
@@ -77,7 +78,7 @@ def list_users(as_json: bool, database: str | None, config: str | None) -> None:
             moment(user.created_at),
             user.id,
         ]
-        for user in found
+        for user in accounts
     ]
     echo_table(["address", "role", "verified", "state", "created", "id"], rows)
 
@@ -103,11 +104,3 @@ def enable(email: str, database: str | None, config: str | None) -> None:
 def _switch(email: str, database: str | None, config: str | None, *, disabled: bool) -> None:
     with open_service(read_settings_without_secret(config, database)) as service:
         service.accounts.disable(find_user(service, email).id, disabled=disabled)
-
-
-def find_user(service: "IdentityService", email: str) -> "User":
-    """The account with this address, or the end of the command."""
-    user = service.accounts.find(email)
-    if user is None:
-        raise Failure("no account has this address")
-    return user

@@ -1,4 +1,4 @@
-"""Why a token is refused, in words for whoever has to put it right; never with the token in them."""
+"""The reason for which a token is refused, and the remedy, in words that never have the token in them."""
 
 import json
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 
-_LONGEST_SHOWN = 200
-_LATEST = 253_402_300_799  # the last second that datetime can show
+_MAX_SHOWN = 200
+_MAX_DATE = 253_402_300_799  # the last second that datetime can show
 _TYPES = (None, "jwt", "at+jwt")
 _SAYS_KIND = "not an access token, says "
 
 
 class Finding(NamedTuple):
-    """What is wrong with a token.
+    """A fault of a token.
 
     Attributes:
         code: a word for programs.
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the verifier was told to ask for; see `JWTVerifier`."""
+    """The expectations of the verifier; see `JWTVerifier`."""
 
     algorithms: frozenset[str]
     issuer: str | None
@@ -50,8 +50,8 @@ class Expected:
 
 
 def explain_text(text: str) -> Finding | None:
-    """What can be said against a text that should be a token before it is taken apart."""
-    found = (
+    """Return the fault of a text that should be a token, as far as it shows before it is parsed."""
+    faults = (
         (not text, "malformed", "there is no token", "Give it on standard input, or by --file."),
         (
             len(text) > LONGEST_CREDENTIAL,
@@ -85,19 +85,19 @@ def explain_text(text: str) -> Finding | None:
             "Copy all of it. An opaque token is verified by IntrospectionVerifier.",
         ),
     )
-    return next((Finding(*finding) for applies, *finding in found if applies), None)
+    return next((Finding(*finding) for applies, *finding in faults if applies), None)
 
 
 def explain(
     error: RefusedError, token: Token | None, claims: Mapping[str, Any], expected: Expected, now: float
 ) -> Finding:
-    """What an error of the verifier means for this token.
+    """Explain an error of the verifier for this token.
 
     Args:
         error: what the verifier raised.
         token: the token, taken apart; None if it could not be.
         claims: what it says; nobody vouches for that.
-        expected: what was asked for.
+        expected: what the verifier expects.
         now: seconds since the epoch.
     """
     match error:
@@ -160,10 +160,10 @@ def _dates(claims: Mapping[str, Any], expected: Expected, now: float) -> Finding
 
 def _audience(audience: object, expected: Expected) -> Finding:
     has = "the token has no aud" if audience is None else f"the token has {shown(audience)}"
-    wanted = " or ".join(map(shown, expected.audience)) or "none"
+    expected_audience = " or ".join(map(shown, expected.audience)) or "none"
     return Finding(
         "audience",
-        f"wrong audience: {has}, expected is {wanted}",
+        f"wrong audience: {has}, expected is {expected_audience}",
         "Ask the issuer for a token for this API, or expect this aud (--audience), if it means the API.",
     )
 
@@ -184,11 +184,11 @@ def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) 
 
 
 def is_date(value: object) -> bool:
-    """Whether it is a NumericDate that can be shown (RFC 7519 section 2)."""
-    return type(value) in (int, float) and 0 <= value <= _LATEST  # type: ignore[operator]
+    """Tell whether it is a NumericDate that can be shown (RFC 7519 section 2)."""
+    return type(value) in (int, float) and 0 <= value <= _MAX_DATE  # type: ignore[operator]
 
 
 def shown(value: object) -> str:
-    """A value of the token in a sentence: JSON in ASCII, and not long."""
+    """Return a value of the token for a sentence: JSON in ASCII, and not long."""
     text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
