@@ -44,7 +44,7 @@ class WithoutQuery(logging.Filter):
     "--forwarded-allow-ips",
     metavar="ADDRESSES",
     help="Proxies whose X-Forwarded-For is believed, such as 10.0.0.1,10.0.0.0/8. By default none is: "
-    "limits count by address, and whoever is believed can choose one.",
+    "limits count by address, and a proxy that is believed can name any.",
 )
 @with_settings
 def serve(
@@ -106,7 +106,7 @@ def _for_development(config: str | None, host: str, port: int) -> dict[str, Any]
     given: dict[str, Any] = {"dev": True}
     set_already = raw_settings(config)
     if host not in ("127.0.0.1", "localhost", "::1"):
-        note(f"--dev at {host}: whoever can reach it can make accounts and sign in by test-auth")
+        note(f"--dev at {host}: everyone who can reach it can make accounts and sign in by test-auth")
     if "secret" not in set_already:
         if set_already.get("algorithm", "HS256") != "HS256":
             raise Failure("set AUTHGUARD_SECRET: it encrypts the signing keys in the database", 2)

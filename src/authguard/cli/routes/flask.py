@@ -9,7 +9,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import AnyConverter, Rule
 
 from authguard._core.request import WEBSOCKET
-from authguard._endpoint import asked_by
+from authguard._endpoint import required_by
 from authguard.cli.routes.model import Inner, Place, Route, Step, listed
 from authguard.cli.routes.paths import Parameter, Template, template
 
@@ -43,7 +43,7 @@ def _url_map(app: Flask, place: Place) -> Iterator[Route]:
         rule_place = place.on(rule.host or rule.subdomain or place.host)
         for methods in _methods(rule, separately=view_class is not None):
             of_method = getattr(view_class, methods[0].lower(), None) if methods else None
-            requirements = (*asked_by(view), *asked_by(of_method))
+            requirements = (*required_by(view), *required_by(of_method))
             yield rule_place.route(rule.rule, _template(app, rule), methods, requirements)
 
 

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from authguard._core.guard import Guard
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
-from authguard._endpoint import asked_by, asked_by_dependencies
+from authguard._endpoint import required_by, required_by_dependencies
 from authguard.asgi import AuthGuardMiddleware
 from authguard.cli.routes.model import METHODS, Inner, Place, Route, Step, listed
 from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
@@ -79,13 +79,13 @@ def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement,
     if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
         has = {method for method in METHODS if hasattr(endpoint, method.lower())}
         for method in listed(has & set(route.methods or has)):
-            yield (method,), asked_by(getattr(endpoint, method.lower()))
+            yield (method,), required_by(getattr(endpoint, method.lower()))
     else:
         yield listed(set(route.methods or ())), ()
 
 
 def _requirements(route: Any) -> tuple[Requirement, ...]:
-    return (*asked_by(route.endpoint), *asked_by_dependencies(getattr(route, "dependant", None)))
+    return (*required_by(route.endpoint), *required_by_dependencies(getattr(route, "dependant", None)))
 
 
 def _frontends(router: Any, place: Place) -> Iterator[Route]:
@@ -94,7 +94,7 @@ def _frontends(router: Any, place: Place) -> Iterator[Route]:
         prefix = getattr(context, "frontend_prefix", "")
         for route in getattr(getattr(context, "original_route", context), "routes", ()):
             path = (prefix + route.path).rstrip("/")
-            requirements = tuple(asked_by_dependencies(getattr(context, "dependant", None)))
+            requirements = tuple(required_by_dependencies(getattr(context, "dependant", None)))
             yield place.route(
                 f"{path}/**", (*_template(path), ANYTHING_BELOW), listed(set(route.methods)), requirements
             )

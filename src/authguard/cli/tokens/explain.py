@@ -96,7 +96,7 @@ def explain(
     Args:
         error: what the verifier raised.
         token: the token, taken apart; None if it could not be.
-        claims: what it says; nobody vouches for that.
+        claims: its claims, which are not verified.
         expected: what the verifier expects.
         now: seconds since the epoch.
     """

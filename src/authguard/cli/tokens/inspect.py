@@ -30,7 +30,7 @@ _DATES = ("exp", "iat", "nbf", "auth_time")
 _SCHEME = "bearer "
 _NO_KEYS = Finding(
     "not_verified",
-    "no key was given, so only its form was looked at, and anybody can have written it",
+    "no key was given, so only its form was checked: its claims may be forged",
     "Give --key, --secret-env or --discover, or the settings of the service.",
 )
 # Codes of findings that come before the signature has been verified.
@@ -223,7 +223,7 @@ def _print(finding: Finding | None, report: TokenReport, now: float) -> None:
         click.echo(f"{word}: {printable(finding.reason)}")
         click.echo(f"  {printable(finding.advice)}")
     _print_part("header", {name: text for name, text in report.members.items() if text is not None})
-    title = "claims" if report.signed else "claims, which nobody vouches for"
+    title = "claims" if report.signed else "claims, not verified"
     _print_part(title, {name: _in_words(name, report.claims[name], now) for name in report.names})
     if report.hidden:
         click.echo(f"  and {printable(', '.join(report.hidden))} (--claims shows them)")
