@@ -54,16 +54,17 @@ def _difference(mutant: Mutant) -> list[str]:
     return list(difflib.unified_diff(before, after, mutant.path, mutant.path, n=2, lineterm=""))
 
 
-def _key(mutant: Mutant) -> str:
+def key_of(mutant: Mutant) -> str:
+    """Return a name of a mutant that changes with the source."""
     source = (ROOT / mutant.path).read_bytes()
     return f"{mutant.path} {hashlib.sha256(source + b'=>' + mutant.applied(source)).hexdigest()[:24]}"
 
 
-def _is_equivalent(mutant: Mutant, entries: list[dict[str, str]]) -> bool:
+def entry_of(mutant: Mutant) -> dict[str, str]:
+    """Return the members of an entry in `mutants.toml`, without the reason."""
     changed = _difference(mutant)[2:]
-    texts = ("\n".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")
-    place = (mutant.path, *texts)
-    return any((entry["file"], entry["line"], entry["mutant"]) == place for entry in entries)
+    before, after = ("\n".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")
+    return {"file": mutant.path, "line": before, "mutant": after}
 
 
 def draw(number: int, seed: int, only: str) -> list[Mutant]:
@@ -82,7 +83,7 @@ def run(mutants: list[Mutant], jobs: int, *, again: bool) -> dict[str, str]:
     file = RECORDS / "outcomes.json"
     outcomes: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     done = {key for key, outcome in outcomes.items() if not (again and outcome == "survived")}
-    mutants = [mutant for mutant in mutants if _key(mutant) not in done]
+    mutants = [mutant for mutant in mutants if key_of(mutant) not in done]
     recorded = Recorded()
     made = [copy_tree() for _ in range(jobs)]
     trees: SimpleQueue[Path] = SimpleQueue()
@@ -91,7 +92,7 @@ def run(mutants: list[Mutant], jobs: int, *, again: bool) -> dict[str, str]:
 
     def run_one(mutant: Mutant) -> None:
         tree = trees.get()
-        outcomes[_key(mutant)] = outcome = _run(mutant, tree, recorded)
+        outcomes[key_of(mutant)] = outcome = _run(mutant, tree, recorded)
         trees.put(tree)
         print(f"{outcome} {mutant.path}:{mutant.lines[0]}", flush=True)
         file.write_text(json.dumps(dict(outcomes), indent=1))
@@ -115,17 +116,16 @@ def _check_unchanged(mutants: list[Mutant], tree: Path, recorded: Recorded) -> N
         sys.exit("tests fail without any mutant: mend them, and record again")
 
 
-def report(mutants: list[Mutant], outcomes: dict[str, str]) -> int:
+def report(mutants: list[Mutant], outcomes: dict[str, str], equivalent: list[dict[str, str]]) -> int:
     """Print the survivors and the score, and return the exit status."""
-    entries = tomllib.loads((ROOT / "tools/mutants.toml").read_text()).get("equivalent", [])
-    survivors = [mutant for mutant in mutants if outcomes[_key(mutant)] == "survived"]
-    missed = [mutant for mutant in survivors if not _is_equivalent(mutant, entries)]
+    survivors = [mutant for mutant in mutants if outcomes[key_of(mutant)] == "survived"]
+    missed = [mutant for mutant in survivors if entry_of(mutant) not in equivalent]
     for mutant in missed:
         print("\n".join(_difference(mutant)), end="\n\n")
-    equivalent = len(survivors) - len(missed)
-    score = 1 - len(missed) / max(1, len(mutants) - equivalent)
-    print(f"{len(mutants)} mutants, {equivalent} equivalent, {len(missed)} survived: {score:.1%} killed")
-    return int(score < MIN_KILLED or equivalent > MAX_EQUIVALENT * len(mutants))
+    listed = len(survivors) - len(missed)
+    score = 1 - len(missed) / max(1, len(mutants) - listed)
+    print(f"{len(mutants)} mutants, {listed} equivalent, {len(missed)} survived: {score:.1%} killed")
+    return int(score < MIN_KILLED or listed > MAX_EQUIVALENT * len(mutants))
 
 
 def main() -> int:
@@ -145,7 +145,9 @@ def main() -> int:
         record(options.folders)
         return 0
     mutants = draw(options.number, options.seed, options.only)
-    return report(mutants, run(mutants, options.jobs, again=options.again))
+    listed = tomllib.loads((ROOT / "tools/mutants.toml").read_text()).get("equivalent", [])
+    equivalent = [{name: entry[name] for name in ("file", "line", "mutant")} for entry in listed]
+    return report(mutants, run(mutants, options.jobs, again=options.again), equivalent)
 
 
 if __name__ == "__main__":
