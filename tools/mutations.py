@@ -28,11 +28,11 @@ class Mutant:
 
     Attributes:
         path: the file, below the root of the project.
-        lines: the lines of what is changed.
+        lines: the lines whose tests should notice.
         start: where the changed text begins, in bytes.
         end: where it ends.
         text: what stands there instead.
-        names: of the module's constants that the line defines; their users are what tests must cover.
+        names: of constants that are defined there: tests of their users should notice.
     """
 
     path: str
@@ -57,9 +57,7 @@ def mutants_of(path: str, source: bytes) -> Iterator[Mutant]:
             start = offsets[node.lineno - 1] + node.col_offset
             end = offsets[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
             if source[start:end] != text.encode():
-                yield Mutant(
-                    path, range(node.lineno, (node.end_lineno or node.lineno) + 1), start, end, text, names
-                )
+                yield Mutant(path, _lines(statement, node), start, end, text, names)
 
 
 def _statements(body: list[ast.stmt], *, at_import: bool) -> Iterator[tuple[ast.stmt, tuple[str, ...]]]:
@@ -71,14 +69,19 @@ def _statements(body: list[ast.stmt], *, at_import: bool) -> Iterator[tuple[ast.
         if at_import and isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             names = tuple(node.id for node in targets if isinstance(node, ast.Name))
-        elif at_import and isinstance(statement, _FUNCTIONS):
-            names = (statement.name,)
         yield statement, names
         below = at_import and not isinstance(statement, _FUNCTIONS)
         for name in ("body", "orelse", "finalbody"):
             yield from _statements(getattr(statement, name, []), at_import=below)
         for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
             yield from _statements(part.body, at_import=below)
+
+
+def _lines(statement: ast.stmt, node: ast.expr | ast.stmt) -> range:
+    """Return the lines whose tests should notice: of a default, those of its function."""
+    first = statement.body[0] if isinstance(statement, _FUNCTIONS) else node
+    last = statement if isinstance(statement, _FUNCTIONS) else node
+    return range(first.lineno, (last.end_lineno or last.lineno) + 1)
 
 
 def _changes(statement: ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, str]]:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / ".mutation"  # git ignores it
 FOLDERS = ("core", "verifiers", "adapters", "remote", "identity", ".")  # of tests/; `.` is itself
 MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
-FIRST_FILES = 3  # most mutants are killed by these, and few files are sooner collected than many
+FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
 
 _durations: dict[str, float] = defaultdict(float)
 
@@ -86,9 +86,9 @@ def record(folders: Iterable[str]) -> None:
             pattern = "test_*.py" if folder == "." else f"{folder}/test_*.py"
             paths = sorted(map(str, (tree / "tests").glob(pattern)))
             status = run_pytest(
-                tree, *paths, "-k", "not postgresql", "--cov=authguard", "--cov-context=test",
-                "--cov-report=", COVERAGE_FILE=str(RECORDS / f"{name}.coverage"),
-                MUTATE_DURATIONS=str(RECORDS / f"{name}.json"),
+                tree, *paths, "-k", "not postgresql", "--continue-on-collection-errors",
+                "--cov=authguard", "--cov-context=test", "--cov-report=",
+                COVERAGE_FILE=str(RECORDS / f"{name}.coverage"), MUTATE_DURATIONS=str(RECORDS / f"{name}.json"),
             )  # fmt: skip
             print(f"{folder}: pytest ended with {status}", flush=True)
     finally:
@@ -109,21 +109,24 @@ class Recorded:
             # The tree that was recorded is gone; below it the files have the same names.
             names = {f"src/{name.partition('/src/')[2]}": name for name in data.measured_files()}
             self._data.append((data, names))
+        self._tests_in = Counter(map(_file_of, self.durations))
 
     def tests_of(self, mutant: Mutant) -> list[list[str]]:
-        """Return the tests to run, in two rounds: those of the cheapest files first."""
+        """Return the tests to run, the cheapest first, in two rounds: the files most about it begin."""
         by_line = self._tests_by_line(mutant.path)
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
-        if mutant.names:  # a constant or a default is read at import, and tested where it is used
+        if mutant.names:  # a constant is made at import, and tested where it is used
             tests |= self._tests_of_users(mutant.names)
-        if not tests and mutant.names:
-            tests = set().union(*by_line.values())
-        files: dict[str, list[str]] = defaultdict(list)
-        for test in sorted(tests, key=lambda test: self.durations.get(test, 0)):
-            files[test.partition("::")[0]].append(test)
-        ordered = sorted(files.values(), key=self.seconds_of)
-        rounds = [ordered[:FIRST_FILES], ordered[FIRST_FILES:]]
-        return [[test for tests in several for test in tests] for several in rounds if several]
+        tests = tests or set().union(*by_line.values())
+        ordered = sorted(tests, key=lambda test: (self.durations.get(test, 0), test))
+        of_file = Counter(map(_file_of, tests))
+        nearest = sorted(of_file, key=lambda file: -of_file[file] / max(1, self._tests_in[file]))[
+            :FIRST_FILES
+        ]
+        first = [test for test in ordered if _file_of(test) in nearest][:FIRST_TESTS]
+        chosen = set(first)
+        others = [test for test in ordered if test not in chosen]
+        return [several for several in (first, others) if several]
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """Return how long tests took when they were recorded."""
@@ -146,3 +149,7 @@ class Recorded:
                 if pattern.search(line):
                     tests |= self._tests_by_line(str(file.relative_to(ROOT))).get(number, set())
         return tests
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
