@@ -88,7 +88,8 @@ def record(folders: Iterable[str]) -> None:
             status = run_pytest(
                 tree, *paths, "-k", "not postgresql", "--continue-on-collection-errors",
                 "--cov=authguard", "--cov-context=test", "--cov-report=",
-                COVERAGE_FILE=str(RECORDS / f"{name}.coverage"), MUTATE_DURATIONS=str(RECORDS / f"{name}.json"),
+                COVERAGE_FILE=str(RECORDS / f"{name}.coverage"),
+                MUTATE_DURATIONS=str(RECORDS / f"{name}.json"),
             )  # fmt: skip
             print(f"{folder}: pytest ended with {status}", flush=True)
     finally:
