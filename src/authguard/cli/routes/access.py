@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
-from authguard.cli.routes.model import Layer, Route, in_order
+from authguard.cli.routes.model import Layer, Route, sort_methods
 from authguard.cli.routes.paths import meeting, samples
 
 Access: TypeAlias = Literal["public", "optional", "protected", "unclassified"]
@@ -60,7 +60,7 @@ def rows_of(routes: Iterable[Route]) -> list[Row]:
             key = (row.path, row.host, row.sample, row.answer, row.exceptions)
             before = rows.get(key, row)
             every = before.methods and row.methods  # none stands for all
-            methods = in_order({*before.methods, *row.methods}) if every else ()
+            methods = sort_methods({*before.methods, *row.methods}) if every else ()
             rows[key] = replace(row, methods=methods)
     return list(rows.values())
 

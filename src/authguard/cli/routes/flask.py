@@ -10,7 +10,7 @@ from werkzeug.routing import AnyConverter, Rule
 
 from authguard._core.request import WEBSOCKET
 from authguard._endpoint import required_by
-from authguard.cli.routes.model import Inner, Place, Route, Step, listed
+from authguard.cli.routes.model import Inner, Place, Route, Step, listed_methods
 from authguard.cli.routes.paths import Parameter, Template, template
 
 _PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
@@ -51,7 +51,7 @@ def _methods(rule: Rule, *, separately: bool) -> list[tuple[str, ...]]:
     """Return the methods of a rule: one by one for a class of views, which may ask other things for each."""
     if rule.websocket:
         return [(WEBSOCKET,)]
-    methods = listed(set(rule.methods or ()))
+    methods = listed_methods(set(rule.methods or ()))
     return [(method,) for method in methods] if separately else [methods]
 
 

@@ -96,12 +96,12 @@ class Inner(NamedTuple):
 Step: TypeAlias = Route | Inner
 
 
-def listed(methods: set[str]) -> tuple[str, ...]:
+def listed_methods(methods: set[str]) -> tuple[str, ...]:
     """Return methods without HEAD and OPTIONS, which come with the others."""
-    return in_order({method for method in methods if method not in ("HEAD", "OPTIONS")} or methods)
+    return sort_methods({method for method in methods if method not in ("HEAD", "OPTIONS")} or methods)
 
 
-def in_order(methods: set[str]) -> tuple[str, ...]:
+def sort_methods(methods: set[str]) -> tuple[str, ...]:
     """Sort methods in the order of `METHODS`, and others after them."""
     rank = {method: number for number, method in enumerate(METHODS)}
     return tuple(sorted(methods, key=lambda method: (rank.get(method, len(rank)), method)))

@@ -15,7 +15,7 @@ from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
 from authguard._endpoint import required_by, required_by_dependencies
 from authguard.asgi import AuthGuardMiddleware
-from authguard.cli.routes.model import METHODS, Inner, Place, Route, Step, listed
+from authguard.cli.routes.model import METHODS, Inner, Place, Route, Step, listed_methods
 from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
@@ -78,10 +78,10 @@ def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement,
     endpoint = route.endpoint
     if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
         has = {method for method in METHODS if hasattr(endpoint, method.lower())}
-        for method in listed(has & set(route.methods or has)):
+        for method in listed_methods(has & set(route.methods or has)):
             yield (method,), required_by(getattr(endpoint, method.lower()))
     else:
-        yield listed(set(route.methods or ())), ()
+        yield listed_methods(set(route.methods or ())), ()
 
 
 def _requirements(route: Any) -> tuple[Requirement, ...]:
@@ -96,7 +96,10 @@ def _frontends(router: Any, place: Place) -> Iterator[Route]:
             path = (prefix + route.path).rstrip("/")
             requirements = tuple(required_by_dependencies(getattr(context, "dependant", None)))
             yield place.route(
-                f"{path}/**", (*_template(path), ANYTHING_BELOW), listed(set(route.methods)), requirements
+                f"{path}/**",
+                (*_template(path), ANYTHING_BELOW),
+                listed_methods(set(route.methods)),
+                requirements,
             )
 
 
