@@ -112,7 +112,7 @@ def _check_unchanged(mutants: list[Mutant], tree: Path, recorded: Recorded) -> N
     tests = {test for mutant in mutants for first in recorded.tests_of(mutant)[:1] for test in first}
     chosen = tree / "chosen-tests"
     chosen.write_text("\n".join(sorted(tests)))
-    if tests and run_pytest(tree, "-x", f"@{chosen}") != 0:
+    if tests and run_pytest(tree, "-x", f"@{chosen}", quiet=False) != 0:
         sys.exit("tests fail without any mutant: mend them, and record again")
 
 

@@ -60,13 +60,15 @@ def copy_tree() -> Path:
     return tree
 
 
-def run_pytest(tree: Path, *arguments: str, timeout: float | None = None, **variables: str) -> int | None:
+def run_pytest(
+    tree: Path, *arguments: str, timeout: float | None = None, quiet: bool = True, **variables: str
+) -> int | None:
     """Run pytest on a tree and return its exit status; None if it took too long."""
     environment = {**os.environ, "PYTHONPATH": f"{tree / 'src'}:{tree}", **variables}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.recorded", "-q"]
     process = subprocess.Popen(
-        [*command, *arguments], cwd=tree, env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        [*command, *arguments], cwd=tree, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL if quiet else None, stderr=subprocess.DEVNULL if quiet else None,
     )  # fmt: skip
     try:
         return process.wait(timeout)
