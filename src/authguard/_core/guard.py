@@ -17,7 +17,7 @@ from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.answer.response_fields import response_fields
-from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided, UserLoader
+from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, UserLoader
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
@@ -164,15 +164,13 @@ class Guard:
             return NOBODY
         return self._denials.missing_at_once(asked) or Refused(MissingCredentialsError("no credential"))
 
-    def decide(
-        self, request: RequestView, now: float, found: Refused | AskFirst | Undecided | None = None
-    ) -> Flow[Allow | Deny]:
+    def decide(self, request: RequestView, now: float, found: Recalled | None = None) -> Flow[Allow | Deny]:
         """Decide about a request; nothing that callbacks raise gets past it.
 
         Args:
             request: the request.
             now: seconds since the epoch.
-            found: what `recall` has told.
+            found: what `recall` has told, or the answer to its question.
         """
         try:
             verdict = self.policy.find_for(request.request_key)
