@@ -102,7 +102,11 @@ def _asked(face: str, guard: Guard) -> Any:
 
 def _memories(guard: Guard) -> dict[str, int]:
     """How much each memory holds."""
-    keys, asking, dpop = guard._verifiers[1], guard._verifiers[2], next(iter(guard.callers._proofs._proofs.values()))
+    keys, asking, dpop = (
+        guard._verifiers[1],
+        guard._verifiers[2],
+        next(iter(guard.callers._proofs._proofs.values())),
+    )
     carried = {
         str(way): len(memory)
         for way, memory in guard.callers._memories.items()
