@@ -195,11 +195,10 @@ class _Installed(AuthGuardMiddleware):
         self._site = site
         document_rules(site, guard)
 
-    async def _decide(self, *arguments: Any, **named: Any) -> Decision:
-        decision = await super()._decide(*arguments, **named)
+    async def _answer(self, decision: Decision, *others: Any) -> None:
         if isinstance(decision, Deny) and isinstance(decision.error, MissingCredentialsError):
             _refuse_constant_override(self._site.dependency_overrides.get(current_user))
-        return decision
+        await super()._answer(decision, *others)
 
 
 def _refuse_constant_override(override: Any) -> None:

@@ -26,7 +26,7 @@ from authguard._refused import (
     refused,
 )
 from authguard.asgi import HANDLED, AuthGuardMiddleware, handled_at, handled_by_guard, responder
-from authguard.drivers import arun, run_anywhere
+from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
 __all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_principal", "requires"]
@@ -50,7 +50,7 @@ def current_principal(connection: HTTPConnection) -> Principal:
 async def authorize(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
     """Check what a route requires beside the path rules: the stricter of the two wins."""
     flow = _authorization(connection, requirement)
-    return None if flow is None else _logged(connection, await arun(flow))
+    return None if flow is None else _logged(connection, await asynchronous.run(flow))
 
 
 def authorize_now(connection: HTTPConnection, requirement: Requirement) -> Deny | None:

@@ -1,4 +1,4 @@
-"""For the tests of applications: be anybody, and make tokens that a guard accepts."""
+"""Helps to test applications: be anybody, and make tokens that a guard accepts."""
 
 import time
 from collections.abc import Iterable
@@ -9,20 +9,22 @@ import jwt
 
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
+from authguard._core.overridden import overriding
 
 
 def override(guard: Guard, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
-    """Inside this context, whoever sends a request through the guard is this user.
+    """Take whoever sends a request through the guard for this user, inside this context.
 
     Path rules, scopes and roles still apply, to the principal. It works for middleware,
-    decorators, dependencies and websockets alike, in all threads; contexts nest.
+    decorators, dependencies and websockets alike, in all threads. Of contexts that overlap, the one that
+    was entered last holds.
 
     Args:
         guard: the guard that the application is built with.
         user: a `Principal`, `ANONYMOUS`, or the application's own user.
         principal: whom the guard sees, if the user is not a principal.
     """
-    return guard.override(user, principal=principal)
+    return overriding(guard, user, principal)
 
 
 def issue_token(
@@ -36,7 +38,7 @@ def issue_token(
     headers: dict[str, Any] | None = None,
     **claims: Any,
 ) -> str:
-    """A signed access token.
+    """Return a signed access token.
 
     Args:
         key: the secret, or the private key in PEM or as an object.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from authguard.cli.configuration import read_settings_without_secret, with_settings
-from authguard.cli.output import echo_json, echo_table, moment
+from authguard.cli.output import echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
 
 if TYPE_CHECKING:
     from authguard.identity import User
 
-_PAGE_SIZE = 100
+_PAGE_SIZE, _MAX_PAGE_SIZE = 1000, 10_000
 
 
 @click.group()
@@ -58,17 +58,30 @@ def _password(from_stdin: bool) -> str:
 
 
 @users.command("list")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MAX_PAGE_SIZE),
+    default=_PAGE_SIZE,
+    show_default=True,
+    help="How many accounts at most.",
+)
+@click.option("--after", default="", metavar="EMAIL", help="Begin after this address: the next page.")
 @click.option("--json", "as_json", is_flag=True, help="Write the accounts as JSON.")
 @with_settings
-def list_users(as_json: bool, database: str | None, config: str | None) -> None:
-    """List all accounts in the order of their addresses."""
-    accounts: list[User] = []
+def list_users(*, limit: int, after: str, as_json: bool, database: str | None, config: str | None) -> None:
+    """List a page of accounts in the order of their addresses."""
     with open_service(read_settings_without_secret(config, database)) as service:
-        while page := service.accounts.list(_PAGE_SIZE, accounts[-1].email if accounts else ""):
-            accounts += page
+        accounts = service.accounts.list(limit + 1, after)
+    page = accounts[:limit]
     if as_json:
-        echo_json([asdict(user) for user in accounts])
-        return
+        echo_json([asdict(user) for user in page])
+    else:
+        _echo_accounts(page)
+    if len(accounts) > limit:
+        note(f"there are more accounts: repeat the command with --after {printable(page[-1].email)}")
+
+
+def _echo_accounts(accounts: "list[User]") -> None:
     rows = [
         [
             user.email,

@@ -139,7 +139,7 @@ class Remote:
             body=body,
             timeout=self.timeout,
             connect_timeout=min(self._options.connect_timeout, self.timeout),
-            most=_MOST_BYTES,
+            max_bytes=_MOST_BYTES,
         )
 
 

@@ -1,4 +1,4 @@
-"""What the protected resource says about itself, so that clients find who issues tokens (RFC 9728)."""
+"""Describes the protected resource, so that clients find who issues tokens (RFC 9728)."""
 
 import json
 import re
@@ -56,13 +56,13 @@ class ResourceMetadata:
 
     @property
     def url(self) -> str:
-        """Where the metadata is: the well-known path stands before the resource's own (section 3.1)."""
-        found = _ORIGIN.match(self.resource)
-        return f"{found['origin'] if found else ''}{_WELL_KNOWN}{self._suffix}"
+        """Return where the metadata is: the well-known path is before the resource's own (section 3.1)."""
+        match = _ORIGIN.match(self.resource)
+        return f"{match['origin'] if match else ''}{_WELL_KNOWN}{self._suffix}"
 
     @property
     def paths(self) -> frozenset[str]:
-        """Where to serve it, decoded; also without the resource's path, where some clients look."""
+        """Return where to serve it, decoded; also without the resource's path, where some clients look."""
         return frozenset({_WELL_KNOWN, unquote(_WELL_KNOWN + self._suffix)})
 
     @property
@@ -71,12 +71,12 @@ class ResourceMetadata:
 
     @property
     def _suffix(self) -> str:
-        found = _ORIGIN.match(self.resource)
-        path = (found["path"] if found else None) or ""
+        match = _ORIGIN.match(self.resource)
+        path = (match["path"] if match else None) or ""
         return "" if path == "/" else path
 
     def document(self, **more: Any) -> bytes:
-        """The metadata as JSON (section 2); what is empty is left out (section 3.2).
+        """Return the metadata as JSON (section 2); what is empty is left out (section 3.2).
 
         Args:
             more: what the guard adds about its proofs.
@@ -105,7 +105,7 @@ class MetadataPage:
         self._document = metadata.document(**more)
 
     def answer(self, method: str, path: str) -> Refusal | None:
-        """The answer; None if the request is for something else.
+        """Return the answer; None if the request is for something else.
 
         Args:
             method: the HTTP method.

@@ -12,7 +12,7 @@ from authguard._core.policy.paths import Budget, Segments, TooMuchWorkError, fol
 from authguard._core.policy.patterns import listed
 from authguard._core.policy.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
 from authguard._core.policy.rules import Optional, Preflight, Requirement, Rule, first_lack
-from authguard._core.request import WEBSOCKET, Asked, http_method
+from authguard._core.request import WEBSOCKET, RequestKey, http_method
 from authguard.errors import ConfigurationError
 
 #: Characters of a method; that of no standard has more than twenty.
@@ -116,8 +116,8 @@ class Policy:
         self._default_open = bool(protected) and not public
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
         #: What was decided of late, by what was asked.
-        self.memory: Memory[Asked, Verdict] = Memory(_REMEMBERED_VERDICTS)
-        self._long_paths: Memory[Asked, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
+        self.memory: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_VERDICTS)
+        self._long_paths: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
         self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...], bool], Verdict] = Memory(1_000)
 
     def is_login_page(self, path: str) -> bool:
@@ -135,7 +135,7 @@ class Policy:
                 not as its proper beginning.
         """
         asked = (_HANDSHAKE if method == WEBSOCKET else method, path, root_path)
-        key: Asked = (*asked, True) if misplaced else asked
+        key: RequestKey = (*asked, True) if misplaced else asked
         size = len(path) + len(method) + len(root_path)
         memory = self.memory if size <= _MAX_REMEMBERED_CHARACTERS else self._long_paths
         verdict = memory.get(key)
@@ -145,7 +145,7 @@ class Policy:
                 memory.put(key, verdict)
         return verdict
 
-    def find_for_http(self, asked: Asked) -> Verdict:
+    def find_for_http(self, asked: RequestKey) -> Verdict:
         """Return the verdict about an HTTP request, which is no handshake whatever its method is.
 
         Args:
@@ -154,7 +154,7 @@ class Policy:
         method, path, root_path = asked[:3]
         return self.find(http_method(method), path, root_path, len(asked) > 3)
 
-    def find_for(self, asked: Asked) -> Verdict:
+    def find_for(self, asked: RequestKey) -> Verdict:
         """Return the verdict about a request; see `find`.
 
         Args:
