@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,9 +74,11 @@ def run_pytest(
     try:
         return process.wait(timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)  # with the servers that its tests have started
-        process.wait()
         return None
+    finally:
+        if process.poll() is None:  # after Ctrl-C, too
+            os.killpg(process.pid, signal.SIGKILL)  # with the servers that its tests have started
+            process.wait()
 
 
 def record(folders: Iterable[str]) -> None:
