@@ -78,7 +78,7 @@ def test_a_revoked_subject_is_refused():
     ("build", "says"),
     [
         (Guard, "at least one verifier"),
-        (lambda: Guard("secret"), "no verifier"),
+        (lambda: Guard("secret"), "a verifier must be"),
         (lambda: guard(cache_size=0), "cache_size"),
         (lambda: guard(realm='a"b'), "realm"),
         (lambda: guard(login_path="//evil"), "plain path"),

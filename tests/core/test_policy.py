@@ -320,7 +320,7 @@ def test_a_contradiction_names_the_lists(closed, opened, says):
 )
 def test_a_public_path_asks_for_nothing(rule):
     """A requirement on an open path is a contradiction."""
-    with pytest.raises(ConfigurationError, match="can ask for nothing"):
+    with pytest.raises(ConfigurationError, match="must ask for nothing"):
         Policy(None, [rule])
 
 

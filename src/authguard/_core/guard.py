@@ -34,7 +34,7 @@ from authguard._core.model import (
     api_key_id,
     make_auth,
 )
-from authguard._core.options import check_function, check_method, check_object
+from authguard._core.options import check_function, check_method, check_object, check_whole
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
@@ -44,7 +44,6 @@ from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import Asked, Presented, RequestView
 from authguard._core.verifier import CustomVerifier, Verified, Verifier, as_flow, as_verifier
 from authguard.errors import (
-    ConfigurationError,
     CrossSiteRequestError,
     InsufficientScopeError,
     InvalidTokenError,
@@ -156,8 +155,7 @@ class Guard:
         ]
         self._logouts = None if revocations is None else Logouts(revocations)
         self._user_loader = user_loader
-        if not isinstance(cache_size, int) or cache_size < 1:
-            raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
+        check_whole(cache_size, "cache_size", unit="credentials")
         self._vary = {method: vary_on(self._extractor, method) for method in _METHODS}
         # One memory for each way and field to carry a credential, so that none passes for another.
         keys = sorted(field.decode("ascii") for field in self._extractor.key_fields)

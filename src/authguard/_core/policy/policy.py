@@ -277,14 +277,16 @@ def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
         raise ConfigurationError(f"{name} must be a list of paths and rules, got a Rule: write [{paths!r}]")
     rules = [path if isinstance(path, Rule) else Rule(path) for path in listed(paths, name)]
     if not rules:
-        raise ConfigurationError(f"{name} is empty: leave it out, or name at least one path")
+        raise ConfigurationError(f"{name} must name at least one path, or be left out, got an empty list")
     return rules
 
 
 def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
     for rule in public:
         if rule.requirement or rule.optional or rule.login_path or rule.preflight:
-            raise ConfigurationError(f"{rule}: a public path can ask for nothing; list it in protected_paths")
+            raise ConfigurationError(
+                f"public_paths must ask for nothing, got {rule}: list it in protected_paths"
+            )
     seen: dict[tuple[Segments, str], Rule] = {}
     for rule in (*protected, *public):
         for method in rule.methods or {""}:

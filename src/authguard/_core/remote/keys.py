@@ -12,7 +12,7 @@ from authguard._core.memory import Memory
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard.errors import ConfigurationError
 
-_MOST_KEYS = 64
+MAX_KEYS = 64
 _AHEAD = 30.0  # seconds before the end of freshness at which to refresh
 _UNKNOWN_FETCHES = 3
 _UNKNOWN_SECONDS = 30.0
@@ -192,10 +192,8 @@ class Parse:
         members = document.get("keys")
         if not isinstance(members, list):
             raise ConfigurationError("not a key set: there is no list of keys")
-        if len(members) > _MOST_KEYS:
-            raise ConfigurationError(
-                f"the set has {len(members)} keys, and more than {_MOST_KEYS} are refused"
-            )
+        if len(members) > MAX_KEYS:
+            raise ConfigurationError(f"the set has {len(members)} keys, and more than {MAX_KEYS} are refused")
         keys: list[VerificationKey] = []
         reasons: list[str] = []
         for member in members:
