@@ -208,7 +208,8 @@ class _Mapping:
                 )
             if "," in text:
                 raise ConfigurationError(
-                    "each of keys must not contain a comma, since servers join two fields with one: make a new "
+                    "each of keys must not contain a comma, since servers join two fields with one: make a "
+                    "new "
                     "key, python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
                 )
             check_secret_text(text, "each of keys", chosen_here=False)

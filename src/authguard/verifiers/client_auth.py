@@ -82,6 +82,7 @@ class ClientAuth(ABC):
             algorithm: how to sign, such as `ES256`.
             key_id: the `kid` of the key.
         """
+        name, kid = _text(client_id, "client_id"), _text_or_none(key_id, "key_id")
         check_choice(algorithm, "algorithm", sorted(ASYMMETRIC))
         try:
             key = jwt.get_algorithm_by_name(algorithm).prepare_key(private_key)
@@ -91,7 +92,7 @@ class ClientAuth(ABC):
                 f"private_key must be a private key for {algorithm}: an object, or the PEM text of a file, "
                 'such as Path("key.pem").read_text()'
             ) from None
-        return _PrivateKey(_text(client_id, "client_id"), key, algorithm, _text_or_none(key_id, "key_id"))
+        return _PrivateKey(name, key, algorithm, kid)
 
 
 @dataclass(frozen=True)

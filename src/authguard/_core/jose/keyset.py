@@ -44,9 +44,7 @@ class KeySet:
     def __init__(self, keys: Iterable[VerificationKey]) -> None:
         self._keys = tuple(keys)
         if not 0 < len(self._keys) <= _MAX_KEYS:
-            raise ConfigurationError(
-                f"a key set must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}"
-            )
+            raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}")
         if len({key.algorithm in SYMMETRIC for key in self._keys}) > 1:
             raise ConfigurationError(
                 "keys must be secrets or public keys, got both: use one JWTVerifier for each"

@@ -50,7 +50,7 @@ class Database:
         check_whole(connections, "connections")
         try:
             parsed = make_url(url)
-        except exc.ArgumentError:  # whose text has the URL
+        except (exc.ArgumentError, ValueError):  # whose text has the URL
             raise ConfigurationError(f"database must {must}, got text that is no URL") from None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
