@@ -1,4 +1,4 @@
-"""The options of all public classes and functions, by what they take, and what people write in their place."""
+"""The options of public classes and functions: what they take, and what people write in its place."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

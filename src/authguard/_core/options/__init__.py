@@ -3,6 +3,7 @@
 from authguard._core.options.numbers import (
     LATEST_MOMENT,
     MAX_LEEWAY,
+    NUMERIC_TYPES,
     Duration,
     Moment,
     check_moment,
@@ -27,6 +28,7 @@ from authguard._core.options.values import got, type_of
 __all__ = [
     "LATEST_MOMENT",
     "MAX_LEEWAY",
+    "NUMERIC_TYPES",
     "Duration",
     "Moment",
     "check_choice",

@@ -10,6 +10,8 @@ from authguard.errors import ConfigurationError
 MAX_LEEWAY = 300
 #: The last second that a datetime can show: 9999-12-31T23:59:59Z.
 LATEST_MOMENT = 253_402_300_799
+#: The types of a number of JSON; bool is none, although it is an int in Python.
+NUMERIC_TYPES = (int, float)
 
 
 class Duration(Protocol):
@@ -33,7 +35,7 @@ def is_numeric_date(value: object) -> TypeGuard[float]:
 
     A bool is none, although it is an int in Python. NaN and infinity pass, and lie between no two numbers.
     """
-    return type(value) is int or type(value) is float
+    return type(value) in NUMERIC_TYPES
 
 
 def check_whole(
@@ -55,7 +57,7 @@ def check_whole(
         return value
     kind = f"a whole number of {unit}" if unit else "a whole number"
     bounds = f"of at least {least}" if most is None else f"between {least} and {most}"
-    raise ConfigurationError(f"{option} must be {kind} {bounds}, got {got(value, numeric=True)}")
+    raise ConfigurationError(f"{option} must be {kind} {bounds}, got {_got(value)}")
 
 
 def check_seconds(
@@ -85,7 +87,7 @@ def check_seconds(
         bounds = f"more than {least:g} and at most {most:g}"
     else:
         bounds = f"between {least:g} and {most:g}"
-    raise ConfigurationError(f"{option} must be {bounds} seconds, got {got(value, numeric=True)}")
+    raise ConfigurationError(f"{option} must be {bounds} seconds, got {_got(value)}")
 
 
 def check_whole_seconds(value: object, option: str, most: int, *, least: int = 0) -> int:
@@ -104,7 +106,7 @@ def check_whole_seconds(value: object, option: str, most: int, *, least: int = 0
     if is_numeric_date(seconds) and least <= seconds <= most and seconds == int(seconds):
         return int(seconds)
     raise ConfigurationError(
-        f"{option} must be a whole number of seconds between {least} and {most}, got {got(value, numeric=True)}"
+        f"{option} must be a whole number of seconds between {least} and {most}, got {_got(value)}"
     )
 
 
@@ -125,14 +127,18 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
     if callable(to_seconds) and not isinstance(value, type):
         if value.utcoffset() is None:  # type: ignore[attr-defined]
             raise ConfigurationError(
-                f"{option} must have a time zone, got {got(value, numeric=True)}: write datetime(…, tzinfo=timezone.utc)"
+                f"{option} must have a time zone, got {_got(value)}: write datetime(…, tzinfo=timezone.utc)"
             )
         seconds = to_seconds()
     if is_numeric_date(seconds) and (0 <= seconds <= LATEST_MOMENT or (infinite and seconds == inf)):
         return seconds
     raise ConfigurationError(
-        f"{option} must be seconds since the epoch, or a datetime with a time zone{never}, got {got(value, numeric=True)}"
+        f"{option} must be seconds since the epoch, or a datetime with a time zone{never}, got {_got(value)}"
     )
+
+
+def _got(value: object) -> str:
+    return got(value, numeric=True)
 
 
 def _in_seconds(value: object) -> object:
