@@ -156,7 +156,8 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
     parameters = list(signature.parameters.values())
     if list(signature.parameters) == ["scope", "receive", "send"]:
         raise ConfigurationError(
-            f"@requires() cannot guard the ASGI application {name_of(endpoint)}: write a Rule for its path"
+            "@requires() must decorate a path operation or a dependency, got the ASGI application "
+            f"{name_of(endpoint)}: write a Rule for its path"
         )
     own = [parameter for parameter in by_annotation(signature) if not _is_dependency(parameter)]
     find = among(endpoint, own, parameters)

@@ -214,8 +214,8 @@ def _guarded_class(view: Any, decorate: Callable[[Any], Any]) -> Any:
     """Return a class of views, which applies its decorators to the function that dispatches."""
     if not issubclass(view, View):
         raise ConfigurationError(
-            f"@requires() cannot guard the class {view.__qualname__}, which is no flask.views.View: "
-            "decorate its methods"
+            "@requires() must decorate a function or a class of flask.views.View, got the class "
+            f"{view.__qualname__}: decorate its methods"
         )
     view.decorators = [*view.decorators, decorate]
     return view

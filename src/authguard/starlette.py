@@ -212,8 +212,8 @@ def _guarded_class(endpoint: Any, requirement: Requirement, kind: type[RefusedHT
     """Return an endpoint class that is checked before it dispatches, in classes derived from it, too."""
     if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
         raise ConfigurationError(
-            f"@requires() cannot guard the class {endpoint.__qualname__}, which is no HTTPEndpoint "
-            "and no WebSocketEndpoint: decorate its methods, such as __call__ or __init__, or its routes"
+            "@requires() must decorate a function, an HTTPEndpoint or a WebSocketEndpoint, got the class "
+            f"{endpoint.__qualname__}: decorate its methods, such as __call__ or __init__, or its routes"
         )
 
     class Guarded(endpoint):  # type: ignore[misc]

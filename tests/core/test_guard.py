@@ -77,7 +77,7 @@ def test_a_revoked_subject_is_refused():
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (Guard, "at least one verifier"),
+        (Guard, "verifiers must be at least one"),
         (lambda: Guard("secret"), "a verifier must be"),
         (lambda: guard(cache_size=0), "cache_size"),
         (lambda: guard(realm='a"b'), "realm"),
