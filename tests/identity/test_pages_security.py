@@ -13,9 +13,9 @@ from authguard.identity import Identity, SocialIdentity
 from authguard.identity.api.accounts import PUBLIC
 from authguard.identity.pages.agents import describe_agent
 from authguard.identity.social.provider import Provider
-from identity_support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
+from identity.support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
-CSS = files("authguard.identity").joinpath("assets/style.css").read_text(encoding="utf-8")
+CSS = files("authguard.identity").joinpath("pages/assets/style.css").read_text(encoding="utf-8")
 
 
 def routes(app, method):
