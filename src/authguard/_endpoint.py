@@ -27,8 +27,8 @@ def mark(endpoint: Any, requirement: Requirement) -> None:
 
 def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
     """What decorators ask of the callers of an endpoint."""
-    found: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
-    return found
+    requirements: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
+    return requirements
 
 
 def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
@@ -98,11 +98,11 @@ def asked_by_dependencies(dependant: Any) -> Iterator[Requirement]:
         dependant: of the route, or None.
     """
     for dependency in getattr(dependant, "dependencies", ()):
-        asked = asked_by(dependency.call)
-        if asked and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
+        requirements = asked_by(dependency.call)
+        if requirements and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
             scopes = (*(dependency.parent_oauth_scopes or ()), *(dependency.own_oauth_scopes or ()))
-            asked = (*asked, Requirement(scopes))
-        yield from asked
+            requirements = (*requirements, Requirement(scopes))
+        yield from requirements
         yield from asked_by_dependencies(dependency)
 
 
@@ -167,7 +167,7 @@ def misplaced_in(app: Any) -> list[str]:
     A function that was registered twice on purpose, with the check and without, is no fault.
     """
     routes = list(_routes(app, "", {}))
-    used = {id(one) for route in routes for call in route.calls for one in _unwrapped(call)}
+    used = {id(callee) for route in routes for call in route.calls for callee in _unwrapped(call)}
     return [
         f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
         "write the decorator of the route first, and @requires(...) below it"

@@ -116,7 +116,7 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
     Args:
         value: the moment.
         option: the name of the option.
-        infinite: whether `math.inf` may stand for never.
+        infinite: whether it may lie after all dates, and `math.inf` stand for never.
 
     Raises:
         ConfigurationError: for another type, a datetime without a time zone, and what lies out of range.
@@ -130,7 +130,7 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
                 f"{option} must have a time zone, got {_got(value)}: write datetime(…, tzinfo=timezone.utc)"
             )
         seconds = to_seconds()
-    if is_numeric_date(seconds) and (0 <= seconds <= LATEST_MOMENT or (infinite and seconds == inf)):
+    if is_numeric_date(seconds) and 0 <= seconds <= (inf if infinite else LATEST_MOMENT):
         return seconds
     raise ConfigurationError(
         f"{option} must be seconds since the epoch, or a datetime with a time zone{never}, got {_got(value)}"

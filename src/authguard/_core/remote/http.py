@@ -74,8 +74,8 @@ class Backoff:
 
     def remaining(self, now: float) -> float:
         """Seconds until the next attempt; 0 if it may be made now."""
-        left = self._until - now
-        return left if 0 < left <= MAX_PAUSE else 0.0  # more is a clock that was set back
+        seconds = self._until - now
+        return seconds if 0 < seconds <= MAX_PAUSE else 0.0  # more is a clock that was set back
 
 
 class Budget:
@@ -130,9 +130,9 @@ class Breaker:
             trial: seconds that a request may take which tries a failed server again; the others
                 do not wait meanwhile.
         """
-        left = self.backoff.remaining(now)
-        if left or self._weight < self._threshold:
-            return left
+        seconds = self.backoff.remaining(now)
+        if seconds or self._weight < self._threshold:
+            return seconds
         if now < self._trial_until <= now + trial:
             return self._trial_until - now
         self._trial_until = now + trial
@@ -168,12 +168,12 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
     control = headers.get("cache-control", "")
     if _NO_STORE.search(control):
         return min(ttl, MIN_TTL)
-    found = _MAX_AGE.search(control)
-    if found is None:
+    max_age = _MAX_AGE.search(control)
+    if max_age is None:
         return ttl
     age = headers.get("age", "")
     spent = int(age) if _SECONDS.match(age) else 0
-    return min(MAX_TTL, max(MIN_TTL, int(found[1]) - spent))
+    return min(MAX_TTL, max(MIN_TTL, int(max_age[1]) - spent))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -207,4 +207,4 @@ def _is_deeper(value: object, levels: int) -> bool:
     if not isinstance(value, (dict, list)):
         return False
     within = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(one, levels - 1) for one in within)
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in within)

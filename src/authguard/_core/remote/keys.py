@@ -140,19 +140,19 @@ class RemoteKeys:
 
     def health(self, now: float) -> RemoteHealth:
         """How this issuer is doing."""
-        known = self._keys is not None
-        usable = known and not self._is_over(now)
+        held = self._keys is not None
+        usable = held and not self._is_over(now)
         if usable:
             state = "fresh" if self._is_fresh(now) else "stale"
         else:
-            state = "failing" if known or self.backoff.failures else "unused"
+            state = "failing" if held or self.backoff.failures else "unused"
         return RemoteHealth(
             self.name,
             state,  # type: ignore[arg-type]
             self.backoff.failures,
             self._reason,
-            self._asked_at if known else None,
-            self._fresh_until if known else None,
+            self._asked_at if held else None,
+            self._fresh_until if held else None,
         )
 
     @property
