@@ -1,76 +1,12 @@
 """The options of public classes and functions: what they take, and what people write in its place."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from math import inf, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import authguard as ag
 from authguard import asgi, client, fastapi, flask, starlette, testing, wsgi
-from authguard.identity import Identity, IdentityService, Settings, SQLRevocations
-from authguard.identity.limits import Limit, Limiter
-from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
-from authguard.identity.mail.outbox import Outbox
-from authguard.identity.passwords.breaches import BreachedFile, BreachedService
-from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
-from authguard.identity.social import GitHub, LinkedIn, OpenIDProvider
+from option_kinds import Built, rows
+from service_options import SERVICE
 from support import AUDIENCE, ISSUER, SECRET, ec_key
-
-HOUR = timedelta(hours=1)
-#: What is of the wrong type for each kind of option; `kinds` below says which values are left out.
-NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES = (
-    None, True, nan, "5", 5, [5], [], {"a": 5}, len, b"5",
-)  # fmt: skip
-WRONG: dict[str, list[Any]] = {
-    "text": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
-    "number": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR, inf, -1, 1.5],
-    "seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta(-1), timedelta],
-    "any seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta],
-    "moment": [
-        NOTHING,
-        FLAG,
-        NAN,
-        TEXT,
-        LIST,
-        EMPTY,
-        MAPPING,
-        FUNCTION,
-        BYTES,
-        HOUR,
-        -1,
-        datetime(2026, 1, 1),
-    ],
-    "flag": [NOTHING, NAN, TEXT, 1, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
-    "list": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES, HOUR],
-    "texts": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
-    "object": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
-    "function": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, BYTES, HOUR],
-    "mapping": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, FUNCTION, BYTES, HOUR],
-    "mapping or function": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, BYTES, HOUR],
-    "path": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
-    "keys": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, HOUR],
-}
-
-
-class Built(NamedTuple):
-    """A public class or function.
-
-    Attributes:
-        target: the class or function.
-        good: arguments that it takes.
-        kinds: of each option, such as `text`; with `?`, None may stand in its place.
-        exempt: options that take anything, or whose other values are checked elsewhere.
-    """
-
-    target: Callable[..., Any]
-    good: dict[str, Any]
-    kinds: dict[str, str]
-    exempt: frozenset[str] = frozenset()
-
-
-def rows(kind: str, names: str) -> dict[str, str]:
-    """Return the kind of each of the names."""
-    return dict.fromkeys(names.split(), kind)
 
 
 def verifier() -> ag.JWTVerifier:
@@ -90,13 +26,8 @@ def _application(scope: Any, receive: Any, send: Any) -> None:
 
 
 URL = "https://issuer.example"
-SOCIAL = {"client_id": "us", "client_secret": "provider-secret-1", "redirect_uris": [f"{URL}/callback"]}
 REQUIRED = {"scopes": "", **rows("list", "any_of roles"), "acr": "texts", "max_age": "seconds?"}
-PROVIDER = {**rows("text", "client_id client_secret"), "redirect_uris": "list", "timeout": "seconds"}
 AUTH = rows("text", "client_id client_secret")
-SETTINGS = {"secret": SECRET, "issuer": "https://auth.example.com"}
-LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer"
-
 BUILT: dict[str, Built] = {
     "Guard": Built(
         _GuardOf,
@@ -320,78 +251,7 @@ BUILT: dict[str, Built] = {
         {"expires_in": "any seconds", "now": "moment?"},
         frozenset({"key", "algorithm", "subject", "scopes", "headers", "claims"}),
     ),
-    "Settings": Built(
-        Settings,
-        SETTINGS,
-        {
-            **rows("text", "secret issuer database algorithm default_role limits_url previous_secret"),
-            **rows("text", "github_client_id github_client_secret linkedin_client_id linkedin_client_secret"),
-            **rows("text", "oidc_issuer oidc_client_id oidc_client_secret"),
-            **rows("text", "cookie_name refresh_cookie_name pages_path"),
-            **rows("text?", "audience smtp_url mail_from"),
-            **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
-            "refresh_grace": "seconds",
-            "worker_threads": "number",
-            "limits": "mapping",
-            **rows("list", "prefixes redirect_uris"),
-            **rows("flag", "require_verified_email enumeration_safe verify_needs_password password_grant"),
-            **rows("flag", "oidc_allow_private pages dev"),
-        },
-    ),
-    "Limit": Built(Limit, {"count": 1, "seconds": 1}, {"count": "number", "seconds": "seconds"}),
-    "Limiter": Built(Limiter, {}, {"url": "text", "limits": "mapping?"}),
-    "PasswordPolicy": Built(
-        PasswordPolicy,
-        {},
-        {**rows("number", "min_length max_length"), **rows("flag", "upper lower digit special")},
-    ),
-    "PasswordHasher": Built(
-        PasswordHasher,
-        {"memory": 8},
-        {**rows("number", "memory time parallelism"), "concurrency": "number?", "wait": "seconds"},
-    ),
-    "BreachedFile": Built(BreachedFile, {}, {"path": "path"}),
-    "BreachedService": Built(BreachedService, {}, {"url": "text", "timeout": "seconds", "fail_open": "flag"}),
-    "SMTPMailer": Built(
-        SMTPMailer,
-        {"url": "smtps://mail.example", "sender": "a@b.example"},
-        {**rows("text", "url sender sender_name"), "timeout": "seconds", "context": "object?"},
-    ),
-    "ConsoleMailer": Built(ConsoleMailer, {}, {"stream": "object?"}),
-    "Outbox": Built(
-        Outbox,
-        {"mailer": ConsoleMailer()},
-        {
-            "mailer": "object",
-            **rows("function", "report clock random"),
-            **rows("number", "size tries"),
-            **rows("seconds", "backoff pause"),
-        },
-    ),
-    "GitHub": Built(GitHub, SOCIAL, {**PROVIDER, **rows("text", "url api_url")}),
-    "LinkedIn": Built(LinkedIn, SOCIAL, {**PROVIDER, "issuer": "text"}),
-    "OpenIDProvider": Built(
-        OpenIDProvider,
-        {"name": "oidc", "issuer": URL, **SOCIAL},
-        {
-            **PROVIDER,
-            **rows("text", "name issuer scope auth_method"),
-            **rows("flag", "allow_private repeats_nonce"),
-            "clock": "function",
-        },
-    ),
-    "Identity": Built(Identity, {}, {"service": "object"}, frozenset({"providers"})),
-    "IdentityService": Built(
-        IdentityService,
-        {"settings": Settings(**SETTINGS)},
-        {
-            "settings": "object",
-            **rows("object?", "mailer policy breaches hasher limiter"),
-            "audit_hook": "function?",
-            "clock": "function",
-        },
-    ),
-    "SQLRevocations": Built(SQLRevocations, {}, {"database": "object"}, frozenset({"clock"})),
+    **SERVICE,
 }
 
 #: Public names that are no option of an application: the guard makes them, or they are raised or read.

@@ -10,7 +10,8 @@ import pytest
 import authguard
 from authguard import ConfigurationError
 from authguard.errors import AuthGuardError
-from option_tables import ALIASES, BUILT, NOT_BUILT, WRONG
+from option_kinds import WRONG
+from option_tables import ALIASES, BUILT, NOT_BUILT
 
 OPTIONS = [(name, option) for name, built in BUILT.items() for option, kind in built.kinds.items() if kind]
 

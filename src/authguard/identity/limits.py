@@ -26,6 +26,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from authguard._core.options import check_text, check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
+from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
 
@@ -358,14 +359,10 @@ def _storage(url: str) -> Storage:
     check_text(url, "url of limits", pattern=_STORE_URL, must=must, secret=True)
     if url == "memory://":
         return _Memory()
-    try:
+    with needs_extra("redis"):
         from redis import ConnectionPool
         from redis.backoff import NoBackoff
         from redis.retry import Retry
-    except ImportError as error:
-        raise ConfigurationError(
-            "url of limits must be memory:// without the extra redis: pip install 'authguard[redis]'"
-        ) from error
     try:
         pool = ConnectionPool.from_url(
             url,

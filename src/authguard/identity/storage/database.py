@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from authguard._core.options import check_text, check_whole
+from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
 
@@ -75,11 +76,8 @@ class Database:
             self.engine: Engine = create_engine(
                 parsed, hide_parameters=True, logging_name=_LOGGING_NAME, **options
             )
-        except ImportError as error:
-            raise ConfigurationError(
-                "database must be sqlite:///file without the extra postgres: pip install "
-                "'authguard[postgres]'"
-            ) from error
+        except ImportError as error:  # psycopg is missing, or it is there without libpq
+            raise MissingExtraError("postgres", error) from error
         if self.is_sqlite:
             _keep_private(self.engine, parsed.database or "")
             _set_up_sqlite(self.engine)
