@@ -5,6 +5,7 @@ import stat
 import subprocess
 
 import httpx
+import pytest
 
 from authguard.cli.output import Failure
 from authguard.cli.serve import _for_development
@@ -48,6 +49,7 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
     assert path.read_text() == before
 
 
+@pytest.mark.usefixtures("leaks")
 def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     """`serve --dev` answers a request, logs it without its query, and ends with 0 on SIGTERM."""
     process = subprocess.Popen(

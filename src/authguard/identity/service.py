@@ -1,7 +1,7 @@
 """The identity service without HTTP: use cases, each one transaction. Start here.
 
 accounts   register, sign in, change the password, disable
-sessions   begin, refresh, list, end
+sessions   begin, refresh, list, end; session_pages shows them in pages
 links      one-time tokens in mails: verify an address, reset a password
 linking    list and unlink the providers of an account
 clients    OAuth clients, and tokens for them
@@ -31,6 +31,7 @@ from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.proofs import Proofs
+from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
 
 _NOBODY = Caller()
@@ -97,6 +98,7 @@ class IdentityService:
         )
         self.policy = base.policy
         self.sessions = Sessions(base)
+        self.session_pages = SessionPages(base)
         proofs = Proofs(base, self.sessions)
         self.links = Links(base, self.sessions, proofs)
         self.linking = Linking(base, self.sessions, self.links)

@@ -16,6 +16,7 @@ from authguard.identity.mail.addresses import canonical_key
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.service import IdentityService
 from authguard.identity.usecases.grace import network_of
+from authguard.identity.usecases.sessions import MAX_SESSIONS
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.messages import (
@@ -27,6 +28,7 @@ from authguard.identity.web.messages import (
     read_form,
     read_json,
 )
+from authguard.identity.web.paging import link_next, read_page
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -201,11 +203,16 @@ class Routes:
         return message("Logged out everywhere")
 
     async def sessions(self, request: Request) -> Response:
-        """The sessions that are alive."""
+        """Answer a page of the sessions that are alive, the newest first; all fit on one by default."""
         principal = principal_of(request)
+        limit, cursor = read_page(request, default=MAX_SESSIONS, most=MAX_SESSIONS)
+        read = self._service.session_pages.page
+        page = await self._workers.read(read, principal, limit=limit, cursor=cursor)
         current = principal.claims.get("sid")
-        found = await self._workers.read(self._service.sessions.list, principal)
-        return answer([_session_document(session, current) for session in found])
+        response = answer([_session_document(session, current) for session in page.sessions])
+        if page.older is not None:
+            response.headers["link"] = link_next(limit, page.older)
+        return response
 
     async def end_session(self, request: Request) -> Response:
         """End one session."""

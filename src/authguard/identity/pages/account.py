@@ -13,6 +13,8 @@ from authguard.errors import RefusedError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import NOTICES, Views
 from authguard.identity.service import IdentityService
+from authguard.identity.tokens.cursors import MAX_CURSOR
+from authguard.identity.usecases.sessions import session_id
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import PageSessions, Visitor
@@ -23,6 +25,9 @@ _Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, R
 
 
 LOGOUT_PAGE = "/logout"
+
+#: Of sessions besides the visitor's own: some screens of a phone.
+PAGE_SIZE = 20
 
 
 def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
@@ -90,8 +95,11 @@ class AccountPages:
         if visitor.renewed is None:
             return await handler(self, request, visitor)
         if request.method in ("GET", "HEAD"):
-            notice = query_of(request).get("notice", "")
-            here = self._views.path(request, back) + (f"?notice={notice}" if notice in NOTICES else "")
+            query = query_of(request)
+            notice, cursor = query.get("notice", ""), query.get("cursor", "")
+            kept = {"notice": notice} if notice in NOTICES else {}
+            kept |= {"cursor": cursor} if 0 < len(cursor) <= MAX_CURSOR else {}
+            here = self._views.path(request, back) + (f"?{urlencode(kept)}" if kept else "")
             response = self._views.see_other(here)
         else:
             try:
@@ -104,11 +112,18 @@ class AccountPages:
 
     @_for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
-        """The account, its providers and its sessions."""
+        """Show the account, its providers, the visitor's session, and a page of the others."""
+        cursor, principal = query_of(request).get("cursor"), visitor.principal
+        read, current = self._service.session_pages.page, session_id(principal)
+        page = await self._workers.read(read, principal, cursor=cursor, limit=PAGE_SIZE, but=current)
+        if cursor is not None and not page.sessions:  # all of that page have ended meanwhile
+            cursor = None
+            page = await self._workers.read(read, principal, limit=PAGE_SIZE, but=current)
         values: dict[str, Any] = {
-            "identities": await self._workers.read(self._service.linking.list, visitor.principal),
-            "sessions": await self._workers.read(self._service.sessions.list, visitor.principal),
-            "current": visitor.principal.claims.get("sid"),
+            "identities": await self._workers.read(self._service.linking.list, principal),
+            "current": await self._workers.read(self._service.session_pages.find_current, principal),
+            "page": page,
+            "cursor": cursor,
         }
         return self._views.page(request, "account", visitor=visitor, **values)
 
@@ -134,11 +149,11 @@ class AccountPages:
 
     @_for_owner("/account")
     async def end_session(self, request: Request, visitor: Visitor) -> Response:
-        """End one of the other sessions."""
+        """End one of the other sessions, and show the same page of them."""
         body = validate(bodies.EndSession, await read_fields(request))
         end = self._service.sessions.end
         await self._workers.write(end, visitor.principal, body.session, caller_of(request))
-        return self._go(request, "/account", "ended")
+        return self._go(request, "/account", "ended", **({"cursor": body.cursor} if body.cursor else {}))
 
     @_for_owner("/account")
     async def unlink(self, request: Request, visitor: Visitor) -> Response:
@@ -186,5 +201,6 @@ class AccountPages:
         query = urlencode({"next": self._views.path(request, back)})
         return self._views.see_other(self._views.path(request, f"/login?{query}"))
 
-    def _go(self, request: Request, path: str, notice: str) -> Response:
-        return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))
+    def _go(self, request: Request, path: str, notice: str, **query: str) -> Response:
+        query = {"notice": notice, **query}
+        return self._views.see_other(self._views.path(request, f"{path}?{urlencode(query)}"))

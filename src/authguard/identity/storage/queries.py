@@ -215,7 +215,7 @@ def list_sessions(connection: Connection, user_id: str, now: float) -> list[Sess
     statement = (
         select(sessions)
         .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
-        .order_by(sessions.c.created_at.desc())
+        .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     )
     return [Session(*row) for row in connection.execute(statement)]
 
@@ -238,7 +238,7 @@ def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[
 
 def list_surplus_sessions(connection: Connection, user_id: str, now: float, most: int) -> Sequence[str]:
     """Return the ids of an account's oldest living sessions, those beyond so many."""
-    newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id)
+    newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     return connection.execute(newest_first.offset(most)).scalars().all()
 
 

@@ -295,10 +295,16 @@ class Sessions:
         Raises:
             NotFoundError: if the caller has none of this id that is alive.
         """
-        if session not in {one.id for one in self.list(principal)}:
+        with self._base.database.read() as connection:
+            row = store.find_session(connection, session)
+        if row is None or not self._is_shown(row[0], principal):
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
         self.end_now([session])
         self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session)
+
+    def _is_shown(self, session: Session, principal: Principal) -> bool:
+        is_own = session.user_id == principal.subject
+        return is_own and session.ended_at is None and session.expires_at > self._base.clock()
 
     def end_all(self, connection: Connection, user_id: str, *, but: str | None = None) -> None:
         """End somebody's sessions in the transaction of a use case.
