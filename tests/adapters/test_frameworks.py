@@ -139,7 +139,7 @@ def test_decorator_without_parentheses(face: Any) -> None:
 )
 def test_decorator_with_a_list_of_scopes(face: Any, scopes: Any) -> None:
     """The error shows them side by side, and does not ask for parentheses that are there."""
-    with pytest.raises(ConfigurationError, match=r"side by side: write @requires\('read'"):
+    with pytest.raises(ConfigurationError, match=r"side by side, got a list: write @requires\('read'"):
         face.requires(scopes)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import ConfigurationError, VerificationUnavailableError
-from authguard.identity.passwords.hashing import LONGEST_PASSWORD, PasswordHasher, PasswordPolicy
+from authguard.identity.passwords.hashing import MAX_PASSWORD, PasswordHasher, PasswordPolicy
 
 HASHER = PasswordHasher.cheap()
 
@@ -124,7 +124,7 @@ def test_no_hash_verifies_nothing(kept):
 
 def test_too_long_a_password_is_wrong():
     """Nothing over the longest password is hashed or verified."""
-    long = "x" * (LONGEST_PASSWORD + 1)
+    long = "x" * (MAX_PASSWORD + 1)
     assert not HASHER.verify(HASHER.hash("x"), long)
     assert not HASHER.verify_nobody(long)
     with pytest.raises(ValueError):

@@ -24,7 +24,7 @@ from authguard._core.dispatch import arrange, extractor_for
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
-from authguard._core.options import check_function, check_method, check_object
+from authguard._core.options import check_function, check_method, check_object, check_whole
 from authguard._core.overridden import Overridden, overriding
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
@@ -36,7 +36,6 @@ from authguard._core.remotes import Remotes
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
-    ConfigurationError,
     CrossSiteRequestError,
     MissingCredentialsError,
     RefusedError,
@@ -118,8 +117,7 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        if not isinstance(cache_size, int) or cache_size < 1:
-            raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
+        check_whole(cache_size, "cache_size", unit="credentials")
         self._remotes = Remotes(self._verifiers)
         logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
+from authguard._core.options import check_list, check_object
 from authguard._core.verifier import Verifier
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.errors import ConfigurationError, RefusedError
@@ -44,6 +45,10 @@ class Identity:
     def __init__(
         self, service: IdentityService | Settings, *, providers: Iterable[Provider] | None = None
     ) -> None:
+        if not isinstance(service, IdentityService):
+            check_object(
+                service, "service", Settings, "Identity(Settings(secret=…, issuer=…))", or_none=False
+            )
         self.service = IdentityService(service) if isinstance(service, Settings) else service
         settings = self.service.settings
         if settings.dev:
@@ -54,7 +59,11 @@ class Identity:
         workers = self._workers = Workers(settings.worker_threads, one_writer=self.service.database.is_sqlite)
         routes = Routes(self.service, workers)
         oauth = OAuth(self.service, workers)
-        self._providers = tuple(providers_from(settings) if providers is None else providers)
+        self._providers = tuple(
+            providers_from(settings) if providers is None else check_list(providers, "providers", "GitHub(…)")
+        )
+        for provider in self._providers:
+            check_object(provider, "each of providers", Provider, "GitHub(…)", or_none=False)
         sessions = PageSessions(self.service, workers)
         open_doors = doors(settings.prefixes, self._providers)
         self._pages = Pages(self.service, workers, sessions, self._providers, open_doors)
@@ -70,7 +79,8 @@ class Identity:
         paths = _paths(api)
         if shadowed := sorted(paths.intersection(self._pages.paths)):
             raise ConfigurationError(
-                f"{shadowed[0]} would be a page and an endpoint: change pages_path or prefixes"
+                f"pages_path and prefixes must give each path to one, got {shadowed[0]} for a page and an "
+                "endpoint"
             )
         app = Starlette(
             # A router tries them in turn, and most requests are for the API: 20 µs less for each.

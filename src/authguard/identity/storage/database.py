@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from authguard._core.options import check_text, check_whole
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -45,10 +46,13 @@ class Database:
     """
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
+        must = "be sqlite:///file or postgresql://user@host/name"
+        check_text(url, "database", must=must, secret=True)
+        check_whole(connections, "connections")
         try:
             parsed = make_url(url)
-        except exc.ArgumentError as error:
-            raise ConfigurationError("database: not a database URL") from error
+        except (exc.ArgumentError, ValueError):  # whose text has the URL
+            raise ConfigurationError(f"database must {must}, got text that is no URL") from None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -58,7 +62,9 @@ class Database:
                 f"{parsed.drivername}://"
             )
         if self.is_sqlite and parsed.database in (None, "", ":memory:"):
-            raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
+            raise ConfigurationError(
+                "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
+            )
         # `_Kept` keeps connections, so SQLAlchemy does not have to.
         options: dict[str, Any] = {"poolclass": NullPool}
         if self.is_sqlite:

@@ -2,11 +2,12 @@
 
 import hmac
 import secrets
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
+from authguard._core.encoding import sha256_hex
 from authguard._core.model import Credential, Principal
+from authguard._core.options import MAX_LEEWAY
 from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
@@ -18,8 +19,7 @@ from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.sessions import Sessions
 
-_NOBODY_DIGEST = sha256(secrets.token_bytes(32)).hexdigest()
-_LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
+_NOBODY_DIGEST = sha256_hex(secrets.token_hex(32))
 
 
 class Clients:
@@ -49,7 +49,7 @@ class Clients:
         client = Client(str(uuid4()), name, scopes, disabled=False)
         secret = secrets.token_urlsafe(32)
         with self._base.database.write() as connection:
-            store.insert_client(connection, client, _digest(secret), self._base.clock())
+            store.insert_client(connection, client, sha256_hex(secret), self._base.clock())
         return client, secret
 
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
@@ -64,7 +64,7 @@ class Clients:
             with self._base.database.read() as connection:
                 found = store.find_client(connection, client_id)
         client, digest = found or (None, _NOBODY_DIGEST)
-        right = hmac.compare_digest(_digest(secret), digest)
+        right = hmac.compare_digest(sha256_hex(secret), digest)
         if client is None or not right or client.disabled:
             self._base.record_failure("client", caller, "invalid_client")
             self._base.wrong_secret("client", caller)
@@ -181,7 +181,7 @@ class Clients:
             self._sessions.end_now([session])
         elif principal is not None and principal.token_id:
             _check_owner(principal.client_id, client)
-            until = (principal.expires_at or self._base.clock()) + _LEEWAY
+            until = (principal.expires_at or self._base.clock()) + MAX_LEEWAY
             self._revocations.revoke(token_id=principal.token_id, until=until)
         else:
             return
@@ -191,8 +191,3 @@ class Clients:
 def _check_owner(client_id: str | None, client: Client | None) -> None:
     if client_id is not None and (client is None or client.id != client_id):
         raise OAuthError("unauthorized_client", "The token was issued to another client.")
-
-
-def _digest(secret: str) -> str:
-    # A fast digest is right for 32 random bytes; see `digest_api_key`.
-    return sha256(secret.encode(errors="surrogatepass")).hexdigest()

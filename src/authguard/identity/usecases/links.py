@@ -5,9 +5,9 @@ of the older; it is used up by POST, once, however many use it at the same time.
 """
 
 import secrets
-from hashlib import sha256
 from urllib.parse import quote
 
+from authguard._core.encoding import sha256_hex
 from authguard.errors import RefusedError, VerificationUnavailableError
 from authguard.identity.audit import Event
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
@@ -131,7 +131,7 @@ class Links:
         is_owner = owner_id == user_id
         password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
         with base.database.write() as connection:
-            if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
+            if store.consume_one_time_token(connection, _VERIFY, sha256_hex(token), base.clock()) is None:
                 raise base.failed("verify_email", caller, InvalidLinkError())
             if password_hash is not None and not store.holds_password(connection, user_id, password_hash):
                 raise self._wrong_password(user_id, caller)
@@ -150,7 +150,7 @@ class Links:
         The token is not used up.
         """
         with self._base.database.read() as connection:
-            user_id = store.find_one_time_token(connection, _VERIFY, _digest(token), self._base.clock())
+            user_id = store.find_one_time_token(connection, _VERIFY, sha256_hex(token), self._base.clock())
             user = None if user_id is None else store.find_user(connection, user_id)
             if user is None:
                 return None
@@ -190,7 +190,7 @@ class Links:
         base = self._base
         user_id = self._account_of(_VERIFY, "decline", token, caller).id
         with base.database.write() as connection:
-            if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
+            if store.consume_one_time_token(connection, _VERIFY, sha256_hex(token), base.clock()) is None:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
             # A sign-in at the same moment waits, and finds no account.
             store_linking.lock_user(connection, user_id)
@@ -203,7 +203,7 @@ class Links:
         """Return whose a token is; a wrong one is counted."""
         base = self._base
         with base.database.read() as connection:
-            user_id = store.find_one_time_token(connection, purpose, _digest(token), base.clock())
+            user_id = store.find_one_time_token(connection, purpose, sha256_hex(token), base.clock())
             user = None if user_id is None else store.find_user(connection, user_id)
         if user is None:
             base.wrong_secret(flow, caller)
@@ -261,7 +261,7 @@ class Links:
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:
-            user_id = store.consume_one_time_token(connection, purpose, _digest(token), base.clock())
+            user_id = store.consume_one_time_token(connection, purpose, sha256_hex(token), base.clock())
             if user_id is None:
                 raise base.failed(flow, caller, InvalidLinkError())
             ended = self._proofs.by_new_password(connection, user_id, password_hash)
@@ -358,13 +358,9 @@ class Links:
         token = secrets.token_urlsafe(32)
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
-            store.upsert_one_time_token(connection, user.id, purpose, _digest(token), expires_at)
+            store.upsert_one_time_token(connection, user.id, purpose, sha256_hex(token), expires_at)
         return f"{self._base.settings.page_url(path)}?token={quote(token)}"
 
     def _until(self) -> str:
         minutes = self._base.settings.link_lifetime // 60
         return f"The link is good once, and for {minutes} minutes."
-
-
-def _digest(token: str) -> str:
-    return sha256(token.encode(errors="surrogatepass")).hexdigest()

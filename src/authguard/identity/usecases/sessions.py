@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Select
 
 from authguard._core.model import Principal
+from authguard._core.options import MAX_LEEWAY
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.mail.addresses import lookup_address
@@ -23,7 +24,6 @@ from authguard.identity.usecases.grace import Step, after_advance, after_repeat,
 #: Of one account, at the same time; the oldest one ends when there would be one more.
 MAX_SESSIONS = 100
 
-_LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 _ATTEMPTS = 5
 
 Found: TypeAlias = tuple[Session, User]
@@ -332,7 +332,7 @@ class Sessions:
     @property
     def _lifetime(self) -> float:
         """Seconds after which no access token that was issued by now is valid anywhere."""
-        return self._base.settings.access_lifetime + _LEEWAY
+        return self._base.settings.access_lifetime + MAX_LEEWAY
 
 
 def _the_one(answers: Sequence[Tokens | Exception]) -> Tokens:
