@@ -21,12 +21,12 @@ _MARK = "__authguard_requirements__"
 
 
 def mark(endpoint: Any, requirement: Requirement) -> None:
-    """Leave on an endpoint what a decorator asks there, for whoever lists the routes."""
+    """Leave on an endpoint what a decorator asks there, for those that list the routes."""
     setattr(endpoint, _MARK, (*requirements_of(endpoint), requirement))
 
 
 def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
-    """What decorators ask of the callers of an endpoint."""
+    """Return the requirements that decorators have left on an endpoint."""
     requirements: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
     return requirements
 
@@ -81,7 +81,7 @@ def decorator_of(
     return decorate
 
 
-def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
+def required_by(endpoint: Any) -> tuple[Requirement, ...]:
     """Return the requirements of an endpoint or dependency: a function, a class, an object or a partial."""
     while isinstance(endpoint, functools.partial) and not requirements_of(endpoint):
         endpoint = endpoint.func
@@ -91,19 +91,19 @@ def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
     return tuple(dict.fromkeys((*requirements_of(endpoint), *requirements_of(inner))))
 
 
-def asked_by_dependencies(dependant: Any) -> Iterator[Requirement]:
+def required_by_dependencies(dependant: Any) -> Iterator[Requirement]:
     """Yield the requirements of a FastAPI route's dependencies, and of theirs.
 
     Args:
         dependant: of the route, or None.
     """
     for dependency in getattr(dependant, "dependencies", ()):
-        requirements = asked_by(dependency.call)
+        requirements = required_by(dependency.call)
         if requirements and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
             scopes = (*(dependency.parent_oauth_scopes or ()), *(dependency.own_oauth_scopes or ()))
             requirements = (*requirements, Requirement(scopes))
         yield from requirements
-        yield from asked_by_dependencies(dependency)
+        yield from required_by_dependencies(dependency)
 
 
 def guarded_by(endpoint: Any, wrapper: Any) -> None:
@@ -167,7 +167,7 @@ def misplaced_in(app: Any) -> list[str]:
     A function that was registered twice on purpose, with the check and without, is no fault.
     """
     routes = list(_routes(app, "", {}))
-    used = {id(callee) for route in routes for call in route.calls for callee in _unwrapped(call)}
+    used = {id(wrapped) for route in routes for call in route.calls for wrapped in _unwrapped(call)}
     return [
         f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
         "write the decorator of the route first, and @requires(...) below it"
@@ -195,16 +195,16 @@ def _is_decorator(call: Any) -> bool:
 def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
     view_class = getattr(endpoint, "view_class", None)  # of Flask
     if inspect.isclass(view_class):
-        asked = {one for wrapped in _unwrapped(endpoint) for one in requirements_of(wrapped)}
-        return not asked.issuperset(requirements_of(view_class))
+        checked = {each for wrapped in _unwrapped(endpoint) for each in requirements_of(wrapped)}
+        return not checked.issuperset(requirements_of(view_class))
     try:
         wrappers = _wrappers.get(endpoint, [])
     except TypeError:
         return False
-    alive = [one for one in (wrapper() for wrapper in wrappers) if one is not None]
+    alive = [wrapper for wrapper in (reference() for reference in wrappers) if wrapper is not None]
     # `@` gives the name of the function to the wrapper. If the function still has it, the wrapper is for
     # another use, in another application perhaps.
-    on_purpose = any(id(one) in used for one in alive) or (bool(alive) and _has_its_name(endpoint))
+    on_purpose = any(id(wrapper) in used for wrapper in alive) or (bool(alive) and _has_its_name(endpoint))
     return bool(wrappers) and not on_purpose
 
 
@@ -230,9 +230,9 @@ def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
     while app is not None and id(app) not in seen:
         seen[id(app)] = app  # kept, so that no other object gets its number
         owner = getattr(app, "__self__", None)  # of the bound method `Flask.wsgi_app`
-        for one in (app, owner):
-            if isinstance(getattr(one, "view_functions", None), dict):
-                yield from _views(one)
+        for flask in (app, owner):
+            if isinstance(getattr(flask, "view_functions", None), dict):
+                yield from _views(flask)
                 return
         routes = getattr(app, "routes", None)
         if isinstance(routes, list | tuple):
@@ -246,18 +246,18 @@ def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
 
 
 def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
-    here = path + str(getattr(route, "path", ""))
+    whole_path = path + str(getattr(route, "path", ""))
     included = getattr(route, "original_router", None)  # of FastAPI's `include_router`
     if included is not None:
         context = getattr(route, "include_context", None)
-        for one in getattr(context, "dependencies", ()):
-            yield _Route("", None, (one.dependency,))
+        for included_dependency in getattr(context, "dependencies", ()):
+            yield _Route("", None, (included_dependency.dependency,))
         yield from _routes(included, path + str(getattr(context, "prefix", "")), seen)
     elif hasattr(route, "endpoint"):
         calls = (route.endpoint, *_calls(getattr(route, "dependant", None)))
-        yield _Route(here, route.endpoint, calls)
+        yield _Route(whole_path, route.endpoint, calls)
     else:
-        yield from _routes(getattr(route, "app", None), here, seen)
+        yield from _routes(getattr(route, "app", None), whole_path, seen)
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What callers of a protected API use: `httpx.Auth` classes that present a token or an API key."""
+"""`httpx.Auth` classes that present a token or an API key, for callers of a protected API."""
 
 import asyncio
 import json
@@ -29,15 +29,15 @@ from authguard.errors import LoginError
 
 __all__ = ["APIKeyAuth", "BearerAuth"]
 
-#: Seconds before its expiry at which a token is refreshed, as the AINative guide has it.
-_AHEAD = 300.0
-#: Seconds in which a refresh that failed for an outage is not tried again.
-_PAUSE = 30.0
-#: Seconds for which a refused password is not sent again: three tries in the 15 minutes in which the
+#: Before its expiry, when a token is refreshed, as the AINative guide has it.
+_REFRESH_AHEAD_SECONDS = 300.0
+#: After a refresh that failed for an outage, before the next.
+_PAUSE_SECONDS = 30.0
+#: For which a refused password is not sent again: three tries in the 15 minutes in which the
 #: identity service allows ten.
-_REFUSAL = 300.0
-#: Bytes of an answer with tokens; much more than any has.
-_MAX_BODY = 64 * 1024
+_REFUSAL_SECONDS = 300.0
+#: Of an answer with tokens; much more than any has.
+_MAX_BODY_BYTES = 64 * 1024
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _PORTS = {"http": 80, "https": 443}
@@ -45,7 +45,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """What a login or refresh has brought."""
+    """The tokens of a login or refresh."""
 
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
@@ -158,7 +158,7 @@ class BearerAuth(httpx.Auth):
             del request.headers["Authorization"]
 
     def _at_hand(self, refused: str | None) -> str | None:
-        """The token, if it need not be replaced."""
+        """Return the token, if it need not be replaced."""
         tokens, now = self._tokens, self._clock()
         if tokens is None or tokens.access == refused or now >= tokens.expires_at:
             return None
@@ -167,7 +167,7 @@ class BearerAuth(httpx.Auth):
     def _get(self, refused: str | None) -> str:
         if token := self._at_hand(refused):
             return token
-        with self._lock:  # who has waited for it finds what the one before has brought
+        with self._lock:  # after a wait there may be a new token
             return self._at_hand(refused) or self._run(self._renew(refused))
 
     async def _aget(self, refused: str | None) -> str:
@@ -225,7 +225,7 @@ class BearerAuth(httpx.Auth):
                 now = self._clock()
                 if tokens.access == refused or now >= tokens.expires_at:
                     raise _failure("refresh", response)
-                self._not_before = now + _PAUSE
+                self._not_before = now + _PAUSE_SECONDS
                 return tokens.access
             self._tokens = None  # refused: the session has ended
         return (yield from self._login())
@@ -236,7 +236,7 @@ class BearerAuth(httpx.Auth):
             raise _refusal("login", self._refusal[0])
         response = yield self._post("login", {"email": self._email, "password": self._password})
         if response is not None and response.status_code in (401, 403):
-            self._refusal = (response.status_code, now + _REFUSAL)
+            self._refusal = (response.status_code, now + _REFUSAL_SECONDS)
         if response is None or response.status_code != 200:
             raise _failure("login", response)
         self._refusal = None
@@ -267,7 +267,7 @@ class BearerAuth(httpx.Auth):
         if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
             raise _failure(name, response)
         # Half of a short life, so that such tokens are not refreshed with each request.
-        ahead = min(_AHEAD, lifetime / 2)
+        ahead = min(_REFRESH_AHEAD_SECONDS, lifetime / 2)
         self._tokens = _Tokens(access, refresh, now + lifetime - ahead, now + lifetime)
         self._not_before = 0.0
         return access
@@ -286,7 +286,7 @@ class _KeyedHeaders(httpx.Headers):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """The fields as they are sent."""
+        """Return the fields as they are sent."""
         return [*super().raw, self._key]
 
 
@@ -340,8 +340,8 @@ def _bearing(request: httpx.Request, token: str) -> httpx.Request:
 
 
 def _extended(body: bytes, chunk: bytes) -> bytes:
-    """The body with one more chunk; one that is too large is as good as no answer."""
-    if len(body) + len(chunk) > _MAX_BODY:
+    """Return the body with one more chunk; one that is too large is as good as no answer."""
+    if len(body) + len(chunk) > _MAX_BODY_BYTES:
         raise httpx.DecodingError("the answer is too large")
     return body + chunk
 

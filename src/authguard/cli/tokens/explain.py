@@ -1,4 +1,4 @@
-"""Why a token is refused, in words for whoever has to put it right; never with the token in them."""
+"""The reason for which a token is refused, and the remedy, in words that never have the token in them."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _TYPES = (None, "jwt", "at+jwt")
 
 
 class Finding(NamedTuple):
-    """What is wrong with a token.
+    """A fault of a token.
 
     Attributes:
         code: a word for programs.
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the verifier was told to ask for; see `JWTVerifier`."""
+    """The expectations of the verifier; see `JWTVerifier`."""
 
     algorithms: frozenset[str]
     issuer: str | None
@@ -52,8 +52,8 @@ class Expected:
 
 
 def explain_text(text: str) -> Finding | None:
-    """What can be said against a text that should be a token before it is taken apart."""
-    found = (
+    """Return the fault of a text that should be a token, as far as it shows before it is parsed."""
+    faults = (
         (not text, "malformed", "there is no token", "Give it on standard input, or by --file."),
         (
             len(text) > MAX_CREDENTIAL,
@@ -87,19 +87,19 @@ def explain_text(text: str) -> Finding | None:
             "Copy all of it. An opaque token is verified by IntrospectionVerifier.",
         ),
     )
-    return next((Finding(*finding) for applies, *finding in found if applies), None)
+    return next((Finding(*finding) for applies, *finding in faults if applies), None)
 
 
 def explain(
     error: RefusedError, token: Token | None, claims: Mapping[str, Any], expected: Expected, now: float
 ) -> Finding:
-    """What an error of the verifier means for this token.
+    """Explain an error of the verifier for this token.
 
     Args:
         error: what the verifier raised.
         token: the token, taken apart; None if it could not be.
-        claims: what it says; nobody vouches for that.
-        expected: what was asked for.
+        claims: its claims, which are not verified.
+        expected: what the verifier expects.
         now: seconds since the epoch.
     """
     match error:
@@ -161,10 +161,10 @@ def _dates(error: ExpiredTokenError, claims: Mapping[str, Any], now: float) -> F
 
 def _audience(audience: object, expected: Expected) -> Finding:
     has = "the token has no aud" if audience is None else f"the token has {shown(audience)}"
-    wanted = " or ".join(map(shown, expected.audience)) or "none"
+    expected_audience = " or ".join(map(shown, expected.audience)) or "none"
     return Finding(
         "audience",
-        f"wrong audience: {has}, expected is {wanted}",
+        f"wrong audience: {has}, expected is {expected_audience}",
         "Ask the issuer for a token for this API, or expect this aud (--audience), if it means the API.",
     )
 
@@ -190,6 +190,6 @@ def is_date(value: object) -> TypeGuard[float]:
 
 
 def shown(value: object) -> str:
-    """A value of the token in a sentence: JSON in ASCII, and not long."""
+    """Return a value of the token for a sentence: JSON in ASCII, and not long."""
     text = json.dumps(value)
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
