@@ -1,6 +1,7 @@
 """The identity service beside fastapi-users doing the same: one uvicorn, SQLite, real processes on loopback."""
 
 import contextlib
+import gc
 import http.client
 import json
 import secrets
@@ -137,6 +138,8 @@ def _serve(build: Any, listening: socket.socket) -> None:
     config = uvicorn.Config(
         build(), http="httptools", loop="uvloop", access_log=False, log_level="critical", lifespan="auto"
     )
+    gc.collect()
+    gc.freeze()  # as `authguard serve` does
     uvicorn.Server(config).run([listening])
 
 

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from authguard.identity.social.provider import GitHub
+from authguard.identity.social.github import GitHub
 from identity_support import ISSUER
 
 APP = "https://yourapp.com/callback"

@@ -1,5 +1,6 @@
 """The command as its users run it: in a process of its own, on a real database and a real socket."""
 
+import gc
 import signal
 import stat
 import subprocess
@@ -7,7 +8,7 @@ import subprocess
 import httpx
 
 from authguard.cli.output import Failure
-from authguard.cli.serve import _for_development
+from authguard.cli.serve import _for_development, frozen_heap
 from cli_support import COMMAND, PASSWORD, environment, run
 
 
@@ -46,6 +47,14 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
     before = path.read_text()
     assert run("keys", "generate", "-o", str(path)).returncode == 1
     assert path.read_text() == before
+
+
+def test_collections_pass_over_what_is_loaded():
+    """While the service runs, the garbage collector does not look through what was loaded before."""
+    before = gc.get_freeze_count()
+    with frozen_heap():
+        assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_serves_until_sigterm_and_logs_no_query(tmp_path):

@@ -1,9 +1,6 @@
 """The JSON API: each endpoint reads, calls one use case, and answers as the documents have it."""
 
-from asyncio import sleep
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,14 +9,16 @@ from starlette.routing import BaseRoute, Route
 from authguard._core.model import Auth, Principal
 from authguard.asgi import handled_by_guard
 from authguard.errors import MissingCredentialsError
-from authguard.identity.mail.addresses import canonical_key
-from authguard.identity.model import Caller, Session, Tokens, User
-from authguard.identity.service import IdentityService
-from authguard.identity.usecases.grace import network_of
+from authguard.identity.api.documents import (
+    identity_document,
+    session_document,
+    token_document,
+    user_document,
+)
+from authguard.identity.model import User
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.messages import (
-    Workers,
     answer,
     caller_of,
     media_type_of,
@@ -27,6 +26,8 @@ from authguard.identity.web.messages import (
     read_form,
     read_json,
 )
+from authguard.identity.web.parts import Web
+from authguard.identity.web.sign_in import sign_in
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -34,71 +35,38 @@ _SENT = "If there is an account with this address, a mail is on its way."
 _CHECK_MAIL = "Check your mail: a link in it finishes the registration."
 
 
-def token_document(tokens: Tokens, *, with_refresh: bool = True) -> dict[str, Any]:
-    """A token response: RFC 6749 section 5.1."""
-    document: dict[str, Any] = {"access_token": tokens.access_token}
-    if with_refresh:
-        document["refresh_token"] = tokens.refresh_token
-    return document | {"token_type": "bearer", "expires_in": tokens.expires_in}
+REFRESH = "/auth/refresh"
+LOGOUT = "/auth/logout"
+
+#: The paths below each prefix that need no caller; the guard protects all others.
+PUBLIC_PATHS = (
+    "/auth/register",
+    "/auth/login",
+    "/auth/login-json",
+    REFRESH,
+    "/auth/verify-email",
+    "/auth/verify-email/decline",
+    "/auth/verify-email/resend",
+    "/auth/forgot-password",
+    "/auth/reset-password",
+    "/test-auth/auth-status",
+    "/test-auth/create-test-user",
+    "/test-auth/test-login",
+)
 
 
-def user_document(user: User) -> dict[str, Any]:
-    """An account, by the names of both documents."""
-    return {
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "full_name": user.name,
-        "role": user.role,
-        "email_verified": user.email_verified,
-        "picture": user.picture,
-        "created_at": _moment(user.created_at),
-    }
-
-
-async def sign_in(
-    service: IdentityService,
-    workers: Workers,
-    email: str,
-    password: str,
-    caller: Caller,
-    *,
-    client_id: str | None = None,
-) -> Tokens:
-    """Sign in with a password, and keep the answer back while the account is under attack.
-
-    A few tries for one account are checked at a time. Those from a network in which its owner has signed in
-    before have turns of their own, so that what strangers try takes none from the owner.
-    """
-    delay = await workers.count(service.accounts.admit, email, caller)
-    key: tuple[str, ...] = (canonical_key(email),)
-    network = network_of(caller)
-    if workers.turns.is_full(key) and await workers.read(service.sessions.knows_network, email, caller):
-        key = (*key, network)
-    async with workers.turns.take(key, network):
-        try:
-            return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
-        finally:
-            await sleep(delay)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
-
-
-class Routes:
-    """The endpoints, to be put under each prefix.
+class AccountEndpoints:
+    """The endpoints of accounts and sessions, to be put under each prefix.
 
     Args:
-        service: the use cases.
-        workers: where they run.
+        web: the service and its threads.
     """
 
-    def __init__(self, service: IdentityService, workers: Workers) -> None:
-        self._service = service
-        self._workers = workers
-        self._refreshing = workers.writing(service.sessions.refresh_all)
-        self._prolonging = workers.writing(service.sessions.prolong_all)
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._service, self._workers = web.service, web.workers
+        self._refreshes = self._workers.batch_writes(self._service.sessions.refresh_all)
+        self._prolongs = self._workers.batch_writes(self._service.sessions.prolong_all)
 
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
         """All endpoints under each prefix; the ones that are called most come first."""
@@ -171,7 +139,7 @@ class Routes:
     async def _login(
         self, request: Request, email: str, password: str, *, with_refresh: bool = True
     ) -> Response:
-        tokens = await sign_in(self._service, self._workers, email, password, caller_of(request))
+        tokens = await sign_in(self._web, email, password, caller_of(request))
         return answer(token_document(tokens, with_refresh=with_refresh))
 
     async def refresh(self, request: Request) -> Response:
@@ -179,9 +147,9 @@ class Routes:
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
-            tokens = await self._refreshing.ask((token, caller_of(request), None))
+            tokens = await self._refreshes.ask((token, caller_of(request), None))
             return answer(token_document(tokens))
-        tokens = await self._prolonging.ask((principal_of(request), caller_of(request)))
+        tokens = await self._prolongs.ask((principal_of(request), caller_of(request)))
         return answer(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:
@@ -205,7 +173,7 @@ class Routes:
         principal = principal_of(request)
         current = principal.claims.get("sid")
         found = await self._workers.read(self._service.sessions.list, principal)
-        return answer([_session_document(session, current) for session in found])
+        return answer([session_document(session, current) for session in found])
 
     async def end_session(self, request: Request) -> Response:
         """End one session."""
@@ -217,12 +185,7 @@ class Routes:
     async def identities(self, request: Request) -> Response:
         """List the providers that sign in to the account."""
         identities = await self._workers.read(self._service.linking.list, principal_of(request))
-        return answer(
-            [
-                {"provider": identity.provider, "linked_at": _moment(identity.created_at)}
-                for identity in identities
-            ]
-        )
+        return answer([identity_document(identity) for identity in identities])
 
     async def unlink(self, request: Request) -> Response:
         """Unlink a provider."""
@@ -297,38 +260,3 @@ def principal_of(request: Request) -> Principal:
     if not auth.principal.is_authenticated:
         raise error or MissingCredentialsError("no credential")
     return auth.principal
-
-
-def _session_document(session: Session, current: object) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "created_at": _moment(session.created_at),
-        "last_used_at": _moment(session.refreshed_at),
-        "expires_at": _moment(session.expires_at),
-        "ip_address": session.address,
-        "user_agent": session.user_agent,
-        "current": session.id == current,
-    }
-
-
-REFRESH = "/auth/refresh"
-LOGOUT = "/auth/logout"
-
-#: What of each prefix anybody may call; the guard protects all the rest.
-PUBLIC = (
-    "/auth/register",
-    "/auth/login",
-    "/auth/login-json",
-    REFRESH,
-    "/auth/verify-email",
-    "/auth/verify-email/decline",
-    "/auth/verify-email/resend",
-    "/auth/forgot-password",
-    "/auth/reset-password",
-    "/test-auth/auth-status",
-    "/test-auth/create-test-user",
-    "/test-auth/test-login",
-    "/oauth/token",
-    "/oauth/introspect",
-    "/oauth/revoke",
-)

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from authguard.errors import RefusedError
-from authguard.identity.api.accounts import sign_in, token_document
+from authguard.identity.api.documents import token_document
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client
-from authguard.identity.service import IdentityService
-from authguard.identity.web.messages import Workers, answer, caller_of, read_form
+from authguard.identity.web.messages import answer, caller_of, read_form
+from authguard.identity.web.parts import Web
+from authguard.identity.web.sign_in import sign_in
 
 _KEYS_SECONDS = 300  # for which guards may keep the key set; new keys are published earlier than that
 _LONGEST_TOKEN = 16_384
@@ -31,40 +32,42 @@ _IN_OAUTH = {
     503: ("temporarily_unavailable", 503, "The service cannot do this at the moment."),
 }
 
+#: The paths below each prefix; clients prove who they are in the request itself.
+PUBLIC_PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
+#: The paths of the documents, which are below no prefix.
+WELL_KNOWN_PATHS = (
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+)
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class OAuth:
+class OAuthEndpoints:
     """The endpoints of an authorization server, without pages.
 
     Args:
-        service: the use cases.
-        workers: where they run.
+        web: the service and its threads.
     """
 
-    def __init__(self, service: IdentityService, workers: Workers) -> None:
-        self._service = service
-        self._workers = workers
-        self._refreshing = workers.writing(service.sessions.refresh_all)
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._service, self._workers = web.service, web.workers
+        self._refreshes = self._workers.batch_writes(self._service.sessions.refresh_all)
 
     def routes(self, prefix: str) -> list[BaseRoute]:
         """The endpoints under a prefix."""
-        table: dict[str, Endpoint] = {
-            "/oauth/token": self.token,
-            "/oauth/introspect": self.introspect,
-            "/oauth/revoke": self.revoke,
-        }
+        endpoints = (self.token, self.introspect, self.revoke)
         return [
-            Route(prefix + path, _in_oauth(endpoint), methods=["POST"]) for path, endpoint in table.items()
+            Route(prefix + path, _in_oauth(endpoint), methods=["POST"])
+            for path, endpoint in zip(PUBLIC_PATHS, endpoints, strict=True)
         ]
 
     def well_known(self) -> list[BaseRoute]:
         """The documents, which are not under any prefix."""
-        return [
-            Route("/.well-known/jwks.json", self.key_set),
-            Route("/.well-known/oauth-authorization-server", self.metadata),
-            Route("/.well-known/openid-configuration", self.openid_configuration),
-        ]
+        endpoints = (self.key_set, self.metadata, self.openid_configuration)
+        return [Route(path, endpoint) for path, endpoint in zip(WELL_KNOWN_PATHS, endpoints, strict=True)]
 
     async def token(self, request: Request) -> Response:
         """The token endpoint (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
@@ -81,13 +84,11 @@ class OAuth:
         client_id = None if client is None else client.id
         if grant == "refresh_token":
             token = _required(form, "refresh_token")
-            tokens = await self._refreshing.ask((token, caller_of(request), client_id))
+            tokens = await self._refreshes.ask((token, caller_of(request), client_id))
             return answer(token_document(tokens))
         if grant == "password" and self._service.settings.password_grant:
             username, password = _required(form, "username"), _required(form, "password")
-            tokens = await sign_in(
-                self._service, self._workers, username, password, caller_of(request), client_id=client_id
-            )
+            tokens = await sign_in(self._web, username, password, caller_of(request), client_id=client_id)
             return answer(token_document(tokens))
         raise OAuthError("unsupported_grant_type", "The grant type is not one of those in the metadata.")
 

@@ -12,11 +12,11 @@ from starlette.routing import Route
 from authguard.errors import RefusedError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import NOTICES, Views
-from authguard.identity.service import IdentityService
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.browser_session import PageSessions, Visitor
-from authguard.identity.web.messages import Workers, caller_of, query_of, read_fields
+from authguard.identity.web.browser_session import Visitor
+from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.parts import Web
 
 _Handler: TypeAlias = Callable[["AccountPages", Request, Visitor], Awaitable[Response]]
 _Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, Response]]
@@ -46,18 +46,13 @@ class AccountPages:
     """The pages that only the owner of an account sees.
 
     Args:
-        service: the use cases.
-        workers: where they run.
-        sessions: the sessions of browsers.
+        web: the service, its threads and the sessions of browsers.
         views: makes the responses.
     """
 
-    def __init__(
-        self, service: IdentityService, workers: Workers, sessions: PageSessions, views: Views
-    ) -> None:
-        self._service = service
-        self._workers = workers
-        self._sessions = sessions
+    def __init__(self, web: Web, views: Views) -> None:
+        self._service, self._workers = web.service, web.workers
+        self._browser_sessions = web.browser_sessions
         self._views = views
 
     def routes(self) -> list[Route]:
@@ -83,8 +78,8 @@ class AccountPages:
         return self._views.see_other(self._views.path(request, "/account"))
 
     async def _let_in(self, request: Request, handler: _Handler, back: str, nobody: Response) -> Response:
-        self._sessions.refuse_cross_site(request)
-        visitor = await self._sessions.find(request)
+        self._browser_sessions.refuse_cross_site(request)
+        visitor = await self._browser_sessions.find(request)
         if visitor is None:
             return nobody
         if visitor.renewed is None:
@@ -99,7 +94,7 @@ class AccountPages:
             except RefusedError as error:
                 response = self._views.refusal(request, error, visitor=visitor)
         if "set-cookie" not in response.headers:
-            self._sessions.set_cookies(response, visitor.renewed)
+            self._browser_sessions.set_cookies(response, visitor.renewed)
         return response
 
     @_for_owner("/account")
@@ -130,7 +125,7 @@ class AccountPages:
         except RefusedError as error:
             values = {"form": Form.after(error, fields), "rules": self._service.policy.check("")}
             return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
-        return self._go(request, "/account", "password-changed")
+        return self._views.redirect_with_notice(request, "/account", "password-changed")
 
     @_for_owner("/account")
     async def end_session(self, request: Request, visitor: Visitor) -> Response:
@@ -138,7 +133,7 @@ class AccountPages:
         body = validate(bodies.EndSession, await read_fields(request))
         end = self._service.sessions.end
         await self._workers.write(end, visitor.principal, body.session, caller_of(request))
-        return self._go(request, "/account", "ended")
+        return self._views.redirect_with_notice(request, "/account", "ended")
 
     @_for_owner("/account")
     async def unlink(self, request: Request, visitor: Visitor) -> Response:
@@ -146,14 +141,14 @@ class AccountPages:
         body = validate(bodies.Unlink, await read_fields(request))
         unlink = self._service.linking.unlink
         await self._workers.write(unlink, visitor.principal, body.provider, caller_of(request))
-        return self._go(request, "/account", "unlinked")
+        return self._views.redirect_with_notice(request, "/account", "unlinked")
 
     @_for_owner("/account")
     async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
         """Send the mail again that verifies the address."""
         resend = self._service.links.resend_verification
         await self._workers.count(resend, visitor.user.email, caller_of(request))
-        return self._go(request, "/account", "sent")
+        return self._views.redirect_with_notice(request, "/account", "sent")
 
     @_for_owner("/account")
     async def log_out_everywhere(self, request: Request, visitor: Visitor) -> Response:
@@ -178,13 +173,10 @@ class AccountPages:
         return await self._let_in(request, end, "/account", signed_out)
 
     def _signed_out(self, request: Request, notice: str) -> Response:
-        response = self._go(request, "/login", notice)
-        self._sessions.clear_cookies(response)
+        response = self._views.redirect_with_notice(request, "/login", notice)
+        self._browser_sessions.clear_cookies(response)
         return response
 
     def _to_login(self, request: Request, back: str) -> Response:
         query = urlencode({"next": self._views.path(request, back)})
         return self._views.see_other(self._views.path(request, f"/login?{query}"))
-
-    def _go(self, request: Request, path: str, notice: str) -> Response:
-        return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))

@@ -12,7 +12,7 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.errors import MethodNotAllowedError, NotFoundError
 from authguard.identity.pages.views import Views
-from authguard.identity.web.messages import HANDLERS, not_routed, refused, unexpected
+from authguard.identity.web.refusals import HANDLERS, not_routed, refused, unexpected
 
 
 class PageErrors:
@@ -21,13 +21,13 @@ class PageErrors:
     Args:
         views: makes the responses.
         pages: the paths of the pages.
-        doors: paths of the API to which browsers come as well.
+        browser_paths: paths of the API to which browsers come as well.
     """
 
-    def __init__(self, views: Views, pages: Collection[str], doors: Collection[str]) -> None:
+    def __init__(self, views: Views, pages: Collection[str], browser_paths: Collection[str]) -> None:
         self._views = views
         self._pages = frozenset(pages)
-        self._doors = frozenset(doors)
+        self._browser_paths = frozenset(browser_paths)
 
     @property
     def handlers(self) -> Any:
@@ -61,4 +61,4 @@ class PageErrors:
 
     def _is_page(self, request: Request) -> bool:
         _, view, _ = handled_by_guard(request.scope)
-        return view.path in self._pages or (view.path in self._doors and navigates(view))
+        return view.path in self._pages or (view.path in self._browser_paths and navigates(view))

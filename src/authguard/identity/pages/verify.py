@@ -14,12 +14,12 @@ from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import Views
-from authguard.identity.service import IdentityService
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.browser_session import PageSessions, Visitor
+from authguard.identity.web.browser_session import Visitor
 from authguard.identity.web.link_cookie import LinkCookie
-from authguard.identity.web.messages import Workers, caller_of, media_type_of, read_fields
+from authguard.identity.web.messages import caller_of, media_type_of, read_fields
+from authguard.identity.web.parts import Web
 
 _PAGE = "verify-email"
 
@@ -28,20 +28,15 @@ class VerifyPages:
     """The page of the link that verifies an address.
 
     Args:
-        service: the use cases.
-        workers: where they run.
-        sessions: the sessions of browsers.
+        web: the service, its threads and the sessions of browsers.
         views: makes the responses.
     """
 
-    def __init__(
-        self, service: IdentityService, workers: Workers, sessions: PageSessions, views: Views
-    ) -> None:
-        self._service = service
-        self._workers = workers
-        self._sessions = sessions
+    def __init__(self, web: Web, views: Views) -> None:
+        self._service, self._workers = web.service, web.workers
+        self._browser_sessions = web.browser_sessions
         self._views = views
-        self._cookie = LinkCookie(service.settings, "verify")
+        self._cookie = LinkCookie(web.settings, "verify")
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -62,32 +57,32 @@ class VerifyPages:
         token = self._cookie.read(request)
         if not token:
             return self._views.page(request, _PAGE, form=Form(), has_link=False)
-        visitor = await self._sessions.find(request)
+        visitor = await self._browser_sessions.find(request)
         account = await self._account(token, visitor)
         response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
-        return self._renewed(response, visitor)
+        return self._browser_sessions.renew(response, visitor)
 
     async def verify(self, request: Request) -> Response:
         """Verify the address, for whoever is signed in, knows the password, or sets a new one."""
-        self._sessions.refuse_cross_site(request)
+        self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
         # A button without fields sends nothing, not even a media type.
         fields = await read_fields(request) if media_type_of(request) else {}
-        visitor = await self._sessions.find(request)
+        visitor = await self._browser_sessions.find(request)
         try:
             if not token:
                 raise InvalidLinkError
             location = await self._verify(request, token, fields, visitor)
         except InvalidLinkError as error:
-            return self._renewed(self._dead_link(request, error), visitor)
+            return self._browser_sessions.renew(self._dead_link(request, error), visitor)
         except RefusedError as error:
             account = await self._account(token, visitor)
             form = Form.after(error, {})
             response = self._views.refusal(request, error, _PAGE, form=form, has_link=True, **account)
-            return self._renewed(response, visitor)
+            return self._browser_sessions.renew(response, visitor)
         response = self._views.see_other(self._views.path(request, location))
         self._cookie.drop(response)
-        return self._renewed(response, visitor)
+        return self._browser_sessions.renew(response, visitor)
 
     async def _verify(
         self, request: Request, token: str, fields: dict[str, str], visitor: Visitor | None
@@ -114,7 +109,7 @@ class VerifyPages:
 
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""
-        self._sessions.refuse_cross_site(request)
+        self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
         try:
             if not token:
@@ -141,10 +136,4 @@ class VerifyPages:
         form = Form.after(error, {})
         response = self._views.refusal(request, error, _PAGE, form=form, has_link=False)
         self._cookie.drop(response)
-        return response
-
-    def _renewed(self, response: Response, visitor: Visitor | None) -> Response:
-        """Give the browser its new tokens, if the old ones had expired."""
-        if visitor is not None and visitor.renewed is not None:
-            self._sessions.set_cookies(response, visitor.renewed)
         return response

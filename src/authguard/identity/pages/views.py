@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from authguard._core.answer.decision import Deny
@@ -22,7 +22,7 @@ from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.pages.agents import describe_agent
 from authguard.identity.pages.forms import LABELS, heading_of, words_of
 from authguard.identity.settings import Settings
-from authguard.identity.web.messages import REALM, query_of
+from authguard.identity.web.messages import REALM, query_of, see_other
 
 #: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
 #: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
@@ -134,10 +134,11 @@ class Views:
 
     def see_other(self, location: str) -> Response:
         """Send a browser on, with GET."""
-        kept = ("cache-control", "x-content-type-options")
-        return RedirectResponse(
-            location, 303, {name: HEADERS[name] for name in kept} | {"referrer-policy": "no-referrer"}
-        )
+        return see_other(location, {"x-content-type-options": "nosniff"})
+
+    def redirect_with_notice(self, request: Request, path: str, notice: str) -> Response:
+        """Send a browser on to a page that shows one of `NOTICES`."""
+        return self.see_other(self.path(request, f"{path}?notice={notice}"))
 
     def _render(self, request: Request, template: str, **values: Any) -> str:
         def url(path: str) -> str:

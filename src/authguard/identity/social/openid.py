@@ -15,8 +15,7 @@ from authguard._core.remote.http import check_named_url
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import SocialSignInError
 from authguard.identity.model import SocialIdentity
-from authguard.identity.settings import Settings
-from authguard.identity.social.provider import GitHub, Provider, picture_or_none, secure_url, text_or_none
+from authguard.identity.social.provider import Provider, picture_or_none, secure_url, text_or_none
 
 logger = logging.getLogger("authguard")
 
@@ -219,38 +218,6 @@ class LinkedIn(OpenIDProvider):
             auth_method="client_secret_post",
             repeats_nonce=False,
         )
-
-
-def providers_from(settings: Settings) -> list[Provider]:
-    """The providers of the settings: those whose client id is set.
-
-    Raises:
-        ConfigurationError: if one of them lacks something.
-    """
-
-    def uris(name: str) -> list[str]:
-        own = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
-        return [*own, *settings.redirect_uris]
-
-    found: list[Provider] = []
-    if settings.github_client_id:
-        secret = settings.github_client_secret
-        found.append(GitHub(settings.github_client_id, secret, redirect_uris=uris("github")))
-    if settings.linkedin_client_id:
-        secret = settings.linkedin_client_secret
-        found.append(LinkedIn(settings.linkedin_client_id, secret, redirect_uris=uris("linkedin")))
-    if settings.oidc_client_id:
-        found.append(
-            OpenIDProvider(
-                "oidc",
-                settings.oidc_issuer,
-                settings.oidc_client_id,
-                settings.oidc_client_secret,
-                redirect_uris=uris("oidc"),
-                allow_private=settings.oidc_allow_private,
-            )
-        )
-    return found
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -124,6 +124,14 @@ class Unlink(Body):
     provider: Annotated[str, Field(min_length=1, max_length=255)]
 
 
+class SocialCallback(Body):
+    """`auth/{provider}/callback`; `code_verifier` for applications that use PKCE."""
+
+    code: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    redirect_uri: Annotated[str, Field(min_length=1, max_length=2048)]
+    code_verifier: Annotated[SecretStr, Field(min_length=43, max_length=128)] | None = None
+
+
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 

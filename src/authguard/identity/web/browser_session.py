@@ -10,7 +10,8 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import CrossSiteRequestError, InvalidTokenError
 from authguard.identity.model import Tokens, User
 from authguard.identity.service import IdentityService
-from authguard.identity.web.messages import Workers, caller_of
+from authguard.identity.web.messages import caller_of
+from authguard.identity.web.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Visitor:
     renewed: Tokens | None = None
 
 
-class PageSessions:
+class BrowserSessions:
     """The sessions of browsers.
 
     Args:
@@ -39,7 +40,7 @@ class PageSessions:
     def __init__(self, service: IdentityService, workers: Workers) -> None:
         self._service = service
         self._workers = workers
-        self._refreshing = workers.writing(service.sessions.refresh_all)
+        self._refreshing = workers.batch_writes(service.sessions.refresh_all)
         settings = service.settings
         self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
         self._refresh_lifetime = settings.refresh_lifetime
@@ -95,6 +96,12 @@ class PageSessions:
             log_out = self._service.sessions.log_out
             await self._workers.write(log_out, before.principal, caller_of(request))
         self.set_cookies(response, tokens)
+
+    def renew(self, response: Response, visitor: Visitor | None) -> Response:
+        """Give the browser its new tokens, if the old ones had expired."""
+        if visitor is not None and visitor.renewed is not None:
+            self.set_cookies(response, visitor.renewed)
+        return response
 
     def set_cookies(self, response: Response, tokens: Tokens) -> None:
         """Give the browser the tokens of its session."""

@@ -106,7 +106,7 @@ class Threads:
             thread.join()
 
 
-class Together(Generic[Question, Answer]):
+class Batcher(Generic[Question, Answer]):
     """Answers all who ask while a thread is busy by one call.
 
     With a call for each, loop and threads take the interpreter's lock from each other at each statement of

@@ -14,54 +14,43 @@ from starlette.routing import Route
 
 from authguard._core.answer.redirect import local_prefix, safe_next
 from authguard.errors import RefusedError
-from authguard.identity.api.accounts import sign_in
-from authguard.identity.api.social import SIGN_IN_AGAIN
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.model import Caller, Tokens, provider_title
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import Views
-from authguard.identity.service import IdentityService
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.browser_session import PageSessions
 from authguard.identity.web.link_cookie import LinkCookie
-from authguard.identity.web.messages import Workers, caller_of, query_of, read_fields
+from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.parts import Web
+from authguard.identity.web.sign_in import REAUTHENTICATION_PARAMETERS, sign_in
 
 #: Pages never to go to after signing in.
 _SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
 # Characters: pages have it several times, and encoded twice.
 _MAX_NEXT = 2048
-_MAX_SIGN_IN_AGAIN = 64  # characters; how many seconds, or which levels
+_MAX_REAUTHENTICATION = 64  # characters; how many seconds, or which levels
 _AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
 
 
-class EntrancePages:
+class SignInPages:
     """The pages that are open to everybody.
 
     Args:
-        service: the use cases.
-        workers: where they run.
-        sessions: the sessions of browsers.
+        web: the service, its threads and the sessions of browsers.
         views: makes the responses.
         providers: the names of the social providers.
     """
 
-    def __init__(
-        self,
-        service: IdentityService,
-        workers: Workers,
-        sessions: PageSessions,
-        views: Views,
-        providers: Iterable[str] = (),
-    ) -> None:
-        self._service = service
-        self._workers = workers
-        self._sessions = sessions
+    def __init__(self, web: Web, views: Views, providers: Iterable[str] = ()) -> None:
+        self._web = web
+        self._service, self._workers = web.service, web.workers
+        self._browser_sessions = web.browser_sessions
         self._views = views
         self._providers = tuple(providers)
-        self._reset_cookie = LinkCookie(service.settings, "reset")
+        self._reset_cookie = LinkCookie(web.settings, "reset")
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -92,7 +81,7 @@ class EntrancePages:
         try:
             body = validate(bodies.Login, fields)
             password = body.password.get_secret_value()
-            tokens = await sign_in(self._service, self._workers, body.email, password, caller_of(request))
+            tokens = await sign_in(self._web, body.email, password, caller_of(request))
         except RefusedError as error:
             return self._refused(request, "login", error, fields, wanted)
         return await self._begin(request, tokens, self._next(request, wanted))
@@ -116,7 +105,7 @@ class EntrancePages:
         except RefusedError as error:
             return self._refused(request, "register", error, fields, wanted)
         if tokens is None:
-            return self._go(request, "/login", "check-mail")
+            return self._views.redirect_with_notice(request, "/login", "check-mail")
         welcome = self._views.path(request, "/account?notice=welcome")
         return await self._begin(request, tokens, self._next(request, wanted, welcome))
 
@@ -150,34 +139,32 @@ class EntrancePages:
             return self._dead_link(request, "reset-password", error, self._reset_cookie)
         except RefusedError as error:
             return self._refused(request, "reset-password", error, fields)
-        response = self._go(request, "/login", "password-reset")
+        response = self._views.redirect_with_notice(request, "/login", "password-reset")
         self._reset_cookie.drop(response)
         return response
 
     async def _entrance(self, request: Request, page: str) -> Response:
         wanted = self._safe_next(request, query_of(request).get("next", ""))
-        visitor = await self._sessions.find(request)
+        visitor = await self._browser_sessions.find(request)
         if visitor is None:
             return self._views.page(request, page, **self._offers(request, Form(wanted=wanted)))
-        if page == "login" and not SIGN_IN_AGAIN.isdisjoint(query_of(request)):
+        if page == "login" and not REAUTHENTICATION_PARAMETERS.isdisjoint(query_of(request)):
             form = Form({"email": visitor.user.email}, wanted=wanted)
             response = self._views.page(request, page, notice=_AGAIN, **self._offers(request, form))
         else:
             target = self._next(request, wanted)
             response = self._views.page(request, "signed-in", visitor=visitor, target=target)
-        if visitor.renewed is not None:
-            self._sessions.set_cookies(response, visitor.renewed)
-        return response
+        return self._browser_sessions.renew(response, visitor)
 
     async def _read(self, request: Request) -> tuple[dict[str, str], str]:
         """The fields of a form of ours, and where to go afterwards."""
-        self._sessions.refuse_cross_site(request)
+        self._browser_sessions.refuse_cross_site(request)
         fields = await read_fields(request)
         return fields, self._safe_next(request, fields.pop("next", ""))
 
     async def _begin(self, request: Request, tokens: Tokens, location: str) -> Response:
         response = self._views.see_other(location)
-        await self._sessions.begin(request, response, tokens)
+        await self._browser_sessions.begin(request, response, tokens)
         return response
 
     async def _mail(self, request: Request, page: str, use_case: Callable[[str, Caller], None]) -> Response:
@@ -187,7 +174,7 @@ class EntrancePages:
             await self._workers.count(use_case, body.email, caller_of(request))
         except RefusedError as error:
             return self._refused(request, page, error, fields, has_link=False)
-        return self._go(request, f"/{page}", "sent")
+        return self._views.redirect_with_notice(request, f"/{page}", "sent")
 
     async def _link_page(self, request: Request, page: str, cookie: LinkCookie) -> Response:
         """From a link to its page without the token; or the page."""
@@ -226,9 +213,9 @@ class EntrancePages:
         root: str = request.scope.get("root_path") or ""
         prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
         again = {
-            name: value[:_MAX_SIGN_IN_AGAIN]
+            name: value[:_MAX_REAUTHENTICATION]
             for name, value in query_of(request).items()
-            if name in SIGN_IN_AGAIN
+            if name in REAUTHENTICATION_PARAMETERS
         }
         query = urlencode({"next": self._next(request, form.wanted)} | again)
         social = [
@@ -250,6 +237,3 @@ class EntrancePages:
         own = {self._views.path(request, path) for path in _SIGN_IN}
         target = safe_next(wanted, "", login_paths=own)
         return target if len(target) <= _MAX_NEXT else ""
-
-    def _go(self, request: Request, path: str, notice: str) -> Response:
-        return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))
