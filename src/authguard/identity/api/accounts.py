@@ -16,6 +16,7 @@ from authguard.identity.api.documents import (
     user_document,
 )
 from authguard.identity.model import User
+from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.messages import (
@@ -65,8 +66,7 @@ class AccountEndpoints:
     def __init__(self, web: Web) -> None:
         self._web = web
         self._service, self._workers = web.service, web.workers
-        self._refreshes = self._workers.batch_writes(self._service.sessions.refresh_all)
-        self._prolongs = self._workers.batch_writes(self._service.sessions.prolong_all)
+        self._prolongs = self._workers.batch_writes(self._service.sessions.refresher.prolong_all)
 
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
         """All endpoints under each prefix; the ones that are called most come first."""
@@ -147,9 +147,9 @@ class AccountEndpoints:
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
-            tokens = await self._refreshes.ask((token, caller_of(request), None))
+            tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request)))
             return answer(token_document(tokens))
-        tokens = await self._prolongs.ask((principal_of(request), caller_of(request)))
+        tokens = await self._prolongs.ask(ProlongRequest(principal_of(request), caller_of(request)))
         return answer(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:

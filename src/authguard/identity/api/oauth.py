@@ -14,6 +14,7 @@ from authguard.errors import RefusedError
 from authguard.identity.api.documents import token_document
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client
+from authguard.identity.usecases.refresh import RefreshRequest
 from authguard.identity.web.messages import answer, caller_of, read_form
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import sign_in
@@ -54,7 +55,6 @@ class OAuthEndpoints:
     def __init__(self, web: Web) -> None:
         self._web = web
         self._service, self._workers = web.service, web.workers
-        self._refreshes = self._workers.batch_writes(self._service.sessions.refresh_all)
 
     def routes(self, prefix: str) -> list[BaseRoute]:
         """The endpoints under a prefix."""
@@ -84,7 +84,7 @@ class OAuthEndpoints:
         client_id = None if client is None else client.id
         if grant == "refresh_token":
             token = _required(form, "refresh_token")
-            tokens = await self._refreshes.ask((token, caller_of(request), client_id))
+            tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request), client_id))
             return answer(token_document(tokens))
         if grant == "password" and self._service.settings.password_grant:
             username, password = _required(form, "username"), _required(form, "password")

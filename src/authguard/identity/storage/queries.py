@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -97,6 +97,27 @@ _SESSIONS = _SESSIONS.where(sessions.c.id.in_(bindparam("ids", expanding=True)))
 _SESSION_COLUMNS = len(sessions.c)
 
 
+class UserRow(NamedTuple):
+    """An account and its password hash."""
+
+    user: User
+    password_hash: str | None
+
+
+class SessionRow(NamedTuple):
+    """A session and its account."""
+
+    session: Session
+    user: User
+
+
+class ClientRow(NamedTuple):
+    """An OAuth client and the digest of its secret."""
+
+    client: Client
+    secret_digest: str
+
+
 def _user(row: Sequence[Any]) -> User:
     return User(*row[:8])
 
@@ -107,7 +128,7 @@ def find_user(connection: Connection, user_id: str) -> User | None:
     return None if row is None else _user(row)
 
 
-def find_user_by_address(connection: Connection, address: str) -> tuple[User, str | None] | None:
+def find_user_by_address(connection: Connection, address: str) -> UserRow | None:
     """Return the account with this address, and its password hash; None for an address that is only alike.
 
     Args:
@@ -115,7 +136,7 @@ def find_user_by_address(connection: Connection, address: str) -> tuple[User, st
         address: see `is_same_address`.
     """
     row = connection.execute(_USER_BY_KEY, {"key": email_key(address)}).first()
-    return None if row is None or not is_same_address(row.email, address) else (_user(row), row[8])
+    return None if row is None or not is_same_address(row.email, address) else UserRow(_user(row), row[8])
 
 
 def find_password_hash(connection: Connection, user_id: str) -> str | None:
@@ -187,14 +208,16 @@ def insert_session(connection: Connection, session: Session) -> None:
     connection.execute(_BEGIN, values)
 
 
-def find_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, tuple[Session, User]]:
-    """Sessions by id, ended or not, and whose they are."""
+def find_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, SessionRow]:
+    """Return sessions and their accounts by the id of the session, ended or not."""
     rows = connection.execute(_SESSIONS, {"ids": list(session_ids)})
-    return {row[0]: (Session(*row[:_SESSION_COLUMNS]), _user(row[_SESSION_COLUMNS:])) for row in rows}
+    return {
+        row[0]: SessionRow(Session(*row[:_SESSION_COLUMNS]), _user(row[_SESSION_COLUMNS:])) for row in rows
+    }
 
 
-def find_session(connection: Connection, session_id: str) -> tuple[Session, User] | None:
-    """A session, ended or not, and whose it is."""
+def find_session(connection: Connection, session_id: str) -> SessionRow | None:
+    """Return a session and its account, ended or not."""
     return find_sessions(connection, [session_id]).get(session_id)
 
 
@@ -385,12 +408,13 @@ def insert_client(connection: Connection, client: Client, secret_digest: str, no
     connection.execute(insert(clients), values)
 
 
-def find_client(connection: Connection, client_id: str) -> tuple[Client, str] | None:
-    """An OAuth client, and the digest of its secret."""
+def find_client(connection: Connection, client_id: str) -> ClientRow | None:
+    """Return an OAuth client, and the digest of its secret."""
     row = connection.execute(select(clients).where(clients.c.id == client_id)).first()
     if row is None:
         return None
-    return Client(row.id, row.name, frozenset(row.scopes.split()), row.disabled), row.secret_digest
+    client = Client(row.id, row.name, frozenset(row.scopes.split()), row.disabled)
+    return ClientRow(client, row.secret_digest)
 
 
 def _insert(connection: Connection, table: Table) -> Any:

@@ -1,6 +1,7 @@
 """Who is behind a browser: its two cookies, refreshed when the access token has expired."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,8 +11,12 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import CrossSiteRequestError, InvalidTokenError
 from authguard.identity.model import Tokens, User
 from authguard.identity.service import IdentityService
+from authguard.identity.usecases.refresh import RefreshRequest
 from authguard.identity.web.messages import caller_of
+from authguard.identity.web.threads import Batcher
 from authguard.identity.web.workers import Workers
+
+Refreshes: TypeAlias = Batcher[RefreshRequest, Tokens]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,14 @@ class BrowserSessions:
 
     Args:
         service: the use cases.
-        workers: where they run.
+        workers: the threads that they run in.
+        refreshes: refreshes sessions by refresh tokens.
     """
 
-    def __init__(self, service: IdentityService, workers: Workers) -> None:
+    def __init__(self, service: IdentityService, workers: Workers, refreshes: Refreshes) -> None:
         self._service = service
         self._workers = workers
-        self._refreshing = workers.batch_writes(service.sessions.refresh_all)
+        self._refreshes = refreshes
         settings = service.settings
         self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
         self._refresh_lifetime = settings.refresh_lifetime
@@ -79,7 +85,7 @@ class BrowserSessions:
         if token is None:
             return None
         try:
-            tokens = await self._refreshing.ask((token, caller_of(request), None))
+            tokens = await self._refreshes.ask(RefreshRequest(token, caller_of(request)))
         except InvalidTokenError:
             return None
         principal = Principal(tokens.user.id, claims={"sid": tokens.session_id}, method="cookie")

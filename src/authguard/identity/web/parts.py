@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from authguard.identity.service import IdentityService
 from authguard.identity.settings import Settings
-from authguard.identity.web.browser_session import BrowserSessions
+from authguard.identity.web.browser_session import BrowserSessions, Refreshes
 from authguard.identity.web.workers import Workers
 
 
@@ -15,11 +15,13 @@ class Web:
     Attributes:
         service: the use cases.
         workers: the threads that use cases run in.
+        refreshes: refreshes sessions by refresh tokens.
         browser_sessions: the sessions of browsers.
     """
 
     service: IdentityService
     workers: Workers
+    refreshes: Refreshes
     browser_sessions: BrowserSessions
 
     @property
@@ -31,4 +33,5 @@ class Web:
 def build_web(service: IdentityService) -> Web:
     """Build the parts for a service; `Workers.close` ends their threads."""
     workers = Workers(service.settings.worker_threads, one_writer=service.database.is_sqlite)
-    return Web(service, workers, BrowserSessions(service, workers))
+    refreshes = workers.batch_writes(service.sessions.refresher.refresh_all)
+    return Web(service, workers, refreshes, BrowserSessions(service, workers, refreshes))
