@@ -237,8 +237,8 @@ def _begin_sessions(folder: Path) -> list[Tokens]:
     user = made.accounts.find(EMAIL)
     assert user is not None
     with made.database.write() as connection:
-        begun = [made.sessions.begin(connection, user, Caller()) for _ in range(SESSIONS)]
-    tokens = [made.sessions.tokens(user, one) for one in begun]
+        begun = [made.sessions.create_session(connection, user, Caller()) for _ in range(SESSIONS)]
+    tokens = [made.sessions.issue_tokens(user, one) for one in begun]
     made.close()
     return tokens
 

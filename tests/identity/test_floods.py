@@ -30,9 +30,9 @@ def held(threads):
         busy.release()
         go.wait()
 
-    for _ in range(threads._most):
+    for _ in range(threads._max_threads):
         threads.put(wait)
-    for _ in range(threads._most):
+    for _ in range(threads._max_threads):
         assert busy.acquire(timeout=10)
     try:
         yield

@@ -12,12 +12,12 @@ from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail import addresses
 from authguard.identity.mail.addresses import MAX_ADDRESS, canonical_key, lookup_address, parse_email
 from authguard.identity.model import SocialIdentity
-from authguard.identity.passwords.hashing import LONGEST_PASSWORD
+from authguard.identity.passwords.hashing import MAX_PASSWORD
 from authguard.identity.web.bodies import MAX_MEMBERS
 from identity_support import CALLER, GENEROUS, ISSUER, PASSWORD, browser
 
 MARKS = "\u0301\u0316"  # in an order that normalising has to sort
-MAX_TEXT = max(MAX_ADDRESS, LONGEST_PASSWORD)
+MAX_TEXT = max(MAX_ADDRESS, MAX_PASSWORD)
 
 HOSTILE = {
     "combining marks in the local part": "a" + MARKS * 8000 + "@x.com",

@@ -125,7 +125,7 @@ def test_idle_thread_keeps_nothing():
     threads.close()
 
 
-def answers_to(questions, *, threads=None, most=50, answer=None):
+def answers_to(questions, *, threads=None, max_batch=50, answer=None):
     """Ask them all while the only thread is busy: what each got, and what was asked by one call."""
     threads, calls, go = threads or Threads(1, "test"), [], threading.Event()
 
@@ -133,7 +133,7 @@ def answers_to(questions, *, threads=None, most=50, answer=None):
         calls.append(asked)
         return answer(asked) if answer else [question * 2 for question in asked]
 
-    together = Batcher(threads, note, most)
+    together = Batcher(threads, note, max_batch)
 
     async def main():
         busy = asyncio.create_task(threads.run(go.wait))
@@ -158,7 +158,7 @@ def test_those_who_ask_together_are_answered_by_one_call():
 
 def test_one_call_has_no_more_questions_than_it_should():
     """Those who are too many for one call are answered by the next."""
-    assert answers_to([1, 2, 3], most=2) == ([2, 4, 6], [[1, 2], [3]])
+    assert answers_to([1, 2, 3], max_batch=2) == ([2, 4, 6], [[1, 2], [3]])
 
 
 def test_error_among_answers_is_for_one():
@@ -196,7 +196,7 @@ def test_several_loops_ask_together(threads):
         both.wait(5)  # until the other loop has asked as well
         return [question * 2 for question in asked]
 
-    one = Batcher(threads, answer, most=1)
+    one = Batcher(threads, answer, max_batch=1)
     found = {}
     asking = [threading.Thread(target=lambda n=n: found.update({n: asyncio.run(one.ask(n))})) for n in (1, 2)]
     for thread in asking:

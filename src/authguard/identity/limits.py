@@ -36,7 +36,7 @@ DELAY = 2.0
 
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
 _TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
-_MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
+MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
 # Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
@@ -75,30 +75,30 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
 }
 
 
-def parse_limits(given: Mapping[str, object]) -> dict[str, Limit]:
+def parse_limits(limits: Mapping[str, object]) -> dict[str, Limit]:
     """Return limits by name.
 
     Args:
-        given: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
+        limits: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
             `count` and `seconds`.
 
     Raises:
         ConfigurationError: for a name that no limit has, or something else than that.
     """
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"limits must be a table of names and limits, got {given!r}")
-    if unknown := sorted(map(str, given.keys() - DEFAULT_LIMITS.keys())):
-        known = ", ".join(DEFAULT_LIMITS)
-        raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
-    return {name: _parse_limit(name, value) for name, value in given.items()}
+    if not isinstance(limits, Mapping):
+        raise ConfigurationError(f"limits must be a table of names and limits, got {limits!r}")
+    if unknown := sorted(map(str, limits.keys() - DEFAULT_LIMITS.keys())):
+        names = ", ".join(DEFAULT_LIMITS)
+        raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {names}")
+    return {name: _parse_limit(name, value) for name, value in limits.items()}
 
 
 def _parse_limit(name: str, value: object) -> Limit:
     if isinstance(value, Limit):
         return value
     try:
-        if isinstance(value, str) and (found := _LIMIT.fullmatch(value)):
-            return Limit(int(found[1]), int(found[2]))
+        if isinstance(value, str) and (match := _LIMIT.fullmatch(value)):
+            return Limit(int(match[1]), int(match[2]))
         if isinstance(value, Mapping) and value.keys() == {"count", "seconds"}:
             return Limit(value["count"], value["seconds"])
     except ConfigurationError:
@@ -149,7 +149,7 @@ class Limiter:
         # The library's memory has a lock for each key, and may replace one that is being waited for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = _storage(url)
-        self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
+        self._breaker = Breaker(random.random, threshold=1, max_pause=MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
 
     def hit(self, name: str, *key: str, address: str | None = None) -> None:
@@ -206,7 +206,7 @@ class Limiter:
         for network, times in networks(address):
             self._ask(self._counter.clear, self._limits[name, times], _digest((*key, *network)))
 
-    def login(self, email: str, address: str) -> float:
+    def count_login(self, email: str, address: str) -> float:
         """Count a try to sign in, before the password is looked at.
 
         The network is counted before the e-mail address is parsed, which costs more than counting.
@@ -227,7 +227,7 @@ class Limiter:
         self.hit("login", account, address=address)
         return self.delay("login_account", account)
 
-    def logged_in(self, email: str, address: str) -> None:
+    def clear_login(self, email: str, address: str) -> None:
         """Forget the tries of this address for this account: the password was right.
 
         Neither the tries of the address for other accounts nor those of others for the account are
@@ -238,8 +238,8 @@ class Limiter:
         """
         self.clear("login", canonical_key(email), address=address)
 
-    def mail(self, email: str, address: str) -> None:
-        """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
+    def count_mail(self, email: str, address: str) -> None:
+        """Count a mail that is asked for, to a known account or not; the network first, as in `count_login`.
 
         Both limits are the caller's own. What others ask for never refuses the owner of an account.
 

@@ -29,7 +29,7 @@ from authguard.identity.usecases.clients import Clients
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
-from authguard.identity.usecases.proofs import Proofs
+from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.sessions import Sessions
 
 _NOBODY = Caller()
@@ -88,7 +88,7 @@ class IdentityService:
         )
         self.policy = base.policy
         self.sessions = Sessions(base)
-        proofs = Proofs(base, self.sessions)
+        proofs = AddressProofs(base, self.sessions)
         self.links = Links(base, self.sessions, proofs)
         self.linking = Linking(base, self.sessions, self.links)
         self.accounts = Accounts(base, self.sessions, self.links, proofs)

@@ -224,8 +224,8 @@ class Settings:
         return self.audience or self.issuer
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> "Settings":
-        """Settings from variables such as `AUTHGUARD_SECRET`; what is given comes first.
+    def from_env(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
+        """Read settings from variables such as `AUTHGUARD_SECRET`; `overrides` come first.
 
         `AUTHGUARD_CONFIG` names a TOML file for what is in neither.
 
@@ -238,26 +238,26 @@ class Settings:
             if name.startswith(_ENVIRONMENT)
         }
         path = read.pop("config", None)
-        if unknown := sorted(read.keys() - {one.name for one in fields(cls)}):
+        if unknown := sorted(read.keys() - {option.name for option in fields(cls)}):
             raise ConfigurationError(
                 f"no setting is called {', '.join(_ENVIRONMENT + n.upper() for n in unknown)}"
             )
-        values = {name: _from_text(name, value) for name, value in read.items()} | given
-        return _built(cls, (_from_file(path) if path else {}) | values)
+        values = {name: _from_text(name, value) for name, value in read.items()} | overrides
+        return _build(cls, (_from_file(path) if path else {}) | values)
 
     @classmethod
-    def from_toml(cls, path: str, **given: Any) -> "Settings":
-        """Settings from a TOML file; what is given comes first.
+    def from_toml(cls, path: str, **overrides: Any) -> "Settings":
+        """Read settings from a TOML file; `overrides` come first.
 
         Raises:
             ConfigurationError: if it cannot be read, or has a name that is no setting.
         """
-        return _built(cls, _from_file(path) | given)
+        return _build(cls, _from_file(path) | overrides)
 
 
-def _built(cls: type[Settings], values: dict[str, Any]) -> Settings:
-    known = {one.name for one in fields(cls)}
-    if unknown := sorted(values.keys() - known):
+def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
+    names = {option.name for option in fields(cls)}
+    if unknown := sorted(values.keys() - names):
         raise ConfigurationError(f"no setting is called {', '.join(unknown)}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
         raise ConfigurationError(f"set {' and '.join(_ENVIRONMENT + name.upper() for name in missing)}")
@@ -272,7 +272,7 @@ def _from_file(path: str) -> dict[str, Any]:
 
 
 def _from_text(name: str, text: str) -> Any:
-    kind = {one.name: one.type for one in fields(Settings)}[name]
+    kind = {option.name: option.type for option in fields(Settings)}[name]
     if kind is int:
         if not text.strip().isdecimal():
             raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is a whole number")

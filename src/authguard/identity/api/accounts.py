@@ -20,10 +20,10 @@ from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.messages import (
-    answer,
     caller_of,
+    json_response,
     media_type_of,
-    message,
+    message_response,
     read_form,
     read_json,
 )
@@ -116,16 +116,16 @@ class AccountEndpoints:
             caller_of(request),
         )
         if tokens is None:
-            return message(_CHECK_MAIL, 202)
-        who = {"id": tokens.user.id, "email": tokens.user.email}
-        return answer(who | token_document(tokens, with_refresh=False), 201)
+            return message_response(_CHECK_MAIL, 202)
+        account = {"id": tokens.user.id, "email": tokens.user.email}
+        return json_response(account | token_document(tokens, with_refresh=False), 201)
 
     async def login(self, request: Request) -> Response:
         """Sign in: JSON with `email`, or the password form of OAuth 2 with `username`."""
         if media_type_of(request) == "application/x-www-form-urlencoded":
             form = await read_form(request)
-            known = {name: form[name] for name in ("username", "password") if name in form}
-            fields = validate(bodies.LoginJSON, known)
+            credentials = {name: form[name] for name in ("username", "password") if name in form}
+            fields = validate(bodies.LoginJSON, credentials)
             return await self._login(request, fields.username, fields.password.get_secret_value())
         body = await read_json(request, bodies.Login)
         return await self._login(request, body.email, body.password.get_secret_value())
@@ -140,7 +140,7 @@ class AccountEndpoints:
         self, request: Request, email: str, password: str, *, with_refresh: bool = True
     ) -> Response:
         tokens = await sign_in(self._web, email, password, caller_of(request))
-        return answer(token_document(tokens, with_refresh=with_refresh))
+        return json_response(token_document(tokens, with_refresh=with_refresh))
 
     async def refresh(self, request: Request) -> Response:
         """New tokens: for the refresh token in the body, else for the access token that was sent."""
@@ -148,51 +148,51 @@ class AccountEndpoints:
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
             tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request)))
-            return answer(token_document(tokens))
+            return json_response(token_document(tokens))
         tokens = await self._prolongs.ask(ProlongRequest(principal_of(request), caller_of(request)))
-        return answer(token_document(tokens, with_refresh=False))
+        return json_response(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:
         """Who is calling, as the database has it."""
         user: User = request.user
-        return answer(user_document(user))
+        return json_response(user_document(user))
 
     async def logout(self, request: Request) -> Response:
         """End the session of the token, which may have expired or have been used for that before."""
         await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
-        return message("Logged out")
+        return message_response("Logged out")
 
     async def logout_all(self, request: Request) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
         await self._workers.write(log_out, principal_of(request), caller_of(request))
-        return message("Logged out everywhere")
+        return message_response("Logged out everywhere")
 
     async def sessions(self, request: Request) -> Response:
         """The sessions that are alive."""
         principal = principal_of(request)
         current = principal.claims.get("sid")
-        found = await self._workers.read(self._service.sessions.list, principal)
-        return answer([session_document(session, current) for session in found])
+        sessions = await self._workers.read(self._service.sessions.list, principal)
+        return json_response([session_document(session, current) for session in sessions])
 
     async def end_session(self, request: Request) -> Response:
         """End one session."""
         session = request.path_params["session_id"]
         end = self._service.sessions.end
         await self._workers.write(end, principal_of(request), session, caller_of(request))
-        return message("Session ended")
+        return message_response("Session ended")
 
     async def identities(self, request: Request) -> Response:
         """List the providers that sign in to the account."""
         identities = await self._workers.read(self._service.linking.list, principal_of(request))
-        return answer([identity_document(identity) for identity in identities])
+        return json_response([identity_document(identity) for identity in identities])
 
     async def unlink(self, request: Request) -> Response:
         """Unlink a provider."""
         provider = request.path_params["provider"]
         unlink = self._service.linking.unlink
         await self._workers.write(unlink, principal_of(request), provider, caller_of(request))
-        return message("Provider unlinked")
+        return message_response("Provider unlinked")
 
     async def verify_email(self, request: Request) -> Response:
         """Verify an address with the token of a mail, and the password by itself or by a session."""
@@ -200,39 +200,39 @@ class AccountEndpoints:
         auth: Auth = request.scope["auth"]
         run = self._workers.count if body.password is None else self._workers.hash
         await run(
-            self._service.links.verify,
+            self._service.links.confirm_email,
             body.token.get_secret_value(),
             caller_of(request),
             owner_id=auth.principal.subject if auth.principal.is_authenticated else None,
             password=None if body.password is None else body.password.get_secret_value(),
         )
-        return message("E-mail address verified")
+        return message_response("E-mail address verified")
 
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""
         body = await read_json(request, bodies.OneTimeToken)
         token = body.token.get_secret_value()
-        await self._workers.count(self._service.links.decline, token, caller_of(request))
-        return message("Account closed")
+        await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
+        return message_response("Account closed")
 
     async def resend_verification(self, request: Request) -> Response:
         """Send that mail again."""
         body = await read_json(request, bodies.Email)
         await self._workers.count(self._service.links.resend_verification, body.email, caller_of(request))
-        return message(_SENT)
+        return message_response(_SENT)
 
     async def forgot_password(self, request: Request) -> Response:
         """Send a mail with which a new password can be set."""
         body = await read_json(request, bodies.Email)
-        await self._workers.count(self._service.links.request_reset, body.email, caller_of(request))
-        return message(_SENT)
+        await self._workers.count(self._service.links.request_password_reset, body.email, caller_of(request))
+        return message_response(_SENT)
 
     async def reset_password(self, request: Request) -> Response:
         """Set a new password with the token of a mail."""
         body = await read_json(request, bodies.ResetPassword)
         token, password = body.token.get_secret_value(), body.new_password.get_secret_value()
-        await self._workers.hash(self._service.links.reset, token, password, caller_of(request))
-        return message("Password changed: sign in with the new one")
+        await self._workers.hash(self._service.links.reset_password, token, password, caller_of(request))
+        return message_response("Password changed: sign in with the new one")
 
     async def change_password(self, request: Request) -> Response:
         """Set a new password with the current one."""
@@ -241,12 +241,12 @@ class AccountEndpoints:
         current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
         change = self._service.accounts.change_password
         await self._workers.hash(change, principal, current, new, caller_of(request))
-        return message("Password changed")
+        return message_response("Password changed")
 
     async def auth_status(self, request: Request) -> Response:
         """Whether the caller is somebody; for development."""
         user = request.user if request.auth.principal.is_authenticated else None
-        return answer({"authenticated": user is not None, "user": user and user_document(user)})
+        return json_response({"authenticated": user is not None, "user": user and user_document(user)})
 
 
 def principal_of(request: Request) -> Principal:

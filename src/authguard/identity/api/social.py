@@ -23,14 +23,14 @@ from authguard.identity.social.provider import Provider
 from authguard.identity.tokens.derive import derive_seal
 from authguard.identity.web.bodies import SocialCallback
 from authguard.identity.web.link_cookie import callback_query
-from authguard.identity.web.messages import answer, caller_of, query_of, read_json, see_other
+from authguard.identity.web.messages import caller_of, json_response, query_of, read_json, see_other
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import REAUTHENTICATION_PARAMETERS
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
 _STATE_SECONDS = 600  # for signing in at the provider
-_MAX_NEXT = 2048  # characters when encoded, as on the pages; the sealed cookie has room for them
+MAX_NEXT = 2048  # characters when encoded, as on the pages; the sealed cookie has room for them
 #: The end of the paths to which providers send browsers back.
 CALLBACK = "/callback"
 #: The paths below each prefix, which need no caller.
@@ -70,18 +70,19 @@ class SocialEndpoints:
             ConfigurationError: if a provider may not send browsers back to them.
         """
         for provider in self._providers.values():
-            if self._callback(provider) not in provider.redirect_uris:
-                raise ConfigurationError(f"{provider.name}: redirect_uris lacks {self._callback(provider)}")
+            url = self._callback_url(provider)
+            if url not in provider.redirect_uris:
+                raise ConfigurationError(f"{provider.name}: redirect_uris lacks {url}")
         return [
             Route(self._prefix + path, endpoint, methods=[method])
             for method, path, endpoint in (
-                ("POST", "/auth/{provider}/callback", self.hand_in),
-                ("GET", "/auth/{provider}/callback", self.come_back),
+                ("POST", "/auth/{provider}" + CALLBACK, self.exchange_code),
+                ("GET", "/auth/{provider}" + CALLBACK, self.callback),
                 ("GET", "/auth/{provider}/authorize", self.authorize),
             )
         ]
 
-    async def hand_in(self, request: Request) -> Response:
+    async def exchange_code(self, request: Request) -> Response:
         """Sign in with a code that an application got in its own browser flow."""
         provider = self._provider(request)
         body = await read_json(request, SocialCallback)
@@ -93,7 +94,7 @@ class SocialEndpoints:
             body.redirect_uri,
             code_verifier=body.code_verifier.get_secret_value() if body.code_verifier else None,
         )
-        return answer(social_token_document(provider.name, tokens))
+        return json_response(social_token_document(provider.name, tokens))
 
     async def authorize(self, request: Request) -> Response:
         """Send a browser to the provider, with a state that only this browser has."""
@@ -106,11 +107,11 @@ class SocialEndpoints:
             "state": secrets.token_urlsafe(32),
             "nonce": secrets.token_urlsafe(32),
             "verifier": secrets.token_urlsafe(48),
-            "next": target if len(target) <= _MAX_NEXT else "/",
+            "next": target if len(target) <= MAX_NEXT else "/",
         }
-        more: dict[str, int] = {}
+        recency: dict[str, int] = {}
         if max_age is not None:
-            more["max_age"] = max_age
+            recency["max_age"] = max_age
             state["since"] = str(int(self._service.clock()))
         await self._workers.count(self._service.admit_to_provider, caller_of(request))
         url = await self._workers.ask_remote(
@@ -118,9 +119,9 @@ class SocialEndpoints:
             provider.authorize_url,
             state=state["state"],
             nonce=state["nonce"],
-            redirect_uri=self._callback(provider),
+            redirect_uri=self._callback_url(provider),
             code_challenge=create_s256_code_challenge(state["verifier"]),
-            **more,
+            **recency,
         )
         response = see_other(url)
         sealed = self._seal.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
@@ -129,7 +130,7 @@ class SocialEndpoints:
         response.headers.append("set-cookie", field)
         return response
 
-    async def come_back(self, request: Request) -> Response:
+    async def callback(self, request: Request) -> Response:
         """Sign a browser in that comes back from the provider, and send it on.
 
         The state is good once: whatever comes of it, its cookie is deleted.
@@ -140,14 +141,14 @@ class SocialEndpoints:
             tokens = await self._exchange(
                 provider,
                 caller_of(request),
-                _one(request, "code"),
-                self._callback(provider),
+                _single_parameter(request, "code"),
+                self._callback_url(provider),
                 code_verifier=state["verifier"],
                 nonce=state["nonce"],
                 since=int(state["since"]) if "since" in state else None,
             )
             response = see_other(safe_next(state["next"], "/"))
-            await self._browser_sessions.begin(request, response, tokens)
+            await self._browser_sessions.sign_in(request, response, tokens)
         except RefusedError as error:
             response = await self._on_refused(request, error)
         response.headers.append("set-cookie", self._cookie.clear(scheme="https"))
@@ -202,7 +203,7 @@ class SocialEndpoints:
         state: dict[str, str] = json.loads(opened)
         if state["provider"] != provider.name:
             raise SocialSignInError("a state of another provider")
-        if not secrets.compare_digest(_one(request, "state").encode(), state["state"].encode()):
+        if not secrets.compare_digest(_single_parameter(request, "state").encode(), state["state"].encode()):
             raise SocialSignInError("another state than that of the cookie")
         query = callback_query(request)
         issuer = query.get("iss")  # RFC 9207 section 2.4
@@ -212,7 +213,7 @@ class SocialEndpoints:
             raise SocialSignInError("the provider said no")
         return state
 
-    def _callback(self, provider: Provider) -> str:
+    def _callback_url(self, provider: Provider) -> str:
         """Where the provider sends browsers back to: by configuration, never by the Host field."""
         return f"{self._service.settings.issuer}{self._prefix}/auth/{provider.name}/callback"
 
@@ -227,11 +228,11 @@ def _max_age(query: QueryParams) -> int | None:
     """Return for how long a sign-in is recent enough; None if one of any age will do."""
     if REAUTHENTICATION_PARAMETERS.isdisjoint(query):
         return None
-    given = query.get("max_age", "")
-    return int(given) if _SECONDS.fullmatch(given) else 0
+    seconds = query.get("max_age", "")
+    return int(seconds) if _SECONDS.fullmatch(seconds) else 0
 
 
-def _one(request: Request, name: str) -> str:
+def _single_parameter(request: Request, name: str) -> str:
     """The one value of a parameter of the query."""
     values = callback_query(request).getlist(name)
     if len(values) != 1 or not values[0]:

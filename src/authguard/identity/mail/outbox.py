@@ -43,7 +43,7 @@ class OutboxStats:
 
 
 @dataclass(order=True, slots=True)
-class _Waiting:
+class _Entry:
     due: float
     number: int
     make: Callable[[], Mail | None] = field(compare=False)
@@ -94,7 +94,7 @@ class Outbox:
         self._size, self._tries, self._backoff, self._clock = size, tries, backoff, clock
         self._pause, self._random = pause, random
         self._changed = Condition()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Entry] = []
         self._stats = OutboxStats()
         self._number = 0
         self._busy = self._closing = False
@@ -106,15 +106,15 @@ class Outbox:
         The worker is started by the first one, so that it runs in the process that serves.
         """
         with self._changed:
-            if taken := not self._closing and len(self._waiting) < self._size:
+            if is_accepted := not self._closing and len(self._waiting) < self._size:
                 due = self._clock() + self._pause * (1 + self._random())
-                self._push(_Waiting(due, self._number, make))
+                self._push(_Entry(due, self._number, make))
                 if self._worker is None or not self._worker.is_alive():
                     self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
                     self._worker.start()
             else:
                 self._count(dropped=1)
-        if not taken:
+        if not is_accepted:
             logger.error("the outbox is full or closed: a mail was dropped")
             self._report(False, "outbox_full")
 
@@ -154,14 +154,14 @@ class Outbox:
         if worker is not None:
             worker.join(timeout)
         with self._changed:
-            left = len(self._waiting)
+            unsent = len(self._waiting)
             self._waiting.clear()
-            self._count(failed=left)
-        for _ in range(left):
+            self._count(failed=unsent)
+        for _ in range(unsent):
             logger.error("the outbox was closed: a mail was not sent")
             self._report(False, "not_sent")
 
-    def _push(self, entry: _Waiting) -> None:
+    def _push(self, entry: _Entry) -> None:
         heapq.heappush(self._waiting, entry)
         self._number += 1
         self._changed.notify_all()
@@ -174,7 +174,7 @@ class Outbox:
                 self._count(**{outcome: 1} if outcome else {})
                 self._changed.notify_all()
 
-    def _next(self) -> _Waiting | None:
+    def _next(self) -> _Entry | None:
         """The mail that is due, once there is one; None to end."""
         with self._changed:
             while True:
@@ -189,7 +189,7 @@ class Outbox:
                     return heapq.heappop(self._waiting)
                 self._changed.wait(wait)
 
-    def _try(self, entry: _Waiting) -> str:
+    def _try(self, entry: _Entry) -> str:
         """Make and send a mail; which counter that counts for."""
         reason, mail = "not_made", None
         try:
@@ -198,7 +198,7 @@ class Outbox:
             reason = "not_sent"
             self._mailer.send(mail)
         except MailError as error:
-            if mail is not None and error.temporary and self._again(entry, mail):
+            if mail is not None and error.temporary and self._retry(entry, mail):
                 logger.warning("a mail was not sent, and will be tried again: %s", error)
                 return "retried"
             logger.error("a mail was not sent: %s", error)
@@ -211,18 +211,18 @@ class Outbox:
         self._report(False, reason)
         return "failed"
 
-    def _again(self, entry: _Waiting, mail: Mail) -> bool:
+    def _retry(self, entry: _Entry, mail: Mail) -> bool:
         """Let the mail wait for its next try, if there is one."""
         tries = entry.tries + 1
         with self._changed:
             if tries >= self._tries or self._closing:
                 return False
             due = self._clock() + self._backoff * 2 ** (tries - 1)
-            self._push(_Waiting(due, self._number, lambda: mail, tries))
+            self._push(_Entry(due, self._number, lambda: mail, tries))
             return True
 
-    def _count(self, **more: int) -> None:
-        counts = {name: getattr(self._stats, name) + number for name, number in more.items()}
+    def _count(self, **increments: int) -> None:
+        counts = {name: getattr(self._stats, name) + number for name, number in increments.items()}
         self._stats = replace(self._stats, **counts)
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ LOGOUT_PAGE = "/logout"
 
 
 def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
-    """Let nobody in but the owner of an account; others sign in first, and come to the page `back`.
+    """Let signed_out in but the owner of an account; others sign in first, and come to the page `back`.
 
     Whoever is let in by the refresh cookie gets new cookies with the answer, whatever that is: the
     old token is used up.
@@ -77,11 +77,11 @@ class AccountPages:
         """On to the account, or to sign in."""
         return self._views.see_other(self._views.path(request, "/account"))
 
-    async def _let_in(self, request: Request, handler: _Handler, back: str, nobody: Response) -> Response:
+    async def _let_in(self, request: Request, handler: _Handler, back: str, signed_out: Response) -> Response:
         self._browser_sessions.refuse_cross_site(request)
-        visitor = await self._browser_sessions.find(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         if visitor is None:
-            return nobody
+            return signed_out
         if visitor.renewed is None:
             return await handler(self, request, visitor)
         if request.method in ("GET", "HEAD"):
@@ -123,7 +123,7 @@ class AccountPages:
             change = self._service.accounts.change_password
             await self._workers.hash(change, visitor.principal, current, new, caller_of(request))
         except RefusedError as error:
-            values = {"form": Form.after(error, fields), "rules": self._service.policy.check("")}
+            values = {"form": Form.from_error(error, fields), "rules": self._service.policy.check("")}
             return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
         return self._views.redirect_with_notice(request, "/account", "password-changed")
 

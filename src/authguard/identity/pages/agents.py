@@ -20,7 +20,7 @@ _SYSTEMS = {
     "Mac OS X": "macOS",
     "Linux": "Linux",
 }
-_LONGEST = 60
+MAX_AGENT = 60
 
 
 def describe_agent(user_agent: str) -> str:
@@ -29,4 +29,4 @@ def describe_agent(user_agent: str) -> str:
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), "")
     if program and user_agent.startswith("Mozilla/"):
         return f"{program} on {system}" if system else program
-    return user_agent[:_LONGEST] or "Unknown program"
+    return user_agent[:MAX_AGENT] or "Unknown program"

@@ -49,15 +49,15 @@ class VerifyPages:
 
     async def page(self, request: Request) -> Response:
         """Show the forms; the link is not used up by looking at it."""
-        token = self._cookie.arrived(request)
+        token = self._cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
-            self._cookie.settle(response, token)
+            self._cookie.store_or_clear(response, token)
             return response
         token = self._cookie.read(request)
         if not token:
             return self._views.page(request, _PAGE, form=Form(), has_link=False)
-        visitor = await self._browser_sessions.find(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         account = await self._account(token, visitor)
         response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
         return self._browser_sessions.renew(response, visitor)
@@ -68,7 +68,7 @@ class VerifyPages:
         token = self._cookie.read(request)
         # A button without fields sends nothing, not even a media type.
         fields = await read_fields(request) if media_type_of(request) else {}
-        visitor = await self._browser_sessions.find(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         try:
             if not token:
                 raise InvalidLinkError
@@ -77,11 +77,11 @@ class VerifyPages:
             return self._browser_sessions.renew(self._dead_link(request, error), visitor)
         except RefusedError as error:
             account = await self._account(token, visitor)
-            form = Form.after(error, {})
+            form = Form.from_error(error, {})
             response = self._views.refusal(request, error, _PAGE, form=form, has_link=True, **account)
             return self._browser_sessions.renew(response, visitor)
         response = self._views.see_other(self._views.path(request, location))
-        self._cookie.drop(response)
+        self._cookie.clear(response)
         return self._browser_sessions.renew(response, visitor)
 
     async def _verify(
@@ -92,12 +92,12 @@ class VerifyPages:
         body = validate(bodies.VerifyEmailForm, fields | {"token": token})
         if body.new_password is not None:
             new_password = body.new_password.get_secret_value()
-            await self._workers.hash(links.verify_with_new_password, token, new_password, caller)
+            await self._workers.hash(links.confirm_email_with_new_password, token, new_password, caller)
             return "/login?notice=verified-password"
         owner_id = None if visitor is None else visitor.user.id
         run = self._workers.count if body.password is None else self._workers.hash
         user_id = await run(
-            links.verify,
+            links.confirm_email,
             token,
             caller,
             owner_id=owner_id,
@@ -114,11 +114,11 @@ class VerifyPages:
         try:
             if not token:
                 raise InvalidLinkError
-            await self._workers.count(self._service.links.decline, token, caller_of(request))
+            await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
         except InvalidLinkError as error:
             return self._dead_link(request, error)
         response = self._views.see_other(self._views.path(request, "/login?notice=closed"))
-        self._cookie.drop(response)
+        self._cookie.clear(response)
         return response
 
     async def _account(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class VerifyPages:
         }
 
     def _dead_link(self, request: Request, error: RefusedError) -> Response:
-        form = Form.after(error, {})
+        form = Form.from_error(error, {})
         response = self._views.refusal(request, error, _PAGE, form=form, has_link=False)
-        self._cookie.drop(response)
+        self._cookie.clear(response)
         return response

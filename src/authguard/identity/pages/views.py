@@ -20,7 +20,7 @@ from authguard._refused import as_response
 from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.pages.agents import describe_agent
-from authguard.identity.pages.forms import LABELS, heading_of, words_of
+from authguard.identity.pages.forms import LABELS, refusal_heading, refusal_text
 from authguard.identity.settings import Settings
 from authguard.identity.web.messages import REALM, query_of, see_other
 
@@ -38,7 +38,7 @@ HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_FOREVER = "public, max-age=31536000, immutable"  # the name changes when the content does
+_IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes when the content does
 _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 #: What a page may be asked to say after a redirect; nothing else can be put into a link to it.
@@ -83,10 +83,10 @@ class Views:
         }
         self._templates.filters |= {
             "agent": describe_agent,
-            "heading": heading_of,
-            "machine": _machine,
-            "moment": _moment,
-            "words": words_of,
+            "heading": refusal_heading,
+            "isoformat": _isoformat,
+            "date": _date,
+            "text": refusal_text,
         }
 
     @property
@@ -101,7 +101,7 @@ class Views:
     async def asset(self, request: Request) -> Response:
         """A file; its name has a digest of its content."""
         name, data = self._assets[request.url.path.rpartition("/")[2]]
-        headers = {"cache-control": _FOREVER, "x-content-type-options": "nosniff"}
+        headers = {"cache-control": _IMMUTABLE, "x-content-type-options": "nosniff"}
         return Response(data, 200, headers, _ASSETS[name])
 
     def path(self, request: Request, path: str) -> str:
@@ -145,8 +145,8 @@ class Views:
             return self.path(request, path)
 
         notice = NOTICES.get(query_of(request).get("notice", ""), "")
-        known: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
-        return self._templates.get_template(f"{template}.html").render(known | values)
+        defaults: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
+        return self._templates.get_template(f"{template}.html").render(defaults | values)
 
 
 def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
@@ -155,10 +155,10 @@ def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
     return f"{stem}-{sha256(data).hexdigest()[:16]}.{kind}", (name, data)
 
 
-def _moment(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+def _date(seconds: float) -> str:
+    date = datetime.fromtimestamp(seconds, UTC)
+    return f"{date.day} {date:%B %Y, %H:%M} UTC"
 
 
-def _machine(seconds: float) -> str:
+def _isoformat(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).isoformat()

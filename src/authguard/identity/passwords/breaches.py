@@ -17,7 +17,7 @@ from authguard.identity.passwords.hashing import password_bytes
 _LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::[0-9]+)?\s*\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PREFIX = 5  # hexadecimal digits that the service is told (k-anonymity)
-_LARGEST_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
+MAX_ANSWER_BYTES = 1024 * 1024  # the service's answers have about 40,000
 
 
 class BreachedPasswords(Protocol):
@@ -59,15 +59,15 @@ class BreachedFile:
 
     def is_breached(self, password: str) -> bool:
         """Whether the list has the password."""
-        wanted = _digest(password).encode()
+        digest = _digest(password).encode()
         low, high = 0, len(self._lines)
         while low < high:
             line = self._line(middle := (low + high) // 2)
-            found = line[:40].upper()
-            if found == wanted:
+            line_digest = line[:40].upper()
+            if line_digest == digest:
                 return True
             start = self._start(middle)
-            if found < wanted:
+            if line_digest < digest:
                 low = start + len(line) + 1
             else:
                 high = start
@@ -151,7 +151,7 @@ class BreachedService:
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > _LARGEST_ANSWER:
+                if len(body) > MAX_ANSWER_BYTES:
                     raise ValueError("the answer is too large")
         return body.decode("ascii")
 

@@ -17,9 +17,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 
 #: Characters; hashing is for passwords, not for megabytes. Nothing longer was ever accepted.
-LONGEST_PASSWORD = 1024
+MAX_PASSWORD = 1024
 
-_LEAST_MEMORY = 8  # KiB; argon2 cannot do with less
+MIN_MEMORY_KIB = 8  # argon2 cannot do with less
 
 
 def password_bytes(password: str) -> bytes:
@@ -63,28 +63,28 @@ class PasswordPolicy:
         if (
             isinstance(max_length, bool)
             or not isinstance(max_length, int)
-            or not 64 <= max_length <= LONGEST_PASSWORD
+            or not 64 <= max_length <= MAX_PASSWORD
         ):
-            raise ConfigurationError(f"max_length is 64 to {LONGEST_PASSWORD} characters")
+            raise ConfigurationError(f"max_length is 64 to {MAX_PASSWORD} characters")
         self.min_length = min_length
         self.max_length = max_length
-        self._kinds = [
+        self._required_kinds = [
             (kind, text)
-            for kind, text, wanted in (
+            for kind, text, is_required in (
                 (_is_upper, "an upper-case letter", upper),
                 (_is_lower, "a lower-case letter", lower),
                 (_is_digit, "a digit", digit),
                 (_is_special, "a special character, such as !@#$%^&*", special),
             )
-            if wanted
+            if is_required
         ]
 
     def check(self, password: str, *, names: Iterable[str] = ()) -> list[str]:
         """What the password lacks, a sentence each; an empty list if it will do.
 
         Args:
-            password: what was sent.
-            names: what a password must not be, such as the e-mail address of its owner.
+            password: the new password.
+            names: texts that a password must not be, such as the e-mail address of its owner.
         """
         if len(password) > self.max_length:  # before any work on it
             return [f"Use at most {self.max_length} characters."]
@@ -96,7 +96,7 @@ class PasswordPolicy:
             messages.append(f"Use at most {self.max_length} characters.")
         if any("\ud800" <= char <= "\udfff" for char in text):
             messages.append("Use characters only, not halves of them.")
-        messages += [f"Add {what}." for is_kind, what in self._kinds if not any(map(is_kind, text))]
+        messages += [f"Add {kind}." for is_kind, kind in self._required_kinds if not any(map(is_kind, text))]
         if text.casefold() in {name.casefold() for name in names}:
             messages.append("Use something else than your name or address.")
         return messages
@@ -146,7 +146,7 @@ class PasswordHasher:
         concurrency: int | None = None,
         wait: float = 5.0,
     ) -> None:
-        if parallelism < 1 or time < 1 or memory < _LEAST_MEMORY * parallelism:
+        if parallelism < 1 or time < 1 or memory < MIN_MEMORY_KIB * parallelism:
             raise ConfigurationError("argon2 needs a pass, a lane, and 8 KiB of memory for each lane")
         if concurrency is not None and concurrency < 1:
             raise ConfigurationError("concurrency is at least 1")
@@ -156,61 +156,61 @@ class PasswordHasher:
         self._wait = wait
         self._turns = BoundedSemaphore(concurrency or os.cpu_count() or 1)
         # Whoever guesses for an account that does not exist works on this one.
-        self._nobody = self._argon2.hash(secrets.token_bytes(32))
+        self._dummy_hash = self._argon2.hash(secrets.token_bytes(32))
 
     @classmethod
     def cheap(cls, *, concurrency: int | None = None, wait: float = 5.0) -> "PasswordHasher":
         """A hasher for tests, which costs next to nothing and protects nothing."""
-        return cls(memory=_LEAST_MEMORY, time=1, concurrency=concurrency, wait=wait)
+        return cls(memory=MIN_MEMORY_KIB, time=1, concurrency=concurrency, wait=wait)
 
     def hash(self, password: str) -> str:
         """A hash to keep, with its parameters and a salt of its own.
 
         Raises:
-            ValueError: for a password over `LONGEST_PASSWORD`, which no policy lets through.
+            ValueError: for a password over `MAX_PASSWORD`, which no policy lets through.
             VerificationUnavailableError: if too many wait already.
         """
-        if len(password) > LONGEST_PASSWORD:
-            raise ValueError(f"a password has at most {LONGEST_PASSWORD} characters")
+        if len(password) > MAX_PASSWORD:
+            raise ValueError(f"a password has at most {MAX_PASSWORD} characters")
         with self._turn():
             return self._argon2.hash(password_bytes(password))
 
-    def verify(self, kept: str, password: str) -> bool:
+    def verify(self, password_hash: str, password: str) -> bool:
         """Whether this is the password of the hash; False for a hash that is none, at the same cost.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
         """
-        if len(password) > LONGEST_PASSWORD:
-            return self.verify_nobody("")
+        if len(password) > MAX_PASSWORD:
+            return self.verify_dummy("")
         with self._turn():
             try:
-                return self._argon2.verify(kept.encode("utf-8", "replace"), password_bytes(password))
+                return self._argon2.verify(password_hash.encode("utf-8", "replace"), password_bytes(password))
             except InvalidHashError:
                 pass
             except VerificationError:
                 return False
             return self._refuse(password)
 
-    def verify_nobody(self, password: str) -> bool:
+    def verify_dummy(self, password: str) -> bool:
         """False, at the cost of `verify`: for a user who does not exist or has no password.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
         """
         with self._turn():
-            return self._refuse(password[:LONGEST_PASSWORD])
+            return self._refuse(password[:MAX_PASSWORD])
 
-    def needs_rehash(self, kept: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters; hash the password anew at the next login."""
         try:
-            return self._argon2.check_needs_rehash(kept.encode("utf-8", "replace"))
+            return self._argon2.check_needs_rehash(password_hash.encode("utf-8", "replace"))
         except InvalidHashError:
             return True
 
     def _refuse(self, password: str) -> bool:
         with suppress(VerificationError):
-            self._argon2.verify(self._nobody, password_bytes(password))
+            self._argon2.verify(self._dummy_hash, password_bytes(password))
         return False
 
     @contextmanager

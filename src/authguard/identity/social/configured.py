@@ -14,18 +14,18 @@ def providers_from(settings: Settings) -> list[Provider]:
     """
 
     def uris(name: str) -> list[str]:
-        own = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
-        return [*own, *settings.redirect_uris]
+        service_uris = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
+        return [*service_uris, *settings.redirect_uris]
 
-    found: list[Provider] = []
+    providers: list[Provider] = []
     if settings.github_client_id:
         secret = settings.github_client_secret
-        found.append(GitHub(settings.github_client_id, secret, redirect_uris=uris("github")))
+        providers.append(GitHub(settings.github_client_id, secret, redirect_uris=uris("github")))
     if settings.linkedin_client_id:
         secret = settings.linkedin_client_secret
-        found.append(LinkedIn(settings.linkedin_client_id, secret, redirect_uris=uris("linkedin")))
+        providers.append(LinkedIn(settings.linkedin_client_id, secret, redirect_uris=uris("linkedin")))
     if settings.oidc_client_id:
-        found.append(
+        providers.append(
             OpenIDProvider(
                 "oidc",
                 settings.oidc_issuer,
@@ -35,4 +35,4 @@ def providers_from(settings: Settings) -> list[Provider]:
                 allow_private=settings.oidc_allow_private,
             )
         )
-    return found
+    return providers

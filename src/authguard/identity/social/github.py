@@ -61,7 +61,7 @@ class GitHub(Provider):
         if not isinstance(user, dict) or not isinstance(user.get("id"), int) or not isinstance(emails, list):
             raise VerificationUnavailableError("github does not answer like GitHub's API")
         primary: dict[str, Any] = next(
-            (one for one in emails if isinstance(one, dict) and one.get("primary") is True), {}
+            (email for email in emails if isinstance(email, dict) and email.get("primary") is True), {}
         )
         return SocialIdentity(
             provider=self.name,

@@ -85,12 +85,12 @@ class OpenIDProvider(Provider):
         self._keys: tuple[float, KeySet] | None = None
 
     def _endpoint(self, name: str) -> str:
-        found = self._discovered().get(name)
-        if not isinstance(found, str):
+        url = self._discovered().get(name)
+        if not isinstance(url, str):
             raise VerificationUnavailableError(f"{self.name} says no {name}")
         try:
             return check_named_url(
-                found, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
+                url, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
             )
         except ConfigurationError as error:
             reason = f"{self.name} names an unusable {name}: {error}"
@@ -99,21 +99,21 @@ class OpenIDProvider(Provider):
 
     def _discovered(self) -> dict[str, Any]:
         """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
-        known = self._metadata
-        if known is not None and 0 <= self._clock() - known[0] < _METADATA_SECONDS:
-            return known[1]
+        cached = self._metadata
+        if cached is not None and 0 <= self._clock() - cached[0] < _METADATA_SECONDS:
+            return cached[1]
         return self._attempts.run(lambda: self._attempts.share("metadata", self._discover))
 
     def _discover(self) -> dict[str, Any]:
         now = self._clock()
         try:
-            found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+            metadata = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise self._outage(error) from None
-        if not isinstance(found, dict) or found.get("issuer") != self.issuer:
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
             raise VerificationUnavailableError(f"{self.name} says it is another issuer")
-        self._metadata = (now, found)
-        return found
+        self._metadata = (now, metadata)
+        return metadata
 
     def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
         claims = self._verify(token.get("id_token"), nonce)
@@ -160,19 +160,19 @@ class OpenIDProvider(Provider):
 
     def _read(self, id_token: str) -> dict[str, Any]:
         """The claims, once the signature is that of a key of the provider, perhaps of a new one."""
-        for soonest in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
+        for max_age in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
             try:
-                keys = self._key_set(soonest)
+                keys = self._key_set(max_age)
                 return dict(jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims)
             except (JoseError, ValueError):
                 continue
         raise SocialSignInError("an ID token that is not signed by its provider")
 
-    def _key_set(self, soonest: float) -> KeySet:
+    def _key_set(self, max_age: float) -> KeySet:
         """The keys of the provider, asked for again if they are older than so many seconds."""
-        known = self._keys
-        if known is not None and 0 <= self._clock() - known[0] < soonest:
-            return known[1]
+        cached = self._keys
+        if cached is not None and 0 <= self._clock() - cached[0] < max_age:
+            return cached[1]
         return self._attempts.share("keys", self._fetch_keys)
 
     def _fetch_keys(self) -> KeySet:

@@ -21,8 +21,8 @@ from authguard.verifiers.secret_text import check_secret_text
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_MAX_TIMEOUT = 60.0
-_MAX_AGE = 365 * 86_400  # seconds
+MAX_TIMEOUT = 60.0
+MAX_AGE_SECONDS = 365 * 86_400
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 
 
@@ -63,10 +63,10 @@ class Provider:
         if (
             isinstance(timeout, bool)
             or not isinstance(timeout, (int, float))
-            or not 0 < timeout <= _MAX_TIMEOUT
+            or not 0 < timeout <= MAX_TIMEOUT
         ):
             raise ConfigurationError(
-                f"{name}: timeout must be more than 0 and at most {_MAX_TIMEOUT:g} seconds, got {timeout!r}"
+                f"{name}: timeout must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {timeout!r}"
             )
         self.name = name
         self.redirect_uris = frozenset(secure_url(uri, f"{name}: redirect_uris") for uri in redirect_uris)
@@ -108,14 +108,16 @@ class Provider:
             VerificationUnavailableError: if the provider has to be asked, and is down.
         """
         self._check_redirect_uri(redirect_uri)
-        more: dict[str, str] = {"redirect_uri": redirect_uri}
+        parameters: dict[str, str] = {"redirect_uri": redirect_uri}
         if nonce is not None and self._is_openid:
-            more["nonce"] = nonce
+            parameters["nonce"] = nonce
         if self._is_openid:
-            more |= _recency(max_age)
+            parameters |= _recency(max_age)
         if code_challenge is not None:
-            more |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-        url, _ = self._oauth.create_authorization_url(self._endpoint("authorization_endpoint"), state, **more)
+            parameters |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
+        url, _ = self._oauth.create_authorization_url(
+            self._endpoint("authorization_endpoint"), state, **parameters
+        )
         return cast("str", url)
 
     def exchange(
@@ -135,11 +137,11 @@ class Provider:
             VerificationUnavailableError: if the provider is down, or does not know this service.
         """
         self._check_redirect_uri(redirect_uri)
-        more = {"code_verifier": code_verifier} if code_verifier is not None else {}
-        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, more))
+        parameters = {"code_verifier": code_verifier} if code_verifier is not None else {}
+        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, parameters))
 
     def _exchange(
-        self, code: str, redirect_uri: str, nonce: str | None, more: Mapping[str, str]
+        self, code: str, redirect_uri: str, nonce: str | None, parameters: Mapping[str, str]
     ) -> SocialIdentity:
         try:
             token = self._oauth.fetch_token(
@@ -147,7 +149,7 @@ class Provider:
                 grant_type="authorization_code",
                 code=code,
                 redirect_uri=redirect_uri,
-                **more,
+                **parameters,
             )
             if not isinstance(token.get("access_token"), str):
                 raise VerificationUnavailableError(f"{self.name} gives no access token")
@@ -199,10 +201,10 @@ def _recency(max_age: int | None) -> dict[str, str]:
     if max_age is not None:
         return {"prompt": "login", "max_age": str(max_age)}
     # It asks for no sign-in, but with any `max_age` an ID token has an `auth_time`.
-    return {"max_age": str(_MAX_AGE)}
+    return {"max_age": str(MAX_AGE_SECONDS)}
 
 
-def secure_url(url: str, what: str) -> str:
+def secure_url(url: str, name: str) -> str:
     """The URL, if it is https, or http on loopback, without user and fragment.
 
     Raises:
@@ -215,7 +217,7 @@ def secure_url(url: str, what: str) -> str:
             return url
     except ValueError:
         pass
-    raise ConfigurationError(f"{what}: an https URL (http on loopback only)")
+    raise ConfigurationError(f"{name}: an https URL (http on loopback only)")
 
 
 def text_or_none(value: object) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from authguard.errors import ConfigurationError
@@ -44,47 +44,17 @@ class Database:
     """
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
-        try:
-            parsed = make_url(url)
-        except exc.ArgumentError as error:
-            raise ConfigurationError("database: not a database URL") from error
+        parsed = _parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if not self.is_sqlite and parsed.drivername != "postgresql+psycopg":
-            raise ConfigurationError(
-                "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "
-                f"{parsed.drivername}://"
-            )
-        if self.is_sqlite and parsed.database in (None, "", ":memory:"):
-            raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
-        # `_Kept` keeps connections, so SQLAlchemy does not have to.
-        options: dict[str, Any] = {"poolclass": NullPool}
+        self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite)
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+            self._readers = _ConnectionPool(self.engine, connections)
+            self._writers = _ConnectionPool(self.engine, connections, "PRAGMA synchronous = FULL")
+            self._unflushed = _ConnectionPool(self.engine, 1, "PRAGMA synchronous = NORMAL")
         else:
-            timeouts = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
-            options["connect_args"] = timeouts
-        try:
-            self.engine: Engine = create_engine(
-                parsed, hide_parameters=True, logging_name=_LOGGING_NAME, **options
-            )
-        except ImportError as error:
-            raise ConfigurationError("database: PostgreSQL needs the extra authguard[postgres]") from error
-        if self.is_sqlite:
-            _keep_private(self.engine, parsed.database or "")
-            _set_up_sqlite(self.engine)
-            self._reading = self.engine
-        else:
-            _set_up_postgresql(self.engine)
-            self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Kept(self._reading, connections)
-        self._writers = _Kept(
-            self.engine, connections, "PRAGMA synchronous = FULL" if self.is_sqlite else None
-        )
-        self._unflushed = (
-            _Kept(self.engine, 1, "PRAGMA synchronous = NORMAL") if self.is_sqlite else self._writers
-        )
+            reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._readers = _ConnectionPool(reading, connections)
+            self._writers = self._unflushed = _ConnectionPool(self.engine, connections)
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
 
@@ -109,8 +79,8 @@ class Database:
         Raises:
             StoreUnavailableError: if it was not stored.
         """
-        kept = self._writers if flush else self._unflushed
-        with _outages(), self._one_writer(), kept.use() as connection:
+        pool = self._writers if flush else self._unflushed
+        with _outages(), self._one_writer(), pool.use() as connection:
             if self.is_sqlite:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -149,15 +119,15 @@ class Database:
         self.engine.dispose()
 
 
-class _Kept:
+class _ConnectionPool:
     """Connections that are kept when they are not in use.
 
     To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
     """
 
-    def __init__(self, engine: Engine, most: int, setup: str | None = None) -> None:
+    def __init__(self, engine: Engine, size: int, setup: str | None = None) -> None:
         self._engine = engine
-        self._room = BoundedSemaphore(most)
+        self._room = BoundedSemaphore(size)
         self._setup = setup
         self._idle: deque[Connection] = deque()
 
@@ -198,6 +168,47 @@ class _Kept:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise ConfigurationError("database: not a database URL") from error
+    if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
+    elif parsed.drivername != "postgresql+psycopg":
+        raise ConfigurationError(
+            "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "
+            f"{parsed.drivername}://"
+        )
+    return parsed
+
+
+def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
+    if is_sqlite:
+        connect_args: dict[str, Any] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+    else:
+        connect_args = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
+    try:
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            logging_name=_LOGGING_NAME,
+            poolclass=NullPool,  # `_ConnectionPool` keeps connections
+            connect_args=connect_args,
+        )
+    except ImportError as error:
+        raise ConfigurationError("database: PostgreSQL needs the extra authguard[postgres]") from error
+    if is_sqlite:
+        _keep_private(engine, url.database or "")
+        _set_up_sqlite(engine)
+    else:
+        _set_up_postgresql(engine)
+    return engine
 
 
 @contextmanager

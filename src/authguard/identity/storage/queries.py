@@ -253,33 +253,35 @@ def has_session_in(connection: Connection, address: str, network: str) -> bool:
     return connection.execute(statement.limit(1)).first() is not None
 
 
-def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[str]:
-    """Return the query for the ids of an account's sessions that are alive, but for this one."""
-    chosen = sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
-    return select(sessions.c.id).where(*chosen, *(() if but is None else (sessions.c.id != but,)))
+def select_alive(user_id: str, now: float, *, except_id: str | None = None) -> Select[str]:
+    """Return the query for the ids of an account's sessions that are alive, except for one."""
+    conditions = sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
+    return select(sessions.c.id).where(
+        *conditions, *(() if except_id is None else (sessions.c.id != except_id,))
+    )
 
 
-def list_surplus_sessions(connection: Connection, user_id: str, now: float, most: int) -> Sequence[str]:
+def list_surplus_sessions(connection: Connection, user_id: str, now: float, limit: int) -> Sequence[str]:
     """Return the ids of an account's oldest living sessions, those beyond so many."""
     newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id)
-    return connection.execute(newest_first.offset(most)).scalars().all()
+    return connection.execute(newest_first.offset(limit)).scalars().all()
 
 
 def end_sessions(
-    connection: Connection, chosen: Select[str] | Iterable[str], now: float, until: float
+    connection: Connection, session_ids: Select[str] | Iterable[str], now: float, until: float
 ) -> None:
     """End sessions and revoke their access tokens, in two statements however many sessions there are.
 
     Args:
         connection: the transaction.
-        chosen: the ids of the sessions, or the query for them.
+        session_ids: the ids of the sessions, or the query for them.
         now: seconds since the epoch.
         until: when the last of their access tokens has expired.
     """
-    is_chosen = sessions.c.id.in_(chosen if isinstance(chosen, Select) else list(chosen))
-    marks = select(literal("session"), sessions.c.id, literal(now), literal(until)).where(is_chosen)
+    is_ended = sessions.c.id.in_(session_ids if isinstance(session_ids, Select) else list(session_ids))
+    marks = select(literal("session"), sessions.c.id, literal(now), literal(until)).where(is_ended)
     _upsert_marks(connection, _insert(connection, revocations).from_select(_MARK, marks))
-    statement = update(sessions).where(is_chosen, sessions.c.ended_at.is_(None))
+    statement = update(sessions).where(is_ended, sessions.c.ended_at.is_(None))
     connection.execute(statement.values(ended_at=now))
 
 

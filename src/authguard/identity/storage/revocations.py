@@ -52,11 +52,11 @@ class SQLRevocations:
             ConfigurationError: if it is not exactly one of the four.
             StoreUnavailableError: if it could not be stored; nothing is revoked then.
         """
-        named = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
-        given = [(kind, name) for kind, name in named.items() if name]
-        if len(given) != 1:
+        by_kind = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
+        marks = [(kind, name) for kind, name in by_kind.items() if name]
+        if len(marks) != 1:
             raise ConfigurationError("name exactly one of token_id, key_id, subject and session")
-        ((kind, name),) = given
+        ((kind, name),) = marks
         with self._database.write() as connection:
             revoke(connection, kind, name, self._clock(), until)
 

@@ -70,8 +70,8 @@ class RefreshTokens:
         return RefreshToken(str(UUID(bytes=data[1:17])), int.from_bytes(data[17:25]))
 
 
-def _token(key: bytes, said: bytes) -> str:
-    body = _VERSION + said
+def _token(key: bytes, session_and_generation: bytes) -> str:
+    body = _VERSION + session_and_generation
     session_key = hmac.digest(key, body[1:17], "sha256")
     body += hmac.digest(session_key, body, "sha256")[:16]
     return _PREFIX + urlsafe_b64encode(body + _checksum(body)).decode()
@@ -98,9 +98,9 @@ class AccessTokens:
         claims: dict[str, Any] = {"sub": user.id, "role": user.role, "sid": session.id}
         claims |= {"email": user.email, "email_verified": user.email_verified}
         # A refresh is no sign-in (RFC 9068 section 2.2.1), nor is a redirect by a provider that asks nothing.
-        at = session.created_at if session.authenticated_at is None else session.authenticated_at
-        if at:
-            claims["auth_time"] = int(at)
+        auth_time = session.created_at if session.authenticated_at is None else session.authenticated_at
+        if auth_time:
+            claims["auth_time"] = int(auth_time)
         if session.client_id is not None:
             claims["client_id"] = session.client_id
         lifetime = min(self._settings.access_lifetime, int(session.ends_at - now))

@@ -126,7 +126,7 @@ class SigningKeys:
             return self._keys[0]
         newest = self._newest(now)
         if newest is None or now >= newest.signs_from + self._settings.signing_key_lifetime - PUBLISHED_AHEAD:
-            self._add(now, lambda found: found[-1:] != ([newest] if newest else []))
+            self._add(now, lambda stored: stored[-1:] != ([newest] if newest else []))
         return [key for key in self._keys if key.signs_from <= now][-1]
 
     def _newest(self, now: float) -> SigningKey | None:
@@ -142,17 +142,17 @@ class SigningKeys:
         """
         self._add(now, lambda _: False)
 
-    def _add(self, now: float, faster: Callable[[list[SigningKey]], bool]) -> None:
-        """Make a new key, unless another process was faster."""
+    def _add(self, now: float, is_done: Callable[[list[SigningKey]], bool]) -> None:
+        """Make a new key, unless `is_done` says that another process has made it."""
         if self.is_shared_secret:
             raise ConfigurationError("HS256 signs with the secret: there are no keys to rotate")
-        made = self._make()  # before the transaction: RSA keys take a while
+        new_key = self._make()  # before the transaction: RSA keys take a while
         with self._database.write() as connection:
             store.lock_signing_keys(connection)
-            found = self._read(connection)
-            if not faster(found):
-                self._insert(connection, made, now + PUBLISHED_AHEAD if found else now)
-            self._forget(connection, found, now)
+            stored = self._read(connection)
+            if not is_done(stored):
+                self._insert(connection, new_key, now + PUBLISHED_AHEAD if stored else now)
+            self._forget(connection, stored, now)
         self.load(now)
 
     def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
@@ -171,13 +171,13 @@ class SigningKeys:
             signs_from=signs_from,
         )
 
-    def _forget(self, connection: Connection, found: list[SigningKey], now: float) -> None:
+    def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> None:
         """Forget keys whose successor has signed for longer than any of their tokens can be valid."""
         last = self._settings.access_lifetime + _LEEWAY
-        gone = [
-            key.kid for key, successor in pairwise(found) if key.kid and successor.signs_from + last < now
+        expired = [
+            key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]
-        store.delete_signing_keys(connection, gone)
+        store.delete_signing_keys(connection, expired)
 
     def _make(self) -> Any:
         return _MAKERS[self._settings.algorithm]()
@@ -187,16 +187,16 @@ class SigningKeys:
         if self.is_shared_secret:
             return
         for seal in self._previous_seals:
-            self._encrypt_anew(seal)
+            self._reencrypt(seal)
         with self._database.read() as connection:
             keys = tuple(self._read(connection))
         with self._lock:
             self._keys, self._loaded_at = keys, now
 
     def _read(self, connection: Connection) -> list[SigningKey]:
-        known = {key.kid: key for key in self._keys}
+        loaded = {key.kid: key for key in self._keys}
         return [
-            known.get(row.kid)
+            loaded.get(row.kid)
             or SigningKey(
                 row.kid,
                 row.algorithm,
@@ -207,7 +207,7 @@ class SigningKeys:
             for row in store.list_signing_keys(connection, self._settings.algorithm)
         ]
 
-    def _encrypt_anew(self, previous: Fernet) -> None:
+    def _reencrypt(self, previous: Fernet) -> None:
         """With the secret what was encrypted with the previous one, which can be forgotten then."""
         with self._database.read() as connection:
             encrypted = store.list_encrypted_keys(connection)

@@ -49,7 +49,7 @@ class OwnTokens(Verifier):
             return self._verify_by_secret(token, credential, now)
         if self._keys.knows(token.header.key_id):
             return self._verifier().verify(token, credential, self._moment(token, now))
-        return self._verify_anew(token, credential, now)
+        return self._verify_after_reload(token, credential, now)
 
     def _verify_by_secret(
         self, token: Token, credential: Credential, now: float
@@ -64,7 +64,7 @@ class OwnTokens(Verifier):
                 continue
         return last.verify(token, credential, now)
 
-    def _verify_anew(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+    def _verify_after_reload(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
         yield from Call(self._keys.reload, now)
         return (yield from as_flow(self._verifier().verify(token, credential, self._moment(token, now))))
 

@@ -17,20 +17,20 @@ from authguard.identity.errors import (
 )
 from authguard.identity.mail.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.model import Caller, SocialIdentity, Tokens, User
-from authguard.identity.storage import linking_queries as store_linking
+from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.links import Links
-from authguard.identity.usecases.proofs import Ended, Proofs
+from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
-_LONGEST_NAME = 200
-_LONGEST_SUBJECT = 255  # OpenID Connect Core section 2
+MAX_NAME = 200
+MAX_SUBJECT = 255  # OpenID Connect Core section 2
 _NOBODY = Caller()
 
 
 @dataclass(frozen=True, slots=True)
-class _Linked:
+class _NewLink:
     """A link that was made or verified.
 
     Attributes:
@@ -38,7 +38,7 @@ class _Linked:
         made_account: whether the account was made with it.
     """
 
-    ended: Ended = field(default_factory=Ended)
+    ended: EndedSignIns = field(default_factory=EndedSignIns)
     made_account: bool = False
 
 
@@ -52,7 +52,7 @@ class Accounts:
         proofs: ends an unproven password when a provider proves the address.
     """
 
-    def __init__(self, base: Base, sessions: Sessions, links: Links, proofs: Proofs) -> None:
+    def __init__(self, base: Base, sessions: Sessions, links: Links, proofs: AddressProofs) -> None:
         self._base = base
         self._sessions = sessions
         self._links = links
@@ -75,21 +75,21 @@ class Accounts:
         user = self._new_user(email, password, name)
         password_hash = base.hasher.hash(password)
         with base.database.write() as connection:
-            taken = not store.insert_user(connection, user, email_key(user.email), password_hash)
-            session = (
-                None if taken or self._is_waiting(user) else self._sessions.begin(connection, user, caller)
-            )
+            is_known = not store.insert_user(connection, user, email_key(user.email), password_hash)
+            session = None
+            if not is_known and not self._is_waiting(user):
+                session = self._sessions.create_session(connection, user, caller)
             if base.settings.enumeration_safe:
                 store.write_decoy(connection, base.clock())
-        if taken:
+        if is_known:
             error = base.failed("register", caller, EmailTakenError("there is an account"))
             if not base.settings.enumeration_safe:
                 raise error
-            self._links.tell_owner(user.email)
+            self._links.tell_of_registration(user.email)
             return None
         base.succeeded("register", caller, user_id=user.id)
         self._links.send_verification(user)
-        return None if session is None else self._sessions.tokens(user, session)
+        return None if session is None else self._sessions.issue_tokens(user, session)
 
     def _is_waiting(self, user: User) -> bool:
         return self._base.settings.enumeration_safe or self._must_verify(user)
@@ -105,8 +105,8 @@ class Accounts:
             problems["email"] = ["is not an e-mail address"]
         if missing := self._base.password_problems(password, email, name):
             problems["password"] = missing
-        if len(name) > _LONGEST_NAME or not all(character.isprintable() for character in name):
-            problems["name"] = [f"has at most {_LONGEST_NAME} characters, and no control characters"]
+        if len(name) > MAX_NAME or not all(character.isprintable() for character in name):
+            problems["name"] = [f"has at most {MAX_NAME} characters, and no control characters"]
         if problems or address is None:
             raise InvalidFieldsError(problems)
         return User(
@@ -119,7 +119,7 @@ class Accounts:
             created_at=self._base.clock(),
         )
 
-    def admit(self, email: str, caller: Caller) -> float:
+    def count_sign_in(self, email: str, caller: Caller) -> float:
         """Count a try to sign in, before the password is looked at.
 
         Returns:
@@ -129,7 +129,7 @@ class Accounts:
             RateLimitedError: if the same address has tried too often; nobody can lock out another.
         """
         base = self._base
-        return base.limited("login", caller, base.limiter.login, email, caller.address)
+        return base.limited("login", caller, base.limiter.count_login, email, caller.address)
 
     def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
         """Sign in with a password.
@@ -141,7 +141,7 @@ class Accounts:
                 `Settings.enumeration_safe` that is an InvalidCredentialsError, too.
         """
         base = self._base
-        user, password_hash = self._check(lookup_address(email), password, caller)
+        user, password_hash = self._check_password(lookup_address(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         # If a power cut takes the session back, its owner signs in again: 0.5 ms less, or more on slow disks.
         with base.database.write(flush=False) as connection:
@@ -150,20 +150,20 @@ class Accounts:
                 raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
-            session = self._sessions.begin(connection, user, caller, client_id=client_id)
-        base.limiter.logged_in(email, caller.address)
+            session = self._sessions.create_session(connection, user, caller, client_id=client_id)
+        base.limiter.clear_login(email, caller.address)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
-        return self._sessions.tokens(user, session)
+        return self._sessions.issue_tokens(user, session)
 
-    def _check(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
+    def _check_password(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
-        found = None
+        row = None
         if address is not None:
             with base.database.read() as connection:
-                found = store.find_user_by_address(connection, address)
-        user, password_hash = found or (None, None)
+                row = store.find_user_by_address(connection, address)
+        user, password_hash = row or (None, None)
         if user is None or password_hash is None:
-            base.hasher.verify_nobody(password)
+            base.hasher.verify_dummy(password)
             raise base.failed("login", caller, InvalidCredentialsError(), reason="unknown")
         if not base.hasher.verify(password_hash, password):
             raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
@@ -187,21 +187,21 @@ class Accounts:
         key, address = principal.subject, caller.address
         base.limited("change_password", caller, base.limiter.hit, "login", key, address=address)
         with base.database.read() as connection:
-            before = store.find_password_hash(connection, principal.subject)
+            old_hash = store.find_password_hash(connection, principal.subject)
             user = store.find_user(connection, principal.subject)
-        if user is None or before is None or not base.hasher.verify(before, current):
+        if user is None or old_hash is None or not base.hasher.verify(old_hash, current):
             error = InvalidFieldsError({"current_password": ["is not right"]})
             raise base.failed("change_password", caller, error, user_id=principal.subject)
         if missing := base.password_problems(new, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
-        after = base.hasher.hash(new)
+        new_hash = base.hasher.hash(new)
         session = principal.claims.get("sid")
         with base.database.write() as connection:
-            if not store.replace_password(connection, principal.subject, before, after):
+            if not store.replace_password(connection, principal.subject, old_hash, new_hash):
                 error = InvalidFieldsError({"current_password": ["is not right"]})
                 raise base.failed("change_password", caller, error, user_id=principal.subject)
             store.delete_one_time_tokens(connection, principal.subject)
-            self._sessions.end_all(connection, principal.subject, but=session)
+            self._sessions.end_sessions_of(connection, principal.subject, except_id=session)
         base.succeeded("change_password", caller, user_id=principal.subject)
         self._links.tell_of_new_password(principal.subject)
 
@@ -210,7 +210,7 @@ class Accounts:
 
         A social account is linked to an account of the same address only if its provider has verified
         that address. A password of the account that its owner has not proven ends then, and so do links
-        to providers that have not verified the address, and all sessions (`Proofs.by_provider`).
+        to providers that have not verified the address, and all sessions (`AddressProofs.prove_by_provider`).
 
         Raises:
             LinkRefusedError: if it must not be linked, or tells no address.
@@ -227,9 +227,10 @@ class Accounts:
                     "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
                 )
             if user is not None and not self._must_verify(user):
-                at = identity.auth_time
-                session = self._sessions.begin(connection, user, caller, authenticated_at=at)
-            if self._hides(identity) and linked is None:
+                session = self._sessions.create_session(
+                    connection, user, caller, authenticated_at=identity.auth_time
+                )
+            if self._must_hide(identity) and linked is None:
                 store.write_decoy(connection, base.clock())
         if user is None:
             raise self._refuse_link(identity, caller)
@@ -240,9 +241,9 @@ class Accounts:
                 self._links.send_verification(user)
             raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
         base.succeeded("social", caller, user_id=user.id, session_id=session.id)
-        return self._sessions.tokens(user, session)
+        return self._sessions.issue_tokens(user, session)
 
-    def _hides(self, identity: SocialIdentity) -> bool:
+    def _must_hide(self, identity: SocialIdentity) -> bool:
         """Return whether signing in must not tell by its time whether the address is known.
 
         A new address leaves two rows the first time, and none later. A known one leaves none. A decoy makes
@@ -252,55 +253,56 @@ class Accounts:
 
     def _user_of(
         self, connection: Connection, identity: SocialIdentity, caller: Caller
-    ) -> tuple[User | None, _Linked | None]:
+    ) -> tuple[User | None, _NewLink | None]:
         """Find or make the account of a social identity.
 
         Returns:
             The account, None if it must not be linked; and the link, None if there is no new one.
         """
-        known = store_linking.find_linked_user(connection, identity)
-        if known is None:
+        linked_user = linking_store.find_linked_user(connection, identity)
+        if linked_user is None:
             return self._link(connection, identity, caller)
-        user, is_verified = known
+        user, is_verified = linked_user
         address = parse_email(identity.email or "")
         vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
         if not vouches or (is_verified and user.email_verified):
-            if self._hides(identity):
+            if self._must_hide(identity):
                 # Changes nothing. A second decoy would lock another row, which could end in a deadlock.
                 store.insert_link(connection, identity, user.id, self._base.clock())
             return user, None
-        store_linking.verify_identity(connection, identity)
-        return replace(user, email_verified=True), _Linked(self._proofs.by_provider(connection, user.id))
+        linking_store.verify_identity(connection, identity)
+        ended = self._proofs.prove_by_provider(connection, user.id)
+        return replace(user, email_verified=True), _NewLink(ended)
 
     def _link(
         self, connection: Connection, identity: SocialIdentity, caller: Caller
-    ) -> tuple[User | None, _Linked | None]:
+    ) -> tuple[User | None, _NewLink | None]:
         base = self._base
         address = parse_email(identity.email or "")
-        if address is None or max(len(identity.provider), len(identity.subject)) > _LONGEST_SUBJECT:
+        if address is None or max(len(identity.provider), len(identity.subject)) > MAX_SUBJECT:
             raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
         now = base.clock()
         user = User(
             id=str(uuid4()),
             email=address,
             email_verified=identity.email_verified,
-            name="".join(c for c in identity.name if c.isprintable())[:_LONGEST_NAME],
+            name="".join(c for c in identity.name if c.isprintable())[:MAX_NAME],
             role=base.settings.default_role,
             disabled=False,
             created_at=now,
             picture=identity.picture,
         )
-        linked = _Linked(made_account=True)
+        linked = _NewLink(made_account=True)
         if not store.insert_user(connection, user, email_key(address), None):
-            found = store.find_user_by_address(connection, address) if identity.email_verified else None
-            if found is None:
+            row = store.find_user_by_address(connection, address) if identity.email_verified else None
+            if row is None:
                 return None, None
-            user = replace(found[0], email_verified=True)
-            linked = _Linked(self._proofs.by_provider(connection, user.id))
+            user = replace(row.user, email_verified=True)
+            linked = _NewLink(self._proofs.prove_by_provider(connection, user.id))
         is_new = store.insert_link(connection, identity, user.id, now)
         return user, linked if is_new else None
 
-    def _report_link(self, user: User, identity: SocialIdentity, linked: _Linked, caller: Caller) -> None:
+    def _report_link(self, user: User, identity: SocialIdentity, linked: _NewLink, caller: Caller) -> None:
         """Leave events of a link to an account that was there before, and tell the owner of the address."""
         if not linked.made_account:
             self._base.succeeded("link", caller, user_id=user.id)
@@ -314,7 +316,7 @@ class Accounts:
         """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
         error: RefusedError = LinkRefusedError("an unverified address")
         if self._base.settings.enumeration_safe:
-            self._links.tell_owner(identity.email or "")
+            self._links.tell_of_registration(identity.email or "")
             error = EmailNotVerifiedError()
         return self._base.failed("social", caller, error, reason=LinkRefusedError.code)
 
@@ -360,9 +362,9 @@ class Accounts:
             if user.disabled:
                 error = InvalidCredentialsError()
                 raise base.failed("issue_tokens", caller, error, reason="disabled", user_id=user.id)
-            session = self._sessions.begin(connection, user, caller)
+            session = self._sessions.create_session(connection, user, caller)
         base.succeeded("issue_tokens", caller, user_id=user.id, session_id=session.id)
-        return self._sessions.tokens(user, session)
+        return self._sessions.issue_tokens(user, session)
 
     def find(self, email: str) -> User | None:
         """The account with this address."""
@@ -370,8 +372,8 @@ class Accounts:
         if address is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_address(connection, address)
-        return None if found is None else found[0]
+            row = store.find_user_by_address(connection, address)
+        return None if row is None else row.user
 
     def list(self, limit: int = 100, after: str = "") -> list[User]:
         """Accounts in the order of their addresses.
@@ -393,6 +395,6 @@ class Accounts:
             if not store.update_user(connection, user_id, disabled=disabled):
                 raise NotFoundError("no such account")
             if disabled:
-                self._sessions.end_all(connection, user_id)
+                self._sessions.end_sessions_of(connection, user_id)
                 store.delete_one_time_tokens(connection, user_id)
         self._base.succeeded("disable" if disabled else "enable", _NOBODY, user_id=user_id)

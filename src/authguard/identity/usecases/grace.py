@@ -28,12 +28,12 @@ NEAR = 1
 #: Any other repeat. A client loses five answers in a row less often than a token is copied.
 DISTANT = 200
 
-_LONGEST_AGENT = 200
+MAX_AGENT = 200
 _IPV4_BITS = 24  # servers and proxies of one site share these
 _IPV6_BITS = 48  # the largest network that one customer has (RFC 6177)
 
 
-def decide(generation: int, session: Session, caller: Caller, now: float, settings: Settings) -> Step:
+def decide_refresh(generation: int, session: Session, caller: Caller, now: float, settings: Settings) -> Step:
     """Decide about a refresh token of a session that is alive.
 
     Args:
@@ -111,7 +111,7 @@ def network_of(caller: Caller) -> str:
 
 def agent_of(caller: Caller) -> str:
     """Return the User-Agent field as it is stored."""
-    return "".join(char for char in caller.user_agent if char.isprintable())[:_LONGEST_AGENT]
+    return "".join(char for char in caller.user_agent if char.isprintable())[:MAX_AGENT]
 
 
 def _weight(session: Session, caller: Caller, now: float, settings: Settings) -> int:

@@ -14,10 +14,10 @@ from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail.addresses import parse_email
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import Caller, User, provider_title
-from authguard.identity.storage import linking_queries as store_linking
+from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.proofs import Ended, Proofs
+from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
 _VERIFY = "verify"
@@ -40,7 +40,7 @@ class Links:
         proofs: ends unproven ways to sign in when a link proves the address.
     """
 
-    def __init__(self, base: Base, sessions: Sessions, proofs: Proofs) -> None:
+    def __init__(self, base: Base, sessions: Sessions, proofs: AddressProofs) -> None:
         self._base = base
         self._sessions = sessions
         self._proofs = proofs
@@ -52,7 +52,7 @@ class Links:
             user: the account.
             provider: where its owner signed in to make it, without a password.
         """
-        self._base.outbox.submit(lambda: self._verification(user, provider))
+        self._base.outbox.submit(lambda: self._verification_mail(user, provider))
 
     def _may_send(self, kind: str, user: User) -> bool:
         """Count a mail; False, and an event, for a mailbox that has had enough of them."""
@@ -71,17 +71,17 @@ class Links:
         Raises:
             RateLimitedError: if the same address has asked too often.
         """
-        self._limit("resend_verification", email, caller)
-        self._base.outbox.submit(lambda: self._resent(email))
+        self._count_mail("resend_verification", email, caller)
+        self._base.outbox.submit(lambda: self._resent_verification_mail(email))
 
-    def _resent(self, email: str) -> Mail | None:
+    def _resent_verification_mail(self, email: str) -> Mail | None:
         user = self._addressee(email)
-        return None if user is None or user.email_verified else self._verification(user)
+        return None if user is None or user.email_verified else self._verification_mail(user)
 
-    def _verification(self, user: User, provider: str | None = None) -> Mail | None:
+    def _verification_mail(self, user: User, provider: str | None = None) -> Mail | None:
         if not self._may_send(_VERIFY, user):
             return None
-        link = self._link(user, _VERIFY, "/verify-email")
+        link = self._create_link(user, _VERIFY, "/verify-email")
         begun = f"An account was made by signing in with {provider_title(provider)}.\n\n" if provider else ""
         text = (
             f"{begun}Please verify your e-mail address by following this link:\n\n{link}\n\n"
@@ -97,7 +97,7 @@ class Links:
             )
         return "If you did not register, someone else used your address: do not verify it."
 
-    def verify(
+    def confirm_email(
         self,
         token: str,
         caller: Caller,
@@ -135,7 +135,7 @@ class Links:
                 raise base.failed("verify_email", caller, InvalidLinkError())
             if password_hash is not None and not store.holds_password(connection, user_id, password_hash):
                 raise self._wrong_password(user_id, caller)
-            ended = self._proofs.by_link(
+            ended = self._proofs.prove_by_link(
                 connection, user_id, is_owner=is_owner, has_password=password_hash is not None
             )
         base.succeeded("verify_email", caller, user_id=user_id)
@@ -176,7 +176,7 @@ class Links:
         error = InvalidFieldsError({"password": ["is not right"]})
         return self._base.failed("verify_email", caller, error, user_id=user_id)
 
-    def decline(self, token: str, caller: Caller) -> None:
+    def decline_registration(self, token: str, caller: Caller) -> None:
         """Close an account that the owner of its address has not registered; the address is free again.
 
         Args:
@@ -193,9 +193,9 @@ class Links:
             if store.consume_one_time_token(connection, _VERIFY, _digest(token), base.clock()) is None:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
             # A sign-in at the same moment waits, and finds no account.
-            store_linking.lock_user(connection, user_id)
-            self._sessions.end_all(connection, user_id)
-            if not store_linking.delete_unverified_user(connection, user_id):
+            linking_store.lock_user(connection, user_id)
+            self._sessions.end_sessions_of(connection, user_id)
+            if not linking_store.delete_unverified_user(connection, user_id):
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
         base.succeeded("decline", caller, user_id=user_id)
 
@@ -210,7 +210,7 @@ class Links:
             raise base.failed(flow, caller, InvalidLinkError())
         return user
 
-    def request_reset(self, email: str, caller: Caller) -> None:
+    def request_password_reset(self, email: str, caller: Caller) -> None:
         """Send the link that resets a password, if there is such an account; nobody learns whether.
 
         Everything that depends on the account happens after the answer, so that its time tells
@@ -219,14 +219,14 @@ class Links:
         Raises:
             RateLimitedError: if the same address has asked too often.
         """
-        self._limit("forgot_password", email, caller)
-        self._base.outbox.submit(lambda: self._reset(email, caller))
+        self._count_mail("forgot_password", email, caller)
+        self._base.outbox.submit(lambda: self._reset_mail(email, caller))
 
-    def _reset(self, email: str, caller: Caller) -> Mail | None:
+    def _reset_mail(self, email: str, caller: Caller) -> Mail | None:
         user = self._addressee(email)
         if user is None or not self._may_send(_RESET, user):
             return None
-        link = self._link(user, _RESET, "/reset-password")
+        link = self._create_link(user, _RESET, "/reset-password")
         self._base.succeeded("forgot_password", caller, user_id=user.id)
         text = (
             f"Somebody, probably you, wants to set a new password. This link lets you do it:\n\n{link}\n\n"
@@ -234,7 +234,7 @@ class Links:
         )
         return Mail(user.email, "Set a new password", text)
 
-    def reset(self, token: str, new_password: str, caller: Caller) -> None:
+    def reset_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Set a new password with the token of a mail; all sessions end, and nobody is signed in.
 
         It verifies the address, too, and ends links to providers that have not verified it.
@@ -245,8 +245,8 @@ class Links:
         """
         self._set_password(_RESET, "reset_password", token, new_password, caller)
 
-    def verify_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
-        """Verify the address that a token was sent to, and set a new password; as `reset` does.
+    def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
+        """Verify the address that a token was sent to, and set a new password; as `reset_password` does.
 
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
@@ -264,12 +264,12 @@ class Links:
             user_id = store.consume_one_time_token(connection, purpose, _digest(token), base.clock())
             if user_id is None:
                 raise base.failed(flow, caller, InvalidLinkError())
-            ended = self._proofs.by_new_password(connection, user_id, password_hash)
+            ended = self._proofs.prove_by_new_password(connection, user_id, password_hash)
         base.succeeded(flow, caller, user_id=user_id)
         self._proofs.record(ended, caller, user_id)
         self.tell_of_new_password(user_id)
 
-    def tell_owner(self, email: str) -> None:
+    def tell_of_registration(self, email: str) -> None:
         """Tell the owner of an address that somebody wanted to register with it."""
         text = (
             "Somebody, probably you, wanted to register with this e-mail address. You have an account "
@@ -295,14 +295,14 @@ class Links:
         def make() -> Mail | None:
             with self._base.database.read() as connection:
                 user = store.find_user(connection, user_id)
-                identities = store_linking.list_identities(connection, user_id)
+                identities = linking_store.list_identities(connection, user_id)
             titles = " and ".join(sorted({identity.title for identity in identities}))
-            others = f"\n\nSigning in with {titles} leads to your account, too: {account}" if titles else ""
-            return None if user is None else Mail(user.email, "Your password was changed", text + others)
+            hint = f"\n\nSigning in with {titles} leads to your account, too: {account}" if titles else ""
+            return None if user is None else Mail(user.email, "Your password was changed", text + hint)
 
         self._base.outbox.submit(make)
 
-    def tell_of_identity(self, user: User, provider: str, ended: Ended) -> None:
+    def tell_of_identity(self, user: User, provider: str, ended: EndedSignIns) -> None:
         """Tell the owner of an account that a provider signs in to it now, and what has ended for that."""
         settings = self._base.settings
         title = provider_title(provider)
@@ -341,9 +341,9 @@ class Links:
 
         self._base.outbox.submit(make)
 
-    def _limit(self, flow: str, email: str, caller: Caller) -> None:
+    def _count_mail(self, flow: str, email: str, caller: Caller) -> None:
         """Count a mail, for known and unknown addresses alike."""
-        self._base.limited(flow, caller, self._base.limiter.mail, email, caller.address)
+        self._base.limited(flow, caller, self._base.limiter.count_mail, email, caller.address)
 
     def _addressee(self, email: str) -> User | None:
         """The account to write to."""
@@ -351,10 +351,10 @@ class Links:
         if address is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_user_by_address(connection, address)
-        return None if found is None or found[0].disabled else found[0]
+            row = store.find_user_by_address(connection, address)
+        return None if row is None or row.user.disabled else row.user
 
-    def _link(self, user: User, purpose: str, path: str) -> str:
+    def _create_link(self, user: User, purpose: str, path: str) -> str:
         token = secrets.token_urlsafe(32)
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:

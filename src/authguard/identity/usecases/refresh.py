@@ -18,7 +18,7 @@ from authguard.identity.storage import queries as store
 from authguard.identity.storage.queries import SessionRow
 from authguard.identity.tokens.issue import RefreshToken
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.grace import Step, after_advance, after_repeat, decide
+from authguard.identity.usecases.grace import Step, after_advance, after_repeat, decide_refresh
 from authguard.identity.usecases.session_claims import is_alive, session_id_or_empty
 
 MAX_ATTEMPTS = 5  # to change a row that other requests change at the same time
@@ -90,9 +90,9 @@ class SessionRefresher:
         ]
 
     def _decide_all(self, requests: Sequence[RefreshRequest]) -> list[_Decision]:
-        """Decide about each token, and store the sessions after that.
+        """Decide about each token, and store the sessions new_session that.
 
-        If a power cut takes it back, `decide` still knows the token that was issued for it.
+        If a power cut takes it back, `decide_refresh` still knows the token that was issued for it.
         """
         parse = self._base.refresh_tokens.parse
         tokens = [parse(request.refresh_token) for request in requests]
@@ -118,23 +118,23 @@ class SessionRefresher:
             row = rows.get(token.session_id)
             if row is None or row.session.client_id != request.client_id:
                 return _Decision("refuse")
-            step, after = self._decide(token, row, request.caller)
-            if after == row.session:
+            step, new_session = self._decide(token, row, request.caller)
+            if new_session == row.session:
                 return _Decision(step, row)
-            if store.advance_session(connection, row.session, after):
-                rows[after.id] = SessionRow(after, row.user)
-                return _Decision(step, rows[after.id])
+            if store.advance_session(connection, row.session, new_session):
+                rows[new_session.id] = SessionRow(new_session, row.user)
+                return _Decision(step, rows[new_session.id])
             # Since it was looked at, another request has used the token, or ended the session.
-            rows |= store.find_sessions(connection, [after.id])
+            rows |= store.find_sessions(connection, [new_session.id])
         return _Decision("lost")
 
     def _decide(self, token: RefreshToken, row: SessionRow, caller: Caller) -> tuple[Step, Session]:
-        """Decide about a token, and return its session after that."""
+        """Decide about a token, and return its session new_session that."""
         session, user = row
         now, settings = self._base.clock(), self._base.settings
         if session.ended_at is not None or now >= session.expires_at or user.disabled:
             return "refuse", session
-        step = decide(token.generation, session, caller, now, settings)
+        step = decide_refresh(token.generation, session, caller, now, settings)
         if step == "advance":
             return step, after_advance(token.generation, session, caller, now, settings)
         return step, after_repeat(session, caller, now, settings) if step == "repeat" else session

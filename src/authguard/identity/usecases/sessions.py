@@ -38,9 +38,9 @@ class Sessions:
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        self.refresher = SessionRefresher(base, self.tokens, self.end_now)
+        self.refresher = SessionRefresher(base, self.issue_tokens, self.end_now)
 
-    def begin(
+    def create_session(
         self,
         connection: Connection,
         user: User,
@@ -49,7 +49,7 @@ class Sessions:
         client_id: str | None = None,
         authenticated_at: float | None = None,
     ) -> Session:
-        """Begin a session, in the transaction of a use case; `tokens` makes its tokens afterwards.
+        """Begin a session, in the transaction of a use case; `issue_tokens` makes its tokens afterwards.
 
         Args:
             connection: the transaction.
@@ -79,10 +79,10 @@ class Sessions:
         store.insert_session(connection, session)
         store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)
         if surplus := store.list_surplus_sessions(connection, user.id, now, MAX_SESSIONS):
-            self.end_in(connection, surplus)
+            self.end_sessions_in(connection, surplus)
         return session
 
-    def tokens(self, user: User, session: Session) -> Tokens:
+    def issue_tokens(self, user: User, session: Session) -> Tokens:
         """The tokens of a session as it is now."""
         access_token, expires_in = self._base.access_tokens.issue(user, session, self._base.clock())
         refresh_token = self._base.refresh_tokens.issue(session.id, session.generation)
@@ -181,38 +181,38 @@ class Sessions:
             StoreUnavailableError: if that could not be stored; all of them go on then.
         """
         with self._base.database.write() as connection:
-            self.end_all(connection, principal.subject)
+            self.end_sessions_of(connection, principal.subject)
         self._base.succeeded("logout_everywhere", caller, user_id=principal.subject)
 
-    def end(self, principal: Principal, session: str, caller: Caller) -> None:
+    def end(self, principal: Principal, session_id: str, caller: Caller) -> None:
         """End one of the caller's sessions.
 
         Raises:
             NotFoundError: if the caller has none of this id that is alive.
         """
-        if session not in {one.id for one in self.list(principal)}:
+        if session_id not in {row.id for row in self.list(principal)}:
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
-        self.end_now([session])
-        self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session)
+        self.end_now([session_id])
+        self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session_id)
 
-    def end_all(self, connection: Connection, user_id: str, *, but: str | None = None) -> None:
+    def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> None:
         """End somebody's sessions in the transaction of a use case.
 
         Args:
             connection: the transaction.
             user_id: whose.
-            but: the one that goes on.
+            except_id: the one that goes on.
         """
         now = self._base.clock()
-        alive = store.select_alive(user_id, now - self._lifetime, but=but)
-        self.end_in(connection, alive)
+        alive = store.select_alive(user_id, now - self._lifetime, except_id=except_id)
+        self.end_sessions_in(connection, alive)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
         """End sessions, in a transaction of their own."""
         with self._base.database.write() as connection:
-            self.end_in(connection, session_ids)
+            self.end_sessions_in(connection, session_ids)
 
-    def end_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
+    def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
         store.end_sessions(connection, session_ids, now, now + self._lifetime)

@@ -63,7 +63,7 @@ class BrowserSessions:
         if self._access.is_cross_site(view) is not False:
             raise CrossSiteRequestError("nothing shows that this site sent the form")
 
-    async def find(self, request: Request) -> Visitor | None:
+    async def find_visitor(self, request: Request) -> Visitor | None:
         """Who is signed in in this browser.
 
         An access token that is missing, has expired or was revoked is replaced by means of the
@@ -91,16 +91,16 @@ class BrowserSessions:
         principal = Principal(tokens.user.id, claims={"sid": tokens.session_id}, method="cookie")
         return Visitor(tokens.user, principal, tokens)
 
-    async def begin(self, request: Request, response: Response, tokens: Tokens) -> None:
+    async def sign_in(self, request: Request, response: Response, tokens: Tokens) -> None:
         """Sign the browser in. The session that it had, if any, ends (ASVS 7.2.4).
 
         Raises:
             RefusedError: if that could not be stored; nobody is signed in then.
         """
-        before = await self.find(request)
-        if before is not None:
+        old_visitor = await self.find_visitor(request)
+        if old_visitor is not None:
             log_out = self._service.sessions.log_out
-            await self._workers.write(log_out, before.principal, caller_of(request))
+            await self._workers.write(log_out, old_visitor.principal, caller_of(request))
         self.set_cookies(response, tokens)
 
     def renew(self, response: Response, visitor: Visitor | None) -> Response:

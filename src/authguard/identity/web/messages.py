@@ -126,16 +126,16 @@ async def read_form(request: Request) -> dict[str, str]:
         raise OAuthError("invalid_request", error.fields["body"][0]) from None
 
 
-def answer(document: Any, status: int = 200) -> Response:
+def json_response(document: Any, status: int = 200) -> Response:
     """A JSON response; nothing of this service is to be kept by caches (RFC 6749 section 5.1)."""
     headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
     body = _encode(document).encode()
     return Response(body, status, headers, "application/json")
 
 
-def message(text: str, status: int = 200) -> Response:
+def message_response(text: str, status: int = 200) -> Response:
     """A response for people."""
-    return answer({"message": text}, status)
+    return json_response({"message": text}, status)
 
 
 def see_other(location: str, headers: Mapping[str, str] | None = None) -> Response:

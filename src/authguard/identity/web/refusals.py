@@ -16,10 +16,10 @@ from authguard.identity.errors import (
     NotFoundError,
     OAuthError,
 )
-from authguard.identity.web.messages import REALM, answer
+from authguard.identity.web.messages import REALM, json_response
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def handle_refusal(request: Request, error: Exception) -> Response:
     """The answer to a refusal: a problem document (RFC 9457), with the fields if there are any."""
     if not isinstance(error, RefusedError):
         raise error
@@ -33,36 +33,38 @@ async def refused(request: Request, error: Exception) -> Response:
     return as_response(refusal)
 
 
-async def oauth_refused(request: Request, error: Exception) -> Response:
+async def handle_oauth_error(request: Request, error: Exception) -> Response:
     """The answer of an OAuth endpoint (RFC 6749 section 5.2)."""
     if not isinstance(error, OAuthError):
         raise error
-    response = answer({"error": error.error, "error_description": error.description}, error.status_code)
+    response = json_response(
+        {"error": error.error, "error_description": error.description}, error.status_code
+    )
     if error.status_code == 401:
         response.headers["www-authenticate"] = f'Basic realm="{REALM}"'
     return response
 
 
-async def not_routed(request: Request, error: Exception) -> Response:
+async def handle_http_exception(request: Request, error: Exception) -> Response:
     """The answer of a router that knows no such path or method."""
     if not isinstance(error, HTTPException):
         raise error
-    response = await refused(
+    response = await handle_refusal(
         request, MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
     )
     response.headers.update(error.headers or {})
     return response
 
 
-async def unexpected(request: Request, error: Exception) -> Response:
+async def handle_unexpected_error(request: Request, error: Exception) -> Response:
     """The answer to an error of ours; the server logs it."""
-    return await refused(request, UnexpectedError())
+    return await handle_refusal(request, UnexpectedError())
 
 
 #: For Starlette's `exception_handlers`.
 HANDLERS: Any = {
-    RefusedError: refused,
-    OAuthError: oauth_refused,
-    HTTPException: not_routed,
-    Exception: unexpected,
+    RefusedError: handle_refusal,
+    OAuthError: handle_oauth_error,
+    HTTPException: handle_http_exception,
+    Exception: handle_unexpected_error,
 }

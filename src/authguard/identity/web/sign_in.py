@@ -20,7 +20,7 @@ async def sign_in(
     before have turns of their own, so that what strangers try takes none from the owner.
     """
     service, workers = web.service, web.workers
-    delay = await workers.count(service.accounts.admit, email, caller)
+    delay = await workers.count(service.accounts.count_sign_in, email, caller)
     key: tuple[str, ...] = (canonical_key(email),)
     network = network_of(caller)
     if workers.turns.is_full(key) and await workers.read(service.sessions.knows_network, email, caller):

@@ -72,6 +72,6 @@ class Workers:
 
     def close(self) -> None:
         """Take no more work; what has begun is finished."""
-        own = self._reading, self._writing, self._counting, self._hashing
-        for threads in (*own, *self._remotes.values()):
+        kinds = self._reading, self._writing, self._counting, self._hashing
+        for threads in (*kinds, *self._remotes.values()):
             threads.close()

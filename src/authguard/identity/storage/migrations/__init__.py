@@ -25,16 +25,16 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
     Raises:
         StoreUnavailableError: if the database cannot be asked.
     """
-    own = Database(database) if isinstance(database, str) else database
+    opened = Database(database) if isinstance(database, str) else database
     try:
-        with own.write() as connection:
-            if not own.is_sqlite:
+        with opened.write() as connection:
+            if not opened.is_sqlite:
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             command.upgrade(_config(connection), revision)
     finally:
-        if own is not database:
-            own.close()
+        if opened is not database:
+            opened.close()
 
 
 def check(database: Database) -> None:
@@ -43,13 +43,13 @@ def check(database: Database) -> None:
     Raises:
         ConfigurationError: if they are not; says what to do.
     """
-    wanted = ScriptDirectory.from_config(_config(None)).get_current_head()
+    newest = ScriptDirectory.from_config(_config(None)).get_current_head()
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        found = context.get_current_revision()
-    if found != wanted:
+        revision = context.get_current_revision()
+    if revision != newest:
         raise ConfigurationError(
-            f"database: its tables are of version {found}, and this needs {wanted}: "
+            f"database: its tables are of version {revision}, and this needs {newest}: "
             "run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
 
