@@ -145,7 +145,7 @@ class Identity:
         self.close()
 
     def close(self) -> None:
-        """Finish what has begun, send the mails that are waiting, and close all connections.
+        """Finish running requests, send the mails that are waiting, and close all connections.
 
         Run alone, this happens when the server stops. Mounted, call it at the end of the lifespan of
         the application around: servers do not tell what is mounted.

@@ -1,4 +1,4 @@
-"""Limits on logins, mails and registrations, so that guessing is slow and nobody can lock out somebody else.
+"""Limit logins, mails and registrations: guessing is slow, and third parties cannot lock an account.
 
 What an address does is counted against that address, and what it does to an account against the
 pair of the two. An account alone is never closed: whoever knows its address could then keep its
@@ -46,7 +46,7 @@ _NETWORKS = {64: 1, 56: 2, 48: 4}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many, in so many seconds.
+    """A number of attempts in a number of seconds.
 
     Raises:
         ConfigurationError: unless both are whole numbers of at least 1.
@@ -296,7 +296,7 @@ class _Memory(MemoryStorage):
     """The library's memory, without a thread for each count.
 
     To forget what has expired, the library starts a thread that looks through all keys whenever
-    something is counted: a sixth of what a login costs beside its hash, and more with each key.
+    something is counted, which costs more with each key.
     """
 
     def __init__(self) -> None:
@@ -340,7 +340,7 @@ def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
 
 
 def _digest(key: tuple[str, ...]) -> str:
-    """One name for the parts of a key; the store learns nobody's address by it."""
+    """Return one name for the parts of a key; the store learns no address by it."""
     parts = (part.encode("utf-8", "surrogatepass") for part in key)
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
 

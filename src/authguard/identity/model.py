@@ -1,4 +1,4 @@
-"""The nouns of the identity service: rows as values, and what use cases take and return."""
+"""Define the values of the identity service: rows, and the arguments and results of use cases."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody's session. Times are seconds since the epoch.
+    """A session of an account. Times are seconds since the epoch.
 
     Attributes:
         id: the `sid` of its tokens.
@@ -72,7 +72,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What signing in or refreshing gives.
+    """The result of signing in or refreshing.
 
     Attributes:
         access_token: a JWT.
@@ -91,7 +91,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Where a request comes from, for limits and for the list of sessions.
+    """The origin of a request, for limits and for the list of sessions.
 
     Attributes:
         address: the peer's IP address; empty if the server does not know it.
@@ -104,7 +104,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class SocialIdentity:
-    """What a social provider says about whoever signed in there.
+    """The claims of a social provider about a person who signed in there.
 
     Attributes:
         provider: its name, such as `github`.

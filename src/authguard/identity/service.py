@@ -1,4 +1,4 @@
-"""The identity service without HTTP: use cases, each one transaction. Start here.
+"""Put the use cases together: the identity service without HTTP. Start here.
 
 accounts   register, sign in, change the password, disable
 sessions   begin, refresh, list, end

@@ -172,7 +172,7 @@ class Settings:
         return self.issuer.startswith("https://")
 
     def page_url(self, path: str) -> str:
-        """Where a page is, for a link in a mail."""
+        """Return the URL of a page, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
 
     def _check_secrets(self) -> None:
@@ -290,7 +290,7 @@ def _from_text(name: str, text: str) -> Any:
 
 
 def _issuer(issuer: str) -> str:
-    """The issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
+    """Return the issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
     parts = urlsplit(issuer)
     https = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not https or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:

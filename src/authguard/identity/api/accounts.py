@@ -1,4 +1,4 @@
-"""The JSON API: each endpoint reads, calls one use case, and answers as the documents have it."""
+"""Serve the JSON API of accounts and sessions: an endpoint reads a body, calls a use case, and answers."""
 
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -69,7 +69,7 @@ class AccountEndpoints:
         self._prolongs = self._workers.batch_writes(self._service.sessions.refresher.prolong_all)
 
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
-        """All endpoints under each prefix; the ones that are called most come first."""
+        """Return the routes under each prefix; the ones that are called most come first."""
         table: list[tuple[str, str, Endpoint]] = [
             ("GET", "/users/me", self.me),
             ("GET", "/auth/me", self.me),
@@ -143,7 +143,7 @@ class AccountEndpoints:
         return json_response(token_document(tokens, with_refresh=with_refresh))
 
     async def refresh(self, request: Request) -> Response:
-        """New tokens: for the refresh token in the body, else for the access token that was sent."""
+        """Issue new tokens for the refresh token in the body, or else for the access token that was sent."""
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
@@ -153,7 +153,7 @@ class AccountEndpoints:
         return json_response(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:
-        """Who is calling, as the database has it."""
+        """Return the account of the caller."""
         user: User = request.user
         return json_response(user_document(user))
 
@@ -169,7 +169,7 @@ class AccountEndpoints:
         return message_response("Logged out everywhere")
 
     async def sessions(self, request: Request) -> Response:
-        """The sessions that are alive."""
+        """List the sessions that are alive."""
         principal = principal_of(request)
         current = principal.claims.get("sid")
         sessions = await self._workers.read(self._service.sessions.list, principal)
@@ -244,16 +244,16 @@ class AccountEndpoints:
         return message_response("Password changed")
 
     async def auth_status(self, request: Request) -> Response:
-        """Whether the caller is somebody; for development."""
+        """Tell whether the caller is signed in; for development."""
         user = request.user if request.auth.principal.is_authenticated else None
         return json_response({"authenticated": user is not None, "user": user and user_document(user)})
 
 
 def principal_of(request: Request) -> Principal:
-    """Who is calling.
+    """Return the principal of the caller.
 
     Raises:
-        RefusedError: if that is nobody, for the reason that the guard found.
+        RefusedError: if there is none, with the reason of the guard.
     """
     _, _, error = handled_by_guard(request.scope)
     auth: Auth = request.scope["auth"]

@@ -5,11 +5,11 @@ from typing import Any
 
 from authguard.identity.model import LinkedIdentity, Session, Tokens, User
 
-_PICTURES = {"github": "avatar_url"}  # as the documents call it; everywhere else `picture`
+_PICTURES = {"github": "avatar_url"}  # the name that GitHub's API has for it
 
 
 def token_document(tokens: Tokens, *, with_refresh: bool = True) -> dict[str, Any]:
-    """A token response: RFC 6749 section 5.1."""
+    """Return a token response (RFC 6749 section 5.1)."""
     document: dict[str, Any] = {"access_token": tokens.access_token}
     if with_refresh:
         document["refresh_token"] = tokens.refresh_token
@@ -17,7 +17,7 @@ def token_document(tokens: Tokens, *, with_refresh: bool = True) -> dict[str, An
 
 
 def user_document(user: User) -> dict[str, Any]:
-    """An account, by the names of both documents."""
+    """Return an account; `full_name` is for clients that do not know `name`."""
     return {
         "id": user.id,
         "email": user.email,

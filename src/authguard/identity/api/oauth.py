@@ -1,4 +1,4 @@
-"""The OAuth 2 endpoints, and the documents by which others find the keys and endpoints."""
+"""Serve the OAuth 2 endpoints, and the documents by which clients find keys and endpoints."""
 
 import binascii
 from base64 import b64decode
@@ -23,7 +23,7 @@ _KEYS_SECONDS = 300  # for which guards may keep the key set; new keys are publi
 MAX_TOKEN = 16_384
 MAX_BASIC = 4096  # characters in base64; ids have 64 characters at most, and secrets 43
 
-# How refusals of use cases read in the words of RFC 6749 section 5.2.
+# The errors of RFC 6749 section 5.2 for the refusals of use cases, by status.
 _OAUTH_ERRORS = {
     401: ("invalid_grant", 400, "The grant is not valid."),
     403: ("invalid_grant", 400, "The grant is not valid."),
@@ -57,7 +57,7 @@ class OAuthEndpoints:
         self._service, self._workers = web.service, web.workers
 
     def routes(self, prefix: str) -> list[BaseRoute]:
-        """The endpoints under a prefix."""
+        """Return the routes under a prefix."""
         endpoints = (self.token, self.introspect, self.revoke)
         return [
             Route(prefix + path, _with_oauth_errors(endpoint), methods=["POST"])
@@ -65,12 +65,12 @@ class OAuthEndpoints:
         ]
 
     def well_known(self) -> list[BaseRoute]:
-        """The documents, which are not under any prefix."""
+        """Return the routes of the documents, which are below no prefix."""
         endpoints = (self.key_set, self.metadata, self.openid_configuration)
         return [Route(path, endpoint) for path, endpoint in zip(WELL_KNOWN_PATHS, endpoints, strict=True)]
 
     async def token(self, request: Request) -> Response:
-        """The token endpoint (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
+        """Issue tokens (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
         form = await read_form(request)
         client = await self._client(request, form)
         grant = _required(form, "grant_type")
@@ -95,7 +95,7 @@ class OAuthEndpoints:
         raise OAuthError("unsupported_grant_type", "The grant type is not one of those in the metadata.")
 
     async def introspect(self, request: Request) -> Response:
-        """What there is to say about a token, for registered clients (RFC 7662)."""
+        """Describe a token to a registered client (RFC 7662)."""
         form = await read_form(request)
         client = await self._client(request, form)
         if client is None:
@@ -112,7 +112,7 @@ class OAuthEndpoints:
         return json_response({})
 
     async def _client(self, request: Request, form: dict[str, str]) -> Client | None:
-        """Which client asks: by Basic or in the form (RFC 6749 section 2.3.1); None for a public one."""
+        """Authenticate the client by Basic or by the form (RFC 6749 section 2.3.1); None for a public one."""
         credentials = _basic(request)
         if credentials is not None and "client_secret" in form:
             raise OAuthError("invalid_request", "Prove who the client is in one way only.")
@@ -128,7 +128,7 @@ class OAuthEndpoints:
         return await self._workers.count(self._service.clients.authenticate, *credentials, caller)
 
     async def key_set(self, request: Request) -> Response:
-        """The public keys (RFC 7517 section 5); none for HS256."""
+        """Return the public keys (RFC 7517 section 5); none for HS256."""
         keys = await self._workers.read(self._service.keys.public_keys, self._service.clock())
         response = json_response({"keys": keys})
         response.headers["cache-control"] = f"public, max-age={_KEYS_SECONDS}"
@@ -136,11 +136,11 @@ class OAuthEndpoints:
         return response
 
     async def metadata(self, request: Request) -> Response:
-        """What this authorization server can do (RFC 8414)."""
+        """Return the metadata of this authorization server (RFC 8414)."""
         return json_response(self._metadata())
 
     async def openid_configuration(self, request: Request) -> Response:
-        """The same, where OpenID Connect Discovery has it; there are no ID tokens."""
+        """Return the metadata where OpenID Connect Discovery has it; there are no ID tokens."""
         return json_response(
             self._metadata()
             | {
@@ -170,7 +170,7 @@ class OAuthEndpoints:
 
 
 def _with_oauth_errors(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, whose refusals are in the words of OAuth."""
+    """Wrap an endpoint, so that its refusals have the form of RFC 6749 section 5.2."""
 
     async def with_oauth_errors(request: Request) -> Response:
         try:

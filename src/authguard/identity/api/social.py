@@ -1,4 +1,4 @@
-"""Social sign-in over HTTP: the code that an application hands in, and the whole flow of a browser."""
+"""Serve sign-in with providers: the code that an application sends, and the whole flow of a browser."""
 
 import json
 import re
@@ -83,7 +83,7 @@ class SocialEndpoints:
         ]
 
     async def exchange_code(self, request: Request) -> Response:
-        """Sign in with a code that an application got in its own browser flow."""
+        """Sign in with a code that an application has got in its own browser flow."""
         provider = self._provider(request)
         body = await read_json(request, SocialCallback)
         caller = caller_of(request)
@@ -166,7 +166,7 @@ class SocialEndpoints:
         nonce: str | None = None,
         since: int | None = None,
     ) -> Tokens:
-        """Tokens for a code; wrong codes are counted against the address they come from.
+        """Exchange a code for tokens; wrong codes are counted against the address they come from.
 
         If a new sign-in was asked for, the provider has to show that it was made `since` then.
         """
@@ -193,7 +193,7 @@ class SocialEndpoints:
         return provider
 
     def _state(self, request: Request, provider: Provider) -> dict[str, str]:
-        """What the cookie says, if this browser was sent to this provider a short time ago."""
+        """Return the content of the cookie, if this browser was sent to this provider a short time ago."""
         _, view, _ = handled_by_guard(request.scope)
         try:
             sealed = (self._cookie.read(view) or "").encode()
@@ -214,7 +214,7 @@ class SocialEndpoints:
         return state
 
     def _callback_url(self, provider: Provider) -> str:
-        """Where the provider sends browsers back to: by configuration, never by the Host field."""
+        """Return the URL that the provider sends browsers back to, whatever the Host field says."""
         return f"{self._service.settings.issuer}{self._prefix}/auth/{provider.name}/callback"
 
 
@@ -233,7 +233,7 @@ def _max_age(query: QueryParams) -> int | None:
 
 
 def _single_parameter(request: Request, name: str) -> str:
-    """The one value of a parameter of the query."""
+    """Return the one value of a parameter of the query."""
     values = callback_query(request).getlist(name)
     if len(values) != 1 or not values[0]:
         raise SocialSignInError(f"not exactly one {name}")

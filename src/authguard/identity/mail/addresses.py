@@ -1,4 +1,4 @@
-"""E-mail addresses: which are accepted, by which form they are unique, and which give access."""
+"""Parse e-mail addresses, and compare them: by which form they are unique, and which give access."""
 
 import string
 import unicodedata

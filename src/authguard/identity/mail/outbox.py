@@ -1,6 +1,6 @@
-"""What happens after the answer: mails, sent by a thread of their own and tried again.
+"""Send mails after the answer, in a thread of their own, and try again.
 
-Nobody can tell by the time of an answer whether a mail is sent.
+The time of an answer does not tell whether a mail is sent.
 """
 
 import heapq
@@ -18,14 +18,14 @@ logger = logging.getLogger("authguard")
 
 #: Seconds for which the service lets a mail wait at least, and at most twice as long. A mail for a known
 #: address takes more work than none for an unknown one. That work would compete with the answer, which is
-#: still being written, for the interpreter's lock and the database. The random part keeps whoever asks again
-#: and again from meeting the work of one mail by the answer of another.
+#: still being written, for the interpreter's lock and the database. The random part keeps callers who ask
+#: again and again from timing the work of one mail by the answer of another.
 PAUSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """What became of the mails so far.
+    """Counts of the mails so far.
 
     Attributes:
         sent: handed to the mail server.
@@ -51,7 +51,7 @@ class _Entry:
 
 
 def _ignore(succeeded: bool, reason: str) -> None:
-    """Tell nobody."""
+    """Ignore the outcome of a mail."""
 
 
 class Outbox:
@@ -119,7 +119,7 @@ class Outbox:
             self._report(False, "outbox_full")
 
     def stats(self) -> OutboxStats:
-        """What became of the mails so far."""
+        """Return the counts of the mails so far."""
         with self._changed:
             return replace(self._stats, waiting=len(self._waiting) + self._busy)
 
@@ -175,7 +175,7 @@ class Outbox:
                 self._changed.notify_all()
 
     def _next(self) -> _Entry | None:
-        """The mail that is due, once there is one; None to end."""
+        """Wait for the mail that is due, and return it; None to end."""
         with self._changed:
             while True:
                 if not self._waiting:
@@ -190,7 +190,7 @@ class Outbox:
                 self._changed.wait(wait)
 
     def _try(self, entry: _Entry) -> str:
-        """Make and send a mail; which counter that counts for."""
+        """Make and send a mail; return the name of the counter for the outcome."""
         reason, mail = "not_made", None
         try:
             if (mail := entry.make()) is None:

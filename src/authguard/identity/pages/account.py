@@ -1,4 +1,4 @@
-"""The pages of an account: what it is, its sessions, its password, signing out."""
+"""Serve the pages of an account: its sessions, providers and password, signing out."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
@@ -26,9 +26,9 @@ LOGOUT_PAGE = "/logout"
 
 
 def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
-    """Let signed_out in but the owner of an account; others sign in first, and come to the page `back`.
+    """Require a visitor who is signed in; others sign in first, and come to the page `back`.
 
-    Whoever is let in by the refresh cookie gets new cookies with the answer, whatever that is: the
+    A visitor who is known by the refresh cookie alone gets new cookies with the answer, whatever that is: the
     old token is used up.
     """
 
@@ -56,7 +56,7 @@ class AccountPages:
         self._views = views
 
     def routes(self) -> list[Route]:
-        """All of them."""
+        """Return all routes."""
         prefix = self._service.settings.pages_path
         table = [
             ("GET", "/account", self.account),
@@ -69,12 +69,12 @@ class AccountPages:
             ("GET", LOGOUT_PAGE, self.logout_page),
             ("POST", LOGOUT_PAGE, self.log_out),
         ]
-        if not prefix:  # somebody who types no more than the name of the service
+        if not prefix:  # for those who type no more than the name of the service
             table.append(("GET", "/", self.home))
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def home(self, request: Request) -> Response:
-        """On to the account, or to sign in."""
+        """Send the browser to the account, or to sign in."""
         return self._views.see_other(self._views.path(request, "/account"))
 
     async def _let_in(self, request: Request, handler: _Handler, back: str, signed_out: Response) -> Response:
@@ -99,7 +99,7 @@ class AccountPages:
 
     @_for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
-        """The account, its providers and its sessions."""
+        """Show the account, its providers and its sessions."""
         values: dict[str, Any] = {
             "identities": await self._workers.read(self._service.linking.list, visitor.principal),
             "sessions": await self._workers.read(self._service.sessions.list, visitor.principal),
@@ -109,7 +109,7 @@ class AccountPages:
 
     @_for_owner("/account/password")
     async def password_page(self, request: Request, visitor: Visitor) -> Response:
-        """The form for a new password."""
+        """Show the form for a new password."""
         values: dict[str, Any] = {"form": Form(), "rules": self._service.policy.check("")}
         return self._views.page(request, "account-password", visitor=visitor, **values)
 
@@ -158,7 +158,7 @@ class AccountPages:
         return self._signed_out(request, "logged-out-everywhere")
 
     async def logout_page(self, request: Request) -> Response:
-        """A button, since a link must not sign anybody out."""
+        """Show a button, since a link must not end a session."""
         return self._views.page(request, "logout")
 
     async def log_out(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Which refusals become pages: those on the paths of pages, and of sign-in where a person navigates."""
+"""Answer refusals by pages: on the paths of pages, and of sign-in where a person navigates."""
 
 from collections.abc import Collection
 from typing import Any
@@ -36,7 +36,7 @@ class PageErrors:
 
     @property
     def handlers(self) -> Any:
-        """For Starlette's `exception_handlers`."""
+        """The handlers for Starlette's `exception_handlers`."""
         return HANDLERS | {
             RefusedError: self.handle_refusal,
             HTTPException: self.handle_http_exception,
@@ -44,13 +44,13 @@ class PageErrors:
         }
 
     async def handle_refusal(self, request: Request, error: Exception) -> Response:
-        """The answer to a refusal."""
+        """Answer a refusal."""
         if isinstance(error, RefusedError) and self._is_page(request):
             return self._views.refusal(request, error)
         return await handle_refusal(request, error)
 
     async def handle_http_exception(self, request: Request, error: Exception) -> Response:
-        """The answer of a router that knows no such path or method."""
+        """Answer for a router that has no such path or method."""
         if not isinstance(error, HTTPException) or not self._is_page(request):
             return await handle_http_exception(request, error)
         refusal = MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
@@ -59,7 +59,7 @@ class PageErrors:
         return response
 
     async def handle_unexpected_error(self, request: Request, error: Exception) -> Response:
-        """The answer to an error of ours; the server logs it."""
+        """Answer an unexpected error; the server logs it."""
         if self._is_page(request):
             return self._views.refusal(request, UnexpectedError())
         return await handle_unexpected_error(request, error)

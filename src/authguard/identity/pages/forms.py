@@ -1,4 +1,4 @@
-"""Forms of pages: what was sent, what is wrong with it, and how that is said to people."""
+"""Fill the forms of pages again, and put refusals into words for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from authguard.errors import RateLimitedError, RefusedError
 from authguard.identity.errors import EmailTakenError, InvalidFieldsError
 from authguard.identity.mail.addresses import MAX_ADDRESS
 
-#: What the fields are called on the pages.
+#: The labels of fields.
 LABELS: Mapping[str, str] = {
     "name": "Name",
     "email": "E-mail address",
@@ -15,7 +15,7 @@ LABELS: Mapping[str, str] = {
     "current_password": "Current password",
     "new_password": "New password",
 }
-#: What the page of a refusal says, by its code: heading and words. The API's words are for programs.
+#: The heading and the text of the page of a refusal, by its code. The API's text is for programs.
 _REFUSALS: Mapping[str, tuple[str, str]] = {
     "cross_site_request": (
         "Not sent from here",
@@ -74,7 +74,7 @@ class Form:
 
     @classmethod
     def from_error(cls, error: RefusedError, fields: Mapping[str, str], next_path: str = "") -> "Form":
-        """The form after it was refused.
+        """Fill a form again after it was refused.
 
         Args:
             error: why.
@@ -101,7 +101,7 @@ class Form:
 
 
 def refusal_text(error: RefusedError) -> str:
-    """What a refusal says to people."""
+    """Return the text of a refusal."""
     if words := _REFUSALS.get(error.code, ("", ""))[1]:
         return words
     if isinstance(error, RateLimitedError):
@@ -111,10 +111,10 @@ def refusal_text(error: RefusedError) -> str:
 
 
 def refusal_heading(error: RefusedError) -> str:
-    """The heading of the page of a refusal."""
+    """Return the heading of the page of a refusal."""
     return _REFUSALS.get(error.code, ("", ""))[0] or error.title
 
 
 def _sentence(text: str) -> str:
-    """Messages about fields of the API begin with a verb; those about passwords are sentences."""
+    """Make a sentence of a message of the API, which begins with a verb unless it is about a password."""
     return text if text[:1].isupper() else f"This {text}."

@@ -1,4 +1,4 @@
-"""The pages for whoever is not signed in: sign in, register, reset a password.
+"""Serve the pages for those who are not signed in: sign in, register, reset a password.
 
 They are forms, and work without JavaScript. The use cases are those of the API; GET changes nothing
 that matters, since mail scanners follow links, and POST is answered only if this site sent it.
@@ -53,7 +53,7 @@ class SignInPages:
         self._reset_cookie = LinkCookie(web.settings, "reset")
 
     def routes(self) -> list[Route]:
-        """All of them."""
+        """Return all routes."""
         prefix = self._service.settings.pages_path
         table = [
             ("GET", "/login", self.login_page),
@@ -69,9 +69,9 @@ class SignInPages:
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def login_page(self, request: Request) -> Response:
-        """The form to sign in; whoever is signed in already is told so, and can go on.
+        """Show the form to sign in, or a page that says that the visitor is signed in already.
 
-        Unless a guard has sent them here because they signed in too long ago: they get the form.
+        Visitors that a guard has sent because they signed in too long ago get the form.
         """
         return await self._form_page(request, "login")
 
@@ -87,7 +87,7 @@ class SignInPages:
         return await self._sign_in(request, tokens, self._next(request, next_path))
 
     async def register_page(self, request: Request) -> Response:
-        """The form to register."""
+        """Show the form to register."""
         return await self._form_page(request, "register")
 
     async def register(self, request: Request) -> Response:
@@ -110,21 +110,21 @@ class SignInPages:
         return await self._sign_in(request, tokens, self._next(request, next_path, welcome))
 
     async def forgot_page(self, request: Request) -> Response:
-        """The form that asks for a mail."""
+        """Show the form that asks for a mail."""
         return self._views.page(request, "forgot-password", form=Form())
 
     async def forgot(self, request: Request) -> Response:
-        """Send the mail, if there is such an account; nobody learns whether."""
+        """Send the mail, if there is such an account; the answer does not tell."""
         return await self._request_mail(
             request, "forgot-password", self._service.links.request_password_reset
         )
 
     async def resend(self, request: Request) -> Response:
-        """Send the link that verifies an address again; nobody learns whether."""
+        """Send the link that verifies an address again; the answer does not tell."""
         return await self._request_mail(request, "verify-email", self._service.links.resend_verification)
 
     async def reset_page(self, request: Request) -> Response:
-        """The form for a new password; the link is not used up by looking at it."""
+        """Show the form for a new password; the link is not used up by that."""
         return await self._link_page(request, "reset-password", self._reset_cookie)
 
     async def reset(self, request: Request) -> Response:
@@ -161,7 +161,7 @@ class SignInPages:
         return self._browser_sessions.renew(response, visitor)
 
     async def _read(self, request: Request) -> tuple[dict[str, str], str]:
-        """The fields of a form of ours, and where to go afterwards."""
+        """Read a form that this site sent: its fields, and the path to go to afterwards."""
         self._browser_sessions.refuse_cross_site(request)
         fields = await read_fields(request)
         return fields, self._safe_next(request, fields.pop("next", ""))
@@ -183,7 +183,7 @@ class SignInPages:
         return self._views.redirect_with_notice(request, f"/{page}", "sent")
 
     async def _link_page(self, request: Request, page: str, cookie: LinkCookie) -> Response:
-        """From a link to its page without the token; or the page."""
+        """Redirect from a link to its page without the token, or show the page."""
         token = cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{page}"))
@@ -206,7 +206,7 @@ class SignInPages:
         *,
         has_link: bool = True,
     ) -> Response:
-        """The form again, with what is wrong with it."""
+        """Show the form again, with its errors."""
         form = Form.from_error(error, fields, next_path)
         values = self._form_values(request, form) | self._link_values(has_link)
         return self._views.refusal(request, error, page, **values)
@@ -215,7 +215,7 @@ class SignInPages:
         return {"has_link": has_link, "rules": self._rules}
 
     def _form_values(self, request: Request, form: Form) -> dict[str, Any]:
-        """What the pages have on which one signs in."""
+        """Return the values of the templates on which one signs in."""
         root: str = request.scope.get("root_path") or ""
         prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
         reauthentication = {
@@ -232,7 +232,7 @@ class SignInPages:
 
     @property
     def _rules(self) -> Sequence[str]:
-        """What a new password must have: what an empty one lacks."""
+        """The rules for a new password: those that an empty one breaks."""
         return self._service.policy.check("")
 
     def _next(self, request: Request, next_path: str, default: str = "") -> str:

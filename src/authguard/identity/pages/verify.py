@@ -1,4 +1,4 @@
-"""The page that the link of the first mail leads to: verify an address, or close the account.
+"""Serve the page that the link of the first mail leads to: verify an address, or close the account.
 
 A link proves the mailbox only: an attacker may have registered with the address of a victim. Unless the
 browser is signed in to the account, the page asks for its password or a new one.
@@ -48,7 +48,7 @@ class VerifyPages:
         ]
 
     async def page(self, request: Request) -> Response:
-        """Show the forms; the link is not used up by looking at it."""
+        """Show the forms; the link is not used up by that."""
         token = self._cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
@@ -63,7 +63,7 @@ class VerifyPages:
         return self._browser_sessions.renew(response, visitor)
 
     async def verify(self, request: Request) -> Response:
-        """Verify the address, for whoever is signed in, knows the password, or sets a new one."""
+        """Verify the address, for a visitor who is signed in, knows the password, or sets a new one."""
         self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
         # A button without fields sends nothing, not even a media type.
@@ -122,7 +122,7 @@ class VerifyPages:
         return response
 
     async def _account(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
-        """Return what the page says of the account, and asks for."""
+        """Return the values of the template about the account."""
         unverified = await self._workers.read(self._service.links.find_unverified, token)
         user, has_password = unverified or (None, False)
         return {

@@ -1,4 +1,4 @@
-"""What pages look like on the wire: templates, headers, and the files that they need."""
+"""Make the responses of pages: templates, headers, and the files that they need."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ HEADERS: Mapping[str, str] = {
 _IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes when the content does
 _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
-#: What a page may be asked to say after a redirect; nothing else can be put into a link to it.
+#: The notices of pages after a redirect; nothing else can be put into a link to them.
 NOTICES: Mapping[str, str] = {
     "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
@@ -91,39 +91,39 @@ class Views:
 
     @property
     def asset_paths(self) -> list[str]:
-        """Where the files are that pages need."""
+        """The paths of the files that pages need."""
         return [f"{self._prefix}/assets/{file}" for file in self._assets]
 
     def routes(self) -> list[Route]:
-        """The files that pages need."""
+        """Return the routes of the files that pages need."""
         return [Route(path, self.asset, methods=["GET"]) for path in self.asset_paths]
 
     async def asset(self, request: Request) -> Response:
-        """A file; its name has a digest of its content."""
+        """Serve a file; its name has a digest of its content."""
         name, data = self._assets[request.url.path.rpartition("/")[2]]
         headers = {"cache-control": _IMMUTABLE, "x-content-type-options": "nosniff"}
         return Response(data, 200, headers, _ASSETS[name])
 
     def path(self, request: Request, path: str) -> str:
-        """Where a page is, wherever the application is mounted."""
+        """Return the path of a page, wherever the application is mounted."""
         root: str = request.scope.get("root_path") or ""
         return (local_prefix(root) or "") + quote(self._prefix) + path
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
-        """A page.
+        """Show a page.
 
         Args:
-            request: what it answers; `notice` in its query is said if it is one of `NOTICES`.
+            request: the request; `notice` in its query is shown if it is one of `NOTICES`.
             template: the name of the page, without `.html`.
             status: the HTTP status.
-            values: what the template shows.
+            values: the variables of the template.
         """
         return HTMLResponse(self._render(request, template, **values), status, HEADERS)
 
     def refusal(
         self, request: Request, error: RefusedError, template: str = "error", **values: Any
     ) -> Response:
-        """A page that says why something was refused, with the status and fields of the API's answer."""
+        """Show a page about a refusal, with the status and fields of the API's answer."""
         html = self._render(request, template, **{"error": error} | values)
         refusal = refuse(error, Challenges(REALM)).with_body(html, "text/html; charset=utf-8")
         if not isinstance(error, UnexpectedError):  # the server logs that one

@@ -1,4 +1,4 @@
-"""Whether a password is known from a breach: asked of a file, or of a service that does not learn it."""
+"""Check whether a password is known from a breach, by a file or by a service that does not learn it."""
 
 import mmap
 import re
@@ -21,15 +21,15 @@ MAX_ANSWER_BYTES = 1024 * 1024  # the service's answers have about 40,000
 
 
 class BreachedPasswords(Protocol):
-    """What knows breached passwords."""
+    """A source of breached passwords."""
 
     def is_breached(self, password: str) -> bool:
-        """Whether the password is known."""
+        """Return whether the password is known."""
         ...
 
 
 def _digest(password: str) -> str:
-    """The SHA-1 by which the lists name passwords; it protects nothing here."""
+    """Return the SHA-1 by which the lists name passwords; it protects nothing here."""
     return sha1(password_bytes(password), usedforsecurity=False).hexdigest().upper()
 
 
@@ -58,7 +58,7 @@ class BreachedFile:
             raise ConfigurationError(f"{self._path}: a SHA-1 in hexadecimal on each line, sorted")
 
     def is_breached(self, password: str) -> bool:
-        """Whether the list has the password."""
+        """Return whether the list has the password."""
         digest = _digest(password).encode()
         low, high = 0, len(self._lines)
         while low < high:
@@ -77,7 +77,7 @@ class BreachedFile:
         return self._lines.rfind(b"\n", 0, position) + 1
 
     def _line(self, position: int) -> bytes:
-        """The line that has this position, without its end."""
+        """Return the line that has this position, without its end."""
         end = self._lines.find(b"\n", max(position, 0))
         return self._lines[self._start(max(position, 0)) : len(self._lines) if end < 0 else end]
 
@@ -86,7 +86,7 @@ class BreachedFile:
 
 
 class BreachedService:
-    """A service that is told five digits of the SHA-1, and answers with all that start so.
+    """A service that gets five digits of the SHA-1, and answers with all digests that begin so.
 
     "Have I Been Pwned" is one. It learns neither the password nor, since the answer is padded
     (`Add-Padding`), by the length of the answer which five digits were asked for.
@@ -127,7 +127,7 @@ class BreachedService:
         )
 
     def is_breached(self, password: str) -> bool:
-        """Whether the service knows the password.
+        """Return whether the service knows the password.
 
         Raises:
             VerificationUnavailableError: if it does not answer, and that is not to be passed over.

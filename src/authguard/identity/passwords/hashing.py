@@ -1,4 +1,4 @@
-"""Passwords: what a new one must have, and how one is kept and verified (NIST SP 800-63B-4 section 3.1.1.2).
+"""Check new passwords by rules, hash and verify them (NIST SP 800-63B-4 section 3.1.1.2).
 
 A password is normalised to NFC, encoded as UTF-8 and otherwise taken as it was sent: nothing is
 trimmed, folded or cut off. The policy, the hasher and the breached-password checks all do the same.
@@ -23,7 +23,7 @@ MIN_MEMORY_KIB = 8  # argon2 cannot do with less
 
 
 def password_bytes(password: str) -> bytes:
-    """The password as it is hashed: NFC, so that every keyboard's way to write é is one, as UTF-8.
+    """Return the password as it is hashed: in NFC, so that é is one however it was typed, as UTF-8.
 
     A lone surrogate, which JSON can carry, has bytes too: such a password is wrong, not an error.
     """
@@ -31,7 +31,7 @@ def password_bytes(password: str) -> bytes:
 
 
 class PasswordPolicy:
-    """What a new password must have; the defaults are those of the documents.
+    """Rules for new passwords; the defaults ask for eight characters of four kinds.
 
     NIST SP 800-63B-4 advises against rules about kinds of characters, and for 15 characters or
     more: `PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)`.
@@ -80,7 +80,7 @@ class PasswordPolicy:
         ]
 
     def check(self, password: str, *, names: Iterable[str] = ()) -> list[str]:
-        """What the password lacks, a sentence each; an empty list if it will do.
+        """Return a sentence for each rule that a password breaks; an empty list if it is accepted.
 
         Args:
             password: the new password.
@@ -155,16 +155,16 @@ class PasswordHasher:
         self._argon2 = argon2.PasswordHasher(time_cost=time, memory_cost=memory, parallelism=parallelism)
         self._wait = wait
         self._turns = BoundedSemaphore(concurrency or os.cpu_count() or 1)
-        # Whoever guesses for an account that does not exist works on this one.
+        # Guesses for an account that does not exist are compared with this one.
         self._dummy_hash = self._argon2.hash(secrets.token_bytes(32))
 
     @classmethod
     def cheap(cls, *, concurrency: int | None = None, wait: float = 5.0) -> "PasswordHasher":
-        """A hasher for tests, which costs next to nothing and protects nothing."""
+        """Make a hasher for tests, which costs next to nothing and protects nothing."""
         return cls(memory=MIN_MEMORY_KIB, time=1, concurrency=concurrency, wait=wait)
 
     def hash(self, password: str) -> str:
-        """A hash to keep, with its parameters and a salt of its own.
+        """Hash a password, with a salt of its own; the text has the parameters in it.
 
         Raises:
             ValueError: for a password over `MAX_PASSWORD`, which no policy lets through.
@@ -176,7 +176,7 @@ class PasswordHasher:
             return self._argon2.hash(password_bytes(password))
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Whether this is the password of the hash; False for a hash that is none, at the same cost.
+        """Return whether this is the password of the hash; False for a hash that is none, at the same cost.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
@@ -193,7 +193,7 @@ class PasswordHasher:
             return self._refuse(password)
 
     def verify_dummy(self, password: str) -> bool:
-        """False, at the cost of `verify`: for a user who does not exist or has no password.
+        """Return False at the cost of `verify`, for a user who does not exist or has no password.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
@@ -202,7 +202,7 @@ class PasswordHasher:
             return self._refuse(password[:MAX_PASSWORD])
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters; hash the password anew at the next login."""
+        """Return whether the hash was made with other parameters, so that the next login replaces it."""
         try:
             return self._argon2.check_needs_rehash(password_hash.encode("utf-8", "replace"))
         except InvalidHashError:

@@ -7,7 +7,7 @@ from authguard.identity.social.provider import Provider
 
 
 def providers_from(settings: Settings) -> list[Provider]:
-    """The providers of the settings: those whose client id is set.
+    """Make the providers of the settings: those whose client id is set.
 
     Raises:
         ConfigurationError: if one of them lacks something.

@@ -1,4 +1,4 @@
-"""Sign-in at providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
+"""Sign in with providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
 
 import logging
 import time
@@ -98,7 +98,7 @@ class OpenIDProvider(Provider):
             raise VerificationUnavailableError(reason) from None
 
     def _discovered(self) -> dict[str, Any]:
-        """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
+        """Return the metadata (OpenID Connect Discovery section 4), an hour old at most."""
         cached = self._metadata
         if cached is not None and 0 <= self._clock() - cached[0] < _METADATA_SECONDS:
             return cached[1]
@@ -133,7 +133,7 @@ class OpenIDProvider(Provider):
         )
 
     def _verify(self, id_token: Any, nonce: str | None) -> dict[str, Any]:
-        """The claims of an ID token that holds (OpenID Connect Core section 3.1.3.7)."""
+        """Return the claims of an ID token that is valid (OpenID Connect Core section 3.1.3.7)."""
         if not isinstance(id_token, str):
             raise SocialSignInError("the provider sent no ID token")
         claims = self._read(id_token)
@@ -159,7 +159,7 @@ class OpenIDProvider(Provider):
         return claims
 
     def _read(self, id_token: str) -> dict[str, Any]:
-        """The claims, once the signature is that of a key of the provider, perhaps of a new one."""
+        """Return the claims of an ID token that a key of the provider has signed, perhaps a new one."""
         for max_age in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
             try:
                 keys = self._key_set(max_age)
@@ -169,7 +169,7 @@ class OpenIDProvider(Provider):
         raise SocialSignInError("an ID token that is not signed by its provider")
 
     def _key_set(self, max_age: float) -> KeySet:
-        """The keys of the provider, asked for again if they are older than so many seconds."""
+        """Return the keys of the provider, fetched again if they are older than `max_age` seconds."""
         cached = self._keys
         if cached is not None and 0 <= self._clock() - cached[0] < max_age:
             return cached[1]

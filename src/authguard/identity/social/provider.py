@@ -27,7 +27,7 @@ _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credent
 
 
 class Provider:
-    """What all providers have in common.
+    """A provider to sign in with.
 
     Args:
         name: what it is called in paths, such as `github`.
@@ -94,7 +94,7 @@ class Provider:
         code_challenge: str | None = None,
         max_age: int | None = None,
     ) -> str:
-        """Where to send a browser to.
+        """Return the URL to send a browser to.
 
         Args:
             state: bound to the browser; comes back with the code.
@@ -123,7 +123,7 @@ class Provider:
     def exchange(
         self, code: str, redirect_uri: str, *, code_verifier: str | None = None, nonce: str | None = None
     ) -> SocialIdentity:
-        """Who the code stands for; blocks while the provider is asked.
+        """Exchange a code for the identity that it stands for; blocks while the provider is asked.
 
         Args:
             code: what the browser came back with.
@@ -178,7 +178,7 @@ class Provider:
             raise InvalidFieldsError({"redirect_uri": ["is not one that this service is configured with"]})
 
     def _get(self, url: str, access_token: str | None = None) -> Any:
-        """The JSON at a URL; HTTPError for a status other than 200."""
+        """Fetch the JSON at a URL."""
         headers = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
         response = self._oauth.request("GET", url, headers=headers, withhold_token=True)
         response.raise_for_status()
@@ -205,7 +205,7 @@ def _recency(max_age: int | None) -> dict[str, str]:
 
 
 def secure_url(url: str, name: str) -> str:
-    """The URL, if it is https, or http on loopback, without user and fragment.
+    """Return a URL that is https, or http on loopback, without user and fragment.
 
     Raises:
         ConfigurationError: if it is not.
@@ -221,11 +221,11 @@ def secure_url(url: str, name: str) -> str:
 
 
 def text_or_none(value: object) -> str | None:
-    """The value, if it is text that is not empty."""
+    """Return a value that is text and not empty; None for others."""
     return value if isinstance(value, str) and value else None
 
 
 def picture_or_none(value: object) -> str | None:
-    """The address of a picture that a page may show: https only, as it comes from outside."""
+    """Return the address of a picture that a page may show: https only, as it comes from outside."""
     text = text_or_none(value)
     return text if text is not None and text.startswith("https://") and len(text) <= 2048 else None

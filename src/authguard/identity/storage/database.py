@@ -1,4 +1,4 @@
-"""The database: connections, transactions, and what an outage becomes. SQLite or PostgreSQL."""
+"""Connect to SQLite or PostgreSQL: connections, transactions, and the errors of outages."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
     lambda record: record.levelno > logging.DEBUG
 )
 
-_BUSY_SECONDS = 5  # how long to wait for somebody else's transaction, or for a connection
+_BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
 
 
@@ -60,7 +60,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection to read with; each statement sees what was committed before it.
+        """Borrow a connection to read with; each statement sees what was committed before it.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.
@@ -70,11 +70,11 @@ class Database:
 
     @contextmanager
     def write(self, *, flush: bool = True) -> Iterator[Connection]:
-        """One transaction, committed at the end; when this returns, it is stored.
+        """Begin a transaction, committed at the end of the block; it is stored then.
 
         Args:
-            flush: whether it has to outlive a power cut. A crash of any process it outlives anyway; in
-                SQLite it takes a tenth of the time then, or less where disks are slow.
+            flush: whether it has to outlive a power cut. It outlives a crash of any process in either
+                case; in SQLite a transaction is much faster without.
 
         Raises:
             StoreUnavailableError: if it was not stored.
@@ -88,7 +88,7 @@ class Database:
             connection.commit()
 
     def swap(self) -> AbstractContextManager[Connection]:
-        """A connection to look at rows and to change them by compare and swap.
+        """Borrow a connection to look at rows and to change them by compare and swap.
 
         In SQLite, `write` without flushing. In PostgreSQL each statement is a transaction by itself, so
         that no row is locked while others are looked at: if it raises, some of it may have been stored.
@@ -133,7 +133,7 @@ class _ConnectionPool:
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
-        """A connection, for one thread at a time."""
+        """Borrow a connection, for one thread at a time."""
         if not self._room.acquire(timeout=_BUSY_SECONDS):
             raise StoreUnavailableError("all connections are in use")
         try:

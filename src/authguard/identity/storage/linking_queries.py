@@ -1,4 +1,4 @@
-"""The queries of linked identities, and of proofs of passwords."""
+"""Query linked identities, and proofs of passwords."""
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 

@@ -1,4 +1,4 @@
-"""The queries: each takes a connection, so that use cases decide what is one transaction."""
+"""Query accounts, sessions and keys. Use cases pass the connection, and so decide about transactions."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -123,7 +123,7 @@ def _user(row: Sequence[Any]) -> User:
 
 
 def find_user(connection: Connection, user_id: str) -> User | None:
-    """The account with this id."""
+    """Find the account with this id."""
     row = connection.execute(_USER_BY_ID, {"id": user_id}).first()
     return None if row is None else _user(row)
 
@@ -140,7 +140,7 @@ def find_user_by_address(connection: Connection, address: str) -> UserRow | None
 
 
 def find_password_hash(connection: Connection, user_id: str) -> str | None:
-    """The password hash of an account."""
+    """Return the password hash of an account."""
     return connection.execute(select(users.c.password_hash).where(users.c.id == user_id)).scalar()
 
 
@@ -171,20 +171,20 @@ def update_user(connection: Connection, user_id: str, **values: Any) -> bool:
 
 
 def replace_password(connection: Connection, user_id: str, before: str | None, after: str) -> bool:
-    """Change a password hash, unless somebody else has changed it meanwhile."""
+    """Change a password hash, unless it was changed meanwhile."""
     same = users.c.password_hash.is_(None) if before is None else users.c.password_hash == before
     statement = update(users).where(users.c.id == user_id, same).values(password_hash=after)
     return connection.execute(statement).rowcount == 1
 
 
 def holds_password(connection: Connection, user_id: str, password_hash: str) -> bool:
-    """Whether an account that is not disabled has this password hash, locked for the transaction."""
+    """Lock an account that is not disabled and has this password hash; False if there is none."""
     values = {"id": user_id, "password_hash": password_hash}
     return connection.execute(_HOLDS_PASSWORD, values).first() is not None
 
 
 def list_users(connection: Connection, limit: int, after: str = "") -> list[User]:
-    """Accounts in the order of their canonical addresses, beginning after one of them."""
+    """List accounts in the order of their canonical addresses, beginning after one of them."""
     statement = select(*_USER).where(users.c.email_key > after).order_by(users.c.email_key).limit(limit)
     return [_user(row) for row in connection.execute(statement)]
 
@@ -234,7 +234,7 @@ def prolong_session(connection: Connection, session_id: str, until: float) -> bo
 
 
 def list_sessions(connection: Connection, user_id: str, now: float) -> list[Session]:
-    """Somebody's sessions that are alive, the newest first."""
+    """List the sessions of an account that are alive, the newest first."""
     statement = (
         select(sessions)
         .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
@@ -286,7 +286,7 @@ def end_sessions(
 
 
 def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:
-    """Forget somebody's sessions whose last moment was before this one."""
+    """Delete the sessions of an account that had expired before this time."""
     connection.execute(_DELETE_DEAD, {"user": user_id, "before": before})
 
 
@@ -335,7 +335,7 @@ def upsert_one_time_token(
 
 
 def consume_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
-    """Use a one-time token up: whose it was, or None. Of several at the same time one gets it."""
+    """Use a one-time token up, and return the id of its account. Of several at the same time one gets it."""
     statement = (
         delete(one_time_tokens)
         .where(
@@ -349,7 +349,7 @@ def consume_one_time_token(connection: Connection, purpose: str, digest: str, no
 
 
 def find_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
-    """Whose a one-time token is, without using it up."""
+    """Return the id of the account of a one-time token, without using it up."""
     statement = select(one_time_tokens.c.user_id).where(
         one_time_tokens.c.digest == digest,
         one_time_tokens.c.purpose == purpose,
@@ -359,18 +359,18 @@ def find_one_time_token(connection: Connection, purpose: str, digest: str, now: 
 
 
 def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
-    """Forget somebody's one-time tokens."""
+    """Delete the one-time tokens of an account."""
     connection.execute(delete(one_time_tokens).where(one_time_tokens.c.user_id == user_id))
 
 
 def list_signing_keys(connection: Connection, algorithm: str) -> list[Row[Any]]:
-    """Signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from."""
+    """List signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from."""
     statement = select(signing_keys).where(signing_keys.c.algorithm == algorithm)
     return list(connection.execute(statement.order_by(signing_keys.c.signs_from, signing_keys.c.kid)))
 
 
 def list_encrypted_keys(connection: Connection) -> list[tuple[str, str]]:
-    """All signing keys, of whatever algorithm: their names, and the encrypted keys."""
+    """List all signing keys, of whatever algorithm: their names, and the encrypted keys."""
     rows = connection.execute(select(signing_keys.c.kid, signing_keys.c.encrypted_key))
     return [(row.kid, row.encrypted_key) for row in rows]
 
@@ -420,5 +420,5 @@ def find_client(connection: Connection, client_id: str) -> ClientRow | None:
 
 
 def _insert(connection: Connection, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT; both dialects write it the same way."""
+    """Return an INSERT that has ON CONFLICT; both dialects write it the same way."""
     return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)

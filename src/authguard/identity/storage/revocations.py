@@ -1,4 +1,4 @@
-"""What has been logged out, in the database: known to every process that shares it."""
+"""Keep revocations in the database, for all processes that share it."""
 
 import time
 from collections.abc import Callable

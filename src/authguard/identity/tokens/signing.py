@@ -1,4 +1,4 @@
-"""Signing keys: the secret itself for HS256, or a key set that rotates, encrypted at rest.
+"""Sign with the secret itself for HS256, or with a key set that rotates, encrypted at rest.
 
 The secret before this one, if it still counts, verifies and decrypts, and does nothing else.
 
@@ -77,7 +77,7 @@ class SigningKey:
         object.__setattr__(self, "_header", _part(header))
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """A JWT in compact form (RFC 7515 section 7.1)."""
+        """Return a JWT in compact form (RFC 7515 section 7.1)."""
         signed = self._header + b"." + _part(claims)
         signature = urlsafe_b64encode(self._scheme.sign(signed, self._prepared))
         return (signed + b"." + signature.rstrip(b"=")).decode()
@@ -121,7 +121,7 @@ class SigningKeys:
         return self._settings.algorithm == "HS256"
 
     def current(self, now: float) -> SigningKey:
-        """The key to sign with now; makes the first one, and the next one when it is time."""
+        """Return the key to sign with now; make the first one, and the next one when it is time."""
         if self.is_shared_secret:
             return self._keys[0]
         newest = self._newest(now)
@@ -208,7 +208,7 @@ class SigningKeys:
         ]
 
     def _reencrypt(self, previous: Fernet) -> None:
-        """With the secret what was encrypted with the previous one, which can be forgotten then."""
+        """Encrypt with the secret what the previous one has encrypted, so that it can be removed."""
         with self._database.read() as connection:
             encrypted = store.list_encrypted_keys(connection)
         for kid, key in encrypted:
@@ -223,7 +223,7 @@ class SigningKeys:
             raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
 
     def public_keys(self, now: float) -> list[dict[str, Any]]:
-        """The public key set (RFC 7517); empty for HS256."""
+        """Return the public key set (RFC 7517); empty for HS256."""
         if self.is_shared_secret:
             return []
         if self._newest(now) is None:
@@ -236,9 +236,9 @@ class SigningKeys:
             self.load(now)
 
     def knows(self, kid: str | None) -> bool:
-        """Whether a key of this name is at hand."""
+        """Return whether a key of this name is loaded."""
         return any(key.kid == kid for key in self._keys)
 
     def source(self) -> tuple[SigningKey, ...]:
-        """All keys at hand; the same object until they change."""
+        """Return all loaded keys; the same object until they change."""
         return self._keys

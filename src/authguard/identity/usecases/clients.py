@@ -1,4 +1,4 @@
-"""Use cases of OAuth clients: register, prove who they are, tokens for them, introspect, revoke."""
+"""Register and authenticate OAuth clients, and issue, introspect and revoke tokens for them."""
 
 import hmac
 import secrets
@@ -24,7 +24,7 @@ _LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 
 
 class Clients:
-    """Programs that are registered to ask for tokens, and about tokens.
+    """OAuth clients, which are registered to ask for tokens and about tokens.
 
     Args:
         base: what the service is made of.
@@ -45,7 +45,7 @@ class Clients:
         """Register a client.
 
         Returns:
-            The client, and its secret, which nobody can find out again.
+            The client, and its secret, of which only a digest is stored.
         """
         client = Client(str(uuid4()), name, scopes, disabled=False)
         secret = secrets.token_urlsafe(32)
@@ -54,7 +54,7 @@ class Clients:
         return client, secret
 
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
-        """The client that this is.
+        """Return the client that an id and a secret belong to.
 
         Raises:
             OAuthError: `invalid_client`, for an unknown or disabled client and a wrong secret alike.
@@ -73,7 +73,7 @@ class Clients:
         return client
 
     def issue_token(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
-        """A token response for a client that acts for itself (RFC 6749 section 4.4).
+        """Return a token response for a client that acts for itself (RFC 6749 section 4.4).
 
         Raises:
             OAuthError: `invalid_scope`, for a scope that the client was not given.
@@ -127,7 +127,7 @@ class Clients:
             "iat": int(session.refreshed_at),
             "exp": int(session.expires_at),
             "sid": session.id,
-            # Not `Bearer`: nobody may take it for an access token.
+            # Not `Bearer`: it must not be taken for an access token.
             "token_type": "refresh_token",
             "client_id": client.id,
         }

@@ -1,4 +1,4 @@
-"""What the use cases share: settings, database, tokens, clock, and how events are recorded."""
+"""Share settings, database, tokens, clock and the recording of events among use cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What use cases are made of.
+    """The parts that all use cases share.
 
     Attributes:
         settings: how the service is to behave.
@@ -30,7 +30,7 @@ class Base:
         refresh_tokens: makes and reads refresh tokens.
         hasher: hashes passwords.
         policy: which passwords are accepted.
-        breaches: tells which passwords are known from breaches; None for nobody to ask.
+        breaches: tells which passwords are known from breaches; None for not asking.
         limiter: counts attempts.
         outbox: sends mails.
         audit: takes events.
@@ -94,7 +94,7 @@ class Base:
             caller: where the request comes from.
             error: what the caller is told.
             reason: why, if that is more than the caller is told.
-            user_id: whom it is about, if that is known.
+            user_id: the account that it is about, if that is known.
         """
         event = Event(
             name, False, self.clock(), reason or error.code, user_id=user_id, address=caller.address

@@ -1,4 +1,4 @@
-"""The one rule about refresh tokens that are not the newest: is it a lost answer, or a copy?
+"""Decide about refresh tokens that are not the newest: a lost answer, or a copy of the token?
 
 Answers get lost, tabs refresh at the same time, and a client may sleep for hours before it tries again.
 So the token before the newest is answered with the newest again, a *repeat*. That is safe as long as

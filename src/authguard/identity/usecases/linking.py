@@ -1,4 +1,4 @@
-"""Use cases of the social identities that are linked to an account: list them, unlink one."""
+"""List and unlink the social identities of an account."""
 
 from authguard._core.model import Principal
 from authguard.identity.errors import LastSignInError, NotFoundError
@@ -37,7 +37,7 @@ class Linking:
         """
         base, user_id = self._base, principal.subject
         with base.database.write() as connection:
-            # Of two at the same time the second sees what the first has left.
+            # Of two at the same time the second waits, and sees the result of the first.
             password_hash, _ = linking_store.lock_user(connection, user_id)
             providers = {identity.provider for identity in linking_store.list_identities(connection, user_id)}
             if provider not in providers:

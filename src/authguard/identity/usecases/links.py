@@ -1,4 +1,4 @@
-"""Use cases of mails and the one-time tokens in them: verify an address, reset a password.
+"""Verify addresses and reset passwords by one-time tokens in mails.
 
 A token is 32 random bytes, of which the database has the digest only. A newer one takes the place
 of the older; it is used up by POST, once, however many use it at the same time.
@@ -66,7 +66,7 @@ class Links:
         return False
 
     def resend_verification(self, email: str, caller: Caller) -> None:
-        """Send it again, if there is an account with this address that needs it; nobody learns whether.
+        """Send it again, if there is an account with this address that needs it; the answer does not tell.
 
         Raises:
             RateLimitedError: if the same address has asked too often.
@@ -200,7 +200,7 @@ class Links:
         base.succeeded("decline", caller, user_id=user_id)
 
     def _account_of(self, purpose: str, flow: str, token: str, caller: Caller) -> User:
-        """Return whose a token is; a wrong one is counted."""
+        """Return the account of a token; a wrong token is counted."""
         base = self._base
         with base.database.read() as connection:
             user_id = store.find_one_time_token(connection, purpose, _digest(token), base.clock())
@@ -211,7 +211,7 @@ class Links:
         return user
 
     def request_password_reset(self, email: str, caller: Caller) -> None:
-        """Send the link that resets a password, if there is such an account; nobody learns whether.
+        """Send the link that resets a password, if there is such an account; the answer does not tell.
 
         Everything that depends on the account happens after the answer, so that its time tells
         nothing either.
@@ -235,7 +235,7 @@ class Links:
         return Mail(user.email, "Set a new password", text)
 
     def reset_password(self, token: str, new_password: str, caller: Caller) -> None:
-        """Set a new password with the token of a mail; all sessions end, and nobody is signed in.
+        """Set a new password with the token of a mail; all sessions end, and none begins.
 
         It verifies the address, too, and ends links to providers that have not verified it.
 
@@ -270,7 +270,7 @@ class Links:
         self.tell_of_new_password(user_id)
 
     def tell_of_registration(self, email: str) -> None:
-        """Tell the owner of an address that somebody wanted to register with it."""
+        """Tell the owner of an address that a registration with it was refused."""
         text = (
             "Somebody, probably you, wanted to register with this e-mail address. You have an account "
             f"already: sign in at {self._base.settings.page_url('/login')}, or ask there for a new password."
@@ -346,7 +346,7 @@ class Links:
         self._base.limited(flow, caller, self._base.limiter.count_mail, email, caller.address)
 
     def _addressee(self, email: str) -> User | None:
-        """The account to write to."""
+        """Find the account to write to."""
         address = parse_email(email)
         if address is None:
             return None

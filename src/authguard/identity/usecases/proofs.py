@@ -1,4 +1,4 @@
-"""AddressProofs that an account belongs to the owner of its address, and the ways to sign in that each ends.
+"""Prove that an account belongs to the owner of its address, and end the ways to sign in without proof.
 
 Registering needs no proof of the address, and some providers do not verify addresses. An attacker can
 make an account with the address of a victim, and wait for the victim to use it (account pre-hijacking).

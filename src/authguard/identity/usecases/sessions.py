@@ -1,4 +1,4 @@
-"""Use cases of sessions: begin, refresh, list, end. One row for each session, however often it is refreshed.
+"""Create, refresh, list and end sessions. A session is one row, however often it is refreshed.
 
 A refresh token is good once. `grace` says when the one before it is answered with its successor again;
 otherwise an older one is proof of a copy, and ends the session (RFC 9700 section 4.14.2).
@@ -49,11 +49,11 @@ class Sessions:
         client_id: str | None = None,
         authenticated_at: float | None = None,
     ) -> Session:
-        """Begin a session, in the transaction of a use case; `issue_tokens` makes its tokens afterwards.
+        """Create a session, in the transaction of a use case; `issue_tokens` makes its tokens afterwards.
 
         Args:
             connection: the transaction.
-            user: whose session.
+            user: the account.
             caller: where the request comes from.
             client_id: the OAuth client that it belongs to.
             authenticated_at: see `Session`.
@@ -83,13 +83,13 @@ class Sessions:
         return session
 
     def issue_tokens(self, user: User, session: Session) -> Tokens:
-        """The tokens of a session as it is now."""
+        """Issue the tokens of a session as it is now."""
         access_token, expires_in = self._base.access_tokens.issue(user, session, self._base.clock())
         refresh_token = self._base.refresh_tokens.issue(session.id, session.generation)
         return Tokens(access_token, expires_in, refresh_token, user, session.id)
 
     def refresh(self, refresh_token: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
-        """New tokens for a refresh token.
+        """Issue new tokens for a refresh token.
 
         Args:
             refresh_token: as it was issued.
@@ -118,7 +118,7 @@ class Sessions:
         return _single_answer(self.refresher.prolong_all([ProlongRequest(principal, caller)]))
 
     def list(self, principal: Principal) -> list[Session]:
-        """The caller's sessions that are alive, the newest first."""
+        """List the caller's sessions that are alive, the newest first."""
         with self._base.database.read() as connection:
             return store.list_sessions(connection, principal.subject, self._base.clock())
 
@@ -135,7 +135,7 @@ class Sessions:
             return store.has_session_in(connection, address, network_of(caller))
 
     def authenticate(self, principal: Principal) -> User | None:
-        """The account behind an access token; None if its session has ended, or it is disabled.
+        """Return the account of an access token; None if its session has ended, or it is disabled.
 
         One query answers for logout, new passwords and disabled accounts, at once in all processes.
 
@@ -145,7 +145,7 @@ class Sessions:
         return self.authenticate_all([principal])[0]
 
     def authenticate_all(self, principals: Sequence[Principal]) -> Sequence[User | None]:
-        """The same for several principals, by one query for all of them.
+        """Return the accounts of several access tokens, by one query.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.
@@ -196,11 +196,11 @@ class Sessions:
         self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session_id)
 
     def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> None:
-        """End somebody's sessions in the transaction of a use case.
+        """End the sessions of an account in the transaction of a use case.
 
         Args:
             connection: the transaction.
-            user_id: whose.
+            user_id: the account.
             except_id: the one that goes on.
         """
         now = self._base.clock()

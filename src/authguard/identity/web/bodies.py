@@ -1,4 +1,4 @@
-"""The bodies that the JSON API takes: each field checked, none but those, and no value repeated."""
+"""Check the bodies of requests: each field, and none but those. No error repeats a value."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar

@@ -1,4 +1,4 @@
-"""Who is behind a browser: its two cookies, refreshed when the access token has expired."""
+"""Find the visitor behind a browser by its two cookies, and refresh them when they have expired."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,11 +21,11 @@ Refreshes: TypeAlias = Batcher[RefreshRequest, Tokens]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is signed in.
+    """A person who is signed in.
 
     Attributes:
         user: the account.
-        principal: what the use cases want to know.
+        principal: the principal for use cases.
         renewed: new tokens, if the old ones had expired; the answer must carry their cookies.
     """
 
@@ -54,7 +54,7 @@ class BrowserSessions:
         self._has_refresh = settings.pages
 
     def refuse_cross_site(self, request: Request) -> None:
-        """Refuse what no page of this site has sent: signing in is an act as well (RFC 9700 section 4.7).
+        """Refuse forms that no page of this site has sent, those to sign in as well (RFC 9700 section 4.7).
 
         Raises:
             CrossSiteRequestError: unless the browser says that this site started the request.
@@ -64,11 +64,11 @@ class BrowserSessions:
             raise CrossSiteRequestError("nothing shows that this site sent the form")
 
     async def find_visitor(self, request: Request) -> Visitor | None:
-        """Who is signed in in this browser.
+        """Return the visitor who is signed in in this browser.
 
         An access token that is missing, has expired or was revoked is replaced by means of the
-        refresh cookie. Everything else that the guard had to say is said again: an outage is
-        nobody's signing out.
+        refresh cookie. Every other refusal of the guard is raised again: an outage signs no visitor
+        out.
 
         Raises:
             RefusedError: for an outage, cookies that cannot be told apart, or a bad credential elsewhere.
@@ -95,7 +95,7 @@ class BrowserSessions:
         """Sign the browser in. The session that it had, if any, ends (ASVS 7.2.4).
 
         Raises:
-            RefusedError: if that could not be stored; nobody is signed in then.
+            RefusedError: if that could not be stored; the browser is not signed in then.
         """
         old_visitor = await self.find_visitor(request)
         if old_visitor is not None:

@@ -1,4 +1,4 @@
-"""One-time tokens in URLs: out of the URL at once, and those of mails into a cookie until they are used.
+"""Take one-time tokens out of URLs at once, and keep those of mails in a cookie until they are used.
 
 What is in a URL ends up in logs, in the history and in Referer fields. So the token is taken out
 of the query before anything else sees it, and the browser is sent on to a clean URL
@@ -61,7 +61,7 @@ class LinkCookie:
 
     Args:
         settings: say how cookies are named, and for how long links are valid.
-        purpose: what the link is for.
+        purpose: the purpose of the link; a part of the cookie's name.
     """
 
     def __init__(self, settings: Settings, purpose: str) -> None:
@@ -69,7 +69,7 @@ class LinkCookie:
         self._seconds = settings.link_lifetime
 
     def token_of_link(self, request: Request) -> str | None:
-        """The token that the link has brought; empty if it cannot be one, None if there was none."""
+        """Return the token of the URL; empty if it cannot be one, None if there was none."""
         return cast("str | None", request.scope.get(_TOKEN_KEY))
 
     def store(self, response: Response, token: str) -> None:
@@ -85,7 +85,7 @@ class LinkCookie:
             self.clear(response)
 
     def read(self, request: Request) -> str:
-        """The token that the browser kept; empty for none.
+        """Return the token of the cookie; empty for none.
 
         Raises:
             InvalidRequestError: if there are two.

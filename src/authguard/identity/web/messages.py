@@ -32,18 +32,18 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def caller_of(request: Request) -> Caller:
-    """Where a request comes from. Behind a proxy, the server has to be told to believe it."""
+    """Return the origin of a request. Behind a proxy, the server has to be configured to trust it."""
     address = request.client.host if request.client else ""
     return Caller(address, request.headers.get("user-agent", ""))
 
 
 def media_type_of(request: Request) -> str:
-    """The media type of the body, without parameters."""
+    """Return the media type of the body, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_body(request: Request) -> bytes:
-    """The body.
+    """Read the body.
 
     Raises:
         PayloadTooLargeError: as soon as it is clear that it is too large.
@@ -73,7 +73,7 @@ def query_of(request: Request) -> QueryParams:
 
 
 async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
-    """The body, which is a JSON object with the fields of this kind.
+    """Read a JSON object with the fields of a kind of body.
 
     Raises:
         UnsupportedMediaError: if it does not say that it is JSON.
@@ -90,7 +90,7 @@ async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
 
 
 async def read_fields(request: Request) -> dict[str, str]:
-    """The fields of a form; each at most once, and none of them empty.
+    """Read the fields of a form; each at most once, and none of them empty.
 
     Raises:
         UnsupportedMediaError: if it does not say that it is one.
@@ -113,7 +113,7 @@ async def read_fields(request: Request) -> dict[str, str]:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, for OAuth endpoints (RFC 6749 section 3.2).
+    """Read the fields of a form, for OAuth endpoints (RFC 6749 section 3.2).
 
     Raises:
         OAuthError: if it is not one.
@@ -127,14 +127,14 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def json_response(document: Any, status: int = 200) -> Response:
-    """A JSON response; nothing of this service is to be kept by caches (RFC 6749 section 5.1)."""
+    """Make a JSON response that caches must not keep (RFC 6749 section 5.1)."""
     headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
     body = _encode(document).encode()
     return Response(body, status, headers, "application/json")
 
 
 def message_response(text: str, status: int = 200) -> Response:
-    """A response for people."""
+    """Make a response with a text for people."""
     return json_response({"message": text}, status)
 
 

@@ -1,4 +1,4 @@
-"""The parts that all endpoints and pages share."""
+"""Build the parts that all endpoints and pages share."""
 
 from dataclasses import dataclass
 

@@ -20,7 +20,7 @@ from authguard.identity.web.messages import REALM, json_response
 
 
 async def handle_refusal(request: Request, error: Exception) -> Response:
-    """The answer to a refusal: a problem document (RFC 9457), with the fields if there are any."""
+    """Answer a refusal by a problem document (RFC 9457), with the fields if there are any."""
     if not isinstance(error, RefusedError):
         raise error
     refusal = refuse(error, Challenges(REALM))
@@ -34,7 +34,7 @@ async def handle_refusal(request: Request, error: Exception) -> Response:
 
 
 async def handle_oauth_error(request: Request, error: Exception) -> Response:
-    """The answer of an OAuth endpoint (RFC 6749 section 5.2)."""
+    """Answer an error of an OAuth endpoint (RFC 6749 section 5.2)."""
     if not isinstance(error, OAuthError):
         raise error
     response = json_response(
@@ -46,7 +46,7 @@ async def handle_oauth_error(request: Request, error: Exception) -> Response:
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
-    """The answer of a router that knows no such path or method."""
+    """Answer for a router that has no such path or method."""
     if not isinstance(error, HTTPException):
         raise error
     response = await handle_refusal(
@@ -57,7 +57,7 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def handle_unexpected_error(request: Request, error: Exception) -> Response:
-    """The answer to an error of ours; the server logs it."""
+    """Answer an unexpected error; the server logs it."""
     return await handle_refusal(request, UnexpectedError())
 
 

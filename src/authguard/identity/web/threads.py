@@ -1,4 +1,4 @@
-"""Threads for event loops: what waits for a database runs in them, and the loop goes on.
+"""Run functions that wait for a database in threads, while the event loop goes on.
 
 A queue is bounded in two ways: by the number of jobs in it, and by the seconds that a job may wait
 in it. Beyond either the answer is 503, so that a database that hangs fills neither memory nor time.
@@ -133,7 +133,7 @@ class Batcher(Generic[Question, Answer]):
         self._queue: deque[_Pending[Question, Answer]] = deque()
 
     async def ask(self, question: Question) -> Answer:
-        """The answer; the question is not put if nobody waits for it any more.
+        """Return the answer; a question whose caller was cancelled is left out.
 
         Raises:
             StoreUnavailableError: if too many wait, or this one has waited for too long.

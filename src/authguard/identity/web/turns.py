@@ -1,4 +1,4 @@
-"""Turns for what is asked too often at a time, such as the password of one account.
+"""Give turns to requests for the same thing, such as the password of one account.
 
 Guesses that come in parallel would otherwise all be checked before the first delay is over. The network
 that came last has the next turn, since a flood has many requests and the owner of an account one, which must

@@ -1,4 +1,4 @@
-"""Threads for use cases: each kind of waiting has its own, so that none delays another."""
+"""Run use cases in threads: each kind of waiting has its own, so that none delays another."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ MAX_WAITING_FOR_REMOTES = 64
 
 
 class Workers:
-    """Threads for the use cases, apart from those of the application that this is mounted in.
+    """Threads for use cases, apart from those of the application that this is mounted in.
 
     Each kind of waiting has threads and a queue of its own, so that it never delays another kind:
     guarded requests are answered by threads that read the database and do nothing else.

@@ -1,4 +1,4 @@
-"""The migrations of the database, shipped with the package and run by Alembic."""
+"""Run the migrations of the database, which are shipped with the package, by Alembic."""
 
 from pathlib import Path
 
