@@ -107,7 +107,7 @@ def test_long_address_of_a_provider_is_none(service, worked_on, text):
     """An address of a provider that is too long is like none at all."""
     identity = SocialIdentity(provider="github", subject="1", email=text, email_verified=True, name="Ann")
     with pytest.raises(LinkRefusedError):
-        service.accounts.sign_in_with(identity, CALLER)
+        service.social_sign_in.sign_in_with(identity, CALLER)
     assert worked_on == []
 
 

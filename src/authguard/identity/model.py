@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+MAX_NAME = 200  # characters of the name of an owner
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -100,6 +102,10 @@ class Caller:
 
     address: str = ""
     user_agent: str = ""
+
+
+#: The caller of what operators of the service do, without a request.
+NO_CALLER = Caller()
 
 
 @dataclass(frozen=True, slots=True)

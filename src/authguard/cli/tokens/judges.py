@@ -164,7 +164,7 @@ def judge_by_service(database: str | None, config: str | None) -> Iterator[Judge
 
 def _look_up(service: "IdentityService", principal: Principal) -> Finding | None:
     """What the service knows about the caller; see `Sessions.authenticate`, which decides."""
-    from authguard.identity.storage import queries as store
+    from authguard.identity.storage import session_queries as store
 
     session = principal.claims.get("sid")
     if not isinstance(session, str):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authguard._core.model import Principal, api_key_id
 from authguard.errors import ConfigurationError
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
 
 _KINDS = ("token", "key", "session", "subject")
@@ -69,7 +69,7 @@ class SQLRevocations:
         claims = principal.claims
         session = claims.get("sid")
         with self._database.read() as connection:
-            marks = store.find_marks(
+            marks = revocation_store.find_marks(
                 connection,
                 token=principal.token_id or "",
                 key=api_key_id(principal) or "",
@@ -86,5 +86,5 @@ class SQLRevocations:
 
 def revoke(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
     """Mark something as revoked, in the transaction of a use case, and forget old marks."""
-    store.upsert_revocation(connection, kind, name, now, until)
-    store.delete_old_marks(connection, now)
+    revocation_store.upsert_revocation(connection, kind, name, now, until)
+    revocation_store.delete_old_marks(connection, now)

@@ -29,7 +29,7 @@ from sqlalchemy import Connection
 
 from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import key_queries as key_store
 from authguard.identity.storage.database import Database
 from authguard.identity.tokens.derive import derive_seal
 
@@ -148,7 +148,7 @@ class SigningKeys:
             raise ConfigurationError("HS256 signs with the secret: there are no keys to rotate")
         new_key = self._make()  # before the transaction: RSA keys take a while
         with self._database.write() as connection:
-            store.lock_signing_keys(connection)
+            key_store.lock_signing_keys(connection)
             stored = self._read(connection)
             if not is_done(stored):
                 self._insert(connection, new_key, now + PUBLISHED_AHEAD if stored else now)
@@ -162,7 +162,7 @@ class SigningKeys:
         jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
         jwk |= {"kid": kid, "use": "sig", "alg": algorithm}
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        store.insert_signing_key(
+        key_store.insert_signing_key(
             connection,
             kid=kid,
             algorithm=algorithm,
@@ -177,7 +177,7 @@ class SigningKeys:
         expired = [
             key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]
-        store.delete_signing_keys(connection, expired)
+        key_store.delete_signing_keys(connection, expired)
 
     def _make(self) -> Any:
         return _MAKERS[self._settings.algorithm]()
@@ -204,17 +204,17 @@ class SigningKeys:
                 json.loads(row.public_jwk),
                 row.signs_from,
             )
-            for row in store.list_signing_keys(connection, self._settings.algorithm)
+            for row in key_store.list_signing_keys(connection, self._settings.algorithm)
         ]
 
     def _reencrypt(self, previous: Fernet) -> None:
         """Encrypt with the secret what the previous one has encrypted, so that it can be removed."""
         with self._database.read() as connection:
-            encrypted = store.list_encrypted_keys(connection)
+            encrypted = key_store.list_encrypted_keys(connection)
         for kid, key in encrypted:
             if _opens(previous, key):
                 with self._database.write() as connection:
-                    store.update_signing_key(connection, kid, self._seal.rotate(key).decode())
+                    key_store.update_signing_key(connection, kid, self._seal.rotate(key).decode())
 
     def _decrypt(self, encrypted: str) -> Any:
         try:

@@ -13,6 +13,7 @@ from authguard.errors import InvalidTokenError
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client
 from authguard.identity.storage import queries as store
+from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.context import Base
@@ -27,7 +28,7 @@ class Clients:
     """OAuth clients, which are registered to ask for tokens and about tokens.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
         sessions: what user's tokens belong to.
         revocations: where revoked tokens of clients are.
         own_tokens: verifies access tokens.
@@ -113,7 +114,7 @@ class Clients:
         if token is None:
             return None
         with self._base.database.read() as connection:
-            row = store.find_session(connection, token.session_id)
+            row = session_store.find_session(connection, token.session_id)
         if row is None:
             return None
         session, user = row
@@ -194,7 +195,7 @@ class Clients:
     def _revoke_session(self, session_id: str, client: Client | None) -> bool:
         """End a session, and so revoke all of its tokens; False if there is none."""
         with self._base.database.read() as connection:
-            row = store.find_session(connection, session_id)
+            row = session_store.find_session(connection, session_id)
         if row is None:
             return False
         _check_owner(row.session.client_id, client)

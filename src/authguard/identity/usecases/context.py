@@ -8,7 +8,7 @@ from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.limits import Limiter
 from authguard.identity.mail.outbox import Outbox
-from authguard.identity.model import Caller
+from authguard.identity.model import Caller, User
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
@@ -62,6 +62,11 @@ class Base:
         if not problems and self.breaches is not None and self.breaches.is_breached(password):
             problems = ["Use another password: this one is known from a breach."]
         return problems
+
+    def must_verify(self, user: User) -> bool:
+        """Return whether the owner of an account has to verify its address before signing in."""
+        settings = self.settings
+        return (settings.enumeration_safe or settings.require_verified_email) and not user.email_verified
 
     def succeeded(
         self,

@@ -5,23 +5,23 @@ from authguard.identity.errors import LastSignInError, NotFoundError
 from authguard.identity.model import Caller, LinkedIdentity
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.links import Links
+from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
 
 
 class Linking:
-    """Providers that sign in to an account. Signing in with one links it: see `Accounts.sign_in_with`.
+    """Providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
         sessions: ends sessions.
-        links: sends the mails.
+        notices: sends mails.
     """
 
-    def __init__(self, base: Base, sessions: Sessions, links: Links) -> None:
+    def __init__(self, base: Base, sessions: Sessions, notices: Notices) -> None:
         self._base = base
         self._sessions = sessions
-        self._links = links
+        self._notices = notices
 
     def list(self, principal: Principal) -> list[LinkedIdentity]:
         """List the providers that sign in to the caller's account, the oldest first."""
@@ -47,4 +47,4 @@ class Linking:
             linking_store.delete_identities(connection, user_id, provider)
             self._sessions.end_sessions_of(connection, user_id, except_id=principal.claims.get("sid"))
         base.succeeded("unlink", caller, user_id=user_id)
-        self._links.tell_of_unlinking(user_id, provider)
+        self._notices.tell_of_unlinking(user_id, provider)

@@ -14,8 +14,8 @@ from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.model import Caller, Session, Tokens, User
-from authguard.identity.storage import queries as store
-from authguard.identity.storage.queries import SessionRow
+from authguard.identity.storage import session_queries as session_store
+from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.tokens.issue import RefreshToken
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import Step, after_advance, after_repeat, decide_refresh
@@ -59,7 +59,7 @@ class SessionRefresher:
     """Refreshes sessions, several in one transaction.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
         issue_tokens: makes the tokens of a session.
         end_sessions: ends sessions by their ids.
     """
@@ -100,7 +100,7 @@ class SessionRefresher:
         if not session_ids:
             return [_Decision("refuse")] * len(requests)
         with self._base.database.swap() as connection:
-            rows = store.find_sessions(connection, session_ids)
+            rows = session_store.find_sessions(connection, session_ids)
             return [
                 self._advance(connection, rows, token, request) if token else _Decision("refuse")
                 for token, request in zip(tokens, requests, strict=True)
@@ -121,11 +121,11 @@ class SessionRefresher:
             step, new_session = self._decide(token, row, request.caller)
             if new_session == row.session:
                 return _Decision(step, row)
-            if store.advance_session(connection, row.session, new_session):
+            if session_store.advance_session(connection, row.session, new_session):
                 rows[new_session.id] = SessionRow(new_session, row.user)
                 return _Decision(step, rows[new_session.id])
             # Since it was looked at, another request has used the token, or ended the session.
-            rows |= store.find_sessions(connection, [new_session.id])
+            rows |= session_store.find_sessions(connection, [new_session.id])
         return _Decision("lost")
 
     def _decide(self, token: RefreshToken, row: SessionRow, caller: Caller) -> tuple[Step, Session]:
@@ -162,7 +162,7 @@ class SessionRefresher:
         """
         session_ids = [session_id_or_empty(request.principal) for request in requests]
         with self._base.database.swap() as connection:
-            rows = store.find_sessions(connection, session_ids)
+            rows = session_store.find_sessions(connection, session_ids)
             prolonged = [
                 self._prolong(connection, rows.get(session_id), request.principal)
                 for session_id, request in zip(session_ids, requests, strict=True)
@@ -184,7 +184,7 @@ class SessionRefresher:
         if now >= last or not is_alive(row, principal):
             return None
         until = min(now + settings.refresh_lifetime, session.ends_at)
-        return row if store.prolong_session(connection, session.id, until) else None
+        return row if session_store.prolong_session(connection, session.id, until) else None
 
     def _prolong_answer(self, caller: Caller, row: SessionRow | None) -> Tokens | Exception:
         if row is None:

@@ -2,7 +2,7 @@
 
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
-from authguard.identity.storage.queries import SessionRow
+from authguard.identity.storage.session_queries import SessionRow
 
 
 def session_id_of(principal: Principal) -> str:

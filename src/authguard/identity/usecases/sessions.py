@@ -13,8 +13,9 @@ from authguard._core.model import Principal
 from authguard.identity.errors import NotFoundError
 from authguard.identity.mail.addresses import lookup_address
 from authguard.identity.model import Caller, Session, Tokens, User
-from authguard.identity.storage import queries as store
-from authguard.identity.storage.queries import SessionRow
+from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.storage import session_queries as session_store
+from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
@@ -30,7 +31,7 @@ class Sessions:
     """Sessions of accounts.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
 
     Attributes:
         refresher: refreshes several sessions in one transaction.
@@ -76,11 +77,17 @@ class Sessions:
             refreshed_agent=agent_of(caller),
             authenticated_at=authenticated_at and min(authenticated_at, now),
         )
-        store.insert_session(connection, session)
-        store.delete_dead_sessions(connection, user.id, now - settings.access_lifetime)
-        if surplus := store.list_surplus_sessions(connection, user.id, now, MAX_SESSIONS):
-            self.end_sessions_in(connection, surplus)
+        session_store.insert_session(connection, session)
+        self._remove_old_sessions(connection, user.id)
         return session
+
+    def _remove_old_sessions(self, connection: Connection, user_id: str) -> None:
+        """Delete the sessions of an account that have expired, and end the oldest ones beyond the limit."""
+        now = self._base.clock()
+        before = now - self._base.settings.access_lifetime
+        session_store.delete_dead_sessions(connection, user_id, before)
+        if surplus := session_store.list_surplus_sessions(connection, user_id, now, MAX_SESSIONS):
+            self.end_sessions_in(connection, surplus)
 
     def issue_tokens(self, user: User, session: Session) -> Tokens:
         """Issue the tokens of a session as it is now."""
@@ -120,7 +127,7 @@ class Sessions:
     def list(self, principal: Principal) -> list[Session]:
         """List the caller's sessions that are alive, the newest first."""
         with self._base.database.read() as connection:
-            return store.list_sessions(connection, principal.subject, self._base.clock())
+            return session_store.list_sessions(connection, principal.subject, self._base.clock())
 
     def knows_network(self, email: str, caller: Caller) -> bool:
         """Return whether a session of this account was begun or refreshed from the caller's network.
@@ -132,7 +139,7 @@ class Sessions:
         if address is None:
             return False
         with self._base.database.read() as connection:
-            return store.has_session_in(connection, address, network_of(caller))
+            return session_store.has_session_in(connection, address, network_of(caller))
 
     def authenticate(self, principal: Principal) -> User | None:
         """Return the account of an access token; None if its session has ended, or it is disabled.
@@ -152,7 +159,7 @@ class Sessions:
         """
         session_ids = [session_id_or_empty(principal) for principal in principals]
         with self._base.database.read() as connection:
-            rows = store.find_sessions(connection, session_ids)
+            rows = session_store.find_sessions(connection, session_ids)
         return [
             _owner(rows.get(session_id), principal)
             for session_id, principal in zip(session_ids, principals, strict=True)
@@ -168,7 +175,7 @@ class Sessions:
         """
         session_id = session_id_of(principal)
         with self._base.database.read() as connection:
-            row = store.find_session(connection, session_id)
+            row = session_store.find_session(connection, session_id)
         if row is None or row.session.ended_at is not None:
             return
         self.end_now([session_id])
@@ -204,7 +211,7 @@ class Sessions:
             except_id: the one that goes on.
         """
         now = self._base.clock()
-        alive = store.select_alive(user_id, now - self._lifetime, except_id=except_id)
+        alive = session_store.select_alive(user_id, now - self._lifetime, except_id=except_id)
         self.end_sessions_in(connection, alive)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
@@ -215,8 +222,8 @@ class Sessions:
     def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
-        store.end_sessions(connection, session_ids, now, now + self._lifetime)
-        store.delete_old_marks(connection, now)
+        session_store.end_sessions(connection, session_ids, now, now + self._lifetime)
+        revocation_store.delete_old_marks(connection, now)
 
     @property
     def _lifetime(self) -> float:
