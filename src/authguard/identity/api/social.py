@@ -20,7 +20,7 @@ from authguard.identity.api.documents import social_token_document
 from authguard.identity.errors import NotFoundError, SocialSignInError
 from authguard.identity.model import Caller, Tokens
 from authguard.identity.social.provider import Provider
-from authguard.identity.tokens.derive import derive_seal
+from authguard.identity.tokens.derive import derive_fernet
 from authguard.identity.web.bodies import SocialCallback
 from authguard.identity.web.link_cookie import callback_query
 from authguard.identity.web.messages import caller_of, json_response, query_of, read_json, see_other
@@ -61,7 +61,7 @@ class SocialEndpoints:
         self._on_refused = on_refused
         settings = web.settings
         self._cookie = AccessCookie("authguard-social", secure=settings.is_https)
-        self._seal = MultiFernet([derive_seal(secret, "social sign-in") for secret in settings.secrets])
+        self._fernet = MultiFernet([derive_fernet(secret, "social sign-in") for secret in settings.secrets])
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes.
@@ -124,7 +124,7 @@ class SocialEndpoints:
             **recency,
         )
         response = see_other(url)
-        sealed = self._seal.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
+        sealed = self._fernet.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
         # Lax: the browser comes back from another site.
         field = self._cookie.issue(sealed.decode(), scheme="https", max_age=_STATE_SECONDS)
         response.headers.append("set-cookie", field)
@@ -197,7 +197,7 @@ class SocialEndpoints:
         _, view, _ = handled_by_guard(request.scope)
         try:
             sealed = (self._cookie.read(view) or "").encode()
-            opened = self._seal.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))
+            opened = self._fernet.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))
         except InvalidToken:
             raise SocialSignInError("no state in the cookie, or an old one") from None
         state: dict[str, str] = json.loads(opened)

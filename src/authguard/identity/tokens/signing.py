@@ -31,12 +31,13 @@ from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
 from authguard.identity.storage import key_queries as key_store
 from authguard.identity.storage.database import Database
-from authguard.identity.tokens.derive import derive_seal
+from authguard.identity.tokens.derive import derive_fernet
 
 #: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
 PUBLISHED_AHEAD = 600
 _RELOAD_SECONDS = 60
-_LEEWAY = 300  # the most that a guard allows
+#: Seconds by which a guard may let a token outlive its `exp`, at most.
+MAX_LEEWAY_SECONDS = 300
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -87,9 +88,9 @@ def _part(document: dict[str, Any]) -> bytes:
     return urlsafe_b64encode(_encode(document).encode()).rstrip(b"=")
 
 
-def _opens(seal: Fernet, encrypted: str) -> bool:
+def _opens(fernet: Fernet, encrypted: str) -> bool:
     try:
-        seal.decrypt(encrypted)
+        fernet.decrypt(encrypted)
     except InvalidToken:
         return False
     return True
@@ -106,9 +107,9 @@ class SigningKeys:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        seals = [derive_seal(secret, "signing keys") for secret in settings.secrets]
-        self._previous_seals = seals[1:]
-        self._seal = MultiFernet(seals)  # the first encrypts, all of them decrypt
+        fernets = [derive_fernet(secret, "signing keys") for secret in settings.secrets]
+        self._previous_fernets = fernets[1:]
+        self._fernet = MultiFernet(fernets)  # the first encrypts, all of them decrypt
         self._lock = Lock()
         self._keys: tuple[SigningKey, ...] = ()
         self._loaded_at = 0.0
@@ -167,13 +168,13 @@ class SigningKeys:
             kid=kid,
             algorithm=algorithm,
             public_jwk=json.dumps(jwk),
-            encrypted_key=self._seal.encrypt(pem).decode(),
+            encrypted_key=self._fernet.encrypt(pem).decode(),
             signs_from=signs_from,
         )
 
     def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> None:
         """Forget keys whose successor has signed for longer than any of their tokens can be valid."""
-        last = self._settings.access_lifetime + _LEEWAY
+        last = self._settings.access_lifetime + MAX_LEEWAY_SECONDS
         expired = [
             key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]
@@ -186,8 +187,8 @@ class SigningKeys:
         """Read the key set again."""
         if self.is_shared_secret:
             return
-        for seal in self._previous_seals:
-            self._reencrypt(seal)
+        for fernet in self._previous_fernets:
+            self._reencrypt(fernet)
         with self._database.read() as connection:
             keys = tuple(self._read(connection))
         with self._lock:
@@ -214,11 +215,11 @@ class SigningKeys:
         for kid, key in encrypted:
             if _opens(previous, key):
                 with self._database.write() as connection:
-                    key_store.update_signing_key(connection, kid, self._seal.rotate(key).decode())
+                    key_store.update_signing_key(connection, kid, self._fernet.rotate(key).decode())
 
     def _decrypt(self, encrypted: str) -> Any:
         try:
-            return load_pem_private_key(self._seal.decrypt(encrypted), None)
+            return load_pem_private_key(self._fernet.decrypt(encrypted), None)
         except InvalidToken:
             raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
 

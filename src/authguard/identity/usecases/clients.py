@@ -15,13 +15,14 @@ from authguard.identity.model import Caller, Client
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
+from authguard.identity.tokens.derive import digest_secret
+from authguard.identity.tokens.signing import MAX_LEEWAY_SECONDS
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.session_claims import session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
 _DUMMY_DIGEST = sha256(secrets.token_bytes(32)).hexdigest()
-_LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 
 
 class Clients:
@@ -51,7 +52,7 @@ class Clients:
         client = Client(str(uuid4()), name, scopes, disabled=False)
         secret = secrets.token_urlsafe(32)
         with self._base.database.write() as connection:
-            store.insert_client(connection, client, _digest(secret), self._base.clock())
+            store.insert_client(connection, client, digest_secret(secret), self._base.clock())
         return client, secret
 
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
@@ -66,7 +67,7 @@ class Clients:
             with self._base.database.read() as connection:
                 row = store.find_client(connection, client_id)
         client, digest = row or (None, _DUMMY_DIGEST)
-        is_right = hmac.compare_digest(_digest(secret), digest)
+        is_right = hmac.compare_digest(digest_secret(secret), digest)
         if client is None or not is_right or client.disabled:
             self._base.record_failure("client", caller, "invalid_client")
             self._base.wrong_secret("client", caller)
@@ -188,7 +189,7 @@ class Clients:
         if not principal.token_id:
             return False
         _check_owner(principal.client_id, client)
-        until = (principal.expires_at or self._base.clock()) + _LEEWAY
+        until = (principal.expires_at or self._base.clock()) + MAX_LEEWAY_SECONDS
         self._revocations.revoke(token_id=principal.token_id, until=until)
         return True
 
@@ -206,8 +207,3 @@ class Clients:
 def _check_owner(client_id: str | None, client: Client | None) -> None:
     if client_id is not None and (client is None or client.id != client_id):
         raise OAuthError("unauthorized_client", "The token was issued to another client.")
-
-
-def _digest(secret: str) -> str:
-    # A fast digest is right for 32 random bytes; see `digest_api_key`.
-    return sha256(secret.encode(errors="surrogatepass")).hexdigest()

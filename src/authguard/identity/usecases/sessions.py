@@ -16,6 +16,7 @@ from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.session_queries import SessionRow
+from authguard.identity.tokens.signing import MAX_LEEWAY_SECONDS
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
@@ -23,8 +24,6 @@ from authguard.identity.usecases.session_claims import is_alive, session_id_of, 
 
 #: Of one account, at the same time; the oldest one ends when there would be one more.
 MAX_SESSIONS = 100
-
-_LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
 
 
 class Sessions:
@@ -228,7 +227,7 @@ class Sessions:
     @property
     def _lifetime(self) -> float:
         """Seconds after which no access token that was issued by now is valid anywhere."""
-        return self._base.settings.access_lifetime + _LEEWAY
+        return self._base.settings.access_lifetime + MAX_LEEWAY_SECONDS
 
 
 def _single_answer(answers: Sequence[Tokens | Exception]) -> Tokens:
