@@ -25,12 +25,11 @@ from authguard.identity.web.bodies import SocialCallback
 from authguard.identity.web.link_cookie import callback_query
 from authguard.identity.web.messages import caller_of, json_response, query_of, read_json, see_other
 from authguard.identity.web.parts import Web
-from authguard.identity.web.sign_in import REAUTHENTICATION_PARAMETERS
+from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
 _STATE_SECONDS = 600  # for signing in at the provider
-MAX_NEXT = 2048  # characters when encoded, as on the pages; the sealed cookie has room for them
 #: The end of the paths to which providers send browsers back.
 CALLBACK = "/callback"
 #: The paths below each prefix, which need no caller.

@@ -23,12 +23,10 @@ from authguard.identity.web.bodies import validate
 from authguard.identity.web.link_cookie import LinkCookie
 from authguard.identity.web.messages import caller_of, query_of, read_fields
 from authguard.identity.web.parts import Web
-from authguard.identity.web.sign_in import REAUTHENTICATION_PARAMETERS, sign_in
+from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS, sign_in
 
 #: Pages never to go to after signing in.
 _SIGN_IN_PATHS = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
-# Characters: pages have it several times, and encoded twice.
-MAX_NEXT = 2048
 MAX_REAUTHENTICATION = 64  # characters; how many seconds, or which levels
 _SIGN_IN_AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.

@@ -9,6 +9,9 @@ from authguard.identity.web.parts import Web
 
 #: With these a guard asks for a new sign-in of a caller who is signed in (RFC 9470 section 4).
 REAUTHENTICATION_PARAMETERS = frozenset({"acr_values", "max_age"})
+#: Characters of the path to go to afterwards: pages have it several times, encoded twice, and the cookie of a
+#: sign-in with a provider has room for it.
+MAX_NEXT = 2048
 
 
 async def sign_in(
