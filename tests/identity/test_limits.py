@@ -158,7 +158,7 @@ def test_an_attacker_cannot_lock_the_owner_out(url, key):
 
 def test_few_tries_are_not_delayed(url, key):
     """Nobody waits who has not been attacked."""
-    assert Limiter(url).login(ANN + key, f"2001:db8:{key[:4]}:1::1") == 0
+    assert Limiter(url).count_login(ANN + key, f"2001:db8:{key[:4]}:1::1") == 0
 
 
 def test_an_address_cannot_try_one_account_often(url, key):
