@@ -168,7 +168,7 @@ class Settings:
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers reach the service under https."""
+        """True if browsers reach the service under https."""
         return self.issuer.startswith("https://")
 
     def page_url(self, path: str) -> str:

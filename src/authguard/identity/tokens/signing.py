@@ -118,7 +118,7 @@ class SigningKeys:
 
     @property
     def is_shared_secret(self) -> bool:
-        """Whether tokens are signed with the secret: there is no key set then."""
+        """True if tokens are signed with the secret: there is no key set then."""
         return self._settings.algorithm == "HS256"
 
     def current(self, now: float) -> SigningKey:

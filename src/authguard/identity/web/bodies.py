@@ -49,7 +49,7 @@ class Register(JSONBody):
 
     @property
     def display_name(self) -> str:
-        """What to call the owner."""
+        """The name of the owner."""
         return self.name or self.full_name or ""
 
 
