@@ -124,7 +124,7 @@ def test_operators_get_the_same_answer(service, text):
 def test_counting_comes_before_parsing(worked_on, text):
     """A network that has used up its tries causes no parsing any more."""
     limiter = Limiter(limits={name: Limit(1, 600) for name in GENEROUS})
-    for count in (limiter.login, limiter.mail):
+    for count in (limiter.count_login, limiter.count_mail):
         count("ann@example.com", CALLER.address)
         worked_on.clear()
         with pytest.raises(RateLimitedError):
