@@ -35,7 +35,8 @@ _COST_BEYOND_ASCII = 4
 _CANONICAL = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@.-]++(?<!\.))*+/?\Z")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode general categories
 _FORBIDDEN = frozenset("\\;%?#\N{REPLACEMENT CHARACTER}")
-_AUTHORITY = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:/*[^/]*")
+_SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:")
+_AUTHORITY = re.compile(_SCHEME.pattern + "/*[^/]*")
 _PERCENT_U = re.compile(r"%u([0-9A-Fa-f]{4})")
 _PARAMETERS = re.compile(r";[^/]*")
 _SLASHES = re.compile(r"/{2,}")
@@ -116,7 +117,8 @@ def readings(*paths: str) -> set[Segments]:
             its readings are too many.
     """
     reader = _Reader()
-    texts = {*paths, *(_AUTHORITY.sub("", path, count=1) for path in paths)}
+    # `http:/admin` has no authority (RFC 3986 section 3.2), though some take `admin` for one.
+    texts = {*paths, *(start.sub("", path, count=1) for path in paths for start in (_SCHEME, _AUTHORITY))}
     done: set[str] = set()
     for _ in range(3):
         texts = {reader.normalized(text) for text in texts} - done

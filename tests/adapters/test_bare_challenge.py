@@ -1,0 +1,87 @@
+"""Where nothing was presented, the challenge has the realm and says nothing of an error."""
+
+import asyncio
+
+import pytest
+
+from adapters.faces import ASGI, DECORATED, WSGI, ask_asgi, ask_wsgi, raw_asgi
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier
+from support import AUDIENCE, ISSUER, NOW, SECRET
+
+BARE = 'Bearer realm="api"'
+KEY = "sk_live_bare-challenge-Key-of-enough-bytes-4Hs"
+NOTHING = {
+    "no field": [],
+    "an empty field": [("X-Other", b"")],
+    "Basic": [("Authorization", b"Basic YTpi")],
+    "Digest": [("Authorization", b'Digest username="a"')],
+    "ApiKey": [("Authorization", b"ApiKey abc")],
+    "Negotiate": [("Authorization", b"Negotiate YII=")],
+    "a cookie of another name": [("Cookie", b"theme=dark")],
+}
+FACES = {
+    **{name: (make, ask_asgi) for name, make in ASGI.items()},
+    **{name: (make, ask_wsgi) for name, make in WSGI.items()},
+}
+
+
+def _guard(**options):
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(jwt, APIKeyVerifier({KEY: APIKey("robot")}), cookie=AccessCookie(secure=False), **options)
+
+
+def _is_bare(answer):
+    return (answer.status, answer.headers["www-authenticate"], b"error" in answer.body) == (401, BARE, False)
+
+
+@pytest.mark.parametrize("fields", NOTHING.values(), ids=NOTHING)
+@pytest.mark.parametrize("face", FACES)
+def test_the_challenge_of_a_guard_is_bare(face, fields):
+    """RFC 6750 section 3.1: no error code, to the last character."""
+    make, ask = FACES[face]
+    assert _is_bare(ask(make(_guard(), lambda: NOW), "GET", "/private", fields))
+
+
+@pytest.mark.parametrize("fields", NOTHING.values(), ids=NOTHING)
+@pytest.mark.parametrize("face", DECORATED)
+def test_the_challenge_of_a_decorator_is_bare(face, fields):
+    """On an open path, where the decorator refuses."""
+    make, ask = DECORATED[face]
+    assert _is_bare(
+        ask(make(_guard(public_paths=["/**"]), lambda: NOW, {"scopes": ["read"]}), "GET", "/route", fields)
+    )
+
+
+@pytest.mark.parametrize("fields", NOTHING.values(), ids=NOTHING)
+def test_the_challenge_of_a_websocket_is_bare(fields):
+    """In the denial response, where the server offers it."""
+    sent = []
+    scope = {
+        "type": "websocket", "scheme": "ws", "path": "/private", "query_string": b"", "root_path": "",
+        "headers": [(name.lower().encode(), value) for name, value in fields], "subprotocols": [],
+        "extensions": {"websocket.http.response": {}}, "state": {},
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(raw_asgi(_guard(), lambda: NOW)(scope, receive, send))
+    assert (sent[0]["status"], dict(sent[0]["headers"])[b"www-authenticate"]) == (401, BARE.encode())
+
+
+@pytest.mark.parametrize("face", ASGI)
+@pytest.mark.parametrize("name", ["X_API_Key", "x_api_key", "XAPIKey", "X-API-Key-"])
+def test_a_key_in_a_field_of_another_spelling_is_nothing(name, face):
+    """Where names of fields arrive as they were sent, only the one that was configured carries a key."""
+    make, ask = FACES[face]
+    assert _is_bare(ask(make(_guard(), lambda: NOW), "GET", "/private", [(name, KEY.encode())]))
+
+
+def test_a_bad_token_has_the_error():
+    """What is bare above is not bare for every refusal."""
+    make, ask = FACES["asgi"]
+    answer = ask(make(_guard(), lambda: NOW), "GET", "/private", [("Authorization", b"Bearer bad")])
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]

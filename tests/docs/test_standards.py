@@ -1,0 +1,53 @@
+"""Each requirement of the checklist has one line in docs/standards.md: its tests, or why there are none."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "standards.md").read_text(encoding="utf-8")
+REQUIREMENTS = range(1, 324)
+ROWS = re.findall(r"^\| (\S+) \| (.+?) \| (.+) \|$", TEXT, re.MULTILINE)
+NUMBERED = [(number, name, where) for number, name, where in ROWS if number != "#"]
+NAMED = sorted(set(re.findall(r"`((?:\w+/)*test_\w+\.py)`", TEXT)))
+
+
+def test_each_requirement_has_one_line():
+    """The numbers are 1 to 323, each once, and a range stands for no line."""
+    assert sorted(number for number, _, _ in NUMBERED) == sorted(map(str, REQUIREMENTS))
+
+
+def test_the_lines_are_in_order_within_a_section():
+    """A section is looked up by number; some numbers stand where their subject is."""
+    for section in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]:
+        numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)]
+        assert numbers == sorted(numbers), section.partition("\n")[0]
+
+
+@pytest.mark.parametrize(("number", "name", "where"), NUMBERED, ids=[row[0] for row in NUMBERED])
+def test_a_line_names_a_test_or_a_reason(number, name, where):
+    """A line without a test says in words why there is none."""
+    tests = re.findall(r"`(?:\w+/)+(?:test_\w+\.py)?`|`test_\w+\.py`", where)
+    words = re.sub(r"`[^`]*`", "", where).split()
+    assert name.strip()
+    assert tests or len(words) >= 3, where
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_a_file_that_is_named_has_tests(path):
+    """Each file is there and has at least one test."""
+    assert re.search(
+        r"^(async )?def test_", (ROOT / "tests" / path).read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+
+def test_the_least_version_of_pyjwt():
+    """Versions before 2.14 take tokens that have to be refused (requirement 323)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (floor,) = [
+        re.search(r">=(\d+)\.(\d+)", line) for line in project["dependencies"] if line.startswith("pyjwt")
+    ]
+    assert floor is not None
+    assert (int(floor[1]), int(floor[2])) >= (2, 14)

@@ -1,0 +1,45 @@
+"""A new password by a link signs nobody in: neither the answer nor the browser gets a session."""
+
+import json
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity
+from identity_support import ANN, browser, set_cookies
+
+NEW = "Another-Pass-456!"
+
+
+@pytest.fixture
+def app(service):
+    return Identity(service)
+
+
+@pytest.fixture
+def token(app, service, postbox):
+    client = TestClient(app)
+    assert client.post("/v1/auth/register", json=ANN).status_code == 201
+    client.post("/v1/auth/forgot-password", json={"email": ANN["email"]})
+    assert service.outbox.flush()
+    return postbox.token()
+
+
+def test_the_answer_is_a_sentence(app, token):
+    """It has a message, and nothing else that could be a token; no cookie comes with it."""
+    client = TestClient(app)
+    answer = client.post("/v1/auth/reset-password", json={"token": token, "new_password": NEW})
+    assert (answer.status_code, list(answer.json())) == (200, ["message"])
+    assert " " in answer.json()["message"]
+    assert "." not in json.dumps(answer.json())
+    assert {name for name in answer.headers if "cookie" in name or "authorization" in name} == set()
+
+
+def test_the_browser_has_to_sign_in(app, token):
+    """The page deletes the cookie of its link, sets no other one, and the account asks to sign in."""
+    client = browser(app)
+    client.get(f"/reset-password?token={token}")
+    answer = client.post("/reset-password", data={"new_password": NEW})
+    assert answer.headers["location"] == "/login?notice=password-reset"
+    assert {name for name, (value, _) in set_cookies(answer).items() if value} == set()
+    assert client.get("/account").headers["location"].startswith("/login")
