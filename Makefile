@@ -1,9 +1,11 @@
 # Every target sets up what it needs; the first one takes a minute.
+# With FULL=1, proofs of all sizes, and every test over both databases.
+export FULL ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-flask test slow frameworks lint types bench check clean
+.PHONY: demo demo-flask quick test slow frameworks lint types bench check clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -11,16 +13,26 @@ demo: $(VENV)/ready
 demo-flask: $(VENV)/ready
 	$(BIN)/python -m examples.flask_app
 
-test: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov=authguard._core --cov-report= $(ARGS)
-	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+# What needs no database, no browser and no other process.
+quick: $(VENV)/ready
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/core tests/verifiers tests/adapters tests/vectors tests/docs $(ARGS)
 
+# Some of the tests cannot cover all of the core, so with ARGS there is no limit for the coverage.
+test: $(VENV)/ready
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov=authguard._core --cov-report=
+	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+else
+	$(BIN)/python -m pytest $(ARGS)
+endif
+
+# A sample of each long proof; all of it with FULL=1.
 slow: $(VENV)/ready
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist load -m slow $(ARGS)
 
 # The frameworks that the guard does not know by itself, whose requirements must not disturb the tested versions.
 frameworks: $(VENV)-frameworks/ready
-	AUTHGUARD_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest tests/frameworks $(ARGS)
+	AUTHGUARD_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -252,7 +252,7 @@ def wsgi(guard: Guard, request: Hostile) -> Step:
 
     def ask(runner: asyncio.Runner) -> Answer:
         started: list[Any] = []
-        body = middleware(environ, lambda *arguments: started.append(arguments))  # type: ignore[arg-type,return-value]
+        body = middleware(environ, lambda *arguments: started.append(arguments))  # type: ignore[arg-type]
         status, headers = started[-1][:2]
         size = sum(len(name) + len(value) for name, value in headers) + sum(map(len, body))
         return Answer(int(status.split()[0]), size)

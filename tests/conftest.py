@@ -1,24 +1,51 @@
 """Settings of all tests."""
 
+import gc
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
+import sizes
+
 # No examples are kept between runs, and slow machines do not fail tests by their clock.
-settings.register_profile("authguard", database=None, deadline=None, max_examples=150)
+settings.register_profile("authguard", database=None, deadline=None, max_examples=sizes.size(150, 1_000))
 settings.load_profile("authguard")
 
+FOLDERS = Path(__file__).parent
 # They wait for other processes. Begun first, none of them is the last one that a processor works on.
 _WAITING = ("wire", "browser", "remote", "identity", "cli", "client")
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with the folders whose tests take longest."""
-    order = {name: place for place, name in enumerate(_WAITING)}
-    here = Path(__file__).parent
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start half as many workers again as there are processors: many tests wait for other processes."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + processors // 2
 
-    def place(item):
-        folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
-        return order.get(folder, len(order))
 
-    items.sort(key=place)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the folders whose tests take longest, and leave out what a second database repeats."""
+    repeats = [item for item in items if _is_repeat(item)]
+    if repeats:
+        config.hook.pytest_deselected(items=repeats)
+    items[:] = sorted((item for item in items if not _is_repeat(item)), key=_place)
+
+
+def _is_repeat(item: pytest.Item) -> bool:
+    """Return whether a test that is not about the database runs over the second one."""
+    if sizes.FULL or item.get_closest_marker("one_database") is None:
+        return False
+    given = getattr(item, "callspec", None)
+    return given is not None and given.params.get("url") == "postgresql"
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.path.relative_to(FOLDERS).parts[0] if item.path.is_relative_to(FOLDERS) else ""
+    return _WAITING.index(folder) if folder in _WAITING else len(_WAITING)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the collector of garbage from looking through thousands of collected tests again and again."""
+    gc.collect()
+    gc.freeze()

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,9 @@ def ed25519_key() -> ed25519.Ed25519PrivateKey:
 
 def pem(private: Any) -> str:
     """The public half as PEM text."""
-    return (
-        private.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    encoded: bytes = private.public_key().public_bytes(serialization.Encoding.PEM, form)
+    return encoded.decode()
 
 
 def jwk(private: Any, **members: Any) -> dict[str, Any]:
@@ -127,22 +126,28 @@ def jwk(private: Any, **members: Any) -> dict[str, Any]:
     return {**key, **members}
 
 
-_HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+_HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
+    "256": hashes.SHA256,
+    "384": hashes.SHA384,
+    "512": hashes.SHA512,
+}
 
 
 def sign(data: bytes, algorithm: str, key: Any) -> bytes:
     """The JWS signature of `data`."""
     if algorithm == "none":
         return b""
+    signature: bytes
     if algorithm in ("EdDSA", "Ed25519"):
-        return key.sign(data)
+        signature = key.sign(data)
+        return signature
     family, digest = algorithm[:2], _HASHES[algorithm[2:]]()
     if family == "HS":
         return hmac.digest(key.encode() if isinstance(key, str) else key, data, f"sha{algorithm[2:]}")
-    if family == "RS":
-        return key.sign(data, padding.PKCS1v15(), digest)
-    if family == "PS":
-        return key.sign(data, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    if family in ("RS", "PS"):
+        salted = padding.PSS(padding.MGF1(digest), digest.digest_size)
+        signature = key.sign(data, padding.PKCS1v15() if family == "RS" else salted, digest)
+        return signature
     r, s = decode_dss_signature(key.sign(data, ec.ECDSA(digest)))
     size = (key.key_size + 7) // 8
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")

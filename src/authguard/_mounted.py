@@ -52,9 +52,11 @@ def mount_error(app: Any) -> ConfigurationError | None:
 
 
 def _layers(app: Any) -> Iterator[Any]:
-    for _ in range(_MAX_LAYERS):
-        if app is None:
+    seen: list[Any] = []
+    while app is not None and len(seen) < _MAX_LAYERS:
+        if any(app is layer for layer in seen):  # a router keeps its own method as its default
             break
+        seen.append(app)
         yield app
         app = app.app if hasattr(app, "app") else _kept(app)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.test_same_answers import SECRET
+from adapters.answering import SECRET
 from authguard import Guard, JWTVerifier, Principal
 from authguard.asgi import AuthGuardMiddleware
 
@@ -99,7 +99,8 @@ def run(
 
     async def within() -> None:
         async with asyncio.timeout(SECONDS):
-            await middleware(handshake, server.receive, server.send)
+            send: Any = server.send
+            await middleware(handshake, server.receive, send)
 
     asyncio.run(within())
 

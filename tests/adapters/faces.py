@@ -1,8 +1,10 @@
 """One application behind every adapter, and one way to send a request to each."""
 
 import asyncio
+import atexit
+import contextvars
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +26,14 @@ from authguard import Guard
 METHODS = ["GET", "POST", "OPTIONS", "DELETE"]
 PATHS = ["/", "/public", "/private", "/admin", "/maybe", "/lenient", "/roles", "/login", "/{rest:path}"]
 Field = tuple[str, bytes]
+#: One event loop for all requests: to make one for each takes longer than the answer.
+_runner = asyncio.Runner()
+atexit.register(_runner.close)
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a coroutine, whose context is its own."""
+    return _runner.run(coroutine, context=contextvars.copy_context())
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ def ask_asgi(
         "headers": [(b"host", b"site.example"), *((name.lower().encode(), value) for name, value in fields)],
         "client": ("127.0.0.1", 1), "server": ("site.example", 80), "state": {}, "extensions": {},
     }  # fmt: skip
-    asyncio.run(app(scope, receive, send))
+    run(app(scope, receive, send))
     start = sent[0]
     headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
     return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
@@ -241,7 +251,8 @@ def decorated_flask(guard: Guard, clock: Callable[[], float], requirement: dict[
         return authguard.flask.current_user.subject
 
     authguard.flask.init_app(app, guard)
-    app.wsgi_app._clock = clock
+    middleware: Any = app.wsgi_app
+    middleware._clock = clock
     return app
 
 

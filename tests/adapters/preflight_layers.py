@@ -40,7 +40,7 @@ class AddsFields(BaseHTTPMiddleware):
     """Hand-written: adds fields to what comes from inside."""
 
     async def dispatch(self, request: Any, call_next: Any) -> Response:
-        response = await call_next(request)
+        response: Response = await call_next(request)
         response.headers["Access-Control-Allow-Origin"] = SPA
         response.headers["Set-Cookie"] = "tracker=1"
         return response
@@ -53,7 +53,8 @@ class AnswersItself(BaseHTTPMiddleware):
         if request.method == "OPTIONS":
             await request.body()
             return Response("OK", headers={"Access-Control-Allow-Origin": SPA})
-        return await call_next(request)
+        response: Response = await call_next(request)
+        return response
 
 
 class PureAdds:

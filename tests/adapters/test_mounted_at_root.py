@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from adapters.test_mounts import fastapi, get, guard
 from authguard import ConfigurationError
+from authguard._mounted import _layers
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import install
 
@@ -60,3 +61,9 @@ def test_pages_that_have_two_paths_are_refused_at_startup() -> None:
 def test_pages_that_have_one_path_are_right(kind: str) -> None:
     """The guard knows the mount point, or there is none."""
     get(AuthGuardMiddleware(NOT_AT_ROOT[kind](), guard=guard(protected_paths=["/admin"])), "/admin")
+
+
+def test_layers_that_lead_in_a_circle_are_looked_at_once() -> None:
+    """A router of Starlette keeps a method of its own as its default, which leads back to the router."""
+    layers = list(_layers(Starlette()))
+    assert 1 < len(layers) < 10

@@ -1,6 +1,5 @@
 """Secrets do not travel (law 9): marked ones are sent everywhere, and must be seen nowhere."""
 
-import asyncio
 import logging
 import secrets
 import traceback
@@ -8,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
+from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi, run
 from authguard import (
     AccessCookie,
     APIKey,
@@ -206,7 +205,7 @@ def _handshake(guard: Guard, offered: Any, fields: Any, path: str, close_codes: 
     middleware = AuthGuardMiddleware(
         app, guard=guard, clock=lambda: now[0], websocket_close_codes=close_codes
     )
-    asyncio.run(middleware(scope, receive, send))
+    run(middleware(scope, receive, send))
     return sent
 
 

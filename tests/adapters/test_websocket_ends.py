@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from adapters.answering import SECRET
 from adapters.connections import (
     ACCEPT,
     CONNECT,
@@ -30,7 +31,6 @@ from adapters.connections import (
     run,
     say,
 )
-from adapters.test_same_answers import SECRET
 from authguard import Guard, InvalidTokenError, MemoryRevocations, Principal, VerificationUnavailableError
 from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import RateLimitedError

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 
+from adapters.answering import SECRET
 from adapters.connections import (
     ACCEPT,
     CONNECT,
@@ -22,7 +23,6 @@ from adapters.connections import (
     open_,
     run,
 )
-from adapters.test_same_answers import SECRET
 from authguard import Guard, InvalidTokenError
 from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token

@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 import authguard.starlette
-from adapters import test_same_answers as same
+from adapters import answering as same
+from adapters.cases import CASES
 from authguard import ConfigurationError, DPoP, Guard, JWTVerifier
 from authguard._core.credential.subprotocol import MAX_OFFERED
 from authguard.asgi import AuthGuardMiddleware
@@ -89,22 +90,22 @@ def is_bearer(field: Any) -> bool:
 # What a Bearer field says, said by a subprotocol; two spaces are of the field, and not of the token.
 PRESENTED = {
     name: case
-    for name, case in same.CASES.items()
-    if case[0] == "GET" and any(map(is_bearer, case[2])) and name != "two spaces"
+    for name, case in CASES.items()
+    if case.method == "GET" and any(map(is_bearer, case.fields)) and name != "two spaces"
 }
 
 
-@pytest.mark.parametrize("case", PRESENTED)
-def test_a_token_as_a_subprotocol_gets_the_answer_of_the_table(case: str) -> None:
+@pytest.mark.parametrize("name", PRESENTED)
+def test_a_token_as_a_subprotocol_gets_the_answer_of_the_table(name: str) -> None:
     """As if it stood in the Authorization field, alone or beside other credentials."""
-    _, path, fields, expected, seen = PRESENTED[case]
-    tokens = [value.removeprefix(b"Bearer ") for name, value in fields if is_bearer((name, value))]
+    case = PRESENTED[name]
+    tokens = [field[1].removeprefix(b"Bearer ") for field in case.fields if is_bearer(field)]
     offered = ["authguard", *(entry(token.decode("latin-1")) for token in tokens)]
-    others = [field for field in fields if not is_bearer(field)]
+    others = [field for field in case.fields if not is_bearer(field)]
     app = Echoing()
-    assert status(app, offered, others, path) == expected
-    if expected == 200:
-        assert app.scope["user"].subject == seen
+    assert status(app, offered, others, case.path) == case.status
+    if case.status == 200:
+        assert app.scope["user"].subject == case.subject
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from selenium import webdriver
 
-from browser_support import CHROMIUM, DRIVER, PASSWORD, start
+from browser.support import CHROMIUM, DRIVER, PASSWORD, start
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from authguard.identity import Caller, Identity, IdentityService
-from browser_support import PASSWORD, leave, press, start
-from identity_support import Postbox, service_at, serving, upgrade
+from browser.support import PASSWORD, leave, press, start
+from identity.support import Postbox, service_at, serving, upgrade
 
 NEW, NEWEST = "2-Password for tests!", "3-Password for tests!"
 EMAIL = "ada@example.com"

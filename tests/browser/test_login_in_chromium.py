@@ -14,7 +14,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from browser_support import PASSWORD, leave, press
+from browser.support import PASSWORD, leave, press
 
 ROOT = Path(__file__).parents[2]
 

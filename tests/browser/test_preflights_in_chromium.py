@@ -10,7 +10,7 @@ from selenium import webdriver
 
 import authguard.flask
 from authguard.asgi import AuthGuardMiddleware
-from cors_support import asgi_server, empty_page, fetch, guard, wsgi_server
+from browser.cors import asgi_server, empty_page, fetch, guard, wsgi_server
 
 ORDERS = pytest.mark.parametrize("guard_first", [True, False], ids=["guard added first", "CORS added first"])
 

@@ -3,18 +3,21 @@
 import importlib
 import itertools
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from authguard.cli.root import root
-from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 
 
 @pytest.fixture
-def service(url):
+def service(url: str) -> dict[str, str]:
     """The variables with which commands work on the service."""
-    from cli_support import ISSUER, SECRET
+    from cli.support import ISSUER, SECRET
 
     return {"AUTHGUARD_DATABASE": url, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
 
@@ -23,19 +26,20 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Writes a module, and runs the command on what stands in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def call(source, attribute="app", *options, color=False):
+    def call(source: str, attribute: str = "app", *options: str, color: bool = False) -> Any:
         module = f"made_up_{next(_numbers)}"
         (tmp_path / f"{module}.py").write_text(source)
         importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, module, raising=False)
         result = CliRunner().invoke(root, ["routes", f"{module}:{attribute}", *options], color=color)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        call.module = sys.modules.get(module)
+        runner.module = sys.modules.get(module)
         return result
 
+    runner: Any = call
     return call

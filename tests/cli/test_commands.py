@@ -9,7 +9,7 @@ import httpx
 
 from authguard.cli.output import Failure
 from authguard.cli.serve import _for_development, frozen_heap
-from cli_support import COMMAND, PASSWORD, environment, run
+from cli.support import COMMAND, PASSWORD, environment, run
 
 
 def test_account_is_made_and_listed(tmp_path):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cli_support import SECRET, environment
+from cli.support import SECRET, environment
 
 _BLOCKED = """
 import sys

@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, can_meet, template
-from route_sources import COMMON, FASTAPI, FLASK
+from cli.route_sources import COMMON, FASTAPI, FLASK
 
 
 @pytest.fixture

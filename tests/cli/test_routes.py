@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from route_sources import COMMON, FASTAPI, FLASK
+from cli.route_sources import COMMON, FASTAPI, FLASK
 
 COMMAND = str(Path(sys.executable).with_name("authguard"))
 TOP = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from authguard.testing import issue_token
-from cli_support import AUDIENCE, COMMAND, ISSUER, SECRET, environment, invoke, run
+from cli.support import AUDIENCE, COMMAND, ISSUER, SECRET, environment, invoke, run
 from remote.servers import answer, serving
 from support import ec_key, jwk, make_token, pem, rsa_key
 

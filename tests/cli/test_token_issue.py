@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 
 from authguard import Credential, JWTVerifier
 from authguard.errors import ExpiredTokenError
-from cli_support import AUDIENCE, ISSUER, SECRET, invoke, run
+from cli.support import AUDIENCE, ISSUER, SECRET, invoke, run
 from support import ec_key, ed25519_key, judge, jwk, pem, rsa_key
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")

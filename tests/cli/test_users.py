@@ -8,8 +8,8 @@ import pytest
 
 from authguard.errors import InvalidTokenError
 from authguard.identity import Caller
-from cli_support import ISSUER, PASSWORD, SECRET, invoke, run
-from identity_support import service_at
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from identity.support import service_at
 
 
 def make(service, email="ann@example.com"):

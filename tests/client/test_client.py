@@ -9,7 +9,7 @@ import pytest
 from authguard.client import APIKeyAuth, BearerAuth
 from authguard.errors import ConfigurationError, LoginError
 from authguard.identity import Identity
-from identity_support import CALLER, PASSWORD, Clock, service_at, serving, together, upgrade
+from identity.support import CALLER, PASSWORD, Clock, service_at, serving, together, upgrade
 
 EMAIL = "ann@example.com"
 KEY = "sk_test_client-0nly-Key-of-enough-bytes"

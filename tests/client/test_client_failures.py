@@ -8,7 +8,7 @@ import pytest
 
 from authguard.client import BearerAuth
 from authguard.errors import ConfigurationError, LoginError
-from identity_support import CALLER, PASSWORD, serving, together
+from identity.support import CALLER, PASSWORD, serving, together
 from remote.servers import endless, raw, refused
 
 from .test_client import BOTH, EMAIL, Recorder, aget, either, get, world

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from frameworks_support import need
+from frameworks.support import need
 
 need("django", "corsheaders")
+
+pytestmark = pytest.mark.frameworks
 
 import django
 from django.conf import settings

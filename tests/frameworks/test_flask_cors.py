@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from frameworks_support import need
+from frameworks.support import need
 
 need("flask_cors", "a2wsgi", "fastapi")
+
+pytestmark = pytest.mark.frameworks
 
 import a2wsgi
 import fastapi

@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from frameworks_support import need
+from frameworks.support import need
 
 need("flask_cors", "selenium", "uvicorn")
+
+pytestmark = pytest.mark.frameworks
 
 import flask
 from flask_cors import CORS, cross_origin
 from selenium import webdriver
 
 import authguard.flask
-from browser_support import CHROMIUM, DRIVER, start
-from cors_support import empty_page, fetch, guard, wsgi_server
+from browser.cors import empty_page, fetch, guard, wsgi_server
+from browser.support import CHROMIUM, DRIVER, start
 
 
 @pytest.fixture

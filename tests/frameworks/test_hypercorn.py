@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from frameworks_support import need
+from frameworks.support import need
 
 need("hypercorn", "h2")
+
+pytestmark = pytest.mark.frameworks
 
 import hypercorn.asyncio
 import hypercorn.config

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from frameworks_support import need
+from frameworks.support import need
 
 need("litestar", "quart", "quart_cors", "falcon", "bottle")
+
+pytestmark = pytest.mark.frameworks
 
 import bottle
 import falcon

@@ -29,7 +29,7 @@ class ThreadedWork:
         try:
             yield
         finally:
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(None)
             threading.setprofile(None)
 
     def _trace(self, frame: Any, event: str, argument: Any) -> Any:

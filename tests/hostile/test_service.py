@@ -10,9 +10,9 @@ from benchmarks.hostile_identity import GROUPS, usual
 from benchmarks.hostile_service import EMAIL, MOST, PASSWORD, Sent, prepare, service
 
 from authguard.identity import Identity, IdentityService
-from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from hostile.counting import MAX_ANSWER
 from hostile.service_counting import ThreadedWork, rows
+from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.slow  # counting steps in all threads makes each request many times slower
 

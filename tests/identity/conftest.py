@@ -1,22 +1,64 @@
 """The identity service: the databases, the service, and a browser."""
 
-import pytest
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
-from authguard.identity import Identity
-from databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
-from identity_support import ANN, Clock, Postbox, browser, service_at
-from leaks_support import Leaks, close_connections, watching
+import pytest
+from anyio.from_thread import start_blocking_portal
+from jinja2 import Environment, FileSystemBytecodeCache
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity, IdentityService
+from authguard.identity.pages import views
+from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.leaks import Leaks, close_connections, watching
+from identity.support import ANN, Clock, Postbox, browser, service_at
 
 
 @pytest.fixture(scope="session", autouse=True)
-def searched_databases():
+def searched_databases() -> Iterator[None]:
     """Close what was opened to search the databases, before they are dropped."""
     yield
     close_connections()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_event_loop() -> Iterator[None]:
+    """Run all requests of tests in one event loop, as a server does: to start one for each is dear."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what Jinja has compiled, since each test makes an application of its own."""
+    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(views, "Environment", partial(Environment, bytecode_cache=cache))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def leaks():
+def closed_applications(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """End the threads of each application that a test makes; providers may be shared by several tests."""
+    build = Identity.__init__
+    made: list[Identity] = []
+
+    def init(identity: Identity, *args: Any, **kwargs: Any) -> None:
+        build(identity, *args, **kwargs)
+        made.append(identity)
+
+    monkeypatch.setattr(Identity, "__init__", init)
+    yield
+    for identity in made:
+        identity._web.workers.close()
+        identity.service.close()
+
+
+@pytest.fixture(autouse=True)
+def leaks() -> Iterator[Leaks]:
     """Nothing that a test sends, is sent or sets in secret is logged, stored in clear or echoed."""
     with watching(Leaks()) as leaks:
         yield leaks
@@ -26,28 +68,28 @@ def leaks():
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def postbox():
+def postbox() -> Postbox:
     return Postbox()
 
 
 @pytest.fixture
-def service(url, clock, postbox):
+def service(url: str, clock: Clock, postbox: Postbox) -> Iterator[IdentityService]:
     with service_at(url, clock=clock, postbox=postbox) as service:
         yield service
 
 
 @pytest.fixture
-def app(service):
+def app(service: IdentityService) -> Identity:
     return Identity(service)
 
 
 @pytest.fixture
-def ann(app):
+def ann(app: Identity) -> TestClient:
     """A browser in which Ann has registered, and is signed in."""
     client = browser(app)
     assert client.post("/register", data=ANN).status_code == 303

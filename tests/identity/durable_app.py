@@ -6,7 +6,7 @@ import time
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from authguard.identity.passwords.hashing import PasswordHasher
-from identity_support import GENEROUS, Postbox, settings
+from identity.support import GENEROUS, Postbox, settings
 
 app = Identity(
     IdentityService(

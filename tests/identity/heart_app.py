@@ -8,7 +8,7 @@ from pathlib import Path
 
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
-from identity_support import GENEROUS, Postbox, settings
+from identity.support import GENEROUS, Postbox, settings
 
 BEAT = 0.005  # seconds
 SCHEDULE = Path("/proc/thread-self/schedstat")

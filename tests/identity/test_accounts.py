@@ -16,8 +16,8 @@ from authguard.identity.errors import (
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.storage.schema import users
+from identity.support import CALLER, PASSWORD, Clock, Postbox, service_at, together
 from identity.test_sessions import is_alive, principal_of, register
-from identity_support import CALLER, PASSWORD, Clock, Postbox, service_at, together
 
 NEW = "NewSecurePass456!"
 

@@ -6,8 +6,8 @@ import pytest
 
 from authguard.errors import RefusedError
 from authguard.identity import SocialIdentity
+from identity.support import CALLER, PASSWORD, service_at
 from identity.test_sessions import principal_of, register
-from identity_support import CALLER, PASSWORD, service_at
 
 NEW = "NewSecurePass456!"
 SOCIAL = SocialIdentity("github", "1", "ann@example.com", email_verified=False)

@@ -6,7 +6,9 @@ from authguard import ConfigurationError
 from authguard.errors import InvalidTokenError
 from authguard.identity import Identity
 from authguard.identity.model import Caller
-from identity_support import ANN, CALLER, ISSUER, PASSWORD, browser, service_at, settings
+from identity.support import ANN, CALLER, ISSUER, PASSWORD, browser, service_at, settings
+
+pytestmark = pytest.mark.one_database  # how a request presents its token
 
 DAY = 86_400
 

@@ -6,8 +6,8 @@ from sqlalchemy import select
 from authguard.errors import ConfigurationError, InvalidSignatureError, InvalidTokenError
 from authguard.identity.storage.schema import signing_keys
 from authguard.identity.tokens.derive import derive_fernet
+from identity.support import CALLER, ISSUER, SECRET, service_at, settings
 from identity.test_sessions import principal_of, register
-from identity_support import CALLER, ISSUER, SECRET, service_at, settings
 
 NEW = "an0ther-0nly-Secret-of-enough-bytes-8Rw4"
 THIRD = "a-th1rd-0nly-Secret-of-enough-bytes-2Jd7"

@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from authguard.identity import upgrade
 from authguard.identity.storage.database import Database
-from cli_support import ISSUER, SECRET
-from cli_support import run as run_command
-from identity_support import ANN, PASSWORD, service_at
+from cli.support import ISSUER, SECRET
+from cli.support import run as run_command
+from identity.support import ANN, PASSWORD, service_at
 
 
 @pytest.fixture(params=[0o022, 0o000, 0o077], ids=oct)

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from authguard.identity import Identity
-from identity_support import (
+from identity.support import (
     GENEROUS,
     PASSWORD,
     SECRET,

@@ -11,7 +11,7 @@ from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from authguard.identity.model import SocialIdentity
 from authguard.identity.social.provider import Provider
-from identity_support import (
+from identity.support import (
     GENEROUS,
     ISSUER,
     PASSWORD,

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from authguard.identity import Identity
-from identity_support import ANN, ISSUER, PASSWORD, service_at
-from provider_support import local_providers
+from identity.providers import local_providers
+from identity.support import ANN, ISSUER, PASSWORD, service_at
 
 BEYOND = 20  # requests for which there is no room
 MISSING = {"token": "a" * 43}

@@ -14,7 +14,7 @@ from authguard.identity.storage.migrations import _config
 from authguard.identity.storage.schema import sessions
 from authguard.identity.usecases.grace import MAX_REPEATS, network_of
 from authguard.identity.usecases.refresh import RefreshRequest
-from identity_support import ANN, PASSWORD, browser, service_at, set_cookies, settings, together
+from identity.support import ANN, PASSWORD, browser, service_at, set_cookies, settings, together
 
 HOUR, DAY = 3_600, 86_400
 HOME = Caller("192.0.2.1", "Firefox on Linux")

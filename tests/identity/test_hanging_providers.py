@@ -16,8 +16,8 @@ from authguard.identity.limits import Limit, Limiter
 from authguard.identity.social.attempts import MAX_ANSWER, MAX_ATTEMPTS, Attempts
 from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import OpenIDProvider
-from fake_servers import AnsweringServer, hanging
-from identity_support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, browser, service_at, together
+from identity.fake_servers import AnsweringServer, hanging
+from identity.support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, browser, service_at, together
 
 OWN = [f"{ISSUER}{prefix}/auth/{name}/callback" for prefix in ("/api/v1", "/v1") for name in ("op", "github")]
 

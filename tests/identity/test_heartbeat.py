@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from identity_support import PASSWORD, upgrade
+from identity.support import PASSWORD, upgrade
 
 TESTS = Path(__file__).parents[1]
 EMAIL = "ann@example.com"

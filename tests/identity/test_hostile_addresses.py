@@ -14,7 +14,7 @@ from authguard.identity.mail.addresses import MAX_ADDRESS, canonical_key, lookup
 from authguard.identity.model import SocialIdentity
 from authguard.identity.passwords.hashing import MAX_PASSWORD
 from authguard.identity.web.bodies import MAX_MEMBERS
-from identity_support import CALLER, GENEROUS, ISSUER, PASSWORD, browser
+from identity.support import CALLER, GENEROUS, ISSUER, PASSWORD, browser
 
 MARKS = "\u0301\u0316"  # in an order that normalising has to sort
 MAX_TEXT = max(MAX_ADDRESS, MAX_PASSWORD)

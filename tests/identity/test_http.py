@@ -17,7 +17,9 @@ from authguard.identity import Identity, Settings, SQLRevocations, create_app
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.testing import issue_token
-from identity_support import GENEROUS, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at, serving, together
+from identity.support import GENEROUS, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at, serving, together
+
+pytestmark = pytest.mark.one_database  # requests and answers
 
 ANN = {"email": "ann@example.com", "password": PASSWORD}
 
@@ -165,7 +167,7 @@ def test_unknown_and_wrong_take_the_same_time(sqlite_url):
     """With real argon2 parameters, the medians of 15 logins each are within a fifth of each other."""
     from authguard.identity import IdentityService
     from authguard.identity.limits import Limiter
-    from identity_support import Postbox, empty, settings
+    from identity.support import Postbox, empty, settings
 
     empty(sqlite_url)
     hasher = PasswordHasher(concurrency=1)

@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity_support import ANN, CALLER, ISSUER, PASSWORD, SECRET, browser, service_at
-from leaks_support import Leaks, note_answer, note_request, note_settings, watching
+from identity.leaks import Leaks, note_answer, note_request, note_settings, watching
+from identity.support import ANN, CALLER, ISSUER, PASSWORD, SECRET, browser, service_at
 
 SECOND = "An0ther-Secret-of-a-caller"
 FORM = [(b"content-type", b"application/x-www-form-urlencoded")]

@@ -7,9 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity_support import ANN, ISSUER, PASSWORD, Page, service_at
-from linking_support import ANNS, EMAIL, MALLORY, NEW, Person, unlink
-from provider_support import code_for, hand_in, local_providers
+from identity.people import ANNS, EMAIL, MALLORY, NEW, Person, unlink
+from identity.providers import code_for, hand_in, local_providers
+from identity.support import ANN, ISSUER, PASSWORD, Page, service_at
+
+pytestmark = pytest.mark.one_database  # what is linked and shown; the races of linking are tested over both
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from authguard.identity import SocialIdentity
 from authguard.identity.errors import InvalidCredentialsError, LinkRefusedError
 from authguard.identity.model import Tokens
+from identity.people import EMAIL, NEW
+from identity.support import CALLER, PASSWORD, together
 from identity.test_sessions import is_alive, principal_of
-from identity_support import CALLER, PASSWORD, together
-from linking_support import EMAIL, NEW
 
 
 def identity(subject, email, *, verified):

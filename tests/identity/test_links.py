@@ -7,9 +7,9 @@ from authguard.errors import RateLimitedError
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.storage.schema import one_time_tokens
+from identity.support import CALLER, PASSWORD, service_at, together
 from identity.test_accounts import NEW, login
 from identity.test_sessions import is_alive, register
-from identity_support import CALLER, PASSWORD, service_at, together
 
 
 def reset_token(service, postbox, email="ann@example.com"):

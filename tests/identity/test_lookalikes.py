@@ -5,7 +5,9 @@ import pytest
 from authguard.identity.errors import EmailTakenError, InvalidCredentialsError, LinkRefusedError
 from authguard.identity.mail.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.model import SocialIdentity
-from identity_support import CALLER, PASSWORD
+from identity.support import CALLER, PASSWORD
+
+pytestmark = pytest.mark.one_database  # how addresses are read
 
 ALIKE = {
     "sharp s in the domain": ("victim@faß.de", "victim@fass.de"),

@@ -5,7 +5,9 @@ import pytest
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.mail.addresses import mailbox_key
 from authguard.identity.model import Caller
-from identity_support import ANN, CALLER, PASSWORD, service_at
+from identity.support import ANN, CALLER, PASSWORD, service_at
+
+pytestmark = pytest.mark.one_database  # counts of mails
 
 MOST = DEFAULT_LIMITS["mail_account"].count
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 from authguard.identity.model import Session
 from authguard.identity.storage import session_queries as store
 from authguard.identity.usecases.sessions import MAX_SESSIONS
-from identity_support import ANN, CALLER, NOW, PASSWORD
+from identity.support import ANN, CALLER, NOW, PASSWORD
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.identity import Identity
 from authguard.identity.limits import DEFAULT_LIMITS
+from identity.support import CALLER, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at
 from identity.test_sessions import register
-from identity_support import CALLER, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at
 
 TOKEN, INTROSPECT, REVOKE = "/v1/oauth/token", "/v1/oauth/introspect", "/v1/oauth/revoke"
 USER = {"username": "ann@example.com", "password": PASSWORD}

@@ -7,7 +7,9 @@ import pytest
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.passwords.hashing import PasswordPolicy
 from authguard.identity.service import IdentityService
-from identity_support import CALLER, PASSWORD, settings
+from identity.support import CALLER, PASSWORD, settings
+
+pytestmark = pytest.mark.one_database  # which passwords are accepted
 
 EMAIL, NAME = "Ann.Miller1!@Example.com", "Ann Miller 1!"
 GUESSES = [EMAIL, EMAIL.lower(), EMAIL.partition("@")[0], NAME, NAME.upper()]

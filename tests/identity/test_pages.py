@@ -13,7 +13,7 @@ from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import ConfigurationError
 from authguard.identity import Identity, Settings
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
-from identity_support import (
+from identity.support import (
     ANN,
     GENEROUS,
     ISSUER,
@@ -23,6 +23,8 @@ from identity_support import (
     service_at,
     set_cookies,
 )
+
+pytestmark = pytest.mark.one_database  # pages
 
 WRONG = "The e-mail address or the password is not right."
 

@@ -8,7 +8,9 @@ import pytest
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.pages.forms import Form
 from authguard.identity.storage.database import Database
-from identity_support import ANN, NOW, PASSWORD, Page, browser, set_cookies
+from identity.support import ANN, NOW, PASSWORD, Page, browser, set_cookies
+
+pytestmark = pytest.mark.one_database  # pages
 
 NEW = "Another-Pass-456!"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"

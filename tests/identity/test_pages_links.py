@@ -10,7 +10,7 @@ from starlette.routing import Mount
 from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.identity import Identity
-from identity_support import (
+from identity.support import (
     ANN,
     ISSUER,
     PASSWORD,
@@ -21,6 +21,8 @@ from identity_support import (
     serving,
     set_cookies,
 )
+
+pytestmark = pytest.mark.one_database  # pages
 
 NEW = "Another-Pass-456!"
 

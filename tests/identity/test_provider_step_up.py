@@ -9,9 +9,11 @@ from authguard._core.model import Credential
 from authguard.identity import Identity
 from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import LinkedIn, OpenIDProvider
-from fake_servers import AnsweringServer
-from identity_support import ISSUER, Page, browser, set_cookies
+from identity.fake_servers import AnsweringServer
+from identity.support import ISSUER, Page, browser, set_cookies
 from support import judge, jwk, make_token, rsa_key
+
+pytestmark = pytest.mark.one_database  # redirects and claims
 
 OWN = [
     f"{ISSUER}{prefix}/auth/{name}/callback"

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity_support import ANN, browser, set_cookies
+from identity.support import ANN, browser, set_cookies
 
 NEW = "Another-Pass-456!"
 

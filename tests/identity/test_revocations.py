@@ -8,7 +8,7 @@ import pytest
 from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, Principal
 from authguard.identity import SQLRevocations, upgrade
-from identity_support import NOW
+from identity.support import NOW
 
 KEY = "sk_live_" + secrets.token_urlsafe(32)
 

@@ -13,7 +13,7 @@ from authguard.identity.storage.database import Database
 from authguard.identity.storage.schema import revocations, sessions, users
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.testing import issue_token
-from identity_support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
+from identity.support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
 from support import judge
 
 

@@ -9,7 +9,7 @@ import pytest
 from authguard.errors import ConfigurationError, RateLimitedError
 from authguard.identity import IdentityService, Settings
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
-from identity_support import SECRET
+from identity.support import SECRET
 
 GOOD = {"secret": SECRET, "issuer": "https://auth.example.com"}
 DOCS = Path(__file__).parents[2] / "docs" / "identity.md"

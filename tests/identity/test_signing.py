@@ -6,8 +6,8 @@ from sqlalchemy import func, select
 from authguard._core.model import Credential
 from authguard.errors import ConfigurationError, InvalidSignatureError
 from authguard.identity.storage.schema import signing_keys
+from identity.support import CALLER, SECRET, service_at, together
 from identity.test_sessions import principal_of, register
-from identity_support import CALLER, SECRET, service_at, together
 from support import judge
 
 DAY = 86_400

@@ -6,7 +6,9 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity_support import ANN
+from identity.support import ANN
+
+pytestmark = pytest.mark.one_database  # redirects
 
 FIELDS = {"host": "evil.example", "x-forwarded-host": "evil.example"}
 

@@ -22,8 +22,8 @@ from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from authguard.identity.social.configured import providers_from
 from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import LinkedIn, OpenIDProvider
-from fake_servers import AnsweringServer
-from identity_support import SECRET, Clock, service_at, settings, upgrade
+from identity.fake_servers import AnsweringServer
+from identity.support import SECRET, Clock, service_at, settings, upgrade
 from support import b64, jwk, make_token, rsa_key
 
 APP = "https://yourapp.com/callback"

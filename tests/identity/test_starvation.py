@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, text
 from authguard.errors import VerificationUnavailableError
 from authguard.identity import Identity
 from authguard.identity.limits import Limiter
-from fake_servers import hanging
-from identity_support import ANN, CALLER, ISSUER, PASSWORD, service_at
+from identity.fake_servers import hanging
+from identity.support import ANN, CALLER, ISSUER, PASSWORD, service_at
 
 SIGN_INS = 40
 

@@ -10,8 +10,10 @@ from authguard._core.model import Credential
 from authguard.asgi import AuthGuardMiddleware
 from authguard.identity import Identity
 from authguard.identity.model import SocialIdentity
-from identity_support import ANN, CALLER, ISSUER, NOW, PASSWORD, Page, browser, set_cookies
+from identity.support import ANN, CALLER, ISSUER, NOW, PASSWORD, Page, browser, set_cookies
 from support import judge
+
+pytestmark = pytest.mark.one_database  # redirects and claims
 
 CHALLENGE = (
     'Bearer realm="api", error="insufficient_user_authentication", '

@@ -22,7 +22,7 @@ from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database, _outages
 from authguard.identity.storage.migrations import VERSION_TABLE, check
 from authguard.identity.storage.schema import linked_identities, metadata, users
-from identity_support import PASSWORD, SECRET, empty, postgres_database, service_at, together
+from identity.support import PASSWORD, SECRET, empty, postgres_database, service_at, together
 
 TESTS = Path(__file__).parents[1]
 

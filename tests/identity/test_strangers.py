@@ -6,7 +6,9 @@ from sqlalchemy import func, select
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.storage.schema import metadata, users
-from identity_support import ANN, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
+from identity.support import ANN, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
+
+pytestmark = pytest.mark.one_database  # counts of hashes, rows and mails
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from authguard.identity.limits import Limiter
 from authguard.identity.model import Caller
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.web.turns import MAX_TURNS, MAX_WAITING, Turns
-from identity_support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, Postbox, settings
+from identity.support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, Postbox, settings
 
 KEY = ("ann@example.com",)
 HOME = "192.0.2.1"

@@ -1,5 +1,6 @@
 """Run the migrations of the database, which are shipped with the package, by Alembic."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -43,7 +44,7 @@ def check(database: Database) -> None:
     Raises:
         ConfigurationError: if they are not; says what to do.
     """
-    newest = ScriptDirectory.from_config(_config(None)).get_current_head()
+    newest = _newest_revision()
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         revision = context.get_current_revision()
@@ -52,6 +53,11 @@ def check(database: Database) -> None:
             f"database: its tables are of version {revision}, and this needs {newest}: "
             "run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
+
+
+@cache  # it reads and runs each migration
+def _newest_revision() -> str | None:
+    return ScriptDirectory.from_config(_config(None)).get_current_head()
 
 
 def _config(connection: Connection | None) -> Config:

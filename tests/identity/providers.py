@@ -3,23 +3,28 @@
 import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
+from starlette.testclient import TestClient
+
 from authguard.identity.social.github import GitHub
-from identity_support import ISSUER
+from identity.support import ISSUER
 
 APP = "https://yourapp.com/callback"
 PREFIXES = "/api/v1", "/v1"
 
 
-def code_for(subject, email, *, verified):
+def code_for(subject: int, email: str | None, *, verified: bool) -> str:
     """A code for somebody who has signed in at the provider."""
     return json.dumps([subject, email, verified]).encode().hex()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         if self.path.endswith("/access_token"):
             return self._answer({"access_token": parse_qs(body)["code"][0], "token_type": "bearer"})
@@ -31,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
-    def _answer(self, document):
+    def _answer(self, document: Any) -> None:
         data = json.dumps(document).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -39,12 +44,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *args):
+    def log_message(self, *args: object) -> None:
         pass
 
 
 @contextlib.contextmanager
-def local_providers(*names):
+def local_providers(*names: str) -> Iterator[list[GitHub]]:
     """Providers of these names, all at one server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
@@ -67,13 +72,13 @@ def local_providers(*names):
         server.server_close()
 
 
-def come_back(client, code, *, provider="github"):
+def come_back(client: TestClient, code: str, *, provider: str = "github") -> httpx2.Response:
     """Sign a browser in at a provider, by the whole flow; the answer when it comes back."""
     sent = client.get(f"/v1/auth/{provider}/authorize", params={"next": "/account"})
     state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
     return client.get(f"/v1/auth/{provider}/callback", params={"code": code, "state": state})
 
 
-def hand_in(client, code, *, provider="github"):
+def hand_in(client: TestClient, code: str, *, provider: str = "github") -> httpx2.Response:
     """Sign in with a code that an application hands in; the answer."""
     return client.post(f"/v1/auth/{provider}/callback", json={"code": code, "redirect_uri": APP})

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 COMMAND = str(Path(sys.executable).with_name("authguard"))
 PASSWORD = "SecurePass123!"
@@ -14,13 +14,13 @@ ISSUER = "https://auth.example.com"
 AUDIENCE = "https://api.example.com"
 
 
-def environment(**variables):
+def environment(**variables: str) -> dict[str, str]:
     """The environment without settings of the service, and with these variables."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHGUARD_")}
     return clean | variables
 
 
-def run(*args, given="", **variables):
+def run(*args: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, in a process of its own."""
     return subprocess.run(
         [COMMAND, *args],
@@ -33,9 +33,9 @@ def run(*args, given="", **variables):
     )
 
 
-def invoke(*args, given="", **variables):
+def invoke(*args: str, given: str = "", **variables: str) -> Result:
     """Run the command in this process; `result.stdout`, `stderr` and `exit_code`."""
     from authguard.cli.root import root
 
-    unset = {name: None for name in os.environ if name.startswith("AUTHGUARD_")}
+    unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("AUTHGUARD_")}
     return CliRunner().invoke(root, args, input=given, env=unset | variables, prog_name="authguard")

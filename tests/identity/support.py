@@ -4,19 +4,27 @@ import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from typing import Any
 
+import httpx2
+import psycopg
 import pytest
 import uvicorn
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 from starlette.testclient import TestClient
 
 from authguard.identity import Caller, IdentityService, Settings, upgrade
+from authguard.identity.audit import Event
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
-from authguard.identity.mail.mailer import MailError
+from authguard.identity.mail.mailer import Mail, Mailer, MailError
 from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.storage.schema import metadata
 
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 SECRET = "t3st-0nly-Secret-of-enough-bytes-5Kp2"
@@ -31,13 +39,13 @@ GENEROUS = {name: Limit(100_000, 60) for name in DEFAULT_LIMITS}
 class Clock:
     """A clock that stands still until it is told to go on."""
 
-    def __init__(self, now=NOW):
+    def __init__(self, now: float = NOW) -> None:
         self.now = now
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
-    def go_on(self, seconds):
+    def go_on(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
 
@@ -45,17 +53,17 @@ class Clock:
 class Postbox:
     """A mailer that keeps what it is given; `broken` makes it fail."""
 
-    def __init__(self):
-        self.mails = []
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
         self.broken = False
 
-    def send(self, mail):
+    def send(self, mail: Mail) -> None:
         """Keep a mail."""
         if self.broken:
             raise MailError("the server is down", temporary=True)
         self.mails.append(mail)
 
-    def token(self, index=-1):
+    def token(self, index: int = -1) -> str:
         """The one-time token in a mail."""
         return self.mails[index].text.partition("token=")[2].split()[0]
 
@@ -63,28 +71,28 @@ class Postbox:
 class CountingHasher(PasswordHasher):
     """A cheap hasher that counts its work."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(memory=8, time=1, concurrency=8)
         self.count = 0
 
-    def hash(self, password):
+    def hash(self, password: str) -> str:
         """Hash, and count."""
         self.count += 1
         return super().hash(password)
 
-    def verify(self, kept, password):
+    def verify(self, kept: str, password: str) -> bool:
         """Verify, and count."""
         self.count += 1
         return super().verify(kept, password)
 
-    def verify_dummy(self, password):
+    def verify_dummy(self, password: str) -> bool:
         """Verify nothing, and count."""
         self.count += 1
         return super().verify_dummy(password)
 
 
 @contextlib.contextmanager
-def postgres_database():
+def postgres_database() -> Iterator[str]:
     """A database of its own, dropped afterwards."""
     engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     name = f"authguard_test_{secrets.token_hex(6)}"
@@ -104,26 +112,36 @@ def postgres_database():
         engine.dispose()
 
 
-def empty(url):
+def empty(url: str) -> None:
     """Delete all rows."""
-    from authguard.identity.storage.schema import metadata
+    tables = [table.name for table in reversed(metadata.sorted_tables)]
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(make_url(url).database or "")) as database, database:
+            database.execute("PRAGMA synchronous = OFF")
+            for name in tables:
+                database.execute(f"DELETE FROM {name}")
+    else:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("; ".join(f"DELETE FROM {name}" for name in tables))
 
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
-    engine.dispose()
 
-
-def settings(url, **given):
+def settings(url: str, **given: Any) -> Settings:
     """Settings for tests."""
     return Settings(**{"secret": SECRET, "issuer": ISSUER, "database": url} | given)
 
 
 @contextlib.contextmanager
 def service_at(
-    url, *, clock=None, postbox=None, limits=GENEROUS, limiter=None, hook=None, breaches=None, **given
-):
+    url: str,
+    *,
+    clock: Callable[[], float] | None = None,
+    postbox: Mailer | None = None,
+    limits: dict[str, Limit] = GENEROUS,
+    limiter: Limiter | None = None,
+    hook: Callable[[Event], None] | None = None,
+    breaches: Any = None,
+    **given: Any,
+) -> Iterator[IdentityService]:
     """A service on a database whose tables are there."""
     service = IdentityService(
         settings(url, **given),
@@ -140,11 +158,12 @@ def service_at(
         service.close()
 
 
-def together(count, function):
+def together(count: int, function: Callable[[int], Any]) -> list[Any]:
     """Call a function from many threads at once; what each returned or raised."""
-    start, results = threading.Barrier(count), [None] * count
+    start = threading.Barrier(count)
+    results: list[Any] = [None] * count
 
-    def run(index):
+    def run(index: int) -> None:
         start.wait()
         try:
             results[index] = function(index)
@@ -160,10 +179,10 @@ def together(count, function):
 
 
 @contextlib.contextmanager
-def serving(app, **given):
+def serving(app: Any, **given: Any) -> Iterator[str]:
     """A real server for the application, in a thread; its base URL."""
-    config = {"host": "127.0.0.1", "port": 0, "log_level": "critical", "lifespan": "off"} | given
-    server = uvicorn.Server(uvicorn.Config(app, **config))
+    config: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "log_level": "critical", "lifespan": "off"}
+    server = uvicorn.Server(uvicorn.Config(app, **config | given))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -177,7 +196,7 @@ def serving(app, **given):
         thread.join()
 
 
-def browser(app, *, origin=ISSUER, **headers):
+def browser(app: Any, *, origin: str = ISSUER, **headers: str) -> TestClient:
     """A client that sends what browsers send with the forms of this site."""
     fetch = {"accept": "text/html", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"}
     return TestClient(app, base_url=origin, follow_redirects=False, headers=fetch | headers)
@@ -186,36 +205,37 @@ def browser(app, *, origin=ISSUER, **headers):
 class Page(HTMLParser):
     """The elements of a page, as (name, attributes), and its text."""
 
-    def __init__(self, response):
+    def __init__(self, response: httpx2.Response) -> None:
         super().__init__()
-        self.elements, self.text = [], ""
+        self.elements: list[tuple[str, dict[str, Any]]] = []
+        self.text = ""
         self.feed(response.text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Keep an element."""
         self.elements.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         """Keep text."""
         self.text += data
 
     @property
-    def words(self):
+    def words(self) -> str:
         """The text, with single spaces."""
         return " ".join(self.text.split())
 
-    def all(self, tag):
+    def all(self, tag: str) -> list[dict[str, Any]]:
         """The attributes of all elements of this name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
-    def field(self, name):
+    def field(self, name: str) -> dict[str, Any]:
         """The attributes of the field of this name."""
         return next(one for one in self.all("input") if one.get("name") == name)
 
 
-def set_cookies(response):
+def set_cookies(response: httpx2.Response) -> dict[str, tuple[str, set[str]]]:
     """The cookies that a response sets: name, value and attributes of each."""
-    found = {}
+    found: dict[str, tuple[str, set[str]]] = {}
     for line in response.headers.get_list("set-cookie"):
         pair, *attributes = line.split("; ")
         name, _, value = pair.partition("=")
@@ -223,7 +243,7 @@ def set_cookies(response):
     return found
 
 
-def node():
+def node() -> str:
     """Where Node.js is; the tests are skipped without it."""
     found = shutil.which("node")
     if found is None:

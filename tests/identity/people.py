@@ -1,9 +1,14 @@
 """Somebody who registers, signs in, reads mails and follows links, by pages and by the API."""
 
+from typing import Any
+
+import httpx2
 from starlette.testclient import TestClient
 
-from identity_support import ANN, ISSUER, PASSWORD, browser
-from provider_support import code_for, come_back, hand_in
+from authguard.identity import Identity, IdentityService
+from authguard.identity.mail.mailer import Mail
+from identity.providers import code_for, come_back, hand_in
+from identity.support import ANN, ISSUER, PASSWORD, Postbox, browser
 
 EMAIL = ANN["email"]
 NEW = "Another-Pass-456!"
@@ -16,35 +21,35 @@ ANNS = code_for(1, EMAIL, verified=True)
 class Person:
     """Somebody with a browser, and with an application that speaks the API."""
 
-    def __init__(self, app, service, postbox):
+    def __init__(self, app: Identity, service: IdentityService, postbox: Postbox) -> None:
         self.browser = browser(app)
         self.api = TestClient(app, base_url=ISSUER)
         self._service, self._postbox = service, postbox
 
-    def mail(self, subject="Verify your e-mail address"):
+    def mail(self, subject: str = "Verify your e-mail address") -> Mail:
         """The newest mail with this subject."""
         assert self._service.outbox.flush()
         return next(mail for mail in reversed(self._postbox.mails) if mail.subject == subject)
 
-    def token(self, subject="Verify your e-mail address"):
+    def token(self, subject: str = "Verify your e-mail address") -> str:
         """The one-time token in the newest mail with this subject."""
         return self.mail(subject).text.partition("token=")[2].split()[0]
 
-    def register(self, face="api"):
+    def register(self, face: str = "api") -> None:
         """Register with a password."""
         if face == "pages":
             assert self.browser.post("/register", data=ANN).status_code == 303
         else:
             self._keep(self.api.post("/v1/auth/register", json=ANN), 201)
 
-    def login(self, password=PASSWORD):
+    def login(self, password: str = PASSWORD) -> int:
         """The status of signing in with a password."""
         answer = self.api.post("/v1/auth/login", json={"email": EMAIL, "password": password})
         if answer.status_code == 200:
             self._keep(answer, 200)
         return answer.status_code
 
-    def sign_in(self, code, face="pages", *, provider="github"):
+    def sign_in(self, code: str, face: str = "pages", *, provider: str = "github") -> bool:
         """Whether signing in at a provider lets in; else it is refused because of the account there is."""
         if face == "pages":
             answer = come_back(self.browser, code, provider=provider)
@@ -57,36 +62,37 @@ class Person:
             assert answer.json()["code"] == "link_refused"
         return answer.status_code == 200
 
-    def _keep(self, answer, status):
+    def _keep(self, answer: httpx2.Response, status: int) -> None:
         assert answer.status_code == status, answer.text
         self.api.headers["authorization"] = "Bearer " + answer.json()["access_token"]
 
-    def is_in(self, face="pages"):
+    def is_in(self, face: str = "pages") -> bool:
         """Whether there is a session that lives."""
         if face == "pages":
             return self.browser.get("/account").status_code == 200
         return self.api.get("/v1/users/me").status_code == 200
 
-    def me(self):
+    def me(self) -> dict[str, Any]:
         """The account, by the API."""
-        return self.api.get("/v1/users/me").json()
+        document: dict[str, Any] = self.api.get("/v1/users/me").json()
+        return document
 
-    def verify_by_page(self, token=None, **fields):
+    def verify_by_page(self, token: str | None = None, **fields: Any) -> httpx2.Response:
         """Follow the link of the mail, and send the form."""
         self.browser.get(f"/verify-email?token={token or self.token()}")
         return self.browser.post("/verify-email", data=fields)
 
-    def verify_by_api(self, **fields):
+    def verify_by_api(self, **fields: Any) -> None:
         """Hand the token of the mail in."""
         answer = self.api.post("/v1/auth/verify-email", json={"token": self.token(), **fields})
         assert answer.status_code == 200, answer.text
 
-    def ask_for_link(self):
+    def ask_for_link(self) -> None:
         """Have the mail that verifies the address sent again."""
         answer = self.api.post("/v1/auth/verify-email/resend", json={"email": EMAIL})
         assert answer.status_code == 200
 
-    def reset(self, face="api"):
+    def reset(self, face: str = "api") -> None:
         """Set a new password by the mailed link."""
         self.api.post("/v1/auth/forgot-password", json={"email": EMAIL})
         token = self.token("Set a new password")
@@ -98,19 +104,19 @@ class Person:
             answer = self.api.post("/v1/auth/reset-password", json={"token": token, "new_password": NEW})
             assert answer.status_code == 200, answer.text
 
-    def decline(self, face="pages"):
+    def decline(self, face: str = "pages") -> httpx2.Response:
         """Say that one did not register; the status."""
         if face == "pages":
             self.browser.get(f"/verify-email?token={self.token()}")
             return self.browser.post("/verify-email/decline")
         return self.api.post("/v1/auth/verify-email/decline", json={"token": self.token()})
 
-    def providers(self):
+    def providers(self) -> list[str]:
         """The names of the linked providers, by the API."""
         return [one["provider"] for one in self.api.get("/v1/users/me/identities").json()]
 
 
-def unlink(person, face, provider="github"):
+def unlink(person: Person, face: str, provider: str = "github") -> httpx2.Response:
     """Unlink a provider; the answer."""
     if face == "pages":
         return person.browser.post("/account/providers/unlink", data={"provider": provider})

@@ -15,8 +15,11 @@ import sqlite3
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import FrameType
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import httpx2
@@ -25,6 +28,7 @@ import psycopg
 import pytest
 from cryptography.fernet import MultiFernet
 from sqlalchemy.engine import make_url
+from starlette.types import Message, Receive, Scope, Send
 
 from authguard.identity import Identity, IdentityService, Settings
 from authguard.identity.mail.mailer import Mail
@@ -39,7 +43,7 @@ MAX_SECRETS = 600
 MAX_BODY = 64 * 1024
 MAX_ANSWERS = 2_000
 MAX_LINES = 30_000
-SOURCE = str(Path(__file__).parents[1] / "src" / "authguard")
+SOURCE = str(Path(__file__).parents[2] / "src" / "authguard")
 _FIELD = re.compile(r"(?:\w+_)?(?:password|token|secret|code|code_verifier|assertion)\Z", re.IGNORECASE)
 #: What the service never issues in an answer: no answer of the test may show it.
 _NOT_ISSUED = {
@@ -56,17 +60,23 @@ _LINK_COOKIE = re.compile(r"(?<=set-cookie: )((?:__Host-)?authguard-(?:verify|re
 _ONLY_STORED = {"password hash", "encrypted key"}
 _HTTP_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PLAIN_RECORD = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
-_connections = {}
+_connections: dict[str, psycopg.Connection[Any]] = {}
+#: A name of a place, and the text that stands there.
+Place = tuple[str, str]
 
 
 class Leaks:
     """Secrets of a test, and the texts in which they must not stand."""
 
-    def __init__(self):
-        self.secrets, self.names = {}, set()
-        self.lines, self.answers, self.commands, self.databases = {}, [], [], set()
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.names: set[str] = set()
+        self.lines: dict[str, str] = {}
+        self.answers: list[tuple[str, str, list[str]]] = []
+        self.commands: list[str] = []
+        self.databases: set[str] = set()
 
-    def note(self, value, kind):
+    def note(self, value: Any, kind: str) -> None:
         """Note a secret. Of a JWT the signature counts: the rest is the same in many tokens."""
         if isinstance(value, bytes):
             value = value.decode("latin-1")
@@ -78,7 +88,7 @@ class Leaks:
         if len(value) >= least and _is_telling(value) and len(self.secrets) < MAX_SECRETS:
             self.secrets.setdefault(value, kind)
 
-    def report(self):
+    def report(self) -> list[str]:
         """Return a sentence for each leak; it names the place, and shows no secret."""
         telling = {
             secret: kind
@@ -98,13 +108,13 @@ class Leaks:
         return list(dict.fromkeys(problems))
 
 
-def _is_telling(value):
+def _is_telling(value: str) -> bool:
     """Whether a text is so odd that it stands nowhere by accident, as a word does."""
     is_word = value.isalpha() and value.islower() and len(value) < 16
     return not is_word and len(set(value)) > 4
 
 
-def _forms(secret):
+def _forms(secret: str) -> set[str]:
     """Return the ways in which a secret may be shown."""
     return {
         secret,
@@ -116,7 +126,7 @@ def _forms(secret):
     }
 
 
-def _search(places, secrets):
+def _search(places: Sequence[Place], secrets: dict[str, str]) -> list[str]:
     """Return where secrets stand, as sentences in which they are replaced."""
     if not secrets or not places:
         return []
@@ -132,7 +142,7 @@ def _search(places, secrets):
     return problems
 
 
-def stored_texts(url):
+def stored_texts(url: str) -> list[Place]:
     """Return (place, text) of all that a database holds; nothing if it is gone."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -150,7 +160,7 @@ def stored_texts(url):
     return places
 
 
-def _postgres_rows(url):
+def _postgres_rows(url: str) -> list[Place]:
     with contextlib.suppress(psycopg.Error):
         connection = _connections.get(url)
         if connection is None or connection.closed:
@@ -165,7 +175,7 @@ def _postgres_rows(url):
     return []
 
 
-def close_connections():
+def close_connections() -> None:
     """Close what `stored_texts` has kept open."""
     while _connections:
         _connections.popitem()[1].close()
@@ -175,7 +185,7 @@ def close_connections():
 
 
 @contextlib.contextmanager
-def watching(leaks):
+def watching(leaks: Leaks) -> Iterator[Leaks]:
     """Note the secrets that pass, and where they must not be."""
     with pytest.MonkeyPatch.context() as patch:
         _watch_logs(leaks, patch)
@@ -185,11 +195,11 @@ def watching(leaks):
         yield leaks
 
 
-def _watch_logs(leaks, patch):
+def _watch_logs(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     """See every record, whatever the levels are, and change nothing for handlers."""
     is_enabled = logging.Logger.isEnabledFor
 
-    def handle(logger, record):
+    def handle(logger: logging.Logger, record: logging.LogRecord) -> None:
         shown = False if logger.disabled else logger.filter(record)
         if not shown:
             return
@@ -203,17 +213,17 @@ def _watch_logs(leaks, patch):
     patch.setattr(logging.Logger, "handle", handle)
 
 
-def _is_of_test(record):
+def _is_of_test(record: logging.LogRecord) -> bool:
     """Whether a record is of a client or an engine that a test made by itself."""
     if record.name != "sqlalchemy.engine.Engine" and not record.name.startswith(_HTTP_CLIENTS):
         return False
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None and not frame.f_code.co_filename.startswith(SOURCE):
         frame = frame.f_back
     return frame is None
 
 
-def _formatted(record):
+def _formatted(record: logging.LogRecord) -> str:
     text = record.getMessage()
     if record.exc_info and record.exc_info[0]:
         text += "\n" + "".join(traceback.format_exception(*record.exc_info))
@@ -222,22 +232,22 @@ def _formatted(record):
     return text
 
 
-def _watch_service(leaks, patch):
+def _watch_service(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     """Note what is hashed, issued, mailed and set."""
 
-    def before(owner, name, see):
+    def before(owner: type, name: str, see: Callable[..., object]) -> None:
         whole = getattr(owner, name)
 
-        def call(*args, **kwargs):
+        def call(*args: Any, **kwargs: Any) -> Any:
             see(*args, **kwargs)
             return whole(*args, **kwargs)
 
         patch.setattr(owner, name, call)
 
-    def after(owner, name, see):
+    def after(owner: type, name: str, see: Callable[[Any], object]) -> None:
         whole = getattr(owner, name)
 
-        def call(*args, **kwargs):
+        def call(*args: Any, **kwargs: Any) -> Any:
             result = whole(*args, **kwargs)
             see(result)
             return result
@@ -260,13 +270,13 @@ def _watch_service(leaks, patch):
     after(httpx2.Response, "json", lambda document: _note_fields(leaks, document, "provider's token"))
 
 
-def _middle_line(pem):
+def _middle_line(pem: bytes) -> bytes:
     """Return a line of a private key in which there is more than the public key."""
     lines = pem.splitlines()[1:-1]
     return lines[len(lines) // 2]
 
 
-def note_settings(leaks, settings):
+def note_settings(leaks: Leaks, settings: Settings) -> None:
     """Note the secrets of settings, and the passwords in their URLs."""
     for one in fields(settings):
         value = getattr(settings, one.name)
@@ -277,35 +287,36 @@ def note_settings(leaks, settings):
                 leaks.note(unquote(urlsplit(value).password or ""), "setting")
 
 
-def _note_mail(leaks, mail):
+def _note_mail(leaks: Leaks, mail: Mail) -> None:
     for token in re.findall(r"token=([^\s&]+)", mail.text):
         leaks.note(token, "one-time token")
 
 
-def _note_fields(leaks, document, kind):
+def _note_fields(leaks: Leaks, document: Any, kind: str) -> None:
     """Note the tokens of an answer, such as a provider's."""
     if isinstance(document, dict):
         for name in ("access_token", "refresh_token", "id_token", "client_secret"):
             leaks.note(document.get(name), kind)
 
 
-def _watch_identity(leaks, patch):
+def _watch_identity(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     """Note the secrets of every request to the service, and every answer."""
     whole = Identity.__call__
 
-    async def call(identity, scope, receive, send):
+    async def call(identity: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await whole(identity, scope, receive, send)
         query, headers = scope.get("query_string") or b"", list(scope["headers"])
-        sent, answer = bytearray(), []
+        sent = bytearray()
+        answer: list[Message] = []
 
-        async def receiving():
+        async def receiving() -> Message:
             message = await receive()
             if len(sent) < MAX_BODY:
                 sent.extend(message.get("body", b""))
             return message
 
-        async def sending(message):
+        async def sending(message: Message) -> None:
             answer.append(message)
             await send(message)
 
@@ -319,18 +330,20 @@ def _watch_identity(leaks, patch):
     patch.setattr(Identity, "__call__", call)
 
 
-def note_request(leaks, query, headers, body):
+def note_request(
+    leaks: Leaks, query: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> list[str]:
     """Note the secrets of a request; return those that its answer must not show."""
-    found = []
-    for name, value in headers:
-        text = value.decode("latin-1")
-        if name == b"authorization":
+    found: list[tuple[str, str]] = []
+    for header, line in headers:
+        text = line.decode("latin-1")
+        if header == b"authorization":
             found += _of_authorization(text)
-        elif name == b"cookie":
+        elif header == b"cookie":
             pairs = [part.strip().partition("=") for part in text.split(";")]
             found += [(value, "cookie") for _, _, value in pairs if len(value) >= 16]
     media_type = dict(headers).get(b"content-type", b"")
-    values = list(parse_qsl(query.decode("latin-1")))
+    values: list[tuple[str, Any]] = list(parse_qsl(query.decode("latin-1")))
     if b"json" in media_type:
         with contextlib.suppress(ValueError):
             document = json.loads(body)
@@ -347,14 +360,14 @@ def note_request(leaks, query, headers, body):
     return [form for value, _ in found for form in _forms(value)]
 
 
-def _kind(name):
+def _kind(name: str) -> str:
     for word in ("password", "client_secret"):
         if name.lower().endswith(word):
             return word.replace("_", " ")
     return "provider's code" if name == "code" else name.replace("_", " ")
 
 
-def _of_authorization(text):
+def _of_authorization(text: str) -> list[tuple[str, str]]:
     scheme, _, rest = text.partition(" ")
     if scheme.lower() != "basic":
         return [(rest.strip() or text, "Authorization field")]
@@ -365,7 +378,7 @@ def _of_authorization(text):
     return found
 
 
-def note_answer(leaks, where, messages, own):
+def note_answer(leaks: Leaks, where: str, messages: Iterable[Message], own: list[str]) -> None:
     """Note an answer, and the secrets that it has issued."""
     head = next((message for message in messages if message["type"] == "http.response.start"), None)
     if head is None:
@@ -379,10 +392,10 @@ def note_answer(leaks, where, messages, own):
     leaks.answers.append((where, _LINK_COOKIE.sub(r"\1=", text), own))
 
 
-def _watch_processes(leaks, patch):
+def _watch_processes(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     whole = subprocess.Popen.__init__
 
-    def begin(process, args, *more, **options):
+    def begin(process: subprocess.Popen[Any], args: Any, *more: Any, **options: Any) -> None:
         leaks.commands.append(args if isinstance(args, str) else " ".join(map(str, args)))
         whole(process, args, *more, **options)
 

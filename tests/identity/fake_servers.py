@@ -4,7 +4,9 @@ import contextlib
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
 
@@ -13,14 +15,17 @@ class AnsweringServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers, self.seen = {}, []
+        self.answers: dict[str, Any] = {}
+        self.seen: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
+    server: AnsweringServer
+
+    def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         form = {name: value[0] for name, value in parse_qs(body).items()}
         self.server.seen.append((self.path, dict(self.headers), form))
@@ -35,17 +40,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
-    def log_message(self, *args):
+    def log_message(self, *args: object) -> None:
         pass
 
 
 @contextlib.contextmanager
-def hanging():
+def hanging() -> Iterator[tuple[str, list[socket.socket]]]:
     """A server that takes connections and answers nothing: its URL, and the connections that it took."""
-    taken = []
+    taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
 
-        def accept():
+        def accept() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     taken.append(listener.accept()[0])

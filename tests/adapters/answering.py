@@ -1,0 +1,112 @@
+"""The guard, the callers and the form of the table of `test_same_answers.py`."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.faces import Field
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard.errors import InsufficientUserAuthenticationError
+from authguard.testing import issue_token
+
+NOW = 1_800_000_000.0
+SECRET = secrets.token_urlsafe(40)
+ISSUER, AUDIENCE = "https://issuer.example", "https://api.example"
+KEY = "sk_live_" + secrets.token_urlsafe(32)
+OLD_KEY = "sk_live_" + secrets.token_urlsafe(32)
+OFF_KEY = "sk_live_" + secrets.token_urlsafe(32)
+
+
+def token(key: str = SECRET, **claims: Any) -> str:
+    """A token for the guard below, at NOW."""
+    return issue_token(key, now=NOW, **({"iss": ISSUER, "aud": AUDIENCE} | claims))
+
+
+GOOD = token(scope="read", roles=["clerk"])
+ADMIN = token(scope="read admin", roles=["boss"])
+EXPIRED = token(exp=NOW - 31)
+FORGED = token(secrets.token_urlsafe(40))
+FRESH = token(scope="read admin", auth_time=NOW - 300, acr="phr")
+STALE = token(scope="read admin", auth_time=NOW - 301, acr="pwd")
+
+
+def guard(**options: Any) -> Guard:
+    """A guard with a rule of every kind."""
+    return Guard(
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
+        APIKeyVerifier(
+            {
+                KEY: APIKey("robot", scopes=["read"]),
+                OLD_KEY: APIKey("robot", expires_at=NOW),
+                OFF_KEY: APIKey("robot", disabled=True),
+            }
+        ),
+        protected_paths=[
+            "/private",
+            Rule("/admin", scopes=["admin"]),
+            Rule("/roles", roles=["boss", "chief"]),
+            Rule("/recent", max_age=300),
+            Rule("/strong", acr=["phrh", "phr"]),
+            Rule("/vault", scopes=["admin"], acr="phr", max_age=300),
+            Rule("/maybe", optional="strict"),
+            Rule("/lenient", optional="lenient"),
+        ],
+        public_paths=["/", "/public", Rule("/socket", methods=["WEBSOCKET"])],
+        login_path="/login",
+        cookie=AccessCookie("session", secure=False),
+        **options,
+    )
+
+
+def bearer(text: str, scheme: str = "Bearer ") -> tuple[str, bytes]:
+    """An Authorization field."""
+    return ("Authorization", scheme.encode() + text.encode("latin-1"))
+
+
+def api_key(text: str) -> tuple[str, bytes]:
+    """An X-API-Key field."""
+    return ("X-API-Key", text.encode("latin-1"))
+
+
+def cookie(text: str) -> tuple[str, bytes]:
+    """A Cookie field."""
+    return ("Cookie", f"theme=dark; session={text}".encode())
+
+
+HTML = ("Accept", b"text/html,application/xhtml+xml;q=0.9")
+NAVIGATES = ("Sec-Fetch-Mode", b"navigate")
+SAME, CROSS, SIBLING = (("Sec-Fetch-Site", site) for site in (b"same-origin", b"cross-site", b"same-site"))
+OWN_ORIGIN = ("Origin", b"http://site.example")
+PREFLIGHT = [("Origin", b"https://a.example"), ("Access-Control-Request-Method", b"POST")]
+
+BEARER = 'Bearer realm="api"'
+STEP_UP_DETAIL = InsufficientUserAuthenticationError.detail
+INVALID_TOKEN = f'{BEARER}, error="invalid_token"'
+INVALID_REQUEST = f'{BEARER}, error="invalid_request"'
+LACKS_SCOPE = f'{BEARER}, error="insufficient_scope"'
+STEP_UP = f'{BEARER}, error="insufficient_user_authentication", error_description="{STEP_UP_DETAIL}"'
+HTMX = [("HX-Request", b"true"), ("HX-Current-URL", b"http://site.example/page?x=1")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A request, and the answer to it.
+
+    Attributes:
+        method: of the request.
+        path: of the request, with a query or without.
+        fields: header fields, in their order.
+        status: of the answer.
+        subject: who the application saw, where the status is 200; empty for the anonymous caller.
+        challenge: how the field WWW-Authenticate begins, where the request is refused.
+        location: where the browser is sent, where the status is 303.
+    """
+
+    method: str = "GET"
+    path: str = "/private"
+    fields: Sequence[Field] = ()
+    status: int = 200
+    subject: str = ""
+    challenge: str = ""
+    location: str = ""
