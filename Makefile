@@ -4,8 +4,11 @@ export FULL ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := $(VENV)-tools
+# The later versions of Python that `make versions` runs the tests on.
+VERSIONS ?= 3.12 3.13 3.14 3.15
 
-.PHONY: demo demo-flask quick test slow frameworks lint types bench check clean
+.PHONY: demo demo-flask quick test slow frameworks versions lowest lint types bench check lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -34,6 +37,22 @@ slow: $(VENV)/ready
 frameworks: $(VENV)-frameworks/ready
 	AUTHGUARD_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
 
+# `make version-3.14` runs one of them.
+versions: $(VERSIONS:%=version-%)
+
+version-%:
+	python=$$(tools/install-python $*) && $(MAKE) $(VENV)-$*/ready VENV=$(VENV)-$* PYTHON="$$python"
+	$(VENV)-$*/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+# The lowest versions that pyproject.toml allows, and the wheel as users install it. Old releases use what newer
+# ones of their own requirements deprecate.
+lowest: $(VENV)-lowest/ready
+	rm -rf build/wheel
+	$(VENV)-lowest/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	$(VENV)-lowest/bin/python -c "import authguard; assert 'site-packages' in authguard.__file__"
+	$(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarning --numprocesses auto --dist loadfile $(ARGS)
+
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,6 +68,10 @@ bench: $(VENV)-bench/ready
 
 check: lint types test
 
+# Newer versions for the three files of constraints.
+lock: $(TOOLS)/ready
+	tools/lock $(TOOLS)/bin/uv
+
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -60,7 +83,7 @@ $(VENV)-bench/ready: pyproject.toml constraints.txt benchmarks/constraints.txt
 	$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-bench/bin/python -m pip install --quiet --constraint constraints.txt \
 		--constraint benchmarks/constraints.txt --editable ".[all]" --group bench
-	$(VENV)-bench/bin/python -m pip install --quiet --constraint benchmarks/constraints.txt --no-deps fastapi-users
+	$(VENV)-bench/bin/python -m pip install --quiet --no-deps "fastapi-users==15.0.5"
 	touch $@
 
 $(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constraints.txt
@@ -70,5 +93,18 @@ $(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constr
 		--constraint tests/frameworks/constraints.txt --editable ".[starlette,fastapi,flask]" --group frameworks
 	touch $@
 
+$(TOOLS)/ready:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet "uv>=0.9"
+	touch $@
+
+$(VENV)-lowest/ready: pyproject.toml $(TOOLS)/ready
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(TOOLS)/bin/uv pip compile --quiet --resolution lowest-direct --python $(VENV)-lowest/bin/python --no-header \
+		--no-annotate --all-extras --group test --output-file $(VENV)-lowest/constraints.txt pyproject.toml
+	$(VENV)-lowest/bin/python -m pip install --quiet --requirement $(VENV)-lowest/constraints.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-bench $(VENV)-frameworks .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf build $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

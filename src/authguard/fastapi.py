@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import Depends, FastAPI
-from fastapi import HTTPException as FastAPIHTTPException
-from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
-from fastapi.params import Depends as DependsParameter
-from fastapi.security import SecurityScopes
-from fastapi.security.base import SecurityBase
-from starlette.requests import HTTPConnection
+from authguard._extras import needs_extra
+
+with needs_extra("fastapi"):
+    from fastapi import Depends, FastAPI
+    from fastapi import HTTPException as FastAPIHTTPException
+    from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+    from fastapi.params import Depends as DependsParameter
+    from fastapi.security import SecurityScopes
+    from fastapi.security.base import SecurityBase
+    from starlette.requests import HTTPConnection
 
 from authguard import _refused
 from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of

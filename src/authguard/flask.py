@@ -5,10 +5,13 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import Flask, Response, request
-from flask.views import View
-from werkzeug.exceptions import HTTPException, default_exceptions
-from werkzeug.local import LocalProxy
+from authguard._extras import needs_extra
+
+with needs_extra("flask"):
+    from flask import Flask, Response, request
+    from flask.views import View
+    from werkzeug.exceptions import HTTPException, default_exceptions
+    from werkzeug.local import LocalProxy
 
 from authguard._core.answer.decision import Deny
 from authguard._core.answer.refusal import Refusal

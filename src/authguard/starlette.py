@@ -5,9 +5,12 @@ import inspect
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar, cast
 
-from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
-from starlette.requests import HTTPConnection, Request
-from starlette.websockets import WebSocket
+from authguard._extras import needs_extra
+
+with needs_extra("starlette"):
+    from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+    from starlette.requests import HTTPConnection, Request
+    from starlette.websockets import WebSocket
 
 from authguard._arguments import INJECTED, Find, connection_finder
 from authguard._core.answer.decision import Deny

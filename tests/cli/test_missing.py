@@ -40,7 +40,7 @@ def test_without_click_the_extra_is_named():
     """Without click the command is one line that says what to install."""
     done = run_without(("click",), "--help")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "authguard: the command needs click: pip install 'authguard[cli]'\n"
+    assert done.stderr == "authguard: No module named 'click': pip install \"authguard[cli]\"\n"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_without_the_identity_service_its_extra_is_named(arguments):
     """Without the packages of the identity service its commands say what to install, with status 2."""
     done = run_without(IDENTITY, *arguments)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "pip install 'authguard[identity,cli]'" in done.stderr
+    assert 'pip install "authguard[identity]"' in done.stderr
 
 
 def test_tokens_need_no_identity_service(tmp_path):

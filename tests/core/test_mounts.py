@@ -288,3 +288,12 @@ def test_a_public_path_has_the_mount_point_at_its_beginning_only(path, root_path
         assert rest == "/public" or rest.startswith("/public/")
         assert rest != path or root_path not in path
         assert f"{root_path}/" not in rest.removeprefix("/public") + "/"
+
+
+@pytest.mark.parametrize(
+    "path", ["/app//appadmin", "/app/./appadmin", "/app/x/../appadmin/app", "/app//app/appadmin"]
+)
+def test_a_mount_point_within_a_word_of_an_odd_path_is_removed_too(path):
+    """A framework that removes it wherever it is would run the page of the rule."""
+    assert ADMIN in ask(BOTH, "/app", path).requirements
+    assert ADMIN in ask(NARROW, "/app", path).requirements

@@ -15,7 +15,7 @@ from authguard.identity.pages.agents import describe_agent
 from authguard.identity.social.provider import Provider
 from identity.support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
-CSS = files("authguard.identity").joinpath("pages/assets/style.css").read_text(encoding="utf-8")
+CSS = files("authguard.identity.pages").joinpath("assets/style.css").read_text(encoding="utf-8")
 
 
 def routes(app, method):

@@ -2,13 +2,14 @@
 
 import sys
 
+from authguard._extras import MissingExtraError, needs_extra
+
 
 def main() -> None:
     """Run the command with the arguments of the process."""
     try:
-        from authguard.cli.root import root
-    except ModuleNotFoundError as error:
-        if error.name != "click":
-            raise
-        sys.exit("authguard: the command needs click: pip install 'authguard[cli]'")
+        with needs_extra("cli"):
+            from authguard.cli.root import root
+    except MissingExtraError as error:
+        sys.exit(f"authguard: {error}")
     root(prog_name="authguard")

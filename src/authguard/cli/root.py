@@ -16,9 +16,6 @@ from authguard.cli.tokens.issue import token
 from authguard.cli.users import users
 from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
 
-# What only the extra `identity` brings; the names by which Python misses it.
-_IDENTITY = ("sqlalchemy", "alembic", "argon2", "authlib", "email_validator", "joserfc", "limits", "pydantic")
-
 
 class _Root(click.Group):
     """Makes one line of each error that is foreseen, and never a traceback."""
@@ -31,11 +28,6 @@ class _Root(click.Group):
             return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure(_in_words(error), _status(error)) from None
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in (*_IDENTITY, "starlette"):
-                raise
-            needed = "this needs the identity service: pip install 'authguard[identity,cli]'"
-            raise Failure(needed, MISUSED) from None
 
 
 def _in_words(error: AuthGuardError) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from authguard._extras import needs_extra
 from authguard.cli.configuration import raw_settings, read_settings, with_settings
 from authguard.cli.output import Failure, note
 
@@ -62,7 +63,8 @@ def serve(
 
     All other settings come from AUTHGUARD_… variables or from the file of --config.
     """
-    import uvicorn
+    with needs_extra("cli"):
+        import uvicorn
 
     from authguard.identity import create_app
 

@@ -5,13 +5,16 @@
 `create_app` makes an ASGI application from the settings; `IdentityService` is the same without HTTP.
 """
 
-from authguard.identity.app import Identity, create_app
-from authguard.identity.audit import Event
-from authguard.identity.model import Caller, Client, Session, SocialIdentity, Tokens, User
-from authguard.identity.service import IdentityService
-from authguard.identity.settings import Settings
-from authguard.identity.storage.migrations import upgrade
-from authguard.identity.storage.revocations import SQLRevocations
+from authguard._extras import needs_extra
+
+with needs_extra("identity"):
+    from authguard.identity.app import Identity, create_app
+    from authguard.identity.audit import Event
+    from authguard.identity.model import Caller, Client, Session, SocialIdentity, Tokens, User
+    from authguard.identity.service import IdentityService
+    from authguard.identity.settings import Settings
+    from authguard.identity.storage.migrations import upgrade
+    from authguard.identity.storage.revocations import SQLRevocations
 
 __all__ = [
     "Caller",

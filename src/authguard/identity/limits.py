@@ -26,6 +26,7 @@ from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from authguard._core.remote.http import Breaker
+from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
 
@@ -350,12 +351,10 @@ def _storage(url: str) -> Storage:
         return _Memory()
     if urlsplit(url).scheme not in ("redis", "rediss"):
         raise ConfigurationError("limits are kept in memory://, redis://… or rediss://…")
-    try:
+    with needs_extra("redis"):
         from redis import ConnectionPool
         from redis.backoff import NoBackoff
         from redis.retry import Retry
-    except ImportError as error:
-        raise ConfigurationError("limits in Redis: pip install 'authguard[redis]'") from error
     try:
         pool = ConnectionPool.from_url(
             url,

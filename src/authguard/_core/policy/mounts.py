@@ -80,8 +80,9 @@ class Mount:
         texts = {path}
         if not self.is_plain:
             texts.add(f"{self._root_path}/{path}")
-        if misplaced:
-            texts |= _removed(self._root_path.rstrip("/"), path)
+        if mount_point := self._root_path.rstrip("/"):
+            # An odd path below the mount point may have it a second time, as a part of a word.
+            texts |= _removed(mount_point, path if misplaced else mount_point + path)
         found: set[Segments] = set()
         for way in readings(*texts):
             found.add(way)

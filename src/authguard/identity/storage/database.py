@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
 
@@ -201,8 +202,8 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
             poolclass=NullPool,  # `_ConnectionPool` keeps connections
             connect_args=connect_args,
         )
-    except ImportError as error:
-        raise ConfigurationError("database: PostgreSQL needs the extra authguard[postgres]") from error
+    except ImportError as error:  # psycopg is missing, or it is there without libpq
+        raise MissingExtraError("postgres", error) from error
     if is_sqlite:
         _keep_private(engine, url.database or "")
         _set_up_sqlite(engine)
