@@ -3,7 +3,7 @@
 import importlib
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,20 @@ def service(url: str) -> dict[str, str]:
     from cli.support import ISSUER, SECRET
 
     return {"AUTHGUARD_DATABASE": url, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
+
+
+@pytest.fixture
+def leaks() -> Iterator[None]:
+    """What a server writes, stores and has in its arguments shows no secret."""
+    from identity.leaks import Leaks
+    from identity.processes import watch_processes
+
+    leaks = Leaks()
+    with pytest.MonkeyPatch.context() as patch:
+        watch_processes(leaks.processes, patch)
+        yield
+    assert leaks.processes.pids
+    assert leaks.report() == []
 
 
 _numbers = itertools.count()

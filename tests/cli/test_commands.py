@@ -6,6 +6,7 @@ import stat
 import subprocess
 
 import httpx
+import pytest
 
 from authguard.cli.output import Failure
 from authguard.cli.serve import _for_development, frozen_heap
@@ -57,6 +58,7 @@ def test_collections_pass_over_what_is_loaded():
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.usefixtures("leaks")
 def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     """`serve --dev` answers a request, logs it without its query, and ends with 0 on SIGTERM."""
     process = subprocess.Popen(

@@ -130,6 +130,24 @@ def test_accounts_are_listed(service):
     assert [one["email"] for one in listed] == ["ann@example.com", "bob@example.com"]
 
 
+def test_accounts_are_listed_in_pages(service):
+    """Each page but the last one is as long as its limit, and names the address to go on after."""
+    for name in ("cem", "ann", "bob"):
+        make(service, f"{name}@example.com")
+    first = invoke("users", "list", "--limit", "2", "--json", **service)
+    assert [one["email"] for one in json.loads(first.stdout)] == ["ann@example.com", "bob@example.com"]
+    assert "--after bob@example.com" in first.stderr
+    second = invoke("users", "list", "--limit", "2", "--after", "bob@example.com", "--json", **service)
+    assert [one["email"] for one in json.loads(second.stdout)] == ["cem@example.com"]
+    assert second.stderr == ""
+
+
+@pytest.mark.parametrize("limit", ["0", "10001", "ten"])
+def test_a_limit_out_of_range_is_refused(service, limit):
+    """It ends with 2, as other options that cannot be meant."""
+    assert invoke("users", "list", "--limit", limit, **service).exit_code == 2
+
+
 def test_token_of_a_client_is_looked_up(service):
     """A client's token is accepted by the service until it is revoked; one of an unknown client is not."""
     with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running:

@@ -1,6 +1,6 @@
 """The identity service: the databases, the service, and a browser."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -57,10 +57,32 @@ def closed_applications(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         identity.service.close()
 
 
+_CHECKER = pytest.StashKey[Leaks]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Search what servers in processes of their own have written, and their arguments while they run."""
+    report = yield
+    leaks = item.stash.get(_CHECKER, None)
+    if leaks is None or not leaks.processes.pids:
+        return report
+    if report.when == "call":
+        leaks.processes.look()
+    elif report.when == "teardown" and report.passed:
+        problems = leaks.report(report.capstdout, report.capstderr)
+        if problems:
+            report.outcome, report.longrepr = "failed", "\n".join(problems[:20])
+    return report
+
+
 @pytest.fixture(autouse=True)
-def leaks() -> Iterator[Leaks]:
+def leaks(request: pytest.FixtureRequest) -> Iterator[Leaks]:
     """Nothing that a test sends, is sent or sets in secret is logged, stored in clear or echoed."""
     with watching(Leaks()) as leaks:
+        request.node.stash[_CHECKER] = leaks
         yield leaks
     problems = leaks.report()
     if problems:

@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import sqlite3
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,8 +33,8 @@ from authguard.identity import Identity, IdentityService, Settings
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.social.provider import Provider
-from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.usecases.clients import Clients
+from identity.processes import Processes, shapes_in, watch_processes
 
 MIN_SECRET = 8
 MIN_PROVIDER_SECRET = 6  # that of most tests
@@ -73,7 +72,7 @@ class Leaks:
         self.names: set[str] = set()
         self.lines: dict[str, str] = {}
         self.answers: list[tuple[str, str, list[str]]] = []
-        self.commands: list[str] = []
+        self.processes = Processes()
         self.databases: set[str] = set()
 
     def note(self, value: Any, kind: str) -> None:
@@ -88,24 +87,41 @@ class Leaks:
         if len(value) >= least and _is_telling(value) and len(self.secrets) < MAX_SECRETS:
             self.secrets.setdefault(value, kind)
 
-    def report(self) -> list[str]:
-        """Return a sentence for each leak; it names the place, and shows no secret."""
-        telling = {
-            secret: kind
-            for secret, kind in self.secrets.items()
-            if not any(secret in name for name in self.names)
-        }
-        forms = {form: kind for secret, kind in telling.items() for form in _forms(secret)}
-        problems = _search([(where, text) for text, where in self.lines.items()], forms)
-        problems += _search([("the arguments of a process", text) for text in self.commands], forms)
+    def report(self, *outputs: str) -> list[str]:
+        """Return a sentence for each leak; it names the place, and shows no secret.
+
+        Args:
+            outputs: what servers in processes of their own have written where pytest captures it.
+        """
+        processes, problems = self.processes, []
+        for value, kind in processes.secrets.items():
+            self.note(value, kind)
+        commands = [("the arguments of a process", text) for text in processes.commands]
+        shown = [*processes.texts(), *(("the output of a server", text) for text in outputs)]
+        forms = self._telling_forms()
+        lines = [(where, text) for text, where in self.lines.items()]
+        problems += _search(lines, forms) or shapes_in(lines)
+        problems += _search(commands + shown, forms)
+        if processes.pids:
+            problems += shapes_in(commands + shown)
         in_clear = {form: kind for form, kind in forms.items() if kind not in _ONLY_STORED}
-        for url in self.databases:
-            problems += _search(stored_texts(url), in_clear)
+        for url in self.databases | processes.databases:
+            stored = stored_texts(url)
+            problems += _search(stored, in_clear)
+            problems += shapes_in(stored, stored=True) if url in processes.databases else []
         never = {form: kind for form, kind in forms.items() if kind in _NOT_ISSUED}
         problems += _search([(where, text) for where, text, _ in self.answers], never)
         for where, text, own in self.answers:
             problems += _search([(where, text)], {form: forms[form] for form in own if form in forms})
         return list(dict.fromkeys(problems))
+
+    def _telling_forms(self) -> dict[str, str]:
+        telling = {
+            secret: kind
+            for secret, kind in self.secrets.items()
+            if not any(secret in name for name in self.names)
+        }
+        return {form: kind for secret, kind in telling.items() for form in _forms(secret)}
 
 
 def _is_telling(value: str) -> bool:
@@ -191,7 +207,7 @@ def watching(leaks: Leaks) -> Iterator[Leaks]:
         _watch_logs(leaks, patch)
         _watch_service(leaks, patch)
         _watch_identity(leaks, patch)
-        _watch_processes(leaks, patch)
+        watch_processes(leaks.processes, patch)
         yield leaks
 
 
@@ -262,8 +278,6 @@ def _watch_service(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     before(IdentityService, "__init__", lambda *args, **_: leaks.databases.add(args[1].database))
     before(Mail, "__post_init__", lambda mail: _note_mail(leaks, mail))
     before(Provider, "__init__", lambda *args, **_: leaks.note(args[3], "provider's secret"))
-    after(RefreshTokens, "issue", lambda token: leaks.note(token, "refresh token"))
-    after(AccessTokens, "_sign", lambda token: leaks.note(token, "access token"))
     before(MultiFernet, "encrypt", lambda seal, pem: leaks.note(_middle_line(pem), "signing key"))
     after(MultiFernet, "encrypt", lambda encrypted: leaks.note(encrypted, "encrypted key"))
     after(Clients, "create", lambda made: leaks.note(made[1], "client secret"))
@@ -388,15 +402,8 @@ def note_answer(leaks: Leaks, where: str, messages: Iterable[Message], own: list
     for name, value in headers:
         if name == "set-cookie":
             leaks.note(value.partition("=")[2].partition(";")[0], "cookie")
+    if any(name == "content-type" and value.startswith("application/json") for name, value in headers):
+        with contextlib.suppress(ValueError):
+            _note_fields(leaks, json.loads(body), "token")
     text = "\n".join(f"{name}: {value}" for name, value in headers) + "\n" + body.decode("utf-8", "replace")
     leaks.answers.append((where, _LINK_COOKIE.sub(r"\1=", text), own))
-
-
-def _watch_processes(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
-    whole = subprocess.Popen.__init__
-
-    def begin(process: subprocess.Popen[Any], args: Any, *more: Any, **options: Any) -> None:
-        leaks.commands.append(args if isinstance(args, str) else " ".join(map(str, args)))
-        whole(process, args, *more, **options)
-
-    patch.setattr(subprocess.Popen, "__init__", begin)

@@ -29,7 +29,8 @@ def server(tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "identity.heart_app:app", "--port", str(port)]
-    environment = os.environ | {"TEST_DATABASE": database, "PYTHONPATH": str(TESTS)}
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    environment = os.environ | {"TEST_DATABASE": database, "PYTHONPATH": path}
     process = subprocess.Popen([*command, "--log-level", "critical"], env=environment, cwd=TESTS)
     try:
         yield _ready(f"http://127.0.0.1:{port}", process)

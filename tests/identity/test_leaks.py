@@ -4,6 +4,7 @@ The checker itself runs around every test of this folder, by the fixture `leaks`
 """
 
 import logging
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from authguard.identity import Identity
 from identity.leaks import Leaks, note_answer, note_request, note_settings, watching
+from identity.processes import Processes
 from identity.support import ANN, CALLER, ISSUER, PASSWORD, SECRET, browser, service_at
 
 SECOND = "An0ther-Secret-of-a-caller"
@@ -31,6 +33,7 @@ def leaks(leaks):
     """Forget what is leaked here on purpose."""
     yield leaks
     leaks.secrets.clear()
+    leaks.processes = Processes()
 
 
 def only(problems, *words):
@@ -122,6 +125,81 @@ def test_the_arguments_of_processes_are_searched(planted):
     planted.note(SECOND, "setting")
     subprocess.run([sys.executable, "-c", "", "--password", SECOND], check=True)
     only(planted.report(), "the arguments of a process", "[setting]")
+
+
+def server(program, **options):
+    """Run a program as if it were a server."""
+    return subprocess.run([sys.executable, "-c", program, "uvicorn"], check=True, **options)
+
+
+#: What a server has issued, which the test does not know.
+TOKENS = {
+    "refresh token": "rt_" + "Ab1-" * 15,
+    "access token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJlLW9mLWEtdG9rZW4",
+    "private key": "-----BEGIN PRIVATE KEY-----",
+    "password hash": "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
+    "link": "/verify-email?token=Ab1-Ab1-Ab1-Ab1-Ab1-Ab1-",
+}
+
+
+@pytest.mark.parametrize("secret", [PASSWORD, SECRET, *TOKENS.values()], ids=["password", "secret", *TOKENS])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_output_of_servers_is_searched(planted, tmp_path, stream, secret):
+    """In pipes and in files, and where pytest captures it."""
+    program = "import sys; sys.{}.write(sys.stdin.read())"
+    server(program.format(stream), input=f"x {secret}", capture_output=True, text=True)
+    with (tmp_path / "server.log").open("w") as log:
+        server(program.format(stream), input=f"y {secret}", text=True, **{stream: log})
+    problems = planted.report(f"z {secret}")
+    places = "\n".join(problems)
+    assert "the output of a server" in places
+    if secret in TOKENS.values():  # one report for each place
+        assert len(problems) == 3
+        assert "server.log" in places
+    assert secret not in places
+
+
+def test_the_secrets_of_the_environment_of_servers_are_noted(planted):
+    """A secret that a server was started with stands in none of its lines."""
+    environment = os.environ | {"AUTHGUARD_SECRET": SECOND}
+    server("import os; print(os.environ['AUTHGUARD_SECRET'])", env=environment, capture_output=True)
+    only(planted.report(), "the output of a server", "[setting]")
+
+
+def test_the_arguments_of_workers_are_searched(planted):
+    """What a server starts by itself is in the list of processes as well."""
+    worker = f"[sys.executable, '-c', 'print(1, flush=True); input()', '{TOKENS['refresh token']}']"
+    program = f"import subprocess, sys; subprocess.run({worker})"
+    command = [sys.executable, "-c", "exec(input())", "uvicorn"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        process.stdin.write(program + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "1\n"
+        planted.processes.look()
+        process.stdin.close()
+    only(planted.report(), "the arguments of a process", "something like a secret")
+
+
+@pytest.mark.parametrize("how", ["environment", "argument"])
+def test_the_databases_of_servers_are_searched(planted, url, how):
+    """A token in a row is found by its shape; the database is the one that the server was started with."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        name = {"name": TOKENS["refresh token"]}
+        connection.execute(text("INSERT INTO revocations VALUES ('token', :name, 1, 2)"), name)
+    engine.dispose()
+    if how == "environment":
+        server("", env=os.environ | {"TEST_DATABASE": url})
+    else:
+        subprocess.run([sys.executable, "-c", "", "uvicorn", "--database", url], check=True)
+    assert "something like a secret" in "\n".join(planted.report())
+
+
+def test_the_output_of_other_programs_is_not_searched(planted):
+    """A client of the documents may print the tokens that it got."""
+    program = f"print('{TOKENS['access token']}')"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert planted.report() == []
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,7 @@ def test_sign_in_during_an_outage(app, ann, service):
 
 def test_error_of_ours_is_a_page(app, ann, service):
     """What nobody foresaw is a 500 page that tells nothing."""
-    service.sessions.list = None
+    service.session_pages.page = None
     client = browser(app)
     client._transport.raise_server_exceptions = False
     client.cookies.update(dict(ann.cookies))

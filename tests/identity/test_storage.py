@@ -232,7 +232,7 @@ def test_kill_loses_no_acknowledged_write(url, tmp_path):
     empty(url)
     port = _free_port()
     base = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "TEST_DATABASE": url, "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "TEST_DATABASE": url, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
 
     def start():
         command = [sys.executable, "-m", "uvicorn", "identity.durable_app:app", "--port", str(port)]

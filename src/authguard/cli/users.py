@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from authguard.cli.configuration import open_service, read_settings_without_secret, with_settings
-from authguard.cli.output import Failure, echo_json, echo_table, moment
+from authguard.cli.output import Failure, echo_json, echo_table, moment, note, printable
 
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, User
 
-_PAGE = 100
+_PAGE, _MAX_PAGE = 1000, 10_000
 
 
 @click.group()
@@ -57,17 +57,30 @@ def _password(from_stdin: bool) -> str:
 
 
 @users.command("list")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MAX_PAGE),
+    default=_PAGE,
+    show_default=True,
+    help="How many accounts at most.",
+)
+@click.option("--after", default="", metavar="EMAIL", help="Begin after this address: the next page.")
 @click.option("--json", "as_json", is_flag=True, help="Write the accounts as JSON.")
 @with_settings
-def list_users(as_json: bool, database: str | None, config: str | None) -> None:
-    """List all accounts in the order of their addresses."""
-    found: list[User] = []
+def list_users(*, limit: int, after: str, as_json: bool, database: str | None, config: str | None) -> None:
+    """List a page of accounts in the order of their addresses."""
     with open_service(read_settings_without_secret(config, database)) as service:
-        while page := service.accounts.list(_PAGE, found[-1].email if found else ""):
-            found += page
+        accounts = service.accounts.list(limit + 1, after)
+    page = accounts[:limit]
     if as_json:
-        echo_json([asdict(user) for user in found])
-        return
+        echo_json([asdict(user) for user in page])
+    else:
+        _echo_accounts(page)
+    if len(accounts) > limit:
+        note(f"there are more accounts: repeat the command with --after {printable(page[-1].email)}")
+
+
+def _echo_accounts(accounts: "list[User]") -> None:
     rows = [
         [
             user.email,
@@ -77,7 +90,7 @@ def list_users(as_json: bool, database: str | None, config: str | None) -> None:
             moment(user.created_at),
             user.id,
         ]
-        for user in found
+        for user in accounts
     ]
     echo_table(["address", "role", "verified", "state", "created", "id"], rows)
 

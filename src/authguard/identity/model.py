@@ -73,6 +73,36 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a list that is shown in pages: next to a row, in one direction.
+
+    Attributes:
+        is_older: whether the page has the older rows; else the newer ones.
+        created_at: of the row, in seconds since the epoch.
+        id: of the row.
+    """
+
+    is_older: bool
+    created_at: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """A page of an account's sessions.
+
+    Attributes:
+        sessions: those on the page, the newest first.
+        newer: the cursor of the page before it, if there is one.
+        older: the cursor of the page after it, if there is one.
+    """
+
+    sessions: list[Session]
+    newer: str | None
+    older: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """The result of signing in or refreshing.
 

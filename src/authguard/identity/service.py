@@ -2,7 +2,7 @@
 
 accounts         register, sign in, change the password, disable
 social_sign_in   sign in with providers
-sessions         create, refresh, list, end
+sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
@@ -32,6 +32,7 @@ from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs
+from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social_sign_in import SocialSignIn
 
@@ -95,6 +96,7 @@ class IdentityService:
 
     def _add_use_cases(self, base: Base) -> None:
         self.sessions = Sessions(base)
+        self.session_pages = SessionPages(base)
         notices, proofs = Notices(base), AddressProofs(base, self.sessions)
         self.links = Links(base, self.sessions, notices, proofs)
         self.linking = Linking(base, self.sessions, notices)

@@ -17,6 +17,7 @@ from authguard.identity.api.documents import (
 )
 from authguard.identity.model import User
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
+from authguard.identity.usecases.sessions import MAX_SESSIONS
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.messages import (
@@ -27,6 +28,7 @@ from authguard.identity.web.messages import (
     read_form,
     read_json,
 )
+from authguard.identity.web.paging import link_next, read_page
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import sign_in
 
@@ -169,11 +171,16 @@ class AccountEndpoints:
         return message_response("Logged out everywhere")
 
     async def sessions(self, request: Request) -> Response:
-        """List the sessions that are alive."""
+        """Answer a page of the sessions that are alive, the newest first; all fit on one by default."""
         principal = principal_of(request)
+        limit, cursor = read_page(request, default=MAX_SESSIONS, max_limit=MAX_SESSIONS)
+        read = self._service.session_pages.page
+        page = await self._workers.read(read, principal, limit=limit, cursor=cursor)
         current = principal.claims.get("sid")
-        sessions = await self._workers.read(self._service.sessions.list, principal)
-        return json_response([session_document(session, current) for session in sessions])
+        response = json_response([session_document(session, current) for session in page.sessions])
+        if page.older is not None:
+            response.headers["link"] = link_next(limit, page.older)
+        return response
 
     async def end_session(self, request: Request) -> Response:
         """End one session."""

@@ -12,6 +12,8 @@ from starlette.routing import Route
 from authguard.errors import RefusedError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import NOTICES, Views
+from authguard.identity.tokens.cursors import MAX_CURSOR
+from authguard.identity.usecases.session_claims import session_id_of
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
@@ -23,6 +25,9 @@ _Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, R
 
 
 LOGOUT_PAGE = "/logout"
+
+#: Of sessions besides the visitor's own: some screens of a phone.
+PAGE_SIZE = 20
 
 
 def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
@@ -85,8 +90,11 @@ class AccountPages:
         if visitor.renewed is None:
             return await handler(self, request, visitor)
         if request.method in ("GET", "HEAD"):
-            notice = query_of(request).get("notice", "")
-            here = self._views.path(request, back) + (f"?notice={notice}" if notice in NOTICES else "")
+            query = query_of(request)
+            notice, cursor = query.get("notice", ""), query.get("cursor", "")
+            kept_query = {"notice": notice} if notice in NOTICES else {}
+            kept_query |= {"cursor": cursor} if 0 < len(cursor) <= MAX_CURSOR else {}
+            here = self._views.path(request, back) + (f"?{urlencode(kept_query)}" if kept_query else "")
             response = self._views.see_other(here)
         else:
             try:
@@ -99,11 +107,18 @@ class AccountPages:
 
     @_for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
-        """Show the account, its providers and its sessions."""
+        """Show the account, its providers, the visitor's session, and a page of the others."""
+        cursor, principal = query_of(request).get("cursor"), visitor.principal
+        read, own_id = self._service.session_pages.page, session_id_of(principal)
+        page = await self._workers.read(read, principal, cursor=cursor, limit=PAGE_SIZE, except_id=own_id)
+        if cursor is not None and not page.sessions:  # all of that page have ended meanwhile
+            cursor = None
+            page = await self._workers.read(read, principal, limit=PAGE_SIZE, except_id=own_id)
         values: dict[str, Any] = {
-            "identities": await self._workers.read(self._service.linking.list, visitor.principal),
-            "sessions": await self._workers.read(self._service.sessions.list, visitor.principal),
-            "current": visitor.principal.claims.get("sid"),
+            "identities": await self._workers.read(self._service.linking.list, principal),
+            "current": await self._workers.read(self._service.session_pages.find_current, principal),
+            "page": page,
+            "cursor": cursor,
         }
         return self._views.page(request, "account", visitor=visitor, **values)
 
@@ -129,11 +144,12 @@ class AccountPages:
 
     @_for_owner("/account")
     async def end_session(self, request: Request, visitor: Visitor) -> Response:
-        """End one of the other sessions."""
+        """End one of the other sessions, and show the same page of them."""
         body = validate(bodies.EndSession, await read_fields(request))
         end = self._service.sessions.end
         await self._workers.write(end, visitor.principal, body.session, caller_of(request))
-        return self._views.redirect_with_notice(request, "/account", "ended")
+        cursor = {"cursor": body.cursor} if body.cursor else {}
+        return self._views.redirect_with_notice(request, "/account", "ended", **cursor)
 
     @_for_owner("/account")
     async def unlink(self, request: Request, visitor: Visitor) -> Response:

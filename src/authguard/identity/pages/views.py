@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -136,9 +136,9 @@ class Views:
         """Send a browser on, with GET."""
         return see_other(location, {"x-content-type-options": "nosniff"})
 
-    def redirect_with_notice(self, request: Request, path: str, notice: str) -> Response:
+    def redirect_with_notice(self, request: Request, path: str, notice: str, **query: str) -> Response:
         """Send a browser on to a page that shows one of `NOTICES`."""
-        return self.see_other(self.path(request, f"{path}?notice={notice}"))
+        return self.see_other(self.path(request, f"{path}?{urlencode({'notice': notice, **query})}"))
 
     def _render(self, request: Request, template: str, **values: Any) -> str:
         def url(path: str) -> str:

@@ -1,6 +1,6 @@
 """Query linked identities, and proofs of passwords."""
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from authguard.identity.model import LinkedIdentity, SocialIdentity, User
 from authguard.identity.storage.dialects import insert_into
@@ -71,11 +71,17 @@ def delete_identities(connection: Connection, user_id: str, provider: str) -> No
 
 
 def list_identities(connection: Connection, user_id: str) -> list[LinkedIdentity]:
-    """List an account's links, the oldest first."""
+    """List the providers that are linked to an account, the oldest first.
+
+    Each is listed once, with its oldest link, since unlinking a provider ends all links to it. So the list is
+    no longer than the settings have providers.
+    """
+    provider, begun = linked_identities.c.provider, func.min(linked_identities.c.created_at)
     statement = (
-        select(linked_identities.c.provider, linked_identities.c.created_at)
+        select(provider, begun)
         .where(linked_identities.c.user_id == user_id)
-        .order_by(linked_identities.c.created_at, linked_identities.c.provider)
+        .group_by(provider)
+        .order_by(begun, provider)
     )
     return [LinkedIdentity(*row) for row in connection.execute(statement)]
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -85,6 +86,15 @@ sessions = Table(
     # None for when it began, 0 for unknown.
     Column("authenticated_at", Double),
     Index("ix_sessions_user_id", "user_id"),
+    # In the order of pages. Those that have ended stay for a month, and are not to be read for a page.
+    Index(
+        "ix_sessions_alive",
+        "user_id",
+        "created_at",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )
 
 revocations = Table(

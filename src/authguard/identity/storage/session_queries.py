@@ -90,7 +90,7 @@ def list_sessions(connection: Connection, user_id: str, now: float) -> list[Sess
     statement = (
         select(sessions)
         .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
-        .order_by(sessions.c.created_at.desc())
+        .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     )
     return [Session(*row) for row in connection.execute(statement)]
 
@@ -115,7 +115,7 @@ def select_alive(user_id: str, now: float, *, except_id: str | None = None) -> S
 
 def list_surplus_sessions(connection: Connection, user_id: str, now: float, limit: int) -> Sequence[str]:
     """Return the ids of an account's oldest living sessions, those beyond so many."""
-    newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id)
+    newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     return connection.execute(newest_first.offset(limit)).scalars().all()
 
 

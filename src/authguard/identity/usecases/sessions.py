@@ -196,10 +196,16 @@ class Sessions:
         Raises:
             NotFoundError: if the caller has none of this id that is alive.
         """
-        if session_id not in {row.id for row in self.list(principal)}:
+        with self._base.database.read() as connection:
+            row = session_store.find_session(connection, session_id)
+        if row is None or not self._is_shown(row.session, principal):
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
         self.end_now([session_id])
         self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session_id)
+
+    def _is_shown(self, session: Session, principal: Principal) -> bool:
+        is_own = session.user_id == principal.subject
+        return is_own and session.ended_at is None and session.expires_at > self._base.clock()
 
     def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> None:
         """End the sessions of an account in the transaction of a use case.

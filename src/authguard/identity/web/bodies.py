@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.mail.addresses import MAX_ADDRESS
+from authguard.identity.tokens.cursors import MAX_CURSOR
 
 MAX_MEMBERS = 20  # of a body; an error for each would make the answer larger than the request
 
@@ -116,6 +117,8 @@ class EndSession(JSONBody):
     """The form on the page of an account that ends another session."""
 
     session: Annotated[str, Field(min_length=1, max_length=64)]
+    # Of the page that the form is on.
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] = ""
 
 
 class Unlink(JSONBody):

@@ -1,0 +1,26 @@
+"""An index that has the sessions of an account which have not ended, in the order of their pages."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the index."""
+    alive = sa.text("ended_at IS NULL")
+    op.create_index(
+        "ix_sessions_alive",
+        "sessions",
+        ["user_id", "created_at", "id"],
+        sqlite_where=alive,
+        postgresql_where=alive,
+    )
+
+
+def downgrade() -> None:
+    """Undo it."""
+    op.drop_index("ix_sessions_alive", "sessions")

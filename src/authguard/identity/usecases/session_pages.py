@@ -1,0 +1,82 @@
+"""Use cases that show sessions: the one of the caller, and all of an account in pages, the newest first."""
+
+from authguard._core.model import Principal
+from authguard.identity.model import Place, Session, SessionPage
+from authguard.identity.storage import session_queries as session_store
+from authguard.identity.storage.session_pages import list_session_page
+from authguard.identity.tokens.cursors import Cursors
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.session_claims import session_id_of
+from authguard.identity.usecases.sessions import MAX_SESSIONS
+
+
+class SessionPages:
+    """Sessions of accounts, to be shown.
+
+    Args:
+        base: the parts that use cases share.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._cursors = Cursors(base.settings)
+
+    def find_current(self, principal: Principal) -> Session | None:
+        """Return the caller's session; None if it is gone.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with self._base.database.read() as connection:
+            row = session_store.find_session(connection, session_id_of(principal))
+        return None if row is None else row.session
+
+    def page(
+        self,
+        principal: Principal,
+        *,
+        cursor: str | None = None,
+        limit: int = MAX_SESSIONS,
+        except_id: str | None = None,
+    ) -> SessionPage:
+        """Return a page of the caller's living sessions, the newest first.
+
+        Args:
+            principal: the caller.
+            cursor: of the page, as another page has named it; None for the first page.
+            limit: the most sessions on the page.
+            except_id: the id of a session to leave out.
+
+        Raises:
+            InvalidFieldsError: if the cursor is not one of this list.
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        scope = f"sessions of {principal.subject}"
+        place = None if cursor is None else self._cursors.parse(scope, cursor)
+        rows = self._read(principal, place, limit + 1, except_id)
+        if place is not None and not place.is_older and len(rows) <= limit:
+            # Back at the beginning: the first page is a full one.
+            place, rows = None, self._read(principal, None, limit + 1, except_id)
+        has_more, rows = len(rows) > limit, rows[:limit]
+        if not rows:
+            return SessionPage([], None, None)
+        has_older = has_more
+        if place is not None and not place.is_older:
+            has_older = True
+            rows.reverse()
+        newer = Place(is_older=False, created_at=rows[0].created_at, id=rows[0].id)
+        older = Place(is_older=True, created_at=rows[-1].created_at, id=rows[-1].id)
+        return SessionPage(
+            rows,
+            self._cursors.issue(scope, newer) if place is not None else None,
+            self._cursors.issue(scope, older) if has_older else None,
+        )
+
+    def _read(
+        self, principal: Principal, place: Place | None, limit: int, except_id: str | None
+    ) -> list[Session]:
+        now = self._base.clock()
+        with self._base.database.read() as connection:
+            return list_session_page(
+                connection, principal.subject, now, limit=limit, place=place, except_id=except_id
+            )

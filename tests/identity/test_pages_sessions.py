@@ -1,0 +1,147 @@
+"""The page of an account shows its sessions in pages: the one of the browser, and twenty others."""
+
+import re
+
+import pytest
+from sqlalchemy import update
+from starlette.testclient import TestClient
+
+from authguard.identity.pages.account import PAGE_SIZE
+from authguard.identity.storage import queries as store
+from authguard.identity.storage.schema import sessions
+from authguard.identity.usecases.sessions import MAX_SESSIONS
+from identity.many import add_sessions
+from identity.support import ANN, ISSUER, NOW, Page, browser
+
+AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/141.0.0.0 Safari/537.36"
+
+
+@pytest.fixture
+def many(ann, service):
+    """Ann has as many sessions as an account may have."""
+    with service.database.read() as connection:
+        user, _ = store.find_user_by_address(connection, ANN["email"])
+    add_sessions(service, user.id, MAX_SESSIONS - 1, user_agent=AGENT)
+    return ann
+
+
+def ids(response):
+    """The sessions that a page can end."""
+    return [one["value"] for one in Page(response).all("input") if one.get("name") == "session"]
+
+
+def links(response):
+    """The links to other pages, by `rel`."""
+    return {one["rel"]: one["href"] for one in Page(response).all("a") if "rel" in one}
+
+
+def walk(client, response, rel):
+    """The pages that links lead to, one after the other, with the first one."""
+    pages = [response]
+    while rel in links(pages[-1]):
+        pages.append(client.get(links(pages[-1])[rel]))
+        assert pages[-1].status_code == 200
+    return pages
+
+
+def test_a_page_of_a_hundred_sessions_is_small(app, ann, clock):
+    """After as many sign-ins as an account has sessions, no page has more than 20 KB."""
+    client = TestClient(app, base_url=ISSUER, headers={"user-agent": AGENT})
+    for _ in range(MAX_SESSIONS - 1):
+        clock.go_on(1)
+        assert client.post("/v1/auth/login", json=ANN).status_code == 200
+    pages = walk(ann, ann.get("/account"), "next")
+    assert len(pages) == 5
+    assert max(len(page.content) for page in pages) <= 20_000
+
+
+def test_each_session_is_on_one_page(many):
+    """The pages have the 99 other sessions, each once, in the order of the API."""
+    pages = walk(many, many.get("/account"), "next")
+    token = many.cookies["access_token"]
+    api = many.get("/v1/users/me/sessions", headers={"authorization": f"Bearer {token}", "cookie": ""})
+    expected = [one["id"] for one in api.json() if not one["current"]]
+    assert [one for page in pages for one in ids(page)] == expected
+    assert [len(ids(page)) for page in pages] == [PAGE_SIZE] * 4 + [19]
+
+
+def test_the_own_session_is_first_on_each_page(many, service):
+    """It is there, and first, although it is the oldest of all."""
+    with service.database.write() as connection:
+        connection.execute(
+            update(sessions).where(sessions.c.user_agent != AGENT).values(created_at=NOW - 9000)
+        )
+    pages = walk(many, many.get("/account"), "next")
+    assert len(pages) == 5
+    for page in pages:
+        entries = page.text.partition('aria-labelledby="sessions"')[2].split('<li class="row">')
+        assert "this browser" in entries[1]
+        assert page.text.count("this browser") == 1
+
+
+def test_newer_leads_back(many):
+    """From the last page, the links to newer sessions lead over the same pages to the first one."""
+    there = walk(many, many.get("/account"), "next")
+    back = walk(many, there[-1], "prev")
+    assert [ids(page) for page in back[::-1]] == [ids(page) for page in there]
+    assert set(links(back[-1])) == {"next"}
+
+
+def test_few_sessions_have_no_links(ann):
+    """Where all fit on a page, there is no navigation."""
+    page = ann.get("/account")
+    assert links(page) == {}
+    assert "Pages of sessions" not in page.text
+
+
+def test_links_have_names_and_a_place(many):
+    """The navigation has a label, each link says what it leads to, and goes to the heading of the list."""
+    second = walk(many, many.get("/account"), "next")[1]
+    assert {"class": "pager", "aria-label": "Pages of sessions"} in Page(second).all("nav")
+    assert "Newer sessions Older sessions" in Page(second).words
+    assert all(link.endswith("#sessions") for link in links(second).values())
+    assert 'id="sessions"' in second.text
+
+
+def test_ending_a_session_shows_the_same_page(many):
+    """The form of the second page leads back to it; the session is gone."""
+    second = walk(many, many.get("/account"), "next")[1]
+    cursor = Page(second).field("cursor")["value"]
+    ended = ids(second)[3]
+    response = many.post("/account/sessions/end", data={"session": ended, "cursor": cursor})
+    assert response.headers["location"] == f"/account?notice=ended&cursor={cursor}"
+    again = many.get(response.headers["location"])
+    assert ids(again)[:19] == [one for one in ids(second) if one != ended]
+
+
+def test_a_page_whose_sessions_have_ended_is_the_first(app, many, service):
+    """A cursor behind which nothing is left shows the newest sessions."""
+    last = walk(many, many.get("/account"), "next")[-1]
+    service.sessions.end_now(ids(last))
+    again = many.get(str(last.url))
+    assert ids(again) == ids(many.get("/account"))
+
+
+def test_an_expired_page_is_carried_on(many, clock):
+    """A browser that gets new cookies on the way comes to the page that it asked for."""
+    link = links(many.get("/account"))["next"].partition("#")[0]
+    clock.go_on(28_801)
+    response = many.get(link)
+    assert response.headers["location"] == link
+
+
+@pytest.mark.parametrize("cursor", ["x", "", "A" * 5000, "%3Cscript%3E"])
+def test_a_malformed_cursor_is_refused(ann, cursor):
+    """It gets a page with 422, which does not repeat it."""
+    response = ann.get(f"/account?cursor={cursor}")
+    assert response.status_code == 422
+    assert response.headers["content-type"].startswith("text/html")
+    assert "<script" not in response.text
+
+
+def test_a_cursor_of_somebody_else_is_refused(app, many):
+    """What was issued to Ann is of no use to Bob."""
+    cursor = re.search(r"cursor=([\w-]+)", many.get("/account").text)[1]
+    bob = browser(app)
+    bob.post("/register", data=ANN | {"email": "bob@example.com"})
+    assert bob.get(f"/account?cursor={cursor}").status_code == 422

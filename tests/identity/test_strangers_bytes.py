@@ -1,0 +1,77 @@
+"""How many bytes a stranger with one network address can cause in an hour, as docs/identity.md has it."""
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity, IdentityService
+from authguard.identity.usecases.sessions import MAX_SESSIONS
+from identity.many import add_sessions
+from identity.support import ISSUER, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
+
+AGENT = b"\xe9" * 250  # more than is kept, in letters that take two bytes
+#: 254 octets, as many as an address may have.
+LONG = "l" * 61 + "@" + ".".join(["d" * 61] * 3) + ".com"
+
+
+@pytest.fixture
+def service(url: str, postbox: Postbox) -> Iterator[IdentityService]:
+    """A service with the default limits."""
+    service = IdentityService(settings(url), mailer=postbox, hasher=CountingHasher(), clock=Clock())
+    yield service
+    service.close()
+
+
+def stored_bytes(service: IdentityService) -> int:
+    """What the tables and their indexes take, with rows that were replaced and not cleared away."""
+    with service.database.engine.connect() as connection:
+        if service.database.is_sqlite:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            names = ("page_count", "freelist_count", "page_size")
+            pages, free, size = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names)
+            return (pages - free) * size
+        size = "SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables"
+        return int(connection.exec_driver_sql(size).scalar())
+
+
+def test_bytes_of_rows(service: IdentityService) -> None:
+    """The largest inputs of an hour, 30 registrations and 400 sign-ins, need a megabyte at most.
+
+    A quarter of the sign-ins is made, and counted four times: the limit is 100 in 15 minutes. Each one ends a
+    session and revokes it as well, since the accounts have as many as they may have. There are four accounts:
+    after 30 sign-ins to one, answers come later.
+    """
+    if not service.database.is_sqlite:  # the space of rows that other tests have deleted
+        with service.database.write() as connection:
+            connection.exec_driver_sql("TRUNCATE users, revocations CASCADE")
+    client = TestClient(Identity(service), base_url=ISSUER, headers={"user-agent": AGENT})
+    emails = [f"owner{number}@example.com" for number in range(4)]
+    for email in emails:
+        owner = service.accounts.create(email, PASSWORD)
+        kept = "\xe9" * 200
+        add_sessions(service, owner.id, MAX_SESSIONS, user_agent=kept, refreshed_agent=kept)
+    before = stored_bytes(service)
+    for number in range(30):
+        body = {"email": f"{number:03}{LONG}", "password": PASSWORD, "name": "\U0001d518" * 200}
+        assert client.post("/v1/auth/register", json=body).status_code == 201
+    registrations = stored_bytes(service) - before
+    for number in range(100):
+        body = {"email": emails[number % 4], "password": PASSWORD}
+        assert client.post("/v1/auth/login", json=body).status_code == 200
+    sign_ins = 4 * (stored_bytes(service) - before - registrations)
+    assert 430 * 500 < registrations + sign_ins <= 1_000_000
+
+
+def test_bytes_of_mails(service: IdentityService, postbox: Postbox) -> None:
+    """While the mail server is down, the mails of 30 registrations and 30 questions wait: 60 KB at most."""
+    client, postbox.broken = browser(Identity(service)), True
+    for number in range(40):
+        email = f"{number:03}{LONG}"
+        client.post("/v1/auth/register", json={"email": email, "password": PASSWORD})
+        client.post("/v1/auth/forgot-password", json={"email": email})
+    assert service.outbox.stats().waiting == 60
+    postbox.broken = False
+    assert service.outbox.flush()
+    sizes = [len(f"{mail.to}{mail.subject}{mail.text}".encode()) for mail in postbox.mails]
+    assert (len(sizes), sum(sizes) <= 60_000) == (60, True)
