@@ -1,6 +1,7 @@
 """Both drivers answer, throw failures in, and close the flow in every case (law 2)."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -8,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from authguard._core.flow import Call, Flow, Question
-from authguard.drivers import arun, run
+from authguard._core.flow import Call, Channel, Flow, Question, Shared
+from authguard.drivers import asynchronous, run
+from authguard.drivers.asynchronous import run as run_async
 
 
 def in_loop(flow: Flow[Any]) -> Any:
     """Run a flow by the asynchronous driver."""
-    return asyncio.run(arun(flow))
+    return asyncio.run(run_async(flow))
 
 
 both = pytest.mark.parametrize("drive", [run, in_loop], ids=["sync", "async"])
@@ -109,7 +111,7 @@ def test_a_cancelled_flow_is_closed_and_not_thrown_into() -> None:
             seen.append("closed")
 
     async def cancel() -> None:
-        task = asyncio.create_task(arun(flow()))
+        task = asyncio.create_task(run_async(flow()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -126,3 +128,24 @@ def test_blocking_callbacks_leave_the_loop() -> None:
         return (yield from Call(threading.get_ident))
 
     assert in_loop(flow()) != threading.get_ident()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot start at once before Python 3.12")
+def test_a_shared_flow_does_not_queue_behind_other_tasks():
+    """Its question is on its way before a task that was there before has had its turn."""
+    order = []
+
+    def flow():
+        order.append("flow")
+        return (yield from ())
+
+    async def other():
+        order.append("other")
+
+    async def main():
+        task = asyncio.create_task(other())
+        await asynchronous.ask(Shared(Channel(), "key", flow))
+        await task
+
+    asyncio.run(main())
+    assert order == ["flow", "other"]

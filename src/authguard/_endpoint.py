@@ -3,10 +3,11 @@
 import functools
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
+from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard.errors import ConfigurationError
 
@@ -26,8 +27,8 @@ def mark(endpoint: Any, requirement: Requirement) -> None:
 
 def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
     """What decorators ask of the callers of an endpoint."""
-    found: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
-    return found
+    requirements: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
+    return requirements
 
 
 def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
@@ -38,11 +39,46 @@ def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
             be matched.
     """
     if scopes and callable(scopes[0]):
-        raise ConfigurationError("write @requires(), with parentheses")
+        raise ConfigurationError(
+            f"@requires must be called, got {type_of(scopes[0])}: write @requires(), with parentheses"
+        )
     if len(scopes) == 1 and isinstance(scopes[0], (list, tuple, set, frozenset)):
         each = ", ".join(map(repr, scopes[0]))
-        raise ConfigurationError(f"the scopes of @requires are given side by side: write @requires({each})")
+        raise ConfigurationError(
+            f"the scopes of @requires must be given side by side, got a list: write @requires({each})"
+        )
     return Requirement(scopes, *others)
+
+
+def decorator_of(
+    requirement: Requirement,
+    guard_function: Callable[[Any], Any],
+    guard_class: Callable[[Any], Any],
+    classes: str,
+) -> Callable[[Any], Any]:
+    """Return the decorator that `requires` of a framework gives.
+
+    Args:
+        requirement: the requirement.
+        guard_function: makes a function that checks it, of a function.
+        guard_class: makes a class that checks it, of a class.
+        classes: what classes can be guarded, for the error.
+    """
+
+    def decorate(endpoint: Any) -> Any:
+        if isinstance(endpoint, staticmethod | classmethod):
+            return type(endpoint)(decorate(endpoint.__func__))
+        if not callable(endpoint):
+            raise ConfigurationError(
+                f"@requires() must decorate a function or {classes}, got {type_of(endpoint)}"
+            )
+        wrapper = guard_class(endpoint) if inspect.isclass(endpoint) else guard_function(endpoint)
+        mark(wrapper, requirement)
+        if wrapper is not endpoint:
+            guarded_by(endpoint, wrapper)
+        return wrapper
+
+    return decorate
 
 
 def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
@@ -62,11 +98,11 @@ def asked_by_dependencies(dependant: Any) -> Iterator[Requirement]:
         dependant: of the route, or None.
     """
     for dependency in getattr(dependant, "dependencies", ()):
-        asked = asked_by(dependency.call)
-        if asked and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
+        requirements = asked_by(dependency.call)
+        if requirements and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
             scopes = (*(dependency.parent_oauth_scopes or ()), *(dependency.own_oauth_scopes or ()))
-            asked = (*asked, Requirement(scopes))
-        yield from asked
+            requirements = (*requirements, Requirement(scopes))
+        yield from requirements
         yield from asked_by_dependencies(dependency)
 
 
@@ -131,7 +167,7 @@ def misplaced_in(app: Any) -> list[str]:
     A function that was registered twice on purpose, with the check and without, is no fault.
     """
     routes = list(_routes(app, "", {}))
-    used = {id(one) for route in routes for call in route.calls for one in _unwrapped(call)}
+    used = {id(callee) for route in routes for call in route.calls for callee in _unwrapped(call)}
     return [
         f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
         "write the decorator of the route first, and @requires(...) below it"

@@ -1,4 +1,4 @@
-"""The guard as ASGI middleware: http and websocket are guarded, lifespan passes, nothing else does."""
+"""Guards ASGI applications: http and websocket are guarded, lifespan passes, nothing else does."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -16,21 +16,21 @@ from authguard._asgi.request import (
     Receive,
     Scope,
     Send,
-    asked_below,
+    request_key_below,
 )
 from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
-from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
-from authguard._core.flow import Shared
-from authguard._core.guard import Found, Guard
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
-from authguard._core.options import check_object
+from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.guard import Guard
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._core.options import Duration, check_flag, check_function, check_object
 from authguard._core.policy.mounts import below
-from authguard._core.request import Asked, Presented, RequestView
+from authguard._core.request import RequestKey, RequestView
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import Preflights
-from authguard.drivers import aask, arun
+from authguard.drivers.asynchronous import decide
 from authguard.errors import RefusedError
 
 __all__ = [
@@ -59,8 +59,8 @@ class AuthGuardMiddleware:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
-        recheck: after how many seconds the credential of an open websocket is checked again; the
-            websocket is closed when it is no longer good, as it is when it expires.
+        recheck: after how many seconds, or which timedelta, the credential of an open websocket is checked
+            again; the websocket is closed when it is no longer good, as it is when it expires.
         websocket_close_codes: accept the handshake of a websocket that is refused, and close it at
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
@@ -77,15 +77,21 @@ class AuthGuardMiddleware:
         *,
         guard: Guard,
         clock: Callable[[], float] = time.time,
-        recheck: float = 30,
+        recheck: float | Duration = 30,
         websocket_close_codes: bool = False,
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
+        check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_flag(websocket_close_codes, "websocket_close_codes")
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
         self.root_path = _mounted.own_root_path(app)
+        # By length, then by name: of a dozen fields one or two are looked at more closely.
+        names = guard.credential_fields
+        self._fields = (frozenset(map(len, names)), names)
         self._clock = clock
         self._preflights = Preflights(self.app)
         self._websockets = Websockets(
@@ -100,53 +106,42 @@ class AuthGuardMiddleware:
         headers = scope["headers"]
         if type(headers) is not list:
             headers = scope["headers"] = list(headers)  # it may be good for one reading
-        asked: Asked = (
-            asked_below(self._mount(scope), scope)
+        request_key: RequestKey = (
+            request_key_below(self._mount(scope), scope)
             if scope.get("root_path") or self.root_path
             else (scope["method"], scope["path"], "")
         )
-        guard = self.guard
         now = self._clock()
-        # By length, then by name: of a dozen fields one or two are looked at more closely. As a loop, since
-        # a comprehension is a call before Python 3.12: 0.3 µs less.
-        lengths, names = guard.credential_lengths, guard.credential_fields
+        lengths, names = self._fields
         presented = []
-        for field in headers:
+        for field in headers:  # a comprehension is a call before Python 3.12
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
-        found = guard.recall(presented, asked, now)
-        answer: Found | None = None
-        if type(found) is not Auth and isinstance(found, Shared):
-            answer = await aask(found)
-            # Known now, as a rule: to `decide` would be a third more for each of a crowd.
-            found = guard.recall(presented, asked, now)
-        if type(found) is Auth:
-            auth, user, error = found, found.principal, None
-            if found.vary:
-                send = _varying(send, found.vary)
-        else:
-            decision = await self._decide(scope, presented, answer or found, now)
-            if isinstance(decision, Deny) or decision.preflight is not None:
-                await self._answer(decision, scope, receive, send, now)
-                return
-            auth, user, error = decision.auth, decision.user, decision.error
-            send = _marking(send, decision)
+        decision = await decide(self.guard, ASGIRequest, scope, presented, request_key, now)
+        if not decision.reaches_app:
+            request = ASGIRequest(scope, self.guard, presented)
+            await self._answer(decision, request, receive, send, now)
+            return
+        if decision.response_fields:
+            send = _adding(send, decision.response_fields)
         # In place, as Starlette's own middleware does it: for middleware outside of the guard.
-        scope["user"] = user
-        scope["auth"] = auth
+        scope["user"] = decision.user
+        scope["auth"] = decision.auth
         inner = dict(scope)
-        inner[HANDLED] = (guard, scope, error, now)
+        inner[HANDLED] = (self.guard, scope, decision.error, now)
         # A dict of its own: some servers share theirs between all requests of a connection.
         state = scope.get("state")
-        inner["state"] = {"user": user} if state is None else {**state, "user": user}
+        inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}
         await self.app(inner, receive, send)
 
     async def _answer(
-        self, decision: Decision, scope: Scope, receive: Receive, send: Send, now: float
+        self, decision: Decision, request: ASGIRequest, receive: Receive, send: Send, now: float
     ) -> None:
         """Send a refusal, or the answer to a preflight of a protected path."""
+        scope = request.scope
         scope["user"], scope["auth"] = ANONYMOUS, ANONYMOUS_AUTH
         if isinstance(decision, Deny):
+            log_refusal(request, decision)
             await self._with_cors(responder(decision.refusal))(scope, receive, send)
             return
         inner = {
@@ -155,9 +150,9 @@ class AuthGuardMiddleware:
             HANDLED: (self.guard, scope, None, now),
         }
         mode = decision.preflight or "answer"
-        await self._preflights(mode, inner, receive, send, ASGIRequest(scope, self.guard))
+        await self._preflights(mode, inner, receive, send, request)
 
-    @cached_property  # at the first refusal, when the application is complete: 1.4 µs less for each
+    @cached_property  # at the first refusal, when the application is complete
     def _with_cors(self) -> Callable[[ASGIApp], ASGIApp]:
         return _cors.inside(self.app)
 
@@ -180,20 +175,6 @@ class AuthGuardMiddleware:
                 f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"
             )
 
-    async def _decide(
-        self, scope: Scope, presented: Presented, found: Found | Deny | Shared[Found] | None, now: float
-    ) -> Decision:
-        """What `recall` could not tell; and a line in the log, where a refusal is worth one."""
-        request = ASGIRequest(scope, self.guard, presented)
-        if isinstance(found, Deny):
-            decision: Decision = found
-        else:
-            known = None if isinstance(found, Shared) else found
-            decision = await arun(self.guard.decide(request, now, known))
-        if isinstance(decision, Deny):
-            log_refusal(request, decision)
-        return decision
-
 
 class _WithMetadata:
     """Serves the resource's metadata, inside the guard, to whom its paths are public."""
@@ -211,25 +192,25 @@ class _WithMetadata:
 
 
 def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | None]:
-    """What the middleware left on the scope: guard, request, and why nobody was found, if so.
+    """Return what the middleware left on the scope: guard, request, and why nobody was found, if so.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    left: Left | None = scope.get(HANDLED)
-    if left is None:
+    handled: Left | None = scope.get(HANDLED)
+    if handled is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "
             "for FastAPI, else app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
-    guard, outer, error, _ = left
+    guard, outer, error, _ = handled
     return guard, ASGIRequest(outer, guard), error
 
 
 def handled_at(scope: Scope) -> float:
-    """When the middleware looked at the request, in seconds since the epoch; see `handled_by_guard`."""
-    left: Left = scope[HANDLED]
-    return left[3]
+    """Return when the middleware looked at the request, in seconds since the epoch."""
+    handled: Left = scope[HANDLED]
+    return handled[3]
 
 
 def _closing(send: Send, guard: Guard) -> Send:
@@ -243,45 +224,13 @@ def _closing(send: Send, guard: Guard) -> Send:
     return send_closing
 
 
-def _marking(send: Send, decision: Allow) -> Send:
-    """Put on the response what the decision says about it."""
-    if decision.vary:
-        send = _varying(send, decision.vary)
-    # Outermost, so that its `no-store` comes before `private`, which would let a browser keep the nonce.
-    return _with_nonce(send, decision.nonce) if decision.nonce else send
+def _adding(send: Send, fields: ResponseFields) -> Send:
+    """Add the fields of a decision to the response."""
 
-
-def _with_nonce(send: Send, nonce: str) -> Send:
-    """Tell the caller its next nonce before the last one is refused; not to be found in a cache later."""
-
-    def send_nonce(message: Message) -> Awaitable[None]:
+    # No coroutine of its own for each message.
+    def send_adding(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), (b"dpop-nonce", nonce.encode("ascii"))]
-            if not any(name.lower() == b"cache-control" for name, _ in headers):
-                headers.append((b"cache-control", b"no-store"))
-            message["headers"] = headers
+            message["headers"] = merged(message.get("headers", ()), fields)
         return send(message)
 
-    return send_nonce
-
-
-def _varying(send: Send, vary: str) -> Send:
-    """Keep shared caches from giving one caller's response to another.
-
-    They do that by themselves where there is an Authorization field (RFC 9111 section 3.5), but
-    not for cookies and API keys.
-    """
-
-    # No coroutine of its own for each message: 0.5 µs less.
-    def send_varying(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), (b"vary", vary.encode("ascii"))]
-            for name, _ in headers:
-                if len(name) == len(b"cache-control") and name.lower() == b"cache-control":
-                    break
-            else:
-                headers.append((b"cache-control", b"private"))
-            message["headers"] = headers
-        return send(message)
-
-    return send_varying
+    return send_adding

@@ -1,22 +1,23 @@
-"""The guard as WSGI middleware (PEP 3333): Flask, Django, Bottle and anything else."""
+"""Guards WSGI applications (PEP 3333): Flask, Django, Bottle and anything else."""
 
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
-from authguard._core.flow import Shared
-from authguard._core.guard import Found, Guard
+from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
-from authguard._core.options import check_object
-from authguard._core.request import Presented, RequestView, http_method
+from authguard._core.options import check_function, check_object
+from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
-from authguard.drivers import ask, run
+from authguard.drivers.blocking import decide
 from authguard.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _Left: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
 
 
 class WSGIRequest(RequestView):
-    """A request, from a WSGI environ.
+    """Reads a request from a WSGI environ.
 
     Args:
         environ: the environ.
@@ -58,47 +59,69 @@ class WSGIRequest(RequestView):
         self.root_path = _decoded(root_path)
         self.path = _decoded(path) or "/"
         self._is_mount_point = not path
-        self.presented = _presented(environ, guard) if presented is None else presented
+        self.presented = (
+            _presented(environ, _environ_keys(guard.credential_fields)) if presented is None else presented
+        )
 
     @property
     def query(self) -> str:
-        """The raw query string."""
+        """Return the raw query string."""
         query: str = self._environ.get("QUERY_STRING", "")
         return query
 
     def fields(self, name: bytes) -> list[bytes]:
-        """The values of a header field; WSGI servers have joined them to at most one."""
-        value = self._environ.get("HTTP_" + name.decode("ascii").upper().replace("-", "_"))
+        """Return the values of a header field; WSGI servers have joined them to at most one."""
+        value = self._environ.get(_environ_key(name))
         return [] if value is None else [value.strip(" \t").encode("latin-1", "replace")]
 
     @property
     def external_path(self) -> str:
-        """The path as the client sees it: a mount point by itself has no slash after it."""
+        """Return the path as the client sees it: a mount point by itself has no slash after it."""
         return (self.root_path if self._is_mount_point else "") or self.root_path + self.path
 
     @property
     def peer(self) -> str | None:
-        """The address of whoever is connected to the server, as the server says."""
+        """Return the address of whoever is connected to the server, as the server says."""
         return self._environ.get("REMOTE_ADDR")
 
     @property
     def certificate(self) -> str | None:
-        """From `SSL_CLIENT_CERT`, as mod_wsgi, Werkzeug and others give it."""
+        """Return `SSL_CLIENT_CERT`, as mod_wsgi, Werkzeug and others give it."""
         return self._environ.get("SSL_CLIENT_CERT")
 
 
-def _presented(environ: "WSGIEnvironment", guard: Guard) -> Presented:
-    """The credential fields among all fields."""
-    presented = []  # a comprehension is one more call before Python 3.12: 0.1 µs of 2.2
-    for name, key in guard.credential_keys:
+_Keys: TypeAlias = tuple[tuple[bytes, str], ...]
+
+
+def _environ_key(name: bytes) -> str:
+    return "HTTP_" + name.decode("ascii").upper().replace("-", "_")
+
+
+@lru_cache(maxsize=256)  # by guard, as a rule
+def _environ_keys(names: frozenset[bytes]) -> _Keys:
+    """Return the credential fields, each with its key in the environ."""
+    return tuple((name, _environ_key(name)) for name in sorted(names))
+
+
+def _presented(environ: "WSGIEnvironment", keys: _Keys) -> Presented:
+    """Return the credential fields among all fields."""
+    presented = []  # a comprehension is a call before Python 3.12
+    for name, key in keys:
         value = environ.get(key)
         if value is not None:
             presented.append((name, value.encode("latin-1", "replace")))
     return presented
 
 
+def _request(environ: "WSGIEnvironment", guard: Guard, presented: Presented) -> WSGIRequest:
+    """Return the request that the middleware is asked to handle."""
+    return WSGIRequest(
+        environ, guard, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""), presented
+    )
+
+
 def _decoded(path: str) -> str:
-    """PEP 3333 hands over bytes as Latin-1; what is not UTF-8 makes the path an odd one."""
+    """Decode a path, which PEP 3333 hands over as Latin-1; what is not UTF-8 makes it an odd one."""
     return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
@@ -124,10 +147,13 @@ class AuthGuardMiddleware:
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
+        check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard
+        self._keys = _environ_keys(guard.credential_fields)
         self._clock = clock
         self._preflights = Preflights(self.app)
 
@@ -136,43 +162,43 @@ class AuthGuardMiddleware:
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
-        presented = _presented(environ, guard)
-        found: Found | Deny | Shared[Found] | None = None
-        if path.isascii() and root_path.isascii():
-            found = guard.recall(presented, (environ["REQUEST_METHOD"], path or "/", root_path), now)
-        if type(found) is Auth:
-            auth, user, error = found, found.principal, None
-            if found.vary:
-                start_response = _varying(start_response, found.vary)
-        else:
-            request = WSGIRequest(environ, guard, root_path, path, presented)
-            decision = self._decide(request, found, now)
-            if isinstance(decision, Deny):
-                return self.answer(environ, decision)(environ, start_response)
-            if decision.preflight is not None:
-                environ = {**environ}
-                leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (guard, root_path, path, None, now))
-                return self._preflights(decision.preflight, environ, start_response, request)
-            auth, user, error = decision.auth, decision.user, decision.error
-            start_response = _marking(start_response, decision)
-        leave(environ, auth, user, (guard, root_path, path, error, now))
+        presented = _presented(environ, self._keys)
+        request_key: RequestKey = (
+            (environ["REQUEST_METHOD"], path or "/", root_path)
+            if (root_path + path).isascii()
+            else (environ["REQUEST_METHOD"], _decoded(path) or "/", _decoded(root_path))
+        )
+        decision = decide(guard, _request, environ, presented, request_key, now)
+        if not decision.reaches_app:
+            return self._answer(decision, environ, start_response, presented, now)
+        if decision.response_fields:
+            start_response = _adding(start_response, decision.response_fields)
+        # As `leave` does it, which would be a call more for each request.
+        environ[USER] = decision.user
+        environ[AUTH] = decision.auth
+        environ[HANDLED] = (guard, root_path, path, decision.error, now)
         return self.app(environ, start_response)
 
-    def _decide(
-        self, request: WSGIRequest, found: Found | Deny | Shared[Found] | None, now: float
-    ) -> Decision:
-        """What `recall` could not tell; and a line in the log, where a refusal is worth one."""
-        if isinstance(found, Deny):
-            decision: Decision = found
-        else:
-            known: Found | None = ask(found) if isinstance(found, Shared) else found
-            decision = run(self.guard.decide(request, now, known))
+    def _answer(
+        self,
+        decision: Decision,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        presented: Presented,
+        now: float,
+    ) -> Iterable[bytes]:
+        """Send a refusal, or the answer to a preflight of a protected path."""
+        request = _request(environ, self.guard, presented)
         if isinstance(decision, Deny):
             log_refusal(request, decision)
-        return decision
+            return self.answer(environ, decision)(environ, start_response)
+        inner = {**environ}
+        where = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        leave(inner, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *where, None, now))
+        return self._preflights(decision.preflight or "answer", inner, start_response, request)
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
-        """The WSGI application that answers in the place of the guarded one."""
+        """Return the WSGI application that answers in the place of the guarded one."""
         return responder(denied.refusal)
 
 
@@ -188,37 +214,37 @@ class _WithMetadata:
         return (self.app if answer is None else responder(answer))(environ, start_response)
 
 
-def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, left: _Left) -> None:
+def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _Left) -> None:
     """Leave the caller in the environ."""
     environ[USER] = user
     environ[AUTH] = auth
-    environ[HANDLED] = left
+    environ[HANDLED] = handled
 
 
 def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, RefusedError | None]:
-    """What the middleware left in the environ: guard, request, and why nobody was found, if so.
+    """Return what the middleware left in the environ: guard, request, and why nobody was found, if so.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    left: _Left | None = environ.get(HANDLED)
-    if left is None:
+    handled: _Left | None = environ.get(HANDLED)
+    if handled is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
             "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    guard, root_path, path, error, _ = left
+    guard, root_path, path, error, _ = handled
     return guard, WSGIRequest(environ, guard, root_path, path), error
 
 
 def handled_at(environ: "WSGIEnvironment") -> float:
-    """When the middleware looked at the request, in seconds since the epoch; see `handled_by_guard`."""
-    left: _Left = environ[HANDLED]
-    return left[4]
+    """Return when the middleware looked at the request, in seconds since the epoch."""
+    handled: _Left = environ[HANDLED]
+    return handled[4]
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":
-    """A WSGI application that sends a refusal."""
+    """Return a WSGI application that sends a refusal."""
 
     def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         phrase = HTTPStatus(refusal.status).phrase
@@ -228,36 +254,15 @@ def responder(refusal: Refusal) -> "WSGIApplication":
     return respond
 
 
-def _marking(start_response: "StartResponse", decision: Allow) -> "StartResponse":
-    """Put on the response what the decision says about it."""
-    if decision.vary:
-        start_response = _varying(start_response, decision.vary)
-    # Outermost, so that its `no-store` comes before `private`, which would let a browser keep the nonce.
-    return _with_nonce(start_response, decision.nonce) if decision.nonce else start_response
-
-
-def _with_nonce(start_response: "StartResponse", nonce: str) -> "StartResponse":
-    """Tell the caller its next nonce; as in authguard.asgi."""
+def _adding(start_response: "StartResponse", fields: ResponseFields) -> "StartResponse":
+    """Add the fields of a decision to the response."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        headers = [*headers, ("DPoP-Nonce", nonce)]
-        if not any(name.lower() == "cache-control" for name, _ in headers):
-            headers.append(("Cache-Control", "no-store"))
+        headers = merged(headers, _as_text(fields))
         return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
     return start
 
 
-def _varying(start_response: "StartResponse", vary: str) -> "StartResponse":
-    """Keep shared caches from giving one caller's response to another; as in authguard.asgi."""
-
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        headers = [*headers, ("Vary", vary)]
-        for name, _ in headers:  # by length first, as in authguard.asgi
-            if len(name) == len("cache-control") and name.lower() == "cache-control":
-                break
-        else:
-            headers.append(("Cache-Control", "private"))
-        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
-
-    return start
+def _as_text(fields: ResponseFields) -> list[tuple[str, str]]:
+    return [(name.decode("ascii"), value.decode("ascii")) for name, value in fields]

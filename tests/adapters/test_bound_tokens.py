@@ -21,6 +21,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
+from authguard._core.callers import UNDECIDED
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
@@ -270,9 +271,9 @@ def test_recall_knows_no_bound_token() -> None:
     for token in (BY_KEY, BY_CERTIFICATE):
         for scheme in ("Bearer", "DPoP"):
             presented = [(b"authorization", f"{scheme} {token}".encode())]
-            assert one.recall(presented, ("GET", "/private", ""), NOW) is None
+            assert one.recall(presented, ("GET", "/private", ""), NOW) is UNDECIDED
     plain = [(b"authorization", f"Bearer {PLAIN}".encode())]
-    assert one.recall(plain, ("GET", "/private", ""), NOW) is not None
+    assert one.recall(plain, ("GET", "/private", ""), NOW) is not UNDECIDED
 
 
 def ask_tls_asgi(app: Any, shown: list[str]) -> int:

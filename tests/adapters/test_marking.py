@@ -1,33 +1,57 @@
-"""What a decision has put on the application's response, where there is more than one thing."""
+"""What a decision adds to the application's response, beside the application's own fields."""
 
-import asyncio
+import pytest
 
 from authguard import asgi, wsgi
-from authguard._core.answer.decision import Allow
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._core.answer.response_fields import merged, response_fields
 
-BOTH = Allow(ANONYMOUS_AUTH, ANONYMOUS, None, "Cookie", "next")
-EXPECTED = [("cache-control", "no-store"), ("dpop-nonce", "next"), ("vary", "Cookie")]
+NONCE = [("cache-control", "no-store"), ("dpop-nonce", "next")]
 
 
-def test_a_nonce_is_in_no_cache_where_the_answer_varies_on_asgi():
-    """`no-store`, and not `private`, by which a browser would keep it."""
+def on_asgi(own, fields):
     sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    marked = asgi._marking(send, BOTH)
-
-    async def answer():
-        await marked({"type": "http.response.start", "status": 200, "headers": []})
-
-    asyncio.run(answer())
-    assert sorted((name.decode(), value.decode()) for name, value in sent[0]["headers"]) == EXPECTED
+    send = asgi._adding(sent.append, fields)
+    send(
+        {"type": "http.response.start", "status": 200, "headers": [(n.encode(), v.encode()) for n, v in own]}
+    )
+    return sorted((name.decode(), value.decode()) for name, value in sent[0]["headers"])
 
 
-def test_a_nonce_is_in_no_cache_where_the_answer_varies_on_wsgi():
-    """The same."""
+def on_wsgi(own, fields):
     sent = []
-    wsgi._marking(lambda status, headers, exc_info=None: sent.extend(headers), BOTH)("200 OK", [])
-    assert sorted((name.lower(), value) for name, value in sent) == EXPECTED
+    wsgi._adding(lambda status, headers, exc_info=None: sent.extend(headers), fields)("200 OK", own)
+    return sorted(sent)
+
+
+@pytest.mark.parametrize("added", [on_asgi, on_wsgi])
+@pytest.mark.parametrize(
+    "own, vary, nonce, expected",
+    [
+        ([], "Cookie", "", [("cache-control", "private"), ("vary", "Cookie")]),
+        ([], "", "next", NONCE),
+        ([], "Cookie", "next", [*NONCE, ("vary", "Cookie")]),
+        (
+            [("vary", "Accept")],
+            "Cookie",
+            "",
+            [("cache-control", "private"), ("vary", "Accept"), ("vary", "Cookie")],
+        ),
+        ([("cache-control", "public")], "Cookie", "", [("cache-control", "public"), ("vary", "Cookie")]),
+        (
+            [("Cache-Control", "max-age=5")],
+            "",
+            "next",
+            [("Cache-Control", "max-age=5"), ("dpop-nonce", "next")],
+        ),
+    ],
+    ids=["varies", "nonce", "both", "own vary", "own caching", "own caching and a nonce"],
+)
+def test_what_is_added(added, own, vary, nonce, expected):
+    """The application's own Cache-Control and Vary stay; else a nonce is in no cache."""
+    assert added(own, response_fields(vary, nonce)) == expected
+
+
+def test_nothing_is_added_where_nothing_varies():
+    """As for a token in the Authorization field, which shared caches know of."""
+    assert response_fields("") == ()
+    assert merged([("a", "b")], ()) == [("a", "b")]

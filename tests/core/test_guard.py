@@ -11,18 +11,21 @@ from authguard import (
     Guard,
     JWTVerifier,
     MemoryRevocations,
+    Principal,
     Rule,
 )
 from authguard._core.answer.decision import Allow, Deny
+from authguard._core.callers import UNDECIDED, Refused
 from authguard._core.model import ANONYMOUS_AUTH
+from authguard._core.overridden import overriding
 from authguard._core.policy.rules import Requirement
 from authguard.drivers import run
 from authguard.errors import (
     ExpiredTokenError,
     InvalidSignatureError,
     MissingCredentialsError,
-    RefusedError,
 )
+from authguard.testing import override
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
 
 
@@ -77,8 +80,8 @@ def test_a_revoked_subject_is_refused():
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (Guard, "at least one verifier"),
-        (lambda: Guard("secret"), "no verifier"),
+        (Guard, "verifiers must be at least one"),
+        (lambda: Guard("secret"), "a verifier must be"),
         (lambda: guard(cache_size=0), "cache_size"),
         (lambda: guard(realm='a"b'), "realm"),
         (lambda: guard(login_path="//evil"), "plain path"),
@@ -100,8 +103,8 @@ def test_the_straight_path_knows_who_was_verified():
     """Only until it expires."""
     one, request = guard(), bearer(make_token())
     run(one.decide(request, NOW))
-    assert recall(one, request).principal.subject == "ann"
-    assert recall(one, request, NOW + 629).principal.subject == "ann"
+    assert recall(one, request).user.subject == "ann"
+    assert recall(one, request, NOW + 629).user.subject == "ann"
     assert isinstance(recall(one, request, NOW + 630).error, ExpiredTokenError)
 
 
@@ -109,7 +112,7 @@ def test_the_straight_path_verifies_a_first_seen_token():
     """At once, since the keys are here; the second time it is remembered."""
     one, request = guard(), bearer(make_token())
     first = recall(one, request)
-    assert first.principal.subject == "ann"
+    assert first.user.subject == "ann"
     assert recall(one, request) is first
 
 
@@ -152,12 +155,12 @@ REPLACING = {"on_error": lambda request, refusal: refusal.with_body("sorry", "te
 def test_the_straight_path_says_why_it_found_nobody(options, request_):
     """Where the answer depends on more, so that `decide` need not verify the token again."""
     one = guard(**options)
-    error = recall(one, request_)
-    assert isinstance(error, RefusedError)
-    decided, alone = run(one.decide(request_, NOW, error)), run(one.decide(request_, NOW))
+    refused = recall(one, request_)
+    assert isinstance(refused, Refused)
+    decided, alone = run(one.decide(request_, NOW, refused)), run(one.decide(request_, NOW))
     assert type(decided) is type(alone)
-    assert decided.error is error
-    assert type(alone.error) is type(error)
+    assert decided.error is refused.error
+    assert type(alone.error) is type(refused.error)
 
 
 def test_a_forged_token_is_refused_at_once_where_browsers_are_sent_to_sign_in():
@@ -181,7 +184,7 @@ def test_a_forged_token_is_refused_at_once_where_browsers_are_sent_to_sign_in():
 def test_the_straight_path_leaves_unusual_spellings_to_the_flow(field):
     """It says nothing of a field that it would have to take apart."""
     request = FakeRequest("/", headers=[("authorization", field.format(make_token()))])
-    assert recall(guard(), request) is None
+    assert recall(guard(), request) is UNDECIDED
 
 
 def test_a_verifier_that_fails_on_the_straight_path_fails_in_the_flow():
@@ -193,7 +196,7 @@ def test_a_verifier_that_fails_on_the_straight_path_fails_in_the_flow():
 
     one = Guard(Broken(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE))
     request = bearer(make_token())
-    assert recall(one, request) is None
+    assert recall(one, request) is UNDECIDED
     assert run(one.decide(request, NOW)).refusal.status == 500
 
 
@@ -201,15 +204,15 @@ def test_the_straight_path_lets_nobody_pass_a_rule():
     """What a rule requires is asked there, too."""
     one = guard(protected_paths=[Rule("/a", scopes=["x"]), "/b"])
     run(one.decide(bearer(make_token(), "/b"), NOW))
-    assert recall(one, bearer(make_token(), "/b")) is not None
-    assert recall(one, bearer(make_token(), "/a")) is None
+    assert recall(one, bearer(make_token(), "/b")) is not UNDECIDED
+    assert recall(one, bearer(make_token(), "/a")) is UNDECIDED
 
 
 def test_the_straight_path_is_closed_where_each_request_has_a_slow_step():
     """A user to load, or a store to ask."""
     one, request = guard(user_loader=lambda principal: principal), bearer(make_token())
     run(one.decide(request, NOW))
-    assert recall(one, request) is None
+    assert recall(one, request) is UNDECIDED
 
 
 def test_a_login_page_never_leads_to_itself():
@@ -235,6 +238,61 @@ def test_an_override_with_a_user_of_ones_own():
     assert isinstance(run(one.decide(bearer(make_token()), NOW)), Deny)
 
 
+def subject_of(one):
+    decision = run(one.decide(FakeRequest("/a"), NOW))
+    return decision.user.subject if isinstance(decision, Allow) else None
+
+
+@pytest.mark.parametrize("first_to_end", ["ann", "bob"])
+def test_overrides_that_overlap_end_in_any_order(first_to_end):
+    """The one that was entered last holds, and after both of them the guard is as it was."""
+    one = guard()
+    overrides = {name: override(one, Principal(name)) for name in ("ann", "bob")}
+    seen = []
+    for entered in overrides.values():
+        entered.__enter__()
+        seen.append(subject_of(one))
+    (left,) = set(overrides) - {first_to_end}
+    for name in (first_to_end, left):
+        overrides[name].__exit__(None, None, None)
+        seen.append(subject_of(one))
+    assert seen == ["ann", "bob", left, None]
+    assert recall(one, bearer(make_token())).user.subject == "ann"
+
+
+class Interrupted:
+    """Stands for a guard; another thread comes just before an attribute is set."""
+
+    def __init__(self):
+        self.own = object()
+        self.all_callers = [self.own]
+        self.meanwhile = lambda: None
+        self._callers = self.own
+
+    @property
+    def callers(self):
+        return self._callers
+
+    @callers.setter
+    def callers(self, callers):
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        self._callers = callers
+
+
+def test_overrides_of_two_threads_that_end_at_once():
+    """No override is left behind by the thread that has looked first, and sets the attribute last."""
+    one = Interrupted()
+    ann, bob, cyd = (overriding(one, name, None) for name in ("ann", "bob", "cyd"))
+    for entered in (ann, bob, cyd):
+        entered.__enter__()
+    one.meanwhile = lambda: bob.__exit__(None, None, None)
+    cyd.__exit__(None, None, None)
+    assert one.callers is one.all_callers[-1]
+    ann.__exit__(None, None, None)
+    assert one.callers is one.own
+
+
 def test_explain_names_the_rule():
     """In words."""
     assert "Rule('/p')" in guard(protected_paths=["/p"]).explain("GET", "/p/x").reason
@@ -251,15 +309,15 @@ def test_a_remembered_token_expires_in_the_flow_too():
 def test_the_straight_path_knows_pages_that_are_open_to_all():
     """Nobody needs to be looked for; on a protected page it is known at once that nobody is there."""
     one = guard(public_paths=["/open"])
-    assert recall(one, FakeRequest("/open")) is ANONYMOUS_AUTH
+    assert recall(one, FakeRequest("/open")).auth is ANONYMOUS_AUTH
     assert isinstance(recall(one, FakeRequest("/other")).error, MissingCredentialsError)
 
 
 def test_a_login_page_with_a_cookie_is_looked_at_by_the_flow():
     """Another site might be signing its visitor in there."""
     one = guard(public_paths=["/open"], login_path="/login", cookie=AccessCookie())
-    assert recall(one, FakeRequest("/open")) is ANONYMOUS_AUTH
-    assert recall(one, FakeRequest("/login", method="POST")) is None
+    assert recall(one, FakeRequest("/open")).auth is ANONYMOUS_AUTH
+    assert recall(one, FakeRequest("/login", method="POST")) is UNDECIDED
 
 
 def test_a_login_page_of_one_rule_is_not_that_of_another():

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from authguard import ClientAuth, Guard, IntrospectionVerifier, JWTVerifier, RemoteKeySet
-from authguard.drivers import arun, run
+from authguard.drivers import run
+from authguard.drivers.asynchronous import run as run_async
 from remote.authorization import AUDIENCE, SECRET, authorization_server
 from support import bearer
 
@@ -56,7 +57,7 @@ def blocking(guard, tokens):
 
 def in_loop(guard, tokens):
     async def main():
-        return [_result(await arun(guard.decide(bearer(token), time.time()))) for token in tokens]
+        return [_result(await run_async(guard.decide(bearer(token), time.time()))) for token in tokens]
 
     return asyncio.run(main())
 

@@ -11,7 +11,9 @@ import pytest
 from authguard import ClientAuth, Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, RemoteKeySet, Rule
 from authguard._core.flow import Call, Channel, Shared
 from authguard.asgi import AuthGuardMiddleware
-from authguard.drivers import aask, arun, run
+from authguard.drivers import run
+from authguard.drivers.asynchronous import ask as ask_async
+from authguard.drivers.asynchronous import run as run_async
 from authguard.wsgi import AuthGuardMiddleware as WSGIMiddleware
 from remote.heart import beating
 from remote.servers import Answer, answer, hang, raw, until
@@ -81,9 +83,9 @@ def test_1000_requests_with_one_token_ask_once(server):
 
     async def main():
         async with beating():
-            decisions = await arrive(arun(guard.decide(bearer("opaque"), NOW)) for _ in range(1000))
+            decisions = await arrive(run_async(guard.decide(bearer("opaque"), NOW)) for _ in range(1000))
         assert {subject(decision) for decision in decisions} == {"ann"}
-        assert subject(await arun(guard.decide(bearer("opaque"), NOW + 29))) == "ann"
+        assert subject(await run_async(guard.decide(bearer("opaque"), NOW + 29))) == "ann"
 
     asyncio.run(main())
     assert server.count("/") == 1
@@ -155,7 +157,7 @@ def test_who_waits_is_resumed_some_at_a_time():
         yield from Call(go_on.wait)
 
     async def ask():
-        await aask(Shared(channel, "key", wait))
+        await ask_async(Shared(channel, "key", wait))
         resumed.append(1)
 
     async def main():
@@ -172,24 +174,6 @@ def test_who_waits_is_resumed_some_at_a_time():
     assert 0 < max(most) <= 20
 
 
-def test_the_first_of_a_crowd_has_sent_its_request_before_the_others_come(server):
-    """If a connection is open: the loop has no turn in between, which would belong to a thousand others."""
-    server.pages["/"] = answer(ACTIVE)
-    guard = Guard(introspection(f"{server.url}/"))
-    came = threading.Event()
-
-    async def main():
-        await arun(guard.decide(bearer("other"), NOW))
-        page = answer(ACTIVE)
-        page.before = came.set
-        server.pages["/"] = page
-        asked = aask(guard.recall([(b"authorization", b"Bearer opaque")], ("GET", "/", ""), NOW))
-        assert came.wait(5)
-        assert (await asked).principal.subject == "ann"
-
-    asyncio.run(main())
-
-
 def test_200_cold_requests_discover_once(server):
     """One look at the metadata, one at the keys, whatever the tokens are."""
     slow = answer({"issuer": server.url, "jwks_uri": f"{server.url}/jwks"})
@@ -200,7 +184,7 @@ def test_200_cold_requests_discover_once(server):
 
     async def main():
         async with beating():
-            decisions = await arrive(arun(guard.decide(bearer(text), NOW)) for text in tokens)
+            decisions = await arrive(run_async(guard.decide(bearer(text), NOW)) for text in tokens)
         assert [subject(one) for one in decisions] == [str(number) for number in range(200)]
 
     asyncio.run(main())
@@ -214,9 +198,9 @@ def test_200_requests_with_a_rotated_key_fetch_once(server):
     tokens = [token("b", sub=str(number)) for number in range(200)]
 
     async def main():
-        await arun(guard.decide(bearer(token()), NOW))
+        await run_async(guard.decide(bearer(token()), NOW))
         server.pages["/jwks"] = answer({"keys": [jwk(ec_key(), kid="b", alg="ES256")]})
-        decisions = await asyncio.gather(*[arun(guard.decide(bearer(one), NOW + 0.1)) for one in tokens])
+        decisions = await asyncio.gather(*[run_async(guard.decide(bearer(one), NOW + 0.1)) for one in tokens])
         assert [subject(decision) for decision in decisions] == [str(number) for number in range(200)]
 
     asyncio.run(main())
@@ -230,7 +214,7 @@ def test_failures_are_shared_too(server):
     guard = Guard(keys(f"{server.url}/jwks"))
 
     async def main():
-        asked = [arun(guard.decide(bearer(token(jti=str(number))), NOW)) for number in range(100)]
+        asked = [run_async(guard.decide(bearer(token(jti=str(number))), NOW)) for number in range(100)]
         assert {one.refusal.status for one in await asyncio.gather(*asked)} == {503}
 
     asyncio.run(main())
@@ -246,14 +230,14 @@ def test_good_tokens_do_not_wait_beside_a_flood(server):
     good = [token(jti=str(number)) for number in range(200)]
 
     async def main():
-        await arun(guard.decide(bearer(token()), NOW))
+        await run_async(guard.decide(bearer(token()), NOW))
         slow = answer(KEYS)
         slow.before = lambda: go_on.wait(20)
         server.pages["/jwks"] = slow
         try:
-            waiting = [asyncio.create_task(arun(guard.decide(bearer(one), NOW + 1))) for one in flood]
+            waiting = [asyncio.create_task(run_async(guard.decide(bearer(one), NOW + 1))) for one in flood]
             await asyncio.sleep(0.05)
-            decisions = [await arun(guard.decide(bearer(one), NOW + 1)) for one in good]
+            decisions = [await run_async(guard.decide(bearer(one), NOW + 1)) for one in good]
             assert {subject(decision) for decision in decisions} == {"ann"}
             assert not any(one.done() for one in waiting)
         finally:
@@ -284,7 +268,7 @@ def test_a_dead_endpoint_costs_one_timeout(loop):
 
         def ask(number):
             flow = guard.decide(bearer(str(number)), time.time())
-            return asyncio.run(arun(flow)) if loop else run(flow)
+            return asyncio.run(run_async(flow)) if loop else run(flow)
 
         assert ask(0).refusal.status == 503
         started = time.perf_counter()
@@ -331,7 +315,7 @@ def test_no_secret_is_seen_on_the_way(server, caplog):
         guard = Guard(introspection(f"{server.url}/", auth=auth, http=http))
         for number, page in enumerate(pages):
             server.pages["/"] = page
-            for drive in (run, lambda flow: asyncio.run(arun(flow))):
+            for drive in (run, lambda flow: asyncio.run(run_async(flow))):
                 decision = drive(guard.decide(bearer(f"{mark}{number}"), NOW + 60 * number))
                 texts.append(repr(getattr(decision, "error", None)))
         texts += [repr(guard.health(NOW)), repr(guard), repr(http), repr(auth)]

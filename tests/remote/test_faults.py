@@ -15,7 +15,8 @@ from authguard import (
     RemoteKeySet,
     VerificationUnavailableError,
 )
-from authguard.drivers import arun, run
+from authguard.drivers import run
+from authguard.drivers.asynchronous import run as run_async
 from remote import servers
 from remote.heart import beating
 from remote.servers import Answer, answer, raw, refused, serving
@@ -56,7 +57,7 @@ def in_loop(verifier, now=NOW):
 
     async def main():
         async with beating():
-            return (await arun(verifier.flow(Credential(TOKEN, "bearer"), now))).principal.subject
+            return (await run_async(verifier.flow(Credential(TOKEN, "bearer"), now))).principal.subject
 
     return asyncio.run(main())
 

@@ -26,7 +26,8 @@ from authguard import (
 )
 from authguard._core.flow import Channel, Shared
 from authguard.asgi import AuthGuardMiddleware
-from authguard.drivers import arun, run
+from authguard.drivers import run
+from authguard.drivers.asynchronous import run as run_async
 from authguard.wsgi import AuthGuardMiddleware as WSGIMiddleware
 from remote.heart import beating
 from remote.servers import answer, until
@@ -92,7 +93,7 @@ def test_one_guard_in_three_event_loops(guard):
     """Each loop has a client of its own, and closes it although nobody says so."""
 
     async def main():
-        return [await arun(guard.decide(bearer(text), time.time())) for text in ("one", "two", token())]
+        return [await run_async(guard.decide(bearer(text), time.time())) for text in ("one", "two", token())]
 
     for _ in range(3):
         assert [decision.auth.principal.subject for decision in asyncio.run(main())] == ["ann"] * 3
@@ -127,7 +128,7 @@ def test_connections_are_kept(guard, server):
 
         async def main():
             for number in range(10):
-                await arun(guard.decide(bearer(str(number)), time.time()))
+                await run_async(guard.decide(bearer(str(number)), time.time()))
 
         asyncio.run(main())
         assert len(ports) == 1
@@ -145,8 +146,8 @@ def test_lifespan_shutdown_closes_connections(guard):
     middleware = AuthGuardMiddleware(application(guard), guard=guard)
 
     async def main():
-        await arun(guard.decide(bearer("opaque"), time.time()))
-        assert guard._opened()
+        await run_async(guard.decide(bearer("opaque"), time.time()))
+        assert guard._remotes.opened()
         messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
         async def receive():
@@ -154,7 +155,7 @@ def test_lifespan_shutdown_closes_connections(guard):
 
         async def send(message):
             if message["type"] == "lifespan.shutdown.complete":
-                open_at_end.append(guard._opened())
+                open_at_end.append(guard._remotes.opened())
 
         await middleware({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
@@ -167,10 +168,10 @@ def test_aclose_closes_and_the_next_request_opens(guard):
 
     async def main():
         for _ in range(2):
-            decision = await arun(guard.decide(bearer("opaque"), time.time()))
+            decision = await run_async(guard.decide(bearer("opaque"), time.time()))
             assert decision.auth.principal.subject == "ann"
             await guard.aclose()
-            assert guard._opened() == []
+            assert guard._remotes.opened() == []
 
     asyncio.run(main())
 
@@ -188,8 +189,8 @@ def test_close_from_outside_reaches_a_loop_that_runs(guard):
     """Another thread shuts down."""
 
     async def main():
-        await arun(guard.decide(bearer("opaque"), time.time()))
-        clients = [opened._client for opened in guard._opened()]
+        await run_async(guard.decide(bearer("opaque"), time.time()))
+        clients = [opened._client for opened in guard._remotes.opened()]
         await asyncio.to_thread(guard.close)
         for _ in range(100):
             if all(client is None or client.is_closed for client in clients):
@@ -204,10 +205,10 @@ def test_aclose_from_another_loop(guard):
     """Has the loop that it belongs to close it."""
 
     async def use():
-        await arun(guard.decide(bearer("opaque"), time.time()))
+        await run_async(guard.decide(bearer("opaque"), time.time()))
         await asyncio.to_thread(asyncio.run, guard.aclose())
         await asyncio.sleep(0.05)
-        assert all(opened._client is None for opened in guard._opened())
+        assert all(opened._client is None for opened in guard._remotes.opened())
 
     asyncio.run(use())
 
@@ -221,13 +222,13 @@ def test_a_client_of_the_users_is_used_and_not_closed(server, kind):
         client = kind(headers={"X-Mine": "1"})
         guard = make_guard(server, HTTPOptions(client=client))
         async with beating():
-            decision = await arun(guard.decide(bearer("opaque"), time.time()))
+            decision = await run_async(guard.decide(bearer("opaque"), time.time()))
         await guard.aclose()
         assert decision.auth.principal.subject == "ann"
         assert not client.is_closed
         assert server.seen[0].headers["x-mine"] == "1"
         await client.aclose() if kind is httpx.AsyncClient else client.close()
-        assert status(await arun(guard.decide(bearer("other"), time.time()))) == 503
+        assert status(await run_async(guard.decide(bearer("other"), time.time()))) == 503
 
     asyncio.run(main())
 
@@ -274,7 +275,7 @@ def test_a_leader_that_is_cancelled_does_not_fail_the_others(server, guard):
     server.pages["/introspect"] = page
 
     async def main():
-        asks = [asyncio.create_task(arun(guard.decide(bearer("opaque"), time.time()))) for _ in range(5)]
+        asks = [asyncio.create_task(run_async(guard.decide(bearer("opaque"), time.time()))) for _ in range(5)]
         await asyncio.sleep(0.05)
         asks[0].cancel()
         decisions = await asyncio.gather(*asks, return_exceptions=True)
@@ -292,7 +293,7 @@ def test_closing_does_not_cancel_who_still_asks(server, guard):
     server.pages["/introspect"] = page
 
     async def main():
-        ask = asyncio.create_task(arun(guard.decide(bearer("opaque"), time.time())))
+        ask = asyncio.create_task(run_async(guard.decide(bearer("opaque"), time.time())))
         await asyncio.sleep(0.05)
         await guard.aclose()
         assert (await ask).auth.principal.subject == "ann"
@@ -308,7 +309,7 @@ def test_when_all_have_gone_away_the_question_ends_by_itself(server, guard):
     server.pages["/introspect"] = page
 
     async def main():
-        ask = asyncio.create_task(arun(guard.decide(bearer("opaque"), time.time())))
+        ask = asyncio.create_task(run_async(guard.decide(bearer("opaque"), time.time())))
         await asyncio.sleep(0.05)
         ask.cancel()
         await asyncio.gather(ask, return_exceptions=True)
@@ -357,7 +358,7 @@ def iter_of(question):
     return (yield from question)
 
 
-@pytest.mark.parametrize("drive", [run, lambda flow: asyncio.run(arun(flow))], ids=["sync", "async"])
+@pytest.mark.parametrize("drive", [run, lambda flow: asyncio.run(run_async(flow))], ids=["sync", "async"])
 def test_a_failure_is_everybodys_and_ends_with_the_flight(drive):
     """Who comes after it asks anew."""
     channel = Channel()
@@ -384,7 +385,7 @@ def test_a_failure_in_the_background_is_logged(loop, caplog):
         yield
 
     async def main():
-        assert await arun(iter_of(Shared(channel, "key", fail, wait=False))) is None
+        assert await run_async(iter_of(Shared(channel, "key", fail, wait=False))) is None
         await asyncio.sleep(0.01)
 
     if loop:
@@ -406,7 +407,7 @@ def test_a_fork_has_connections_of_its_own(server, guard):
         try:
             decisions = [run(guard.decide(bearer(str(number)), time.time())) for number in range(3)]
             names = [decision.auth.principal.subject for decision in decisions]
-            alone = [opened for opened in guard._opened() if opened._clients]
+            alone = [opened for opened in guard._remotes.opened() if opened._clients]
             code = 0 if names == ["ann"] * 3 and len(alone) == 1 else 2
         finally:
             os._exit(code)

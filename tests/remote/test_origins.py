@@ -15,7 +15,8 @@ from authguard import (
     RemoteKeySet,
     VerificationUnavailableError,
 )
-from authguard.drivers import arun, run
+from authguard.drivers import run
+from authguard.drivers.asynchronous import run as run_async
 from remote.servers import answer, serving
 from support import AUDIENCE, ISSUER, NOW, claims, ec_key, jwk, make_token
 
@@ -43,7 +44,7 @@ def in_loop(verifier, *moments, text=None):
 
     async def main():
         for number, now in enumerate(moments):
-            await arun(verifier.flow(Credential(text or f"opaque-{number}", "bearer"), now))
+            await run_async(verifier.flow(Credential(text or f"opaque-{number}", "bearer"), now))
 
     asyncio.run(main())
 

@@ -1,1 +1,1 @@
-"""What `authguard.asgi` is made of: requests, refusals, websockets."""
+"""Holds what `authguard.asgi` is made of: requests, refusals, websockets."""

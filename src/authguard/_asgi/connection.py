@@ -1,4 +1,4 @@
-"""A websocket that ends with its credential, and not with the next handshake."""
+"""Ends a websocket with its credential, and not with the next handshake."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from authguard._asgi.request import Message, Receive, Scope, Send
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Auth
+from authguard._core.options import Duration, check_seconds
 from authguard._core.request import RequestView
 from authguard._logs import log_refusal
-from authguard.drivers import arun
+from authguard.drivers import asynchronous
 from authguard.errors import (
-    ConfigurationError,
     RateLimitedError,
     RefusedError,
     UnexpectedError,
@@ -30,18 +30,13 @@ _SECONDS_TO_CLOSE = 10.0  # a client that does not read would let the applicatio
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 
 
-def check_recheck(seconds: float) -> float:
+def check_recheck(seconds: float | Duration) -> float:
     """Check the option `recheck`.
 
     Raises:
         ConfigurationError: if it is no number of seconds above 0.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < inf:
-        raise ConfigurationError(
-            "recheck is the number of seconds, above 0, after which the credential of a websocket is "
-            "checked again, such as 30"
-        )
-    return seconds
+    return check_seconds(seconds, "recheck", inf, exclusive=True)
 
 
 class EndedError(OSError):
@@ -97,7 +92,7 @@ class Connection:
         self._checked_at(now)
 
     async def receive(self) -> Message:
-        """The next message; `websocket.disconnect` after the end."""
+        """Return the next message; `websocket.disconnect` after the end."""
         while not self._gone and self._denied is None:
             # It is held until it is returned, so that it is not lost when the check is cancelled.
             message = self._held = self._held or await self._next()
@@ -126,11 +121,10 @@ class Connection:
         await self._send(message)
 
     async def _next(self) -> Message | None:
-        """The next message; None if it is time for a check before one comes."""
+        """Return the next message; None if it is time for a check before one comes."""
         if not self._accepted:
             return await self._receive()
-        left = min(max(self._due - self._clock(), 0), self._recheck)
-        timer = _at_most(left)
+        timer = _at_most(min(max(self._due - self._clock(), 0), self._recheck))
         try:
             async with timer:
                 return await self._receive()
@@ -140,13 +134,13 @@ class Connection:
             raise
 
     async def _has_ended(self, message: Message | None = None) -> bool:
-        """Whether we have closed it, now or before; not because of a client that goes itself."""
+        """Return whether the guard has closed it, now or before; not because of a client that goes itself."""
         if message is not None and message["type"] == "websocket.disconnect":
             self._gone = True
         now = self._clock()
         # Also if somebody has set the clock back: nobody knows then when the time would come.
         if self._denied is None and not self._gone and not self._checked <= now < self._due:
-            denied = await arun(self._guard.recheck(self._request, self._auth, now))
+            denied = await asynchronous.run(self._guard.recheck(self._request, self._auth, now))
             if denied is None:
                 self._checked_at(now)
             elif self._denied is None:
@@ -158,9 +152,9 @@ class Connection:
 
     def _checked_at(self, now: float) -> None:
         expires_at = self._auth.principal.expires_at
-        left = inf if expires_at is None else expires_at - now
+        remaining = inf if expires_at is None else expires_at - now
         self._checked = now
-        self._due = now + min(self._recheck, left if left > 0 else _SECONDS_AFTER_EXPIRY)
+        self._due = now + min(self._recheck, remaining if remaining > 0 else _SECONDS_AFTER_EXPIRY)
 
     async def _close(self, denied: Deny) -> None:
         # The client may have gone just now; each server says that in its own way.
@@ -174,7 +168,7 @@ class Connection:
 
 
 def _at_most(seconds: float) -> AbstractAsyncContextManager[Any]:
-    """A time limit, where there is an event loop of asyncio to keep it."""
+    """Return a time limit, where there is an event loop of asyncio to keep it."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -183,7 +177,7 @@ def _at_most(seconds: float) -> AbstractAsyncContextManager[Any]:
 
 
 def _close_code(error: RefusedError) -> int:
-    """Whose fault it is, as a close code: a client may come again after what was not its own."""
+    """Return whose fault it is, as a close code: a client may come again after what was not its own."""
     if isinstance(error, (VerificationUnavailableError, RateLimitedError)):
         return _TRY_AGAIN_LATER
     return _INTERNAL_ERROR if isinstance(error, UnexpectedError) else _POLICY_VIOLATION

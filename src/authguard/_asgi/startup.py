@@ -1,4 +1,4 @@
-"""An application that must not start, since a decorator or a rule would guard nothing in it."""
+"""Keeps an application from starting in which a decorator or a rule would guard nothing."""
 
 from typing import Any
 

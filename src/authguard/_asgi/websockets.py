@@ -1,4 +1,4 @@
-"""Websockets: the handshake is decided like a request, and the connection watched while it lasts."""
+"""Guards websockets: the handshake is decided like a request, and the connection watched while it lasts."""
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -11,7 +11,7 @@ from authguard._core.credential.subprotocol import MAX_OFFERED, Subprotocol
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._logs import log_refusal
-from authguard.drivers import arun
+from authguard.drivers import asynchronous
 
 _OFFER = b"sec-websocket-protocol"
 
@@ -44,7 +44,7 @@ class Websockets:
             offered = _take_token(scope, guard.subprotocol)
             send = _choosing(send, guard.subprotocol, offered=guard.subprotocol.name in offered)
         request = ASGIRequest(scope, guard)
-        decision = await arun(guard.decide(request, now))
+        decision = await asynchronous.run(guard.decide(request, now))
         if isinstance(decision, Deny):
             outer["user"], outer["auth"] = ANONYMOUS, ANONYMOUS_AUTH
             log_refusal(request, decision)

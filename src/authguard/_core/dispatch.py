@@ -1,4 +1,4 @@
-"""Which verifier of a guard is asked about a credential; verifiers that cannot be told apart are refused.
+"""Says which verifier of a guard is asked about a credential; refuses those that cannot be told apart.
 
 The field and the prefix choose among those for API keys; the form of a token, and for JWTs the issuer,
 among those for tokens. What takes tokens of any form is asked last.
@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
+from authguard._core.credential.cookies import AccessCookie
+from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Flow
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import read_compact
@@ -18,7 +20,7 @@ from authguard.errors import ConfigurationError, MalformedTokenError
 
 
 class _Narrowed(Verifier):
-    """A verifier that is asked about some of the credentials that it accepts."""
+    """Asks a verifier about some of the credentials that it accepts."""
 
     def __init__(self, verifier: Verifier, admits: Callable[[Credential], bool]) -> None:
         self._verifier = verifier
@@ -39,7 +41,7 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
         ConfigurationError: if there are none, or some would never be asked.
     """
     if not verifiers:
-        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
+        raise ConfigurationError("verifiers must be at least one, got none: write Guard(JWTVerifier(…), …)")
     shared_fields = _check_keys([verifier for verifier in verifiers if verifier.is_for_keys])
     any_token = [verifier for verifier in verifiers if verifier.takes_any_token]
     by_issuer, last = _arrange_tokens(verifiers, any_token)
@@ -54,6 +56,19 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
     ]
 
 
+def extractor_for(verifiers: Sequence[Verifier], cookie: AccessCookie | None, *, dpop: bool) -> Extractor:
+    """Return what finds the credentials that some verifiers are for.
+
+    Args:
+        verifiers: those of a guard.
+        cookie: the cookie that may carry an access token.
+        dpop: whether a token may come with a DPoP proof.
+    """
+    headers = {verifier.header for verifier in verifiers if verifier.header}
+    prefixes = {prefix for verifier in verifiers for prefix in verifier.prefixes}
+    return Extractor(headers, prefixes, cookie, dpop=dpop)
+
+
 def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
     """Put several of a class that has `together`, such as `JWTVerifier`, at the place of the first."""
     merged: list[Verifier] = []
@@ -64,7 +79,7 @@ def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
             merged.append(verifier)
         elif kind not in seen:
             seen.add(kind)
-            merged += kind.together([one for one in verifiers if _kind_of(one) is kind])
+            merged += kind.together([other for other in verifiers if _kind_of(other) is kind])
     return merged
 
 
@@ -99,7 +114,7 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
         field = _field_of(first)
         if field is None or field != _field_of(second):
             continue
-        unclear = [one for one in (first, second) if not one.prefixes or one.has_unprefixed_keys]
+        unclear = [each for each in (first, second) if not each.prefixes or each.has_unprefixed_keys]
         if unclear:
             raise ConfigurationError(
                 f"{first!r} and {second!r} both read the field {first.header}, and {unclear[0]!r} is for "
@@ -111,10 +126,10 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
 
 def _common_prefix(first: Verifier, second: Verifier) -> str | None:
     """Return a prefix of both; one that begins with another is for the keys of both."""
-    for one in first.prefixes:
+    for prefix in first.prefixes:
         for other in second.prefixes:
-            if one.startswith(other) or other.startswith(one):
-                return max(one, other, key=len)
+            if prefix.startswith(other) or other.startswith(prefix):
+                return max(prefix, other, key=len)
     return None
 
 

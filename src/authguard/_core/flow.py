@@ -1,4 +1,4 @@
-"""How the core asks the world without touching it.
+"""Lets the core ask the world without touching it.
 
 A flow is a generator. It asks with `answer = yield from Question(...)` and returns its result;
 a driver (authguard.drivers) answers, throws failures in, and closes it in every case. So each
@@ -18,7 +18,7 @@ Flow: TypeAlias = Generator["Question[Any]", Any, Result]
 
 
 class Question(Generic[Answer]):
-    """Something only the world can answer; `yield from` it, and the answer has its type."""
+    """Asks what only the world can answer; `yield from` it, and the answer has its type."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class Call(Question[Answer]):
 
 
 class Opened(Protocol):
-    """What a driver has opened for a channel, in one event loop or in one process."""
+    """Holds what a driver has opened for a channel, in one event loop or in one process."""
 
     def close(self) -> None:
         """Close it from outside of an event loop, or have its loop close it soon."""
@@ -54,7 +54,7 @@ class Opened(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Channel:
-    """How one remote is reached: settings, and what drivers have opened by them.
+    """Says how one remote is reached: settings, and what drivers have opened by them.
 
     Attributes:
         tls: the `ssl.SSLContext`, or None for a client of the user's.
@@ -82,7 +82,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The whole answer to a `Fetch`.
+    """Holds the whole answer to a `Fetch`.
 
     Attributes:
         status: the status code.
@@ -102,7 +102,7 @@ Failure: TypeAlias = Literal["connect", "tls", "timeout", "broken", "too_large"]
 
 
 class FetchFailedError(Exception):
-    """There is no answer to a `Fetch`.
+    """Says why there is no answer to a `Fetch`.
 
     Args:
         kind: what failed.
@@ -129,13 +129,13 @@ class Fetch(Question[Response]):
         body: what to send.
         timeout: seconds for all of it.
         connect_timeout: seconds to connect.
-        most: bytes that the answer's body may have.
+        max_bytes: bytes that the answer's body may have.
 
     Raises:
         FetchFailedError: is thrown in if there is no whole answer in time.
     """
 
-    __slots__ = ("body", "channel", "connect_timeout", "headers", "method", "most", "timeout", "url")
+    __slots__ = ("body", "channel", "connect_timeout", "headers", "max_bytes", "method", "timeout", "url")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Fetch(Question[Response]):
         body: bytes = b"",
         timeout: float,
         connect_timeout: float,
-        most: int,
+        max_bytes: int,
     ) -> None:
         self.channel = channel
         self.method = method
@@ -156,7 +156,7 @@ class Fetch(Question[Response]):
         self.body = body
         self.timeout = timeout
         self.connect_timeout = connect_timeout
-        self.most = most
+        self.max_bytes = max_bytes
 
 
 class Shared(Question[Answer]):

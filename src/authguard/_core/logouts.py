@@ -1,4 +1,4 @@
-"""What has been logged out: how the guard asks whatever keeps it."""
+"""Asks what has been logged out, of whatever keeps it."""
 
 from collections.abc import Awaitable
 from typing import Protocol
@@ -9,7 +9,7 @@ from authguard.errors import RevokedTokenError
 
 
 class Revocations(Protocol):
-    """Where logouts are kept.
+    """Keeps logouts.
 
     `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
     itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
@@ -34,7 +34,7 @@ class Logouts:
         self.in_memory = bool(getattr(store, "in_memory", False))
 
     def has(self, principal: Principal) -> bool:
-        """Whether it is revoked, or that cannot be told: then `check` says what is wrong."""
+        """Return whether it is revoked, or that cannot be told: then `check` says what is wrong."""
         try:
             return self._store.is_revoked(principal) is not False
         except Exception:

@@ -1,4 +1,4 @@
-"""A bounded memory for the hot path: remembers recent things in two generations."""
+"""Remembers recent things in two generations: a bounded memory for the hot path."""
 
 from typing import Generic, TypeVar
 
@@ -11,15 +11,15 @@ class Memory(Generic[Key, Value]):
 
     When the young generation is full it becomes the old one, whose things are forgotten unless
     they were asked for again. Every step is one dictionary operation, so threads can at worst
-    forget something early. `get` costs 0.1 µs; `cachetools.LRUCache` needs 0.9 µs and a lock,
-    `TTLCache` 1.4 µs, which would double what a known token costs.
+    forget something early. The caches of cachetools need a lock, and would double what a known
+    token costs.
 
     Args:
         size: how many things to hold at most.
 
     Attributes:
         young: what was put or asked for of late. The two places that every request passes look
-            here first: a call less is 0.1 µs less, of 2.5.
+            here first, and then in `revive`, which saves them a call.
     """
 
     __slots__ = ("_half", "_old", "young")
@@ -30,11 +30,16 @@ class Memory(Generic[Key, Value]):
         self._old: dict[Key, Value] = {}
 
     def get(self, key: Key) -> Value | None:
-        """What was put under the key, or None."""
-        found = self.young.get(key)
-        if found is None and (found := self._old.get(key)) is not None:
-            self.put(key, found)
-        return found
+        """Return what was put under the key, or None."""
+        value = self.young.get(key)
+        return self.revive(key) if value is None else value
+
+    def revive(self, key: Key) -> Value | None:
+        """Return what is in the old generation, or None, and take it over to the young one."""
+        value = self._old.get(key)
+        if value is not None:
+            self.put(key, value)
+        return value
 
     def put(self, key: Key, value: Value) -> None:
         """Remember the value, and forget what nobody asked for since long."""

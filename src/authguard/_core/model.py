@@ -1,21 +1,34 @@
-"""The nouns: what a caller presents, and who that turns out to be."""
+"""Names what a caller presents, and who that turns out to be."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
+from authguard._core.options import (
+    check_choice,
+    check_list,
+    check_mapping,
+    check_moment,
+    check_object,
+    check_text,
+    got,
+)
 from authguard._core.strict_json import parse_object
+from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
 Method = Literal["bearer", "api_key", "cookie", "dpop", ""]
+
+Fields = ParamSpec("Fields")
+Made = TypeVar("Made")
 
 _NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Credential:
-    """What the caller presented: a secret, so it never shows itself.
+    """Holds what the caller presented: a secret, so it never shows itself.
 
     Attributes:
         value: the token or the key, without scheme or field name.
@@ -31,8 +44,7 @@ class Credential:
 class Claims(Mapping[str, Any]):
     """Verified claims, kept as the JSON text they came in and read when asked.
 
-    A remembered principal then costs 0.3 KB of claims instead of 2.4 KB, and nobody can
-    change what the next request sees. Reading a claim costs about 3 µs.
+    A remembered principal is small then, and nobody can change what the next request sees.
     """
 
     __slots__ = ("_text",)
@@ -50,7 +62,7 @@ class Claims(Mapping[str, Any]):
         return len(parse_object(self._text))
 
     def __contains__(self, name: object) -> bool:
-        # Where nothing is escaped, a name stands in the text as it is: 0.1 µs, and not 3.
+        # Where nothing is escaped, a name stands in the text as it is.
         if f'"{name}"' not in self._text and "\\" not in self._text:
             return False
         return name in parse_object(self._text)
@@ -59,18 +71,31 @@ class Claims(Mapping[str, Any]):
         return f"Claims({', '.join(self)})"
 
 
-class _Fields:
-    """The fields of a principal while it is made; `make_principal` says why."""
+def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
+    """Return a function that makes a frozen, slotted dataclass faster than its constructor.
 
-    __slots__ = (
-        "claims", "client_id", "expires_at", "issuer", "key_id", "method", "roles", "scopes", "subject",
-        "token_id",
-    )  # fmt: skip
+    The constructor sets each field through `object.__setattr__`. Here the fields are set on an object of a
+    class that has the same slots and is not frozen, which then becomes one of the dataclass. The function
+    is made from text, as the constructors of dataclasses are. It has no defaults.
+    """
+    names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # a class, which mypy cannot tell
+    text = [
+        f"def make({', '.join(names)}):",
+        "    made = unfrozen()",
+        *(f"    made.{name} = {name}" for name in names),
+        "    made.__class__ = cls",
+        "    return made",
+    ]
+    unfrozen = type("Unfrozen", (), {"__slots__": tuple(names)})
+    namespace: dict[str, Any] = {"cls": cls, "unfrozen": unfrozen}
+    exec("\n".join(text), namespace)  # noqa: S102 (there is nothing in it but the names of fields)
+    maker: Callable[Fields, Made] = namespace["make"]
+    return maker
 
 
 @dataclass(frozen=True, slots=True)
-class Principal(_Fields):
-    """Who is calling: what a verifier found out, and nothing that it did not.
+class Principal:
+    """Says who is calling: what a verifier found out, and nothing that it did not.
 
     It is also what Starlette expects of a user (`is_authenticated`, `display_name`,
     `identity`). Identify people by (`issuer`, `subject`), never by a claim such as `email`
@@ -87,6 +112,10 @@ class Principal(_Fields):
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
         method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`; empty for nobody.
+
+    Raises:
+        ConfigurationError: without a subject, and for an attribute of another type. A list of scopes or
+            roles becomes a frozenset, and a datetime with a time zone the seconds since the epoch.
     """
 
     subject: str
@@ -100,53 +129,44 @@ class Principal(_Fields):
     expires_at: float | None = None
     method: Method = "bearer"
 
+    def __post_init__(self) -> None:
+        if self.method != "" or self.subject != "":  # as of `ANONYMOUS`
+            check_text(self.subject, "subject of a Principal")
+            check_choice(self.method, "method of a Principal", get_args(Method)[:-1])
+        for name in ("scopes", "roles"):
+            values = getattr(self, name)
+            if type(values) is not frozenset:
+                object.__setattr__(self, name, frozenset(check_list(values, f"{name} of a Principal")))
+            for value in getattr(self, name):
+                check_text(value, f"each of {name} of a Principal")
+        check_mapping(self.claims, "claims of a Principal", 'claims={"tenant": "a"}')
+        for name in ("issuer", "client_id", "token_id", "key_id"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ConfigurationError(
+                    f"{name} of a Principal must be text, got {got(getattr(self, name))}"
+                )
+        if self.expires_at is not None:
+            moment = check_moment(self.expires_at, "expires_at of a Principal", infinite=True)
+            object.__setattr__(self, "expires_at", moment)
+
     @property
     def is_authenticated(self) -> bool:
-        """Whether this is somebody: true for all but `ANONYMOUS`."""
+        """Tell whether this is somebody: true for all but `ANONYMOUS`."""
         return self.method != ""
 
     @property
     def display_name(self) -> str:
-        """What to call the caller on a page: the subject."""
+        """Return what to call the caller on a page: the subject."""
         return self.subject
 
     @property
     def identity(self) -> str:
-        """The subject, by the name that Starlette uses."""
+        """Return the subject, by the name that Starlette uses."""
         return self.subject
 
 
-def make_principal(
-    *,
-    subject: str,
-    scopes: frozenset[str],
-    roles: frozenset[str],
-    claims: Mapping[str, Any],
-    issuer: str | None,
-    client_id: str | None,
-    token_id: str | None,
-    key_id: str | None,
-    expires_at: float | None,
-    method: Method,
-) -> Principal:
-    """A principal, for a token that is seen for the first time.
-
-    The fields are set while nothing is frozen yet, and then it becomes a `Principal`: 0.3 µs,
-    where the constructor of a frozen dataclass takes 2.1, of 27 for the whole token.
-    """
-    made: Any = _Fields()
-    made.subject = subject
-    made.scopes = scopes
-    made.roles = roles
-    made.claims = claims
-    made.issuer = issuer
-    made.client_id = client_id
-    made.token_id = token_id
-    made.key_id = key_id
-    made.expires_at = expires_at
-    made.method = method
-    made.__class__ = Principal
-    return made  # type: ignore[no-any-return]
+#: Makes a principal, for a token that is seen for the first time.
+make_principal = _frozen_maker(Principal)
 
 
 def api_key_id(principal: Principal) -> str | None:
@@ -158,15 +178,9 @@ def api_key_id(principal: Principal) -> str | None:
 ANONYMOUS = Principal(subject="", method="")
 
 
-class _AuthFields:
-    """The fields of an `Auth` while it is made, as above."""
-
-    __slots__ = ("confirmation", "principal", "vary")
-
-
 @dataclass(frozen=True, slots=True)
-class Auth(_AuthFields):
-    """What is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
+class Auth:
+    """Holds what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
 
     Attributes:
         principal: who is calling.
@@ -179,9 +193,14 @@ class Auth(_AuthFields):
     vary: str = ""
     confirmation: Confirmation = ()
 
+    def __post_init__(self) -> None:
+        check_object(
+            self.principal, "principal of an Auth", Principal, 'Auth(Principal("ann"))', or_none=False
+        )
+
     @property
     def scopes(self) -> frozenset[str]:
-        """The principal's scopes, and `authenticated` if this is somebody.
+        """Return the principal's scopes, and `authenticated` if this is somebody.
 
         So `starlette.authentication.requires` and its documented idiom work unchanged;
         `principal.scopes` has just what was granted.
@@ -190,14 +209,8 @@ class Auth(_AuthFields):
         return _with_authenticated(principal.scopes) if principal.is_authenticated else _NOTHING
 
 
-def make_auth(principal: Principal, vary: str, confirmation: Confirmation) -> Auth:
-    """An `Auth`, for a credential that is seen for the first time: 0.4 µs less, as above."""
-    made: Any = _AuthFields()
-    made.principal = principal
-    made.vary = vary
-    made.confirmation = confirmation
-    made.__class__ = Auth
-    return made  # type: ignore[no-any-return]
+#: Makes an `Auth`, for a credential that is seen for the first time.
+make_auth = _frozen_maker(Auth)
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ WEBSOCKET = "WEBSOCKET"
 Presented = list[tuple[bytes, bytes]]
 
 #: Method, path and root path, as `Policy.find` takes them; and True, if the root path is misplaced.
-Asked: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
+RequestKey: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
 
 
 def http_method(method: str) -> str:
@@ -56,7 +56,7 @@ class RequestView(ABC):
         return values[0] if len(values) == 1 else None
 
     @property
-    def request_key(self) -> Asked:
+    def request_key(self) -> RequestKey:
         """Method, path and mount point, as the policy takes them."""
         return (self.method, self.path, self.root_path)
 

@@ -1,6 +1,9 @@
-"""The two drivers: they answer what flows ask, with and without an event loop (law 2)."""
+"""Answers what flows ask, with and without an event loop (law 2).
 
-from authguard.drivers.asynchronous import aask, arun
-from authguard.drivers.blocking import ask, run, run_anywhere
+`asynchronous` and `blocking` have the same names: `decide` for a request, `run` for a flow, `ask` for a
+question. Here are those of `blocking`.
+"""
 
-__all__ = ["aask", "arun", "ask", "run", "run_anywhere"]
+from authguard.drivers.blocking import ask, decide, run, run_anywhere
+
+__all__ = ["ask", "decide", "run", "run_anywhere"]

@@ -1,31 +1,67 @@
-"""The driver for servers with an event loop, which it never blocks."""
+"""Drives flows in servers with an event loop, which it never blocks."""
 
 import asyncio
 import inspect
 import logging
+import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 
+from authguard._core.answer.decision import Decision
+from authguard._core.callers import AskFirst
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard._core.guard import Guard
+from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.blocking import fetch_with, is_async
-from authguard.drivers.eager import begin
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
 
 if TYPE_CHECKING:
     import httpx
 
 Result = TypeVar("Result")
+Source = TypeVar("Source")
 
 logger = logging.getLogger("authguard")
 
-_AT_ONCE = 20  # of those who wait for one answer; each may have a signature to verify then
+MAX_WOKEN_AT_ONCE = 20  # of those who wait for one answer; each may have a signature to verify then
 
 
-async def arun(flow: Flow[Result]) -> Result:
+async def decide(  # noqa: PLR0917 (each request passes here, and names would cost it)
+    guard: Guard,
+    make_request: Callable[[Source, Guard, Presented], RequestView],
+    source: Source,
+    presented: Presented,
+    request_key: RequestKey,
+    now: float,
+) -> Decision:
+    """Return what a guard decides about an HTTP request.
+
+    Args:
+        guard: the rules.
+        make_request: makes the request as the core sees it, which known callers do not need.
+        source: what it is made from: an ASGI scope, or a WSGI environ.
+        presented: the credential fields, as in `RequestView`.
+        request_key: as in `RequestView`, but with the HTTP method as the server gives it.
+        now: seconds since the epoch.
+    """
+    recalled = guard.recall(presented, request_key, now)
+    if recalled.is_decision:
+        return recalled
+    if isinstance(recalled, AskFirst):
+        # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
+        outcome = await ask(recalled.question)
+        again = guard.recall(presented, request_key, now)
+        if again.is_decision:
+            return again
+        recalled = outcome
+    return await run(guard.decide(make_request(source, guard, presented), now, recalled))
+
+
+async def run(flow: Flow[Result]) -> Result:
     """Run a flow in the event loop, and never block it.
 
     A cancelled request is not thrown into the flow: it is closed.
@@ -34,7 +70,7 @@ async def arun(flow: Flow[Result]) -> Result:
         question = next(flow)
         while True:
             try:
-                answer = await aask(question)
+                answer = await ask(question)
             except Exception as error:
                 question = flow.throw(error)
             else:
@@ -45,7 +81,7 @@ async def arun(flow: Flow[Result]) -> Result:
         flow.close()
 
 
-def aask(question: Question[Any]) -> Awaitable[Any]:
+def ask(question: Question[Any]) -> Awaitable[Any]:
     """Have one question answered in the event loop."""
     if isinstance(question, Call):
         return _call(question)
@@ -66,7 +102,7 @@ async def _call(call: Call[Any]) -> Any:
 
 
 class _Flight:
-    """A flow under way, and who waits for it."""
+    """Holds a flow under way, and who waits for it."""
 
     __slots__ = ("shared", "task", "waiters")
 
@@ -76,8 +112,8 @@ class _Flight:
         self.waiters: list[asyncio.Future[Any]] = []
 
 
-class Loop:
-    """What one event loop has opened for a channel: a client, and flows that are under way."""
+class LoopState:
+    """Holds what one event loop has opened for a channel: a client, and flows that are under way."""
 
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
@@ -87,7 +123,7 @@ class Loop:
         self._keeper: AsyncGenerator[None, None] | None = None
 
     async def client(self) -> "httpx.AsyncClient":
-        """The one client of the loop."""
+        """Return the one client of the loop."""
         import httpx
 
         if self._client is None:
@@ -121,7 +157,7 @@ class Loop:
         return waiter
 
     def _start(self, shared: Shared[Any]) -> _Flight:
-        flight = self._flights[shared.key] = _Flight(shared, begin(arun(shared.make()), self._loop))
+        flight = self._flights[shared.key] = _Flight(shared, _start_task(run(shared.make()), self._loop))
         flight.task.add_done_callback(lambda _: self._landed(flight))
         return flight
 
@@ -143,7 +179,7 @@ class Loop:
 
         A thousand in one turn would keep the loop from everything else for as long as they take.
         """
-        woken, flight.waiters = flight.waiters[:_AT_ONCE], flight.waiters[_AT_ONCE:]
+        woken, flight.waiters = flight.waiters[:MAX_WOKEN_AT_ONCE], flight.waiters[MAX_WOKEN_AT_ONCE:]
         for waiter in woken:
             _pass_on(waiter, flight.task)
         if flight.waiters:
@@ -173,6 +209,15 @@ class Loop:
             await keeper.aclose()
 
 
+def _start_task(
+    coroutine: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop
+) -> "asyncio.Task[Result]":
+    """Start a task; at once where Python can, so that it does not queue behind a crowd."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
+
+
 def _pass_on(waiter: "asyncio.Future[Any]", answered: "asyncio.Future[Any]") -> None:
     """Give one who waits the answer, unless it has been cancelled meanwhile."""
     if waiter.done():
@@ -184,15 +229,15 @@ def _pass_on(waiter: "asyncio.Future[Any]", answered: "asyncio.Future[Any]") -> 
         waiter.set_exception(error)
 
 
-def _opened(channel: Channel) -> Loop:
+def _opened(channel: Channel) -> LoopState:
     loop = asyncio.get_running_loop()
     opened = channel.opened.get(loop)
     if opened is None:
         for key in list(channel.opened):
             if isinstance(key, asyncio.AbstractEventLoop) and key.is_closed():
                 channel.opened.pop(key, None)
-        opened = channel.opened[loop] = Loop(channel, loop)
-    if not isinstance(opened, Loop):
+        opened = channel.opened[loop] = LoopState(channel, loop)
+    if not isinstance(opened, LoopState):
         raise TypeError("an event loop has opened something else")
     return opened
 

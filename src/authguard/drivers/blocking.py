@@ -1,4 +1,4 @@
-"""The driver for servers without an event loop: it blocks the thread that asks, and no other."""
+"""Drives flows in servers without an event loop: it blocks the thread that asks, and no other."""
 
 import asyncio
 import inspect
@@ -13,17 +13,36 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import async_to_sync
 
+from authguard._core.answer.decision import Decision
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard._core.guard import Guard
+from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
 
 if TYPE_CHECKING:
     import httpx
 
 Result = TypeVar("Result")
+Source = TypeVar("Source")
 
 logger = logging.getLogger("authguard")
 
-_LEFT = object()  # the result of a flight that its leader has left
+_LEADER_LEFT = object()  # the result of a flight that its leader has left
+
+
+def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
+    guard: Guard,
+    make_request: Callable[[Source, Guard, Presented], RequestView],
+    source: Source,
+    presented: Presented,
+    request_key: RequestKey,
+    now: float,
+) -> Decision:
+    """Return what a guard decides about an HTTP request; see `authguard.drivers.asynchronous.decide`."""
+    recalled = guard.recall(presented, request_key, now)
+    if recalled.is_decision:
+        return recalled
+    return run(guard.decide(make_request(source, guard, presented), now, recalled))
 
 
 def run(flow: Flow[Result]) -> Result:
@@ -77,14 +96,14 @@ async def _awaited(answer: Awaitable[Any]) -> Any:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether to call it gives something to await, as far as one can see before."""
+    """Return whether to call it gives something to await, as far as one can see before."""
     # asgiref's own iscoroutinefunction does not look at __call__.
     call = getattr(type(function), "__call__", None)  # noqa: B004 (which it is, not whether)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
-class Process:
-    """What one process has opened for a channel: a client, and flows that are under way.
+class ProcessState:
+    """Holds what one process has opened for a channel: a client, and flows that are under way.
 
     There are no locks: `dict.setdefault` is one step, and a lock that is held in another thread
     while the process forks would be held for ever in the child.
@@ -96,7 +115,7 @@ class Process:
         self._clients: dict[str, httpx.Client] = {}
 
     def client(self) -> "httpx.Client":
-        """The one client for all threads of the process."""
+        """Return the one client for all threads of the process."""
         import httpx
 
         client = self._clients.get("client")
@@ -114,7 +133,7 @@ class Process:
             if not shared.wait:
                 return None
             result = flight.result()
-            if result is not _LEFT:
+            if result is not _LEADER_LEFT:
                 return result
 
     def _lead(self, shared: Shared[Any], flight: "Future[Any]") -> Any:
@@ -125,7 +144,7 @@ class Process:
             if isinstance(error, Exception):
                 flight.set_exception(error)
             else:
-                flight.set_result(_LEFT)  # this thread is told to end, and the others are not
+                flight.set_result(_LEADER_LEFT)  # this thread is told to end, and the others are not
             raise
         self._flights.pop(shared.key, None)
         flight.set_result(result)
@@ -143,21 +162,21 @@ class Process:
             self._clients.popitem()[1].close()
 
     async def aclose(self) -> None:
-        """The same; there is nothing to wait for."""
+        """Close the client; there is nothing to wait for."""
         self.close()
 
 
-def _opened(channel: Channel) -> Process:
+def _opened(channel: Channel) -> ProcessState:
     process = os.getpid()
     opened = channel.opened.get(process)
     if opened is None:
-        opened = channel.opened.setdefault(process, Process(channel))
+        opened = channel.opened.setdefault(process, ProcessState(channel))
         for key, other in list(channel.opened.items()):
-            if isinstance(other, Process) and key != process:
+            if isinstance(other, ProcessState) and key != process:
                 # The parent's: closing the child's copies of its sockets does not end them.
                 del channel.opened[key]
                 other.close()
-    if not isinstance(opened, Process):
+    if not isinstance(opened, ProcessState):
         raise TypeError("a process has opened something else")
     return opened
 

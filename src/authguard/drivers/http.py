@@ -1,4 +1,4 @@
-"""What both drivers know of HTTP: how a client is made, what is sent, what a failure means."""
+"""Shares between both drivers how a client is made, what is sent, and what a failure means."""
 
 import ssl
 import time
@@ -9,13 +9,13 @@ from authguard._core.flow import Channel, Failure, Fetch, FetchFailedError, Resp
 if TYPE_CHECKING:
     import httpx
 
-_CONNECTIONS = 100
-_KEPT_ALIVE = 20
-_KEPT_SECONDS = 30.0
+MAX_CONNECTIONS = 100
+MAX_KEEPALIVE_CONNECTIONS = 20
+KEEPALIVE_SECONDS = 30.0
 
 
 def client_options(channel: Channel) -> dict[str, Any]:
-    """What an httpx client of ours is made with."""
+    """Return what an httpx client of ours is made with."""
     import httpx
 
     from authguard._cookiejar import NoCookies
@@ -26,15 +26,15 @@ def client_options(channel: Channel) -> dict[str, Any]:
         "follow_redirects": False,
         "cookies": NoCookies(),
         "limits": httpx.Limits(
-            max_connections=_CONNECTIONS,
-            max_keepalive_connections=_KEPT_ALIVE,
-            keepalive_expiry=_KEPT_SECONDS,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_KEEPALIVE_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     }
 
 
 def request_options(question: Fetch) -> dict[str, Any]:
-    """What a request is made with, be the client ours or the user's."""
+    """Return what a request is made with, be the client ours or the user's."""
     import httpx
 
     headers = {
@@ -56,7 +56,7 @@ class Body:
     """Collects a body, and stops at its limit."""
 
     def __init__(self, question: Fetch, response: "httpx.Response") -> None:
-        self._most = question.most
+        self._max_bytes = question.max_bytes
         self._data = bytearray()
         self._response = response
         self._check(response.headers.get("content-length", ""))
@@ -64,8 +64,8 @@ class Body:
             raise FetchFailedError("broken", "the answer is compressed, which was not asked for")
 
     def _check(self, length: str) -> None:
-        if length.isascii() and length.isdigit() and int(length[:20]) > self._most:
-            raise FetchFailedError("too_large", f"the answer is larger than {self._most} bytes")
+        if length.isascii() and length.isdigit() and int(length[:20]) > self._max_bytes:
+            raise FetchFailedError("too_large", f"the answer is larger than {self._max_bytes} bytes")
 
     def add(self, chunk: bytes) -> None:
         """Take some more of it."""
@@ -73,14 +73,14 @@ class Body:
         self._check(str(len(self._data)))
 
     def answer(self, started: float) -> Response:
-        """The whole answer; `started` is a time of the monotonic clock."""
+        """Return the whole answer; `started` is a time of the monotonic clock."""
         headers = {name.lower(): value for name, value in self._response.headers.items()}
         took = time.monotonic() - started
         return Response(self._response.status_code, headers, bytes(self._data), took)
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What a request may raise that is the network's fault, or the server's."""
+    """Return what a request may raise that is the network's fault, or the server's."""
     import httpx
 
     # RuntimeError: a client of the user's that has been closed. UnicodeError: a host that is no name in DNS.
@@ -96,12 +96,12 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def too_late(question: Fetch) -> FetchFailedError:
-    """The error for an answer that did not come in time."""
+    """Return the error for an answer that did not come in time."""
     return FetchFailedError("timeout", f"no answer within {question.timeout:g} seconds", question.timeout)
 
 
 def failure(error: Exception, started: float) -> FetchFailedError:
-    """What an error of httpx means; its text stays out of it, for it may show what was sent."""
+    """Return what an error of httpx means; its text stays out of it, for it may show what was sent."""
     import httpx
 
     if isinstance(error, FetchFailedError):

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
+from authguard._core.options import check_list, check_object
 from authguard._core.verifier import Verifier
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.errors import ConfigurationError, RefusedError
@@ -46,18 +47,27 @@ class Identity:
     def __init__(
         self, service: IdentityService | Settings, *, providers: Iterable[Provider] | None = None
     ) -> None:
+        if not isinstance(service, IdentityService):
+            check_object(
+                service, "service", Settings, "Identity(Settings(secret=…, issuer=…))", or_none=False
+            )
         self.service = IdentityService(service) if isinstance(service, Settings) else service
         self._settings = settings = self.service.settings
         _check_tables(self.service)
         self._web = build_web(self.service)
-        self._providers = tuple(providers_from(settings) if providers is None else providers)
+        self._providers = tuple(
+            providers_from(settings) if providers is None else check_list(providers, "providers", "GitHub(…)")
+        )
+        for provider in self._providers:
+            check_object(provider, "each of providers", Provider, "GitHub(…)", or_none=False)
         browser_paths = social.browser_paths(settings.prefixes, self._providers)
         self._pages = Pages(self._web, [provider.name for provider in self._providers], browser_paths)
         endpoints = self._endpoints()
         paths = _paths(endpoints)
         if shadowed := sorted(paths.intersection(self._pages.paths)):
             raise ConfigurationError(
-                f"{shadowed[0]} would be a page and an endpoint: change pages_path or prefixes"
+                f"pages_path and prefixes must give each path to one, got {shadowed[0]} for a page and an "
+                "endpoint"
             )
         router = self._router(endpoints)
         self.guard = self._main_guard(paths, browser_paths)

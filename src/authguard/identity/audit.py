@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TypeAlias
 
+from authguard._core.options import check_function
+
 logger = logging.getLogger("authguard.audit")
 
 
@@ -50,6 +52,7 @@ class Audit:
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
+        check_function(hook, "audit_hook")
         self._hook = hook
         self._lock = Lock()
         self._counts: Counter[tuple[str, str]] = Counter()

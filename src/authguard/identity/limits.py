@@ -18,13 +18,13 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from authguard._core.options import check_text, check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
@@ -34,10 +34,13 @@ logger = logging.getLogger("authguard")
 
 #: Seconds by which an answer is delayed while an account is under attack.
 DELAY = 2.0
+#: Seconds of the longest window of a limit: some 31 years.
+MAX_SECONDS = 999_999_999
 
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
 _TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
-MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
+_MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
+_STORE_URL = re.compile(r"memory://\Z|rediss?://")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
 # Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
@@ -47,7 +50,7 @@ _NETWORKS = {64: 1, 56: 2, 48: 4}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number of attempts in a number of seconds.
+    """Allow so many, in so many seconds.
 
     Raises:
         ConfigurationError: unless both are whole numbers of at least 1.
@@ -57,9 +60,11 @@ class Limit:
     seconds: int
 
     def __post_init__(self) -> None:
-        for number in (self.count, self.seconds):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ConfigurationError("a limit is two whole numbers of at least 1: Limit(10, 900)")
+        check_whole(self.count, "count of a limit such as Limit(10, 900)")
+        seconds = check_whole_seconds(
+            self.seconds, "seconds of a limit such as Limit(10, 900)", MAX_SECONDS, least=1
+        )
+        object.__setattr__(self, "seconds", seconds)
 
 
 #: What is limited, and to how much, unless told otherwise. Keys: an address, an account, or both.
@@ -87,10 +92,13 @@ def parse_limits(limits: Mapping[str, object]) -> dict[str, Limit]:
         ConfigurationError: for a name that no limit has, or something else than that.
     """
     if not isinstance(limits, Mapping):
-        raise ConfigurationError(f"limits must be a table of names and limits, got {limits!r}")
+        raise ConfigurationError(
+            f'limits must be a table of names and limits, such as {{"login": "10/900"}}, got {got(limits)}'
+        )
     if unknown := sorted(map(str, limits.keys() - DEFAULT_LIMITS.keys())):
-        names = ", ".join(DEFAULT_LIMITS)
-        raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {names}")
+        raise ConfigurationError(
+            f"limits must be among {', '.join(DEFAULT_LIMITS)}, got {', '.join(unknown)}"
+        )
     return {name: _parse_limit(name, value) for name, value in limits.items()}
 
 
@@ -98,14 +106,14 @@ def _parse_limit(name: str, value: object) -> Limit:
     if isinstance(value, Limit):
         return value
     try:
-        if isinstance(value, str) and (match := _LIMIT.fullmatch(value)):
-            return Limit(int(match[1]), int(match[2]))
+        if isinstance(value, str) and (numbers := _LIMIT.fullmatch(value)):
+            return Limit(int(numbers[1]), int(numbers[2]))
         if isinstance(value, Mapping) and value.keys() == {"count", "seconds"}:
             return Limit(value["count"], value["seconds"])
     except ConfigurationError:
         pass
     raise ConfigurationError(
-        f"the limit {name} must be a count and seconds, both at least 1, such as 10/900; got {value!r}"
+        f"the limit {name} must be a count and seconds, both at least 1, such as 10/900, got {got(value)}"
     )
 
 
@@ -119,7 +127,7 @@ def read_limits(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (word.strip() for word in part.partition("="))
         if not equals or name in limits:
-            raise ConfigurationError(f"limits must be as in login=10/900,mail=3/900, each once; got {part!r}")
+            raise ConfigurationError(f"limits must be as in login=10/900,mail=3/900, each once, got {part!r}")
         limits[name] = value
     return limits
 
@@ -139,18 +147,18 @@ class Limiter:
     """
 
     def __init__(self, url: str = "memory://", *, limits: Mapping[str, Limit] | None = None) -> None:
-        given = parse_limits(limits or {})
+        changed = parse_limits({} if limits is None else limits)
         self._limits = {
             (name, times): RateLimitItemPerSecond(
                 limit.count * times, limit.seconds, namespace=f"authguard:{name}"
             )
-            for name, limit in ({**DEFAULT_LIMITS, **given}).items()
+            for name, limit in ({**DEFAULT_LIMITS, **changed}).items()
             for times in _NETWORKS.values()
         }
         # The library's memory has a lock for each key, and may replace one that is being waited for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = _storage(url)
-        self._breaker = Breaker(random.random, threshold=1, max_pause=MAX_PAUSE)
+        self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
 
     def hit(self, name: str, *key: str, address: str | None = None) -> None:
@@ -347,10 +355,10 @@ def _digest(key: tuple[str, ...]) -> str:
 
 
 def _storage(url: str) -> Storage:
+    must = "be memory://, redis://… or rediss://…"
+    check_text(url, "url of limits", pattern=_STORE_URL, must=must, secret=True)
     if url == "memory://":
         return _Memory()
-    if urlsplit(url).scheme not in ("redis", "rediss"):
-        raise ConfigurationError("limits are kept in memory://, redis://… or rediss://…")
     with needs_extra("redis"):
         from redis import ConnectionPool
         from redis.backoff import NoBackoff
@@ -363,5 +371,7 @@ def _storage(url: str) -> Storage:
             retry=Retry(NoBackoff(), 1),
         )
         return RedisStorage(url, connection_pool=pool, key_prefix="authguard", wrap_exceptions=True)
-    except ValueError as error:
-        raise ConfigurationError("limits: the redis:// URL cannot be read") from error
+    except ValueError:  # its text may have the password
+        raise ConfigurationError(
+            "url of limits must be a redis:// URL that can be read, got another"
+        ) from None

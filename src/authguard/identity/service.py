@@ -11,6 +11,7 @@ clients          OAuth clients, and tokens for them
 import time
 from collections.abc import Callable
 
+from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
 from authguard.identity.limits import Limiter
@@ -67,6 +68,14 @@ class IdentityService:
         audit_hook: Hook | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
+        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
+        check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
+        check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
+        check_method(hasher, "hasher", "verify_nobody", "hasher=PasswordHasher()")
+        check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+        check_function(audit_hook, "audit_hook")
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
@@ -145,4 +154,7 @@ def _mailer(settings: Settings) -> Mailer:
         return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
     if settings.dev:
         return ConsoleMailer()
-    raise ConfigurationError("smtp_url: the server that sends mails; or dev, for mails on the console")
+    raise ConfigurationError(
+        "smtp_url must be the server that sends mails, or dev True for mails on the console, got None and "
+        "False"
+    )

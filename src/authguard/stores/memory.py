@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from authguard._core.model import Principal, api_key_id
+from authguard._core.options import Moment, check_function, check_moment, is_numeric_date
 from authguard.errors import ConfigurationError
 
 _Mark = tuple[str, str | None, str]
@@ -24,6 +25,7 @@ class MemoryRevocations:
     in_memory = True
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
         self._lock = Lock()
         self._until: dict[_Mark, tuple[float, float]] = {}
@@ -38,7 +40,7 @@ class MemoryRevocations:
         subject: str | None = None,
         session: str | None = None,
         issuer: str | None = None,
-        until: float,
+        until: float | Moment,
     ) -> None:
         """Refuse a token, an API key, a session, or all tokens that a subject has been issued so far.
 
@@ -49,16 +51,19 @@ class MemoryRevocations:
             subject: whose tokens; those issued (`iat`) after now are not affected.
             session: the `sid` claim of the tokens of one session.
             issuer: the issuer of any of these; None for all issuers.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway
-                included; forgotten then. `math.inf` for an API key that does not expire.
+            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
+                anyway, leeway included; forgotten then. `math.inf` for an API key that does not expire.
 
         Raises:
             ConfigurationError: if it is not exactly one of the four.
         """
+        until = check_moment(until, "until", infinite=True)
         named = {"token": token_id, "key": key_id, "subject": subject, "session": session}
         given = [(kind, name) for kind, name in named.items() if name]
         if len(given) != 1:
-            raise ConfigurationError("name exactly one of token_id, key_id, subject and session")
+            raise ConfigurationError(
+                f"exactly one of token_id, key_id, subject and session must be given, got {len(given)}"
+            )
         ((kind, name),) = given
         now = self._clock()
         with self._lock:
@@ -83,7 +88,7 @@ class MemoryRevocations:
             return True
         if "subject" in self._kinds and (times := self._find("subject", principal.subject, principal)):
             issued = principal.claims.get("iat")
-            if not isinstance(issued, (int, float)) or issued <= times[1]:
+            if not is_numeric_date(issued) or issued <= times[1]:
                 return True
         if "session" in self._kinds:
             session = principal.claims.get("sid")

@@ -1,42 +1,81 @@
-"""What the guard decides: the request may pass, or this is the answer."""
+"""Names what the guard decides: the request may pass, or this is the answer."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, final
 
 from authguard._core.answer.refusal import Refusal
-from authguard._core.model import Auth
+from authguard._core.answer.response_fields import ResponseFields
+from authguard._core.model import ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
 from authguard.errors import RefusedError
 
 
-@dataclass(slots=True)  # not frozen: 0.4 µs less for each first-seen credential
+@final
+@dataclass(slots=True)  # not frozen, since one is made for each first-seen credential
 class Allow:
-    """The request may pass.
+    """Let the request pass.
 
     Attributes:
         auth: the principal and its scopes; anonymous on paths that are not protected.
         user: what `user_loader` made of the principal, or the principal.
         error: why a credential that was presented on an open path was not taken, if so.
-        vary: fields that the response depends on and that shared caches would not look at.
+        response_fields: what the adapter adds to the application's response, by `merged`.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
             may run, `"pass"` if the application gets it without its body, and its response is sealed.
-        nonce: for the caller's next DPoP proofs; the response is to carry it (RFC 9449 section 8.2).
     """
 
     auth: Auth
     user: Any
     error: RefusedError | None = None
-    vary: str = ""
-    nonce: str = ""
+    response_fields: ResponseFields = ()
     preflight: Preflight | None = None
 
+    @property
+    def reaches_app(self) -> bool:
+        """Tell a request for the application from a preflight, which the adapter answers or seals."""
+        return self.preflight is None
 
+
+@final
+class Known:
+    """Let the request of a verified caller pass; it is remembered, and has the attributes of `Allow`.
+
+    `reaches_app` and `is_decision` cost each request less than a question for the class.
+
+    Args:
+        auth: the principal and its scopes.
+        response_fields: as in `Allow`.
+        until: seconds since the epoch; the credential must be verified again from then on.
+    """
+
+    __slots__ = ("auth", "response_fields", "until", "user")
+
+    reaches_app: ClassVar[Literal[True]] = True
+    is_decision: ClassVar[Literal[True]] = True
+    error = None
+    preflight = None
+
+    def __init__(self, auth: Auth, response_fields: ResponseFields, until: float) -> None:
+        self.auth = auth
+        self.user = auth.principal
+        self.response_fields = response_fields
+        self.until = until
+
+
+#: For requests without a credential, where none is needed.
+NOBODY = Known(ANONYMOUS_AUTH, (), 0)
+
+
+@final
 @dataclass(slots=True)  # not frozen, as above
 class Deny:
-    """The request may not pass; `refusal` is the answer, be it an error or a login redirect."""
+    """Keep the request out; `refusal` is the answer, be it an error or a login redirect."""
+
+    reaches_app: ClassVar[Literal[False]] = False
+    is_decision: ClassVar[Literal[True]] = True
 
     error: RefusedError
     refusal: Refusal
 
 
-Decision: TypeAlias = Allow | Deny
+Decision: TypeAlias = Allow | Known | Deny

@@ -1,4 +1,4 @@
-"""The answer to an error: a login redirect for a person's browser, else a problem document."""
+"""Makes the answer to an error: a login redirect for a person's browser, else a problem document."""
 
 import errno
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,12 @@ from typing import TypeAlias
 from authguard._core.answer.decision import Deny
 from authguard._core.answer.redirect import is_htmx, login_location, navigates
 from authguard._core.answer.refusal import Challenges, Refusal, refuse, see_other
-from authguard._core.answer.step_up import Circles
+from authguard._core.answer.step_up import RedirectLoopDetector
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
+from authguard._core.model import Auth, api_key_id
 from authguard._core.policy.policy import Policy
-from authguard._core.request import RequestView
+from authguard._core.request import RequestKey, RequestView
 from authguard.errors import (
     InsufficientUserAuthenticationError,
     MissingCredentialsError,
@@ -53,25 +54,40 @@ class Denials:
         self._login_path = login_path
         self._challenges = challenges
         self._extractor = extractor
-        self._circles = None if extractor.cookie is None else Circles(extractor.cookie)
+        self._loops = None if extractor.cookie is None else RedirectLoopDetector(extractor.cookie)
         self._on_error = on_error
-        #: The answer to a request without a credential, unless it depends on what else is in it.
-        self.missing: Deny | None = None
+        self._missing: Deny | None = None
         if on_error is None and not policy.login_paths:
-            self.missing = self._deny(MissingCredentialsError("no credential"))
+            self._missing = self._deny(MissingCredentialsError("no credential"))
 
-    def at_once(self, error: RefusedError) -> Deny | None:
-        """The answer to a credential in a header field of its own, unless it depends on more than that.
+    def missing_at_once(self, request_key: RequestKey) -> Deny | None:
+        """Return the answer to a request without a credential; None if it depends on what else is in it."""
+        return None if self._may_pass(request_key) else self._missing
 
-        It is no redirect: see `_redirect`.
+    def at_once(self, error: RefusedError, request_key: RequestKey) -> Deny | None:
+        """Return the answer to a bad credential in a header field of its own, which is no redirect.
+
+        Args:
+            error: why it is bad.
+            request_key: as in `Policy.find_for_http`.
+
+        Returns:
+            None if the answer depends on what else is in the request.
         """
-        return None if self._on_error or self._challenges.algorithms else self._deny(error)
+        if self._on_error or self._challenges.algorithms or self._may_pass(request_key):
+            return None
+        return self._deny(error)
+
+    def _may_pass(self, request_key: RequestKey) -> bool:
+        """Return whether a request may pass without a good credential; `decide` finds out if it does."""
+        verdict = self._policy.find_for_http(request_key)
+        return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
     def _deny(self, error: RefusedError) -> Deny:
         return Deny(error, refuse(error, self._challenges))
 
     def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
-        """The answer to an error: a login redirect for a person's browser, else a problem."""
+        """Return the answer to an error: a login redirect for a person's browser, else a problem."""
         refusal = self._redirect(request, error) or self._refuse(request, error)
         if self._on_error is not None and refusal.error is not None:
             try:
@@ -102,15 +118,15 @@ class Denials:
             return None
         # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
         anew = error if isinstance(error, InsufficientUserAuthenticationError) else None
-        wanted = anew.parameters if anew else ()
-        location = login_location(request, login_path, self._policy.login_paths, wanted)
-        circles = self._circles if anew else None
-        if location is None or (circles and circles.comes_from(request, location)):
+        parameters = anew.parameters if anew else ()
+        location = login_location(request, login_path, self._policy.login_paths, parameters)
+        loops = self._loops if anew else None
+        if location is None or (loops and loops.is_loop(request, location)):
             return None
         refusal = (
             self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
         )
-        return circles.note(refusal, location) if circles else refusal
+        return loops.mark(refusal, location) if loops else refusal
 
 
 def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:
@@ -130,6 +146,14 @@ def as_refused(error: Exception, source: str = "a callback or verifier") -> Refu
     return refused
 
 
+def refused_for(error: Exception, auth: Auth | None) -> RefusedError:
+    """Return the refusal that answers an exception, with the name of the caller's API key for the log."""
+    refused = as_refused(error)
+    if auth is not None:
+        refused.key_id = api_key_id(auth.principal) or refused.key_id
+    return refused
+
+
 def _find_outage(error: BaseException | None) -> BaseException | None:
     """Return the exception that shows that something cannot be reached; None for a bug.
 
@@ -146,8 +170,8 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
         if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
             return error
         if isinstance(error, BaseExceptionGroup):
-            found = [_find_outage(one) for one in error.exceptions]
-            return None if None in found else found[0]
+            outages = [_find_outage(each) for each in error.exceptions]
+            return None if None in outages else outages[0]
         is_wrapper = kind.__module__ != "builtins"
         # Also a context that is hidden by `from None`, as httpcore does it.
         error = error.__cause__ or (error.__context__ if is_wrapper else None)

@@ -1,4 +1,4 @@
-"""Redirects that cannot leave the site: where to sign in, and where to go after that.
+"""Makes redirects that cannot leave the site: where to sign in, and where to go after that.
 
 Law 6 for `next`: it is a path and a query on this site, refused if any reading of it is
 something else. What is emitted is put together anew from what was understood, never echoed.
@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlencode
 from authguard._core.policy.paths import is_canonical
 from authguard._core.request import RequestView
 
-_LONGEST = 2048
+MAX_TARGET = 2048
 _MAX_ACCEPT = 2048
 _PATH_SAFE = "/-._~!$&'()*+,=:@"
 _QUERY_SAFE = "/-._~!$&'()*+,=:@;?%"
@@ -22,7 +22,7 @@ _SIGN_IN_PAGES = frozenset(
 
 
 def safe_next(target: str | None, default: str = "/", *, login_paths: Collection[str] = ()) -> str:
-    """The local path to go to after signing in, from an untrusted `next` parameter.
+    """Return the local path to go to after signing in, from an untrusted `next` parameter.
 
     Args:
         target: what the client sent, decoded once as a form or query parameter is.
@@ -34,7 +34,7 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
         parser resolves it to another origin or scheme. It is kept only if its path is canonical,
         as a public path is; a fragment is dropped.
     """
-    if not target or len(target) > _LONGEST:
+    if not target or len(target) > MAX_TARGET:
         return default
     path, _, query = target.partition("#")[0].partition("?")
     path = unquote(path)
@@ -62,7 +62,7 @@ def local_prefix(root_path: str) -> str | None:
         None if it is no canonical path on this site.
     """
     prefix = root_path.rstrip("/")
-    if prefix and (len(prefix) > _LONGEST or not is_canonical(prefix)):
+    if prefix and (len(prefix) > MAX_TARGET or not is_canonical(prefix)):
         return None
     return quote(prefix, safe=_PATH_SAFE)
 
@@ -73,7 +73,7 @@ def login_location(
     login_paths: Collection[str],
     more: Iterable[tuple[str, str]] = (),
 ) -> str | None:
-    """Where to send a browser to sign in, with where it wanted to go as `next`, and more parameters.
+    """Return where to send a browser to sign in, with where it wanted to go as `next`, and more parameters.
 
     Relative to the site and built from configuration: neither Host nor any forwarded field has
     a part in it (RFC 9110 section 10.2.2). HTMX asks for fragments, so it is sent back to the
@@ -88,26 +88,26 @@ def login_location(
     root_path = request.root_path.rstrip("/")
     if is_htmx(request):
         current = (request.field(b"hx-current-url") or b"").decode("latin-1")
-        wanted = re.sub(r"\Ahttps?://[^/]*", "", current)
+        next_path = re.sub(r"\Ahttps?://[^/]*", "", current)
     else:
         # A longer one is no place to go, and quoting it would cost more than refusing it.
         path = root_path + request.path
-        wanted = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= _LONGEST else ""
-        wanted = f"{wanted}?{request.query}" if request.query else wanted
+        next_path = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= MAX_TARGET else ""
+        next_path = f"{next_path}?{request.query}" if request.query else next_path
     own = {root_path + path for path in login_paths}
-    wanted = safe_next(wanted, "", login_paths=own)
-    parameters = [*([("next", wanted)] if wanted else []), *more]
+    next_path = safe_next(next_path, "", login_paths=own)
+    parameters = [*([("next", next_path)] if next_path else []), *more]
     page = prefix + login_path
     return f"{page}?{urlencode(parameters)}" if parameters else page
 
 
 def is_htmx(request: RequestView) -> bool:
-    """Whether HTMX sent the request, which follows `HX-Redirect` and not a 303."""
+    """Return whether HTMX sent the request, which follows `HX-Redirect` and not a 303."""
     return request.fields(b"hx-request") == [b"true"]
 
 
 def navigates(request: RequestView) -> bool:
-    """Whether a person's browser asks for a page, and so is better served by a login page."""
+    """Return whether a person's browser asks for a page, and so is better served by a login page."""
     if request.method not in ("GET", "HEAD"):
         return False
     mode = request.fields(b"sec-fetch-mode")

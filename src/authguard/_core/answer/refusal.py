@@ -1,12 +1,13 @@
-"""What goes on the wire when a request may not pass: status, challenge, problem document."""
+"""Makes what goes on the wire when a request may not pass: status, challenge, problem document."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from authguard._core.options import check_text
 from authguard.errors import (
-    ConfigurationError,
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
     NonceRequiredError,
@@ -14,6 +15,8 @@ from authguard.errors import (
     RefusedError,
     VerificationUnavailableError,
 )
+
+_REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # what quotes need not escape
 
 Headers = tuple[tuple[str, str], ...]
 Parameters = tuple[tuple[str, str], ...]
@@ -23,7 +26,7 @@ _NO_STORE = ("cache-control", "no-store")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A response that takes the application's place; `on_error` may return a changed copy.
+    """Holds a response that takes the application's place; `on_error` may return a changed copy.
 
     Attributes:
         status: the HTTP status.
@@ -38,7 +41,7 @@ class Refusal:
     error: RefusedError | None = None
 
     def with_body(self, body: bytes | str, content_type: str) -> "Refusal":
-        """A copy with another body; status, challenge and caching stay.
+        """Return a copy with another body; status, challenge and caching stay.
 
         Args:
             body: the new body; text is encoded as UTF-8.
@@ -49,11 +52,11 @@ class Refusal:
         return replace(self, body=data, headers=(*kept, ("content-type", content_type)))
 
     def with_json(self, document: Any) -> "Refusal":
-        """A copy with another JSON body; status, challenge and caching stay."""
+        """Return a copy with another JSON body; status, challenge and caching stay."""
         return self.with_body(json.dumps(document), "application/json")
 
     def with_header(self, name: str, value: str) -> "Refusal":
-        """A copy with one more field.
+        """Return a copy with one more field.
 
         Raises:
             ValueError: if the field could split the response.
@@ -63,13 +66,13 @@ class Refusal:
         return replace(self, headers=(*self.headers, (name.lower(), value)))
 
     def fields(self) -> list[tuple[str, str]]:
-        """All fields of the response, with the length of the body."""
+        """Return all fields of the response, with the length of the body."""
         return [*self.headers, ("content-length", str(len(self.body)))]
 
 
 @dataclass(frozen=True, slots=True)
 class Challenges:
-    """What the challenges of a guard say, whatever the error.
+    """Holds what the challenges of a guard say, whatever the error.
 
     Attributes:
         realm: the realm.
@@ -82,7 +85,7 @@ class Challenges:
     algorithms: str = ""
 
     def about(self, kind: type[RefusedError], scheme: str, more: Parameters = ()) -> str:
-        """The value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
+        """Return the value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
 
         One field line, since some programs keep just one of several.
 
@@ -92,10 +95,10 @@ class Challenges:
             more: what is needed.
         """
         schemes = ("Bearer", "DPoP") if self.algorithms else ("Bearer",)
-        return ", ".join(self._challenge(one, kind if one == scheme else None, more) for one in schemes)
+        return ", ".join(self._challenge(each, kind if each == scheme else None, more) for each in schemes)
 
     def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters) -> str:
-        """RFC 6750 section 3, RFC 9470 section 3. Everything in it was checked when it was built."""
+        """Return a challenge (RFC 6750 section 3, RFC 9470 section 3); its parts have been checked."""
         parameters = {"realm": self.realm}
         if kind is not None and kind.challenge_error:
             parameters["error"] = kind.challenge_error
@@ -110,24 +113,20 @@ class Challenges:
 
 
 def check_realm(realm: str) -> str:
-    """The realm, which is quoted as it is.
+    """Return the realm, which is quoted as it is.
 
     Raises:
         ConfigurationError: if it cannot be.
     """
-    if (
-        not isinstance(realm, str)
-        or not realm.isascii()
-        or not realm.isprintable()
-        or '"' in realm
-        or "\\" in realm
-    ):
-        raise ConfigurationError("realm is printable ASCII without quotes and backslashes")
-    return realm
+    if realm == "":
+        return realm
+    return check_text(
+        realm, "realm", pattern=_REALM, must="be printable ASCII without quotes and backslashes"
+    )
 
 
 def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:
-    """The answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
+    """Return the answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
 
     Args:
         error: why.
@@ -146,7 +145,7 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
 
 
 def _needed(error: RefusedError) -> Parameters:
-    """What the caller needs, as parameters of the challenge."""
+    """Return what the caller needs, as parameters of the challenge."""
     if isinstance(error, InsufficientUserAuthenticationError):
         return error.parameters
     if isinstance(error, InsufficientScopeError) and error.scopes:
@@ -154,7 +153,7 @@ def _needed(error: RefusedError) -> Parameters:
     return ()
 
 
-@lru_cache(maxsize=256)  # nothing of the request is in it; 5 µs less for each refusal
+@lru_cache(maxsize=256)  # nothing of the request is in it
 def _problem(
     kind: type[RefusedError], challenges: Challenges, scheme: str, needed: Parameters
 ) -> tuple[Headers, bytes]:
@@ -172,7 +171,7 @@ def _problem(
 
 
 def _rate_limit(error: RateLimitedError) -> list[tuple[str, str]]:
-    """The fields of draft-ietf-httpapi-ratelimit-headers; the names of limits are plain words."""
+    """Return the fields of draft-ietf-httpapi-ratelimit-headers; the names of limits are plain words."""
     return [
         ("ratelimit-policy", f'"{error.policy}";q={error.quota};w={error.window}'),
         ("ratelimit", f'"{error.policy}";r=0;t={error.retry_after}'),
@@ -180,6 +179,6 @@ def _rate_limit(error: RateLimitedError) -> list[tuple[str, str]]:
 
 
 def see_other(location: str) -> Refusal:
-    """A login redirect: 303, so that whatever was sent is fetched with GET (RFC 9110 15.4.4)."""
+    """Return a login redirect: 303, so that whatever was sent is fetched with GET (RFC 9110 15.4.4)."""
     vary = ("vary", "Accept, Cookie, Sec-Fetch-Mode")
     return Refusal(303, (("location", location), _NO_STORE, vary), b"")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Header, read_compact
 from authguard.cli.configuration import raw_settings, with_settings
@@ -162,13 +162,13 @@ def _read(file: str | None) -> str:
     if file is not None:
         try:
             with Path(file).open("rb") as opened:
-                data = opened.read(2 * LONGEST_CREDENTIAL)
+                data = opened.read(2 * MAX_CREDENTIAL)
         except OSError as error:
             raise Failure(f"cannot read {file}: {error.strerror}", MISUSED) from None
     elif sys.stdin.isatty():
         data = click.prompt("Token", hide_input=True, err=True).encode()
     else:
-        data = sys.stdin.buffer.read(2 * LONGEST_CREDENTIAL)
+        data = sys.stdin.buffer.read(2 * MAX_CREDENTIAL)
     text = data.decode("ascii", "replace").strip()
     return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
 
@@ -231,7 +231,7 @@ def _print_part(title: str, values: Mapping[str, str]) -> None:
 
 def _in_words(name: str, value: object, now: float) -> str:
     if name in _DATES and is_date(value):
-        seconds = float(value)  # type: ignore[arg-type]
+        seconds = float(value)
         when = f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
         return f"{moment(seconds)} ({when})"
     return value if isinstance(value, str) else shown(value)

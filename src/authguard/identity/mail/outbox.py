@@ -9,9 +9,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Condition, Thread
 
-from authguard.errors import ConfigurationError
+from authguard._core.options import check_function, check_method, check_seconds, check_whole
 from authguard.identity.mail.mailer import Mail, Mailer, MailError
 
 logger = logging.getLogger("authguard")
@@ -88,11 +89,15 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
-        if size < 1 or tries < 1 or backoff <= 0 or pause < 0:
-            raise ConfigurationError("an outbox has a size, a number of tries and a backoff over 0")
-        self._mailer, self._report = mailer, report
-        self._size, self._tries, self._backoff, self._clock = size, tries, backoff, clock
-        self._pause, self._random = pause, random
+        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)", or_none=False)
+        check_function(report, "report", or_none=False)
+        check_function(clock, "clock", "clock=time.monotonic", or_none=False)
+        check_function(random, "random", "random=random.random", or_none=False)
+        self._mailer, self._report, self._clock, self._random = mailer, report, clock, random
+        self._size = check_whole(size, "size", unit="mails")
+        self._tries = check_whole(tries, "tries")
+        self._backoff = check_seconds(backoff, "backoff", inf, exclusive=True)
+        self._pause = check_seconds(pause, "pause", inf)
         self._changed = Condition()
         self._waiting: list[_Entry] = []
         self._stats = OutboxStats()

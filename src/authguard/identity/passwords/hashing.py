@@ -1,4 +1,4 @@
-"""Check new passwords by rules, hash and verify them (NIST SP 800-63B-4 section 3.1.1.2).
+"""Judge, hash and verify passwords (NIST SP 800-63B-4 section 3.1.1.2).
 
 A password is normalised to NFC, encoded as UTF-8 and otherwise taken as it was sent: nothing is
 trimmed, folded or cut off. The policy, the hasher and the breached-password checks all do the same.
@@ -14,12 +14,13 @@ from threading import BoundedSemaphore
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard._core.options import check_flag, check_seconds, check_whole
+from authguard.errors import VerificationUnavailableError
 
 #: Characters; hashing is for passwords, not for megabytes. Nothing longer was ever accepted.
 MAX_PASSWORD = 1024
 
-MIN_MEMORY_KIB = 8  # argon2 cannot do with less
+_MIN_MEMORY = 8  # KiB; argon2 cannot do with less
 
 
 def password_bytes(password: str) -> bytes:
@@ -31,7 +32,7 @@ def password_bytes(password: str) -> bytes:
 
 
 class PasswordPolicy:
-    """Rules for new passwords; the defaults ask for eight characters of four kinds.
+    """Say what a new password must have; the defaults are those of the documents.
 
     NIST SP 800-63B-4 advises against rules about kinds of characters, and for 15 characters or
     more: `PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)`.
@@ -58,25 +59,19 @@ class PasswordPolicy:
         digit: bool = True,
         special: bool = True,
     ) -> None:
-        if isinstance(min_length, bool) or not isinstance(min_length, int) or not 8 <= min_length <= 64:
-            raise ConfigurationError("min_length is 8 to 64 characters")
-        if (
-            isinstance(max_length, bool)
-            or not isinstance(max_length, int)
-            or not 64 <= max_length <= MAX_PASSWORD
-        ):
-            raise ConfigurationError(f"max_length is 64 to {MAX_PASSWORD} characters")
-        self.min_length = min_length
-        self.max_length = max_length
-        self._required_kinds = [
+        self.min_length = check_whole(min_length, "min_length", 8, 64, unit="characters")
+        self.max_length = check_whole(max_length, "max_length", 64, MAX_PASSWORD, unit="characters")
+        for name, flag in {"upper": upper, "lower": lower, "digit": digit, "special": special}.items():
+            check_flag(flag, name)
+        self._kinds = [
             (kind, text)
-            for kind, text, is_required in (
+            for kind, text, is_needed in (
                 (_is_upper, "an upper-case letter", upper),
                 (_is_lower, "a lower-case letter", lower),
                 (_is_digit, "a digit", digit),
                 (_is_special, "a special character, such as !@#$%^&*", special),
             )
-            if is_required
+            if is_needed
         ]
 
     def check(self, password: str, *, names: Iterable[str] = ()) -> list[str]:
@@ -96,7 +91,7 @@ class PasswordPolicy:
             messages.append(f"Use at most {self.max_length} characters.")
         if any("\ud800" <= char <= "\udfff" for char in text):
             messages.append("Use characters only, not halves of them.")
-        messages += [f"Add {kind}." for is_kind, kind in self._required_kinds if not any(map(is_kind, text))]
+        messages += [f"Add {kind}." for is_kind, kind in self._kinds if not any(map(is_kind, text))]
         if text.casefold() in {name.casefold() for name in names}:
             messages.append("Use something else than your name or address.")
         return messages
@@ -146,12 +141,12 @@ class PasswordHasher:
         concurrency: int | None = None,
         wait: float = 5.0,
     ) -> None:
-        if parallelism < 1 or time < 1 or memory < MIN_MEMORY_KIB * parallelism:
-            raise ConfigurationError("argon2 needs a pass, a lane, and 8 KiB of memory for each lane")
-        if concurrency is not None and concurrency < 1:
-            raise ConfigurationError("concurrency is at least 1")
-        if not 0 < wait <= 60:
-            raise ConfigurationError("wait is more than 0 and at most 60 seconds")
+        check_whole(parallelism, "parallelism", unit="lanes")
+        check_whole(time, "time", unit="passes")
+        check_whole(memory, "memory", _MIN_MEMORY * parallelism, unit="KiB")
+        if concurrency is not None:
+            check_whole(concurrency, "concurrency", unit="hashes")
+        wait = check_seconds(wait, "wait", 60, exclusive=True)
         self._argon2 = argon2.PasswordHasher(time_cost=time, memory_cost=memory, parallelism=parallelism)
         self._wait = wait
         self._turns = BoundedSemaphore(concurrency or os.cpu_count() or 1)
@@ -161,7 +156,7 @@ class PasswordHasher:
     @classmethod
     def cheap(cls, *, concurrency: int | None = None, wait: float = 5.0) -> "PasswordHasher":
         """Make a hasher for tests, which costs next to nothing and protects nothing."""
-        return cls(memory=MIN_MEMORY_KIB, time=1, concurrency=concurrency, wait=wait)
+        return cls(memory=_MIN_MEMORY, time=1, concurrency=concurrency, wait=wait)
 
     def hash(self, password: str) -> str:
         """Hash a password, with a salt of its own; the text has the parameters in it.

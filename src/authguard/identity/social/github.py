@@ -1,6 +1,7 @@
 """Sign in with GitHub, which speaks OAuth 2 and has a REST API instead of ID tokens."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from authguard.errors import VerificationUnavailableError
@@ -17,12 +18,12 @@ class GitHub(Provider):
         client_id: of the OAuth app.
         client_secret: of the OAuth app.
         redirect_uris: where browsers may come back to.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         url: where browsers sign in.
         api_url: where the REST API is.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class GitHub(Provider):
         client_secret: str,
         *,
         redirect_uris: Iterable[str],
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         url: str = "https://github.com",
         api_url: str = "https://api.github.com",
     ) -> None:

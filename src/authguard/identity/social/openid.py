@@ -3,15 +3,16 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from hmac import compare_digest
-from typing import Any, TypeGuard
+from typing import Any
 
 import httpx2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from authguard._core.remote.http import check_named_url
+from authguard._core.options import check_flag, check_function, check_named_url, is_numeric_date
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import SocialSignInError
 from authguard.identity.model import SocialIdentity
@@ -37,7 +38,7 @@ class OpenIDProvider(Provider):
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to.
         scope: what is asked for.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
         allow_private: whether the provider's metadata may lead to another host on this machine, or to an
             address in a private network.
@@ -46,7 +47,7 @@ class OpenIDProvider(Provider):
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     _is_openid = True
@@ -60,7 +61,7 @@ class OpenIDProvider(Provider):
         *,
         redirect_uris: Iterable[str],
         scope: str = "openid profile email",
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         auth_method: str = "client_secret_basic",
         allow_private: bool = False,
         repeats_nonce: bool = True,
@@ -76,10 +77,9 @@ class OpenIDProvider(Provider):
             auth_method=auth_method,
         )
         self.issuer = secure_url(issuer, f"{name}: issuer")
-        if not isinstance(allow_private, bool):
-            raise ConfigurationError(f"{name}: allow_private must be True or False, got {allow_private!r}")
-        self._allow_private = allow_private
-        self._repeats_nonce = repeats_nonce
+        self._allow_private = check_flag(allow_private, f"{name}: allow_private")
+        self._repeats_nonce = check_flag(repeats_nonce, f"{name}: repeats_nonce")
+        check_function(clock, f"{name}: clock", "clock=time.time", or_none=False)
         self._clock = clock
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
@@ -144,12 +144,12 @@ class OpenIDProvider(Provider):
         if claims.get("azp", None if len(audiences) > 1 else self._client_id) != self._client_id:
             raise SocialSignInError("an ID token for another party")
         now, expires, issued = self._clock(), claims.get("exp"), claims.get("iat")
-        if not _is_number(expires) or not _is_number(issued) or now >= expires + _LEEWAY:
+        if not is_numeric_date(expires) or not is_numeric_date(issued) or now >= expires + _LEEWAY:
             raise SocialSignInError("an ID token that has expired")
         if issued > now + _LEEWAY:
             raise SocialSignInError("an ID token from the future")
         signed_in = claims.get("auth_time", 0)
-        if not _is_number(signed_in) or not 0 <= signed_in <= now + _LEEWAY:
+        if not is_numeric_date(signed_in) or not 0 <= signed_in <= now + _LEEWAY:
             raise SocialSignInError("an ID token with a time of sign-in that cannot be")
         if not text_or_none(claims.get("sub")):
             raise SocialSignInError("an ID token about nobody")
@@ -192,11 +192,11 @@ class LinkedIn(OpenIDProvider):
         client_id: of the application.
         client_secret: of the application.
         redirect_uris: where browsers may come back to.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         issuer: LinkedIn's, unless in tests.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class LinkedIn(OpenIDProvider):
         client_secret: str,
         *,
         redirect_uris: Iterable[str],
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         issuer: str = "https://www.linkedin.com/oauth",
     ) -> None:
         super().__init__(
@@ -218,7 +218,3 @@ class LinkedIn(OpenIDProvider):
             auth_method="client_secret_post",
             repeats_nonce=False,
         )
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -6,23 +6,23 @@ A provider makes the URL that a browser is sent to, and exchanges the code that 
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx2
 from authlib.integrations.httpx_client import OAuthError
 
 from authguard._cookiejar import NoCookies
-from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard._core.options import check_choice, check_list, check_seconds, check_text, check_url
+from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.model import SocialIdentity
 from authguard.identity.social.attempts import Attempts, NoAnswerError, ProviderClient
 from authguard.verifiers.secret_text import check_secret_text
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-MAX_TIMEOUT = 60.0
-MAX_AGE_SECONDS = 365 * 86_400
+_MAX_TIMEOUT = 60.0
+_MAX_AGE = 365 * 86_400  # seconds
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 
 
@@ -35,11 +35,11 @@ class Provider:
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to, compared exactly (RFC 9700 section 2.1).
         scope: what is asked for.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     def __init__(
@@ -50,40 +50,33 @@ class Provider:
         *,
         redirect_uris: Iterable[str],
         scope: str,
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         auth_method: str = "client_secret_basic",
     ) -> None:
-        if not _NAME.match(name):
-            raise ConfigurationError("the name of a provider: lower-case letters, digits and hyphens")
-        if not client_id or not client_secret:
-            raise ConfigurationError(f"{name}: set its client id and its client secret")
+        check_text(name, "name", pattern=_NAME, must="be lower-case letters, digits and hyphens")
+        check_text(client_id, f"{name}: client_id")
+        check_text(client_secret, f"{name}: client_secret", secret=True)
         check_secret_text(client_secret, f"{name}: client_secret", chosen_here=False)
-        if isinstance(redirect_uris, str):
-            raise ConfigurationError(f"{name}: redirect_uris is a list")
-        if (
-            isinstance(timeout, bool)
-            or not isinstance(timeout, (int, float))
-            or not 0 < timeout <= MAX_TIMEOUT
-        ):
-            raise ConfigurationError(
-                f"{name}: timeout must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {timeout!r}"
-            )
+        uris = check_list(redirect_uris, f"{name}: redirect_uris", '"https://app.example.com/callback"')
+        seconds = check_seconds(timeout, f"{name}: timeout", _MAX_TIMEOUT, exclusive=True)
+        check_text(scope, f"{name}: scope")
+        check_choice(auth_method, f"{name}: auth_method", ("client_secret_basic", "client_secret_post"))
         self.name = name
-        self.redirect_uris = frozenset(secure_url(uri, f"{name}: redirect_uris") for uri in redirect_uris)
+        self.redirect_uris = frozenset(secure_url(uri, f"each of {name}: redirect_uris") for uri in uris)
         self._client_id = client_id
-        self._attempts = Attempts(name, timeout)
+        self._attempts = Attempts(name, seconds)
         self._oauth = ProviderClient(
             client_id,
             client_secret,
             scope=scope,
             token_endpoint_auth_method=auth_method,
-            timeout=timeout,
+            timeout=seconds,
             follow_redirects=False,
             cookies=NoCookies(),
             # Not compressed: nothing that a small answer could be inflated from.
             headers={"User-Agent": "authguard", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
-        self._oauth.seconds = timeout
+        self._oauth.seconds = seconds
 
     def authorize_url(
         self,
@@ -201,23 +194,16 @@ def _recency(max_age: int | None) -> dict[str, str]:
     if max_age is not None:
         return {"prompt": "login", "max_age": str(max_age)}
     # It asks for no sign-in, but with any `max_age` an ID token has an `auth_time`.
-    return {"max_age": str(MAX_AGE_SECONDS)}
+    return {"max_age": str(_MAX_AGE)}
 
 
-def secure_url(url: str, name: str) -> str:
-    """Return a URL that is https, or http on loopback, without user and fragment.
+def secure_url(url: object, option: str) -> str:
+    """Check a URL of a provider: https, or http on loopback, without user and fragment.
 
     Raises:
         ConfigurationError: if it is not.
     """
-    try:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-        if secure and parts.hostname and "@" not in parts.netloc and not parts.fragment and url.isprintable():
-            return url
-    except ValueError:
-        pass
-    raise ConfigurationError(f"{name}: an https URL (http on loopback only)")
+    return check_url(url, option, reason="codes and tokens are sent there")
 
 
 def text_or_none(value: object) -> str | None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from authguard._core.options import check_text, check_whole
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -45,6 +46,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
+        check_whole(connections, "connections")
         parsed = _parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite)
@@ -172,15 +174,19 @@ class _ConnectionPool:
 
 
 def _parse_url(url: str) -> URL:
+    must = "be sqlite:///file or postgresql://user@host/name"
+    check_text(url, "database", must=must, secret=True)
     try:
         parsed = make_url(url)
-    except exc.ArgumentError as error:
-        raise ConfigurationError("database: not a database URL") from error
+    except (exc.ArgumentError, ValueError):  # whose text has the URL
+        raise ConfigurationError(f"database must {must}, got text that is no URL") from None
     if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
-            raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
+            raise ConfigurationError(
+                "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
+            )
     elif parsed.drivername != "postgresql+psycopg":
         raise ConfigurationError(
             "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal, api_key_id
+from authguard._core.options import Moment, check_function, check_moment, check_object, is_numeric_date
 from authguard.errors import ConfigurationError
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
@@ -25,7 +26,10 @@ class SQLRevocations:
     """
 
     def __init__(self, database: Database | str, *, clock: Callable[[], float] = time.time) -> None:
+        if not isinstance(database, str):
+            check_object(database, "database", Database, 'SQLRevocations("postgresql://…")', or_none=False)
         self._database = Database(database) if isinstance(database, str) else database
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
 
     def revoke(
@@ -35,7 +39,7 @@ class SQLRevocations:
         key_id: str | None = None,
         subject: str | None = None,
         session: str | None = None,
-        until: float,
+        until: float | Moment,
     ) -> None:
         """Refuse a token, an API key, a session, or all tokens that a subject has been issued so far.
 
@@ -45,17 +49,20 @@ class SQLRevocations:
                 issuer's key, are not affected.
             subject: whose tokens; those issued (`iat`) after now are not affected.
             session: the `sid` of the tokens of one session.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway included;
-                `math.inf` for an API key that does not expire.
+            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
+                anyway, leeway included; `math.inf` for an API key that does not expire.
 
         Raises:
             ConfigurationError: if it is not exactly one of the four.
             StoreUnavailableError: if it could not be stored; nothing is revoked then.
         """
+        until = check_moment(until, "until", infinite=True)
         by_kind = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
         marks = [(kind, name) for kind, name in by_kind.items() if name]
         if len(marks) != 1:
-            raise ConfigurationError("name exactly one of token_id, key_id, subject and session")
+            raise ConfigurationError(
+                f"exactly one of token_id, key_id, subject and session must be given, got {len(marks)}"
+            )
         ((kind, name),) = marks
         with self._database.write() as connection:
             revoke(connection, kind, name, self._clock(), until)
@@ -80,7 +87,7 @@ class SQLRevocations:
         if not marks:
             return False
         issued = claims.get("iat")
-        later = isinstance(issued, (int, float)) and issued > marks.get("subject", 0.0)
+        later = is_numeric_date(issued) and issued > marks.get("subject", 0.0)
         return not (marks.keys() == {"subject"} and later)
 
 

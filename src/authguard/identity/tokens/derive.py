@@ -1,7 +1,6 @@
-"""Derive keys from the one configured secret, each for one purpose (RFC 5869), and digest random secrets."""
+"""Derive keys from the one configured secret, each for one purpose (RFC 5869)."""
 
 from base64 import urlsafe_b64encode
-from hashlib import sha256
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes
@@ -21,11 +20,3 @@ def derive_key(secret: str, purpose: str) -> bytes:
 def derive_fernet(secret: str, purpose: str) -> Fernet:
     """Derive an authenticated cipher for a purpose."""
     return Fernet(urlsafe_b64encode(derive_key(secret, purpose)))
-
-
-def digest_secret(secret: str) -> str:
-    """Return the digest under which a one-time token or a client secret is stored.
-
-    A fast digest is right for 32 random bytes; see `digest_api_key`.
-    """
-    return sha256(secret.encode(errors="surrogatepass")).hexdigest()

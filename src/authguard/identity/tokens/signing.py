@@ -9,7 +9,6 @@ at once       after     until the last token
 
 import json
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import Algorithm, get_default_algorithms
 from sqlalchemy import Connection
 
+from authguard._core.encoding import encode_base64url
+from authguard._core.options import MAX_LEEWAY
 from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
 from authguard.identity.storage import key_queries as key_store
@@ -36,8 +37,6 @@ from authguard.identity.tokens.derive import derive_fernet
 #: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
 PUBLISHED_AHEAD = 600
 _RELOAD_SECONDS = 60
-#: Seconds by which a guard may let a token outlive its `exp`, at most.
-MAX_LEEWAY_SECONDS = 300
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -67,7 +66,7 @@ class SigningKey:
     signs_from: float = 0.0
     _scheme: Algorithm = field(init=False, repr=False)
     _prepared: Any = field(init=False, repr=False)
-    _header: bytes = field(init=False, repr=False)
+    _header: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Once for each key, and not for each token, as `jwt.encode` would do it.
@@ -79,13 +78,13 @@ class SigningKey:
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a JWT in compact form (RFC 7515 section 7.1)."""
-        signed = self._header + b"." + _part(claims)
-        signature = urlsafe_b64encode(self._scheme.sign(signed, self._prepared))
-        return (signed + b"." + signature.rstrip(b"=")).decode()
+        signed = f"{self._header}.{_part(claims)}"
+        signature = self._scheme.sign(signed.encode(), self._prepared)
+        return f"{signed}.{encode_base64url(signature)}"
 
 
-def _part(document: dict[str, Any]) -> bytes:
-    return urlsafe_b64encode(_encode(document).encode()).rstrip(b"=")
+def _part(document: dict[str, Any]) -> str:
+    return encode_base64url(_encode(document).encode())
 
 
 def _opens(fernet: Fernet, encrypted: str) -> bool:
@@ -174,7 +173,7 @@ class SigningKeys:
 
     def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> None:
         """Forget keys whose successor has signed for longer than any of their tokens can be valid."""
-        last = self._settings.access_lifetime + MAX_LEEWAY_SECONDS
+        last = self._settings.access_lifetime + MAX_LEEWAY
         expired = [
             key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]

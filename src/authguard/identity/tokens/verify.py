@@ -7,7 +7,7 @@ from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.model import Credential
 from authguard._core.verifier import Verified, Verifier, as_flow
-from authguard.errors import InvalidSignatureError
+from authguard.errors import Cause, InvalidSignatureError
 from authguard.identity.settings import Settings
 from authguard.identity.tokens.signing import SigningKey, SigningKeys
 from authguard.verifiers.jwt import JWTVerifier
@@ -81,7 +81,7 @@ class OwnTokens(Verifier):
         if verifier is None or keys is not self._keys.source():
             keys = self._keys.source()
             if not keys:
-                raise InvalidSignatureError("nothing has been signed yet")
+                raise InvalidSignatureError("nothing has been signed yet", cause=Cause.UNKNOWN_KEY)
             verifier = self._make({"keys": [key.public_jwk for key in keys]})
             self._built = (keys, verifier)
         return verifier

@@ -2,11 +2,12 @@
 
 import hmac
 import secrets
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
+from authguard._core.encoding import sha256_hex
 from authguard._core.model import Credential, Principal
+from authguard._core.options import MAX_LEEWAY
 from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
@@ -15,14 +16,12 @@ from authguard.identity.model import Caller, Client
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
-from authguard.identity.tokens.derive import digest_secret
-from authguard.identity.tokens.signing import MAX_LEEWAY_SECONDS
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.session_claims import session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
-_DUMMY_DIGEST = sha256(secrets.token_bytes(32)).hexdigest()
+_DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
 
 
 class Clients:
@@ -52,7 +51,7 @@ class Clients:
         client = Client(str(uuid4()), name, scopes, disabled=False)
         secret = secrets.token_urlsafe(32)
         with self._base.database.write() as connection:
-            store.insert_client(connection, client, digest_secret(secret), self._base.clock())
+            store.insert_client(connection, client, sha256_hex(secret), self._base.clock())
         return client, secret
 
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
@@ -67,7 +66,7 @@ class Clients:
             with self._base.database.read() as connection:
                 row = store.find_client(connection, client_id)
         client, digest = row or (None, _DUMMY_DIGEST)
-        is_right = hmac.compare_digest(digest_secret(secret), digest)
+        is_right = hmac.compare_digest(sha256_hex(secret), digest)
         if client is None or not is_right or client.disabled:
             self._base.record_failure("client", caller, "invalid_client")
             self._base.wrong_secret("client", caller)
@@ -189,7 +188,7 @@ class Clients:
         if not principal.token_id:
             return False
         _check_owner(principal.client_id, client)
-        until = (principal.expires_at or self._base.clock()) + MAX_LEEWAY_SECONDS
+        until = (principal.expires_at or self._base.clock()) + MAX_LEEWAY
         self._revocations.revoke(token_id=principal.token_id, until=until)
         return True
 

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
+from authguard._core.encoding import sha256_hex
 from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import Caller, User, provider_title
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
-from authguard.identity.tokens.derive import digest_secret
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
@@ -140,7 +140,7 @@ class Links:
         The token is not used up.
         """
         with self._base.database.read() as connection:
-            user_id = store.find_one_time_token(connection, _VERIFY, digest_secret(token), self._base.clock())
+            user_id = store.find_one_time_token(connection, _VERIFY, sha256_hex(token), self._base.clock())
             user = None if user_id is None else store.find_user(connection, user_id)
             if user is None:
                 return None
@@ -180,7 +180,7 @@ class Links:
         base = self._base
         user_id = self._account_of(_VERIFY, "decline", token, caller).id
         with base.database.write() as connection:
-            if store.consume_one_time_token(connection, _VERIFY, digest_secret(token), base.clock()) is None:
+            if store.consume_one_time_token(connection, _VERIFY, sha256_hex(token), base.clock()) is None:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
             # A sign-in at the same moment waits, and finds no account.
             linking_store.lock_user(connection, user_id)
@@ -193,7 +193,7 @@ class Links:
         """Return the account of a token; a wrong token is counted."""
         base = self._base
         with base.database.read() as connection:
-            user_id = store.find_one_time_token(connection, purpose, digest_secret(token), base.clock())
+            user_id = store.find_one_time_token(connection, purpose, sha256_hex(token), base.clock())
             user = None if user_id is None else store.find_user(connection, user_id)
         if user is None:
             base.wrong_secret(flow, caller)
@@ -260,7 +260,7 @@ class Links:
     def _consume(self, connection: Connection, purpose: str, flow: str, token: str, caller: Caller) -> None:
         """Use up a token; of several requests at the same time, all but one are refused."""
         base = self._base
-        if store.consume_one_time_token(connection, purpose, digest_secret(token), base.clock()) is None:
+        if store.consume_one_time_token(connection, purpose, sha256_hex(token), base.clock()) is None:
             raise base.failed(flow, caller, InvalidLinkError())
 
     def _count_mail(self, flow: str, email: str, caller: Caller) -> None:
@@ -271,7 +271,7 @@ class Links:
         token = secrets.token_urlsafe(32)
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
-            store.upsert_one_time_token(connection, user.id, purpose, digest_secret(token), expires_at)
+            store.upsert_one_time_token(connection, user.id, purpose, sha256_hex(token), expires_at)
         return f"{self._base.settings.page_url(path)}?token={quote(token)}"
 
     def _until(self) -> str:

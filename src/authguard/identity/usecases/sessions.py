@@ -10,13 +10,13 @@ from uuid import uuid4
 from sqlalchemy import Connection, Select
 
 from authguard._core.model import Principal
+from authguard._core.options import MAX_LEEWAY
 from authguard.identity.errors import NotFoundError
 from authguard.identity.mail.addresses import lookup_address
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.session_queries import SessionRow
-from authguard.identity.tokens.signing import MAX_LEEWAY_SECONDS
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
@@ -233,7 +233,7 @@ class Sessions:
     @property
     def _lifetime(self) -> float:
         """Seconds after which no access token that was issued by now is valid anywhere."""
-        return self._base.settings.access_lifetime + MAX_LEEWAY_SECONDS
+        return self._base.settings.access_lifetime + MAX_LEEWAY
 
 
 def _single_answer(answers: Sequence[Tokens | Exception]) -> Tokens:

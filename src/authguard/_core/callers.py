@@ -1,0 +1,260 @@
+"""Finds out who presents a credential, and remembers it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any, ClassVar, Literal, TypeAlias, final
+
+from authguard._core.answer.decision import Known
+from authguard._core.answer.denials import as_refused
+from authguard._core.answer.response_fields import response_fields, vary_on
+from authguard._core.credential.extractor import Extractor
+from authguard._core.flow import Call, Flow, Shared
+from authguard._core.logouts import Logouts
+from authguard._core.memory import Memory
+from authguard._core.model import Credential, Principal, make_auth
+from authguard._core.proofs.proof import Proofs
+from authguard._core.request import Presented, RequestView
+from authguard._core.verifier import Verified, Verifier, as_flow
+from authguard.errors import (
+    CrossSiteRequestError,
+    InvalidTokenError,
+    MissingCredentialsError,
+    RefusedError,
+)
+
+UserLoader: TypeAlias = Callable[[Principal], Any]
+
+_METHODS = ("bearer", "api_key", "cookie", "dpop")
+_CARRIED = (
+    ("bearer", "authorization"),
+    ("dpop", "authorization"),
+    ("api_key", "authorization"),
+    ("cookie", "cookie"),
+)
+
+
+@final
+@dataclass(slots=True)
+class Refused:
+    """Say why a credential is not good: data, so that many can wait for one answer."""
+
+    is_decision: ClassVar[Literal[False]] = False
+
+    error: RefusedError
+
+
+#: The outcome of a verification, for all who wait for it.
+Outcome: TypeAlias = Known | Refused
+
+
+@final
+@dataclass(slots=True)
+class AskFirst:
+    """Name the question whose answer is the outcome."""
+
+    is_decision: ClassVar[Literal[False]] = False
+
+    question: Shared[Outcome]
+
+
+@final
+class Undecided:
+    """Tell nothing: the flow has to find out."""
+
+    __slots__ = ()
+
+    is_decision: ClassVar[Literal[False]] = False
+
+
+UNDECIDED = Undecided()
+
+Recalled: TypeAlias = Known | Refused | AskFirst | Undecided
+
+
+class Callers:
+    """Finds out who presents a credential, and remembers it.
+
+    Args:
+        verifiers: in the order in which they are asked whether they accept a credential.
+        extractor: finds the credential of a request.
+        proofs: for tokens that are bound to a key or a certificate.
+        logouts: what has been logged out; None if nothing can be.
+        user_loader: from principal to the application's own user.
+        cache_size: how many verified credentials to remember, for each way to carry one.
+    """
+
+    def __init__(
+        self,
+        verifiers: Sequence[Verifier],
+        extractor: Extractor,
+        proofs: Proofs,
+        *,
+        logouts: Logouts | None,
+        user_loader: UserLoader | None,
+        cache_size: int,
+    ) -> None:
+        self._verifiers = verifiers
+        self._extractor = extractor
+        self._plain_bearer = extractor.plain_bearer
+        self._proofs = proofs
+        self._logouts = logouts
+        self._user_loader = user_loader
+        self._vary = {method: vary_on(extractor, method) for method in _METHODS}
+        self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
+        # One memory for each way and field to carry a credential, so that none passes for another.
+        # By digest: nothing is kept in clear (law 9).
+        key_fields = sorted(field.decode("ascii") for field in extractor.key_fields)
+        carried = [*_CARRIED, *(("api_key", field) for field in key_fields)]
+        self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
+        # Tokens that need a proof with each request, where `recall` never looks.
+        self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
+        #: Whether `recall` can tell anything; not if each request has a slow step.
+        self.at_once = user_loader is None and (logouts is None or logouts.in_memory)
+        #: Where `recall` looks, by field name.
+        self._recalled = self._memories_by_field() if self.at_once else {}
+
+    def _memories_by_field(self) -> dict[bytes, Memory[bytes, Known]]:
+        memories = self._memories
+        keys = {field: memories["api_key", field.decode("ascii")] for field in self._extractor.key_fields}
+        return {**keys, b"authorization": memories["bearer", "authorization"]}
+
+    def recall(self, presented: Presented, now: float) -> Recalled:
+        """Tell who presents the credential, if nobody has to be asked.
+
+        A credential that is known costs one look-up. A token that is seen for the first time is
+        verified at once, if its verifier has the keys.
+
+        Args:
+            presented: the credential fields, of which there is at least one.
+            now: seconds since the epoch.
+        """
+        try:
+            ((name, value),) = presented
+            memory = self._recalled[name]
+        except (ValueError, KeyError):  # several fields, or one that the flow has to look at
+            return UNDECIDED
+        digest = sha256(value).digest()
+        known = memory.young.get(digest) or memory.revive(digest)
+        if known is None or now >= known.until:
+            return self._verify_at_once(name, value, digest, now)
+        if self._logouts is not None and self._logouts.has(known.user):
+            return UNDECIDED
+        return known
+
+    def _verify_at_once(self, name: bytes, value: bytes, digest: bytes, now: float) -> Recalled:
+        if name != b"authorization" or (credential := self._plain_bearer(value)) is None:
+            return UNDECIDED
+        try:
+            verified = self._verifier_of(credential).flow(credential, now)
+            if not isinstance(verified, Verified):
+                question = self._shared(credential, digest, now)
+                return UNDECIDED if question is None else AskFirst(question)
+            known = self._remember(credential, digest, verified, now)
+        except RefusedError as error:
+            return Refused(error)
+        except Exception:
+            return UNDECIDED  # the flow will meet it again, and say what is wrong
+        # A bound token needs a proof with each request.
+        if known.auth.confirmation or (self._logouts is not None and self._logouts.has(known.user)):
+            return UNDECIDED
+        return known
+
+    def identify(
+        self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
+    ) -> Flow[tuple[Known, str]]:
+        """Find out who presents the credential of a request; raise if it is none, or no good one.
+
+        Args:
+            request: the request.
+            now: seconds since the epoch.
+            known: who presents it, if that has been found out already.
+            proven: that no proof of possession is needed.
+
+        Returns:
+            the caller, and the nonce for its next proofs.
+        """
+        credential, nonce = None, ""
+        if known is None or known.auth.confirmation:
+            credential = self._credential(request)
+            known = known or (yield from self._find(credential, now))
+        confirmation = known.auth.confirmation
+        if credential is not None and not proven and (confirmation or credential.method == "dpop"):
+            nonce = yield from self._proofs.check(request, credential, confirmation, now)
+        if self._logouts is not None:
+            yield from self._logouts.check(known.auth.principal)
+        return known, nonce
+
+    def load_user(self, principal: Principal) -> Flow[Any]:
+        """Return the application's own user, or the principal where it has none."""
+        if self._user_loader is None:
+            return principal
+        user = yield from Call(self._user_loader, principal)
+        if user is None:
+            raise InvalidTokenError("the user is gone")
+        return user
+
+    def _credential(self, request: RequestView) -> Credential:
+        credential = self._extractor.extract(request)
+        cookie = self._extractor.cookie
+        if credential is None:
+            hint = cookie.hint(request) if cookie else None
+            raise MissingCredentialsError("no credential", hint=hint)
+        if credential.method == "cookie" and cookie and cookie.is_cross_site(request) is not False:
+            raise CrossSiteRequestError("nothing shows that this site started the request")
+        return credential
+
+    def _find(self, credential: Credential, now: float) -> Flow[Known]:
+        digest = _digest_of(credential)
+        way = (credential.method, credential.header)
+        known = self._memories[way].get(digest) or self._bound.get((*way, digest))
+        if known is not None and now < known.until:
+            return known
+        question = self._shared(credential, digest, now)
+        outcome = yield from question or self._verify(credential, digest, now)
+        if isinstance(outcome, Refused):
+            # It may be raised for many, and its traceback would grow each time.
+            raise outcome.error.with_traceback(None)
+        return outcome
+
+    def _shared(self, credential: Credential, digest: bytes, now: float) -> Shared[Outcome] | None:
+        """Return the question of all who present this credential now; None if each has its own."""
+        channel = self._verifier_of(credential).channel
+        if channel is None:
+            return None
+        make = partial(self._verify, credential, digest, now)
+        return Shared(channel, (self, credential.method, digest), make)
+
+    def _verify(self, credential: Credential, digest: bytes, now: float) -> Flow[Outcome]:
+        try:
+            verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
+            return self._remember(credential, digest, verified, now)
+        except Exception as raised:
+            return Refused(as_refused(raised))
+
+    def _remember(self, credential: Credential, digest: bytes, verified: Verified, now: float) -> Known:
+        principal, method = verified.principal, credential.method
+        if not principal.is_authenticated:
+            raise InvalidTokenError("the verifier found nobody")
+        confirmation = self._proofs.confirmation_of(principal.claims)
+        auth = make_auth(principal, self._vary[method], confirmation)
+        known = Known(auth, self._response_fields[method], verified.until)
+        if verified.until > now:
+            if confirmation:
+                self._bound.put((method, credential.header, digest), known)
+            else:
+                self._memories[method, credential.header].put(digest, known)
+        return known
+
+    def _verifier_of(self, credential: Credential) -> Verifier:
+        for verifier in self._verifiers:
+            if verifier.accepts(credential):
+                return verifier
+        raise InvalidTokenError("no verifier is for this kind of credential")
+
+
+def _digest_of(credential: Credential) -> bytes:
+    """Digest a credential; for Bearer the whole field, which `recall` does not take apart."""
+    value = credential.value.encode("latin-1")
+    return sha256(b"Bearer " + value if credential.method == "bearer" else value).digest()

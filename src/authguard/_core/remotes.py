@@ -1,0 +1,41 @@
+"""The remotes that a guard's verifiers ask: how they are doing, and how they are closed."""
+
+from collections.abc import Sequence
+
+from authguard._core.flow import Opened
+from authguard._core.remote.http import RemoteHealth
+from authguard._core.verifier import Verifier
+
+
+class Remotes:
+    """Knows the remotes of some verifiers.
+
+    Args:
+        verifiers: those of a guard.
+    """
+
+    def __init__(self, verifiers: Sequence[Verifier]) -> None:
+        self._verifiers = verifiers
+
+    def health(self, now: float | None) -> list[RemoteHealth]:
+        """Return how each remote is doing.
+
+        Args:
+            now: seconds since the epoch; None for the time of day.
+        """
+        return [health for verifier in self._verifiers for health in verifier.health(now)]
+
+    def opened(self) -> list[Opened]:
+        """Return what drivers have opened to reach the remotes."""
+        channels = [channel for verifier in self._verifiers for channel in verifier.channels()]
+        return [opened for channel in channels for opened in list(channel.opened.values())]
+
+    def close(self) -> None:
+        """Close the connections from outside of an event loop."""
+        for opened in self.opened():
+            opened.close()
+
+    async def aclose(self) -> None:
+        """Close the connections from inside of an event loop."""
+        for opened in self.opened():
+            await opened.aclose()
