@@ -72,7 +72,7 @@ class IdentityService:
         check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
         check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
         check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
-        check_method(hasher, "hasher", "verify_nobody", "hasher=PasswordHasher()")
+        check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
         check_method(limiter, "limiter", "hit", "limiter=Limiter()")
         check_function(audit_hook, "audit_hook")
         check_function(clock, "clock", "clock=time.time", or_none=False)
