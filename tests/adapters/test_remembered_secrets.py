@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
+from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi, run
 from authguard import (
     AccessCookie,
     APIKey,
@@ -159,7 +159,7 @@ def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
         issuer.pages["/introspect"] = _is_active
         guard = _guard(issuer.url)
         app = _asked(face, guard)
-        guard.close()
+        run(guard.aclose()) if face == "ASGI" else guard.close()
     gc.collect()
     assert [name for name, size in _memories(guard).items() if size == 0] == []
     assert _in_clear(app, guard, *_modules()) == []
