@@ -97,13 +97,13 @@ class IdentityService:
             audit=self.audit,
             clock=clock,
         )
-        self.policy = base.policy
-        self.own_tokens = OwnTokens(settings, self.keys)
-        #: For logging out alone, where a token may have expired.
-        self.past_tokens = OwnTokens(settings, self.keys, accept_expired=True)
         self._add_use_cases(base)
 
     def _add_use_cases(self, base: Base) -> None:
+        self.policy = base.policy
+        self.own_tokens = OwnTokens(self.settings, self.keys)
+        #: For logging out alone, where a token may have expired.
+        self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
         self.session_pages = SessionPages(base)
         notices, proofs = Notices(base), AddressProofs(base, self.sessions)
