@@ -18,7 +18,7 @@ from authguard import (
 )
 from authguard.client import APIKeyAuth
 from authguard.identity import Settings
-from authguard.identity.social.openid import GitHub
+from authguard.identity.social.github import GitHub
 from support import AUDIENCE, ISSUER, NOW, SECRET, Credential, judge, jwk, make_token, pem, rsa_key
 
 PROVIDER = {"redirect_uris": ["https://a.example/callback"]}

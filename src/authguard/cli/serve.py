@@ -1,13 +1,15 @@
 """`authguard serve`: the identity service on a socket, by uvicorn."""
 
 import copy
+import gc
 import logging
 import os
 import secrets
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -84,8 +86,22 @@ def serve(
         )
         shown = f"[{host}]" if ":" in host else host
         note(f"http://{shown}:{listener.getsockname()[1]} serves the issuer {settings.issuer}")
-        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
             server.run(sockets=[listener])
+
+
+@contextmanager
+def frozen_heap() -> Iterator[None]:
+    """Keep the garbage collector from what is loaded, which stays as long as the server.
+
+    To look through it again and again would stop the event loop every few seconds under load.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _listen(host: str, port: int) -> socket.socket:

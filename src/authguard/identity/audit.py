@@ -1,4 +1,4 @@
-"""What happened: an event for each flow that succeeded or failed, without secrets.
+"""Record an event for each flow that succeeded or failed, without secrets.
 
 Events go to the log `authguard.audit`, to counters, and to a hook of the application.
 """
@@ -18,7 +18,7 @@ logger = logging.getLogger("authguard.audit")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """A flow that succeeded or failed.
 
     Attributes:
         name: the flow, such as `login` or `password_reset`.

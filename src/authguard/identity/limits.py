@@ -1,4 +1,4 @@
-"""Limit logins, mails and registrations, so that guessing is slow and nobody can lock out somebody else.
+"""Limit logins, mails and registrations: guessing is slow, and third parties cannot lock an account.
 
 What an address does is counted against that address, and what it does to an account against the
 pair of the two. An account alone is never closed: whoever knows its address could then keep its
@@ -81,25 +81,25 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
 }
 
 
-def parse_limits(given: Mapping[str, object]) -> dict[str, Limit]:
+def parse_limits(limits: Mapping[str, object]) -> dict[str, Limit]:
     """Return limits by name.
 
     Args:
-        given: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
+        limits: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
             `count` and `seconds`.
 
     Raises:
         ConfigurationError: for a name that no limit has, or something else than that.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(limits, Mapping):
         raise ConfigurationError(
-            f'limits must be a table of names and limits, such as {{"login": "10/900"}}, got {got(given)}'
+            f'limits must be a table of names and limits, such as {{"login": "10/900"}}, got {got(limits)}'
         )
-    if unknown := sorted(map(str, given.keys() - DEFAULT_LIMITS.keys())):
+    if unknown := sorted(map(str, limits.keys() - DEFAULT_LIMITS.keys())):
         raise ConfigurationError(
             f"limits must be among {', '.join(DEFAULT_LIMITS)}, got {', '.join(unknown)}"
         )
-    return {name: _parse_limit(name, value) for name, value in given.items()}
+    return {name: _parse_limit(name, value) for name, value in limits.items()}
 
 
 def _parse_limit(name: str, value: object) -> Limit:
@@ -215,7 +215,7 @@ class Limiter:
         for network, times in networks(address):
             self._ask(self._counter.clear, self._limits[name, times], _digest((*key, *network)))
 
-    def login(self, email: str, address: str) -> float:
+    def count_login(self, email: str, address: str) -> float:
         """Count a try to sign in, before the password is looked at.
 
         The network is counted before the e-mail address is parsed, which costs more than counting.
@@ -236,7 +236,7 @@ class Limiter:
         self.hit("login", account, address=address)
         return self.delay("login_account", account)
 
-    def logged_in(self, email: str, address: str) -> None:
+    def clear_login(self, email: str, address: str) -> None:
         """Forget the tries of this address for this account: the password was right.
 
         Neither the tries of the address for other accounts nor those of others for the account are
@@ -247,8 +247,8 @@ class Limiter:
         """
         self.clear("login", canonical_key(email), address=address)
 
-    def mail(self, email: str, address: str) -> None:
-        """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
+    def count_mail(self, email: str, address: str) -> None:
+        """Count a mail that is asked for, to a known account or not; the network first, as in `count_login`.
 
         Both limits are the caller's own. What others ask for never refuses the owner of an account.
 
@@ -305,7 +305,7 @@ class _Memory(MemoryStorage):
     """The library's memory, without a thread for each count.
 
     To forget what has expired, the library starts a thread that looks through all keys whenever
-    something is counted: a sixth of what a login costs beside its hash, and more with each key.
+    something is counted, which costs more with each key.
     """
 
     def __init__(self) -> None:
@@ -349,7 +349,7 @@ def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
 
 
 def _digest(key: tuple[str, ...]) -> str:
-    """One name for the parts of a key; the store learns nobody's address by it."""
+    """Return one name for the parts of a key; the store learns no address by it."""
     parts = (part.encode("utf-8", "surrogatepass") for part in key)
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
 

@@ -258,8 +258,8 @@ class Settings:
         return self.audience or self.issuer
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> "Settings":
-        """Read settings from variables such as `AUTHGUARD_SECRET`; what is given comes first.
+    def from_env(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
+        """Read settings from variables such as `AUTHGUARD_SECRET`; `overrides` come first.
 
         `AUTHGUARD_CONFIG` names a TOML file for what is in neither.
 
@@ -275,20 +275,20 @@ class Settings:
         if unknown := sorted(read.keys() - {setting.name for setting in fields(cls)}):
             names = ", ".join(_ENVIRONMENT + name.upper() for name in unknown)
             raise ConfigurationError(f"each variable {_ENVIRONMENT}… must be a setting, got {names}")
-        values = {name: _from_text(name, value) for name, value in read.items()} | given
-        return _built(cls, (_from_file(path) if path else {}) | values)
+        values = {name: _from_text(name, value) for name, value in read.items()} | overrides
+        return _build(cls, (_from_file(path) if path else {}) | values)
 
     @classmethod
-    def from_toml(cls, path: str, **given: Any) -> "Settings":
-        """Read settings from a TOML file; what is given comes first.
+    def from_toml(cls, path: str, **overrides: Any) -> "Settings":
+        """Read settings from a TOML file; `overrides` come first.
 
         Raises:
             ConfigurationError: if it cannot be read, or has a name that is no setting.
         """
-        return _built(cls, _from_file(path) | given)
+        return _build(cls, _from_file(path) | overrides)
 
 
-def _built(cls: type[Settings], values: dict[str, Any]) -> Settings:
+def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
     names = {setting.name for setting in fields(cls)}
     if unknown := sorted(values.keys() - names):
         raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")

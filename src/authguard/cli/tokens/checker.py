@@ -171,7 +171,7 @@ def checker_by_service(database: str | None, config: str | None) -> Iterator[Tok
 
 def _look_up(service: "IdentityService", principal: Principal) -> Finding | None:
     """Return what the service has against the caller; see `Sessions.authenticate`, which decides."""
-    from authguard.identity.storage import queries as store
+    from authguard.identity.storage import session_queries as store
 
     session = principal.claims.get("sid")
     if not isinstance(session, str):

@@ -105,7 +105,7 @@ def _check_one_way(
 
 def _of_account(email: str, database: str | None, config: str | None) -> dict[str, Any]:
     from authguard.identity import Caller
-    from authguard.identity.api.accounts import token_document
+    from authguard.identity.api.documents import token_document
 
     with open_service(read_settings(config, database)) as service:
         # What the owner of the account sees in the list of sessions.

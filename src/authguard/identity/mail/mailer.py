@@ -1,4 +1,4 @@
-"""Mails: written to the console in development, else handed to an SMTP server, by a worker that retries.
+"""Send mails by an SMTP server, or write them to the console in development.
 
 The standard library's `smtplib` and `email` do it: they are kept with Python itself, need no event
 loop, refuse line breaks in fields, and the synchronous mail libraries are wrappers around them.
@@ -65,7 +65,7 @@ class Mail:
 
 
 def parse_address(text: str) -> Address:
-    """An address without a name (RFC 5321 section 4.1.2).
+    """Parse an address without a name (RFC 5321 section 4.1.2).
 
     Raises:
         MailError: if it is not exactly one.
@@ -77,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 
 class Mailer(Protocol):
-    """What sends mails."""
+    """An object that sends mails."""
 
     def send(self, mail: Mail) -> None:
         """Send one, or raise MailError; blocks for as long as that takes."""
@@ -85,7 +85,7 @@ class Mailer(Protocol):
 
 
 class ConsoleMailer:
-    """Writes mails to the console, for development: whoever reads it can follow the links.
+    """Writes mails to the console, for development: its readers can follow the links.
 
     Args:
         stream: where to; None for standard error.
@@ -225,7 +225,7 @@ def _sender(sender: object, name: object) -> Address:
 def mailer_from(
     url: str | None, *, sender: str | None, console: Callable[[], Mailer] = ConsoleMailer
 ) -> Mailer:
-    """The mailer of the settings: SMTP if there is a URL, else the console."""
+    """Make the mailer of the settings: SMTP if there is a URL, else the console."""
     if url is None:
         return console()
     return SMTPMailer(url, sender=sender or "")

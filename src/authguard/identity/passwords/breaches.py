@@ -1,4 +1,4 @@
-"""Whether a password is known from a breach: asked of a file, or of a service that does not learn it."""
+"""Check whether a password is known from a breach, by a file or by a service that does not learn it."""
 
 import mmap
 import re

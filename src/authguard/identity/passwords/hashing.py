@@ -24,7 +24,7 @@ _MIN_MEMORY = 8  # KiB; argon2 cannot do with less
 
 
 def password_bytes(password: str) -> bytes:
-    """The password as it is hashed: NFC, so that every keyboard's way to write é is one, as UTF-8.
+    """Return the password as it is hashed: in NFC, so that é is one however it was typed, as UTF-8.
 
     A lone surrogate, which JSON can carry, has bytes too: such a password is wrong, not an error.
     """
@@ -75,11 +75,11 @@ class PasswordPolicy:
         ]
 
     def check(self, password: str, *, names: Iterable[str] = ()) -> list[str]:
-        """What the password lacks, a sentence each; an empty list if it will do.
+        """Return a sentence for each rule that a password breaks; an empty list if it is accepted.
 
         Args:
-            password: what was sent.
-            names: what a password must not be, such as the e-mail address of its owner.
+            password: the new password.
+            names: texts that a password must not be, such as the e-mail address of its owner.
         """
         if len(password) > self.max_length:  # before any work on it
             return [f"Use at most {self.max_length} characters."]
@@ -91,7 +91,7 @@ class PasswordPolicy:
             messages.append(f"Use at most {self.max_length} characters.")
         if any("\ud800" <= char <= "\udfff" for char in text):
             messages.append("Use characters only, not halves of them.")
-        messages += [f"Add {what}." for is_kind, what in self._kinds if not any(map(is_kind, text))]
+        messages += [f"Add {kind}." for is_kind, kind in self._kinds if not any(map(is_kind, text))]
         if text.casefold() in {name.casefold() for name in names}:
             messages.append("Use something else than your name or address.")
         return messages
@@ -150,16 +150,16 @@ class PasswordHasher:
         self._argon2 = argon2.PasswordHasher(time_cost=time, memory_cost=memory, parallelism=parallelism)
         self._wait = wait
         self._turns = BoundedSemaphore(concurrency or os.cpu_count() or 1)
-        # Whoever guesses for an account that does not exist works on this one.
-        self._nobody = self._argon2.hash(secrets.token_bytes(32))
+        # Guesses for an account that does not exist are compared with this one.
+        self._dummy_hash = self._argon2.hash(secrets.token_bytes(32))
 
     @classmethod
     def cheap(cls, *, concurrency: int | None = None, wait: float = 5.0) -> "PasswordHasher":
-        """A hasher for tests, which costs next to nothing and protects nothing."""
+        """Make a hasher for tests, which costs next to nothing and protects nothing."""
         return cls(memory=_MIN_MEMORY, time=1, concurrency=concurrency, wait=wait)
 
     def hash(self, password: str) -> str:
-        """A hash to keep, with its parameters and a salt of its own.
+        """Hash a password, with a salt of its own; the text has the parameters in it.
 
         Raises:
             ValueError: for a password over `MAX_PASSWORD`, which no policy lets through.
@@ -170,25 +170,25 @@ class PasswordHasher:
         with self._turn():
             return self._argon2.hash(password_bytes(password))
 
-    def verify(self, kept: str, password: str) -> bool:
-        """Whether this is the password of the hash; False for a hash that is none, at the same cost.
+    def verify(self, password_hash: str, password: str) -> bool:
+        """Return whether this is the password of the hash; False for a hash that is none, at the same cost.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
         """
         if len(password) > MAX_PASSWORD:
-            return self.verify_nobody("")
+            return self.verify_dummy("")
         with self._turn():
             try:
-                return self._argon2.verify(kept.encode("utf-8", "replace"), password_bytes(password))
+                return self._argon2.verify(password_hash.encode("utf-8", "replace"), password_bytes(password))
             except InvalidHashError:
                 pass
             except VerificationError:
                 return False
             return self._refuse(password)
 
-    def verify_nobody(self, password: str) -> bool:
-        """False, at the cost of `verify`: for a user who does not exist or has no password.
+    def verify_dummy(self, password: str) -> bool:
+        """Return False at the cost of `verify`, for a user who does not exist or has no password.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
@@ -196,16 +196,16 @@ class PasswordHasher:
         with self._turn():
             return self._refuse(password[:MAX_PASSWORD])
 
-    def needs_rehash(self, kept: str) -> bool:
-        """Whether the hash was made with other parameters; hash the password anew at the next login."""
+    def needs_rehash(self, password_hash: str) -> bool:
+        """Return whether the hash was made with other parameters, so that the next login replaces it."""
         try:
-            return self._argon2.check_needs_rehash(kept.encode("utf-8", "replace"))
+            return self._argon2.check_needs_rehash(password_hash.encode("utf-8", "replace"))
         except InvalidHashError:
             return True
 
     def _refuse(self, password: str) -> bool:
         with suppress(VerificationError):
-            self._argon2.verify(self._nobody, password_bytes(password))
+            self._argon2.verify(self._dummy_hash, password_bytes(password))
         return False
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Sign-in at providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
+"""Sign in with providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
 
 import logging
 import time
@@ -16,8 +16,7 @@ from authguard._core.options import check_flag, check_function, check_named_url,
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import SocialSignInError
 from authguard.identity.model import SocialIdentity
-from authguard.identity.settings import Settings
-from authguard.identity.social.provider import GitHub, Provider, picture_or_none, secure_url, text_or_none
+from authguard.identity.social.provider import Provider, picture_or_none, secure_url, text_or_none
 
 logger = logging.getLogger("authguard")
 
@@ -86,12 +85,12 @@ class OpenIDProvider(Provider):
         self._keys: tuple[float, KeySet] | None = None
 
     def _endpoint(self, name: str) -> str:
-        found = self._discovered().get(name)
-        if not isinstance(found, str):
+        url = self._discovered().get(name)
+        if not isinstance(url, str):
             raise VerificationUnavailableError(f"{self.name} says no {name}")
         try:
             return check_named_url(
-                found, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
+                url, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
             )
         except ConfigurationError as error:
             reason = f"{self.name} names an unusable {name}: {error}"
@@ -99,22 +98,22 @@ class OpenIDProvider(Provider):
             raise VerificationUnavailableError(reason) from None
 
     def _discovered(self) -> dict[str, Any]:
-        """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
-        known = self._metadata
-        if known is not None and 0 <= self._clock() - known[0] < _METADATA_SECONDS:
-            return known[1]
+        """Return the metadata (OpenID Connect Discovery section 4), an hour old at most."""
+        cached = self._metadata
+        if cached is not None and 0 <= self._clock() - cached[0] < _METADATA_SECONDS:
+            return cached[1]
         return self._attempts.run(lambda: self._attempts.share("metadata", self._discover))
 
     def _discover(self) -> dict[str, Any]:
         now = self._clock()
         try:
-            found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+            metadata = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise self._outage(error) from None
-        if not isinstance(found, dict) or found.get("issuer") != self.issuer:
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
             raise VerificationUnavailableError(f"{self.name} says it is another issuer")
-        self._metadata = (now, found)
-        return found
+        self._metadata = (now, metadata)
+        return metadata
 
     def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
         claims = self._verify(token.get("id_token"), nonce)
@@ -134,7 +133,7 @@ class OpenIDProvider(Provider):
         )
 
     def _verify(self, id_token: Any, nonce: str | None) -> dict[str, Any]:
-        """The claims of an ID token that holds (OpenID Connect Core section 3.1.3.7)."""
+        """Return the claims of an ID token that is valid (OpenID Connect Core section 3.1.3.7)."""
         if not isinstance(id_token, str):
             raise SocialSignInError("the provider sent no ID token")
         claims = self._read(id_token)
@@ -160,20 +159,20 @@ class OpenIDProvider(Provider):
         return claims
 
     def _read(self, id_token: str) -> dict[str, Any]:
-        """The claims, once the signature is that of a key of the provider, perhaps of a new one."""
-        for soonest in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
+        """Return the claims of an ID token that a key of the provider has signed, perhaps a new one."""
+        for max_age in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
             try:
-                keys = self._key_set(soonest)
+                keys = self._key_set(max_age)
                 return dict(jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims)
             except (JoseError, ValueError):
                 continue
         raise SocialSignInError("an ID token that is not signed by its provider")
 
-    def _key_set(self, soonest: float) -> KeySet:
-        """The keys of the provider, asked for again if they are older than so many seconds."""
-        known = self._keys
-        if known is not None and 0 <= self._clock() - known[0] < soonest:
-            return known[1]
+    def _key_set(self, max_age: float) -> KeySet:
+        """Return the keys of the provider, fetched again if they are older than `max_age` seconds."""
+        cached = self._keys
+        if cached is not None and 0 <= self._clock() - cached[0] < max_age:
+            return cached[1]
         return self._attempts.share("keys", self._fetch_keys)
 
     def _fetch_keys(self) -> KeySet:
@@ -219,35 +218,3 @@ class LinkedIn(OpenIDProvider):
             auth_method="client_secret_post",
             repeats_nonce=False,
         )
-
-
-def providers_from(settings: Settings) -> list[Provider]:
-    """The providers of the settings: those whose client id is set.
-
-    Raises:
-        ConfigurationError: if one of them lacks something.
-    """
-
-    def uris(name: str) -> list[str]:
-        own = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
-        return [*own, *settings.redirect_uris]
-
-    found: list[Provider] = []
-    if settings.github_client_id:
-        secret = settings.github_client_secret
-        found.append(GitHub(settings.github_client_id, secret, redirect_uris=uris("github")))
-    if settings.linkedin_client_id:
-        secret = settings.linkedin_client_secret
-        found.append(LinkedIn(settings.linkedin_client_id, secret, redirect_uris=uris("linkedin")))
-    if settings.oidc_client_id:
-        found.append(
-            OpenIDProvider(
-                "oidc",
-                settings.oidc_issuer,
-                settings.oidc_client_id,
-                settings.oidc_client_secret,
-                redirect_uris=uris("oidc"),
-                allow_private=settings.oidc_allow_private,
-            )
-        )
-    return found

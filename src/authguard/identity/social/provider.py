@@ -1,4 +1,4 @@
-"""Sign-in at somebody else's: what providers have in common, and GitHub.
+"""Sign in at another service: what all providers have in common.
 
 A provider makes the URL that a browser is sent to, and exchanges the code that comes back for a
 `SocialIdentity`. Authlib speaks OAuth. Everything here blocks.
@@ -27,7 +27,7 @@ _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credent
 
 
 class Provider:
-    """What all providers have in common.
+    """A provider to sign in with.
 
     Args:
         name: what it is called in paths, such as `github`.
@@ -87,7 +87,7 @@ class Provider:
         code_challenge: str | None = None,
         max_age: int | None = None,
     ) -> str:
-        """Where to send a browser to.
+        """Return the URL to send a browser to.
 
         Args:
             state: bound to the browser; comes back with the code.
@@ -101,20 +101,22 @@ class Provider:
             VerificationUnavailableError: if the provider has to be asked, and is down.
         """
         self._check_redirect_uri(redirect_uri)
-        more: dict[str, str] = {"redirect_uri": redirect_uri}
+        parameters: dict[str, str] = {"redirect_uri": redirect_uri}
         if nonce is not None and self._is_openid:
-            more["nonce"] = nonce
+            parameters["nonce"] = nonce
         if self._is_openid:
-            more |= _recency(max_age)
+            parameters |= _recency(max_age)
         if code_challenge is not None:
-            more |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-        url, _ = self._oauth.create_authorization_url(self._endpoint("authorization_endpoint"), state, **more)
+            parameters |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
+        url, _ = self._oauth.create_authorization_url(
+            self._endpoint("authorization_endpoint"), state, **parameters
+        )
         return cast("str", url)
 
     def exchange(
         self, code: str, redirect_uri: str, *, code_verifier: str | None = None, nonce: str | None = None
     ) -> SocialIdentity:
-        """Who the code stands for; blocks while the provider is asked.
+        """Exchange a code for the identity that it stands for; blocks while the provider is asked.
 
         Args:
             code: what the browser came back with.
@@ -128,11 +130,11 @@ class Provider:
             VerificationUnavailableError: if the provider is down, or does not know this service.
         """
         self._check_redirect_uri(redirect_uri)
-        more = {"code_verifier": code_verifier} if code_verifier is not None else {}
-        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, more))
+        parameters = {"code_verifier": code_verifier} if code_verifier is not None else {}
+        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, parameters))
 
     def _exchange(
-        self, code: str, redirect_uri: str, nonce: str | None, more: Mapping[str, str]
+        self, code: str, redirect_uri: str, nonce: str | None, parameters: Mapping[str, str]
     ) -> SocialIdentity:
         try:
             token = self._oauth.fetch_token(
@@ -140,7 +142,7 @@ class Provider:
                 grant_type="authorization_code",
                 code=code,
                 redirect_uri=redirect_uri,
-                **more,
+                **parameters,
             )
             if not isinstance(token.get("access_token"), str):
                 raise VerificationUnavailableError(f"{self.name} gives no access token")
@@ -169,7 +171,7 @@ class Provider:
             raise InvalidFieldsError({"redirect_uri": ["is not one that this service is configured with"]})
 
     def _get(self, url: str, access_token: str | None = None) -> Any:
-        """The JSON at a URL; HTTPError for a status other than 200."""
+        """Fetch the JSON at a URL."""
         headers = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
         response = self._oauth.request("GET", url, headers=headers, withhold_token=True)
         response.raise_for_status()
@@ -185,72 +187,6 @@ class Provider:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
-
-
-class GitHub(Provider):
-    """GitHub, or a GitHub Enterprise Server.
-
-    The address is the primary one of `/user/emails`, and verified if GitHub has verified it.
-
-    Args:
-        client_id: of the OAuth app.
-        client_secret: of the OAuth app.
-        redirect_uris: where browsers may come back to.
-        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
-        url: where browsers sign in.
-        api_url: where the REST API is.
-
-    Raises:
-        ConfigurationError: for an option of another type or out of range.
-    """
-
-    def __init__(
-        self,
-        client_id: str,
-        client_secret: str,
-        *,
-        redirect_uris: Iterable[str],
-        timeout: float | timedelta = 5.0,
-        url: str = "https://github.com",
-        api_url: str = "https://api.github.com",
-    ) -> None:
-        super().__init__(
-            "github",
-            client_id,
-            client_secret,
-            redirect_uris=redirect_uris,
-            scope="read:user user:email",
-            timeout=timeout,
-            auth_method="client_secret_post",
-        )
-        base = secure_url(url, "github: url").rstrip("/") + "/login/oauth"
-        self._endpoints = {
-            "authorization_endpoint": f"{base}/authorize",
-            "token_endpoint": f"{base}/access_token",
-        }
-        self._api = secure_url(api_url, "github: api_url").rstrip("/")
-
-    def _endpoint(self, name: str) -> str:
-        return self._endpoints[name]
-
-    def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
-        access_token = token["access_token"]
-        user = self._get(f"{self._api}/user", access_token)
-        emails = self._get(f"{self._api}/user/emails", access_token)
-        if not isinstance(user, dict) or not isinstance(user.get("id"), int) or not isinstance(emails, list):
-            raise VerificationUnavailableError("github does not answer like GitHub's API")
-        primary: dict[str, Any] = next(
-            (one for one in emails if isinstance(one, dict) and one.get("primary") is True), {}
-        )
-        return SocialIdentity(
-            provider=self.name,
-            subject=str(user["id"]),
-            email=text_or_none(primary.get("email")),
-            email_verified=primary.get("verified") is True,
-            name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
-            picture=picture_or_none(user.get("avatar_url")),
-            auth_time=0,  # GitHub does not say, nor does it ask again
-        )
 
 
 def _recency(max_age: int | None) -> dict[str, str]:
@@ -271,11 +207,11 @@ def secure_url(url: object, option: str) -> str:
 
 
 def text_or_none(value: object) -> str | None:
-    """The value, if it is text that is not empty."""
+    """Return a value that is text and not empty; None for others."""
     return value if isinstance(value, str) and value else None
 
 
 def picture_or_none(value: object) -> str | None:
-    """The address of a picture that a page may show: https only, as it comes from outside."""
+    """Return the address of a picture that a page may show: https only, as it comes from outside."""
     text = text_or_none(value)
     return text if text is not None and text.startswith("https://") and len(text) <= 2048 else None

@@ -1,4 +1,4 @@
-"""What has been logged out, in the database: known to every process that shares it."""
+"""Keep revocations in the database, for all processes that share it."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from authguard._core.model import Principal, api_key_id
 from authguard._core.options import Moment, check_function, check_moment, check_object, is_numeric_date
 from authguard.errors import ConfigurationError
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
 
 _KINDS = ("token", "key", "session", "subject")
@@ -57,13 +57,13 @@ class SQLRevocations:
             StoreUnavailableError: if it could not be stored; nothing is revoked then.
         """
         until = check_moment(until, "until", infinite=True)
-        named = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
-        given = [(kind, name) for kind, name in named.items() if name]
-        if len(given) != 1:
+        by_kind = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
+        marks = [(kind, name) for kind, name in by_kind.items() if name]
+        if len(marks) != 1:
             raise ConfigurationError(
-                f"exactly one of token_id, key_id, subject and session must be given, got {len(given)}"
+                f"exactly one of token_id, key_id, subject and session must be given, got {len(marks)}"
             )
-        ((kind, name),) = given
+        ((kind, name),) = marks
         with self._database.write() as connection:
             revoke(connection, kind, name, self._clock(), until)
 
@@ -76,7 +76,7 @@ class SQLRevocations:
         claims = principal.claims
         session = claims.get("sid")
         with self._database.read() as connection:
-            marks = store.find_marks(
+            marks = revocation_store.find_marks(
                 connection,
                 token=principal.token_id or "",
                 key=api_key_id(principal) or "",
@@ -93,5 +93,5 @@ class SQLRevocations:
 
 def revoke(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
     """Mark something as revoked, in the transaction of a use case, and forget old marks."""
-    store.upsert_revocation(connection, kind, name, now, until)
-    store.delete_old_marks(connection, now)
+    revocation_store.upsert_revocation(connection, kind, name, now, until)
+    revocation_store.delete_old_marks(connection, now)
