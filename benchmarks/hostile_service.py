@@ -13,7 +13,7 @@ from authguard.identity import Identity, IdentityService, Settings, upgrade
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
 from authguard.identity.model import Tokens
 from authguard.identity.passwords.hashing import PasswordHasher
-from authguard.identity.social.provider import GitHub
+from authguard.identity.social.github import GitHub
 from benchmarks.hostile_guards import Answer
 from benchmarks.hostile_tokens import NOW, SECRET
 

@@ -1,6 +1,7 @@
 """The identity service beside fastapi-users doing the same: one uvicorn, SQLite, real processes on loopback."""
 
 import contextlib
+import gc
 import http.client
 import json
 import secrets
@@ -137,6 +138,8 @@ def _serve(build: Any, listening: socket.socket) -> None:
     config = uvicorn.Config(
         build(), http="httptools", loop="uvloop", access_log=False, log_level="critical", lifespan="auto"
     )
+    gc.collect()
+    gc.freeze()  # as `authguard serve` does
     uvicorn.Server(config).run([listening])
 
 
@@ -234,8 +237,8 @@ def _begin_sessions(folder: Path) -> list[Tokens]:
     user = made.accounts.find(EMAIL)
     assert user is not None
     with made.database.write() as connection:
-        begun = [made.sessions.begin(connection, user, Caller()) for _ in range(SESSIONS)]
-    tokens = [made.sessions.tokens(user, one) for one in begun]
+        begun = [made.sessions.create_session(connection, user, Caller()) for _ in range(SESSIONS)]
+    tokens = [made.sessions.issue_tokens(user, one) for one in begun]
     made.close()
     return tokens
 

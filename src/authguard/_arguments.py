@@ -38,7 +38,8 @@ def signature_of(function: Any) -> inspect.Signature:
         plain = inspect.signature(function)
     names = getattr(inspect.unwrap(function), "__globals__", {})
     parameters = [
-        one.replace(annotation=_evaluated(one.annotation, names)) for one in plain.parameters.values()
+        parameter.replace(annotation=_evaluated(parameter.annotation, names))
+        for parameter in plain.parameters.values()
     ]
     return plain.replace(parameters=parameters)
 
@@ -59,9 +60,13 @@ def by_annotation(signature: inspect.Signature, *, text: bool = False) -> list[i
         signature: of the function.
         text: also take annotations that cannot be evaluated and name one of these types.
     """
-    parameters = [one for one in signature.parameters.values() if one.kind not in _VARIABLE]
-    annotated = [one for one in parameters if _is_connection(one.annotation, text=text)]
-    return sorted(annotated, key=lambda one: _NAMES.index(one.name) if one.name in _NAMES else len(_NAMES))
+    annotated = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind not in _VARIABLE and _is_connection(parameter.annotation, text=text)
+    ]
+    rank = {name: number for number, name in enumerate(_NAMES)}
+    return sorted(annotated, key=lambda parameter: rank.get(parameter.name, len(rank)))
 
 
 def _is_connection(annotation: Any, *, text: bool) -> bool:
@@ -72,7 +77,7 @@ def _is_connection(annotation: Any, *, text: bool) -> bool:
     if origin is Annotated:
         return _is_connection(get_args(annotation)[0], text=text)
     if origin in (Union, types.UnionType):
-        return any(_is_connection(one, text=text) for one in get_args(annotation))
+        return any(_is_connection(each, text=text) for each in get_args(annotation))
     kind = origin or annotation
     return isinstance(kind, type) and issubclass(kind, HTTPConnection)
 
@@ -91,9 +96,12 @@ def connection_finder(endpoint: Any) -> Find:
     signature = signature_of(endpoint)
     parameters = list(signature.parameters.values())
     chosen = by_annotation(signature, text=True) or [
-        one for name in _NAMES for one in parameters if one.name == name and _says_nothing(one.annotation)
+        parameter
+        for name in _NAMES
+        for parameter in parameters
+        if parameter.name == name and _says_nothing(parameter.annotation)
     ]
-    if not chosen and not any(one.kind in _VARIABLE for one in parameters):
+    if not chosen and not any(parameter.kind in _VARIABLE for parameter in parameters):
         raise ConfigurationError(
             f"{name_of(endpoint)} takes neither request nor websocket: "
             "add a parameter such as `request: Request`"
@@ -116,7 +124,7 @@ def among(
         chosen: the parameters to look at first.
         parameters: all of its parameters.
     """
-    places = [_place(one, parameters) for one in chosen]
+    places = [_place(parameter, parameters) for parameter in chosen]
 
     def find(args: Sequence[Any], kwargs: dict[str, Any]) -> HTTPConnection:
         for name, index in places:

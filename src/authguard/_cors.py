@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-_DEEPEST = 100  # layers of middleware; one that wraps itself must end, too
+_MAX_LAYERS = 100  # of middleware; one that wraps itself must end, too
 
 
 def inside(app: Any) -> Callable[[Any], Any]:
-    """How to put a responder inside a copy of the CORSMiddleware that the application has, if any.
+    """Return how to put a responder inside a copy of the application's CORSMiddleware, if it has any.
 
     Args:
         app: what the guard wraps: a middleware stack, or a whole Starlette application.
@@ -23,7 +23,7 @@ def inside(app: Any) -> Callable[[Any], Any]:
         a function from an ASGI application that sends a refusal to one that sends it with CORS fields.
     """
     layer = app
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_LAYERS):
         if layer is None:
             break
         if _is_cors(type(layer)):  # type: ignore[arg-type]  # classes can be hashed

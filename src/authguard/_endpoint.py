@@ -3,10 +3,11 @@
 import functools
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
+from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard.errors import ConfigurationError
 
@@ -20,14 +21,14 @@ _MARK = "__authguard_requirements__"
 
 
 def mark(endpoint: Any, requirement: Requirement) -> None:
-    """Leave on an endpoint what a decorator asks there, for whoever lists the routes."""
+    """Leave on an endpoint what a decorator asks there, for those that list the routes."""
     setattr(endpoint, _MARK, (*requirements_of(endpoint), requirement))
 
 
 def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
-    """What decorators ask of the callers of an endpoint."""
-    found: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
-    return found
+    """Return the requirements that decorators have left on an endpoint."""
+    requirements: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
+    return requirements
 
 
 def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
@@ -38,14 +39,49 @@ def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
             be matched.
     """
     if scopes and callable(scopes[0]):
-        raise ConfigurationError("write @requires(), with parentheses")
+        raise ConfigurationError(
+            f"@requires must be called, got {type_of(scopes[0])}: write @requires(), with parentheses"
+        )
     if len(scopes) == 1 and isinstance(scopes[0], (list, tuple, set, frozenset)):
         each = ", ".join(map(repr, scopes[0]))
-        raise ConfigurationError(f"the scopes of @requires are given side by side: write @requires({each})")
+        raise ConfigurationError(
+            f"the scopes of @requires must be given side by side, got a list: write @requires({each})"
+        )
     return Requirement(scopes, *others)
 
 
-def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
+def decorator_of(
+    requirement: Requirement,
+    guard_function: Callable[[Any], Any],
+    guard_class: Callable[[Any], Any],
+    classes: str,
+) -> Callable[[Any], Any]:
+    """Return the decorator that `requires` of a framework gives.
+
+    Args:
+        requirement: the requirement.
+        guard_function: makes a function that checks it, of a function.
+        guard_class: makes a class that checks it, of a class.
+        classes: what classes can be guarded, for the error.
+    """
+
+    def decorate(endpoint: Any) -> Any:
+        if isinstance(endpoint, staticmethod | classmethod):
+            return type(endpoint)(decorate(endpoint.__func__))
+        if not callable(endpoint):
+            raise ConfigurationError(
+                f"@requires() must decorate a function or {classes}, got {type_of(endpoint)}"
+            )
+        wrapper = guard_class(endpoint) if inspect.isclass(endpoint) else guard_function(endpoint)
+        mark(wrapper, requirement)
+        if wrapper is not endpoint:
+            guarded_by(endpoint, wrapper)
+        return wrapper
+
+    return decorate
+
+
+def required_by(endpoint: Any) -> tuple[Requirement, ...]:
     """Return the requirements of an endpoint or dependency: a function, a class, an object or a partial."""
     while isinstance(endpoint, functools.partial) and not requirements_of(endpoint):
         endpoint = endpoint.func
@@ -55,19 +91,19 @@ def asked_by(endpoint: Any) -> tuple[Requirement, ...]:
     return tuple(dict.fromkeys((*requirements_of(endpoint), *requirements_of(inner))))
 
 
-def asked_by_dependencies(dependant: Any) -> Iterator[Requirement]:
+def required_by_dependencies(dependant: Any) -> Iterator[Requirement]:
     """Yield the requirements of a FastAPI route's dependencies, and of theirs.
 
     Args:
         dependant: of the route, or None.
     """
     for dependency in getattr(dependant, "dependencies", ()):
-        asked = asked_by(dependency.call)
-        if asked and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
+        requirements = required_by(dependency.call)
+        if requirements and dependency.security_scopes_param_name:  # `Security(…, scopes=[…])`
             scopes = (*(dependency.parent_oauth_scopes or ()), *(dependency.own_oauth_scopes or ()))
-            asked = (*asked, Requirement(scopes))
-        yield from asked
-        yield from asked_by_dependencies(dependency)
+            requirements = (*requirements, Requirement(scopes))
+        yield from requirements
+        yield from required_by_dependencies(dependency)
 
 
 def guarded_by(endpoint: Any, wrapper: Any) -> None:
@@ -131,7 +167,7 @@ def misplaced_in(app: Any) -> list[str]:
     A function that was registered twice on purpose, with the check and without, is no fault.
     """
     routes = list(_routes(app, "", {}))
-    used = {id(one) for route in routes for call in route.calls for one in _unwrapped(call)}
+    used = {id(wrapped) for route in routes for call in route.calls for wrapped in _unwrapped(call)}
     return [
         f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
         "write the decorator of the route first, and @requires(...) below it"
@@ -159,16 +195,16 @@ def _is_decorator(call: Any) -> bool:
 def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
     view_class = getattr(endpoint, "view_class", None)  # of Flask
     if inspect.isclass(view_class):
-        asked = {one for wrapped in _unwrapped(endpoint) for one in requirements_of(wrapped)}
-        return not asked.issuperset(requirements_of(view_class))
+        checked = {each for wrapped in _unwrapped(endpoint) for each in requirements_of(wrapped)}
+        return not checked.issuperset(requirements_of(view_class))
     try:
         wrappers = _wrappers.get(endpoint, [])
     except TypeError:
         return False
-    alive = [one for one in (wrapper() for wrapper in wrappers) if one is not None]
+    alive = [wrapper for wrapper in (reference() for reference in wrappers) if wrapper is not None]
     # `@` gives the name of the function to the wrapper. If the function still has it, the wrapper is for
     # another use, in another application perhaps.
-    on_purpose = any(id(one) in used for one in alive) or (bool(alive) and _has_its_name(endpoint))
+    on_purpose = any(id(wrapper) in used for wrapper in alive) or (bool(alive) and _has_its_name(endpoint))
     return bool(wrappers) and not on_purpose
 
 
@@ -194,9 +230,9 @@ def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
     while app is not None and id(app) not in seen:
         seen[id(app)] = app  # kept, so that no other object gets its number
         owner = getattr(app, "__self__", None)  # of the bound method `Flask.wsgi_app`
-        for one in (app, owner):
-            if isinstance(getattr(one, "view_functions", None), dict):
-                yield from _views(one)
+        for flask in (app, owner):
+            if isinstance(getattr(flask, "view_functions", None), dict):
+                yield from _views(flask)
                 return
         routes = getattr(app, "routes", None)
         if isinstance(routes, list | tuple):
@@ -210,18 +246,18 @@ def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
 
 
 def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
-    here = path + str(getattr(route, "path", ""))
+    whole_path = path + str(getattr(route, "path", ""))
     included = getattr(route, "original_router", None)  # of FastAPI's `include_router`
     if included is not None:
         context = getattr(route, "include_context", None)
-        for one in getattr(context, "dependencies", ()):
-            yield _Route("", None, (one.dependency,))
+        for included_dependency in getattr(context, "dependencies", ()):
+            yield _Route("", None, (included_dependency.dependency,))
         yield from _routes(included, path + str(getattr(context, "prefix", "")), seen)
     elif hasattr(route, "endpoint"):
         calls = (route.endpoint, *_calls(getattr(route, "dependant", None)))
-        yield _Route(here, route.endpoint, calls)
+        yield _Route(whole_path, route.endpoint, calls)
     else:
-        yield from _routes(getattr(route, "app", None), here, seen)
+        yield from _routes(getattr(route, "app", None), whole_path, seen)
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

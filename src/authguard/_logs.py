@@ -1,4 +1,4 @@
-"""What is logged about refusals: little, once, and never a credential (laws 4 and 9)."""
+"""The log of refusals: little, once, and never a credential (laws 4 and 9)."""
 
 import logging
 import re
@@ -12,8 +12,8 @@ from authguard.errors import MissingCredentialsError, VerificationUnavailableErr
 
 logger = logging.getLogger("authguard")
 
-_LONGEST_PATH = 200
-_LONGEST_METHOD = 40
+_MAX_PATH = 200
+_MAX_METHOD = 40
 # A shorter text may stand in any traceback by accident, and no credential is shorter: API keys have
 # at least 16 characters, and 128 random bits have 22.
 _MIN_SECRET = 16
@@ -50,7 +50,7 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
     else:
         _log_hint(request, denied)
         if logger.isEnabledFor(logging.DEBUG):
-            reason = _reason(request, denied)  # a verifier of somebody's own may say much
+            reason = _reason(request, denied)  # a verifier of the application's own may say much
             if denied.error.key_id is not None:
                 reason = f"{reason}; key_id {denied.error.key_id}"
             logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
@@ -67,7 +67,7 @@ def _log_hint(request: RequestView, denied: Deny) -> None:
 def where(request: RequestView) -> tuple[str, str]:
     """Return method and path for a line of the log."""
     # ascii() leaves no line break or escape sequence that could forge a line of the log.
-    return ascii(request.method[:_LONGEST_METHOD])[1:-1], ascii(request.path[:_LONGEST_PATH])
+    return ascii(request.method[:_MAX_METHOD])[1:-1], ascii(request.path[:_MAX_PATH])
 
 
 def _reason(request: RequestView, denied: Deny) -> str:
@@ -104,8 +104,8 @@ def _redacted(text: str, request: RequestView) -> str:
 def _values(fields: Iterable[bytes], cookies: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the values of credential fields and of all cookies, and what may be read out of them."""
     parts = [part.partition(b"=") for field in cookies for part in field.split(b";")]
-    found = [(value if equals else name).strip(b' \t"') for name, equals, value in parts]
-    for value in (*fields, *found):
+    in_cookies = [(value if equals else name).strip(b' \t"') for name, equals, value in parts]
+    for value in (*fields, *in_cookies):
         if len(value) >= _MIN_SECRET:
             yield value
             # A token without its scheme, and whatever else stands between signs that repr() may show in

@@ -11,14 +11,14 @@ from starlette.routing import Mount
 from authguard._core.guard import Guard
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Requirement
-from authguard._endpoint import asked_by, asked_by_dependencies
+from authguard._endpoint import required_by, required_by_dependencies
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _SAFE_METHODS = ("get", "head", "options")
 _MAX_LAYERS = 100  # of middleware around a mounted application
 
 #: Requirements of routes, by path and method as they are in the document.
-Asked = dict[tuple[str, str], tuple[Requirement, ...]]
+RequirementsByOperation = dict[tuple[str, str], tuple[Requirement, ...]]
 
 _PROBLEM = "AuthGuardProblem"
 _PROBLEM_SCHEMA = {
@@ -101,7 +101,7 @@ class _Document:
         components = document.setdefault("components", {})
         schemes = _schemes(self.guard)
         components.setdefault("securitySchemes", {}).update(schemes)
-        asked = _asked(self._app.routes)
+        of_routes = _requirements_of_routes(self._app.routes)
         # Names of scopes beside schemes that are not of OAuth are new in OpenAPI 3.1.
         has_names = not str(document.get("openapi", "")).startswith("3.0")
         for path, operations in document.get("paths", {}).items():
@@ -110,7 +110,7 @@ class _Document:
                 if method not in operations:
                     continue
                 verdict = self.guard.explain(method.upper(), sample, self._root_path)
-                operation = _Operation(verdict, asked.get((path, method), ()))
+                operation = _Operation(verdict, of_routes.get((path, method), ()))
                 operation.secure(operations[method], list(schemes), has_names=has_names)
                 cookies = self.guard.cookie is not None and method not in _SAFE_METHODS
                 if operation.answer(operations[method], cookies=cookies):
@@ -134,21 +134,22 @@ class _Operation:
     def secure(self, operation: dict[str, Any], schemes: list[str], *, has_names: bool) -> None:
         """Say by which schemes callers authenticate; a scheme of the application's own stays."""
         stated = operation.get("security")
-        ours = stated is None or any("Bearer" in one for one in stated)  # by `current_user`
+        ours = stated is None or any("Bearer" in scheme for scheme in stated)  # by `current_user`
         if not self._protected or not ours:
             return
         names = self._names() if has_names else []
         # A guard of a mounted application has said more than is known here.
-        names = sorted({*names, *(one for s in stated or () for name in schemes for one in s.get(name, ()))})
-        others = [one for one in stated or () if one and not any(name in schemes for name in one)]
+        by_mounted = (scope for each in stated or () for name in schemes for scope in each.get(name, ()))
+        names = sorted({*names, *by_mounted})
+        others = [each for each in stated or () if each and not any(name in schemes for name in each)]
         alternatives: list[dict[str, list[str]]] = [{name: names} for name in schemes]
         operation["security"] = [*([{}] if self._optional else ()), *alternatives, *others]
 
     def _names(self) -> list[str]:
-        """The scopes and roles that every caller must have; a choice of several is told in the answer."""
-        single = [one for r in self._requirements for one in (r.any_of, r.roles) if len(one) == 1]
+        """Return the scopes and roles that each caller must have; a choice is told in the answer."""
+        choices = [names for r in self._requirements for names in (r.any_of, r.roles) if len(names) == 1]
         return sorted(
-            {name for names in single for name in names}.union(*(r.scopes for r in self._requirements))
+            {name for names in choices for name in names}.union(*(r.scopes for r in self._requirements))
         )
 
     def answer(self, operation: dict[str, Any], *, cookies: bool) -> bool:
@@ -157,16 +158,16 @@ class _Operation:
             return False
         responses = operation.setdefault("responses", {})
         signing_in = [
-            Requirement(acr=one.acr or None, max_age=one.max_age)
-            for one in self._requirements
-            if one.signing_in
+            Requirement(acr=requirement.acr or None, max_age=requirement.max_age)
+            for requirement in self._requirements
+            if requirement.signing_in
         ]
         unauthenticated = "The credential is missing, invalid, expired or revoked."
         if signing_in:
             words = _words(signing_in)
             unauthenticated = f"Nobody has signed in, or not as is asked here: {words}."
         responses.setdefault("401", _response(unauthenticated, challenge=True))
-        granted = [Requirement(one.scopes, one.any_of, one.roles) for one in self._requirements]
+        granted = [Requirement(each.scopes, each.any_of, each.roles) for each in self._requirements]
         if any(granted):
             forbidden = f"The caller lacks what is required: {_words(filter(None, granted))}."
             responses.setdefault("403", _response(forbidden, challenge=True))
@@ -206,22 +207,22 @@ def _schemes(guard: Guard) -> dict[str, dict[str, str]]:
     return schemes
 
 
-def _asked(routes: Iterable[Any]) -> Asked:
-    """The requirements of routes, by decorators and dependencies, those of included routers too."""
+def _requirements_of_routes(routes: Iterable[Any]) -> RequirementsByOperation:
+    """Return the requirements of routes, by decorators and dependencies, those of included routers too."""
     # FastAPI puts what included routers ask on their routes late; older versions did it at once.
     contexts = getattr(routing, "iter_route_contexts", list)
-    found: Asked = {}
+    by_operation: RequirementsByOperation = {}
     for route in contexts(list(routes)):
         if getattr(route, "dependant", None) is None:
             continue
-        asked = (*asked_by(route.endpoint), *asked_by_dependencies(route.dependant))
+        requirements = (*required_by(route.endpoint), *required_by_dependencies(route.dependant))
         for method in route.methods or ():
-            found.setdefault((route.path_format, method.lower()), tuple(dict.fromkeys(asked)))
-    return found
+            by_operation.setdefault((route.path_format, method.lower()), tuple(dict.fromkeys(requirements)))
+    return by_operation
 
 
 def _sample(path: str, guard: Guard) -> str:
-    """A path that a template such as /items/{id} stands for, and that no rule names."""
+    """Return a path that a template such as /items/{id} stands for, and that no rule names."""
     words = {word.lower() for rule in guard.policy.rules for word in rule.segments}
     word = next(word for word in ("x" * length for length in range(1, len(words) + 2)) if word not in words)
     return re.sub(r"\{[^}]*\}", word, path)

@@ -99,10 +99,10 @@ def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:
     if kind is RefusedHandshake:
         return answer
     for base in kind.__mro__:
-        found = handlers.get(base)
-        if found is None or found is answer or getattr(found, "__module__", "") in _FRAMEWORKS:
+        handler = handlers.get(base)
+        if handler is None or handler is answer or getattr(handler, "__module__", "") in _FRAMEWORKS:
             continue
-        return found if issubclass(base, RefusedHTTPException) else _for_errors(found)
+        return handler if issubclass(base, RefusedHTTPException) else _for_errors(handler)
     return answer
 
 

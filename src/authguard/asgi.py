@@ -25,7 +25,7 @@ from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.response_fields import ResponseFields, merged
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.options import check_object
+from authguard._core.options import Duration, check_flag, check_function, check_object
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey, RequestView
 from authguard._logs import log_refusal
@@ -59,8 +59,8 @@ class AuthGuardMiddleware:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
-        recheck: after how many seconds the credential of an open websocket is checked again; the
-            websocket is closed when it is no longer good, as it is when it expires.
+        recheck: after how many seconds, or which timedelta, the credential of an open websocket is checked
+            again; the websocket is closed when it is no longer good, as it is when it expires.
         websocket_close_codes: accept the handshake of a websocket that is refused, and close it at
             once with 4000 and the status, such as 4401: all that a page in a browser can read.
 
@@ -77,10 +77,13 @@ class AuthGuardMiddleware:
         *,
         guard: Guard,
         clock: Callable[[], float] = time.time,
-        recheck: float = 30,
+        recheck: float | Duration = 30,
         websocket_close_codes: bool = False,
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
+        check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_flag(websocket_close_codes, "websocket_close_codes")
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         self.guard = guard

@@ -1,7 +1,8 @@
-"""What callers of a protected API use: `httpx.Auth` classes that present a token or an API key."""
+"""`httpx.Auth` classes that present a token or an API key, for callers of a protected API."""
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -16,26 +17,35 @@ import httpx
 
 from authguard._cookiejar import NoCookies
 from authguard._core.jose.secret import check_not_place
-from authguard._core.remote.http import check_url
-from authguard.errors import ConfigurationError, LoginError
+from authguard._core.options import (
+    Duration,
+    check_function,
+    check_object,
+    check_seconds,
+    check_text,
+    check_url,
+)
+from authguard.errors import LoginError
 
 __all__ = ["APIKeyAuth", "BearerAuth"]
 
-#: Seconds before its expiry at which a token is refreshed, as the AINative guide has it.
-_AHEAD = 300.0
-#: Seconds in which a refresh that failed for an outage is not tried again.
-_PAUSE = 30.0
-#: Seconds for which a refused password is not sent again: three tries in the 15 minutes in which the
+#: Before its expiry, when a token is refreshed, as the AINative guide has it.
+_REFRESH_AHEAD_SECONDS = 300.0
+#: After a refresh that failed for an outage, before the next.
+_PAUSE_SECONDS = 30.0
+#: For which a refused password is not sent again: three tries in the 15 minutes in which the
 #: identity service allows ten.
-_REFUSAL = 300.0
-#: Bytes of an answer with tokens; much more than any has.
-_LARGEST = 64 * 1024
+_REFUSAL_SECONDS = 300.0
+#: Of an answer with tokens; much more than any has.
+_MAX_BODY_BYTES = 64 * 1024
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
+_FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """What a login or refresh has brought."""
+    """The tokens of a login or refresh."""
 
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
@@ -58,7 +68,7 @@ class BearerAuth(httpx.Auth):
             are sent to its origin alone.
         email: the address of the account.
         password: its password.
-        timeout: seconds for each step of signing in or refreshing.
+        timeout: seconds, or a timedelta, for each step of signing in or refreshing.
         verify: the certificates to trust for signing in; None for the usual ones.
         clock: tells the seconds since the epoch.
 
@@ -73,17 +83,17 @@ class BearerAuth(httpx.Auth):
         email: str,
         password: str,
         *,
-        timeout: float = 10.0,
+        timeout: float | Duration = 10.0,
         verify: SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._base, self._origin = _checked(base_url)
-        if not email or not password:
-            raise ConfigurationError("BearerAuth: give it an email and a password")
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < inf:
-            raise ConfigurationError("BearerAuth: timeout is a positive number of seconds")
-        self._email, self._password = email, password
-        self._options: dict[str, Any] = {"timeout": timeout, "verify": True if verify is None else verify}
+        self._email = check_text(email, "email", must="be the address of the account")
+        self._password = check_text(password, "password", secret=True)
+        seconds = check_seconds(timeout, "timeout", inf, exclusive=True)
+        check_object(verify, "verify", SSLContext, "verify=ssl.create_default_context(cafile=…)")
+        check_function(clock, "clock", "clock=time.time", or_none=False)
+        self._options: dict[str, Any] = {"timeout": seconds, "verify": True if verify is None else verify}
         self._clock = clock
         self._tokens: _Tokens | None = None
         self._not_before = 0.0
@@ -148,7 +158,7 @@ class BearerAuth(httpx.Auth):
             del request.headers["Authorization"]
 
     def _at_hand(self, refused: str | None) -> str | None:
-        """The token, if it need not be replaced."""
+        """Return the token, if it need not be replaced."""
         tokens, now = self._tokens, self._clock()
         if tokens is None or tokens.access == refused or now >= tokens.expires_at:
             return None
@@ -157,7 +167,7 @@ class BearerAuth(httpx.Auth):
     def _get(self, refused: str | None) -> str:
         if token := self._at_hand(refused):
             return token
-        with self._lock:  # who has waited for it finds what the one before has brought
+        with self._lock:  # after a wait there may be a new token
             return self._at_hand(refused) or self._run(self._renew(refused))
 
     async def _aget(self, refused: str | None) -> str:
@@ -215,7 +225,7 @@ class BearerAuth(httpx.Auth):
                 now = self._clock()
                 if tokens.access == refused or now >= tokens.expires_at:
                     raise _failure("refresh", response)
-                self._not_before = now + _PAUSE
+                self._not_before = now + _PAUSE_SECONDS
                 return tokens.access
             self._tokens = None  # refused: the session has ended
         return (yield from self._login())
@@ -226,7 +236,7 @@ class BearerAuth(httpx.Auth):
             raise _refusal("login", self._refusal[0])
         response = yield self._post("login", {"email": self._email, "password": self._password})
         if response is not None and response.status_code in (401, 403):
-            self._refusal = (response.status_code, now + _REFUSAL)
+            self._refusal = (response.status_code, now + _REFUSAL_SECONDS)
         if response is None or response.status_code != 200:
             raise _failure("login", response)
         self._refusal = None
@@ -257,7 +267,7 @@ class BearerAuth(httpx.Auth):
         if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
             raise _failure(name, response)
         # Half of a short life, so that such tokens are not refreshed with each request.
-        ahead = min(_AHEAD, lifetime / 2)
+        ahead = min(_REFRESH_AHEAD_SECONDS, lifetime / 2)
         self._tokens = _Tokens(access, refresh, now + lifetime - ahead, now + lifetime)
         self._not_before = 0.0
         return access
@@ -276,7 +286,7 @@ class _KeyedHeaders(httpx.Headers):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """The fields as they are sent."""
+        """Return the fields as they are sent."""
         return [*super().raw, self._key]
 
 
@@ -295,12 +305,12 @@ class APIKeyAuth(httpx.Auth):
 
     def __init__(self, base_url: str, key: str, *, header: str = "X-API-Key") -> None:
         self._base, self._origin = _checked(base_url)
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigurationError("APIKeyAuth: a key is printable ASCII without spaces")
-        check_not_place(key, "APIKeyAuth: key", chosen_here=False)
-        if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
-            raise ConfigurationError("APIKeyAuth: header is the name of a field, such as X-API-Key")
-        self._key, self._header = key, header
+        must = "be printable ASCII without spaces"
+        self._key = check_text(key, "key", pattern=_VISIBLE, must=must, secret=True)
+        check_not_place(key, "key", chosen_here=False)
+        self._header = check_text(
+            header, "header", pattern=_FIELD_NAME, must="be the name of a field, such as X-API-Key"
+        )
 
     def __repr__(self) -> str:
         return f"APIKeyAuth({self._base!r})"
@@ -330,8 +340,8 @@ def _bearing(request: httpx.Request, token: str) -> httpx.Request:
 
 
 def _extended(body: bytes, chunk: bytes) -> bytes:
-    """The body with one more chunk; one that is too large is as good as no answer."""
-    if len(body) + len(chunk) > _LARGEST:
+    """Return the body with one more chunk; one that is too large is as good as no answer."""
+    if len(body) + len(chunk) > _MAX_BODY_BYTES:
         raise httpx.DecodingError("the answer is too large")
     return body + chunk
 
@@ -347,14 +357,7 @@ def _refusal(name: str, status: int) -> LoginError:
 
 
 def _checked(base_url: str) -> tuple[str, tuple[str, str, int | None]]:
-    check_url(base_url, "base_url", plain_http=True)
-    if httpx.URL(base_url).scheme == "http":
-        try:
-            check_url(base_url, "base_url")
-        except ConfigurationError:
-            raise ConfigurationError(
-                "base_url is plain http: credentials go over https, or loopback"
-            ) from None
+    check_url(base_url, "base_url", reason="credentials are sent there")
     return base_url.rstrip("/"), _origin(httpx.URL(base_url))
 
 

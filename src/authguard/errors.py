@@ -1,4 +1,4 @@
-"""Every error of authguard, and the answer each one becomes on the wire.
+"""Define every error of authguard, and the answer each one becomes on the wire.
 
     AuthGuardError
     ├── ConfigurationError               raised while an object is built; says what to change
@@ -28,23 +28,64 @@
 
 `reason` is for logs and decorators, and never holds anything that the caller sent.
 `detail` is public and the same for all errors of one answer, so that it tells an
-attacker nothing (RFC 6750 section 3.1, ASVS 16.5.1).
+attacker nothing (RFC 6750 section 3.1, ASVS 16.5.1). `cause` says for programs why a credential
+is refused; it is in no answer.
 """
 
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 from typing import ClassVar
 
 
+class Cause(StrEnum):
+    """Name why a credential is refused, for programs; answers to callers do not hold it."""
+
+    #: Refused for a reason that has no name of its own.
+    INVALID = "invalid"
+    #: Not a token, or one that RFC 8725 tells us to refuse.
+    MALFORMED = "malformed"
+    #: A token of another kind, such as an ID or refresh token.
+    KIND = "kind"
+    #: No key for its `alg` and `kid`.
+    UNKNOWN_KEY = "unknown_key"
+    #: Its `alg` is not among the algorithms.
+    ALGORITHM = "algorithm"
+    #: Signed by another key, or changed.
+    SIGNATURE = "signature"
+    #: Used at or after its `exp`.
+    EXPIRED = "expired"
+    #: Used before its `nbf`.
+    NOT_YET_VALID = "not_yet_valid"
+    #: Its `iat` is in the future.
+    ISSUED_IN_FUTURE = "issued_in_future"
+    #: Of another issuer.
+    ISSUER = "issuer"
+    #: For another audience.
+    AUDIENCE = "audience"
+    #: Without a claim that is required.
+    MISSING_CLAIM = "missing_claim"
+    #: An API key that does not exist.
+    UNKNOWN_API_KEY = "unknown_api_key"
+    #: An API key that is switched off.
+    DISABLED = "disabled"
+    #: Not active, as the introspection endpoint says.
+    INACTIVE = "inactive"
+    #: Logged out, or revoked.
+    REVOKED = "revoked"
+    #: Bound to a key or a certificate, without its proof.
+    UNPROVEN = "unproven"
+
+
 class AuthGuardError(Exception):
-    """The root: `except AuthGuardError` catches all that this package raises."""
+    """Serve as the root: `except AuthGuardError` catches all that this package raises."""
 
 
 class ConfigurationError(AuthGuardError, ValueError):
-    """The guard, a verifier or a rule was built from something that cannot be right."""
+    """Refuse an option of the guard, a verifier, a rule or another object, when it is built."""
 
 
 class LoginError(AuthGuardError):
-    """A client could not sign in, refresh or sign out.
+    """Tell that a client could not sign in, refresh or sign out.
 
     Args:
         reason: what went wrong, without anything secret.
@@ -57,7 +98,7 @@ class LoginError(AuthGuardError):
 
 
 class RefusedError(AuthGuardError):
-    """A request that may not pass; subclasses say why and with which status.
+    """Refuse a request; subclasses say why and with which status.
 
     Args:
         reason: what went wrong, in words that hold nothing from the request.
@@ -80,7 +121,7 @@ class RefusedError(AuthGuardError):
 
 
 class InvalidRequestError(RefusedError):
-    """The credential is malformed, or there are several (RFC 6750 section 3.1)."""
+    """Refuse a malformed credential, or several (RFC 6750 section 3.1)."""
 
     status_code = 400
     code = "invalid_request"
@@ -90,7 +131,7 @@ class InvalidRequestError(RefusedError):
 
 
 class MissingCredentialsError(RefusedError):
-    """No credential was presented; the challenge then carries no error code.
+    """Refuse a request without a credential; the challenge then carries no error code.
 
     Args:
         reason: what is missing.
@@ -108,7 +149,18 @@ class MissingCredentialsError(RefusedError):
 
 
 class InvalidTokenError(RefusedError):
-    """The credential is not valid; all of its subclasses get the same answer."""
+    """Refuse a credential that is not valid; all subclasses get the same answer.
+
+    Args:
+        reason: what went wrong.
+        cause: the same for programs; None for the usual cause of the class.
+        claim: the claim that it is about, if it is about one.
+    """
+
+    #: Why the credential is refused, for programs.
+    cause: Cause = Cause.INVALID
+    #: The claim that the refusal is about; None for no claim.
+    claim: str | None = None
 
     status_code = 401
     code = "invalid_token"
@@ -116,51 +168,75 @@ class InvalidTokenError(RefusedError):
     detail = "The credential is invalid, expired or revoked."
     challenge_error = "invalid_token"
 
+    def __init__(self, reason: str = "", *, cause: Cause | None = None, claim: str | None = None) -> None:
+        super().__init__(reason)
+        if cause is not None:
+            self.cause = cause
+        if claim is not None:
+            self.claim = claim
+
 
 class MalformedTokenError(InvalidTokenError):
-    """The token cannot be read, or is of a kind that is never an access token."""
+    """Refuse a token that cannot be read, or is of a kind that is never an access token."""
+
+    cause = Cause.MALFORMED
 
 
 class InvalidSignatureError(InvalidTokenError):
-    """The signature does not verify, or no configured key can have made it."""
+    """Refuse a signature that does not verify, or that no configured key can have made."""
+
+    cause = Cause.SIGNATURE
 
 
 class ExpiredTokenError(InvalidTokenError):
-    """The token is used at or after its `exp`, or before its `nbf` or `iat`."""
+    """Refuse a token at or after its `exp`, or before its `nbf` or `iat`."""
+
+    cause = Cause.EXPIRED
 
 
 class InvalidIssuerError(InvalidTokenError):
-    """No verifier is configured for the token's `iss`."""
+    """Refuse a token whose `iss` no verifier is configured for."""
+
+    cause = Cause.ISSUER
 
 
 class InvalidAudienceError(InvalidTokenError):
-    """The token's `aud` does not name this resource."""
+    """Refuse a token whose `aud` does not name this resource."""
+
+    cause = Cause.AUDIENCE
 
 
 class MissingRequiredClaimError(InvalidTokenError):
-    """A required claim is absent."""
+    """Refuse a token without a required claim."""
+
+    cause = Cause.MISSING_CLAIM
 
 
 class InvalidAPIKeyError(InvalidTokenError):
-    """The API key is unknown, disabled or expired.
+    """Refuse an API key that is unknown, disabled or expired.
 
     Args:
         reason: what went wrong.
         key_id: the public name of the key, for logs.
+        cause: the same for programs.
     """
 
-    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
-        super().__init__(reason)
+    cause = Cause.UNKNOWN_API_KEY
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None, cause: Cause | None = None) -> None:
+        super().__init__(reason, cause=cause)
         self.key_id = key_id
 
 
 class RevokedTokenError(InvalidTokenError):
-    """The token or API key, its session or its subject has been revoked.
+    """Refuse a token or API key that has been revoked, or whose session or subject has.
 
     Args:
         reason: what went wrong.
         key_id: the public name of the API key, for logs.
     """
+
+    cause = Cause.REVOKED
 
     def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
         super().__init__(reason)
@@ -168,12 +244,14 @@ class RevokedTokenError(InvalidTokenError):
 
 
 class UnprovenTokenError(InvalidTokenError):
-    """The token is bound to a key or a certificate, and came without its proof (RFC 7800).
+    """Refuse a token that is bound to a key or a certificate, and came without its proof (RFC 7800).
 
     Args:
         reason: what was missing.
         scheme: the scheme by which the token should have been sent, if it was another.
     """
+
+    cause = Cause.UNPROVEN
 
     def __init__(self, reason: str = "", *, scheme: str | None = None) -> None:
         super().__init__(reason)
@@ -181,7 +259,7 @@ class UnprovenTokenError(InvalidTokenError):
 
 
 class InvalidProofError(RefusedError):
-    """The DPoP proof is missing, malformed, used before, or for another request (RFC 9449)."""
+    """Refuse a DPoP proof that is missing, malformed, used before, or for another request (RFC 9449)."""
 
     status_code = 401
     code = "invalid_dpop_proof"
@@ -192,7 +270,7 @@ class InvalidProofError(RefusedError):
 
 
 class NonceRequiredError(InvalidProofError):
-    """The DPoP proof must have a nonce of ours (RFC 9449 section 9).
+    """Ask for a nonce of ours in the DPoP proof (RFC 9449 section 9).
 
     Args:
         reason: what was missing.
@@ -209,7 +287,7 @@ class NonceRequiredError(InvalidProofError):
 
 
 class InsufficientScopeError(RefusedError):
-    """The caller is known, and lacks a scope or a role.
+    """Refuse a caller who is known, and lacks a scope or a role.
 
     Args:
         reason: what was lacking.
@@ -228,7 +306,7 @@ class InsufficientScopeError(RefusedError):
 
 
 class InsufficientUserAuthenticationError(RefusedError):
-    """The caller is known, and has signed in too long ago, or in another way (RFC 9470 section 3).
+    """Ask for another sign-in: the last is too old, or was another way (RFC 9470 section 3).
 
     Args:
         reason: what was lacking.
@@ -251,14 +329,14 @@ class InsufficientUserAuthenticationError(RefusedError):
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
-        """What the next sign-in must be like, as parameters of RFC 9470: `acr_values`, `max_age`."""
+        """Return what the next sign-in must be like: `acr_values` and `max_age` of RFC 9470."""
         acr = (("acr_values", " ".join(self.acr_values)),) if self.acr_values else ()
         age = (("max_age", str(self.max_age)),) if self.max_age is not None else ()
         return acr + age
 
 
 class CrossSiteRequestError(RefusedError):
-    """A cookie came with an unsafe request that this site did not start."""
+    """Refuse an unsafe request with a cookie that this site did not start."""
 
     status_code = 403
     code = "cross_site_request"
@@ -267,7 +345,7 @@ class CrossSiteRequestError(RefusedError):
 
 
 class RateLimitedError(RefusedError):
-    """Too many requests in too short a time (RFC 6585 section 4).
+    """Refuse requests that are too many in too short a time (RFC 6585 section 4).
 
     Args:
         policy: the name of the limit, for the RateLimit fields.
@@ -290,11 +368,11 @@ class RateLimitedError(RefusedError):
 
 
 class UnexpectedError(RefusedError):
-    """A callback raised something unforeseen, which is no outage; its exception is the `__cause__`."""
+    """Report a callback that raised something unforeseen, no outage; its exception is the `__cause__`."""
 
 
 class VerificationUnavailableError(RefusedError):
-    """Whether the credential is valid cannot be found out just now.
+    """Report that a credential cannot be checked just now.
 
     Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or a
     `TimeoutError` of a callback becomes one by itself, also where a library has wrapped it or has

@@ -1,7 +1,8 @@
-"""FastAPI: typed dependencies, `requires`, and the rules in the OpenAPI document."""
+"""Guard FastAPI: typed dependencies, `requires`, and the rules in the OpenAPI document."""
 
 import inspect
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, cast
 
@@ -22,14 +23,14 @@ from authguard._asgi.connection import check_recheck
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
-from authguard._core.options import check_object
+from authguard._core.options import check_flag, check_object
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark, requirement_of
 from authguard._openapi import document_rules
 from authguard._refused import refuse
 from authguard.asgi import ASGIApp, AuthGuardMiddleware
 from authguard.errors import ConfigurationError, MissingCredentialsError
-from authguard.starlette import Requires, authorize, decorated, guarded_function
+from authguard.starlette import Requires, authorize, decorator_for, guarded_function
 
 __all__ = [
     "AuthGuardMiddleware",
@@ -49,7 +50,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
-    """A requirement of a route or a dependency that the caller does not meet.
+    """Refuse a caller who does not meet a requirement of a route or a dependency.
 
     Register an exception handler for it, for HTTPException (FastAPI's or Starlette's) or for its
     status to answer in your own way; `headers` has the challenge. Without one the answer is the
@@ -63,7 +64,7 @@ class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
 
 
 class _CurrentUser(SecurityBase):
-    """The caller, on HTTP and websocket routes; refuses anonymous callers.
+    """Return the caller, on HTTP and websocket routes; refuses anonymous callers.
 
     Use `CurrentUser` in signatures, or `Security(current_user, scopes=["read"])` to require
     scopes as well. It shows the Authorize button in /docs. With a `user_loader`, write
@@ -111,7 +112,7 @@ def requires(
     any_of: Iterable[str] = (),
     roles: Iterable[str] = (),
     acr: str | Iterable[str] | None = None,
-    max_age: float | None = None,
+    max_age: float | timedelta | None = None,
 ) -> Callable[[Endpoint], Endpoint]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
@@ -127,19 +128,17 @@ def requires(
         any_of: at least one of these scopes.
         roles: at least one of these roles.
         acr: how the caller must have signed in: one of these values of the claim `acr`.
-        max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
+        max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
         ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
     """
     requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
-    def decorate(endpoint: Any) -> Any:
-        return decorated(endpoint, requirement, RefusedHTTPException, guarded)
-
-    def guarded(endpoint: Any) -> Any:
+    def guard_function(endpoint: Any) -> Any:
         return _guarded(endpoint, requirement)
 
+    decorate = decorator_for(requirement, RefusedHTTPException, guard_function)
     return cast("Callable[[Endpoint], Endpoint]", _Requires(decorate, requirement, RefusedHTTPException))
 
 
@@ -160,9 +159,10 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
     parameters = list(signature.parameters.values())
     if list(signature.parameters) == ["scope", "receive", "send"]:
         raise ConfigurationError(
-            f"@requires() cannot guard the ASGI application {name_of(endpoint)}: write a Rule for its path"
+            "@requires() must decorate a path operation or a dependency, got the ASGI application "
+            f"{name_of(endpoint)}: write a Rule for its path"
         )
-    own = [one for one in by_annotation(signature) if not _is_dependency(one)]
+    own = [parameter for parameter in by_annotation(signature) if not _is_dependency(parameter)]
     find = among(endpoint, own, parameters)
     if own:
         return guarded_function(endpoint, find, requirement, RefusedHTTPException)
@@ -174,22 +174,30 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
 
     guarded = guarded_function(endpoint, find_injected, requirement, RefusedHTTPException)
     added = inspect.Parameter(INJECTED, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
-    at = next((i for i, one in enumerate(parameters) if one.kind is one.VAR_KEYWORD), len(parameters))
+    kinds = [parameter.kind for parameter in parameters]
+    has_keywords = inspect.Parameter.VAR_KEYWORD in kinds
+    at = kinds.index(inspect.Parameter.VAR_KEYWORD) if has_keywords else len(parameters)
     guarded.__signature__ = signature.replace(parameters=[*parameters[:at], added, *parameters[at:]])
     return guarded
 
 
 def _is_dependency(parameter: inspect.Parameter) -> bool:
     """Tell a parameter that is annotated as a connection and that FastAPI fills with something else."""
-    said = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
-    return any(isinstance(one, DependsParameter) for one in said)
+    markers = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
+    return any(isinstance(marker, DependsParameter) for marker in markers)
 
 
 class _Installed(AuthGuardMiddleware):
-    """The middleware of `install`, which knows the application; it is made when that is complete."""
+    """Be the middleware of `install`, which knows the application; it is made when that is complete."""
 
     def __init__(
-        self, app: ASGIApp, *, site: FastAPI, guard: Guard, recheck: float, websocket_close_codes: bool
+        self,
+        app: ASGIApp,
+        *,
+        site: FastAPI,
+        guard: Guard,
+        recheck: float | timedelta,
+        websocket_close_codes: bool,
     ) -> None:
         super().__init__(app, guard=guard, recheck=recheck, websocket_close_codes=websocket_close_codes)
         self._site = site
@@ -208,12 +216,14 @@ def _refuse_constant_override(override: Any) -> None:
     """
     if override is not None and not signature_of(override).parameters:
         raise ConfigurationError(
-            "app.dependency_overrides[current_user] opens no path that the rules protect: "
-            "write `with authguard.testing.override(guard, user):`"
+            "app.dependency_overrides[current_user] must not be a constant, since it opens no path that the "
+            "rules protect: write `with authguard.testing.override(guard, user):`"
         )
 
 
-def install(app: FastAPI, guard: Guard, *, recheck: float = 30, websocket_close_codes: bool = False) -> None:
+def install(
+    app: FastAPI, guard: Guard, *, recheck: float | timedelta = 30, websocket_close_codes: bool = False
+) -> None:
     """Add the middleware, and the path rules to the application's OpenAPI document.
 
     Operations that the rules, `requires` or `current_user` protect are marked there, with their
@@ -232,6 +242,7 @@ def install(app: FastAPI, guard: Guard, *, recheck: float = 30, websocket_close_
     """
     check_object(app, "app", FastAPI, _INSTALL, or_none=False)
     check_object(guard, "guard", Guard, _INSTALL, or_none=False)
+    check_flag(websocket_close_codes, "websocket_close_codes")
     if getattr(app.state, "authguard", None) is guard:
         return
     check_recheck(recheck)  # now, and not when the first request builds the middleware

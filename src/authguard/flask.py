@@ -1,8 +1,9 @@
-"""Flask: `init_app`, `current_user`, `requires`, and refusals through Flask's own handlers."""
+"""Guard Flask: `init_app`, `current_user`, `requires`, and refusals through Flask's own handlers."""
 
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from authguard._extras import needs_extra
@@ -17,9 +18,9 @@ from authguard._core.answer.decision import Deny
 from authguard._core.answer.refusal import Refusal
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
-from authguard._core.options import check_object
+from authguard._core.options import check_flag, check_object
 from authguard._core.policy.rules import Requirement
-from authguard._endpoint import guarded_by, mark, requirement_of
+from authguard._endpoint import decorator_of, requirement_of
 from authguard._logs import log_refusal, logger
 from authguard._preflight.layers import MAX_LAYERS, is_guard
 from authguard.drivers import run_anywhere
@@ -49,7 +50,7 @@ current_user = cast("Principal", LocalProxy(_current_user))
 
 
 class RefusedHTTPException(HTTPException):
-    """A refusal that Flask's error handlers see, by its class or by its status."""
+    """Carry a refusal that Flask's error handlers see, by its class or by its status."""
 
     def __init__(self, refusal: Refusal) -> None:
         detail = None if refusal.error is None else refusal.error.detail
@@ -87,6 +88,7 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
     """
     check_object(app, "app", Flask, _INIT_APP, or_none=False)
     check_object(guard, "guard", Guard, _INIT_APP, or_none=False)
+    check_flag(error_handlers, "error_handlers")
     if app.extensions.get("authguard") is guard:
         return
     middleware = _ThroughFlask if error_handlers else AuthGuardMiddleware
@@ -152,7 +154,7 @@ def requires(
     any_of: Iterable[str] = (),
     roles: Iterable[str] = (),
     acr: str | Iterable[str] | None = None,
-    max_age: float | None = None,
+    max_age: float | timedelta | None = None,
 ) -> Callable[[ViewT], ViewT]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
@@ -165,27 +167,20 @@ def requires(
         any_of: at least one of these scopes.
         roles: at least one of these roles.
         acr: how the caller must have signed in: one of these values of the claim `acr`.
-        max_age: seconds since the caller signed in, at most, by the claim `auth_time`.
+        max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
         ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
     """
     requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
-    def decorate(view: Any) -> Any:
-        if isinstance(view, staticmethod | classmethod):
-            return type(view)(decorate(view.__func__))
-        if inspect.isclass(view):
-            return _guarded_class(view, decorate, requirement)
-        if not callable(view):
-            raise ConfigurationError(
-                f"@requires() must decorate a function or a view class, got {type(view).__name__}"
-            )
-        guarded = _guarded_function(view, requirement)
-        mark(guarded, requirement)
-        guarded_by(view, guarded)
-        return guarded
+    def guard_function(view: Any) -> Any:
+        return _guarded_function(view, requirement)
 
+    def guard_class(view: Any) -> Any:
+        return _guarded_class(view, decorate)
+
+    decorate = decorator_of(requirement, guard_function, guard_class, "a view class")
     return decorate
 
 
@@ -218,13 +213,12 @@ def _authorize(requirement: Requirement) -> None:
         raise _exception_for(denied.refusal.status)(denied.refusal)
 
 
-def _guarded_class(view: Any, decorate: Callable[[Any], Any], requirement: Requirement) -> Any:
+def _guarded_class(view: Any, decorate: Callable[[Any], Any]) -> Any:
     """Return a class of views, which applies its decorators to the function that dispatches."""
     if not issubclass(view, View):
         raise ConfigurationError(
-            f"@requires() cannot guard the class {view.__qualname__}, which is no flask.views.View: "
-            "decorate its methods"
+            "@requires() must decorate a function or a class of flask.views.View, got the class "
+            f"{view.__qualname__}: decorate its methods"
         )
     view.decorators = [*view.decorators, decorate]
-    mark(view, requirement)
     return view

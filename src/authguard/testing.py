@@ -3,12 +3,15 @@
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 import jwt
 
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
+from authguard._core.options import check_moment, check_seconds
 from authguard._core.overridden import overriding
 
 
@@ -33,8 +36,8 @@ def issue_token(
     algorithm: str = "HS256",
     subject: str = "somebody",
     scopes: Iterable[str] = (),
-    expires_in: float = 300,
-    now: float | None = None,
+    expires_in: float | timedelta = 300,
+    now: float | datetime | None = None,
     headers: dict[str, Any] | None = None,
     **claims: Any,
 ) -> str:
@@ -45,12 +48,13 @@ def issue_token(
         algorithm: how to sign.
         subject: the `sub`.
         scopes: the `scope`.
-        expires_in: seconds from now; negative for an expired token.
-        now: seconds since the epoch; None for the time of day.
+        expires_in: seconds, or a timedelta, from now; negative for an expired token.
+        now: seconds since the epoch, or a datetime with a time zone; None for the time of day.
         headers: more header parameters, such as `kid`.
         claims: more claims, such as `iss` and `aud`, or others in the place of the above.
     """
-    moment = time.time() if now is None else now
+    moment = time.time() if now is None else check_moment(now, "now")
+    expires_in = check_seconds(expires_in, "expires_in", inf, least=-inf)
     body: dict[str, Any] = {"sub": subject, "iat": int(moment), "exp": int(moment + expires_in)}
     if granted := " ".join(scopes):
         body["scope"] = granted

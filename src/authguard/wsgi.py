@@ -12,7 +12,7 @@ from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
-from authguard._core.options import check_object
+from authguard._core.options import check_function, check_object
 from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
@@ -147,6 +147,8 @@ class AuthGuardMiddleware:
         self, app: "WSGIApplication", *, guard: Guard, clock: Callable[[], float] = time.time
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
+        check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
         self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)

@@ -360,7 +360,7 @@ def test_an_outage_at_a_handshake_is_503(place: str, name: str, status: int) -> 
     """The server is told so before the websocket is opened."""
     server = Server()
     guard, _ = places(failing(name))[place]
-    run(None, server, guard=guard, clock=lambda: NOW, token=TOKEN, **HANDSHAKE)
+    run(Server().send, server, guard=guard, clock=lambda: NOW, token=TOKEN, **HANDSHAKE)
     assert [message.get("status") for message in server.sent][0] == status
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
+from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi, run
 from authguard import (
     AccessCookie,
     APIKey,
@@ -102,13 +102,17 @@ def _asked(face: str, guard: Guard) -> Any:
 
 def _memories(guard: Guard) -> dict[str, int]:
     """How much each memory holds."""
-    keys, asking, dpop = guard._verifiers[1], guard._verifiers[2], next(iter(guard._proofs._proofs.values()))
+    keys, asking, dpop = (
+        guard._verifiers[1],
+        guard._verifiers[2],
+        next(iter(guard.callers._proofs._proofs.values())),
+    )
     carried = {
         str(way): len(memory)
-        for way, memory in guard._memories.items()
+        for way, memory in guard.callers._memories.items()
         if way[0] in ("bearer", "api_key", "cookie")
     }
-    others = {"bound": guard._bound, "unknown keys": keys._refused, "inactive": asking._inactive}
+    others = {"bound": guard.callers._bound, "unknown keys": keys._refused, "inactive": asking._inactive}
     proofs = {"proofs": dpop._used, "keys of proofs": dpop._keys}
     return {**carried, **{name: len(memory) for name, memory in (others | proofs).items()}}
 
@@ -155,7 +159,7 @@ def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
         issuer.pages["/introspect"] = _is_active
         guard = _guard(issuer.url)
         app = _asked(face, guard)
-        guard.close()
+        run(guard.aclose()) if face == "ASGI" else guard.close()
     gc.collect()
     assert [name for name, size in _memories(guard).items() if size == 0] == []
     assert _in_clear(app, guard, *_modules()) == []
@@ -165,7 +169,7 @@ def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
 def test_a_credential_in_clear_is_found(kind: str) -> None:
     """The search finds a mark wherever a memory might have it, so that finding none says something."""
     guard = _guard("http://127.0.0.1:9")
-    memory: Any = guard._memories["bearer", "authorization"]
+    memory: Any = guard.callers._memories["bearer", "authorization"]
     error = ValueError("refused", TOKEN)
     planted: dict[str, tuple[Any, Any]] = {
         "key": (TOKEN, None),

@@ -395,9 +395,9 @@ def test_a_decorator_finds_the_token_of_the_subprotocol() -> None:
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "30", None], ids=repr)
 def test_a_recheck_that_cannot_be_meant(seconds: Any) -> None:
     """It is named when the middleware is built, and when it is installed."""
-    with pytest.raises(ConfigurationError, match="recheck is the number of seconds"):
+    with pytest.raises(ConfigurationError, match="recheck must be more than 0 seconds"):
         AuthGuardMiddleware(Echoing(), guard=guard(), recheck=seconds)
-    with pytest.raises(ConfigurationError, match="recheck is the number of seconds"):
+    with pytest.raises(ConfigurationError, match="recheck must be more than 0 seconds"):
         install(FastAPI(), guard(), recheck=seconds)
 
 

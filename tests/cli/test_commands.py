@@ -1,5 +1,6 @@
 """The command as its users run it: in a process of its own, on a real database and a real socket."""
 
+import gc
 import signal
 import stat
 import subprocess
@@ -8,7 +9,7 @@ import httpx
 import pytest
 
 from authguard.cli.output import Failure
-from authguard.cli.serve import _for_development
+from authguard.cli.serve import _for_development, frozen_heap
 from cli.support import COMMAND, PASSWORD, environment, run
 
 
@@ -47,6 +48,14 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
     before = path.read_text()
     assert run("keys", "generate", "-o", str(path)).returncode == 1
     assert path.read_text() == before
+
+
+def test_collections_pass_over_what_is_loaded():
+    """While the service runs, the garbage collector does not look through what was loaded before."""
+    before = gc.get_freeze_count()
+    with frozen_heap():
+        assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.usefixtures("leaks")

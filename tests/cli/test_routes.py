@@ -533,9 +533,9 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
         ("app = object()", "app", "routes of a builtins.object cannot be listed"),
         ("async def app(scope, receive, send): ...", "app", "cannot be listed"),
         (
-            COMMON + "app = AuthGuardMiddleware(object(), guard=Guard(VERIFIER))",
+            COMMON + "app = AuthGuardMiddleware(print, guard=Guard(VERIFIER))",
             "app",
-            "routes of a builtins.object",
+            "routes of a builtins.builtin_function_or_method",
         ),
         ("x = 1", "", "write module:app"),
     ],

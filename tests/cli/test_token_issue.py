@@ -138,8 +138,8 @@ def test_algorithm_is_what_the_key_is_for(tmp_path, key, algorithm):
         (("--user", "ann@example.com", "--expires-in", "0"), "--key or --secret-env"),
         (("--secret-env", "A", "--database", "sqlite:///a.db"), "go with --user"),
         (("--secret-env", "NOT_SET"), "NOT_SET is not set"),
-        (("--secret-env", "SHORT"), "it needs 32 random ones"),
-        (("--secret-env", "A", "--algorithm", "ES256"), "none of the algorithms is for an HMAC secret"),
+        (("--secret-env", "SHORT"), "at least 32 random bytes"),
+        (("--secret-env", "A", "--algorithm", "ES256"), "algorithms must name one for an HMAC secret"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(options, words):

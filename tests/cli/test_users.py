@@ -152,8 +152,8 @@ def test_token_of_a_client_is_looked_up(service):
     """A client's token is accepted by the service until it is revoked; one of an unknown client is not."""
     with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running:
         client, _ = running.clients.create("billing")
-        tokens = [running.clients.issue(client, None, Caller())["access_token"] for _ in range(2)]
-        unknown = running.clients.issue(replace(client, id="nobody"), None, Caller())["access_token"]
+        tokens = [running.clients.issue_token(client, None, Caller())["access_token"] for _ in range(2)]
+        unknown = running.clients.issue_token(replace(client, id="nobody"), None, Caller())["access_token"]
         running.clients.revoke(tokens[1], client, Caller())
     seen = [invoke("token", "inspect", "--json", given=token, **service) for token in (*tokens, unknown)]
     found = [(one.exit_code, json.loads(one.stdout)["code"]) for one in seen]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import AccessCookie, ConfigurationError, Credential, RefusedError
-from authguard._core.credential.extractor import LONGEST_CREDENTIAL, Extractor
+from authguard._core.credential.extractor import MAX_CREDENTIAL, Extractor
 from authguard.errors import InvalidAPIKeyError, InvalidRequestError, MalformedTokenError
 from support import FakeRequest
 
@@ -122,7 +122,7 @@ def test_the_credential_is_found(headers, credential):
         [(KEY, "a,")],
         [("x-other", ",a")],
         [(KEY, "ä,b")],
-        [(KEY, "a," * LONGEST_CREDENTIAL)],
+        [(KEY, "a," * MAX_CREDENTIAL)],
         [(KEY, "a,b"), (COOKIE, "__Host-access_token=c")],
         [(AUTH, ""), (AUTH, "")],
         [(AUTH, ",")],
@@ -159,7 +159,7 @@ def test_what_is_not_one_well_formed_credential_is_a_bad_request(headers):
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "a b", "ä", "a\x00", "a\x7f", "a" * (LONGEST_CREDENTIAL + 1)],
+    ["", " ", "a b", "ä", "a\x00", "a\x7f", "a" * (MAX_CREDENTIAL + 1)],
     ids=["empty", "space", "two", "not-ascii", "nul", "del", "too-long"],
 )
 def test_what_cannot_be_an_api_key_is_refused(value):
@@ -176,29 +176,29 @@ def test_a_bad_key_is_not_rescued_by_a_cookie():
 
 def test_a_token_may_be_long():
     """The limit itself is allowed."""
-    assert extract((AUTH, "Bearer " + "a" * LONGEST_CREDENTIAL)).method == "bearer"
+    assert extract((AUTH, "Bearer " + "a" * MAX_CREDENTIAL)).method == "bearer"
 
 
 def test_a_token_may_not_be_too_long():
     """One byte more is refused before it is decoded."""
     with pytest.raises(MalformedTokenError):
-        extract((AUTH, "Bearer " + "a" * (LONGEST_CREDENTIAL + 1)))
+        extract((AUTH, "Bearer " + "a" * (MAX_CREDENTIAL + 1)))
 
 
 @pytest.mark.parametrize("scheme", ["Digest", "Signature", "X"])
 def test_parameters_of_another_scheme_are_read_up_to_a_bound(scheme):
     """Which is that of credentials; a single value without a comma may be longer."""
     parameter = "a=b,"
-    short = f"{scheme} {parameter * (LONGEST_CREDENTIAL // len(parameter) - 10)}a=b"
+    short = f"{scheme} {parameter * (MAX_CREDENTIAL // len(parameter) - 10)}a=b"
     assert extract((AUTH, short)) is None
     with pytest.raises(InvalidRequestError):
-        extract((AUTH, f"{scheme} {parameter * (LONGEST_CREDENTIAL // len(parameter))}a=b"))
+        extract((AUTH, f"{scheme} {parameter * (MAX_CREDENTIAL // len(parameter))}a=b"))
     assert extract((AUTH, f"{scheme} {'a' * 65_536}")) is None
 
 
 def test_a_token_in_a_cookie_may_not_be_too_long():
     """The limit is that of fields."""
-    cookie = "__Host-access_token=" + "a" * LONGEST_CREDENTIAL
+    cookie = "__Host-access_token=" + "a" * MAX_CREDENTIAL
     assert extract((COOKIE, cookie)).method == "cookie"
     with pytest.raises(MalformedTokenError):
         extract((COOKIE, cookie + "a"))

@@ -80,8 +80,8 @@ def test_a_revoked_subject_is_refused():
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (Guard, "at least one verifier"),
-        (lambda: Guard("secret"), "no verifier"),
+        (Guard, "verifiers must be at least one"),
+        (lambda: Guard("secret"), "a verifier must be"),
         (lambda: guard(cache_size=0), "cache_size"),
         (lambda: guard(realm='a"b'), "realm"),
         (lambda: guard(login_path="//evil"), "plain path"),

@@ -4,7 +4,7 @@ import pytest
 
 from authguard import ConfigurationError
 from authguard._core.hosts import is_host, is_public_host, is_same_host, origin_of
-from authguard._core.remote.http import check_named_url
+from authguard._core.options import check_named_url
 
 ISSUER = "https://issuer.example/tenant"
 
@@ -151,7 +151,7 @@ def test_public_hosts_may_be_named(host: str) -> None:
 @pytest.mark.parametrize("host", UNREADABLE)
 def test_a_host_that_programs_read_differently_is_none(host: str) -> None:
     """No option helps."""
-    with pytest.raises(ConfigurationError, match="jwks_uri (is a URL|has a user name)"):
+    with pytest.raises(ConfigurationError, match="jwks_uri must (be a URL|have no user name)"):
         check_named_url(f"https://{host}/jwks", "jwks_uri", ISSUER, allow_private=True, plain_http=True)
 
 

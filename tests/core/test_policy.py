@@ -298,12 +298,12 @@ def test_a_list_of_paths_is_a_list_with_paths(name, paths):
 @pytest.mark.parametrize(
     ("closed", "opened", "says"),
     [
-        (["/"], ["/"], "both have '/', the same path: leave it out of protected_paths, since"),
-        (["/a"], ["/a"], r"protected_paths has Rule\('/a'\) and public_paths has Rule\('/a'\) for"),
-        ([Rule("/", scopes=["x"])], ["/"], r"protected_paths has Rule\('/', scopes=\['x'\]\) and"),
-        ([Rule("/", methods=["GET"])], [Rule("/", methods=["GET"])], "protected_paths has Rule"),
-        ([Rule("/", optional="strict")], ["/"], "protected_paths has Rule"),
-        (["/a", "/A"], None, r"Rule\('/a'\) and Rule\('/A'\) are for the same path"),
+        (["/"], ["/"], "got '/' in both, the same path: leave it out of protected_paths, since"),
+        (["/a"], ["/a"], r"in protected_paths and Rule\('/a'\) in public_paths for"),
+        ([Rule("/", scopes=["x"])], ["/"], r"got Rule\('/', scopes=\['x'\]\) in protected_paths and"),
+        ([Rule("/", methods=["GET"])], [Rule("/", methods=["GET"])], "must be in one list, got Rule"),
+        ([Rule("/", optional="strict")], ["/"], "must be in one list, got Rule"),
+        (["/a", "/A"], None, r"Rule\('/a'\) and Rule\('/A'\) for the same path"),
     ],
     ids=["root", "path", "scopes", "method", "optional", "one list"],
 )  # fmt: skip
@@ -320,7 +320,7 @@ def test_a_contradiction_names_the_lists(closed, opened, says):
 )
 def test_a_public_path_asks_for_nothing(rule):
     """A requirement on an open path is a contradiction."""
-    with pytest.raises(ConfigurationError, match="can ask for nothing"):
+    with pytest.raises(ConfigurationError, match="must ask for nothing"):
         Policy(None, [rule])
 
 

@@ -52,7 +52,7 @@ def test_claims_know_their_names(members):
 
 @pytest.mark.parametrize(
     ("proofs", "says"),
-    [([MutualTLS(), MutualTLS()], "two MutualTLS"), (["dpop"], "is a list of"), ([DPoP], "is a list of")],
+    [([MutualTLS(), MutualTLS()], "two MutualTLS"), (["dpop"], "must be DPoP"), ([DPoP], "must be DPoP")],
     ids=range(3),
 )
 def test_a_mistake_is_named_when_it_is_built(proofs, says):

@@ -27,7 +27,9 @@ BAD = [
 def test_a_realm_that_would_end_its_quotes_is_refused(realm):
     """A quote, a backslash, a control character, or what is no ASCII text would change the challenge."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
-    with pytest.raises(ConfigurationError, match="realm is printable ASCII without quotes and backslashes"):
+    with pytest.raises(
+        ConfigurationError, match="realm must be printable ASCII without quotes and backslashes"
+    ):
         Guard(jwt, realm=realm)
 
 

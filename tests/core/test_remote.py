@@ -4,11 +4,11 @@ import pytest
 
 from authguard import ConfigurationError
 from authguard._core.flow import Response
+from authguard._core.options import check_url
 from authguard._core.remote.http import (
     Backoff,
     Breaker,
     Budget,
-    check_url,
     freshness,
     read_json,
     retry_after,
@@ -215,19 +215,19 @@ def test_https_and_loopback_are_good(url):
         ("http://0x7f.example/", "plain http"),
         ("https://me:secret@auth.example.com/", "user name"),
         ("https://auth.example.com/#jwks", "fragment"),
-        ("ftp://auth.example.com/", "is a URL"),
-        ("file:///etc/passwd", "is a URL"),
-        ("auth.example.com", "is a URL"),
-        ("https:///jwks", "is a URL"),
-        ("https://auth.example.com:0/", "is a URL"),
-        ("https://auth.example.com:99999/", "is a URL"),
-        ("https://auth.example.com/a b", "is a URL"),
-        ("https://auth.example.com\\@evil.example/", "is a URL"),
-        ("https://auth.example.com/\r\nX: y", "is a URL"),
-        ("https://[::1/", "is a URL"),
-        ("", "is a URL"),
-        (None, "is a URL"),
-        (b"https://auth.example.com/", "is a URL"),
+        ("ftp://auth.example.com/", "must be a URL"),
+        ("file:///etc/passwd", "must be a URL"),
+        ("auth.example.com", "must be a URL"),
+        ("https:///jwks", "must be a URL"),
+        ("https://auth.example.com:0/", "must be a URL"),
+        ("https://auth.example.com:99999/", "must be a URL"),
+        ("https://auth.example.com/a b", "must be a URL"),
+        ("https://auth.example.com\\@evil.example/", "must be a URL"),
+        ("https://auth.example.com/\r\nX: y", "must be a URL"),
+        ("https://[::1/", "must be a URL"),
+        ("", "must be a URL"),
+        (None, "must be a URL"),
+        (b"https://auth.example.com/", "must be a URL"),
     ],
 )
 def test_other_urls_are_a_configuration_error(url, says):

@@ -61,7 +61,7 @@ def test_a_key_has_its_share():
 
 def test_a_full_store_refuses(monkeypatch):
     """What does not fit is refused, and nothing is dropped for it."""
-    monkeypatch.setattr(replays, "_MOST_PROOFS", 20)
+    monkeypatch.setattr(replays, "_MAX_PROOFS", 20)
     used = UsedProofs(10, 60)
     for number in range(20):
         assert used.use(f"key {number % 2}", str(number), NOW + 30, NOW)

@@ -167,7 +167,7 @@ def test_optional_is_strict_or_lenient(optional):
 )
 def test_optional_does_not_go_with_a_requirement(what):
     """Where something is required, somebody is required."""
-    with pytest.raises(ConfigurationError, match="cannot be optional"):
+    with pytest.raises(ConfigurationError, match="must be left out"):
         Rule("/a", optional="strict", **what)
 
 

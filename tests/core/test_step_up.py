@@ -143,7 +143,7 @@ def test_a_max_age_that_cannot_be_meant(seconds):
 
 def test_a_public_path_asks_for_no_sign_in():
     """It would be a contradiction."""
-    with pytest.raises(ConfigurationError, match="can ask for nothing"):
+    with pytest.raises(ConfigurationError, match="must ask for nothing"):
         Policy(None, [Rule("/a", max_age=60)])
 
 

@@ -92,5 +92,5 @@ def test_header_and_prefixes_are_taken_over():
 )
 def test_what_is_no_verifier_is_refused(thing):
     """A class, a function and a secret are mistakes."""
-    with pytest.raises(ConfigurationError, match="is no verifier"):
+    with pytest.raises(ConfigurationError, match="a verifier must be"):
         as_verifier(thing)

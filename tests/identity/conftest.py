@@ -53,7 +53,7 @@ def closed_applications(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Identity, "__init__", init)
     yield
     for identity in made:
-        identity._workers.close()
+        identity._web.workers.close()
         identity.service.close()
 
 

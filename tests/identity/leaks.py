@@ -273,7 +273,7 @@ def _watch_service(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     before(PasswordHasher, "hash", lambda hasher, password: leaks.note(password, "password"))
     after(PasswordHasher, "hash", lambda kept: leaks.note(kept, "password hash"))
     before(PasswordHasher, "verify", lambda hasher, kept, password: leaks.note(password, "password"))
-    before(PasswordHasher, "verify_nobody", lambda hasher, password: leaks.note(password, "password"))
+    before(PasswordHasher, "verify_dummy", lambda hasher, password: leaks.note(password, "password"))
     before(Settings, "__post_init__", lambda settings: note_settings(leaks, settings))
     before(IdentityService, "__init__", lambda *args, **_: leaks.databases.add(args[1].database))
     before(Mail, "__post_init__", lambda mail: _note_mail(leaks, mail))

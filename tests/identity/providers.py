@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from starlette.testclient import TestClient
 
-from authguard.identity.social.provider import GitHub
+from authguard.identity.social.github import GitHub
 from identity.support import ISSUER
 
 APP = "https://yourapp.com/callback"

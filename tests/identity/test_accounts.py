@@ -80,13 +80,13 @@ def test_breached_password_is_refused_everywhere(url, postbox):
     with service_at(url, postbox=postbox, breaches=Breaches()) as service:
         tokens = register(service)
         assert service.outbox.flush()
-        service.links.request_reset("ann@example.com", CALLER)
+        service.links.request_password_reset("ann@example.com", CALLER)
         assert service.outbox.flush()
         me = principal_of(service, tokens.access_token)
         for use_case in (
             lambda: service.accounts.register("bob@example.com", NEW, "", CALLER),
             lambda: service.accounts.change_password(me, PASSWORD, NEW, CALLER),
-            lambda: service.links.reset(postbox.token(), NEW, CALLER),
+            lambda: service.links.reset_password(postbox.token(), NEW, CALLER),
         ):
             with pytest.raises(InvalidFieldsError) as raised:
                 use_case()
@@ -209,7 +209,7 @@ def test_unverified_address_does_not_sign_in_where_that_is_required(url, postbox
         with pytest.raises(InvalidCredentialsError):
             login(service, password=NEW)
         assert service.outbox.flush()
-        service.links.verify(postbox.token(), CALLER)
+        service.links.confirm_email(postbox.token(), CALLER)
         assert login(service)
 
 
@@ -231,10 +231,10 @@ def test_tries_are_limited_by_address(url):
     with service_at(url, limits=DEFAULT_LIMITS) as service:
         register(service)
         for _ in range(10):
-            service.accounts.admit("ann@example.com", CALLER)
+            service.accounts.count_sign_in("ann@example.com", CALLER)
         with pytest.raises(RateLimitedError):
-            service.accounts.admit("Ann@example.com", CALLER)
-        assert service.accounts.admit("ann@example.com", Caller("192.0.2.2")) == 0
+            service.accounts.count_sign_in("Ann@example.com", CALLER)
+        assert service.accounts.count_sign_in("ann@example.com", Caller("192.0.2.2")) == 0
         assert login(service, caller=Caller("192.0.2.2"))
 
 

@@ -29,15 +29,15 @@ def everything(service, postbox, clock):
     tokens = register(service)
     me = principal_of(service, tokens.access_token)
     service.outbox.flush()
-    service.links.verify(postbox.token(), CALLER)
-    service.links.request_reset("ann@example.com", CALLER)
+    service.links.confirm_email(postbox.token(), CALLER)
+    service.links.request_password_reset("ann@example.com", CALLER)
     service.outbox.flush()
     second = service.accounts.login("ann@example.com", PASSWORD, CALLER)
     refreshed = service.sessions.refresh(tokens.refresh_token, CALLER)
     service.sessions.refresh(refreshed.refresh_token, CALLER)
     service.sessions.end(me, second.session_id, CALLER)
     service.accounts.change_password(me, PASSWORD, NEW, CALLER)
-    service.links.request_reset("ann@example.com", CALLER)
+    service.links.request_password_reset("ann@example.com", CALLER)
     service.outbox.flush()
     reset = next(mail for mail in reversed(postbox.mails) if "token=" in mail.text)
     failures = [
@@ -46,8 +46,8 @@ def everything(service, postbox, clock):
         lambda: service.sessions.refresh("rt_garbage", CALLER),
         lambda: service.sessions.end(me, second.session_id, CALLER),
         lambda: service.accounts.change_password(me, "wrong", NEW, CALLER),
-        lambda: service.links.verify("wrong", CALLER),
-        lambda: service.links.reset("wrong", NEW, CALLER),
+        lambda: service.links.confirm_email("wrong", CALLER),
+        lambda: service.links.reset_password("wrong", NEW, CALLER),
         lambda: service.sign_in_with(SOCIAL),
     ]
     clock.go_on(31)
@@ -55,7 +55,7 @@ def everything(service, postbox, clock):
     for failure in failures:
         with pytest.raises(RefusedError):
             failure()
-    service.links.reset(reset.text.partition("token=")[2].split()[0], PASSWORD, CALLER)
+    service.links.reset_password(reset.text.partition("token=")[2].split()[0], PASSWORD, CALLER)
     third = service.accounts.login("ann@example.com", PASSWORD, CALLER)
     service.sessions.log_out(principal_of(service, third.access_token), CALLER)
     service.sessions.log_out_everywhere(me, CALLER)

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from authguard.errors import ConfigurationError, InvalidSignatureError, InvalidTokenError
 from authguard.identity.storage.schema import signing_keys
-from authguard.identity.tokens.derive import derive_seal
+from authguard.identity.tokens.derive import derive_fernet
 from identity.support import CALLER, ISSUER, SECRET, service_at, settings
 from identity.test_sessions import principal_of, register
 
@@ -82,7 +82,7 @@ def test_signing_keys_are_encrypted_anew(url, clock):
         assert principal_of(service, before.access_token).key_id == kids[0]
         with service.database.read() as connection:
             encrypted = connection.execute(select(signing_keys.c.encrypted_key)).scalar_one()
-    derive_seal(NEW, "signing keys").decrypt(encrypted)
+    derive_fernet(NEW, "signing keys").decrypt(encrypted)
 
 
 def test_no_secret_before_is_no_empty_secret(url, clock):
@@ -91,8 +91,8 @@ def test_no_secret_before_is_no_empty_secret(url, clock):
         register(service)
         with service.database.write() as connection:
             row = connection.execute(select(signing_keys.c.encrypted_key)).scalar_one()
-            pem = derive_seal(SECRET, "signing keys").decrypt(row)
-            forged = derive_seal("", "signing keys").encrypt(pem).decode()
+            pem = derive_fernet(SECRET, "signing keys").decrypt(row)
+            forged = derive_fernet("", "signing keys").encrypt(pem).decode()
             connection.execute(signing_keys.update().values(encrypted_key=forged))
     with (
         service_at(url, clock=clock, algorithm="ES256") as service,

@@ -132,7 +132,7 @@ def test_the_link_ends_it(app, service, postbox):
     client = browser(app)
     client.post("/v1/auth/register", json={"email": NEW, "password": OTHER})
     assert service.outbox.flush()
-    service.links.verify(postbox.token(), CALLER)
+    service.links.confirm_email(postbox.token(), CALLER)
     assert LOGIN["api"](client, NEW).status_code == 200
 
 

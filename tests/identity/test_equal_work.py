@@ -294,7 +294,7 @@ def test_each_flushes_the_disk(counts, app, provider, way):
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 def test_decoys_are_few(counts, app):
     """However often known addresses are tried, few decoys stay, and a logout deletes them."""
-    from authguard.identity.storage import queries as store
+    from authguard.identity.storage import revocation_queries as store
 
     database = counts.service.database
     with database.write() as connection:

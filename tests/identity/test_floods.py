@@ -30,9 +30,9 @@ def held(threads):
         busy.release()
         go.wait()
 
-    for _ in range(threads._most):
+    for _ in range(threads._max_threads):
         threads.put(wait)
-    for _ in range(threads._most):
+    for _ in range(threads._max_threads):
         assert busy.acquire(timeout=10)
     try:
         yield
@@ -77,7 +77,7 @@ def test_requests_beyond_the_queue_are_refused(sqlite_url, kind):
         account = service.accounts.find(ANN["email"]) or service.accounts.create(ANN["email"], PASSWORD)
         tokens = service.accounts.issue_tokens(account.id)
         app = Identity(service)
-        threads = getattr(app._workers, kind)
+        threads = getattr(app._web.workers, kind)
 
         async def main():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER) as client:
@@ -98,7 +98,7 @@ def test_requests_beyond_a_provider_s_queue_are_refused(sqlite_url):
         async def main():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER) as client:
                 assert (await client.request(**request)).status_code == 303
-                early, answers = await flood(client, app._workers._remotes["github"], request)
+                early, answers = await flood(client, app._web.workers._remotes["github"], request)
                 return early, answers, await client.request(**request)
 
         check(*asyncio.run(main()), 303)

@@ -13,6 +13,7 @@ from authguard.identity.storage.database import Database
 from authguard.identity.storage.migrations import _config
 from authguard.identity.storage.schema import sessions
 from authguard.identity.usecases.grace import MAX_REPEATS, network_of
+from authguard.identity.usecases.refresh import RefreshRequest
 from identity.support import ANN, PASSWORD, browser, service_at, set_cookies, settings, together
 
 HOUR, DAY = 3_600, 86_400
@@ -264,8 +265,8 @@ def test_threads_count_a_repeat_once(service):
 def test_repeats_in_one_transaction(service):
     """Repeats that are decided together are counted one after the other."""
     tokens = login(service)
-    asked = [(tokens.refresh_token, caller, None) for caller in (HOME, OTHER_TAB, MOBILE, THIEF)]
-    answers = service.sessions.refresh_all(asked)
+    requests = [RefreshRequest(tokens.refresh_token, caller) for caller in (HOME, OTHER_TAB, MOBILE, THIEF)]
+    answers = service.sessions.refresher.refresh_all(requests)
     assert [isinstance(answer, InvalidTokenError) for answer in answers] == [False, False, False, True]
     assert is_over(service, answers[0])
 
@@ -380,7 +381,7 @@ def test_sessions_outlive_the_migration(tmp_path, clock):
         tokens = login(service)
         refresh(service, tokens)
     with database.write() as connection:
-        command.downgrade(_config(connection), "-1")
+        command.downgrade(_config(connection), "0002")
     upgrade(database)
     database.close()
     with service_at(url, clock=clock) as service:

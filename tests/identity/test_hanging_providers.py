@@ -14,8 +14,8 @@ from authguard import ConfigurationError, VerificationUnavailableError
 from authguard.identity import Identity
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.social.attempts import MAX_ANSWER, MAX_ATTEMPTS, Attempts
+from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import OpenIDProvider
-from authguard.identity.social.provider import GitHub
 from identity.fake_servers import AnsweringServer, hanging
 from identity.support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, browser, service_at, together
 

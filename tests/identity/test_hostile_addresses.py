@@ -12,12 +12,12 @@ from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail import addresses
 from authguard.identity.mail.addresses import MAX_ADDRESS, canonical_key, lookup_address, parse_email
 from authguard.identity.model import SocialIdentity
-from authguard.identity.passwords.hashing import LONGEST_PASSWORD
+from authguard.identity.passwords.hashing import MAX_PASSWORD
 from authguard.identity.web.bodies import MAX_MEMBERS
 from identity.support import CALLER, GENEROUS, ISSUER, PASSWORD, browser
 
 MARKS = "\u0301\u0316"  # in an order that normalising has to sort
-MAX_TEXT = max(MAX_ADDRESS, LONGEST_PASSWORD)
+MAX_TEXT = max(MAX_ADDRESS, MAX_PASSWORD)
 
 HOSTILE = {
     "combining marks in the local part": "a" + MARKS * 8000 + "@x.com",
@@ -107,7 +107,7 @@ def test_long_address_of_a_provider_is_none(service, worked_on, text):
     """An address of a provider that is too long is like none at all."""
     identity = SocialIdentity(provider="github", subject="1", email=text, email_verified=True, name="Ann")
     with pytest.raises(LinkRefusedError):
-        service.accounts.sign_in_with(identity, CALLER)
+        service.social_sign_in.sign_in_with(identity, CALLER)
     assert worked_on == []
 
 
@@ -124,7 +124,7 @@ def test_operators_get_the_same_answer(service, text):
 def test_counting_comes_before_parsing(worked_on, text):
     """A network that has used up its tries causes no parsing any more."""
     limiter = Limiter(limits={name: Limit(1, 600) for name in GENEROUS})
-    for count in (limiter.login, limiter.mail):
+    for count in (limiter.count_login, limiter.count_mail):
         count("ann@example.com", CALLER.address)
         worked_on.clear()
         with pytest.raises(RateLimitedError):

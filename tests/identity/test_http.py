@@ -1,6 +1,5 @@
 """The JSON API over HTTP: bodies, answers, what is protected, outages."""
 
-import gc
 import statistics
 import time
 
@@ -501,10 +500,3 @@ def test_app_is_made_from_settings(tmp_path):
         create_app(Settings(**given, smtp_url="smtp://127.0.0.1:2525", mail_from="a@example.com"))
     ) as client:
         assert client.get("/v1/users/me").status_code == 401
-
-
-def test_full_collections_pass_over_what_stays(app):
-    """While the service runs alone, the garbage collector does not look through what was loaded."""
-    with TestClient(app):
-        assert gc.get_freeze_count() > 10_000
-    assert gc.get_freeze_count() == 0

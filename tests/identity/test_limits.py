@@ -152,13 +152,13 @@ def test_an_attacker_cannot_lock_the_owner_out(url, key):
     limiter = Limiter(url, limits={"login_account": Limit(5, 60)})
     for number in range(30):
         for _ in range(3):
-            limiter.login(ANN + key, f"198.51.{number}.{int(key[:2], 16)}")
-    assert limiter.login(ANN + key, f"2001:db8:{key[:4]}::1") == DELAY
+            limiter.count_login(ANN + key, f"198.51.{number}.{int(key[:2], 16)}")
+    assert limiter.count_login(ANN + key, f"2001:db8:{key[:4]}::1") == DELAY
 
 
 def test_few_tries_are_not_delayed(url, key):
     """Nobody waits who has not been attacked."""
-    assert Limiter(url).login(ANN + key, f"2001:db8:{key[:4]}:1::1") == 0
+    assert Limiter(url).count_login(ANN + key, f"2001:db8:{key[:4]}:1::1") == 0
 
 
 def test_an_address_cannot_try_one_account_often(url, key):
@@ -167,9 +167,9 @@ def test_an_address_cannot_try_one_account_often(url, key):
     address = f"2001:db8:{key[:4]}:2::1"
     with pytest.raises(RateLimitedError) as caught:
         for _ in range(11):
-            limiter.login(ANN + key, address)
+            limiter.count_login(ANN + key, address)
     assert caught.value.policy == "login"
-    assert limiter.login(BOB + key, address) == 0
+    assert limiter.count_login(BOB + key, address) == 0
 
 
 def test_an_address_cannot_try_many_accounts(url, key):
@@ -177,7 +177,7 @@ def test_an_address_cannot_try_many_accounts(url, key):
     limiter = Limiter(url, limits={"login_address": Limit(5, 60)})
     with pytest.raises(RateLimitedError) as caught:
         for number in range(6):
-            limiter.login(f"{number}{key}", f"2001:db8:{key[:4]}:3::{number}")
+            limiter.count_login(f"{number}{key}", f"2001:db8:{key[:4]}:3::{number}")
     assert caught.value.policy == "login_address"
 
 
@@ -185,12 +185,12 @@ def test_right_password_clears_its_own_tries_only(url, key):
     """Signing in forgets the tries for this account, and not those of the address."""
     limiter = Limiter(url, limits={"login": Limit(2, 60), "login_address": Limit(3, 60)})
     address = f"2001:db8:{key[:4]}:4::1"
-    limiter.login(ANN + key, address)
-    limiter.login(ANN + key, address)
-    limiter.logged_in(ANN + key, address)
-    limiter.login(ANN + key, address)
+    limiter.count_login(ANN + key, address)
+    limiter.count_login(ANN + key, address)
+    limiter.clear_login(ANN + key, address)
+    limiter.count_login(ANN + key, address)
     with pytest.raises(RateLimitedError) as caught:
-        limiter.login(ANN + key, address)
+        limiter.count_login(ANN + key, address)
     assert caught.value.policy == "login_address"
 
 
@@ -204,7 +204,7 @@ def test_mails_are_limited(url, key, accounts, addresses, policy):
     with pytest.raises(RateLimitedError) as caught:
         for number in range(100):
             network = f"2001:db8:{key[:4]}:{number % addresses}::1"
-            limiter.mail(f"{number % accounts}{key}{policy}", network)
+            limiter.count_mail(f"{number % accounts}{key}{policy}", network)
     assert caught.value.policy == policy
 
 
@@ -222,8 +222,8 @@ def test_many_callers_refuse_no_owner(url, key):
     """What a hundred networks ask for one account leaves the hundred and first its answer."""
     limiter = Limiter(url)
     for number in range(100):
-        limiter.mail(f"{key}@example.com", f"2001:{key[:4]}:{number}::1")
-    limiter.mail(f"{key}@example.com", f"2001:{key[:4]}:ffff::1")
+        limiter.count_mail(f"{key}@example.com", f"2001:{key[:4]}:{number}::1")
+    limiter.count_mail(f"{key}@example.com", f"2001:{key[:4]}:ffff::1")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_guesses_from_one_network_are_limited(url, key, bits, most):
     with pytest.raises(RateLimitedError):
         for number in range(300):
             address = IPv6Address(prefix | number << (128 - bits - 8 if bits < 64 else 0))
-            limiter.login(f"{key}@example.com", str(address))
+            limiter.count_login(f"{key}@example.com", str(address))
             tried += 1
     assert tried == most
 
@@ -262,7 +262,7 @@ def test_a_success_forgets_all_networks_of_the_address(url, key):
     for number in range(100):
         address = f"2001:{key[:4]}:{key[4:8]}:{number:x}::1"
         limiter.hit("login", f"{key}@example.com", address=address)
-        limiter.logged_in(f"{key}@example.com", address)
+        limiter.clear_login(f"{key}@example.com", address)
 
 
 def test_refusal_on_the_wire(key):

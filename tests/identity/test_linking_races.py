@@ -25,13 +25,13 @@ def test_sign_ins_beside_a_reset_leave_no_session(service, postbox, round_):
     email = f"ann{round_}@example.com"
     service.sign_in_with(identity(email, email, verified=False))
     assert service.outbox.flush()
-    service.links.request_reset(email, CALLER)
+    service.links.request_password_reset(email, CALLER)
     assert service.outbox.flush()
     token = postbox.token()
 
     def act(index):
         if index == 3:
-            return service.links.reset(token, NEW, CALLER)
+            return service.links.reset_password(token, NEW, CALLER)
         return service.sign_in_with(identity(email, email, verified=False))
 
     answers = together(7, act)
@@ -65,7 +65,7 @@ def test_logins_beside_a_closing_leave_no_session(service, postbox, round_):
 
     def act(index):
         if index == 3:
-            return service.links.decline(token, CALLER)
+            return service.links.decline_registration(token, CALLER)
         return service.accounts.login(email, PASSWORD, CALLER)
 
     answers = together(7, act)

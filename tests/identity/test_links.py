@@ -14,7 +14,7 @@ from identity.test_sessions import is_alive, register
 
 def reset_token(service, postbox, email="ann@example.com"):
     assert service.outbox.flush()
-    service.links.request_reset(email, CALLER)
+    service.links.request_password_reset(email, CALLER)
     assert service.outbox.flush()
     return postbox.token()
 
@@ -22,7 +22,7 @@ def reset_token(service, postbox, email="ann@example.com"):
 def test_reset_sets_the_password(service, postbox):
     """The token of the mail sets a new password, verifies the address, and ends all sessions."""
     tokens = register(service)
-    service.links.reset(reset_token(service, postbox), NEW, CALLER)
+    service.links.reset_password(reset_token(service, postbox), NEW, CALLER)
     assert not is_alive(service, tokens.access_token)
     assert login(service, password=NEW).user.email_verified
 
@@ -41,16 +41,16 @@ def test_token_is_good_once(service, postbox):
     """A token that was used is refused."""
     register(service)
     token = reset_token(service, postbox)
-    service.links.reset(token, NEW, CALLER)
+    service.links.reset_password(token, NEW, CALLER)
     with pytest.raises(InvalidLinkError):
-        service.links.reset(token, NEW, CALLER)
+        service.links.reset_password(token, NEW, CALLER)
 
 
 def test_of_many_at_once_one_gets_it(service, postbox):
     """Ten threads with one token: one sets the password."""
     register(service)
     token = reset_token(service, postbox)
-    answers = together(10, lambda index: service.links.reset(token, f"{NEW}{index}", CALLER))
+    answers = together(10, lambda index: service.links.reset_password(token, f"{NEW}{index}", CALLER))
     assert sum(answer is None for answer in answers) == 1
     assert sum(isinstance(answer, InvalidLinkError) for answer in answers) == 9
 
@@ -61,8 +61,8 @@ def test_newest_token_only(service, postbox):
     first = reset_token(service, postbox)
     second = reset_token(service, postbox)
     with pytest.raises(InvalidLinkError):
-        service.links.reset(first, NEW, CALLER)
-    service.links.reset(second, NEW, CALLER)
+        service.links.reset_password(first, NEW, CALLER)
+    service.links.reset_password(second, NEW, CALLER)
 
 
 def test_token_expires(service, postbox, clock):
@@ -71,7 +71,7 @@ def test_token_expires(service, postbox, clock):
     token = reset_token(service, postbox)
     clock.go_on(3600)
     with pytest.raises(InvalidLinkError):
-        service.links.reset(token, NEW, CALLER)
+        service.links.reset_password(token, NEW, CALLER)
 
 
 def test_token_is_for_one_purpose(service, postbox):
@@ -79,8 +79,8 @@ def test_token_is_for_one_purpose(service, postbox):
     register(service)
     assert service.outbox.flush()
     with pytest.raises(InvalidLinkError):
-        service.links.reset(postbox.token(), NEW, CALLER)
-    service.links.verify(postbox.token(), CALLER)
+        service.links.reset_password(postbox.token(), NEW, CALLER)
+    service.links.confirm_email(postbox.token(), CALLER)
 
 
 def test_weak_password_does_not_use_the_token_up(service, postbox):
@@ -88,8 +88,8 @@ def test_weak_password_does_not_use_the_token_up(service, postbox):
     register(service)
     token = reset_token(service, postbox)
     with pytest.raises(InvalidFieldsError):
-        service.links.reset(token, "weak", CALLER)
-    service.links.reset(token, NEW, CALLER)
+        service.links.reset_password(token, "weak", CALLER)
+    service.links.reset_password(token, NEW, CALLER)
 
 
 def test_changing_the_password_kills_the_token(service, postbox):
@@ -100,13 +100,13 @@ def test_changing_the_password_kills_the_token(service, postbox):
     token = reset_token(service, postbox)
     service.accounts.change_password(principal_of(service, tokens.access_token), PASSWORD, NEW, CALLER)
     with pytest.raises(InvalidLinkError):
-        service.links.reset(token, NEW, CALLER)
+        service.links.reset_password(token, NEW, CALLER)
 
 
 def test_unknown_address_gets_no_mail(service, postbox):
     """For an unknown address nothing is sent, and nothing is told."""
-    service.links.request_reset("nobody@example.com", CALLER)
-    service.links.request_reset("nonsense", CALLER)
+    service.links.request_password_reset("nobody@example.com", CALLER)
+    service.links.request_password_reset("nonsense", CALLER)
     service.links.resend_verification("nobody@example.com", CALLER)
     assert service.outbox.flush()
     assert postbox.mails == []
@@ -119,8 +119,8 @@ def test_verification_is_sent_again(service, postbox):
     service.links.resend_verification("ANN@example.com", CALLER)
     assert service.outbox.flush()
     with pytest.raises(InvalidLinkError):
-        service.links.verify(postbox.token(0), CALLER)
-    service.links.verify(postbox.token(1), CALLER)
+        service.links.confirm_email(postbox.token(0), CALLER)
+    service.links.confirm_email(postbox.token(1), CALLER)
     service.links.resend_verification("ann@example.com", CALLER)
     assert service.outbox.flush()
     assert len(postbox.mails) == 2
@@ -139,6 +139,6 @@ def test_mails_are_limited_for_known_and_unknown_addresses(url):
         register(service)
         for email in ("ann@example.com", "nobody@example.com"):
             for _ in range(3):
-                service.links.request_reset(email, CALLER)
+                service.links.request_password_reset(email, CALLER)
             with pytest.raises(RateLimitedError):
-                service.links.request_reset(email, CALLER)
+                service.links.request_password_reset(email, CALLER)

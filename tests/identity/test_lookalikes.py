@@ -66,7 +66,7 @@ class TestAlike:
     def test_is_sent_no_mail(self, service, postbox, kept, given):
         """A link that sets a password is not sent for another address."""
         service.accounts.create(kept, PASSWORD)
-        service.links.request_reset(given, CALLER)
+        service.links.request_password_reset(given, CALLER)
         service.links.resend_verification(given, CALLER)
         service.outbox.close()
         assert postbox.mails == []

@@ -41,13 +41,13 @@ def test_strangers_do_not_keep_an_owner_from_a_reset(limited, postbox):
     limited.accounts.create(ANN["email"], PASSWORD, verified=False)
     for number in range(30):
         limited.links.resend_verification(ANN["email"], stranger(number))
-    limited.links.request_reset(ANN["email"], CALLER)
+    limited.links.request_password_reset(ANN["email"], CALLER)
     sent = subjects(limited, postbox)
     assert sent.count("Verify your e-mail address") == MOST
     assert sent.count("Set a new password") == 1
 
 
-@pytest.mark.parametrize("ask", ["request_reset", "resend_verification"])
+@pytest.mark.parametrize("ask", ["request_password_reset", "resend_verification"])
 def test_beyond_the_limit_the_answer_stays_the_same(limited, postbox, events, ask):
     """Nobody is refused for what others have asked, the mail is not sent, and the operator sees why."""
     limited.accounts.create(ANN["email"], PASSWORD, verified=False)
@@ -64,7 +64,7 @@ def test_mails_that_are_not_sent_count_for_nothing(limited, postbox):
     for number in range(30):
         limited.links.resend_verification(ANN["email"], stranger(number))
     assert subjects(limited, postbox) == []
-    limited.links.request_reset(ANN["email"], CALLER)
+    limited.links.request_password_reset(ANN["email"], CALLER)
     assert subjects(limited, postbox) == ["Set a new password"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from authguard.identity.model import Session
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import session_queries as store
 from authguard.identity.usecases.sessions import MAX_SESSIONS
 from identity.support import ANN, CALLER, NOW, PASSWORD
 

@@ -121,7 +121,7 @@ def test_backoff_doubles(open_outbox):
     outbox._push = lambda entry: dues.append(entry.due)
     entry = type("Entry", (), {"tries": 0})
     for entry.tries in range(4):
-        outbox._again(entry, _mail())
+        outbox._retry(entry, _mail())
     assert dues == [2, 4, 8, 16]
 
 

@@ -47,12 +47,12 @@ def test_not_when_changing(relaxed, guess):
 def test_not_when_resetting(relaxed, postbox, guess):
     """The link stays good for another password."""
     relaxed.accounts.create(EMAIL, PASSWORD, NAME)
-    relaxed.links.request_reset(EMAIL, CALLER)
+    relaxed.links.request_password_reset(EMAIL, CALLER)
     assert relaxed.outbox.flush()
     with pytest.raises(InvalidFieldsError) as caught:
-        relaxed.links.reset(postbox.token(), guess, CALLER)
+        relaxed.links.reset_password(postbox.token(), guess, CALLER)
     assert list(caught.value.fields) == ["new_password"]
-    relaxed.links.reset(postbox.token(), "another password", CALLER)
+    relaxed.links.reset_password(postbox.token(), "another password", CALLER)
 
 
 def test_no_row_is_logged(url, caplog):

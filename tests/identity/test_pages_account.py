@@ -229,7 +229,7 @@ def test_password_that_is_not_changed(ann, data, words):
 def test_forms_forget_secrets():
     """What a page is given to show has no password in it, not even in its repr."""
     fields = {"email": "ann@example.com", "password": "s3cret", "new_password": "s3cret", "token": "s3cret"}
-    form = Form.after(InvalidLinkError(), fields)
+    form = Form.from_error(InvalidLinkError(), fields)
     assert form.values == {"email": "ann@example.com"}
     assert "s3cret" not in repr(form)
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity import Identity, SocialIdentity
-from authguard.identity.api.accounts import PUBLIC
+from authguard.identity.api import accounts, oauth
 from authguard.identity.pages.agents import describe_agent
 from authguard.identity.social.provider import Provider
 from identity.support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
@@ -340,7 +340,8 @@ def test_no_prefix_opens_the_api(url, prefix):
     """A page is open with all below it, and yet no endpoint is that asks for a caller."""
     with service_at(url, prefixes=["/v1", prefix]) as service:
         identity = Identity(service, providers=[])
-        open_paths = {*identity._pages.paths, *(prefix + path for path in PUBLIC)}
+        public_paths = [*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS]
+        open_paths = {*identity._pages.paths, *(prefix + path for path in public_paths)}
         for route in identity.app.app.routes:
             if route.path.startswith(prefix + "/") and route.path not in open_paths:
                 path = re.sub(r"{[^}]*}", "1", route.path)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import ConfigurationError, VerificationUnavailableError
-from authguard.identity.passwords.hashing import LONGEST_PASSWORD, PasswordHasher, PasswordPolicy
+from authguard.identity.passwords.hashing import MAX_PASSWORD, PasswordHasher, PasswordPolicy
 
 HASHER = PasswordHasher.cheap()
 
@@ -124,17 +124,17 @@ def test_no_hash_verifies_nothing(kept):
 
 def test_too_long_a_password_is_wrong():
     """Nothing over the longest password is hashed or verified."""
-    long = "x" * (LONGEST_PASSWORD + 1)
+    long = "x" * (MAX_PASSWORD + 1)
     assert not HASHER.verify(HASHER.hash("x"), long)
-    assert not HASHER.verify_nobody(long)
+    assert not HASHER.verify_dummy(long)
     with pytest.raises(ValueError):
         HASHER.hash(long)
 
 
 def test_nobody_has_no_password():
     """Any password is wrong for nobody."""
-    assert not HASHER.verify_nobody("x")
-    assert not HASHER.verify_nobody("\ud800")
+    assert not HASHER.verify_dummy("x")
+    assert not HASHER.verify_dummy("\ud800")
 
 
 def test_nobody_costs_as_much_as_somebody(monkeypatch):
@@ -152,7 +152,7 @@ def test_nobody_costs_as_much_as_somebody(monkeypatch):
         )[1],
     )
     hasher.verify(kept, "wrong")
-    hasher.verify_nobody("wrong")
+    hasher.verify_dummy("wrong")
     somebody, nobody = (text.split(b"$")[1:4] for text in seen)
     assert somebody == nobody
 
@@ -183,7 +183,7 @@ def test_turn_is_given_back_after_a_failure():
     hasher = PasswordHasher.cheap(concurrency=1, wait=0.01)
     for _ in range(3):
         hasher.verify("!", "x")
-    assert not hasher.verify_nobody("x")
+    assert not hasher.verify_dummy("x")
 
 
 def test_many_threads_get_their_turn():

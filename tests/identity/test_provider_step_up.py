@@ -7,8 +7,8 @@ import pytest
 
 from authguard._core.model import Credential
 from authguard.identity import Identity
+from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import LinkedIn, OpenIDProvider
-from authguard.identity.social.provider import GitHub
 from identity.fake_servers import AnsweringServer
 from identity.support import ISSUER, Page, browser, set_cookies
 from support import judge, jwk, make_token, rsa_key

@@ -160,7 +160,7 @@ def explain(service, user_id, place):
             connection.execute(text("ANALYZE sessions"))
     event.listen(engine, "before_cursor_execute", note)
     with engine.connect() as connection:
-        list_session_page(connection, user_id, NOW, limit=6, place=place, but="y")
+        list_session_page(connection, user_id, NOW, limit=6, place=place, except_id="y")
         event.remove(engine, "before_cursor_execute", note)
         statement, parameters = sent[-1]
         prefix = "EXPLAIN QUERY PLAN " if service.database.is_sqlite else "EXPLAIN "

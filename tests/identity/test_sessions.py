@@ -11,6 +11,7 @@ from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.schema import marks, sessions, users
+from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.stores.log import KEEP_SECONDS
 from authguard.testing import issue_token
 from identity.support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
@@ -116,8 +117,8 @@ def test_refreshes_together_are_decided_one_by_one(service, clock):
     clock.go_on(31)
     tokens = [good.refresh_token, "rt_garbage", reused.refresh_token, other.refresh_token, good.refresh_token]
     client = [None, None, None, "somebody's", None]
-    answers = service.sessions.refresh_all(
-        [(token, CALLER, client_id) for token, client_id in zip(tokens, client, strict=True)]
+    answers = service.sessions.refresher.refresh_all(
+        [RefreshRequest(token, CALLER, client_id) for token, client_id in zip(tokens, client, strict=True)]
     )
     assert [isinstance(answer, InvalidTokenError) for answer in answers] == [False, True, True, True, False]
     assert answers[0].session_id == good.session_id
@@ -130,7 +131,9 @@ def test_refresh_token_is_good_once_for_those_who_refresh_together(url, clock):
     """Without a grace, the second use of a token in one transaction ends the session, too."""
     with service_at(url, clock=clock, refresh_grace=0) as service:
         tokens = register(service)
-        first, second = service.sessions.refresh_all([(tokens.refresh_token, CALLER, None)] * 2)
+        first, second = service.sessions.refresher.refresh_all(
+            [RefreshRequest(tokens.refresh_token, CALLER)] * 2
+        )
         assert isinstance(second, InvalidTokenError)
         assert not is_alive(service, first.access_token)
 
@@ -140,7 +143,9 @@ def test_sessions_are_prolonged_together(service):
     ended, alive = register(service), register(service, "bob@example.com")
     principals = [principal_of(service, one.access_token) for one in (ended, alive)]
     service.sessions.log_out(principals[0], CALLER)
-    first, second = service.sessions.prolong_all([(principal, CALLER) for principal in principals])
+    first, second = service.sessions.refresher.prolong_all(
+        [ProlongRequest(principal, CALLER) for principal in principals]
+    )
     assert isinstance(first, InvalidTokenError)
     assert second.session_id == alive.session_id
 

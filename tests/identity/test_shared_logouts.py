@@ -80,7 +80,7 @@ def test_a_logout_that_is_undone_is_not_in_the_log(service: IdentityService, sto
     """The marks are of the transaction of the use case."""
     tokens, principal = tokens_of(service)
     with pytest.raises(ZeroDivisionError), service.database.write() as connection:
-        service.sessions.end_all(connection, tokens.user.id)
+        service.sessions.end_sessions_of(connection, tokens.user.id)
         raise ZeroDivisionError
     assert not service.revocations.is_revoked(principal)
     assert not store.revocations.is_revoked(principal)

@@ -19,8 +19,9 @@ from authguard import ConfigurationError, VerificationUnavailableError
 from authguard.identity.app import Identity
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
-from authguard.identity.social.openid import LinkedIn, OpenIDProvider, providers_from
-from authguard.identity.social.provider import GitHub
+from authguard.identity.social.configured import providers_from
+from authguard.identity.social.github import GitHub
+from authguard.identity.social.openid import LinkedIn, OpenIDProvider
 from identity.fake_servers import AnsweringServer
 from identity.support import SECRET, Clock, service_at, settings, upgrade
 from support import b64, jwk, make_token, rsa_key

@@ -141,5 +141,5 @@ def test_the_password_grant_is_a_sign_in(service, clock):
 def test_a_client_that_acts_for_itself_has_not_signed_in(service):
     """Nobody has."""
     client, _ = service.clients.create("robot", frozenset({"read"}))
-    token = service.clients.issue(client, None, CALLER)["access_token"]
+    token = service.clients.issue_token(client, None, CALLER)["access_token"]
     assert auth_time(service, token) is None

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from authguard.identity.errors import StoreUnavailableError
-from authguard.identity.web.threads import MAX_WAIT_SECONDS, Threads, Together
+from authguard.identity.web.threads import MAX_WAIT_SECONDS, Batcher, Threads
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_idle_thread_keeps_nothing():
     threads.close()
 
 
-def answers_to(questions, *, threads=None, most=50, answer=None):
+def answers_to(questions, *, threads=None, max_batch=50, answer=None):
     """Ask them all while the only thread is busy: what each got, and what was asked by one call."""
     threads, calls, go = threads or Threads(1, "test"), [], threading.Event()
 
@@ -133,7 +133,7 @@ def answers_to(questions, *, threads=None, most=50, answer=None):
         calls.append(asked)
         return answer(asked) if answer else [question * 2 for question in asked]
 
-    together = Together(threads, note, most)
+    together = Batcher(threads, note, max_batch)
 
     async def main():
         busy = asyncio.create_task(threads.run(go.wait))
@@ -158,7 +158,7 @@ def test_those_who_ask_together_are_answered_by_one_call():
 
 def test_one_call_has_no_more_questions_than_it_should():
     """Those who are too many for one call are answered by the next."""
-    assert answers_to([1, 2, 3], most=2) == ([2, 4, 6], [[1, 2], [3]])
+    assert answers_to([1, 2, 3], max_batch=2) == ([2, 4, 6], [[1, 2], [3]])
 
 
 def test_error_among_answers_is_for_one():
@@ -185,7 +185,7 @@ def test_question_after_the_end_is_refused(threads):
     """After `close`, a question is refused, and answered by nobody."""
     threads.close()
     with pytest.raises(RuntimeError, match="no more work"):
-        asyncio.run(Together(threads, list, 50).ask(1))
+        asyncio.run(Batcher(threads, list, 50).ask(1))
 
 
 def test_several_loops_ask_together(threads):
@@ -196,7 +196,7 @@ def test_several_loops_ask_together(threads):
         both.wait(5)  # until the other loop has asked as well
         return [question * 2 for question in asked]
 
-    one = Together(threads, answer, most=1)
+    one = Batcher(threads, answer, max_batch=1)
     found = {}
     asking = [threading.Thread(target=lambda n=n: found.update({n: asyncio.run(one.ask(n))})) for n in (1, 2)]
     for thread in asking:
@@ -218,7 +218,7 @@ def test_idle_thread_keeps_no_question():
 
     async def main(secret):
         with pytest.raises(ValueError, match="1"):
-            await Together(threads, fail, 50).ask(secret)
+            await Batcher(threads, fail, 50).ask(secret)
 
     secret = Secret()
     weakref.finalize(secret, gone.set)
@@ -297,7 +297,7 @@ def test_a_question_that_waited_too_long_is_not_put():
         put.extend(questions)
         return questions
 
-    together = Together(held.threads, answer, 10)
+    together = Batcher(held.threads, answer, 10)
 
     async def main():
         first = await held.begin()
@@ -319,7 +319,7 @@ def test_a_question_that_waited_too_long_is_not_put():
 def test_questions_beyond_the_queue_are_refused():
     """The queue of questions is as short as that of jobs."""
     held = Held(max_waiting=2)
-    together = Together(held.threads, lambda questions: questions, 10)
+    together = Batcher(held.threads, lambda questions: questions, 10)
 
     async def main():
         first = await held.begin()
@@ -338,7 +338,7 @@ def test_questions_beyond_the_queue_are_refused():
 def test_questions_that_are_refused_are_not_kept():
     """A flood of questions beyond the queue leaves nothing in the memory."""
     held = Held(max_waiting=2)
-    together = Together(held.threads, lambda questions: questions, 10)
+    together = Batcher(held.threads, lambda questions: questions, 10)
 
     async def main():
         first = await held.begin()

@@ -34,19 +34,19 @@ def verify(verifier, token, now=NOW):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"leeway": 301}, "0 to 300"),
-        ({"leeway": True}, "0 to 300"),
-        ({"leeway": float("nan")}, "0 to 300"),
-        ({"audience": []}, "audience is empty"),
-        ({"audience": [""]}, "audience is text"),
-        ({"issuer": ""}, "issuer is text"),
-        ({"issuer": 5}, "issuer is text"),
-        ({"token_types": []}, "token_types is empty"),
-        ({"token_types": "JWT"}, "token_types is a list"),
-        ({"required_claims": "exp"}, "required_claims is a list"),
-        ({"scope_claims": "scope"}, "scope_claims is a list"),
-        ({"role_claims": "roles"}, "role_claims is a list"),
-        ({"keys": "missing.pem"}, "cannot read"),
+        ({"leeway": 301}, "between 0 and 300"),
+        ({"leeway": True}, "between 0 and 300"),
+        ({"leeway": float("nan")}, "between 0 and 300"),
+        ({"audience": []}, "audience must name at least one"),
+        ({"audience": [""]}, "audience must be text"),
+        ({"issuer": ""}, "issuer must be text"),
+        ({"issuer": 5}, "issuer must be text"),
+        ({"token_types": []}, "token_types must name one"),
+        ({"token_types": "JWT"}, "token_types must be a list"),
+        ({"required_claims": "exp"}, "required_claims must be a list"),
+        ({"scope_claims": "scope"}, "scope_claims must be a list"),
+        ({"role_claims": "roles"}, "role_claims must be a list"),
+        ({"keys": "missing.pem"}, "must be in a file that can be read"),
     ],
     ids=str,
 )
@@ -209,9 +209,9 @@ def test_the_issuer_chooses_the_keys():
 
 def test_several_verifiers_that_cannot_be_told_apart():
     """Each names an issuer, and none an algorithm of it twice."""
-    with pytest.raises(ConfigurationError, match="needs an issuer"):
+    with pytest.raises(ConfigurationError, match="issuer must be given"):
         Guard(build(), build(issuer=None))
-    with pytest.raises(ConfigurationError, match=r"two JWTVerifiers .*: give one of them all the keys"):
+    with pytest.raises(ConfigurationError, match=r"got two for .*: give one of them all the keys"):
         Guard(build(), build(OTHER_SECRET))
 
 

@@ -18,7 +18,7 @@ from authguard import (
 )
 from authguard.client import APIKeyAuth
 from authguard.identity import Settings
-from authguard.identity.social.openid import GitHub
+from authguard.identity.social.github import GitHub
 from support import AUDIENCE, ISSUER, NOW, SECRET, Credential, judge, jwk, make_token, pem, rsa_key
 
 PROVIDER = {"redirect_uris": ["https://a.example/callback"]}
@@ -134,25 +134,25 @@ PUBLIC = pem(rsa_key())
         ("file:///run/secrets/jwt.pem", "RS256", "reads a file"),
         ("${KEYS}/issuer.pem", "RS256", "placeholder"),
         ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ me", "RS256", "ssh-keygen -e -m pkcs8"),
-        (PUBLIC.replace("\n", "\\n"), "RS256", "two characters in place of its line breaks"),
+        (PUBLIC.replace("\n", "\\n"), "RS256", "two characters in their place"),
         ("-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----", "RS256", "private key"),
         (jwk(rsa_key(), d="AQAB"), "RS256", "private key"),
         (["..."], "HS256", "3 bytes"),
-        ([], "HS256", "1 to 100 keys"),
-        (None, "HS256", "not None: is the variable set"),
-        ([None], "HS256", "not None"),
+        ([], "HS256", "between 1 and 100 keys"),
+        (None, "HS256", "got None: is the variable set"),
+        ([None], "HS256", "got None"),
         (b"", "HS256", "empty"),
         ("", "RS256", "empty"),
         (" \n", "HS256", "empty"),
-        (123, "HS256", "not int"),
-        (bytearray(40), "HS256", "not bytearray"),
-        (rsa_key(), "RS256", "not .*RSAPrivateKey"),
+        (123, "HS256", "got int"),
+        (bytearray(40), "HS256", "got bytearray"),
+        (rsa_key(), "RS256", "got .*RSAPrivateKey"),
         ("{{ secret }}", "HS256", "placeholder"),
         ("\udcff" * 40, "HS256", "Unicode, or bytes"),
-        (b"\xff\xfe" * 40, "RS256", "neither PEM nor JSON"),
+        (b"\xff\xfe" * 40, "RS256", "must be PEM or JSON"),
         ("JWT_SECRET", "HS256", r'os.environ\["JWT_SECRET"\]'),
-        ("keys\0.pem", "RS256", "cannot read"),
-        ("k" * 5000 + ".pem", "RS256", "cannot read"),
+        ("keys\0.pem", "RS256", "must be in a file that can be read"),
+        ("k" * 5000 + ".pem", "RS256", "must be in a file that can be read"),
     ],
     ids=lambda part: ascii(part)[:40] if isinstance(part, str | bytes) else type(part).__name__,
 )
@@ -181,7 +181,7 @@ def test_an_open_file_is_no_list_of_keys(tmp_path):
 @pytest.mark.parametrize("name", ["", "missing"])
 def test_a_path_that_cannot_be_read_is_named(tmp_path, name):
     """A directory, and a file that is not there."""
-    with pytest.raises(ConfigurationError, match=f"cannot read {tmp_path}"):
+    with pytest.raises(ConfigurationError, match=f"can be read, got '{tmp_path}"):
         jwt(tmp_path / name)
 
 

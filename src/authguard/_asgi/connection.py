@@ -11,11 +11,11 @@ from authguard._asgi.request import Message, Receive, Scope, Send
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import Auth
+from authguard._core.options import Duration, check_seconds
 from authguard._core.request import RequestView
 from authguard._logs import log_refusal
 from authguard.drivers import asynchronous
 from authguard.errors import (
-    ConfigurationError,
     RateLimitedError,
     RefusedError,
     UnexpectedError,
@@ -30,18 +30,13 @@ _SECONDS_TO_CLOSE = 10.0  # a client that does not read would let the applicatio
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 
 
-def check_recheck(seconds: float) -> float:
+def check_recheck(seconds: float | Duration) -> float:
     """Check the option `recheck`.
 
     Raises:
         ConfigurationError: if it is no number of seconds above 0.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < inf:
-        raise ConfigurationError(
-            "recheck is the number of seconds, above 0, after which the credential of a websocket is "
-            "checked again, such as 30"
-        )
-    return seconds
+    return check_seconds(seconds, "recheck", inf, exclusive=True)
 
 
 class EndedError(OSError):

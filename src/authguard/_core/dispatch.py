@@ -41,7 +41,7 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
         ConfigurationError: if there are none, or some would never be asked.
     """
     if not verifiers:
-        raise ConfigurationError("a guard needs at least one verifier: JWTVerifier(…) or APIKeyVerifier(…)")
+        raise ConfigurationError("verifiers must be at least one, got none: write Guard(JWTVerifier(…), …)")
     shared_fields = _check_keys([verifier for verifier in verifiers if verifier.is_for_keys])
     any_token = [verifier for verifier in verifiers if verifier.takes_any_token]
     by_issuer, last = _arrange_tokens(verifiers, any_token)

@@ -17,14 +17,14 @@ from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.answer.response_fields import response_fields
-from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided, UserLoader
+from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, UserLoader
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
-from authguard._core.options import check_function, check_method, check_object
+from authguard._core.options import check_function, check_method, check_object, check_whole
 from authguard._core.overridden import Overridden, overriding
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
@@ -36,7 +36,6 @@ from authguard._core.remotes import Remotes
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
-    ConfigurationError,
     CrossSiteRequestError,
     MissingCredentialsError,
     RefusedError,
@@ -118,8 +117,7 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        if not isinstance(cache_size, int) or cache_size < 1:
-            raise ConfigurationError("cache_size is the number of credentials to remember, at least 1")
+        check_whole(cache_size, "cache_size", unit="credentials")
         self._remotes = Remotes(self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
@@ -164,15 +162,13 @@ class Guard:
             return NOBODY
         return self._denials.missing_at_once(asked) or Refused(MissingCredentialsError("no credential"))
 
-    def decide(
-        self, request: RequestView, now: float, found: Refused | AskFirst | Undecided | None = None
-    ) -> Flow[Allow | Deny]:
+    def decide(self, request: RequestView, now: float, found: Recalled | None = None) -> Flow[Allow | Deny]:
         """Decide about a request; nothing that callbacks raise gets past it.
 
         Args:
             request: the request.
             now: seconds since the epoch.
-            found: what `recall` has told.
+            found: what `recall` has told, or the answer to its question.
         """
         try:
             verdict = self.policy.find_for(request.request_key)

@@ -36,6 +36,8 @@ _SPECIAL_IPV4 = [
         "224.0.0.0/3",
     )
 ]
+_LOOPBACK_IPV4 = IPv4Network("127.0.0.0/8")
+_LOOPBACK_IPV6 = IPv6Address("::1")
 # Outside of it are loopback, link-local, unique local, multicast, and IPv4 addresses in other clothes.
 _GLOBAL_IPV6 = IPv6Network("2000::/3")
 _SPECIAL_IPV6 = [IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
@@ -58,6 +60,20 @@ def is_host(host: str) -> bool:
     except AddressValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1.
+
+    Args:
+        host: as `urlsplit` gives it, an IPv6 address without its brackets.
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return IPv6Address(host) == _LOOPBACK_IPV6 if ":" in host else IPv4Address(host) in _LOOPBACK_IPV4
+    except AddressValueError:
+        return False
 
 
 def is_public_host(host: str) -> bool:

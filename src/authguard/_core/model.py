@@ -3,9 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
+from authguard._core.options import (
+    check_choice,
+    check_list,
+    check_mapping,
+    check_moment,
+    check_object,
+    check_text,
+    got,
+)
 from authguard._core.strict_json import parse_object
+from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
 Method = Literal["bearer", "api_key", "cookie", "dpop", ""]
@@ -102,6 +112,10 @@ class Principal:
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
         method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`; empty for nobody.
+
+    Raises:
+        ConfigurationError: without a subject, and for an attribute of another type. A list of scopes or
+            roles becomes a frozenset, and a datetime with a time zone the seconds since the epoch.
     """
 
     subject: str
@@ -114,6 +128,26 @@ class Principal:
     key_id: str | None = None
     expires_at: float | None = None
     method: Method = "bearer"
+
+    def __post_init__(self) -> None:
+        if self.method != "" or self.subject != "":  # as of `ANONYMOUS`
+            check_text(self.subject, "subject of a Principal")
+            check_choice(self.method, "method of a Principal", get_args(Method)[:-1])
+        for name in ("scopes", "roles"):
+            values = getattr(self, name)
+            if type(values) is not frozenset:
+                object.__setattr__(self, name, frozenset(check_list(values, f"{name} of a Principal")))
+            for value in getattr(self, name):
+                check_text(value, f"each of {name} of a Principal")
+        check_mapping(self.claims, "claims of a Principal", 'claims={"tenant": "a"}')
+        for name in ("issuer", "client_id", "token_id", "key_id"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ConfigurationError(
+                    f"{name} of a Principal must be text, got {got(getattr(self, name))}"
+                )
+        if self.expires_at is not None:
+            moment = check_moment(self.expires_at, "expires_at of a Principal", infinite=True)
+            object.__setattr__(self, "expires_at", moment)
 
     @property
     def is_authenticated(self) -> bool:
@@ -158,6 +192,11 @@ class Auth:
     principal: Principal
     vary: str = ""
     confirmation: Confirmation = ()
+
+    def __post_init__(self) -> None:
+        check_object(
+            self.principal, "principal of an Auth", Principal, 'Auth(Principal("ann"))', or_none=False
+        )
 
     @property
     def scopes(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from authguard._core.callers import UNDECIDED, Callers, Undecided
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
 from authguard._core.request import Presented, RequestView
-from authguard.errors import MissingCredentialsError
+from authguard.errors import InvalidTokenError, MissingCredentialsError
 
 
 class Overridden:
@@ -42,8 +42,10 @@ class Overridden:
         return self._known, ""
 
     def load_user(self, principal: Principal) -> Flow[Any]:
-        """Return the user of the test."""
+        """Return the user of the test; raise if it is None, as for a user that is gone."""
         yield from ()
+        if self._user is None:
+            raise InvalidTokenError("the user is gone")
         return self._user
 
 

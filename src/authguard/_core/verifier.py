@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
+from authguard._core.options import check_text, check_text_list, got, type_of
 from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError
 
@@ -111,7 +112,7 @@ class _Adapted(Verifier):
     def __init__(self, verifier: CustomVerifier) -> None:
         self._verify = verifier.verify
         self.header = getattr(verifier, "header", None)
-        self.prefixes = tuple(getattr(verifier, "prefixes", ()))
+        self.prefixes = check_text_list(getattr(verifier, "prefixes", ()), "prefixes of a verifier")
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
         self.chooses_itself = self._accepts is not None
         self.takes_any_token = not self.chooses_itself and not self.is_for_keys
@@ -145,8 +146,8 @@ def as_verifier(verifier: object) -> Verifier:
         return verifier
     if not callable(getattr(verifier, "verify", None)) or isinstance(verifier, type):
         raise ConfigurationError(
-            f"{type(verifier).__name__} is no verifier: give JWTVerifier(…), APIKeyVerifier(…) or an object "
-            "with verify(credential)"
+            f"a verifier must be JWTVerifier(…), APIKeyVerifier(…) or an object with verify(credential), got "
+            f"{type_of(verifier)}"
         )
     return _Adapted(cast("CustomVerifier", verifier))
 
@@ -157,9 +158,9 @@ def check_key_field(header: object) -> str:
     Raises:
         ConfigurationError: if it is none, or means something else.
     """
-    if not isinstance(header, str) or not _FIELD_NAME.match(header) or header.lower() in _TAKEN_FIELDS:
-        raise ConfigurationError(
-            f"header {header!r} cannot be a field for API keys: use letters, digits and hyphens, and none of "
-            f"{', '.join(sorted(_TAKEN_FIELDS))}"
-        )
-    return header
+    others = ", ".join(sorted(_TAKEN_FIELDS))
+    must = f"be a field for API keys: letters, digits and hyphens, and none of {others}"
+    name = check_text(header, "header", pattern=_FIELD_NAME, must=must)
+    if name.lower() in _TAKEN_FIELDS:
+        raise ConfigurationError(f"header must {must}, got {got(name)}")
+    return name

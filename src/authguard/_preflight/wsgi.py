@@ -132,7 +132,7 @@ def _dispatcher(app: Any, depth: int) -> "WSGIApplication | None":
 
 def _layer(app: Any, depth: int) -> "WSGIApplication | None":
     """Recognise middleware by the application that it keeps."""
-    inner = next((found for name in _NAMES if (found := getattr(app, name, None)) is not None), None)
+    inner = next((value for name in _NAMES if (value := getattr(app, name, None)) is not None), None)
     if inner is None or not takes(inner, 2):
         return None
     layers = without_handlers(inner, depth)

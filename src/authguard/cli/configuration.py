@@ -3,8 +3,7 @@
 import os
 import secrets
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,8 +12,7 @@ import click
 from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from authguard.identity import IdentityService, Settings
-    from authguard.identity.mail.mailer import Mail
+    from authguard.identity import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,7 +35,7 @@ def with_settings(command: Command) -> Command:
 
 
 def read_settings(config: str | None, database: str | None, **given: Any) -> "Settings":
-    """The settings of the service.
+    """Read the settings of the service.
 
     Args:
         config: the file that `--config` names.
@@ -55,28 +53,28 @@ def read_settings(config: str | None, database: str | None, **given: Any) -> "Se
 
 
 def read_settings_without_secret(config: str | None, database: str | None) -> "Settings":
-    """The settings for commands that neither issue nor read tokens: secret and issuer may be missing."""
+    """Read the settings for commands that neither issue nor read tokens: secret and issuer may be missing."""
     given: dict[str, Any] = {}
-    named = raw_settings(config)
-    if "secret" not in named:
+    set_already = raw_settings(config)
+    if "secret" not in set_already:
         given["secret"] = secrets.token_urlsafe(32)
-    if "issuer" not in named:
+    if "issuer" not in set_already:
         given["issuer"] = "http://localhost"
     return read_settings(config, database, **given)
 
 
 def raw_settings(config: str | None) -> dict[str, Any]:
-    """The settings that are set, as they stand in the environment or else in the file."""
+    """Return the settings that are set, as they stand in the environment or else in the file."""
     environment = _environment(config)
     path = environment.get("AUTHGUARD_CONFIG")
-    found: dict[str, Any] = {}
+    from_file: dict[str, Any] = {}
     if path:
         try:
-            found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            from_file = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
     prefix = "AUTHGUARD_"
-    return found | {
+    return from_file | {
         name.removeprefix(prefix).lower(): text
         for name, text in environment.items()
         if name.startswith(prefix)
@@ -85,31 +83,3 @@ def raw_settings(config: str | None) -> dict[str, Any]:
 
 def _environment(config: str | None) -> dict[str, str]:
     return dict(os.environ) | ({} if config is None else {"AUTHGUARD_CONFIG": config})
-
-
-class _NoMailer:
-    """Commands send no mails, so they need no mail server."""
-
-    def send(self, mail: "Mail") -> None:
-        """Refuse."""
-        raise ConfigurationError("a command sends no mails")
-
-
-@contextmanager
-def open_service(settings: "Settings") -> Iterator["IdentityService"]:
-    """The use cases, on tables that are those of this version.
-
-    Raises:
-        ConfigurationError: if the tables are of another version.
-    """
-    from authguard.identity import IdentityService
-    from authguard.identity.limits import Limiter
-    from authguard.identity.storage import migrations
-
-    # Whoever may run commands is not counted, so there is no store of limits to reach.
-    service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
-    try:
-        migrations.check(service.database)
-        yield service
-    finally:
-        service.close()

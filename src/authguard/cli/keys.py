@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import get_default_algorithms
 
 from authguard._core.proofs.dpop import thumbprint_of
-from authguard.cli.configuration import open_service, read_settings, with_settings
+from authguard.cli.configuration import read_settings, with_settings
 from authguard.cli.output import Failure
+from authguard.cli.service import open_service
 
 _MAKERS: dict[str, Callable[[], Any]] = {
     "RS256": lambda: rsa.generate_private_key(65537, 3072),
@@ -61,14 +62,14 @@ def generate(algorithm: str, form: str, output: str) -> None:
         return
     key = _MAKERS[algorithm]()
     public = _jwk(algorithm, key.public_key())
-    named = {"kid": thumbprint_of(public), "use": "sig", "alg": algorithm}
+    members = {"kid": thumbprint_of(public), "use": "sig", "alg": algorithm}
     if form == "jwk":
-        private = json.dumps(_jwk(algorithm, key) | named, indent=2)
+        private = json.dumps(_jwk(algorithm, key) | members, indent=2)
     else:
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().rstrip("\n")
     _write_private(output, private)
     if output != "-":
-        click.echo(json.dumps({"keys": [public | named]}, indent=2))
+        click.echo(json.dumps({"keys": [public | members]}, indent=2))
 
 
 def _secret(form: str) -> str:

@@ -1,4 +1,4 @@
-"""How commands speak: failures, tables, JSON, and colours where there is a terminal."""
+"""The output of commands: failures, tables, JSON, and colours where there is a terminal."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ Style = Callable[[str], str]
 
 
 class Failure(click.ClickException):
-    """What ends a command.
+    """An error that ends a command.
 
     Args:
         message: what went wrong, and what to change. No secrets.
@@ -32,7 +32,7 @@ class Failure(click.ClickException):
 
 
 def note(message: str) -> None:
-    """Say something that is no data, on standard error."""
+    """Write a remark, which is no data, to standard error."""
     click.echo(f"{click.style('authguard:', bold=True)} {message}", err=True)
 
 
@@ -64,17 +64,17 @@ def echo_table(
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere, without what a terminal would obey."""
+    """Replace the characters that a terminal would obey."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def moment(seconds: float) -> str:
-    """A moment as people read it, in UTC."""
+    """Return a moment as people read it, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def duration(seconds: float) -> str:
-    """About how long; to one unit."""
+    """Return a duration in its largest unit, such as `3 days`."""
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if abs(seconds) >= size:
             return _counted(int(abs(seconds) // size), unit)

@@ -1,13 +1,15 @@
 """`authguard serve`: the identity service on a socket, by uvicorn."""
 
 import copy
+import gc
 import logging
 import os
 import secrets
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -16,7 +18,7 @@ from authguard._extras import needs_extra
 from authguard.cli.configuration import raw_settings, read_settings, with_settings
 from authguard.cli.output import Failure, note
 
-_GRACE = 10  # seconds for which requests may go on when the service is stopped
+_GRACE_SECONDS = 10  # for requests that go on when the service is stopped
 
 
 class WithoutQuery(logging.Filter):
@@ -45,7 +47,7 @@ class WithoutQuery(logging.Filter):
     "--forwarded-allow-ips",
     metavar="ADDRESSES",
     help="Proxies whose X-Forwarded-For is believed, such as 10.0.0.1,10.0.0.0/8. By default none is: "
-    "limits count by address, and whoever is believed can choose one.",
+    "limits count by address, and a proxy that is believed can name any.",
 )
 @with_settings
 def serve(
@@ -79,13 +81,27 @@ def serve(
                 forwarded_allow_ips=forwarded_allow_ips,
                 server_header=False,
                 ws="none",  # there are none, and uvicorn would log their queries
-                timeout_graceful_shutdown=_GRACE,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
         shown = f"[{host}]" if ":" in host else host
         note(f"http://{shown}:{listener.getsockname()[1]} serves the issuer {settings.issuer}")
-        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
             server.run(sockets=[listener])
+
+
+@contextmanager
+def frozen_heap() -> Iterator[None]:
+    """Keep the garbage collector from what is loaded, which stays as long as the server.
+
+    To look through it again and again would stop the event loop every few seconds under load.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -104,17 +120,17 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _for_development(config: str | None, host: str, port: int) -> dict[str, Any]:
-    """What `--dev` adds where nothing is set."""
+    """Return the settings that `--dev` adds where nothing is set."""
     given: dict[str, Any] = {"dev": True}
-    named = raw_settings(config)
+    set_already = raw_settings(config)
     if host not in ("127.0.0.1", "localhost", "::1"):
-        note(f"--dev at {host}: whoever can reach it can make accounts and sign in by test-auth")
-    if "secret" not in named:
-        if named.get("algorithm", "HS256") != "HS256":
+        note(f"--dev at {host}: everyone who can reach it can make accounts and sign in by test-auth")
+    if "secret" not in set_already:
+        if set_already.get("algorithm", "HS256") != "HS256":
             raise Failure("set AUTHGUARD_SECRET: it encrypts the signing keys in the database", 2)
         given["secret"] = secrets.token_urlsafe(32)
         note("no AUTHGUARD_SECRET: a random one is used, so all sessions and tokens end at a restart")
-    if "issuer" not in named:
+    if "issuer" not in set_already:
         given["issuer"] = f"http://127.0.0.1:{port}"
         note(f"no AUTHGUARD_ISSUER: it is {given['issuer']}")
     return given

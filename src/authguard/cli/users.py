@@ -1,4 +1,4 @@
-"""`authguard users`: accounts, for whoever runs the service."""
+"""`authguard users`: make, list and disable accounts."""
 
 import sys
 from dataclasses import asdict
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authguard.cli.configuration import open_service, read_settings_without_secret, with_settings
-from authguard.cli.output import Failure, echo_json, echo_table, moment, note, printable
+from authguard.cli.configuration import read_settings_without_secret, with_settings
+from authguard.cli.output import echo_json, echo_table, moment, note, printable
+from authguard.cli.service import find_user, open_service
 
 if TYPE_CHECKING:
-    from authguard.identity import IdentityService, User
+    from authguard.identity import User
 
-_PAGE, _MAX_PAGE = 1000, 10_000
+_PAGE_SIZE, _MAX_PAGE_SIZE = 1000, 10_000
 
 
 @click.group()
@@ -59,8 +60,8 @@ def _password(from_stdin: bool) -> str:
 @users.command("list")
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MAX_PAGE),
-    default=_PAGE,
+    type=click.IntRange(1, _MAX_PAGE_SIZE),
+    default=_PAGE_SIZE,
     show_default=True,
     help="How many accounts at most.",
 )
@@ -116,11 +117,3 @@ def enable(email: str, database: str | None, config: str | None) -> None:
 def _switch(email: str, database: str | None, config: str | None, *, disabled: bool) -> None:
     with open_service(read_settings_without_secret(config, database)) as service:
         service.accounts.disable(find_user(service, email).id, disabled=disabled)
-
-
-def find_user(service: "IdentityService", email: str) -> "User":
-    """The account with this address, or the end of the command."""
-    user = service.accounts.find(email)
-    if user is None:
-        raise Failure("no account has this address")
-    return user

@@ -1,6 +1,6 @@
 """The identity service: it issues what the guard verifies.
 
-    routes ─► service ─► store ─► SQLite or PostgreSQL
+    api, pages ─► web ─► service ─► usecases ─► storage ─► SQLite or PostgreSQL
 
 `create_app` makes an ASGI application from the settings; `IdentityService` is the same without HTTP.
 """

@@ -1,4 +1,4 @@
-"""What happened: an event for each flow that succeeded or failed, without secrets.
+"""Record an event for each flow that succeeded or failed, without secrets.
 
 Events go to the log `authguard.audit`, to counters, and to a hook of the application.
 """
@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TypeAlias
 
+from authguard._core.options import check_function
+
 logger = logging.getLogger("authguard.audit")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """A flow that succeeded or failed.
 
     Attributes:
         name: the flow, such as `login` or `password_reset`.
@@ -50,6 +52,7 @@ class Audit:
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
+        check_function(hook, "audit_hook")
         self._hook = hook
         self._lock = Lock()
         self._counts: Counter[tuple[str, str]] = Counter()

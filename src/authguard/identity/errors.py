@@ -1,10 +1,10 @@
-"""What a use case of the identity service refuses, and the answer each one becomes.
+"""Define the refusals of use cases, and the answer that each one becomes.
 
     RefusedError
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
-    ├── EmailTakenError           409  email_taken           as the documents have it
+    ├── EmailTakenError           409  email_taken           an account has the address
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing

@@ -1,4 +1,4 @@
-"""Limits on logins, mails and registrations, so that guessing is slow and nobody can lock out somebody else.
+"""Limit logins, mails and registrations: guessing is slow, and third parties cannot lock an account.
 
 What an address does is counted against that address, and what it does to an account against the
 pair of the two. An account alone is never closed: whoever knows its address could then keep its
@@ -18,13 +18,13 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from authguard._core.options import check_text, check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
@@ -34,10 +34,13 @@ logger = logging.getLogger("authguard")
 
 #: Seconds by which an answer is delayed while an account is under attack.
 DELAY = 2.0
+#: Seconds of the longest window of a limit: some 31 years.
+MAX_SECONDS = 999_999_999
 
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
 _TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
 _MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
+_STORE_URL = re.compile(r"memory://\Z|rediss?://")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
 _SWEEP_SECONDS = 60.0  # between two looks at all keys
 # Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
@@ -47,7 +50,7 @@ _NETWORKS = {64: 1, 56: 2, 48: 4}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many, in so many seconds.
+    """Allow so many, in so many seconds.
 
     Raises:
         ConfigurationError: unless both are whole numbers of at least 1.
@@ -57,9 +60,11 @@ class Limit:
     seconds: int
 
     def __post_init__(self) -> None:
-        for number in (self.count, self.seconds):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ConfigurationError("a limit is two whole numbers of at least 1: Limit(10, 900)")
+        check_whole(self.count, "count of a limit such as Limit(10, 900)")
+        seconds = check_whole_seconds(
+            self.seconds, "seconds of a limit such as Limit(10, 900)", MAX_SECONDS, least=1
+        )
+        object.__setattr__(self, "seconds", seconds)
 
 
 #: What is limited, and to how much, unless told otherwise. Keys: an address, an account, or both.
@@ -76,36 +81,39 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
 }
 
 
-def parse_limits(given: Mapping[str, object]) -> dict[str, Limit]:
+def parse_limits(limits: Mapping[str, object]) -> dict[str, Limit]:
     """Return limits by name.
 
     Args:
-        given: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
+        limits: for each name a `Limit`, a text such as `10/900` (10 in 900 seconds), or a table with
             `count` and `seconds`.
 
     Raises:
         ConfigurationError: for a name that no limit has, or something else than that.
     """
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"limits must be a table of names and limits, got {given!r}")
-    if unknown := sorted(map(str, given.keys() - DEFAULT_LIMITS.keys())):
-        known = ", ".join(DEFAULT_LIMITS)
-        raise ConfigurationError(f"no limit is called {', '.join(unknown)}; there are {known}")
-    return {name: _parse_limit(name, value) for name, value in given.items()}
+    if not isinstance(limits, Mapping):
+        raise ConfigurationError(
+            f'limits must be a table of names and limits, such as {{"login": "10/900"}}, got {got(limits)}'
+        )
+    if unknown := sorted(map(str, limits.keys() - DEFAULT_LIMITS.keys())):
+        raise ConfigurationError(
+            f"limits must be among {', '.join(DEFAULT_LIMITS)}, got {', '.join(unknown)}"
+        )
+    return {name: _parse_limit(name, value) for name, value in limits.items()}
 
 
 def _parse_limit(name: str, value: object) -> Limit:
     if isinstance(value, Limit):
         return value
     try:
-        if isinstance(value, str) and (found := _LIMIT.fullmatch(value)):
-            return Limit(int(found[1]), int(found[2]))
+        if isinstance(value, str) and (numbers := _LIMIT.fullmatch(value)):
+            return Limit(int(numbers[1]), int(numbers[2]))
         if isinstance(value, Mapping) and value.keys() == {"count", "seconds"}:
             return Limit(value["count"], value["seconds"])
     except ConfigurationError:
         pass
     raise ConfigurationError(
-        f"the limit {name} must be a count and seconds, both at least 1, such as 10/900; got {value!r}"
+        f"the limit {name} must be a count and seconds, both at least 1, such as 10/900, got {got(value)}"
     )
 
 
@@ -119,7 +127,7 @@ def read_limits(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (word.strip() for word in part.partition("="))
         if not equals or name in limits:
-            raise ConfigurationError(f"limits must be as in login=10/900,mail=3/900, each once; got {part!r}")
+            raise ConfigurationError(f"limits must be as in login=10/900,mail=3/900, each once, got {part!r}")
         limits[name] = value
     return limits
 
@@ -139,12 +147,12 @@ class Limiter:
     """
 
     def __init__(self, url: str = "memory://", *, limits: Mapping[str, Limit] | None = None) -> None:
-        given = parse_limits(limits or {})
+        changed = parse_limits({} if limits is None else limits)
         self._limits = {
             (name, times): RateLimitItemPerSecond(
                 limit.count * times, limit.seconds, namespace=f"authguard:{name}"
             )
-            for name, limit in ({**DEFAULT_LIMITS, **given}).items()
+            for name, limit in ({**DEFAULT_LIMITS, **changed}).items()
             for times in _NETWORKS.values()
         }
         # The library's memory has a lock for each key, and may replace one that is being waited for.
@@ -207,7 +215,7 @@ class Limiter:
         for network, times in networks(address):
             self._ask(self._counter.clear, self._limits[name, times], _digest((*key, *network)))
 
-    def login(self, email: str, address: str) -> float:
+    def count_login(self, email: str, address: str) -> float:
         """Count a try to sign in, before the password is looked at.
 
         The network is counted before the e-mail address is parsed, which costs more than counting.
@@ -228,7 +236,7 @@ class Limiter:
         self.hit("login", account, address=address)
         return self.delay("login_account", account)
 
-    def logged_in(self, email: str, address: str) -> None:
+    def clear_login(self, email: str, address: str) -> None:
         """Forget the tries of this address for this account: the password was right.
 
         Neither the tries of the address for other accounts nor those of others for the account are
@@ -239,8 +247,8 @@ class Limiter:
         """
         self.clear("login", canonical_key(email), address=address)
 
-    def mail(self, email: str, address: str) -> None:
-        """Count a mail that is asked for, to a known account or not; the network first, as in `login`.
+    def count_mail(self, email: str, address: str) -> None:
+        """Count a mail that is asked for, to a known account or not; the network first, as in `count_login`.
 
         Both limits are the caller's own. What others ask for never refuses the owner of an account.
 
@@ -297,7 +305,7 @@ class _Memory(MemoryStorage):
     """The library's memory, without a thread for each count.
 
     To forget what has expired, the library starts a thread that looks through all keys whenever
-    something is counted: a sixth of what a login costs beside its hash, and more with each key.
+    something is counted, which costs more with each key.
     """
 
     def __init__(self) -> None:
@@ -341,16 +349,16 @@ def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
 
 
 def _digest(key: tuple[str, ...]) -> str:
-    """One name for the parts of a key; the store learns nobody's address by it."""
+    """Return one name for the parts of a key; the store learns no address by it."""
     parts = (part.encode("utf-8", "surrogatepass") for part in key)
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
 
 
 def _storage(url: str) -> Storage:
+    must = "be memory://, redis://… or rediss://…"
+    check_text(url, "url of limits", pattern=_STORE_URL, must=must, secret=True)
     if url == "memory://":
         return _Memory()
-    if urlsplit(url).scheme not in ("redis", "rediss"):
-        raise ConfigurationError("limits are kept in memory://, redis://… or rediss://…")
     with needs_extra("redis"):
         from redis import ConnectionPool
         from redis.backoff import NoBackoff
@@ -363,5 +371,7 @@ def _storage(url: str) -> Storage:
             retry=Retry(NoBackoff(), 1),
         )
         return RedisStorage(url, connection_pool=pool, key_prefix="authguard", wrap_exceptions=True)
-    except ValueError as error:
-        raise ConfigurationError("limits: the redis:// URL cannot be read") from error
+    except ValueError:  # its text may have the password
+        raise ConfigurationError(
+            "url of limits must be a redis:// URL that can be read, got another"
+        ) from None

@@ -1,6 +1,8 @@
-"""The nouns of the identity service: rows as values, and what use cases take and return."""
+"""Define the values of the identity service: rows, and the arguments and results of use cases."""
 
 from dataclasses import dataclass, field
+
+MAX_NAME = 200  # characters of the name of an owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody's session. Times are seconds since the epoch.
+    """A session of an account. Times are seconds since the epoch.
 
     Attributes:
         id: the `sid` of its tokens.
@@ -102,7 +104,7 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What signing in or refreshing gives.
+    """The result of signing in or refreshing.
 
     Attributes:
         access_token: a JWT.
@@ -121,7 +123,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Where a request comes from, for limits and for the list of sessions.
+    """The origin of a request, for limits and for the list of sessions.
 
     Attributes:
         address: the peer's IP address; empty if the server does not know it.
@@ -132,9 +134,13 @@ class Caller:
     user_agent: str = ""
 
 
+#: The caller of what operators of the service do, without a request.
+NO_CALLER = Caller()
+
+
 @dataclass(frozen=True, slots=True)
 class SocialIdentity:
-    """What a social provider says about whoever signed in there.
+    """The claims of a social provider about a person who signed in there.
 
     Attributes:
         provider: its name, such as `github`.

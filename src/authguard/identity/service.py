@@ -1,21 +1,23 @@
-"""The identity service without HTTP: use cases, each one transaction. Start here.
+"""Put the use cases together: the identity service without HTTP. Start here.
 
-accounts   register, sign in, change the password, disable
-sessions   begin, refresh, list, end; session_pages shows them in pages
-links      one-time tokens in mails: verify an address, reset a password
-linking    list and unlink the providers of an account
-clients    OAuth clients, and tokens for them
+accounts         register, sign in, change the password, disable
+social_sign_in   sign in with providers
+sessions         create, refresh, list, end; `session_pages` shows them in pages
+links            one-time tokens in mails: verify an address, reset a password
+linking          list and unlink the providers of an account
+clients          OAuth clients, and tokens for them
 """
 
 import time
 from collections.abc import Callable
 
+from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
 from authguard.identity.limits import Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
-from authguard.identity.model import Caller, SocialIdentity, Tokens
+from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
@@ -29,11 +31,11 @@ from authguard.identity.usecases.clients import Clients
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
-from authguard.identity.usecases.proofs import Proofs
+from authguard.identity.usecases.notices import Notices
+from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
-
-_NOBODY = Caller()
+from authguard.identity.usecases.social_sign_in import SocialSignIn
 
 
 class IdentityService:
@@ -69,6 +71,14 @@ class IdentityService:
         clock: Callable[[], float] = time.time,
         store: RevocationStore | None = None,
     ) -> None:
+        check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
+        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
+        check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
+        check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
+        check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
+        check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+        check_function(audit_hook, "audit_hook")
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
@@ -91,24 +101,28 @@ class IdentityService:
             audit=self.audit,
             clock=clock,
         )
+        self._add_use_cases(base)
+
+    def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
+        self.own_tokens = OwnTokens(self.settings, self.keys)
+        #: For logging out alone, where a token may have expired.
+        self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
         self.session_pages = SessionPages(base)
-        proofs = Proofs(base, self.sessions)
-        self.links = Links(base, self.sessions, proofs)
-        self.linking = Linking(base, self.sessions, self.links)
-        self.accounts = Accounts(base, self.sessions, self.links, proofs)
-        self.own_tokens = OwnTokens(settings, self.keys)
-        #: For logging out alone, where a token may have expired.
-        self.past_tokens = OwnTokens(settings, self.keys, accept_expired=True)
+        notices, proofs = Notices(base), AddressProofs(base, self.sessions)
+        self.links = Links(base, self.sessions, notices, proofs)
+        self.linking = Linking(base, self.sessions, notices)
+        self.accounts = Accounts(base, self.sessions, self.links, notices)
+        self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
 
     def _report_mail(self, succeeded: bool, reason: str) -> None:
         self.audit.record(Event("mail", succeeded, self.clock(), reason))
 
-    def sign_in_with(self, identity: SocialIdentity, caller: Caller = _NOBODY) -> Tokens:
-        """Sign in with a social account; see `Accounts.sign_in_with`."""
-        return self.accounts.sign_in_with(identity, caller)
+    def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
+        """Sign in with a social account; see `SocialSignIn.sign_in_with`."""
+        return self.social_sign_in.sign_in_with(identity, caller)
 
     def admit_to_provider(self, caller: Caller) -> None:
         """Count a browser that is about to be sent to a provider.
@@ -124,7 +138,7 @@ class IdentityService:
         self._base.record_failure("social", caller, "stale")
 
     def rotate_keys(self) -> None:
-        """Make a new signing key, for whoever runs the service; see `SigningKeys.rotate`.
+        """Make a new signing key, for operators of the service; see `SigningKeys.rotate`.
 
         Raises:
             ConfigurationError: for HS256, where the secret is the key.
@@ -144,4 +158,7 @@ def _mailer(settings: Settings) -> Mailer:
         return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
     if settings.dev:
         return ConsoleMailer()
-    raise ConfigurationError("smtp_url: the server that sends mails; or dev, for mails on the console")
+    raise ConfigurationError(
+        "smtp_url must be the server that sends mails, or dev True for mails on the console, got None and "
+        "False"
+    )

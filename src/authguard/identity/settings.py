@@ -1,15 +1,27 @@
-"""The settings of the identity service, checked when they are built."""
+"""Hold the settings of the identity service, checked when they are built."""
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.jose.jwk import from_secret
+from authguard._core.options import (
+    check_choice,
+    check_flag,
+    check_list,
+    check_text,
+    check_text_list,
+    check_url,
+    check_whole,
+    check_whole_seconds,
+    got,
+)
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits, read_limits
@@ -18,13 +30,19 @@ from authguard.verifiers.secret_text import check_secret_text
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ENVIRONMENT = "AUTHGUARD_"
+_DATABASE = re.compile(r"sqlite:///|postgresql(?:\+psycopg)?://")
+_ROLE = re.compile(r"(?s:.{1,64})\Z")
+_PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
+_ORDERED_LIFETIMES = (
+    ("session_lifetime", "refresh_lifetime"),
+    ("signing_key_lifetime", "access_lifetime"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the identity service is to behave. The defaults are those of the documents it speaks.
+    """Say how the identity service is to behave. The defaults are those of the documents it speaks.
 
     Args:
         secret: 32 random bytes or more. It signs HS256 tokens; keys for refresh tokens and for
@@ -80,7 +98,7 @@ class Settings:
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for a setting of another type, out of range, or at odds with another.
     """
 
     secret: str = field(repr=False)
@@ -126,75 +144,91 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_secrets()
         object.__setattr__(self, "issuer", _issuer(self.issuer))
-        if self.algorithm not in ALGORITHMS:
-            raise ConfigurationError(f"algorithm is one of {', '.join(ALGORITHMS)}")
-        if not self.database.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
-            raise ConfigurationError("database is sqlite:///file or postgresql://user@host/name")
+        check_choice(self.algorithm, "algorithm", ALGORITHMS)
+        must = "be sqlite:///file or postgresql://user@host/name"
+        check_text(self.database, "database", pattern=_DATABASE, must=must, secret=True)
         object.__setattr__(
             self, "database", self.database.replace("postgresql://", "postgresql+psycopg://", 1)
         )
         self._check_numbers()
         object.__setattr__(self, "limits", parse_limits(self.limits))
-        if isinstance(self.prefixes, str) or not self.prefixes:
-            raise ConfigurationError('prefixes is a list, such as ["/api/v1", "/v1"]')
-        object.__setattr__(self, "prefixes", tuple(local_path(one, "prefixes") for one in self.prefixes))
-        if isinstance(self.redirect_uris, str):
-            raise ConfigurationError("redirect_uris is a list")
-        object.__setattr__(self, "redirect_uris", tuple(self.redirect_uris))
-        if not self.default_role or len(self.default_role) > 64:
-            raise ConfigurationError("default_role is 1 to 64 characters")
+        prefixes = check_list(self.prefixes, "prefixes", '"/v1"')
+        if not prefixes:
+            raise ConfigurationError('prefixes must name at least one, such as "/v1", got an empty list')
+        object.__setattr__(self, "prefixes", tuple(local_path(prefix, "prefixes") for prefix in prefixes))
+        uris = check_text_list(self.redirect_uris, "redirect_uris", '"https://app.example.com/callback"')
+        object.__setattr__(self, "redirect_uris", uris)
+        check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
+        self._check_texts()
         if self.smtp_url is not None and not self.mail_from:
-            raise ConfigurationError("mail_from: who mails come from, such as accounts@example.com")
+            raise ConfigurationError(
+                "mail_from must be the sender of mails, such as accounts@example.com, where there is an "
+                f"smtp_url, got {got(self.mail_from)}"
+            )
         if self.pages_path:
             path = local_path(self.pages_path, "pages_path")
             object.__setattr__(self, "pages_path", path.rstrip("/"))
         if self.access_cookie.name == self.refresh_cookie.name:
-            raise ConfigurationError("cookie_name and refresh_cookie_name are two names")
+            raise ConfigurationError(
+                f"cookie_name and refresh_cookie_name must be two names, got {got(self.cookie_name)} for both"
+            )
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secret, and the one before it if it still counts."""
+        """Return the secret, and the one before it if it still counts."""
         return (self.secret, self.previous_secret) if self.previous_secret else (self.secret,)
 
     @property
     def access_cookie(self) -> AccessCookie:
-        """The cookie of browsers; what the issuer says of https counts, whatever a proxy makes of it."""
+        """Return the cookie of browsers; the issuer says whether it is for https, not the proxy."""
         return AccessCookie(self.cookie_name, secure=self.is_https)
 
     @property
     def refresh_cookie(self) -> AccessCookie:
-        """The cookie from which the pages refresh a session."""
+        """Return the cookie from which the pages refresh a session."""
         return AccessCookie(self.refresh_cookie_name, secure=self.is_https)
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers reach the service under https."""
+        """Return whether browsers reach the service under https."""
         return self.issuer.startswith("https://")
 
     def page_url(self, path: str) -> str:
-        """Where a page is, for a link in a mail."""
+        """Return where a page is, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
 
     def _check_secrets(self) -> None:
-        for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
+        for name in ("secret", "previous_secret", *_PROVIDER_SECRETS):
+            secret = getattr(self, name)
             if not isinstance(secret, str):
                 raise ConfigurationError(
-                    f"{name} must be text, got {type(secret).__name__}: of a file, Path(…).read_text()"
+                    f"{name} must be text, got {got(secret, secret=True)}: of a file, Path(…).read_text()"
                 )
+        for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
             check_secret_text(secret, name, chosen_here=True)
-            try:
-                from_secret(secret, frozenset({"HS256"}))
-            except ConfigurationError as error:
-                raise ConfigurationError(f"{name}: {error}") from None
-        for name in ("github_client_secret", "linkedin_client_secret", "oidc_client_secret"):
+            from_secret(secret, frozenset({"HS256"}), name)
+        for name in _PROVIDER_SECRETS:
             check_secret_text(getattr(self, name), name, chosen_here=False)
         if self.previous_secret == self.secret:
             raise ConfigurationError(
-                "previous_secret: it is the secret itself; leave it out, or change secret"
+                "previous_secret must differ from secret, got the same: leave it out, or change secret"
             )
 
+    def _check_texts(self) -> None:
+        """Check the texts that may be empty or None, and are looked at further where they are used."""
+        for name in ("smtp_url", "limits_url"):
+            if getattr(self, name) is not None or name == "limits_url":
+                check_text(getattr(self, name), name, must="be a URL", secret=True)
+        for name in ("audience", "mail_from"):
+            if getattr(self, name) is not None:
+                _check_text_or_empty(getattr(self, name), name)
+        for name in ("github_client_id", "linkedin_client_id", "oidc_issuer", "oidc_client_id", "pages_path"):
+            _check_text_or_empty(getattr(self, name), name)
+        for name in ("cookie_name", "refresh_cookie_name"):
+            check_text(getattr(self, name), name)
+
     def _check_numbers(self) -> None:
-        bounds = {
+        durations = {
             "signing_key_lifetime": (3_600, 3_650 * _DAY),
             "access_lifetime": (60, 30 * _DAY),
             "refresh_lifetime": (60, 3_650 * _DAY),
@@ -203,29 +237,29 @@ class Settings:
             "lost_answer_lifetime": (0, 30 * _DAY),
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
-            "worker_threads": (1, 256),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ConfigurationError(f"{name} is a whole number from {least} to {most}")
-        if self.session_lifetime < self.refresh_lifetime:
-            raise ConfigurationError("session_lifetime is at least refresh_lifetime")
-        if self.signing_key_lifetime < self.access_lifetime:
-            raise ConfigurationError("signing_key_lifetime is at least access_lifetime")
+        for name, (least, most) in durations.items():
+            seconds = check_whole_seconds(getattr(self, name), name, most, least=least)
+            object.__setattr__(self, name, seconds)
+        check_whole(self.worker_threads, "worker_threads", 1, 256)
+        for longer, shorter in _ORDERED_LIFETIMES:
+            seconds, least = getattr(self, longer), getattr(self, shorter)
+            if seconds < least:
+                raise ConfigurationError(
+                    f"{longer} must be at least {shorter}, which is {least}, got {seconds}"
+                )
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
         for name in (*flags, "verify_needs_password", "pages", "dev"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigurationError(f"{name} is true or false")
+            check_flag(getattr(self, name), name)
 
     @property
     def token_audience(self) -> str:
-        """The `aud` of access tokens."""
+        """Return the `aud` of access tokens."""
         return self.audience or self.issuer
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> "Settings":
-        """Settings from variables such as `AUTHGUARD_SECRET`; what is given comes first.
+    def from_env(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
+        """Read settings from variables such as `AUTHGUARD_SECRET`; `overrides` come first.
 
         `AUTHGUARD_CONFIG` names a TOML file for what is in neither.
 
@@ -238,29 +272,29 @@ class Settings:
             if name.startswith(_ENVIRONMENT)
         }
         path = read.pop("config", None)
-        if unknown := sorted(read.keys() - {one.name for one in fields(cls)}):
-            raise ConfigurationError(
-                f"no setting is called {', '.join(_ENVIRONMENT + n.upper() for n in unknown)}"
-            )
-        values = {name: _from_text(name, value) for name, value in read.items()} | given
-        return _built(cls, (_from_file(path) if path else {}) | values)
+        if unknown := sorted(read.keys() - {setting.name for setting in fields(cls)}):
+            names = ", ".join(_ENVIRONMENT + name.upper() for name in unknown)
+            raise ConfigurationError(f"each variable {_ENVIRONMENT}… must be a setting, got {names}")
+        values = {name: _from_text(name, value) for name, value in read.items()} | overrides
+        return _build(cls, (_from_file(path) if path else {}) | values)
 
     @classmethod
-    def from_toml(cls, path: str, **given: Any) -> "Settings":
-        """Settings from a TOML file; what is given comes first.
+    def from_toml(cls, path: str, **overrides: Any) -> "Settings":
+        """Read settings from a TOML file; `overrides` come first.
 
         Raises:
             ConfigurationError: if it cannot be read, or has a name that is no setting.
         """
-        return _built(cls, _from_file(path) | given)
+        return _build(cls, _from_file(path) | overrides)
 
 
-def _built(cls: type[Settings], values: dict[str, Any]) -> Settings:
-    known = {one.name for one in fields(cls)}
-    if unknown := sorted(values.keys() - known):
-        raise ConfigurationError(f"no setting is called {', '.join(unknown)}")
+def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
+    names = {setting.name for setting in fields(cls)}
+    if unknown := sorted(values.keys() - names):
+        raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
-        raise ConfigurationError(f"set {' and '.join(_ENVIRONMENT + name.upper() for name in missing)}")
+        variables = " and ".join(_ENVIRONMENT + name.upper() for name in missing)
+        raise ConfigurationError(f"{' and '.join(missing)} must be given: set {variables}")
     return cls(**values)
 
 
@@ -268,19 +302,21 @@ def _from_file(path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
+        raise ConfigurationError(
+            f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
+        ) from error
 
 
 def _from_text(name: str, text: str) -> Any:
-    kind = {one.name: one.type for one in fields(Settings)}[name]
+    kind = {setting.name: setting.type for setting in fields(Settings)}[name]
     if kind is int:
         if not text.strip().isdecimal():
-            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is a whole number")
+            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be a whole number, got {got(text)}")
         return int(text)
     if kind is bool:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
         if text.strip().lower() not in words:
-            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} is true or false")
+            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
         return words[text.strip().lower()]
     if name == "limits":
         return read_limits(text)
@@ -290,11 +326,13 @@ def _from_text(name: str, text: str) -> Any:
 
 
 def _issuer(issuer: str) -> str:
-    """The issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
-    parts = urlsplit(issuer)
-    https = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not https or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError(
-            "issuer is an origin such as https://auth.example.com (http on loopback only)"
-        )
+    """Return the issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
+    check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
+    if "?" in issuer:
+        raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
     return issuer.rstrip("/")
+
+
+def _check_text_or_empty(value: object, name: str) -> None:
+    if value != "":
+        check_text(value, name, must="be text")

@@ -1,6 +1,5 @@
 """The live revocations of a process, as marks to look up."""
 
-import math
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,6 +7,7 @@ from threading import Lock
 from typing import Literal, TypeAlias, get_args
 
 from authguard._core.model import Principal, api_key_id
+from authguard._core.options import Moment, check_moment, is_numeric_date
 from authguard.errors import ConfigurationError
 
 Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
@@ -59,8 +59,8 @@ def make_mark(
     session: str | None = None,
     subject: str | None = None,
     issuer: str | None = None,
-    issued_before: float | None = None,
-    until: float,
+    issued_before: float | Moment | None = None,
+    until: float | Moment,
 ) -> Mark:
     """Build the mark of a revocation from the arguments of `revoke`.
 
@@ -72,15 +72,15 @@ def make_mark(
     if not given and issued_before is not None and all(name is None for name in named.values()):
         given = [("all", "")]
     if len(given) != 1:
-        raise ConfigurationError("revoke() must name exactly one of token_id, key_id, session and subject")
+        raise ConfigurationError(
+            f"exactly one of token_id, key_id, subject and session must be given, got {len(given)}"
+        )
     ((kind, name),) = given
-    if issued_before is not None and kind not in _BY_TIME:
+    before = None if issued_before is None else check_moment(issued_before, "issued_before")
+    if before is not None and kind not in _BY_TIME:
         raise ConfigurationError(f"issued_before must be left out for a {kind}: it has no tokens of later")
-    if issued_before is not None and not _is_moment(issued_before):
-        raise ConfigurationError(f"issued_before must be seconds since the epoch, got {issued_before!r}")
-    if not (_is_moment(until) or until == math.inf):
-        raise ConfigurationError(f"until must be seconds since the epoch or math.inf, got {until!r}")
-    return Mark(kind, mark_name(issuer or ""), mark_name(name), issued_before, until)
+    ending = check_moment(until, "until", infinite=True)
+    return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
 
 
 def keys_of(principal: Principal, kinds: Container[str] = KINDS) -> Iterator[Key]:
@@ -109,7 +109,7 @@ def revokes(marks: Iterable[Mark], principal: Principal, now: float) -> bool:
     for mark in marks:
         if now >= mark.until:
             continue
-        if mark.kind not in _BY_TIME or not isinstance(issued, (int, float)) or isinstance(issued, bool):
+        if mark.kind not in _BY_TIME or not is_numeric_date(issued):
             return True
         if mark.issued_before is None or issued <= mark.issued_before:
             return True
@@ -172,7 +172,3 @@ class Marks:
 
     def __len__(self) -> int:
         return len(self._marks)
-
-
-def _is_moment(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from authguard._core.model import Principal
+from authguard._core.options import Moment, check_function
 from authguard.stores.marks import Mark, Marks, make_mark
 from authguard.stores.receipt import Receipt
 
@@ -21,6 +22,7 @@ class MemoryRevocations:
     in_memory = True
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
         self._marks = Marks()
         #: The number of revocations so far.
@@ -34,8 +36,8 @@ class MemoryRevocations:
         subject: str | None = None,
         session: str | None = None,
         issuer: str | None = None,
-        issued_before: float | None = None,
-        until: float,
+        issued_before: float | Moment | None = None,
+        until: float | Moment,
     ) -> Receipt:
         """Refuse a token, an API key, a session, the tokens of a subject, or all tokens.
 
@@ -48,8 +50,8 @@ class MemoryRevocations:
             issuer: the issuer of any of these; None for all issuers.
             issued_before: seconds since the epoch; tokens of the subject that were issued (`iat`) later are
                 not affected. None is now. Without a subject: all tokens.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway included; forgotten
-                then. `math.inf` for an API key that does not expire.
+            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
+                anyway, leeway included; forgotten then. `math.inf` for an API key that does not expire.
 
         Raises:
             ConfigurationError: if the arguments name several things or none.

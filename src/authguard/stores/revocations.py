@@ -7,6 +7,7 @@ from typing import final
 
 from authguard._core.logouts import StoreHealth
 from authguard._core.model import Principal
+from authguard._core.options import Moment
 from authguard.errors import VerificationUnavailableError
 from authguard.stores.follower import Follower
 from authguard.stores.log import Log, StoreDownError
@@ -55,8 +56,8 @@ class SharedRevocations:
         session: str | None = None,
         subject: str | None = None,
         issuer: str | None = None,
-        issued_before: float | None = None,
-        until: float,
+        issued_before: float | Moment | None = None,
+        until: float | Moment,
         wait: bool = False,
     ) -> Receipt:
         """Refuse a token, an API key, a session, the tokens of a subject, or all tokens.
@@ -69,8 +70,8 @@ class SharedRevocations:
             issuer: of any of these; None for all issuers.
             issued_before: seconds since the epoch; tokens of the subject that were issued (`iat`) later are
                 not affected. None is now, by the clock of the store. Without a subject: all tokens.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway included;
-                `math.inf` for an API key that does not expire.
+            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
+                anyway, leeway included; `math.inf` for an API key that does not expire.
             wait: return when every living process knows, or the bound has passed.
 
         Raises:

@@ -1,9 +1,8 @@
-"""API keys, known by their digests: from a mapping, a file, or a function of yours."""
+"""Verify API keys by their digests: from a mapping, a file, or a function of yours."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from math import inf
 from threading import Lock
@@ -13,31 +12,41 @@ from cachetools import LRUCache
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.options import check_list, check_seconds, type_of
+from authguard._core.options import (
+    Duration,
+    Moment,
+    check_flag,
+    check_list,
+    check_moment,
+    check_seconds,
+    check_text,
+    got,
+    type_of,
+)
 from authguard._core.verifier import Verified, Verifier, check_key_field
-from authguard.errors import ConfigurationError, InvalidAPIKeyError
+from authguard.errors import Cause, ConfigurationError, InvalidAPIKeyError
 from authguard.verifiers.secret_text import check_secret_text
 
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{3,}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-_SHORTEST_KEY = 16  # characters; keys of 32 random bytes have 43
+MIN_KEY = 16  # characters; keys of 32 random bytes have 43
 _REFUSED_SECONDS = 10
 _REFUSED_KEYS = 10_000
 
 
 def digest_api_key(key: str) -> str:
-    """The SHA-256 of a key in hexadecimal: what to store instead of the key.
+    """Return the SHA-256 of a key in hexadecimal: what to store instead of the key.
 
     A fast digest is right for keys, as it is not for passwords: nobody can guess 32 random
     bytes, so slowing guesses down would only slow every request down. A key with a comma is refused
     in every request, with status 400, since servers join two fields with one.
     """
-    return sha256(key.encode("utf-8")).hexdigest()
+    return sha256(check_text(key, "key", secret=True).encode("utf-8")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class APIKey:
-    """Whom an API key stands for.
+    """Name whom an API key stands for.
 
     Args:
         subject: who uses it.
@@ -55,43 +64,37 @@ class APIKey:
     subject: str
     scopes: Iterable[str] = ()
     roles: Iterable[str] = ()
-    expires_at: float | datetime | None = None
+    expires_at: float | Moment | None = None
     disabled: bool = False
     key_id: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.subject, str) or not self.subject:
-            raise ConfigurationError("an API key needs a subject")
-        for names in (self.scopes, self.roles):
-            listed = isinstance(names, Iterable) and not isinstance(names, str)
-            if not listed or not all(isinstance(name, str) for name in names):
-                raise ConfigurationError(f"API key of {self.subject!r}: scopes and roles are lists of text")
-        if not isinstance(self.disabled, bool):
-            raise ConfigurationError(f"API key of {self.subject!r}: disabled is true or false")
-        moment = self.expires_at
-        if isinstance(moment, datetime):
-            if moment.tzinfo is None:
-                raise ConfigurationError(f"API key of {self.subject!r}: expires_at needs a time zone")
-            moment = moment.timestamp()
-        if isinstance(moment, bool) or not isinstance(moment, (int, float, type(None))):
-            raise ConfigurationError(f"API key of {self.subject!r}: expires_at is a date or seconds")
-        object.__setattr__(self, "expires_at", moment)
-        object.__setattr__(self, "scopes", frozenset(self.scopes))
-        object.__setattr__(self, "roles", frozenset(self.roles))
+        check_text(self.subject, "subject of an API key")
+        where = f"of the API key of {self.subject!r}"
+        for name in ("scopes", "roles"):
+            values = check_list(getattr(self, name), f"{name} {where}")
+            if not all(isinstance(value, str) for value in values):
+                raise ConfigurationError(f"{name} {where} must be a list of text, got {got(values)}")
+            object.__setattr__(self, name, frozenset(values))
+        check_flag(self.disabled, f"disabled {where}")
+        if self.expires_at is not None:
+            object.__setattr__(self, "expires_at", check_moment(self.expires_at, f"expires_at {where}"))
+        if self.key_id is not None:
+            check_text(self.key_id, f"key_id {where}")
 
 
 class KeyStore(Protocol):
-    """Keys at hand, looked up in memory; `refresh` may block, and is called when it is due."""
+    """Hold keys at hand, looked up in memory; `refresh` may block, and is called when it is due."""
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to look for changes."""
+        """Return whether it is time to look for changes."""
         ...
 
     def refresh(self, now: float) -> None:
         """Look for changes."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
-        """The key with this digest, and until when the answer holds (seconds since the epoch)."""
+        """Return the key with this digest, and until when the answer holds (seconds since the epoch)."""
         ...
 
 
@@ -99,7 +102,7 @@ Lookup: TypeAlias = Callable[[str], "APIKey | Awaitable[APIKey | None] | None"]
 
 
 class APIKeyVerifier(Verifier):
-    """Verifies API keys sent in a field of their own, or as `Bearer` and known by a prefix.
+    """Verify API keys sent in a field of their own, or as `Bearer` and known by a prefix.
 
     Unknown, disabled and expired keys all get the same answer.
 
@@ -109,11 +112,11 @@ class APIKeyVerifier(Verifier):
             `async` or not.
         header: the field that carries keys.
         prefixes: what keys start with, so that `Authorization: Bearer sk_live_…` is known as one.
-        cache_ttl: seconds for which an answer of the function is remembered, which is also how
-            long a key that it no longer knows may work; 0 asks for each request.
+        cache_ttl: seconds, or a timedelta, for which an answer of the function is remembered, which is also
+            how long a key that it no longer knows may work; 0 asks for each request.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for keys that are weak or none, and an option of another type.
     """
 
     def __init__(
@@ -122,13 +125,13 @@ class APIKeyVerifier(Verifier):
         *,
         header: str = "X-API-Key",
         prefixes: Iterable[str] = ("sk_live_", "sk_test_"),
-        cache_ttl: float = 30,
+        cache_ttl: float | Duration = 30,
     ) -> None:
         self.header = check_key_field(header)
-        self.prefixes = tuple(check_list(prefixes, "prefixes"))
+        self.prefixes = tuple(check_list(prefixes, "prefixes", '"sk_live_"'))
         for prefix in self.prefixes:
-            if not isinstance(prefix, str) or not _PREFIX.match(prefix):
-                raise ConfigurationError(f"prefix {prefix!r}: at least three letters, digits or . _ ~ -")
+            must = "be at least three letters, digits or . _ ~ -"
+            check_text(prefix, "each of prefixes", pattern=_PREFIX, must=must)
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", 3600)
         self._store = _store(keys)
         # Others are looked up by their digests, which say nothing of prefixes.
@@ -156,11 +159,11 @@ class APIKeyVerifier(Verifier):
             raise InvalidAPIKeyError("unknown API key")
         key_id = key.key_id or digest[:12]
         if key.disabled:
-            raise InvalidAPIKeyError("disabled API key", key_id=key_id)
+            raise InvalidAPIKeyError("disabled API key", key_id=key_id, cause=Cause.DISABLED)
         expires_at = key.expires_at
         if isinstance(expires_at, (int, float)):
             if now >= expires_at:
-                raise InvalidAPIKeyError("expired API key", key_id=key_id)
+                raise InvalidAPIKeyError("expired API key", key_id=key_id, cause=Cause.EXPIRED)
             until = min(until, expires_at)
         return Verified(_principal(key, key_id), until)
 
@@ -168,13 +171,13 @@ class APIKeyVerifier(Verifier):
         with self._refused_lock:
             if now < self._refused.get(digest, 0):
                 return None, now
-        found = yield from Call(lookup, digest)
-        if found is None:
+        key = yield from Call(lookup, digest)
+        if key is None:
             with self._refused_lock:
                 self._refused[digest] = now + min(_REFUSED_SECONDS, self._cache_ttl)
-        elif not isinstance(found, APIKey):
+        elif not isinstance(key, APIKey):
             raise TypeError("the function for API keys must return an APIKey or None")
-        return found, now + self._cache_ttl
+        return key, now + self._cache_ttl
 
     def __repr__(self) -> str:
         return f"APIKeyVerifier(header={self.header!r})"
@@ -192,30 +195,35 @@ def _principal(key: APIKey, key_id: str) -> Principal:
 
 
 class _Mapping:
-    """Keys given in the program: digested when built."""
+    """Hold keys given in the program: digested when built."""
 
     def __init__(self, keys: Mapping[str, APIKey]) -> None:
         if not keys:
-            raise ConfigurationError("keys is empty: name at least one API key")
+            raise ConfigurationError("keys must name at least one API key, got an empty mapping")
         self._keys: dict[str, APIKey] = {}
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
-                raise ConfigurationError("an API key is visible ASCII text")
+                raise ConfigurationError(
+                    f"each of keys must be visible ASCII text, got {got(text, secret=True)}"
+                )
             if "," in text:
                 raise ConfigurationError(
-                    "an API key must not contain a comma, since servers join two fields with one: make a new "
+                    "each of keys must not contain a comma, since servers join two fields with one: make a "
+                    "new "
                     "key, python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
                 )
-            check_secret_text(text, "an API key", chosen_here=False)
-            if len(text) < _SHORTEST_KEY:
+            check_secret_text(text, "each of keys", chosen_here=False)
+            if len(text) < MIN_KEY:
                 raise ConfigurationError(
-                    f"an API key has at least {_SHORTEST_KEY} characters, random ones: python -c "
+                    f"each of keys must have at least {MIN_KEY} random characters, got {len(text)}: python "
+                    "-c "
                     "\"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
                 )
             if not isinstance(key, APIKey):
                 shown = f"APIKey({key!r})" if isinstance(key, str) else "APIKey(…)"
                 raise ConfigurationError(
-                    f"keys is a mapping of key text to APIKey, got {type_of(key)} in its place: write {shown}"
+                    f"keys must be a mapping of key text to APIKey, got {type_of(key)} in its place: write "
+                    f"{shown}"
                 )
             self._keys[digest_api_key(text)] = key
 
@@ -237,7 +245,7 @@ def _store(keys: Any) -> "KeyStore | Lookup":
     if callable(keys):
         return cast("Lookup", keys)
     raise ConfigurationError(
-        "keys: a mapping of key text to APIKey, an APIKeyFile, or a function, got "
+        "keys must be a mapping of key text to APIKey, an APIKeyFile, or a function, got "
         f"{type_of(keys)}: write {{key: APIKey(…)}}, or APIKeyFile(path) for a file"
     )
 
@@ -249,5 +257,8 @@ def parse_digest(digest: object) -> str:
         ConfigurationError: if it is not 64 lower-case hexadecimal digits.
     """
     if not isinstance(digest, str) or not _DIGEST.match(digest):
-        raise ConfigurationError("a digest is the 64 lower-case hexadecimal digits of digest_api_key()")
+        raise ConfigurationError(
+            "each digest must be the 64 lower-case hexadecimal digits of digest_api_key(), got "
+            f"{got(digest, secret=True)}"
+        )
     return digest

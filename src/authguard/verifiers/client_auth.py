@@ -1,6 +1,7 @@
-"""How we tell the introspection endpoint who we are: RFC 6749 section 2.3, RFC 6750, RFC 7523."""
+"""Authenticate at the introspection endpoint: RFC 6749 section 2.3, RFC 6750, RFC 7523."""
 
 import base64
+import re
 import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -10,22 +11,24 @@ from urllib.parse import quote
 import jwt
 
 from authguard._core.jose.jwk import ASYMMETRIC
+from authguard._core.options import check_choice, check_flag, check_text, got
 from authguard.errors import ConfigurationError
 from authguard.verifiers.secret_text import check_secret_text
 
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+\Z")
 _ASSERTION_SECONDS = 60
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-class Proof(NamedTuple):
-    """What goes into a request: header fields, and parameters of the form."""
+class ClientProof(NamedTuple):
+    """Hold what goes into a request: header fields, and parameters of the form."""
 
     headers: dict[str, str]
     form: list[tuple[str, str]]
 
 
 class ClientAuth(ABC):
-    """How to authenticate at the introspection endpoint; make one by its class methods.
+    """Say how to authenticate at the introspection endpoint; made by the static methods.
 
     Attributes:
         client_id: our name there; None if only a token speaks for us.
@@ -34,8 +37,8 @@ class ClientAuth(ABC):
     client_id: str | None
 
     @abstractmethod
-    def proof(self, audience: str, now: float) -> Proof:
-        """What proves who we are.
+    def proof(self, audience: str, now: float) -> ClientProof:
+        """Return what proves who we are.
 
         Args:
             audience: the endpoint or its issuer.
@@ -44,7 +47,7 @@ class ClientAuth(ABC):
 
     @staticmethod
     def basic(client_id: str, client_secret: str, *, raw: bool = False) -> "ClientAuth":
-        """`client_secret_basic`: both in the Authorization field.
+        """Use `client_secret_basic`: both in the Authorization field.
 
         Args:
             client_id: our name.
@@ -52,25 +55,26 @@ class ClientAuth(ABC):
             raw: whether to send them as they are; RFC 6749 section 2.3.1 has them form-urlencoded,
                 and some servers do not.
         """
-        if raw and ":" in client_id:
-            raise ConfigurationError("client_id has a colon, which cannot be sent raw")
-        return _Basic(_text(client_id, "client_id"), _secret(client_secret, "client_secret"), raw)
+        name, secret = _text(client_id, "client_id"), _secret(client_secret, "client_secret")
+        if check_flag(raw, "raw") and ":" in name:
+            raise ConfigurationError(f"client_id must have no colon to be sent raw, got {got(name)}")
+        return _Basic(name, secret, raw)
 
     @staticmethod
     def post(client_id: str, client_secret: str) -> "ClientAuth":
-        """`client_secret_post`: both in the form."""
+        """Use `client_secret_post`: both in the form."""
         return _Post(_text(client_id, "client_id"), _secret(client_secret, "client_secret"))
 
     @staticmethod
     def bearer(token: str, *, client_id: str | None = None) -> "ClientAuth":
-        """An access token of our own in the Authorization field (RFC 7662 section 2.1)."""
-        return _Bearer(client_id, _secret(token, "token"))
+        """Use an access token of our own in the Authorization field (RFC 7662 section 2.1)."""
+        return _Bearer(_text_or_none(client_id, "client_id"), _secret(token, "token"))
 
     @staticmethod
     def private_key_jwt(
         client_id: str, private_key: Any, *, algorithm: str, key_id: str | None = None
     ) -> "ClientAuth":
-        """`private_key_jwt`: an assertion signed by us (RFC 7523 section 2.2).
+        """Use `private_key_jwt`: an assertion signed by us (RFC 7523 section 2.2).
 
         Args:
             client_id: our name.
@@ -78,8 +82,8 @@ class ClientAuth(ABC):
             algorithm: how to sign, such as `ES256`.
             key_id: the `kid` of the key.
         """
-        if algorithm not in ASYMMETRIC:
-            raise ConfigurationError(f"algorithm: expected one of {', '.join(sorted(ASYMMETRIC))}")
+        name, kid = _text(client_id, "client_id"), _text_or_none(key_id, "key_id")
+        check_choice(algorithm, "algorithm", sorted(ASYMMETRIC))
         try:
             key = jwt.get_algorithm_by_name(algorithm).prepare_key(private_key)
             jwt.encode({}, key, algorithm)
@@ -88,7 +92,7 @@ class ClientAuth(ABC):
                 f"private_key must be a private key for {algorithm}: an object, or the PEM text of a file, "
                 'such as Path("key.pem").read_text()'
             ) from None
-        return _PrivateKey(_text(client_id, "client_id"), key, algorithm, key_id)
+        return _PrivateKey(name, key, algorithm, kid)
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,11 @@ class _Basic(ClientAuth):
     _secret: str = field(repr=False)
     _raw: bool
 
-    def proof(self, audience: str, now: float) -> Proof:
+    def proof(self, audience: str, now: float) -> ClientProof:
         pair = (self.client_id or "", self._secret)
         # A space as %20 and not as a plus: servers that only undo percent signs read it, too.
         text = ":".join(pair if self._raw else [quote(part, safe="") for part in pair])
-        return Proof({"authorization": "Basic " + base64.b64encode(text.encode()).decode()}, [])
+        return ClientProof({"authorization": "Basic " + base64.b64encode(text.encode()).decode()}, [])
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ class _Post(ClientAuth):
     client_id: str | None
     _secret: str = field(repr=False)
 
-    def proof(self, audience: str, now: float) -> Proof:
-        return Proof({}, [("client_id", self.client_id or ""), ("client_secret", self._secret)])
+    def proof(self, audience: str, now: float) -> ClientProof:
+        return ClientProof({}, [("client_id", self.client_id or ""), ("client_secret", self._secret)])
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,8 @@ class _Bearer(ClientAuth):
     client_id: str | None
     _token: str = field(repr=False)
 
-    def proof(self, audience: str, now: float) -> Proof:
-        return Proof({"authorization": f"Bearer {self._token}"}, [])
+    def proof(self, audience: str, now: float) -> ClientProof:
+        return ClientProof({"authorization": f"Bearer {self._token}"}, [])
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class _PrivateKey(ClientAuth):
     _algorithm: str
     _key_id: str | None
 
-    def proof(self, audience: str, now: float) -> Proof:
+    def proof(self, audience: str, now: float) -> ClientProof:
         claims = {
             "iss": self.client_id,
             "sub": self.client_id,
@@ -140,7 +144,7 @@ class _PrivateKey(ClientAuth):
         }
         headers = {"kid": self._key_id} if self._key_id else None
         assertion = jwt.encode(claims, self._key, self._algorithm, headers=headers)
-        return Proof(
+        return ClientProof(
             {},
             [
                 ("client_id", self.client_id or ""),
@@ -150,14 +154,18 @@ class _PrivateKey(ClientAuth):
         )
 
 
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise ConfigurationError(f"{what} is text, printable and not empty")
-    return value
+def _text(value: object, option: str, *, secret: bool = False) -> str:
+    return check_text(
+        value, option, pattern=_PRINTABLE, must="be printable text that is not empty", secret=secret
+    )
 
 
-def _secret(value: object, what: str) -> str:
+def _text_or_none(value: object, option: str) -> str | None:
+    return None if value is None else _text(value, option)
+
+
+def _secret(value: object, option: str) -> str:
     """Check a secret that the other side has issued: it may be weak, but it is itself."""
-    text = _text(value, what)
-    check_secret_text(text, what, chosen_here=False)
+    text = _text(value, option, secret=True)
+    check_secret_text(text, option, chosen_here=False)
     return text

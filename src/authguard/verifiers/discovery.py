@@ -1,9 +1,11 @@
-"""From an issuer to its key set: OpenID Connect Discovery and RFC 8414."""
+"""Find the key set of an issuer: OpenID Connect Discovery and RFC 8414."""
 
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 from authguard._core.flow import FetchFailedError, Flow
+from authguard._core.options import got
 from authguard._core.remote.http import freshness
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import Remote, check_remote
@@ -18,45 +20,45 @@ from authguard.verifiers.remote import (
 
 _ACCEPT = {"accept": "application/json"}
 _TTL = 3600.0
-_MOST_TTL = 86400.0  # more is left of it only if the clock was set back
-_MOST_ALGORITHMS = 100
+MAX_TTL = 86400.0  # more is left of it only if the clock was set back
+MAX_ALGORITHMS = 100
 
 
 @dataclass(frozen=True)
 class IssuerKeySet(RemoteKeySet):
-    """The keys of an issuer whose metadata says where they are; `url` is the issuer."""
+    """Name the keys of an issuer whose metadata says where they are; `url` is the issuer."""
 
     def check(self) -> None:
         """Check the issuer (RFC 8414 section 2)."""
         check_remote(self.url, "issuer", self.http)
-        origin, found, rest = self.url.partition("/.well-known/")
-        if found:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
+        origin, marker, rest = self.url.partition("/.well-known/")
+        if marker:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
             _, slash, path = rest.partition("/")
             raise ConfigurationError(
                 "issuer must be as tokens have it in `iss`, got a URL with /.well-known/ in it: "
                 f"write {origin + slash + path!r}; for a key set, RemoteKeySet(url)"
             )
         if "?" in self.url:
-            raise ConfigurationError("issuer has a query, which an issuer never has (RFC 8414 section 2)")
+            raise ConfigurationError(f"issuer must have no query (RFC 8414 section 2), got {got(self.url)}")
 
     def source(self, remote: Remote, algorithms: frozenset[str]) -> KeySource:
-        """What finds and fetches the keys."""
+        """Return what finds and fetches the keys."""
         return IssuerKeySource(self, remote, algorithms)
 
 
 class IssuerKeySource(KeySource):
-    """A `KeySource` that finds out where the key set is."""
+    """Find the keys of an issuer, after finding out where its key set is."""
 
     def __init__(self, key_set: RemoteKeySet, remote: Remote, algorithms: frozenset[str]) -> None:
         super().__init__(key_set, remote, algorithms)
         self._issuer = key_set.url
-        self._max_stale = key_set.max_stale
+        self._max_stale = cast("float", key_set.max_stale)
         self._found: Location | None = None
         self._fresh_until = self._over_at = float("-inf")
 
     @property
     def key_set_url(self) -> str | None:
-        """The URL that the metadata names."""
+        """Return the URL that the metadata names."""
         return None if self._found is None else self._found.url
 
     def locate(self, now: float) -> Flow[Location]:
@@ -64,7 +66,7 @@ class IssuerKeySource(KeySource):
 
         The last good metadata is used while there is no better (RFC 8414 section 3.2).
         """
-        if self._found is not None and now < self._fresh_until <= now + _MOST_TTL:
+        if self._found is not None and now < self._fresh_until <= now + MAX_TTL:
             return self._found
         try:
             self._found, ttl = yield from self._discover(now)
@@ -106,7 +108,7 @@ class IssuerKeySource(KeySource):
         except ConfigurationError as error:
             raise UnusableAnswerError(str(error)) from error
         names = document.get("id_token_signing_alg_values_supported")
-        known = names[:_MOST_ALGORITHMS] if isinstance(names, list) else []
+        known = names[:MAX_ALGORITHMS] if isinstance(names, list) else []
         return Location(url, frozenset(name for name in known if isinstance(name, str)))
 
 

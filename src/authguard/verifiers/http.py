@@ -1,4 +1,4 @@
-"""How remotes are reached: what may be set about HTTP, checked when it is set."""
+"""Say how remotes are reached: what may be set about HTTP, checked when it is set."""
 
 import ssl
 from collections.abc import Iterable, Mapping
@@ -9,25 +9,35 @@ from importlib import import_module
 from importlib.metadata import version
 from os import PathLike, fspath
 from re import compile as pattern
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from authguard._core.flow import Channel, Fetch
 from authguard._core.hosts import origin_of
-from authguard._core.options import check_object, type_of
-from authguard._core.proofs.uris import shown
-from authguard._core.remote.http import check_named_url, check_url
+from authguard._core.options import (
+    Duration,
+    check_flag,
+    check_list,
+    check_mapping,
+    check_method,
+    check_named_url,
+    check_object,
+    check_seconds,
+    check_text,
+    check_url,
+    got,
+)
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _FIELD_VALUE = pattern(r"[\x20-\x7e]*\Z")
-_MOST_BYTES = 64 * 1024
-_MOST_SECONDS = 60.0
+MAX_BYTES = 64 * 1024
+MAX_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HTTPOptions:
-    """How a key set, an issuer or an introspection endpoint is reached.
+    """Say how a key set, an issuer or an introspection endpoint is reached.
 
     Args:
         headers: fields to send with each request to the origin of the URL or issuer that you have
@@ -37,77 +47,83 @@ class HTTPOptions:
         client: an httpx client of yours, a `Client` or, for servers with an event loop, an
             `AsyncClient`; it is used as it is, with the fields, the credentials and the cookies that it
             has or keeps, and never closed.
-        connect_timeout: seconds to connect.
-        timeout: seconds for a whole request, however the server drips; None is 3 for keys and
-            discovery, and 5 for introspection.
+        connect_timeout: seconds, or a timedelta, to connect.
+        timeout: seconds, or a timedelta, for a whole request, however the server drips; None is 3 for keys
+            and discovery, and 5 for introspection.
         plain_http: whether remotes that are not on loopback may be plain http.
         allow_private: whether the metadata of an issuer may lead to another host on this machine, or to
             an address in a private network, as in Kubernetes. Names are not resolved.
         origins: where else `headers` are sent to, such as `["https://keys.example.com"]`.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: str | PathLike[str] | None = None
     proxy: str | None = field(default=None, repr=False)
     client: Any = None
-    connect_timeout: float = 1.0
-    timeout: float | None = None
+    connect_timeout: float | Duration = 1.0
+    timeout: float | Duration | None = None
     plain_http: bool = False
     allow_private: bool = False
     origins: Iterable[str] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.headers, Mapping):
-            raise ConfigurationError(f"headers must be a mapping, got {type_of(self.headers)}")
-        for name, value in self.headers.items():
-            if not (isinstance(name, str) and isinstance(value, str)):
-                raise ConfigurationError(f"headers: {name!r} and its value must be text")
-            if not _FIELD_NAME.match(name) or not _FIELD_VALUE.match(value):
-                raise ConfigurationError(f"headers: {name!r} and its value are printable ASCII")
-        for what, seconds in (("connect_timeout", self.connect_timeout), ("timeout", self.timeout)):
-            is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-            if seconds is not None and not (is_number and 0 < seconds <= _MOST_SECONDS):
-                raise ConfigurationError(f"{what} is more than 0 and at most {_MOST_SECONDS:g} seconds")
+        self._check_headers()
+        seconds = check_seconds(self.connect_timeout, "connect_timeout", MAX_SECONDS, exclusive=True)
+        object.__setattr__(self, "connect_timeout", seconds)
+        if self.timeout is not None:
+            seconds = check_seconds(self.timeout, "timeout", MAX_SECONDS, exclusive=True)
+            object.__setattr__(self, "timeout", seconds)
+        if self.ca_bundle is not None and not isinstance(self.ca_bundle, (str, PathLike)):
+            raise ConfigurationError(f"ca_bundle must be the path of a file, got {got(self.ca_bundle)}")
+        if self.proxy is not None:
+            check_text(self.proxy, "proxy", must="be a URL such as http://proxy:3128", secret=True)
+        check_method(self.client, "client", "stream", "client=httpx.Client() or client=httpx.AsyncClient()")
         if self.client is not None and not (self.ca_bundle is None and self.proxy is None):
-            raise ConfigurationError("client: set its ca_bundle and proxy where you make it")
-        if self.client is not None and not callable(getattr(self.client, "stream", None)):
-            raise ConfigurationError("client is an httpx.Client or httpx.AsyncClient")
-        if not isinstance(self.allow_private, bool):
-            raise ConfigurationError(f"allow_private must be True or False, got {_got(self.allow_private)}")
+            raise ConfigurationError(
+                "ca_bundle and proxy must be left out with client, got both: set them where you make it"
+            )
+        check_flag(self.plain_http, "plain_http")
+        check_flag(self.allow_private, "allow_private")
         object.__setattr__(self, "origins", self._checked_origins())
 
+    def _check_headers(self) -> None:
+        check_mapping(self.headers, "headers", 'headers={"User-Agent": "billing"}')
+        for name, value in self.headers.items():
+            check_text(name, "each name of headers", pattern=_FIELD_NAME, must="be the name of a field")
+            if not isinstance(value, str) or not _FIELD_VALUE.match(value):
+                shown = got(value, secret=True)
+                raise ConfigurationError(
+                    f"the value of {name!r} in headers must be printable ASCII, got {shown}"
+                )
+
     def _checked_origins(self) -> tuple[str, ...]:
-        if isinstance(self.origins, str):
-            raise ConfigurationError(f"origins must be a list, got text; write [{shown(self.origins)}]")
-        if not isinstance(self.origins, Iterable):
-            raise ConfigurationError(f"origins must be a list, got {_got(self.origins)}")
-        origins = tuple(self.origins)
+        origins = tuple(check_list(self.origins, "origins", '"https://keys.example.com"'))
         for origin in origins:
             check_remote(origin, "each of origins", self)
             parts = urlsplit(origin)
             if parts.path or parts.query or origin.endswith("?"):
                 raise ConfigurationError(
-                    f"origins: {shown(origin)} is more than an origin: leave out what follows the host"
+                    f"each of origins must end with the host, got {got(origin)}: leave out what follows it"
                 )
         return origins
 
 
 class Remote:
-    """A remote server: checks its URLs, and makes the questions that go to it.
+    """Stand for a remote server: check its URLs, and make the questions that go to it.
 
     Args:
         options: how it is reached; None for the defaults.
-        timeout: seconds for a whole request, if the options do not say.
+        timeout: seconds, or a timedelta, for a whole request, if the options do not say.
         url: the URL that is configured for it: of the issuer, the key set or the endpoint.
     """
 
     def __init__(self, options: HTTPOptions | None, timeout: float, url: str) -> None:
         self._url = url
         self._options = options = options or HTTPOptions()
-        self.timeout = options.timeout or timeout
+        self.timeout: float = cast("float | None", options.timeout) or timeout
         agent = f"authguard/{version('authguard')}"
         own = {"user-agent": agent, **{name.lower(): text for name, text in options.headers.items()}}
         self.channel = Channel(
@@ -130,7 +146,7 @@ class Remote:
         )
 
     def fetch(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"") -> Fetch:
-        """The question to send this request."""
+        """Return the question to send this request."""
         return Fetch(
             self.channel,
             method,
@@ -138,19 +154,15 @@ class Remote:
             headers=headers,
             body=body,
             timeout=self.timeout,
-            connect_timeout=min(self._options.connect_timeout, self.timeout),
-            max_bytes=_MOST_BYTES,
+            connect_timeout=min(cast("float", self._options.connect_timeout), self.timeout),
+            max_bytes=MAX_BYTES,
         )
 
 
-def check_remote(url: object, what: str, options: HTTPOptions | None) -> str:
+def check_remote(url: object, option: str, options: HTTPOptions | None) -> str:
     """Check the URL of a remote before anything is opened for it; see `check_url`."""
     check_object(options, "http", HTTPOptions, "http=HTTPOptions(…)")
-    return check_url(url, what, plain_http=options is not None and options.plain_http)
-
-
-def _got(value: object) -> str:
-    return f"{value!r} ({type(value).__name__})"
+    return check_url(url, option, plain_http=options is not None and options.plain_http)
 
 
 def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
@@ -160,13 +172,15 @@ def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=fspath(ca_bundle))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"ca_bundle: {fspath(ca_bundle)} cannot be read as PEM") from error
+        raise ConfigurationError(
+            f"ca_bundle must be a file of certificates in PEM, got {fspath(ca_bundle)!r}, which cannot be "
+            "read"
+        ) from error
 
 
 @cache
 def _usual_tls() -> ssl.SSLContext:
-    # Loaded when verifiers are built: in the first request it would hold up an event loop, for a
-    # fifth of a second in all.
+    # Loaded when verifiers are built: in the first request it would hold up an event loop.
     for name in ("httpcore", "anyio._backends._asyncio"):
         with suppress(ImportError):
             import_module(name)

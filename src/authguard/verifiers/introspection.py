@@ -1,4 +1,4 @@
-"""Asking the issuer whether a credential is active: RFC 7662, RFC 9701."""
+"""Ask the issuer whether a credential is active: RFC 7662, RFC 9701."""
 
 import random
 import secrets
@@ -12,11 +12,20 @@ from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.jose.claims import Expectations
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
-from authguard._core.options import check_list, check_object, check_seconds
+from authguard._core.options import (
+    MAX_LEEWAY,
+    Duration,
+    check_object,
+    check_seconds,
+    check_text,
+    check_text_list,
+    check_text_or_list,
+)
 from authguard._core.remote.http import Breaker, RemoteHealth, retry_after
 from authguard._core.remote.introspection import check_same, principal_of
 from authguard._core.verifier import Verified, Verifier, as_flow, check_key_field
 from authguard.errors import (
+    Cause,
     ConfigurationError,
     InvalidTokenError,
     VerificationUnavailableError,
@@ -28,7 +37,7 @@ from authguard.verifiers.remote import UnusableAnswerError, read_document
 from authguard.verifiers.signed_answer import SIGNED, AnswerKeys
 
 _TIMEOUT = 5.0
-_MOST_TTL = 3600
+MAX_TTL = 3600
 _REFUSED_SECONDS = 10
 _REFUSED = 10_000
 _THRESHOLD = 3
@@ -40,7 +49,7 @@ _DOWN = frozenset({502, 503, 504})
 
 
 class IntrospectionVerifier(Verifier):
-    """Verifies opaque tokens, JWTs or API keys by asking the issuer's introspection endpoint.
+    """Verify opaque tokens, JWTs or API keys by asking the issuer's introspection endpoint.
 
     All who present the same credential at the same time share one question. An outage is a 503:
     a credential is never refused because nobody could be asked. When the endpoint does not answer,
@@ -59,10 +68,10 @@ class IntrospectionVerifier(Verifier):
             keys, else for Bearer tokens.
         prefixes: what API keys start with, so that `Authorization: Bearer sk_live_…` is known as one.
         token_type_hint: what to tell the endpoint about the credential; None for nothing.
-        cache_ttl: seconds for which an answer is remembered, 0 to 3600, which is also how long a
-            revoked credential may work; 0 asks for each request. Refusals are remembered for at
+        cache_ttl: seconds, or a timedelta, for which an answer is remembered, 0 to 3600, which is also how
+            long a revoked credential may work; 0 asks for each request. Refusals are remembered for at
             most 10.
-        leeway: seconds by which clocks may differ, 0 to 300.
+        leeway: seconds, or a timedelta, by which clocks may differ, 0 to 300.
         required_claims: members that an answer must have.
         scope_claims: where scopes are, as for `JWTVerifier`.
         role_claims: where roles are, as for `JWTVerifier`.
@@ -72,7 +81,7 @@ class IntrospectionVerifier(Verifier):
         http: how the endpoint is reached.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     def __init__(
@@ -88,8 +97,8 @@ class IntrospectionVerifier(Verifier):
         header: str | None = None,
         prefixes: Iterable[str] = (),
         token_type_hint: str | None = "access_token",
-        cache_ttl: float = 30,
-        leeway: float = 30,
+        cache_ttl: float | Duration = 30,
+        leeway: float | Duration = 30,
         required_claims: Iterable[str] = (),
         scope_claims: Iterable[str] = ("scope",),
         role_claims: Iterable[str] = ("roles",),
@@ -99,33 +108,32 @@ class IntrospectionVerifier(Verifier):
     ) -> None:
         self._endpoint = check_remote(endpoint, "endpoint", http)
         self._auth = _client_auth(client_id, client_secret, auth)
-        self._issuer = issuer
+        self._issuer = None if issuer is None else check_text(issuer, "issuer")
         check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
         self._jwt = jwt
         self.header = None if header is None else check_key_field(header)
-        self.prefixes = names(prefixes, "prefixes")
+        self.prefixes = check_text_list(prefixes, "prefixes", '"sk_live_"')
         self.takes_any_token = not self.is_for_keys
         self.jwts = jwt.jwts if jwt is not None and self.takes_any_token else frozenset()
-        self._hint = token_type_hint
-        self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", _MOST_TTL)
-        audiences = [audience] if isinstance(audience, str) else check_list(audience or (), "audience")
-        if audience is not None and not all(audiences or [""]):
-            raise ConfigurationError("audience is empty: name this resource, or say None")
+        self._hint = None if token_type_hint is None else check_text(token_type_hint, "token_type_hint")
+        self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_TTL)
+        audiences = () if audience is None else check_text_or_list(audience, "audience")
+        seconds = check_seconds(leeway, "leeway", MAX_LEEWAY)
         self._expected = Expectations(
             issuer=None,
             audience=frozenset(audiences),
-            leeway=check_seconds(leeway, "leeway", 300),
-            required=names(required_claims, "required_claims"),
+            leeway=seconds,
+            required=check_text_list(required_claims, "required_claims"),
             types=frozenset({None}),
-            scope_claims=names(scope_claims, "scope_claims"),
-            role_claims=names(role_claims, "role_claims"),
+            scope_claims=check_text_list(scope_claims, "scope_claims"),
+            role_claims=check_text_list(role_claims, "role_claims"),
         )
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
         self._answer_keys = None
         if answer_keys is not None:
             self._answer_keys = AnswerKeys(
-                answer_keys, answer_algorithms, issuer, self._auth.client_id, leeway
+                answer_keys, answer_algorithms, issuer, self._auth.client_id, seconds
             )
         self._breaker = Breaker(random.random, _THRESHOLD)
         self._reason = ""
@@ -148,7 +156,9 @@ class IntrospectionVerifier(Verifier):
             local = yield from as_flow(self._jwt.flow(credential, now))
         digest = sha256(self._salt + credential.value.encode()).digest()
         if now < (self._inactive.get(digest) or 0):
-            raise InvalidTokenError("the introspection endpoint has said that it is not active")
+            raise InvalidTokenError(
+                "the introspection endpoint has said that it is not active", cause=Cause.INACTIVE
+            )
         wait = self._breaker.blocked(now, self._remote.timeout)
         if wait:
             raise self._unavailable(self._reason, wait)
@@ -254,21 +264,13 @@ class IntrospectionVerifier(Verifier):
 def _client_auth(client_id: str | None, client_secret: str | None, auth: ClientAuth | None) -> ClientAuth:
     if auth is not None:
         if client_id is not None or client_secret is not None:
-            raise ConfigurationError("give either client_id and client_secret, or auth")
-        if not isinstance(auth, ClientAuth):
-            raise ConfigurationError("auth is made by ClientAuth.basic(…), .post(…), .bearer(…) or so")
+            raise ConfigurationError("auth must be left out with client_id and client_secret, got both")
+        check_object(auth, "auth", ClientAuth, "auth=ClientAuth.basic(…), .post(…) or .bearer(…)")
         return auth
     if client_id is None or client_secret is None:
         raise ConfigurationError(
-            "the endpoint asks who we are: give client_id and client_secret, or auth=ClientAuth.…"
+            "client_id and client_secret, or auth=ClientAuth.…, must be given, since the endpoint asks who "
+            "we "
+            f"are, got {'no client_secret' if client_id is not None else 'no client_id'}"
         )
     return ClientAuth.basic(client_id, client_secret)
-
-
-def names(values: Iterable[str], what: str) -> tuple[str, ...]:
-    """Check a list of names.
-
-    Raises:
-        ConfigurationError: if it is no list.
-    """
-    return tuple(check_list(values, what))

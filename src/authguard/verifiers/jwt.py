@@ -1,4 +1,4 @@
-"""Bearer JWTs, verified with keys that are at hand or fetched: RFC 7519, RFC 8725, RFC 9068."""
+"""Verify Bearer JWTs with keys that are at hand or fetched: RFC 7519, RFC 8725, RFC 9068."""
 
 from collections.abc import Iterable, Sequence
 from math import inf
@@ -10,7 +10,15 @@ from authguard._core.jose.compact import Token, media_type, read_compact
 from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import check_list, check_seconds
+from authguard._core.options import (
+    MAX_LEEWAY,
+    Duration,
+    check_list,
+    check_seconds,
+    check_text,
+    check_text_list,
+    check_text_or_list,
+)
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
@@ -19,12 +27,11 @@ from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.local_keys import load_keys
 from authguard.verifiers.remote import KeySource, RemoteKeySet
 
-_MOST_LEEWAY = 300
-_LONGEST_MEMORY = 3600.0  # for tokens without exp, which exist only where they were allowed
+MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which exist only where they were allowed
 
 
 class JWTVerifier(Verifier):
-    """Verifies signed JWTs of one issuer, with keys that are at hand or fetched by URL.
+    """Verify signed JWTs of one issuer, with keys that are at hand or fetched by URL.
 
     Several may stand side by side, one for each issuer; the token's `iss` chooses, and no key
     of one issuer verifies a token of another (RFC 8725 section 3.8).
@@ -38,7 +45,7 @@ class JWTVerifier(Verifier):
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none.
         audience: the `aud` that names us, or several; None accepts only tokens without `aud`.
-        leeway: seconds by which clocks may differ, 0 to 300.
+        leeway: seconds, or a timedelta, by which clocks may differ, 0 to 300.
         required_claims: claims that a token must have. Without `exp` in it tokens may be valid
             for ever. Without `sub` the subject of a token that has none is `client:` and its
             `client_id` or `azp`, and one with neither is refused.
@@ -60,39 +67,39 @@ class JWTVerifier(Verifier):
         algorithms: Iterable[str],
         issuer: str | None,
         audience: str | Iterable[str] | None,
-        leeway: float = 30,
+        leeway: float | Duration = 30,
         required_claims: Iterable[str] = ("exp", "sub"),
         token_types: Iterable[str | None] = (None, "JWT", "at+jwt"),
         scope_claims: Iterable[str] = ("scope",),
         role_claims: Iterable[str] = ("roles",),
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
-        self.issuer = _text_or_none(issuer, "issuer")
+        self.issuer = None if issuer is None else check_text(issuer, "issuer")
         self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
         self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
         # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
         self._keys: Any = self._source or load_keys(keys, self.algorithms)
-        audiences = [audience] if isinstance(audience, str) else check_list(audience or (), "audience")
-        if audience is not None and not audiences:
-            raise ConfigurationError("audience is empty: name this resource, or say None")
+        audiences = () if audience is None else check_text_or_list(audience, "audience")
         types = frozenset(
-            None if kind is None else media_type(_text(kind, "token_types"))
-            for kind in check_list(token_types, "token_types")
+            None
+            if kind is None
+            else media_type(check_text(kind, "each of token_types", must="be text, or None"))
+            for kind in check_list(token_types, "token_types", '"at+jwt"')
         )
         if not types:
-            raise ConfigurationError('token_types is empty: name one, such as "at+jwt"')
+            raise ConfigurationError('token_types must name one, such as "at+jwt", got an empty list')
         self._expected = Expectations(
             issuer=self.issuer,
-            audience=frozenset(_text(name, "audience") for name in audiences),
-            leeway=check_seconds(leeway, "leeway", _MOST_LEEWAY),
-            required=_names(required_claims, "required_claims"),
+            audience=frozenset(audiences),
+            leeway=check_seconds(leeway, "leeway", MAX_LEEWAY),
+            required=check_text_list(required_claims, "required_claims", '"exp"'),
             types=types,
-            scope_claims=_names(scope_claims, "scope_claims"),
-            role_claims=_names(role_claims, "role_claims"),
+            scope_claims=check_text_list(scope_claims, "scope_claims", '"scope"'),
+            role_claims=check_text_list(role_claims, "role_claims", '"roles"'),
         )
 
     def accepts(self, credential: Credential) -> bool:
-        """Whether it looks like a compact JWS, be it in the header or in the cookie."""
+        """Return whether it looks like a compact JWS, be it in the header or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
@@ -118,7 +125,7 @@ class JWTVerifier(Verifier):
     def _verified(
         self, token: Token, credential: Credential, now: float, key: VerificationKey, known_until: float
     ) -> Verified:
-        """Who a token speaks of whose signature has been verified by the key."""
+        """Check the claims of a token whose signature has been verified, and build the principal."""
         text, claims = read_claims(token)
         principal = verify_claims(
             text,
@@ -130,7 +137,7 @@ class JWTVerifier(Verifier):
             method=credential.method,
         )
         if principal.expires_at is None:
-            return Verified(principal, min(now + _LONGEST_MEMORY, known_until))
+            return Verified(principal, min(now + MAX_MEMORY_SECONDS, known_until))
         return Verified(principal, min(principal.expires_at + self._expected.leeway, known_until))
 
     @classmethod
@@ -140,12 +147,12 @@ class JWTVerifier(Verifier):
         *,
         audience: str | Iterable[str] | None,
         algorithms: Iterable[str] | None = None,
-        ttl: float = 300,
-        max_stale: float = 86400,
+        ttl: float | Duration = 300,
+        max_stale: float | Duration = 86400,
         http: HTTPOptions | None = None,
         **options: Any,
     ) -> Self:
-        """A verifier that finds the issuer's keys by itself, when the first token comes.
+        """Build a verifier that finds the issuer's keys by itself, when the first token comes.
 
         It asks for the issuer's metadata (OpenID Connect Discovery, then RFC 8414), which must name
         exactly this issuer, and for the key set that the metadata names.
@@ -161,23 +168,23 @@ class JWTVerifier(Verifier):
             options: the other options of `JWTVerifier`.
 
         Raises:
-            ConfigurationError: if this cannot be meant.
+            ConfigurationError: for an option of another type or out of range.
         """
         keys = IssuerKeySet(issuer, ttl=ttl, max_stale=max_stale, http=http)
         allowed = ASYMMETRIC if algorithms is None else algorithms
         return cls(keys, algorithms=allowed, issuer=issuer, audience=audience, **options)
 
     def channels(self) -> Sequence[Channel]:
-        """What it reaches the issuer through."""
+        """Return what it reaches the issuer through."""
         return () if self._source is None else (self._source.remote.channel,)
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """How the issuer is doing."""
+        """Return how the issuer is doing."""
         return () if self._source is None else (self._source.health(now),)
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
-        """Several are asked as one, which picks by issuer."""
+        """Combine several into one, which picks by issuer."""
         return verifiers if len(verifiers) == 1 else [_ByIssuer(verifiers)]
 
     def __repr__(self) -> str:
@@ -185,7 +192,7 @@ class JWTVerifier(Verifier):
 
 
 class _ByIssuer(Verifier):
-    """Several JWT verifiers: the exact `iss`, and the algorithm, choose one."""
+    """Choose among several JWT verifiers: by the exact `iss`, and the algorithm."""
 
     def __init__(self, verifiers: Sequence[JWTVerifier]) -> None:
         self._verifiers: dict[tuple[str, str], JWTVerifier] = {}
@@ -193,13 +200,14 @@ class _ByIssuer(Verifier):
         for verifier in verifiers:
             if verifier.issuer is None:
                 raise ConfigurationError(
-                    "several JWTVerifiers: each needs an issuer to be chosen by, got None"
+                    "issuer must be given where there are several JWTVerifiers, to choose by, got None"
                 )
             for algorithm in verifier.algorithms:
                 if (verifier.issuer, algorithm) in self._verifiers:
                     raise ConfigurationError(
-                        f"two JWTVerifiers for {algorithm} of {verifier.issuer!r}: give one of them "
-                        "all the keys, as in JWTVerifier([new, old], …)"
+                        f"each JWTVerifier must be for an issuer and algorithm of its own, got two for "
+                        f"{algorithm} of {verifier.issuer!r}: give one of them all the keys, as in "
+                        "JWTVerifier([new, old], …)"
                     )
                 self._verifiers[verifier.issuer, algorithm] = verifier
 
@@ -221,21 +229,7 @@ class _ByIssuer(Verifier):
         return [channel for verifier in self._all for channel in verifier.channels()]
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        return [one for verifier in self._all for one in verifier.health(now)]
+        return [health for verifier in self._all for health in verifier.health(now)]
 
     def __repr__(self) -> str:
         return ", ".join(map(repr, self._all))
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{what} is text, and not empty")
-    return value
-
-
-def _text_or_none(value: object, what: str) -> str | None:
-    return None if value is None else _text(value, what)
-
-
-def _names(values: object, what: str) -> tuple[str, ...]:
-    return tuple(_text(name, what) for name in check_list(values, what))

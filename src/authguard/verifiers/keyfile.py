@@ -1,4 +1,4 @@
-"""A file of API keys, which may be edited while the application runs."""
+"""Read a file of API keys, which may be edited while the application runs."""
 
 import tomllib
 from datetime import datetime
@@ -6,20 +6,20 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from authguard._core.options import type_of
+from authguard._core.options import got, type_of
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.verifiers.apikey import APIKey, parse_digest
 
 _LOOK_SECONDS = 1.0  # how often to look whether the file has changed
 _GRACE_SECONDS = 60.0  # how long to go on with the last good content of a file gone bad
-_LARGEST = 16 * 1024 * 1024
+MAX_FILE = 16 * 1024 * 1024
 _END = "# end"
 _MEMBERS = frozenset({"subject", "scopes", "roles", "expires_at", "disabled", "key_id"})
 
 
 class APIKeyFile:
-    """API keys by digest, in JSON or TOML; what is written there counts within a second.
+    """Hold API keys by digest, in JSON or TOML; what is written there counts within a second.
 
         # keys.toml
         ["<digest_api_key(key)>"]
@@ -42,16 +42,16 @@ class APIKeyFile:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         if not isinstance(path, (str, PathLike)):
-            raise ConfigurationError(f"path must be text or a Path, got {type_of(path)}")
+            raise ConfigurationError(f"path must be text or a Path, got {got(path)}")
         self._path = Path(fspath(path))
         if self._path.suffix not in (".json", ".toml"):
-            raise ConfigurationError(f"{self._path}: the name of a file of API keys ends in .json or .toml")
+            raise ConfigurationError(f"path must end in .json or .toml, got {str(self._path)!r}")
         self._signature, self._keys = self._read()
         self._look_at = 0.0
         self._broken_since: float | None = None
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to look at the file again, or the clock has jumped."""
+        """Return whether it is time to look at the file again, or the clock has jumped."""
         return not self._look_at - _LOOK_SECONDS <= now < self._look_at
 
     def refresh(self, now: float) -> None:
@@ -66,26 +66,28 @@ class APIKeyFile:
                 self._broken_since = now
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
-        """The key with this digest, and until when the answer holds."""
+        """Return the key with this digest, and until when the answer holds."""
         if self._broken_since is not None and now - self._broken_since >= _GRACE_SECONDS:
             raise VerificationUnavailableError("the file of API keys is broken")
         return self._keys.get(digest), self._look_at
 
     def _stat(self) -> tuple[int, int, int]:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError as error:
             raise ConfigurationError(f"{self._path}: {error.strerror}") from error
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def _read(self) -> tuple[tuple[int, int, int], dict[str, APIKey]]:
         before = self._stat()
-        if before[1] > _LARGEST:
-            raise ConfigurationError(f"{self._path}: larger than 16 MiB")
+        if before[1] > MAX_FILE:
+            raise ConfigurationError(f"{self._path} must have at most 16 MiB, got {before[1]} bytes")
         try:
             text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{self._path}: cannot be read as UTF-8") from error
+            raise ConfigurationError(
+                f"{self._path} must be text in UTF-8 that can be read, got {type(error).__name__}"
+            ) from error
         if self._stat() != before:
             raise ConfigurationError(f"{self._path}: changed while it was read")
         return before, self._parse(text)
@@ -117,12 +119,17 @@ class APIKeyFile:
 
 def _api_key(members: Any) -> APIKey:
     if not isinstance(members, dict):
-        raise ConfigurationError("expected subject, scopes and so on")
+        raise ConfigurationError(f"the entry must have subject, scopes and so on, got {type_of(members)}")
     if unknown := members.keys() - _MEMBERS:
-        raise ConfigurationError(f"unknown: {', '.join(sorted(unknown))}")
+        raise ConfigurationError(
+            f"members must be among {', '.join(sorted(_MEMBERS))}, got "
+            f"{', '.join(map(repr, sorted(unknown)))}"
+        )
     if isinstance(members.get("expires_at"), str):
         try:
             members = {**members, "expires_at": datetime.fromisoformat(members["expires_at"])}
         except ValueError as error:
-            raise ConfigurationError("expires_at is not a date in ISO 8601") from error
+            raise ConfigurationError(
+                f"expires_at must be a date in ISO 8601, got {got(members['expires_at'])}"
+            ) from error
     return APIKey(**{"subject": "", **members})

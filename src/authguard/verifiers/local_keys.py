@@ -1,4 +1,4 @@
-"""Keys that are at hand: in the program, or in files."""
+"""Load keys that are at hand: in the program, or in files."""
 
 import re
 from os import PathLike, fspath
@@ -32,7 +32,7 @@ def _read_files(source: object) -> object:
     if isinstance(source, (str, bytes)):
         check_no_file(source, "keys", advice=PLACES_OF_KEYS["path"])
     if isinstance(source, (list, tuple)):
-        return [_read_files(one) for one in source]
+        return [_read_files(item) for item in source]
     return source
 
 
@@ -46,4 +46,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, ValueError) as error:
         advice = "; ~ is not expanded: Path(…).expanduser()" if str(path).startswith("~") else ""
-        raise ConfigurationError(f"keys: cannot read {path}: {type(error).__name__}{advice}") from error
+        raise ConfigurationError(
+            f"keys must be in a file that can be read, got {str(path)!r}: {type(error).__name__}{advice}"
+        ) from error

@@ -1,32 +1,32 @@
-"""Key sets by URL: RFC 7517, fetched when needed and kept through outages."""
+"""Fetch key sets by URL: RFC 7517, fetched when needed and kept through outages."""
 
 import logging
 import random
 import time
 from dataclasses import dataclass
 from math import ceil
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from authguard._core.flow import FetchFailedError, Flow, Response, Shared
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
-from authguard._core.options import check_seconds
+from authguard._core.options import Duration, check_seconds, got
 from authguard._core.remote.http import RemoteHealth, freshness, read_json, retry_after
 from authguard._core.remote.keys import Parse, Plan, RemoteKeys
 from authguard._core.strict_json import JSONError
-from authguard.errors import ConfigurationError, InvalidSignatureError, VerificationUnavailableError
+from authguard.errors import Cause, ConfigurationError, InvalidSignatureError, VerificationUnavailableError
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
 
 logger = logging.getLogger("authguard")
 
 _TIMEOUT = 3.0
 _ACCEPT = {"accept": "application/jwk-set+json, application/json"}
-_MOST_TTL = 86400.0
-_MOST_STALE = 7 * 86400.0
+MAX_TTL = 86400.0
+MAX_STALE = 7 * 86400.0
 
 
 class UnusableAnswerError(Exception):
-    """A server has answered, and the answer is of no use; says why.
+    """Report that a server has answered, and the answer is of no use.
 
     Args:
         reason: in words without secrets.
@@ -41,7 +41,7 @@ class UnusableAnswerError(Exception):
 
 
 class Location(NamedTuple):
-    """Where a key set is, and what its issuer signs with, if it says so."""
+    """Say where a key set is, and what its issuer signs with, if it says so."""
 
     url: str
     algorithms: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True)
 class RemoteKeySet:
-    """The keys of an issuer, by the URL of its key set (`jwks_uri`).
+    """Name the keys of an issuer, by the URL of its key set (`jwks_uri`).
 
     Nothing is fetched when this is built. The keys are fetched for the first token, refreshed in
     the background before they are due, and go on to be used while the issuer cannot be reached.
@@ -58,53 +58,58 @@ class RemoteKeySet:
 
     Args:
         url: https, or http on loopback.
-        ttl: seconds for which keys are fresh, 1 to 86400; a key that the issuer withdraws is
+        ttl: seconds, or a timedelta, for which keys are fresh, 1 to 86400; a key that the issuer withdraws is
             refused after that. `Cache-Control` of the answer goes before it, within a minute and
             a day.
-        max_stale: seconds for which the last good keys are used in an outage, at most a week; 0
-            answers with 503 as soon as they are not fresh.
+        max_stale: seconds, or a timedelta, for which the last good keys are used in an outage, at most a
+            week; 0 answers with 503 as soon as they are not fresh.
         http: how the server is reached.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     url: str
-    ttl: float = 300
-    max_stale: float = 86400
+    ttl: float | Duration = 300
+    max_stale: float | Duration = 86400
     http: HTTPOptions | None = None
 
     def __post_init__(self) -> None:
         self.check()
-        check_seconds(self.ttl, "ttl", _MOST_TTL, least=1)
-        check_seconds(self.max_stale, "max_stale", _MOST_STALE)
+        object.__setattr__(self, "ttl", check_seconds(self.ttl, "ttl", MAX_TTL, least=1))
+        object.__setattr__(self, "max_stale", check_seconds(self.max_stale, "max_stale", MAX_STALE))
 
     def check(self) -> None:
         """Check the URL."""
         check_remote(self.url, "url", self.http)
 
     def open(self, algorithms: frozenset[str]) -> "KeySource":
-        """The keys for one verifier, who shares neither them nor connections with others."""
+        """Open the keys for one verifier, which shares neither them nor connections with others."""
         if not algorithms <= ASYMMETRIC:
-            raise ConfigurationError("HMAC secrets are never fetched: name the issuer's signature algorithms")
+            raise ConfigurationError(
+                f"algorithms must be for signatures with a RemoteKeySet, got {got(sorted(algorithms))}: HMAC "
+                "secrets are never fetched"
+            )
         return self.source(Remote(self.http, _TIMEOUT, self.url), algorithms)
 
     def source(self, remote: Remote, algorithms: frozenset[str]) -> "KeySource":
-        """What fetches the keys."""
+        """Return what fetches the keys."""
         return KeySource(self, remote, algorithms)
 
 
 class KeySource:
-    """Keys of one issuer as one verifier uses them: flows over what `RemoteKeys` decides."""
+    """Find the keys of one issuer for one verifier: flows over what `RemoteKeys` decides."""
 
     def __init__(self, key_set: RemoteKeySet, remote: Remote, algorithms: frozenset[str]) -> None:
         self.remote = remote
         self._url = key_set.url
         self._algorithms = algorithms
-        self._state = RemoteKeys(key_set.url, key_set.ttl, key_set.max_stale, random.random)
+        self._state = RemoteKeys(
+            key_set.url, cast("float", key_set.ttl), cast("float", key_set.max_stale), random.random
+        )
 
     def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
-        """The key that signed the token, and until when that may be remembered.
+        """Return the key that signed the token, and until when that may be remembered.
 
         Raises:
             InvalidSignatureError: if none of the issuer's did.
@@ -112,7 +117,7 @@ class KeySource:
         """
         header, state = token.header, self._state
         if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
-            raise InvalidSignatureError("the token's alg is not among the algorithms")
+            raise InvalidSignatureError("the token's alg is not among the algorithms", cause=Cause.ALGORITHM)
         key = self._find(token, now)
         plan = state.plan(header, key, now)
         if plan in (Plan.WAIT, Plan.REFRESH):
@@ -130,7 +135,7 @@ class KeySource:
                 retry_after=ceil(state.backoff.remaining(now)),
             )
         if key is None:
-            raise InvalidSignatureError("no key for the token's alg and kid")
+            raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
         if header.key_id is not None and not key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
         return key, state.usable_until(now)
@@ -169,24 +174,24 @@ class KeySource:
 
     @property
     def key_set_url(self) -> str | None:
-        """The URL that the keys were fetched from, as far as it is known."""
+        """Return the URL that the keys were fetched from, as far as it is known."""
         return self._url
 
     def locate(self, now: float) -> Flow[Location]:
-        """Where the key set is now."""
+        """Return where the key set is now."""
         return Location(self._url)
         yield  # a flow that asks nothing
 
     def forget(self) -> None:
-        """What was found out about where the key set is, is to be found out again."""
+        """Forget where the key set is, so that it is found out again."""
 
     def health(self, now: float | None) -> RemoteHealth:
-        """How the issuer is doing; None for now."""
+        """Return how the issuer is doing; None for now."""
         return self._state.health(time.time() if now is None else now)
 
 
 def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:
-    """GET a document that is there.
+    """Fetch a document that is there.
 
     Raises:
         UnusableAnswerError: unless the status is 200.
@@ -199,7 +204,7 @@ def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[R
 
 
 def read_document(response: Response) -> dict[str, object]:
-    """The JSON object of an answer.
+    """Return the JSON object of an answer.
 
     Raises:
         UnusableAnswerError: if it is none.

@@ -1,4 +1,4 @@
-"""Signed answers of an introspection endpoint: RFC 9701."""
+"""Verify signed answers of an introspection endpoint: RFC 9701."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from authguard._core.flow import Channel, Flow, Response
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import read_compact
 from authguard._core.jose.keyset import KeySet, check_algorithms
+from authguard._core.options import got, is_numeric_date
 from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.verifiers.local_keys import load_keys
@@ -18,7 +19,7 @@ _OLDEST = 60.0  # seconds since an answer was signed, besides the leeway
 
 
 class AnswerKeys:
-    """Verifies that an answer is by the issuer, for us, and fresh.
+    """Verify that an answer is by the issuer, for us, and fresh.
 
     Args:
         keys: as those of `JWTVerifier`.
@@ -28,7 +29,7 @@ class AnswerKeys:
         leeway: seconds by which clocks may differ.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for keys that cannot be used, and without an issuer or a client id.
     """
 
     def __init__(
@@ -40,7 +41,10 @@ class AnswerKeys:
         leeway: float,
     ) -> None:
         if issuer is None or client_id is None:
-            raise ConfigurationError("answer_keys: signed answers name an issuer and us, so give both")
+            raise ConfigurationError(
+                "issuer and client_id must be given with answer_keys, since signed answers name both, got "
+                f"{got(issuer)} and {got(client_id)}"
+            )
         allowed = check_algorithms(algorithms)
         self._keys: KeySet | KeySource
         if isinstance(keys, RemoteKeySet):
@@ -52,7 +56,7 @@ class AnswerKeys:
         self._leeway = leeway
 
     def read(self, response: Response, now: float) -> Flow[Mapping[str, Any]]:
-        """The `token_introspection` of an answer; nothing else in it means anything (section 5).
+        """Return the `token_introspection` of an answer; nothing else in it means anything (section 5).
 
         Raises:
             UnusableAnswerError: if it is not a signed answer for us.
@@ -81,8 +85,7 @@ class AnswerKeys:
         if claims.get("iss") != self._issuer:
             raise UnusableAnswerError("the signed answer is by another issuer")
         signed_at: Any = claims.get("iat")
-        dated = isinstance(signed_at, (int, float)) and not isinstance(signed_at, bool)
-        if not dated or not abs(now - signed_at) <= self._leeway + _OLDEST:
+        if not is_numeric_date(signed_at) or not abs(now - signed_at) <= self._leeway + _OLDEST:
             raise UnusableAnswerError("the signed answer is not of now")
         document = claims.get("token_introspection")
         if not isinstance(document, Mapping):
@@ -90,9 +93,9 @@ class AnswerKeys:
         return document
 
     def channels(self) -> Sequence[Channel]:
-        """What it reaches the issuer through."""
+        """Return what it reaches the issuer through."""
         return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
 
     def health(self, now: float) -> Sequence[RemoteHealth]:
-        """How the issuer is doing."""
+        """Return how the issuer is doing."""
         return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)

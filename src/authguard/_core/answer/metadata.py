@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from authguard._core.answer.refusal import Headers, Refusal
-from authguard._core.options import check_list
+from authguard._core.options import check_text, check_text_list, got
 from authguard._core.policy.paths import is_canonical
-from authguard._core.proofs.uris import is_safe_origin, parse_uri, shown
+from authguard._core.proofs.uris import is_safe_origin, parse_uri
 from authguard.errors import ConfigurationError
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -48,11 +48,15 @@ class ResourceMetadata:
     def __post_init__(self) -> None:
         _check_url(self.resource, "resource")
         for name in ("authorization_servers", "scopes_supported"):
-            object.__setattr__(self, name, tuple(check_list(getattr(self, name), name)))
+            object.__setattr__(self, name, check_text_list(getattr(self, name), name))
         for server in self.authorization_servers:
-            _check_url(server, "authorization_servers")
+            _check_url(server, "each of authorization_servers")
+        if self.resource_name is not None:
+            check_text(self.resource_name, "resource_name")
         if not is_canonical(self._path or "/"):
-            raise ConfigurationError("the path of resource can be read in two ways; give a plain one")
+            raise ConfigurationError(
+                f"resource must have a path that can be read in one way, got {got(self.resource)}"
+            )
 
     @property
     def url(self) -> str:
@@ -126,6 +130,9 @@ def _check_url(text: object, name: str) -> None:
     except ValueError:
         uri = None
     if not isinstance(text, str) or uri is None or "?" in text or "#" in text or '"' in text:
-        raise ConfigurationError(f"{name}: {shown(text)} is not a URL such as 'https://api.example.com/mcp'")
+        raise ConfigurationError(
+            f"{name} must be a URL such as 'https://api.example.com/mcp', without query and fragment, got "
+            f"{got(text)}"
+        )
     if not is_safe_origin(uri.origin):
-        raise ConfigurationError(f"{name}: {shown(text)} is not under https")
+        raise ConfigurationError(f"{name} must be https, or http on loopback, got {got(text)}")

@@ -1,12 +1,13 @@
 """Makes what goes on the wire when a request may not pass: status, challenge, problem document."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from authguard._core.options import check_text
 from authguard.errors import (
-    ConfigurationError,
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
     NonceRequiredError,
@@ -14,6 +15,8 @@ from authguard.errors import (
     RefusedError,
     VerificationUnavailableError,
 )
+
+_REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # what quotes need not escape
 
 Headers = tuple[tuple[str, str], ...]
 Parameters = tuple[tuple[str, str], ...]
@@ -115,15 +118,11 @@ def check_realm(realm: str) -> str:
     Raises:
         ConfigurationError: if it cannot be.
     """
-    if (
-        not isinstance(realm, str)
-        or not realm.isascii()
-        or not realm.isprintable()
-        or '"' in realm
-        or "\\" in realm
-    ):
-        raise ConfigurationError("realm is printable ASCII without quotes and backslashes")
-    return realm
+    if realm == "":
+        return realm
+    return check_text(
+        realm, "realm", pattern=_REALM, must="be printable ASCII without quotes and backslashes"
+    )
 
 
 def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:

@@ -1,24 +1,25 @@
-"""The access token in a cookie, for websites; and proof that this site sent it."""
+"""Read the access token from a cookie, for websites; and tell whether this site sent it."""
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 
-from authguard._core.options import check_list, type_of
+from authguard._core.options import Duration, check_flag, check_seconds, check_text, check_text_list, got
 from authguard._core.request import WEBSOCKET, RequestView
 from authguard.errors import ConfigurationError, InvalidRequestError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[A-Za-z0-9._~+/=-]+\Z")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+\Z")
-_LARGEST = 4096  # name and value together; browsers drop more (RFC 6265bis section 5.6)
+_MAX_COOKIE = 4096  # name and value together; browsers drop more (RFC 6265bis section 5.6)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
 class AccessCookie:
-    """An HttpOnly cookie that carries the access token.
+    """Carry the access token in an HttpOnly cookie.
 
     It is called `__Host-<name>` and is `Secure`, whatever scheme the server reports, so that no
     sibling domain can plant it (RFC 6265bis section 4.1.3.2). Unsafe methods and websockets must
@@ -41,45 +42,50 @@ class AccessCookie:
     trusted_origins: Iterable[str] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise ConfigurationError(f"cookie name must be text, got {type_of(self.name)}")
-        if not _NAME.match(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
-            raise ConfigurationError(f"cookie name {self.name!r}: a plain name; the prefix is added")
-        if not isinstance(self.secure, bool):
-            raise ConfigurationError(
-                "secure must be True, or False for development over plain http on your own machine, got "
-                f"{self.secure!r}; leave it out for a site under https, also behind a proxy"
-            )
-        origins = check_list(self.trusted_origins, "trusted_origins")
-        object.__setattr__(self, "trusted_origins", frozenset(map(str, origins)))
-        for origin in self.trusted_origins:
+        check_text(self.name, "name", pattern=_NAME, must="be a cookie name of letters, digits and - _ .")
+        if self.name.lower().startswith(("__host-", "__secure-")):
+            raise ConfigurationError(f"name must be without a prefix, which is added, got {got(self.name)}")
+        check_flag(
+            self.secure,
+            "secure",
+            "be True, or False for development over plain http on your own machine (leave it out for a site "
+            "under https, also behind a proxy)",
+        )
+        origins = check_text_list(self.trusted_origins, "trusted_origins", '"https://app.example.com"')
+        object.__setattr__(self, "trusted_origins", frozenset(origins))
+        for origin in origins:
             if not _ORIGIN.match(origin) or origin != origin.lower():
-                raise ConfigurationError(f"{origin!r} is not an origin such as 'https://app.example.com'")
+                raise ConfigurationError(
+                    "each of trusted_origins must be an origin such as 'https://app.example.com', in lower "
+                    f"case, got {got(origin)}"
+                )
 
     @property
     def _field_name(self) -> str:
-        """The name that browsers see: with the prefix `__Host-`, unless `secure` is False."""
+        """Return the name that browsers see: with the prefix `__Host-`, unless `secure` is False."""
         return f"__Host-{self.name}" if self.secure else self.name
 
-    def issue(self, token: str, *, max_age: int, scheme: str | None = None) -> str:
-        """The value of a Set-Cookie field that signs the browser in.
+    def issue(self, token: str, *, max_age: float | Duration, scheme: str | None = None) -> str:
+        """Return the value of a Set-Cookie field that signs the browser in.
 
         Args:
             token: the access token.
-            max_age: seconds, as long as the token is valid.
+            max_age: seconds, or a timedelta, as long as the token is valid.
             scheme: not used; `secure` alone decides.
 
         Raises:
             ValueError: if the token is too large for a cookie, or is no token.
+            ConfigurationError: if `max_age` is no number of seconds.
         """
+        seconds = int(check_seconds(max_age, "max_age", inf, least=-inf))
         if not _VALUE.match(token):
             raise ValueError("this cannot be a token: it has characters that cookies cannot carry")
-        if len(self._field_name) + len(token) > _LARGEST:
-            raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_LARGEST}")
-        return f"{self._field_name}={token}; Max-Age={int(max_age)}{self._attributes}"
+        if len(self._field_name) + len(token) > _MAX_COOKIE:
+            raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_MAX_COOKIE}")
+        return f"{self._field_name}={token}; Max-Age={seconds}{self._attributes}"
 
     def clear(self, *, scheme: str | None = None) -> str:
-        """The value of a Set-Cookie field that signs the browser out.
+        """Return the value of a Set-Cookie field that signs the browser out.
 
         Args:
             scheme: not used; `secure` alone decides.
@@ -91,7 +97,7 @@ class AccessCookie:
         return "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self.secure else "")
 
     def read(self, request: RequestView) -> str | None:
-        """The token that the request's cookie carries, if any.
+        """Return the token that the request's cookie carries, if any.
 
         Raises:
             InvalidRequestError: if the cookie came twice: somebody else may have planted one.
@@ -111,7 +117,7 @@ class AccessCookie:
         )
 
     def is_cross_site(self, request: RequestView) -> bool | None:
-        """Whether another site started the request; None if nothing tells.
+        """Return whether another site started the request; None if nothing tells.
 
         Safe methods never count. Fetch Metadata decides where the browser sends it (`same-site`
         is not `same-origin`), else the Origin field.
@@ -132,7 +138,7 @@ class AccessCookie:
 
 
 def _values(request: RequestView, name: str) -> list[str]:
-    """The values of the cookies of this name."""
+    """Return the values of the cookies of this name."""
     find = _finder(name)
     return [
         text.rstrip(b" \t").decode("latin-1")
@@ -145,12 +151,12 @@ def _values(request: RequestView, name: str) -> list[str]:
 @cache
 def _finder(name: str) -> Callable[[bytes], list[bytes]]:
     """Return what finds the values of a cookie in a field, in one pass, however many cookies it has."""
-    wanted = re.escape(name.encode("ascii"))
-    return re.compile(rb"(?:\A|;)[ \t]*" + wanted + rb"(?:=([^;]*)|[ \t]*(?=;|\Z))").findall
+    escaped = re.escape(name.encode("ascii"))
+    return re.compile(rb"(?:\A|;)[ \t]*" + escaped + rb"(?:=([^;]*)|[ \t]*(?=;|\Z))").findall
 
 
 def _own_origins(request: RequestView) -> set[str]:
-    """What the Origin field may say when this site started the request.
+    """Return what the Origin field may say when this site started the request.
 
     The Host field cannot be forged by a page in a browser, which is the only attacker here.
     """

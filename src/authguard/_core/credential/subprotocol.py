@@ -1,9 +1,10 @@
-"""A token among the subprotocols that a websocket offers: browsers cannot set its header fields."""
+"""Read a token among the subprotocols that a websocket offers: browsers cannot set its header fields."""
 
 import re
 
-from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.jose.compact import base64url
+from authguard._core.options import check_text, got
 from authguard.errors import ConfigurationError, MalformedTokenError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # a token of RFC 9110 section 5.6.2
@@ -11,13 +12,13 @@ _MARK = ".bearer."
 _TOKEN = re.compile(rb"[0-9A-Za-z._~+/-]+=*\Z")  # the b64token of RFC 6750 section 2.1
 #: How many of the offered subprotocols are read, and passed on; browsers offer a few.
 MAX_OFFERED = 100
-_MAX_ENCODED = LONGEST_CREDENTIAL * 4 // 3 + 2  # base64url makes four characters of three bytes
-_TOO_LONG = b"Bearer " + b"a" * (LONGEST_CREDENTIAL + 1)  # a field that is refused for its length
+_MAX_ENCODED = MAX_CREDENTIAL * 4 // 3 + 2  # base64url makes four characters of three bytes
+_TOO_LONG = b"Bearer " + b"a" * (MAX_CREDENTIAL + 1)  # a field that is refused for its length
 _MALFORMED = b"Bearer"  # a field without its token, which is refused as malformed
 
 
 class Subprotocol:
-    """The subprotocol by which a browser presents a token.
+    """Present a token by the subprotocol of a websocket, as a browser can.
 
     It offers the name, and besides `<name>.bearer.<token>` with the token in base64url, without
     padding, in its one canonical spelling.
@@ -30,20 +31,18 @@ class Subprotocol:
     """
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not _NAME.match(name) or _MARK in f"{name}.".lower():
-            raise ConfigurationError(
-                f"subprotocol {name!r} must be a name such as 'authguard': letters, digits and "
-                f"!#$%&'*+.^_`|~-, without {_MARK!r} in it"
-            )
-        self.name = name
+        must = f"be a name such as 'authguard': letters, digits and !#$%&'*+.^_`|~-, without {_MARK!r} in it"
+        self.name = check_text(name, "subprotocol", pattern=_NAME, must=must)
+        if _MARK in f"{name}.".lower():
+            raise ConfigurationError(f"subprotocol must {must}, got {got(name)}")
         self._prefix = name + _MARK
 
     def has_token(self, offered: str) -> bool:
-        """Whether this one of the offered subprotocols presents a token."""
+        """Return whether this one of the offered subprotocols presents a token."""
         return offered.startswith(self._prefix)
 
     def authorization(self, offered: str) -> bytes:
-        """The Authorization field that says what this one does.
+        """Return the Authorization field that says what this one does.
 
         Args:
             offered: one that has a token.

@@ -1,14 +1,16 @@
-"""The claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
+"""Judge the claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 from authguard._core.jose.compact import Token
 from authguard._core.model import Claims, Method, Principal, make_principal
+from authguard._core.options import LATEST_MOMENT, NUMERIC_TYPES, is_numeric_date
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
 from authguard.errors import (
+    Cause,
     ExpiredTokenError,
     InvalidAudienceError,
     InvalidIssuerError,
@@ -21,7 +23,6 @@ from authguard.errors import (
 CLIENT_PREFIX = "client:"
 
 _NOTHING: frozenset[str] = frozenset()
-_LATEST = 253_402_300_799  # the last second that datetime can show: 9999-12-31T23:59:59Z
 _DATES = ("exp", "nbf", "iat", "auth_time")
 _TEXTS = ("iss", "sub", "jti", "client_id", "azp")
 
@@ -42,18 +43,18 @@ _OTHER_KINDS = (
 )
 # Only ID tokens carry hashes of other tokens (OpenID Connect Core 3.1.3.6); only security event
 # tokens carry events (RFC 8417). `cnf` is for the guard to judge: see `proofs`.
-_FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
+FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
 _MEMBERS = {
     **dict.fromkeys(_TEXTS, "text"),
     **dict.fromkeys(_DATES, "date"),
     **dict.fromkeys(_KIND_CLAIMS, "kind"),
-    **dict.fromkeys(_FOREIGN_CLAIMS, "foreign"),
+    **dict.fromkeys(FOREIGN_CLAIMS, "foreign"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a verifier asks of claims; see `JWTVerifier` for each."""
+    """Hold what a verifier asks of claims; see `JWTVerifier` for each."""
 
     issuer: str | None
     audience: frozenset[str]
@@ -65,7 +66,7 @@ class Expectations:
 
 
 def read_claims(token: Token) -> tuple[str, dict[str, Any]]:
-    """The claims, as text and as an object.
+    """Read the claims, as text and as an object.
 
     Raises:
         MalformedTokenError: if they are not one strict JSON object in UTF-8.
@@ -87,7 +88,7 @@ def verify_claims(
     key_id: str | None,
     method: Method,
 ) -> Principal:
-    """Who the claims speak of; raises unless this is an access token for us that is valid now.
+    """Return the principal of an access token for us that is valid now.
 
     Args:
         text: the claims as they came; their signature has been verified.
@@ -101,9 +102,9 @@ def verify_claims(
     find = claims.get
     for name in expected.required:
         if find(name) is None:
-            raise MissingRequiredClaimError(f"no {name}")
+            raise MissingRequiredClaimError(f"no {name}", claim=name)
     if kind not in expected.types:
-        raise MalformedTokenError("a token of another type")
+        raise MalformedTokenError("a token of another type", cause=Cause.KIND)
     _check_members(claims)
     issuer = find("iss")
     if expected.issuer is not None and issuer != expected.issuer:
@@ -111,12 +112,12 @@ def verify_claims(
     check_audience(find("aud"), expected.audience)
     expires_at = find("exp")
     if expires_at is not None and now >= expires_at + expected.leeway:
-        raise ExpiredTokenError("expired")
+        raise ExpiredTokenError("expired", claim="exp")
     latest = now + expected.leeway
     if latest < find("nbf", 0):
-        raise ExpiredTokenError("not valid yet")
+        raise ExpiredTokenError("not valid yet", cause=Cause.NOT_YET_VALID, claim="nbf")
     if latest < find("iat", 0):
-        raise ExpiredTokenError("issued in the future")
+        raise ExpiredTokenError("issued in the future", cause=Cause.ISSUED_IN_FUTURE, claim="iat")
     client = find("client_id", find("azp"))
     subject = find("sub")
     if not subject or subject[:7] == CLIENT_PREFIX:
@@ -142,36 +143,38 @@ def _client_subject(claims: Mapping[str, Any], subject: str | None, client: str 
     as `sub` would pass for that client, so it is taken only from that client's tokens.
     """
     if subject == "":
-        raise MalformedTokenError("sub is empty")
+        raise MalformedTokenError("sub is empty", claim="sub")
     of_client = f"{CLIENT_PREFIX}{client}" if client else None
     if subject is None:
         if of_client is None or "username" in claims:
-            raise MissingRequiredClaimError("no sub, and it is not a client's own token")
+            raise MissingRequiredClaimError("no sub, and it is not a client's own token", claim="sub")
         return of_client
     if subject != of_client:
-        raise InvalidTokenError("a sub that would pass for a client")
+        raise InvalidTokenError("a sub that would pass for a client", claim="sub")
     return subject
 
 
 def _check_members(claims: Mapping[str, Any]) -> None:
-    """What can be said of a claim by its name: one look at each, where there are several rules."""
+    """Check each claim that has a rule by its name, in one pass."""
     for name, value in claims.items():
-        wanted = _MEMBERS.get(name)
-        if wanted is None:
+        kind = _MEMBERS.get(name)
+        if kind is None:
             continue
-        if wanted == "text":
+        if kind == "text":
             if type(value) is not str:
-                raise MalformedTokenError(f"{name} is not text")
-        elif wanted == "date":
-            # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2).
+                raise MalformedTokenError(f"{name} is not text", claim=name)
+        elif kind == "date":
+            # As `is_numeric_date`, without a call for each date of each token.
             # Neither NaN nor infinity is between two numbers.
-            if type(value) not in (int, float) or not 0 <= value <= _LATEST:
-                raise MalformedTokenError(f"{name} is not a date")
-        elif wanted == "kind":
+            if type(value) not in NUMERIC_TYPES or not 0 <= value <= LATEST_MOMENT:
+                raise MalformedTokenError(f"{name} is not a date", claim=name)
+        elif kind == "kind":
             if not _is_access(name, value, bound="cnf" in claims):
-                raise MalformedTokenError(f"not an access token, says {name}")
+                raise MalformedTokenError(f"not an access token, says {name}", cause=Cause.KIND, claim=name)
         else:
-            raise MalformedTokenError(f"not a plain bearer access token: it has {name}")
+            raise MalformedTokenError(
+                f"not a plain bearer access token: it has {name}", cause=Cause.KIND, claim=name
+            )
 
 
 def _is_access(name: str, value: object, *, bound: bool) -> bool:
@@ -185,9 +188,9 @@ def _is_access(name: str, value: object, *, bound: bool) -> bool:
     return value in _ACCESS_KINDS
 
 
-def is_date(value: object) -> bool:
-    """Tell a NumericDate (RFC 7519 section 2); bool is an int in Python."""
-    return type(value) in (int, float) and 0 <= cast("float", value) <= _LATEST
+def is_date(value: object) -> TypeGuard[float]:
+    """Tell a NumericDate (RFC 7519 section 2) that datetime can show."""
+    return is_numeric_date(value) and 0 <= value <= LATEST_MOMENT
 
 
 def check_audience(audience: object, expected: frozenset[str]) -> None:
@@ -205,7 +208,7 @@ def check_audience(audience: object, expected: frozenset[str]) -> None:
 
 
 def _names_at(claims: Mapping[str, Any], paths: tuple[str, ...], *, split: bool) -> frozenset[str]:
-    found = _NOTHING
+    granted = _NOTHING
     for path in paths:
         # A name may have dots in it, such as https://example.com/roles, so it comes first.
         value = claims.get(path)
@@ -217,8 +220,8 @@ def _names_at(claims: Mapping[str, Any], paths: tuple[str, ...], *, split: bool)
             names = _shared(tuple(name for name in value if isinstance(name, str)))
         else:
             continue
-        found = found | names if found else names
-    return found
+        granted = granted | names if granted else names
+    return granted
 
 
 def _value_at(claims: Mapping[str, Any], path: str) -> object:
@@ -228,7 +231,7 @@ def _value_at(claims: Mapping[str, Any], path: str) -> object:
     return value
 
 
-# Few sets for many tokens: 0.2 KB and 0.8 µs less for each.
+# Few sets for many tokens.
 @lru_cache(maxsize=1024)
 def _words(text: str) -> frozenset[str]:
     return _shared(tuple(text.split(" ")))

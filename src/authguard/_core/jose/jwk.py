@@ -1,4 +1,4 @@
-"""One key: from JWK, PEM or secret to something that verifies with exactly one algorithm.
+"""Read one key: from JWK, PEM or secret to something that verifies with exactly one algorithm.
 
 Everything that RFC 7517, RFC 7518 and RFC 8725 ask of a key is checked here, once, when it is
 loaded: at use there is nothing left to decide.
@@ -20,6 +20,7 @@ from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certifica
 from authguard._core.jose.compact import base64url
 from authguard._core.jose.secret import check_not_place, weakness_of
 from authguard._core.jose.signatures import Check, checker
+from authguard._core.options import got
 from authguard.errors import ConfigurationError, MalformedTokenError
 
 _HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}  # least bytes of the secret, RFC 7518 section 3.2
@@ -27,7 +28,7 @@ _CURVES = {"P-256": ("ES256", 32), "P-384": ("ES384", 48), "P-521": ("ES512", 66
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _RSA_BITS = range(2048, 16384 + 1)  # RFC 7518 section 3.3; the upper bound is against slow keys
-_LEAST_EXPONENT = 65537
+_MIN_EXPONENT = 65537
 
 SYMMETRIC = frozenset(_HMAC)
 ASYMMETRIC = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
@@ -53,12 +54,12 @@ _SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
 
 
 class UnusableKeyError(ConfigurationError):
-    """This key cannot verify signatures for us; in a set it is skipped."""
+    """Report a key that cannot verify signatures for us; in a set it is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key bound to one algorithm (RFC 8725 section 3.1).
+    """Hold a key that is bound to one algorithm (RFC 8725 section 3.1).
 
     Attributes:
         algorithm: that algorithm.
@@ -94,8 +95,8 @@ def from_secret(
             "give a key as PEM text or as a JWK, with its algorithm, such as RS256"
         )
     check_not_place(secret, option)
-    key = _hmac_key(data, algorithms, None)
-    _check_strength(data)
+    key = _hmac_key(data, algorithms, None, option)
+    _check_strength(data, option)
     return key
 
 
@@ -127,28 +128,31 @@ def _holds_key(data: bytes) -> bool:
     return bool(_SSH_KEY_IN_BINARY.match(data))
 
 
-def _check_strength(data: bytes) -> None:
+def _check_strength(data: bytes, option: str) -> None:
     text = data.decode("latin-1").lower()
     reason = weakness_of(data)
     if reason is None and any(word in text for word in _SAMPLE_WORDS):
         reason = "it has words of a manual"
     if reason is not None:
         raise UnusableKeyError(
-            f"the secret can be guessed: {reason}; make a random one, for example with "
+            f"{option} must be random, got a secret that can be guessed: {reason}; make one, for example "
+            "with "
             'python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
 
 
-def _hmac_key(data: bytes, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
+def _hmac_key(
+    data: bytes, algorithms: frozenset[str], key_id: str | None, option: str = "the secret"
+) -> VerificationKey:
     algorithm = _the_one(algorithms & SYMMETRIC, "an HMAC secret")
     least = _HMAC[algorithm]
     if len(data) < least:
         raise UnusableKeyError(
-            f"the secret for {algorithm} has {len(data)} bytes; it needs {least} random ones, for "
-            f'example from python -c "import secrets; print(secrets.token_urlsafe({least}))"'
+            f"{option} must be at least {least} random bytes for {algorithm}, got {len(data)} bytes: "
+            f'python -c "import secrets; print(secrets.token_urlsafe({least}))" makes some'
         )
     if data.decode("latin-1") in _SAMPLE_SECRETS:
-        raise UnusableKeyError("the secret is published in a manual; make a random one")
+        raise UnusableKeyError(f"{option} must be random, got a secret that is published in a manual")
     return VerificationKey(algorithm, key_id, checker(algorithm, data))
 
 
@@ -156,10 +160,12 @@ def from_pem(text: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
     """Return the key of a public key or a certificate in PEM (its validity dates are not looked at)."""
     data = text.encode() if isinstance(text, str) else bytes(text)
     if b"PRIVATE KEY" in data:
-        raise ConfigurationError("this is a private key; a verifier needs only the public part of it")
+        raise ConfigurationError(
+            "keys must be public, got a private key: a verifier needs only the public part of it"
+        )
     if b"\\n" in data:
         raise ConfigurationError(
-            r'the PEM text has "\n" as two characters in place of its line breaks: '
+            r'PEM text must have line breaks, got "\n" as two characters in their place: '
             r'text.replace("\\n", "\n") puts them back'
         )
     try:
@@ -168,48 +174,52 @@ def from_pem(text: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
         else:
             key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError("the PEM text holds no public key or certificate") from error
+        raise ConfigurationError(
+            "PEM text must hold a public key or a certificate, got one that cannot be read as either"
+        ) from error
     return _bind(key, algorithms, None)
 
 
 def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str]) -> VerificationKey:
-    """One JWK (RFC 7517 section 4).
+    """Return the key of one JWK (RFC 7517 section 4).
 
     Raises:
         UnusableKeyError: if it is not a sound key for one of the algorithms.
     """
     key_id = jwk.get("kid")
     if key_id is not None and not isinstance(key_id, str):
-        raise UnusableKeyError("kid is not text")
+        raise UnusableKeyError(f"kid must be text, got {got(key_id)}")
     named = f"key {key_id!r}" if key_id else "a key without kid"
     _check_use(jwk, named)
     if "alg" in jwk:
         algorithm = ALIASES.get(str(jwk["alg"]), str(jwk["alg"]))
         algorithms = algorithms & {algorithm}
         if not algorithms:
-            raise UnusableKeyError(f"{named} is for {jwk['alg']!r}, which is not among the algorithms")
+            raise UnusableKeyError(f"alg of {named} must be among the algorithms, got {jwk['alg']!r}")
     try:
         if jwk.get("kty") == "oct":
             # Programs make JWKs: unlike a secret that was typed, it is not asked whether it can be guessed.
             return _hmac_key(_bytes(jwk, "k"), algorithms, key_id)
         if not _PRIVATE_MEMBERS.isdisjoint(jwk):
-            raise UnusableKeyError(f"{named} is a private key; a verifier needs only its public part")
+            raise UnusableKeyError(
+                f"{named} must be public, got a private key: a verifier needs only its public part"
+            )
         return _bind(_public_key(jwk), algorithms, key_id)
     except UnusableKeyError as error:
         raise UnusableKeyError(f"{named}: {error}") from error
 
 
 def _check_use(jwk: Mapping[str, Any], named: str) -> None:
-    """RFC 7517 sections 4.2 and 4.3."""
+    """Check what the key is for (RFC 7517 sections 4.2 and 4.3)."""
     if jwk.get("use", "sig") != "sig":
-        raise UnusableKeyError(f"{named} is not for signatures (use)")
+        raise UnusableKeyError(f"use of {named} must be sig, for signatures, or be left out")
     operations = jwk.get("key_ops", ["verify"])
     if (
         not isinstance(operations, list)
         or "verify" not in operations
-        or len({str(one) for one in operations}) != len(operations)
+        or len({str(operation) for operation in operations}) != len(operations)
     ):
-        raise UnusableKeyError(f"{named} is not for verifying (key_ops)")
+        raise UnusableKeyError(f"key_ops of {named} must have verify, or be left out")
 
 
 def _public_key(jwk: Mapping[str, Any]) -> Any:
@@ -224,7 +234,9 @@ def _public_key(jwk: Mapping[str, Any]) -> Any:
             case "OKP", "Ed25519":
                 return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(jwk, "x", 32))
             case _:
-                raise UnusableKeyError("a key type or curve that we do not use")
+                raise UnusableKeyError(
+                    "kty and crv must be RSA, EC on P-256, P-384 or P-521, or OKP on Ed25519"
+                )
     except ValueError as error:
         raise UnusableKeyError(str(error) or "out of range") from error
 
@@ -244,21 +256,21 @@ def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificat
         _check_rsa(key.public_numbers())
         algorithm = _the_one(algorithms.intersection(_RSA), "an RSA key")
     elif isinstance(key, ec.EllipticCurvePublicKey):
-        names = {_curve(name).name: found for name, (found, _) in _CURVES.items()}
+        names = {_curve(name).name: algorithm for name, (algorithm, _) in _CURVES.items()}
         algorithm = _the_one(algorithms & {names.get(key.curve.name, "")}, f"a key on {key.curve.name}")
     elif isinstance(key, ed25519.Ed25519PublicKey):
         algorithm = _the_one(algorithms & {"EdDSA"}, "an Ed25519 key")
     else:
-        raise UnusableKeyError("a key type that we do not use")
+        raise UnusableKeyError("a key must be RSA, EC or Ed25519")
     return VerificationKey(algorithm, key_id, checker(algorithm, key))
 
 
 def _the_one(candidates: frozenset[str], what: str) -> str:
     if not candidates:
-        raise UnusableKeyError(f"none of the algorithms is for {what}")
+        raise UnusableKeyError(f"algorithms must name one for {what}, got none")
     if len(candidates) > 1:
         raise ConfigurationError(
-            f"{what} can be for any of {', '.join(sorted(candidates))}: list one of them in algorithms, or "
+            f"algorithms must name one for {what}, got {', '.join(sorted(candidates))}: list one of them, or "
             "give the key as a JWK with an alg"
         )
     return next(iter(candidates))
@@ -266,15 +278,19 @@ def _the_one(candidates: frozenset[str], what: str) -> str:
 
 def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
     if numbers.n.bit_length() not in _RSA_BITS:
-        raise UnusableKeyError(f"RSA keys have 2048 to 16384 bits, this one {numbers.n.bit_length()}")
-    if numbers.e < _LEAST_EXPONENT or numbers.e % 2 == 0:
-        raise UnusableKeyError(f"the RSA exponent is an odd number from {_LEAST_EXPONENT}")
+        raise UnusableKeyError(
+            f"an RSA key must have between 2048 and 16384 bits, got {numbers.n.bit_length()}"
+        )
+    if numbers.e < _MIN_EXPONENT or numbers.e % 2 == 0:
+        raise UnusableKeyError(f"an RSA exponent must be odd and at least {_MIN_EXPONENT}")
     if _is_roca(numbers.n):
-        raise UnusableKeyError("the RSA key can be factored (ROCA, CVE-2017-15361)")
+        raise UnusableKeyError(
+            "an RSA key must be sound, got one that can be factored (ROCA, CVE-2017-15361)"
+        )
 
 
 def _is_roca(modulus: int) -> bool:
-    """Whether the modulus has the fingerprint of CVE-2017-15361 (Nemec et al., CCS 2017).
+    """Return whether the modulus has the fingerprint of CVE-2017-15361 (Nemec et al., CCS 2017).
 
     The faulty generator's primes are powers of 65537 modulo many small primes, and so is their
     product. A sound key looks like that with a probability of about 2^-27.
@@ -287,24 +303,24 @@ _SMALL_PRIMES = tuple(n for n in range(3, 168) if all(n % d for d in range(2, n)
 
 @cache
 def _powers(prime: int) -> frozenset[int]:
-    return frozenset(pow(_LEAST_EXPONENT, exponent, prime) for exponent in range(prime - 1))
+    return frozenset(pow(_MIN_EXPONENT, exponent, prime) for exponent in range(prime - 1))
 
 
 def _bytes(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
     text = jwk.get(name)
     if not isinstance(text, str) or not _ALPHABET.match(text):
-        raise UnusableKeyError(f"{name} is not base64url")
+        raise UnusableKeyError(f"{name} must be base64url")
     try:
         data = base64url(text.encode())
     except MalformedTokenError as error:
-        raise UnusableKeyError(f"{name} is not canonical base64url") from error
+        raise UnusableKeyError(f"{name} must be canonical base64url") from error
     if size is not None and len(data) != size:
-        raise UnusableKeyError(f"{name} has {len(data)} bytes, not {size}")
+        raise UnusableKeyError(f"{name} must have {size} bytes, got {len(data)}")
     return data
 
 
 def _integer(jwk: Mapping[str, Any], name: str) -> int:
     data = _bytes(jwk, name)
     if data[0] == 0:
-        raise UnusableKeyError(f"{name} starts with a zero byte (RFC 7518 section 2)")
+        raise UnusableKeyError(f"{name} must not start with a zero byte (RFC 7518 section 2)")
     return int.from_bytes(data, "big")

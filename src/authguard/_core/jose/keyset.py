@@ -1,4 +1,4 @@
-"""A set of keys of one issuer, and which of them a token must have been signed with."""
+"""Hold the keys of one issuer, and find the one that a token must have been signed with."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,11 +15,11 @@ from authguard._core.jose.jwk import (
     from_secret,
 )
 from authguard._core.jose.secret import Place, check_not_place
-from authguard._core.options import check_list, type_of
+from authguard._core.options import check_text_list
 from authguard._core.strict_json import JSONError, parse_object
-from authguard.errors import ConfigurationError, InvalidSignatureError
+from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
 
-_MOST_KEYS = 100
+_MAX_KEYS = 100
 _KINDS = "a secret, PEM, JWK, JWKS, a path or a list of these"
 _NO_LISTS = (bytearray, memoryview)
 
@@ -32,7 +32,7 @@ PLACES_OF_KEYS: Mapping[Place, str] = {
 
 
 class KeySet:
-    """Keys by `kid`. A token names its key, or there is just one that it can mean (RFC 7515 6).
+    """Hold keys by `kid`. A token names its key, or there is just one that it can mean (RFC 7515 6).
 
     Args:
         keys: the keys; HMAC secrets and public keys never together.
@@ -43,31 +43,33 @@ class KeySet:
 
     def __init__(self, keys: Iterable[VerificationKey]) -> None:
         self._keys = tuple(keys)
-        if not 0 < len(self._keys) <= _MOST_KEYS:
-            raise ConfigurationError(f"a key set holds 1 to {_MOST_KEYS} keys, not {len(self._keys)}")
+        if not 0 < len(self._keys) <= _MAX_KEYS:
+            raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}")
         if len({key.algorithm in SYMMETRIC for key in self._keys}) > 1:
-            raise ConfigurationError("secrets and public keys in one set: use one JWTVerifier for each")
+            raise ConfigurationError(
+                "keys must be secrets or public keys, got both: use one JWTVerifier for each"
+            )
         self._named: dict[str, VerificationKey] = {}
         self._unnamed: dict[str, VerificationKey] = {}
         for key in self._keys:
             if key.key_id is None:
                 if key.algorithm in self._unnamed:
                     raise ConfigurationError(
-                        f"several keys for {key.algorithm} without kid: give them as JWKs with a kid each, "
-                        "so that a token can say which one it means"
+                        f"keys must have a kid each, got several for {key.algorithm} without kid: give them "
+                        "as JWKs, so that a token can say which one it means"
                     )
                 self._unnamed[key.algorithm] = key
             elif key.key_id in self._named:
-                raise ConfigurationError(f"two keys with the kid {key.key_id!r}")
+                raise ConfigurationError(f"each key must have a kid of its own, got {key.key_id!r} twice")
             else:
                 self._named[key.key_id] = key
         counts: dict[str, list[VerificationKey]] = {}
         for key in self._keys:
             counts.setdefault(key.algorithm, []).append(key)
-        self._only = {algorithm: found[0] for algorithm, found in counts.items() if len(found) == 1}
+        self._only = {algorithm: keys[0] for algorithm, keys in counts.items() if len(keys) == 1}
 
     def find(self, header: Header) -> VerificationKey | None:
-        """The one key that the token can have been signed with, if we have it."""
+        """Return the one key that the token can have been signed with, if we have it."""
         algorithm = ALIASES.get(header.algorithm, header.algorithm)
         if header.key_id is None:
             return self._only.get(algorithm)
@@ -75,18 +77,18 @@ class KeySet:
         return key if key is not None and key.algorithm == algorithm else None
 
     def has(self, key_id: str | None) -> bool:
-        """Whether there is a key of this name, for whatever algorithm."""
+        """Return whether there is a key of this name, for whatever algorithm."""
         return key_id in self._named
 
     def verify(self, token: Token) -> VerificationKey:
-        """The key that signed the token.
+        """Return the key that signed the token.
 
         Raises:
             InvalidSignatureError: if none of ours did.
         """
         key = self.find(token.header)
         if key is None:
-            raise InvalidSignatureError("no key for the token's alg and kid")
+            raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
         if not key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
         return key
@@ -104,27 +106,28 @@ def check_algorithms(algorithms: Iterable[str]) -> frozenset[str]:
     Raises:
         ConfigurationError: if it is empty, unknown, `none`, or mixes HMAC with signatures.
     """
-    listed = check_list(algorithms, "algorithms")
-    names = frozenset(ALIASES.get(name, name) for name in listed if isinstance(name, str))
-    if others := [type_of(name) for name in listed if not isinstance(name, str)]:
-        raise ConfigurationError(f"algorithms are names such as 'ES256', got {', '.join(others)}")
+    listed = check_text_list(algorithms, "algorithms", '"ES256"')
+    names = frozenset(ALIASES.get(name, name) for name in listed)
     if not names:
-        raise ConfigurationError("algorithms is empty: name the one that your issuer signs with")
+        raise ConfigurationError(
+            "algorithms must name the one that your issuer signs with, got an empty list"
+        )
     if unknown := names - SYMMETRIC - ASYMMETRIC:
         raise ConfigurationError(
-            f"unknown or unsafe algorithms: {', '.join(sorted(map(str, unknown)))}; "
-            f"known are {', '.join(sorted(SYMMETRIC | ASYMMETRIC))}"
+            f"algorithms must be among {', '.join(sorted(SYMMETRIC | ASYMMETRIC))}, got unknown or unsafe "
+            f"{', '.join(map(repr, sorted(unknown)))}"
         )
     if names & SYMMETRIC and names & ASYMMETRIC:
         raise ConfigurationError(
-            "HMAC and signature algorithms in one verifier let a public key pass for a secret: use one "
-            "JWTVerifier for each"
+            f"algorithms must be HMAC or signature algorithms, got both in {', '.join(sorted(names))}: a "
+            "public "
+            "key would pass for a secret; use one JWTVerifier for each"
         )
     return names
 
 
 def parse_keys(source: object, algorithms: frozenset[str]) -> list[VerificationKey]:
-    """Keys from a secret, PEM text, JWK, JWKS (mapping or JSON text), or a list of these.
+    """Read keys from a secret, PEM text, JWK, JWKS (mapping or JSON text), or a list of these.
 
     Raises:
         ConfigurationError: if it is none of these, or holds no usable key.
@@ -134,8 +137,8 @@ def parse_keys(source: object, algorithms: frozenset[str]) -> list[VerificationK
     if isinstance(source, (str, bytes)):
         return _from_text(source, algorithms)
     if isinstance(source, Iterable) and not isinstance(source, _NO_LISTS) and not hasattr(source, "read"):
-        return [key for one in source for key in parse_keys(one, algorithms)]
-    raise ConfigurationError(f"keys: expected {_KINDS}, not {_described(source)}")
+        return [key for item in source for key in parse_keys(item, algorithms)]
+    raise ConfigurationError(f"keys must be {_KINDS}, got {_described(source)}")
 
 
 def _described(source: object) -> str:
@@ -151,21 +154,26 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
         return [from_secret(source, algorithms, "keys")]
     text = source if isinstance(source, str) else source.decode("latin-1")
     if not text.strip():
-        raise ConfigurationError(f"keys: expected {_KINDS}, not empty text or an empty file")
+        raise ConfigurationError(f"keys must be {_KINDS}, got empty text or an empty file")
     if "-----BEGIN" in text:
         return [from_pem(source, algorithms)]
     if text.lstrip().startswith("{") and not text.startswith("{{"):
         try:
             return _from_mapping(parse_object(text), algorithms)
         except JSONError as error:
-            raise ConfigurationError(f"keys: text that starts like JSON, and is not: {error}") from error
+            raise ConfigurationError(
+                f"keys must be JSON where they start like it, got text that is not: {error}"
+            ) from error
     check_not_place(source, "keys", advice=PLACES_OF_KEYS)
     if not algorithms & SYMMETRIC:
         if text.startswith("ssh-"):
             raise ConfigurationError(
-                "keys: a public key as SSH writes it: ssh-keygen -e -m pkcs8 -f FILE writes it as PEM"
+                "keys must be PEM or JWK, got a public key as SSH writes it: ssh-keygen -e -m pkcs8 -f FILE "
+                "writes it as PEM"
             )
-        raise ConfigurationError("keys: neither PEM nor JSON, and no HMAC algorithm to use a secret with")
+        raise ConfigurationError(
+            "keys must be PEM or JSON where algorithms names no HMAC algorithm, got text that is neither"
+        )
     return [from_secret(source, algorithms, "keys")]
 
 
@@ -184,14 +192,14 @@ def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list
     members = source["keys"]
     if not isinstance(members, list) or not all(isinstance(member, Mapping) for member in members):
         raise ConfigurationError(
-            "a JWK set is an object whose keys are a list of objects (RFC 7517 section 5)"
+            "keys of a JWK set must be a list of objects (RFC 7517 section 5), got something else"
         )
     types = {member.get("kty") == "oct" for member in members}
     if len(types) > 1:
-        raise ConfigurationError("a key set with secrets and public keys in it: keep them apart")
+        raise ConfigurationError("a JWK set must hold secrets or public keys, got both: keep them apart")
     ids = [member["kid"] for member in members if "kid" in member]
-    if len(ids) != len({str(one) for one in ids}):
-        raise ConfigurationError("a key set with two keys of the same kid")
+    if len(ids) != len({str(key_id) for key_id in ids}):
+        raise ConfigurationError("each key of a JWK set must have a kid of its own, got one twice")
     keys: list[VerificationKey] = []
     reasons: list[str] = []
     for member in members:
@@ -200,5 +208,7 @@ def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list
         except UnusableKeyError as error:
             reasons.append(str(error))  # skipped, as RFC 7517 section 5 has it
     if not keys:
-        raise ConfigurationError("no usable key in the set: " + ("; ".join(reasons) or "it is empty"))
+        raise ConfigurationError(
+            "a JWK set must hold a key for the algorithms, got none: " + ("; ".join(reasons) or "it is empty")
+        )
     return keys

@@ -1,4 +1,4 @@
-"""Text that is given as a secret and cannot be one: places, placeholders, and what can be guessed."""
+"""Refuse text that is given as a secret and cannot be one: places, placeholders, and what can be guessed."""
 
 import re
 from collections.abc import Mapping

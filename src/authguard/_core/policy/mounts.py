@@ -83,14 +83,14 @@ class Mount:
         if mount_point := self._root_path.rstrip("/"):
             # An odd path below the mount point may have it a second time, as a part of a word.
             texts |= _removed(mount_point, path if misplaced else mount_point + path)
-        found: set[Segments] = set()
+        paths_inside: set[Segments] = set()
         for way in readings(*texts):
-            found.add(way)
+            paths_inside.add(way)
             if self._folded:
                 mounted = (*self._folded, *way)
-                found.add(mounted)
-                found.update(self._after_each(mounted))
-        return found
+                paths_inside.add(mounted)
+                paths_inside.update(self._after_each(mounted))
+        return paths_inside
 
     def _after_each(self, mounted: Segments) -> Iterator[Segments]:
         """Yield the segments after each mount point but the first, which is the beginning."""

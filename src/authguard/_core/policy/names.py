@@ -1,8 +1,9 @@
-"""Names of scopes, roles and methods: checked, or refused with the spelling that works."""
+"""Check the names of scopes, roles and methods: taken, or refused with the spelling that works."""
 
 import re
 from collections.abc import Iterable, Mapping
 
+from authguard._core.options import got
 from authguard._core.policy.spelling import methods_of
 from authguard.errors import ConfigurationError
 
@@ -27,7 +28,7 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
     for name in listed:
         if not isinstance(name, str) or not name or (grammar and not grammar.match(name)):
             raise ConfigurationError(
-                f"{option} must be names that can be matched, got {name!r}: {_write(names, option)}"
+                f"{option} must be names that can be matched, got {got(name)}: {_write(names, option)}"
             )
     return frozenset(name for name in listed if isinstance(name, str))
 
@@ -50,16 +51,17 @@ def check_methods(names: object) -> frozenset[str]:
 
 def _listed(names: object, option: str) -> list[object]:
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
-        shown = repr(names) if isinstance(names, str) or names is None else type(names).__name__
-        raise ConfigurationError(f"{option} must be a list of names, got {shown}: {_write(names, option)}")
+        raise ConfigurationError(
+            f"{option} must be a list of names, got {got(names)}: {_write(names, option)}"
+        )
     return list(names)
 
 
 def _write(names: object, option: str) -> str:
-    found = tuple(dict.fromkeys(_split(names, option)))
+    words = tuple(dict.fromkeys(_split(names, option)))
     if option == "methods":
-        found = methods_of(sorted(name.upper() for name in found))
-    return f"write {option}={list(found)!r}" if found else f"leave {option} out, or write a list of names"
+        words = methods_of(sorted(name.upper() for name in words))
+    return f"write {option}={list(words)!r}" if words else f"leave {option} out, or write a list of names"
 
 
 def _split(names: object, option: str) -> Iterable[str]:

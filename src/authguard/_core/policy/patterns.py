@@ -25,17 +25,17 @@ def parse_pattern(path: object) -> tuple[str, ...]:
         ConfigurationError: for any other pattern, such as one in the syntax of a router.
     """
     if not isinstance(path, str):
-        found = spelling_of(path)
+        spelling = spelling_of(path)
         raise ConfigurationError(
-            f"path must be text or a Rule, got {_type(path)}: write {found or _EXAMPLE}{_more(found)}"
+            f"path must be text or a Rule, got {_type(path)}: write {spelling or _EXAMPLE}{_more(spelling)}"
         )
     if not is_canonical(path) or is_foreign(path):
-        found = spelling_of(path)
+        spelling = spelling_of(path)
         prefix = _PREFIX.fullmatch(path)
         nearest = f", or {prefix[1]!r} for it and what is below it" if prefix else ""
         raise ConfigurationError(
             f"path {path!r} must be a decoded path on this site, with '*' for one segment and '**' for any "
-            f"number of them, none included: write {found}{_more(found)}{nearest}"
+            f"number of them, none included: write {spelling}{_more(spelling)}{nearest}"
         )
     return tuple(path.strip("/").split("/")) if path != "/" else ()
 
@@ -52,8 +52,8 @@ def local_path(path: object, name: str) -> str:
     """
     if isinstance(path, str) and is_canonical(path) and not is_foreign(path) and _is_plain(path):
         return path
-    found = spelling_of(path)
-    example = next((one for one in found.paths if _is_plain(one)), "/login") if found else "/login"
+    spelling = spelling_of(path)
+    example = next(filter(_is_plain, spelling.paths), "/login") if spelling else "/login"
     shown = repr(path) if isinstance(path, str) else _type(path)
     raise ConfigurationError(f"{name} must be a plain path on this site such as {example!r}, got {shown}")
 
@@ -78,16 +78,16 @@ def listed(paths: object, name: str) -> list[Any]:
             f"write {spelling_of_mapping(paths)}, or roles="
         )
     if isinstance(paths, (str, bytes)) or not isinstance(paths, Iterable):
-        found = spelling_of(paths)
+        spelling = spelling_of(paths)
         raise ConfigurationError(
             f"{name} must be a list of paths and rules, got {_type(paths)}: "
-            f"write {f'[{found}]' if found else 'a list such as ' + repr(['/admin'])}{_more(found)}"
+            f"write {f'[{spelling}]' if spelling else 'a list such as ' + repr(['/admin'])}{_more(spelling)}"
         )
     return list(paths)
 
 
-def _more(found: Spelling | None) -> str:
-    if found is None or not found.wider:
+def _more(spelling: Spelling | None) -> str:
+    if spelling is None or not spelling.wider:
         return ""
     return ", which covers more (in public_paths, name each path that may be open instead)"
 

@@ -74,8 +74,10 @@ class Verdict:
             principal: who is calling.
             now: seconds since the epoch.
         """
-        for one in self.requirements:
-            if one.not_granted(principal) or (one.signing_in and one.not_signed_in(principal, now)):
+        for requirement in self.requirements:
+            if requirement.not_granted(principal):
+                return False
+            if requirement.signing_in and requirement.not_signed_in(principal, now):
                 return False
         return True
 
@@ -134,8 +136,8 @@ class Policy:
             misplaced: whether the path is as the server gave it, and has `root_path` in it, but
                 not as its proper beginning.
         """
-        asked = (_HANDSHAKE if method == WEBSOCKET else method, path, root_path)
-        key: RequestKey = (*asked, True) if misplaced else asked
+        request_key = (_HANDSHAKE if method == WEBSOCKET else method, path, root_path)
+        key: RequestKey = (*request_key, True) if misplaced else request_key
         size = len(path) + len(method) + len(root_path)
         memory = self.memory if size <= _MAX_REMEMBERED_CHARACTERS else self._long_paths
         verdict = memory.get(key)
@@ -145,23 +147,23 @@ class Policy:
                 memory.put(key, verdict)
         return verdict
 
-    def find_for_http(self, asked: RequestKey) -> Verdict:
+    def find_for_http(self, request_key: RequestKey) -> Verdict:
         """Return the verdict about an HTTP request, which is no handshake whatever its method is.
 
         Args:
-            asked: as in `RequestView.request_key`, but with the method as the server gives it.
+            request_key: as in `RequestView.request_key`, but with the method as the server gives it.
         """
-        method, path, root_path = asked[:3]
-        return self.find(http_method(method), path, root_path, len(asked) > 3)
+        method, path, root_path = request_key[:3]
+        return self.find(http_method(method), path, root_path, len(request_key) > 3)
 
-    def find_for(self, asked: RequestKey) -> Verdict:
+    def find_for(self, request_key: RequestKey) -> Verdict:
         """Return the verdict about a request; see `find`.
 
         Args:
-            asked: as in `RequestView.request_key`.
+            request_key: as in `RequestView.request_key`.
         """
-        method, path, root_path = asked[:3]
-        return self.find(method, path, root_path, len(asked) > 3)
+        method, path, root_path = request_key[:3]
+        return self.find(method, path, root_path, len(request_key) > 3)
 
     def _decide(self, method: str, path: str, root_path: str, misplaced: bool) -> Verdict:
         visits = Budget(MAX_VISITS)
@@ -189,12 +191,12 @@ class Policy:
             return self._by_default() if opens else self._together((), rules, odd=True)
         # Rules written with the mount point in them must hold as well; see law 6.
         paths = [prefix + segments for prefix in mount.prefixes]
-        plain = [found for path in paths for found in self._plainly(path, method, visits)]
-        other = [found for path in paths for found in self._in_another_case(path, method, visits)]
+        plain = [match for path in paths for match in self._plainly(path, method, visits)]
+        other = [match for path in paths for match in self._in_another_case(path, method, visits)]
         if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
             return Verdict(False, reason=f"public by {opened[0].rule}")
         if plain or other:
-            return self._together(tuple(one.rule for one in plain), tuple(one.rule for one in other))
+            return self._together(tuple(match.rule for match in plain), tuple(match.rule for match in other))
         return self._by_default()
 
     def _by_default(self) -> Verdict:
@@ -205,8 +207,8 @@ class Policy:
     def _in_every_way(self, method: str, ways: Iterable[Segments], visits: Budget) -> tuple[Rule, ...]:
         """Return every rule that covers a path in any of the ways to read it."""
         capitals, tree = _in_capitals(method), self._protected_in_any_case
-        found = {one.rule for way in ways for one in tree.covering(way, capitals, visits)}
-        return tuple(sorted(found, key=lambda rule: rule.path))
+        rules = {match.rule for way in ways for match in tree.covering(way, capitals, visits)}
+        return tuple(sorted(rules, key=lambda rule: rule.path))
 
     def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool = False) -> Verdict:
         """One verdict for all paths with the same rules: paths with numbers in them never end."""
@@ -228,9 +230,9 @@ class Policy:
         folded, capitals = fold("/".join(path)), _in_capitals(method)
         if folded == path and capitals == method and self._all_folded:
             return []  # both trees would say the same
-        plain = {one.rule for one in self._protected.covering(path, method, visits)}
-        found = self._protected_in_any_case.covering(folded, capitals, visits)
-        return [one for one in found if one.rule not in plain]
+        plain = {match.rule for match in self._protected.covering(path, method, visits)}
+        matches = self._protected_in_any_case.covering(folded, capitals, visits)
+        return [match for match in matches if match.rule not in plain]
 
 
 def _in_capitals(method: str) -> str:
@@ -264,9 +266,9 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
     )
 
 
-def _words(found: Sequence[Match]) -> int:
+def _words(matches: Sequence[Match]) -> int:
     """Count the words before the first wildcard, in the rule that has fewest."""
-    words = (list(takewhile(lambda segment: "*" not in segment, one.rule.segments)) for one in found)
+    words = (list(takewhile(lambda segment: "*" not in segment, match.rule.segments)) for match in matches)
     return min(map(len, words), default=0)
 
 
@@ -277,14 +279,16 @@ def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
         raise ConfigurationError(f"{name} must be a list of paths and rules, got a Rule: write [{paths!r}]")
     rules = [path if isinstance(path, Rule) else Rule(path) for path in listed(paths, name)]
     if not rules:
-        raise ConfigurationError(f"{name} is empty: leave it out, or name at least one path")
+        raise ConfigurationError(f"{name} must name at least one path, or be left out, got an empty list")
     return rules
 
 
 def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
     for rule in public:
         if rule.requirement or rule.optional or rule.login_path or rule.preflight:
-            raise ConfigurationError(f"{rule}: a public path can ask for nothing; list it in protected_paths")
+            raise ConfigurationError(
+                f"public_paths must ask for nothing, got {rule}: list it in protected_paths"
+            )
     seen: dict[tuple[Segments, str], Rule] = {}
     for rule in (*protected, *public):
         for method in rule.methods or {""}:
@@ -293,13 +297,16 @@ def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) ->
                 raise ConfigurationError(_same_path(other, rule, protected, public))
 
 
-def _same_path(one: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
-    in_both = any(rule is one for rule in protected) and any(rule is other for rule in public)
+def _same_path(first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
+    in_both = any(rule is first for rule in protected) and any(rule is other for rule in public)
     if not in_both:
-        return f"{one} and {other} are for the same path; keep one of them"
-    if one.segments or one.methods or one.requirement or one.optional:
-        return f"protected_paths has {one} and public_paths has {other} for the same path; keep one of them"
+        return f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+    if first.segments or first.methods or first.requirement or first.optional:
+        return (
+            f"each path must be in one list, got {first} in protected_paths and {other} in public_paths for "
+            "the same path: keep one of them"
+        )
     return (
-        f"protected_paths and public_paths both have {one.path!r}, the same path: leave it out of "
+        f"each path must be in one list, got {first.path!r} in both, the same path: leave it out of "
         "protected_paths, since everything that public_paths does not open is protected"
     )

@@ -21,12 +21,12 @@ class Match(NamedTuple):
     specificity: tuple[tuple[int, ...], int]
 
 
-def most_specific(found: Sequence[Match]) -> list[Match]:
+def most_specific(matches: Sequence[Match]) -> list[Match]:
     """Return the rules that decide; several only if they tie."""
-    if len(found) < 2:
-        return list(found)
-    best = max(one.specificity for one in found)
-    return [one for one in found if one.specificity == best]
+    if len(matches) < 2:
+        return list(matches)
+    best = max(match.specificity for match in matches)
+    return [match for match in matches if match.specificity == best]
 
 
 class _Node:
@@ -73,7 +73,7 @@ class RuleTree:
         Raises:
             TooMuchWorkError: if it takes more visits than there are left.
         """
-        found: list[Match] = []
+        matches: list[Match] = []
         seen: set[_Node] = set()  # `**` stays where it is for many segments
         places = _with_stars([self._root]) if self._has_stars else [self._root]
         for segment in path:
@@ -81,17 +81,17 @@ class RuleTree:
             for place in places:
                 if place.below and place not in seen:
                     seen.add(place)
-                    found += self._applying(place, place.below, method)
+                    matches += self._applying(place, place.below, method)
             places = _step(places, segment)
             if not places:
-                return found
+                return matches
             if self._has_stars:
                 places = _with_stars(places)
         visits.spend(len(places))
         for place in places:
             rules = place.here if place in seen else [*place.below, *place.here]
-            found += self._applying(place, rules, method)
-        return found
+            matches += self._applying(place, rules, method)
+        return matches
 
     def _applying(self, place: _Node, rules: list[Rule], method: str) -> list[Match]:
         return [Match(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
@@ -132,10 +132,10 @@ def _step(places: list[_Node], segment: str) -> list[_Node]:
 
 def _with_stars(places: list[_Node]) -> list[_Node]:
     """These places, and what a `**` that stands for nothing adds to them; each once."""
-    found = dict.fromkeys(places)
+    reached = dict.fromkeys(places)
     for place in places:
         stars = place.stars
-        while stars is not None and stars not in found:
-            found[stars] = None
+        while stars is not None and stars not in reached:
+            reached[stars] = None
             stars = stars.stars
-    return list(found)
+    return list(reached)

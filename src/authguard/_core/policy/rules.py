@@ -1,11 +1,18 @@
-"""Rules: which paths, for which methods, ask what of the caller."""
+"""Define rules: which paths, for which methods, ask what of the caller."""
 
 import re
 from collections.abc import Iterable
 from typing import Literal, cast, get_args
 
 from authguard._core.model import Principal
-from authguard._core.options import check_list
+from authguard._core.options import (
+    Duration,
+    check_choice,
+    check_text,
+    check_text_or_list,
+    check_whole_seconds,
+    is_numeric_date,
+)
 from authguard._core.policy.names import check_methods, check_names
 from authguard._core.policy.patterns import local_path, parse_pattern
 from authguard.errors import (
@@ -23,19 +30,19 @@ Preflight = Literal["answer", "pass"]
 # for `acr_values` of RFC 9470, which are quoted and separated by spaces, too.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
 
-_LONGEST_MAX_AGE = 2**31 - 1  # 68 years
+_MAX_AGE = 2**31 - 1  # 68 years
 _LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by default for tokens
 
 
 class Requirement:
-    """What a caller must have been granted, and how and when it must have signed in.
+    """State what a caller must have been granted, and how and when it must have signed in.
 
     Args:
         scopes: all of these.
         any_of: at least one of these scopes.
         roles: at least one of these roles.
         acr: the claim `acr` must be one of these, the preferred one first.
-        max_age: the claim `auth_time` must be at most so many seconds ago.
+        max_age: the claim `auth_time` must be at most so many seconds ago, or as a timedelta says.
 
     Raises:
         ConfigurationError: for a name that no token could carry, or that no challenge could name,
@@ -50,18 +57,18 @@ class Requirement:
         any_of: Iterable[str] = (),
         roles: Iterable[str] = (),
         acr: str | Iterable[str] | None = None,
-        max_age: float | None = None,
+        max_age: float | Duration | None = None,
     ) -> None:
         self.scopes = check_names(scopes, "scopes", _SCOPE)
         self.any_of = check_names(any_of, "any_of", _SCOPE)
         self.roles = check_names(roles, "roles", None)
         self.acr = () if acr is None else _acr_values(acr)
-        self.max_age = None if max_age is None else _seconds(max_age)
+        self.max_age = None if max_age is None else check_whole_seconds(max_age, "max_age", _MAX_AGE, least=1)
         #: Whether it asks how or when the caller has signed in.
         self.signing_in = bool(self.acr) or self.max_age is not None
 
     def not_granted(self, principal: Principal) -> InsufficientScopeError | None:
-        """What the principal has not been granted, as an error; None if nothing is missing."""
+        """Return what the principal has not been granted, as an error; None if nothing is missing."""
         if not principal.scopes >= self.scopes:
             return InsufficientScopeError("a required scope is missing", scopes=self.scopes | self.any_of)
         if self.any_of and not principal.scopes & self.any_of:
@@ -71,7 +78,7 @@ class Requirement:
         return None
 
     def not_signed_in(self, principal: Principal, now: float) -> InsufficientUserAuthenticationError | None:
-        """What is wrong with how or when the principal has signed in, as an error; None if nothing is.
+        """Return what is wrong with how or when the principal has signed in, as an error; None if nothing is.
 
         The error names all that is asked, since the next sign-in must do for all of it.
         """
@@ -102,7 +109,7 @@ class Requirement:
             raise lacking
 
     def is_met_by(self, principal: Principal, now: float) -> bool:
-        """Whether the principal is somebody who has what is required.
+        """Return whether the principal is authenticated and has what is required.
 
         Args:
             principal: who is calling.
@@ -137,38 +144,38 @@ class Requirement:
         return " and ".join(parts) or "any authenticated caller"
 
     def arguments(self) -> str:
-        """What it was built with, as written in Python."""
-        asked = {
+        """Return what it was built with, as written in Python."""
+        options = {
             "scopes": sorted(self.scopes),
             "any_of": sorted(self.any_of),
             "roles": sorted(self.roles),
             "acr": list(self.acr),
             "max_age": self.max_age,
         }
-        return ", ".join(f"{name}={value!r}" for name, value in asked.items() if value)
+        return ", ".join(f"{name}={value!r}" for name, value in options.items() if value)
 
     def __repr__(self) -> str:
         return f"Requirement({self.arguments()})"
 
 
 def first_lack(requirements: Iterable[Requirement], principal: Principal, now: float) -> RefusedError | None:
-    """What a caller must be told first, if anything is lacking; None if all requirements are met.
+    """Return what a caller must be told first, if anything is lacking; None if all requirements are met.
 
     A scope or a role that is missing comes before a sign-in that is not good enough, whichever
     requirement asks for it: nobody should sign in anew to be told that it was in vain.
     """
-    for one in requirements:
-        lacking = one.not_granted(principal)
+    for requirement in requirements:
+        lacking = requirement.not_granted(principal)
         if lacking is not None:
             return lacking
-    for one in requirements:
-        if one.signing_in and (unmet := one.not_signed_in(principal, now)) is not None:
+    for requirement in requirements:
+        if requirement.signing_in and (unmet := requirement.not_signed_in(principal, now)) is not None:
             return unmet
     return None
 
 
 class Rule:
-    """A path pattern, and what the paths that it covers ask of the caller.
+    """Hold a path pattern, and what the paths that it covers ask of the caller.
 
     A pattern is read segment by segment: `*` stands for exactly one segment, `**` for any
     number of them, none included. A pattern without them covers its path and everything below.
@@ -189,8 +196,8 @@ class Rule:
         acr: how the caller must have signed in: a value of the claim `acr`, or a list of those
             that are accepted, the preferred one first. If it is another, the answer asks for
             a sign-in (RFC 9470), as for `max_age`.
-        max_age: seconds since the caller signed in, at most, by the claim `auth_time`; who has a
-            token without it is asked to sign in.
+        max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`;
+            a caller whose token is without it is asked to sign in.
         optional: `"strict"` lets requests without a credential pass as anonymous, and refuses
             bad ones; `"lenient"` treats a bad credential like none.
         login_path: where browsers are sent to sign in, instead of the guard's own login page.
@@ -211,7 +218,7 @@ class Rule:
         any_of: Iterable[str] = (),
         roles: Iterable[str] = (),
         acr: str | Iterable[str] | None = None,
-        max_age: float | None = None,
+        max_age: float | Duration | None = None,
         optional: Optional | None = None,
         login_path: str | None = None,
         preflight: Preflight | None = None,
@@ -222,10 +229,8 @@ class Rule:
         self.requirement = Requirement(scopes, any_of, roles, acr, max_age)
         self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
-        if optional not in (None, "strict", "lenient"):
-            raise ConfigurationError(
-                f"Rule({path!r}): optional must be 'strict' or 'lenient', or left out, got {optional!r}"
-            )
+        if optional is not None:
+            check_choice(optional, f"Rule({path!r}): optional", get_args(Optional))
         self.preflight = None if preflight is None else check_preflight(preflight)
         if preflight and optional:
             raise ConfigurationError(
@@ -237,13 +242,14 @@ class Rule:
             )
         if optional and self.requirement:
             raise ConfigurationError(
-                f"Rule({path!r}): authentication cannot be optional where {self.requirement} is required"
+                f"Rule({path!r}): optional must be left out where {self.requirement} is required, got "
+                f"{optional!r}"
             )
 
     def __repr__(self) -> str:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""
-        asked = f", {self.requirement.arguments()}" if self.requirement else ""
-        return f"Rule({self.path!r}{methods}{asked})"
+        required = f", {self.requirement.arguments()}" if self.requirement else ""
+        return f"Rule({self.path!r}{methods}{required})"
 
 
 def check_preflight(preflight: object) -> Preflight:
@@ -255,36 +261,15 @@ def check_preflight(preflight: object) -> Preflight:
     Raises:
         ConfigurationError: if it is neither `"answer"` nor `"pass"`.
     """
-    for mode in get_args(Preflight):
-        if preflight == mode:
-            return cast("Preflight", mode)
-    raise ConfigurationError(
-        f'preflight must be "answer" or "pass", got {preflight!r} ({type(preflight).__name__})'
-    )
+    return cast("Preflight", check_choice(preflight, "preflight", get_args(Preflight)))
 
 
 def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:
-    listed = [values] if isinstance(values, str) else check_list(values, "acr")
-    if not listed:
-        raise ConfigurationError("acr is empty: leave it out, or name at least one value")
+    listed = check_text_or_list(values, "acr")
     for value in listed:
-        if not isinstance(value, str) or not _SCOPE.match(value):
-            raise ConfigurationError(
-                f"acr: {value!r} cannot be named in a challenge; write a value, or a list of values, "
-                "in ASCII without spaces, quotes and backslashes"
-            )
+        check_text(value, "acr", pattern=_SCOPE, must="be ASCII without spaces, quotes and backslashes")
     return tuple(dict.fromkeys(listed))
 
 
-def _seconds(max_age: float) -> int:
-    is_whole = type(max_age) is int or (type(max_age) is float and max_age.is_integer())
-    if not is_whole or not 1 <= max_age <= _LONGEST_MAX_AGE:
-        raise ConfigurationError(f"max_age {max_age!r}: write a whole number of seconds above 0, such as 300")
-    return int(max_age)
-
-
 def _is_recent(auth_time: object, max_age: int, now: float) -> bool:
-    # By its type: bool is an int in Python. NaN is between no two numbers.
-    if type(auth_time) is not int and type(auth_time) is not float:
-        return False
-    return now - max_age <= auth_time <= now + _LEEWAY
+    return is_numeric_date(auth_time) and now - max_age <= auth_time <= now + _LEEWAY

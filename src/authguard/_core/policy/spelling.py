@@ -110,9 +110,9 @@ def spelling_of(value: object) -> Spelling | None:
     if isinstance(value, (list, tuple)):
         return _of_several(value)
     for name in ("path", "rule", "pattern"):  # a route of Starlette, Werkzeug, Django; a compiled regex
-        found = getattr(value, name, None)
-        if found is not None and not callable(found):
-            return spelling_of(found if isinstance(found, (str, bytes)) else str(found))
+        pattern = getattr(value, name, None)
+        if pattern is not None and not callable(pattern):
+            return spelling_of(pattern if isinstance(pattern, (str, bytes)) else str(pattern))
     return None
 
 
@@ -120,14 +120,14 @@ def spelling_of_mapping(paths: Mapping[Any, Any]) -> str:
     """Write a mapping from paths to scopes or methods as a list of rules."""
     rules: list[str] = []
     for path, names in paths.items():
-        found = spelling_of(path)
+        spelling = spelling_of(path)
         words = [names] if isinstance(names, str) else names if isinstance(names, Iterable) else ()
         listed = tuple(name for name in words if isinstance(name, str))
-        if found is not None and all(name in _HTTP_METHODS for name in listed):
-            found = replace(found, methods=listed)
-        elif found is not None:
-            found = replace(found, scopes=listed)
-        rules.append(str(found or "'/admin'"))
+        if spelling is not None and all(name in _HTTP_METHODS for name in listed):
+            spelling = replace(spelling, methods=listed)
+        elif spelling is not None:
+            spelling = replace(spelling, scopes=listed)
+        rules.append(str(spelling or "'/admin'"))
     return f"[{', '.join(rules)}]"
 
 
@@ -137,9 +137,10 @@ def _of_several(items: Sequence[Any]) -> Spelling | None:
     if first is None:
         return None
     if all(isinstance(item, str) and "/" in item for item in items):
-        found = [_of_text(item) for item in items]
+        spellings = [_of_text(item) for item in items]
         return Spelling(
-            tuple(path for one in found for path in one.paths), wider=any(one.wider for one in found)
+            tuple(path for spelling in spellings for path in spelling.paths),
+            wider=any(spelling.wider for spelling in spellings),
         )
     for item in items[1:]:
         names = [item] if isinstance(item, str) else item if isinstance(item, (list, tuple, set)) else []
@@ -164,8 +165,8 @@ def _of_text(text: str) -> Spelling:
 def methods_of(names: Iterable[str]) -> tuple[str, ...]:
     """Translate names of methods in capitals; empty for all methods."""
     other_names = {"HEAD": "GET", "WS": "WEBSOCKET", "WEBSOCKETS": "WEBSOCKET"}
-    found = tuple(dict.fromkeys(other_names.get(name, name) for name in names))
-    return () if {"*", "ANY", "ALL"}.intersection(found) else found
+    methods = tuple(dict.fromkeys(other_names.get(name, name) for name in names))
+    return () if {"*", "ANY", "ALL"}.intersection(methods) else methods
 
 
 def _without_surroundings(text: str) -> tuple[str, bool]:
@@ -193,16 +194,16 @@ def _alternatives(text: str) -> list[str]:
         part.count(opening) == part.count(closing) for part in parts for opening, closing in _PAIRS
     )
     waiting = parts if is_split else [text]
-    found: list[str] = []
-    while waiting and len(found) + len(waiting) <= _MAX_ALTERNATIVES:
+    alternatives: list[str] = []
+    while waiting and len(alternatives) + len(waiting) <= _MAX_ALTERNATIVES:
         part = waiting.pop(0)
         match = _ALTERNATIVES.search(part)
         if match is None:
-            found.append(part)
+            alternatives.append(part)
         else:
             words = re.split(r"[|,]", match[1] or match[2])
             waiting = [part[: match.start()] + word + part[match.end() :] for word in words] + waiting
-    return found + waiting
+    return alternatives + waiting
 
 
 @dataclass(slots=True)

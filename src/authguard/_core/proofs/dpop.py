@@ -1,25 +1,33 @@
-"""DPoP (RFC 9449): a proof, signed for one request, that the token is its holder's."""
+"""Check DPoP (RFC 9449): a proof, signed for one request, that the token is its holder's."""
 
 import json
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from hashlib import sha256
 from hmac import compare_digest
 from math import inf
 from typing import Any, ClassVar, TypeAlias
 
+from authguard._core.encoding import sha256_base64url, sha256_hex
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.compact import base64url, media_type
 from authguard._core.jose.jwk import ALIASES, SYMMETRIC, VerificationKey, from_jwk
 from authguard._core.jose.keyset import check_algorithms
 from authguard._core.memory import Memory
 from authguard._core.model import Credential
-from authguard._core.options import check_list
+from authguard._core.options import (
+    Duration,
+    check_function,
+    check_text_list,
+    check_text_or_list,
+    check_whole,
+    check_whole_seconds,
+    got,
+    is_numeric_date,
+)
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.proofs.proof import Proof
 from authguard._core.proofs.replays import UsedProofs
-from authguard._core.proofs.uris import is_safe_origin, parse_uri, shown
+from authguard._core.proofs.uris import is_safe_origin, parse_uri
 from authguard._core.request import WEBSOCKET, RequestView
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import (
@@ -33,9 +41,9 @@ from authguard.errors import (
 Replays: TypeAlias = Callable[[str, int], bool | Awaitable[bool]]
 
 _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\Z")
-_LONGEST_PROOF = 8192  # one with an RSA key of 8192 bits and a long URI has about 6,000
-_LONGEST_TOKEN_ID = 512
-_MOST_WINDOW = 300
+_MAX_PROOF = 8192  # one with an RSA key of 8192 bits and a long URI has about 6,000
+_MAX_TOKEN_ID = 512
+_MAX_WINDOW = 300
 #: Characters of an RSA key in base64url: a modulus of 8192 bits, and an exponent of 64. Callers choose their
 #: keys, and with an exponent as long as the modulus it takes as long to verify a signature as to make one.
 MAX_RSA_MEMBERS = {"n": 1366, "e": 11}
@@ -44,7 +52,7 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"
 
 
 class DPoP(Proof):
-    """Accepts tokens that are bound to a key of the caller's, by the scheme `DPoP`.
+    """Accept tokens that are bound to a key of the caller's, by the scheme `DPoP`.
 
     Each request then has a field `DPoP` with a proof: a JWT that is signed with that key, for
     this method, URI and token, a moment ago, and used once.
@@ -55,7 +63,8 @@ class DPoP(Proof):
             a proof for another site would say that this is it.
         algorithms: of the proofs, best first; public keys only. RSA keys have at most 8192 bits, and an
             exponent of at most 64.
-        window: seconds by which the `iat` of a proof may lie before or after now, 1 to 300.
+        window: seconds, or a timedelta, by which the `iat` of a proof may lie before or after now,
+            1 to 300.
         nonce_secret: at least 32 random bytes, the same for all processes; proofs must then have
             a nonce of ours, at most some minutes old. None asks for none.
         proofs_per_key: how many live proofs of one key to remember; above that, its requests are
@@ -65,7 +74,7 @@ class DPoP(Proof):
             have the digest yet. None keeps 100,000 proofs in the memory of this process.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     member: ClassVar[str] = "jkt"
@@ -75,34 +84,32 @@ class DPoP(Proof):
         origin: str | Iterable[str],
         *,
         algorithms: Iterable[str] = ("ES256", "PS256", "EdDSA"),
-        window: int = 30,
+        window: int | Duration = 30,
         nonce_secret: str | bytes | None = None,
         proofs_per_key: int = 1_000,
         replays: Replays | None = None,
     ) -> None:
         self._origins = frozenset(
-            map(_origin, [origin] if isinstance(origin, str) else check_list(origin, "origin"))
+            map(_origin, check_text_or_list(origin, "origin", '"https://api.example.com"'))
         )
-        if not self._origins:
-            raise ConfigurationError('origin is empty: name one, such as "https://api.example.com"')
-        names = check_list(algorithms, "algorithms")
+        names = check_text_list(algorithms, "algorithms", '"ES256"')
         self._algorithms = check_algorithms(names)
         if self._algorithms & SYMMETRIC:
-            raise ConfigurationError("DPoP proofs are signed with private keys, never with a secret (HMAC)")
+            raise ConfigurationError(
+                f"algorithms must be for private keys, never for a secret (HMAC), got {got(names)}"
+            )
         self.algorithms = tuple(names)
-        if not _is_whole(window) or not 1 <= window <= _MOST_WINDOW:
-            raise ConfigurationError(f"window is 1 to {_MOST_WINDOW} seconds")
-        if not _is_whole(proofs_per_key) or proofs_per_key < 1:
-            raise ConfigurationError("proofs_per_key is a number of proofs, at least 1")
-        self._window = window
+        self._window = check_whole_seconds(window, "window", _MAX_WINDOW, least=1)
+        check_whole(proofs_per_key, "proofs_per_key")
+        check_function(replays, "replays")
         self._nonces = None if nonce_secret is None else Nonces(nonce_secret)
         self._replays = replays
-        self._used = UsedProofs(proofs_per_key, 2 * window)
+        self._used = UsedProofs(proofs_per_key, 2 * self._window)
         self._keys: Memory[bytes, tuple[str, VerificationKey]] = Memory(_REMEMBERED_KEYS)
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """The algorithms of proofs."""
+        """Return the algorithms of proofs."""
         return {"dpop_signing_alg_values_supported": list(self.algorithms)}
 
     def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
@@ -124,8 +131,7 @@ class DPoP(Proof):
             raise InvalidProofError("no DPoP field, or several")
         claims = self._verify(fields[0], bound_to)
         self._check_request(claims, request)
-        digest = _base64url(sha256(credential.value.encode()).digest())
-        if not _same(claims.get("ath"), digest):
+        if not _same(claims.get("ath"), sha256_base64url(credential.value)):
             raise InvalidProofError("ath is not the digest of this token")
         issued, token_id = _check_time(claims, self._window, now), _token_id(claims)
         if self._nonces is not None and not self._nonces.accepts(claims.get("nonce"), bound_to, now):
@@ -136,18 +142,18 @@ class DPoP(Proof):
         return ""
 
     def _verify(self, proof: bytes, thumbprint: str) -> dict[str, Any]:
-        """The claims of a proof that the key with this thumbprint has signed."""
-        parts = _COMPACT.match(proof) if len(proof) <= _LONGEST_PROOF else None
+        """Return the claims of a proof that the key with this thumbprint has signed."""
+        parts = _COMPACT.match(proof) if len(proof) <= _MAX_PROOF else None
         if parts is None:
             raise InvalidProofError("not one compact JWS, or too long")
         head, payload, signature = parts.groups()
         try:
-            # A client keeps its key, and so its header: remembering it saves about 60 µs.
-            known = self._keys.get(head)
-            if known is None or not _same(known[0], thumbprint):
-                known = (thumbprint, self._read_header(base64url(head), thumbprint))
-                self._keys.put(head, known)
-            if not known[1].verifies(head + b"." + payload, base64url(signature)):
+            # A client keeps its key, and so its header.
+            bound_key = self._keys.get(head)
+            if bound_key is None or not _same(bound_key[0], thumbprint):
+                bound_key = (thumbprint, self._read_header(base64url(head), thumbprint))
+                self._keys.put(head, bound_key)
+            if not bound_key[1].verifies(head + b"." + payload, base64url(signature)):
                 raise InvalidProofError("the signature of the proof does not verify")
             return parse_object_bytes(base64url(payload))
         except (JSONError, MalformedTokenError) as error:
@@ -187,12 +193,13 @@ class DPoP(Proof):
             raise InvalidProofError("htu is another URI")
 
     def _use(self, thumbprint: str, token_id: str, until: float, now: float) -> Flow[None]:
-        """Last of all, so that only good proofs take room."""
+        """Note that the proof is used; last of all, so that only good proofs take room."""
         if self._replays is None:
             first = self._used.use(thumbprint, token_id, until, now)
         else:
-            digest = sha256(f"{thumbprint}\n{token_id}".encode()).hexdigest()
-            first = (yield from Call(self._replays, digest, int(until - now) + 1)) is True
+            first = (
+                yield from Call(self._replays, sha256_hex(f"{thumbprint}\n{token_id}"), int(until - now) + 1)
+            ) is True
         if not first:
             raise InvalidProofError("the proof has been used before")
 
@@ -207,21 +214,20 @@ def _is_too_large(jwk: Mapping[str, Any]) -> bool:
 
 
 def thumbprint_of(jwk: Mapping[str, Any]) -> str | None:
-    """The SHA-256 thumbprint of a public key (RFC 7638); None if it lacks what that needs."""
+    """Return the SHA-256 thumbprint of a public key (RFC 7638); None if it lacks what that needs."""
     kind = jwk.get("kty")
     names = _THUMBPRINT_MEMBERS.get(kind) if isinstance(kind, str) else None
     if names is None or not all(isinstance(jwk.get(name), str) for name in names):
         return None
     text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"), ensure_ascii=False)
-    return _base64url(sha256(text.encode()).digest())
+    return sha256_base64url(text)
 
 
 def _check_time(claims: Mapping[str, Any], window: float, now: float) -> float:
-    """The `iat` of a proof that is neither old nor early; `exp` and `nbf` count where they are."""
+    """Return the `iat` of a proof that is neither old nor early; `exp` and `nbf` count where they are."""
     times = {name: claims[name] for name in ("iat", "nbf", "exp") if name in claims}
-    # bool is an int in Python; NumericDate is a JSON number (RFC 7519 section 2). An int of JSON may be
-    # too large for a float, but not too large to be compared with one.
-    if any(type(time) not in (int, float) or not -inf < time < inf for time in times.values()):
+    # An int of JSON may be too large for a float, but not too large to be compared with one.
+    if not all(is_numeric_date(time) and -inf < time < inf for time in times.values()):
         raise InvalidProofError("a date that is none")
     issued: float | None = times.get("iat")
     if issued is None or not now - window <= issued <= now + window:
@@ -232,33 +238,25 @@ def _check_time(claims: Mapping[str, Any], window: float, now: float) -> float:
 
 
 def _token_id(claims: Mapping[str, Any]) -> str:
-    found = claims.get("jti")
-    if not isinstance(found, str) or not 0 < len(found) <= _LONGEST_TOKEN_ID:
+    token_id = claims.get("jti")
+    if not isinstance(token_id, str) or not 0 < len(token_id) <= _MAX_TOKEN_ID:
         raise InvalidProofError("jti is missing, empty or too long")
-    return found
+    return token_id
 
 
-def _same(found: object, expected: str) -> bool:
-    return isinstance(found, str) and compare_digest(found.encode(), expected.encode())
-
-
-def _base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _same(value: object, expected: str) -> bool:
+    return isinstance(value, str) and compare_digest(value.encode(), expected.encode())
 
 
 def _origin(text: str) -> str:
     try:
         uri = parse_uri(text)
-    except (TypeError, ValueError) as error:
+    except ValueError:
         raise ConfigurationError(
-            f"{shown(text)} is not an origin: scheme and host, as in 'https://api.example.com'"
-        ) from error
+            f"origin must be scheme and host, as in 'https://api.example.com', got {got(text)}"
+        ) from None
     if uri.path != "/" or "?" in text or "#" in text:
-        raise ConfigurationError(f"{shown(text)} is more than an origin: leave out what follows the host")
+        raise ConfigurationError(f"origin must end with the host, got {got(text)}: leave out what follows it")
     if not is_safe_origin(uri.origin):
-        raise ConfigurationError(f"{shown(text)} is not under https")
+        raise ConfigurationError(f"origin must be https, or http on loopback, got {got(text)}")
     return uri.origin

@@ -1,4 +1,4 @@
-"""Tokens that are bound to a key: what they ask of each request (RFC 7800).
+"""Check what tokens that are bound to a key ask of each request (RFC 7800).
 
 A stolen bearer token is as good as one's own. A bound one says in `cnf` which key or certificate
 its holder has, and each request must prove that. So the verification of such a token may be
@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 from authguard._core.flow import Flow
 from authguard._core.model import Confirmation, Credential
-from authguard._core.options import check_list
+from authguard._core.options import check_list, got
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError, MalformedTokenError, UnprovenTokenError
 
 
 class Proof(ABC):
-    """One way to prove that a token is the caller's: `DPoP`, `MutualTLS`."""
+    """Define one way to prove that a token is the caller's: `DPoP`, `MutualTLS`."""
 
     #: The member of `cnf` that this is about.
     member: ClassVar[str]
@@ -27,7 +27,7 @@ class Proof(ABC):
     @property
     @abstractmethod
     def metadata(self) -> Mapping[str, Any]:
-        """What the resource's metadata says of it (RFC 9728 section 2)."""
+        """Return what the resource's metadata says of it (RFC 9728 section 2)."""
 
     @abstractmethod
     def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
@@ -45,7 +45,7 @@ class Proof(ABC):
 
 
 class Proofs:
-    """All ways to prove it that a guard knows; with none of them, no bound token passes.
+    """Hold all ways to prove it that a guard knows; with none of them, no bound token passes.
 
     Args:
         proofs: one for each member of `cnf`, at most.
@@ -57,26 +57,27 @@ class Proofs:
     def __init__(self, proofs: Iterable[Proof]) -> None:
         self._proofs: dict[str, Proof] = {}
         if isinstance(proofs, Proof):
-            raise ConfigurationError(f"proofs is a list; write [{type(proofs).__name__}(…)]")
-        for proof in check_list(proofs, "proofs"):
+            kind = type(proofs).__name__
+            raise ConfigurationError(f"proofs must be a list, got {kind}: write proofs=[{kind}(…)]")
+        for proof in check_list(proofs, "proofs", "DPoP(…)"):
             if not isinstance(proof, Proof):
-                raise ConfigurationError("proofs is a list of DPoP(…) and MutualTLS(…)")
+                raise ConfigurationError(f"each of proofs must be DPoP(…) or MutualTLS(…), got {got(proof)}")
             if proof.member in self._proofs:
-                raise ConfigurationError(f"proofs has two {type(proof).__name__}; keep one of them")
+                raise ConfigurationError(f"proofs must have one of each kind, got two {type(proof).__name__}")
             self._proofs[proof.member] = proof
 
     @property
     def algorithms(self) -> str:
-        """The `algs` of the DPoP challenge; empty where DPoP is not spoken."""
+        """Return the `algs` of the DPoP challenge; empty where DPoP is not spoken."""
         return " ".join(name for proof in self._proofs.values() for name in proof.algorithms)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the resource's metadata says of all of them."""
+        """Return what the resource's metadata says of all of them."""
         return {name: value for proof in self._proofs.values() for name, value in proof.metadata.items()}
 
     def confirmation_of(self, claims: Mapping[str, Any]) -> Confirmation:
-        """What the token is bound to; empty for plain ones.
+        """Return what the token is bound to; empty for plain ones.
 
         Unknown members might be ignored (RFC 7800 section 3.1). Whoever issued them meant more
         than a plain bearer, so they are refused instead.

@@ -1,17 +1,17 @@
-"""Which proofs have been used: bounded, in memory, without a lock and without a clock."""
+"""Remember which proofs have been used: bounded, in memory, without a lock and without a clock."""
 
 from collections import Counter
 from hashlib import sha256
 
 from authguard.errors import VerificationUnavailableError
 
-_MOST_PROOFS = 100_000  # about 15 MB
+_MAX_PROOFS = 100_000  # about 15 MB
 _SLOTS = 8  # in the longest time that a proof may be live; forgetting is by whole slots
 _DIGEST_BYTES = 16  # only the holder of a key could search for collisions, and refuse itself
 
 
 class _Slot:
-    """Proofs that expire at about the same time."""
+    """Hold proofs that expire at about the same time."""
 
     __slots__ = ("by_key", "proofs")
 
@@ -21,7 +21,7 @@ class _Slot:
 
 
 class UsedProofs:
-    """Remembers each proof until it has expired, and refuses when it is full.
+    """Remember each proof until it has expired, and refuses when it is full.
 
     To drop a proof early would let it be used again, so there is no least recently used one
     here. Every step is one dictionary operation, as in `Memory`: of two threads with the same
@@ -57,7 +57,7 @@ class UsedProofs:
             return False
         if sum(slot.by_key[thumbprint] for slot in slots) >= self._per_key:
             raise VerificationUnavailableError("a key has too many live DPoP proofs", retry_after=1)
-        if len(self) >= _MOST_PROOFS:
+        if len(self) >= _MAX_PROOFS:
             raise VerificationUnavailableError("too many live DPoP proofs", retry_after=1)
         # The same proof has the same slot, so that here one of two threads wins.
         if slot.proofs.setdefault(digest, digest) is not digest:

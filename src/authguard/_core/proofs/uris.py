@@ -1,8 +1,10 @@
-"""When two http URIs are the same: RFC 3986 sections 6.2.2 and 6.2.3."""
+"""Tell when two http URIs are the same: RFC 3986 sections 6.2.2 and 6.2.3."""
 
 import re
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from authguard._core.hosts import is_loopback
 
 _URI = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:[?#].*)?\Z", re.IGNORECASE)
 _VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]+\Z")  # ASCII without space and backslash
@@ -10,8 +12,6 @@ _AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<p
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_USER = re.compile(r".*@", re.DOTALL)
-_LOOPBACK = re.compile(r"http://(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?\Z")
 
 
 class URI(NamedTuple):
@@ -33,22 +33,25 @@ def parse_uri(text: str) -> URI:
     Raises:
         ValueError: if it is not one.
     """
-    found = _URI.match(text) if _VISIBLE.match(text) else None
-    authority = _AUTHORITY.match(found["authority"]) if found else None
-    if found is None or authority is None:
+    parts = _URI.match(text) if _VISIBLE.match(text) else None
+    authority = _AUTHORITY.match(parts["authority"]) if parts else None
+    if parts is None or authority is None:
         raise ValueError("not an absolute http URI")
-    scheme, host, port = found["scheme"].lower(), authority["host"].lower(), authority["port"]
+    scheme, host, port = parts["scheme"].lower(), authority["host"].lower(), authority["port"]
     origin = f"{scheme}://{host}"
     if port and int(port) != _DEFAULT_PORTS[scheme]:
         origin += f":{int(port)}"
-    if _STRAY_PERCENT.search(found["path"]):
+    if _STRAY_PERCENT.search(parts["path"]):
         raise ValueError("a percent sign that encodes nothing")
-    path = _without_dot_segments(_ENCODED_DOT.sub(".", found["path"] or "/"))
+    path = _without_dot_segments(_ENCODED_DOT.sub(".", parts["path"] or "/"))
     return URI(origin, unquote_to_bytes(path).decode("utf-8"))
 
 
 def _without_dot_segments(path: str) -> str:
-    """RFC 3986 section 5.2.4, for an absolute path."""
+    """Resolve the dot segments of an absolute path (RFC 3986 section 5.2.4).
+
+    Unlike that of `policy.paths`, which compares segments, this keeps a slash at the end.
+    """
     kept: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:
@@ -61,11 +64,10 @@ def _without_dot_segments(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def shown(text: object) -> str:
-    """A URI in an error message; what stands before an `@` may be a password, and is left out."""
-    return repr(_USER.sub("", text)) if isinstance(text, str) else type(text).__name__
-
-
 def is_safe_origin(origin: str) -> bool:
-    """Whether what is sent there is under TLS, or does not leave this machine."""
-    return origin.startswith("https://") or bool(_LOOPBACK.match(origin))
+    """Return whether what is sent there is under TLS, or does not leave this machine.
+
+    Args:
+        origin: as `parse_uri` returns it.
+    """
+    return origin.startswith("https://") or is_loopback(urlsplit(origin).hostname or "")

@@ -4,24 +4,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
-from ipaddress import ip_address
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
 
 from authguard._core.flow import Response
-from authguard._core.hosts import is_host, is_public_host, is_same_host
 from authguard._core.strict_json import JSONError, parse_object_bytes
-from authguard.errors import ConfigurationError
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
-# Python's reader takes `[::1]evil.example`, and is not the one that connects.
-_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
-_LEAST_TTL = 60.0
-_MOST_TTL = 86400.0
+MIN_TTL = 60.0
+MAX_TTL = 86400.0
 MAX_PAUSE = 30.0
 
 
@@ -80,8 +74,8 @@ class Backoff:
 
     def remaining(self, now: float) -> float:
         """Seconds until the next attempt; 0 if it may be made now."""
-        left = self._until - now
-        return left if 0 < left <= MAX_PAUSE else 0.0  # more is a clock that was set back
+        seconds = self._until - now
+        return seconds if 0 < seconds <= MAX_PAUSE else 0.0  # more is a clock that was set back
 
 
 class Budget:
@@ -136,9 +130,9 @@ class Breaker:
             trial: seconds that a request may take which tries a failed server again; the others
                 do not wait meanwhile.
         """
-        left = self.backoff.remaining(now)
-        if left or self._weight < self._threshold:
-            return left
+        seconds = self.backoff.remaining(now)
+        if seconds or self._weight < self._threshold:
+            return seconds
         if now < self._trial_until <= now + trial:
             return self._trial_until - now
         self._trial_until = now + trial
@@ -173,13 +167,13 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
     """
     control = headers.get("cache-control", "")
     if _NO_STORE.search(control):
-        return min(ttl, _LEAST_TTL)
-    found = _MAX_AGE.search(control)
-    if found is None:
+        return min(ttl, MIN_TTL)
+    max_age = _MAX_AGE.search(control)
+    if max_age is None:
         return ttl
     age = headers.get("age", "")
     spent = int(age) if _SECONDS.match(age) else 0
-    return min(_MOST_TTL, max(_LEAST_TTL, int(found[1]) - spent))
+    return min(MAX_TTL, max(MIN_TTL, int(max_age[1]) - spent))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -204,8 +198,8 @@ def read_json(response: Response) -> dict[str, Any]:
     if not _JSON.match(kind.strip()):
         raise JSONError("the answer is not of a JSON media type")
     document = parse_object_bytes(response.body)
-    if _is_deeper(document, _DEEPEST):
-        raise JSONError(f"the answer nests deeper than {_DEEPEST}")
+    if _is_deeper(document, _MAX_DEPTH):
+        raise JSONError(f"the answer nests deeper than {_MAX_DEPTH}")
     return document
 
 
@@ -213,88 +207,4 @@ def _is_deeper(value: object, levels: int) -> bool:
     if not isinstance(value, (dict, list)):
         return False
     within = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(one, levels - 1) for one in within)
-
-
-def check_url(url: object, what: str, *, plain_http: bool = False) -> str:
-    """Check the URL of a remote.
-
-    Args:
-        url: the URL.
-        what: its name, for the error.
-        plain_http: whether it need not be https.
-
-    Raises:
-        ConfigurationError: unless it is https (or http on loopback), without userinfo and fragment.
-    """
-    parts = _split(url)
-    if parts is None or parts.scheme not in ("https", "http"):
-        raise ConfigurationError(f"{what} is a URL such as https://auth.example.com/…")
-    if "@" in parts.netloc:
-        raise ConfigurationError(f"{what} has a user name in it: URLs are logged, so give it otherwise")
-    if "#" in str(url):
-        raise ConfigurationError(f"{what} has a fragment, which is never sent")
-    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname or ""):
-        raise ConfigurationError(
-            f"{what} is plain http: whoever can change the answer decides who is let in. Use https, or "
-            "HTTPOptions(plain_http=True) on a network of your own"
-        )
-    return str(url)
-
-
-def check_named_url(
-    url: object,
-    what: str,
-    named_by: str,
-    *,
-    plain_http: bool = False,
-    allow_private: bool = False,
-    option: str = "HTTPOptions(allow_private=True)",
-) -> str:
-    """Check a URL that a remote names, such as the `jwks_uri` of an issuer.
-
-    The remote may name its own host, and any public one. Names are not resolved.
-
-    Args:
-        url: the URL.
-        what: its name, for the error.
-        named_by: the URL of the remote, which has been checked.
-        plain_http: whether it need not be https.
-        allow_private: whether it may lead to this machine and into private networks.
-        option: the option to set for that, for the error.
-
-    Raises:
-        ConfigurationError: if it leads elsewhere, or is plain http although the remote is https.
-    """
-    parts, own = urlsplit(check_url(url, what, plain_http=True)), urlsplit(named_by)
-    host = parts.hostname or ""
-    if not (allow_private or is_same_host(host, own.hostname or "") or is_public_host(host)):
-        raise ConfigurationError(
-            f"{what} must be at the host of {named_by} or at a public one, got {host!r}: if it is meant to "
-            f"lead into a private network, set {option}"
-        )
-    check_url(url, what, plain_http=plain_http)
-    if parts.scheme == "http" and own.scheme == "https" and not (plain_http or allow_private):
-        raise ConfigurationError(f"{what} is plain http, and {named_by} is https")
-    return str(url)
-
-
-def _split(url: object) -> SplitResult | None:
-    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        return None
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    readable = _HOST_AND_PORT.match(parts.netloc.rpartition("@")[2]) and is_host(parts.hostname or "")
-    return parts if readable and port != 0 else None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in within)

@@ -7,6 +7,7 @@ from typing import Any
 from authguard._core.jose.claims import CLIENT_PREFIX, Expectations, verify_claims
 from authguard._core.model import Method, Principal
 from authguard.errors import (
+    Cause,
     InvalidIssuerError,
     InvalidTokenError,
 )
@@ -31,7 +32,7 @@ def principal_of(
         InvalidTokenError: if it is not active, or not for us.
     """
     if document.get("active") is not True:
-        raise InvalidTokenError("the introspection endpoint says that it is not active")
+        raise InvalidTokenError("the introspection endpoint says that it is not active", cause=Cause.INACTIVE)
     claims = {name: value for name, value in document.items() if value is not None and name != "active"}
     if issuer is not None and claims.setdefault("iss", issuer) != issuer:
         raise InvalidIssuerError("another issuer")

@@ -12,7 +12,7 @@ from authguard._core.memory import Memory
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard.errors import ConfigurationError
 
-_MOST_KEYS = 64
+MAX_KEYS = 64
 _AHEAD = 30.0  # seconds before the end of freshness at which to refresh
 _UNKNOWN_FETCHES = 3
 _UNKNOWN_SECONDS = 30.0
@@ -140,19 +140,19 @@ class RemoteKeys:
 
     def health(self, now: float) -> RemoteHealth:
         """How this issuer is doing."""
-        known = self._keys is not None
-        usable = known and not self._is_over(now)
+        held = self._keys is not None
+        usable = held and not self._is_over(now)
         if usable:
             state = "fresh" if self._is_fresh(now) else "stale"
         else:
-            state = "failing" if known or self.backoff.failures else "unused"
+            state = "failing" if held or self.backoff.failures else "unused"
         return RemoteHealth(
             self.name,
             state,  # type: ignore[arg-type]
             self.backoff.failures,
             self._reason,
-            self._asked_at if known else None,
-            self._fresh_until if known else None,
+            self._asked_at if held else None,
+            self._fresh_until if held else None,
         )
 
     @property
@@ -192,10 +192,8 @@ class Parse:
         members = document.get("keys")
         if not isinstance(members, list):
             raise ConfigurationError("not a key set: there is no list of keys")
-        if len(members) > _MOST_KEYS:
-            raise ConfigurationError(
-                f"the set has {len(members)} keys, and more than {_MOST_KEYS} are refused"
-            )
+        if len(members) > MAX_KEYS:
+            raise ConfigurationError(f"the set has {len(members)} keys, and more than {MAX_KEYS} are refused")
         keys: list[VerificationKey] = []
         reasons: list[str] = []
         for member in members:

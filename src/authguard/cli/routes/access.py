@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
+from authguard.cli.routes.model import Layer, Route, sort_methods
 from authguard.cli.routes.paths import meeting, samples
-from authguard.cli.routes.walk import Layer, Route, in_order
 
 Access: TypeAlias = Literal["public", "optional", "protected", "unclassified"]
 
@@ -53,23 +53,23 @@ class Row:
 
 
 def rows_of(routes: Iterable[Route]) -> list[Row]:
-    """A row for each path and answer, with all methods for which it is the same."""
-    found: dict[tuple[object, ...], Row] = {}
+    """Return a row for each path and answer, with all methods for which it is the same."""
+    rows: dict[tuple[object, ...], Row] = {}
     for route in routes:
         for row in _rows(route):
             key = (row.path, row.host, row.sample, row.answer, row.exceptions)
-            before = found.get(key, row)
+            before = rows.get(key, row)
             every = before.methods and row.methods  # none stands for all
-            methods = in_order({*before.methods, *row.methods}) if every else ()
-            found[key] = replace(row, methods=methods)
-    return list(found.values())
+            methods = sort_methods({*before.methods, *row.methods}) if every else ()
+            rows[key] = replace(row, methods=methods)
+    return list(rows.values())
 
 
 def _rows(route: Route) -> Iterator[Row]:
     rules = [rule for layer in route.layers for rule in layer.guard.policy.rules]
-    taken = {word for rule in rules for segment in rule.segments for word in (segment, segment.lower())}
-    generic = samples(route.template, taken)
-    special = [path for layer in route.layers for path in _met(route, layer, taken)]
+    rule_words = {word for rule in rules for segment in rule.segments for word in (segment, segment.lower())}
+    generic = samples(route.template, rule_words)
+    special = [path for layer in route.layers for path in _named_paths(route, layer, rule_words)]
     grouped: dict[tuple[str, Answer, tuple[tuple[str, Answer], ...]], list[str]] = {}
     for method in route.methods or _ANY:
         answers = {_joined(path): _answer(route, method, path) for path in generic}
@@ -86,15 +86,15 @@ def _rows(route: Route) -> Iterator[Row]:
         yield Row(route.path, route.host, sample, main, exceptions, shown)
 
 
-def _met(route: Route, layer: Layer, taken: set[str]) -> Iterator[list[str]]:
-    """Paths of the route that rules name, be they written with the mount point in them or not."""
-    outer = samples(route.template[: layer.depth], taken)[0]
+def _named_paths(route: Route, layer: Layer, rule_words: set[str]) -> Iterator[list[str]]:
+    """Yield paths of the route that rules name, be they written with the mount point in them or not."""
+    outer = samples(route.template[: layer.depth], rule_words)[0]
     for rule in layer.guard.policy.rules:
-        below = meeting(route.template[layer.depth :], rule.segments, taken)
+        below = meeting(route.template[layer.depth :], rule.segments, rule_words)
         if below is not None:
             yield outer + below
         if layer.depth:
-            whole = meeting(route.template, rule.segments, taken)
+            whole = meeting(route.template, rule.segments, rule_words)
             if whole is not None:
                 yield whole
 
@@ -104,8 +104,8 @@ def _answer(route: Route, method: str, path: Sequence[str]) -> Answer:
     reasons = [_reason(verdict, layer, path) for verdict, layer in zip(verdicts, route.layers, strict=True)]
     own = dict.fromkeys(filter(None, route.requirements)) or dict.fromkeys(route.requirements)
     reasons += [f"the route asks for {requirement}" for requirement in own]
-    asked = [requirement for verdict in verdicts for requirement in verdict.requirements]
-    requirements = tuple(dict.fromkeys(filter(None, (*asked, *own))))
+    by_rules = [requirement for verdict in verdicts for requirement in verdict.requirements]
+    requirements = tuple(dict.fromkeys(filter(None, (*by_rules, *own))))
     return Answer(_access(verdicts, route.requirements), requirements, tuple(reasons) or ("no guard",))
 
 
@@ -130,8 +130,8 @@ def _reason(verdict: Verdict, layer: Layer, path: Sequence[str]) -> str:
     return place + default + verdict.reason
 
 
-def _differ(one: Answer, other: Answer) -> bool:
-    return (one.access, one.requirements) != (other.access, other.requirements)
+def _differ(answer: Answer, other: Answer) -> bool:
+    return (answer.access, answer.requirements) != (other.access, other.requirements)
 
 
 def _joined(path: Sequence[str]) -> str:

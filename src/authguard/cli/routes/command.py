@@ -42,15 +42,15 @@ def routes(
     """
     app = find_application(application, factory=factory)
     try:
-        found = routes_of(app)
+        all_routes = routes_of(app)
     except UnknownApplicationError as kind:
-        known = "those of Starlette, FastAPI and Flask can"
-        raise Failure(f"{application}: the routes of a {kind} cannot be listed; {known}", MISUSED) from None
-    if found and not any(route.layers for route in found):
+        text = f"the routes of a {kind} cannot be listed; those of Starlette, FastAPI and Flask can"
+        raise Failure(f"{application}: {text}", MISUSED) from None
+    if all_routes and not any(route.layers for route in all_routes):
         raise Failure(f"no AuthGuardMiddleware is around {application} or in it: add the guard", MISUSED)
-    rows = rows_of(found)
+    rows = rows_of(all_routes)
     try:
-        findings = rule_findings(found, allowed)
+        findings = rule_findings(all_routes, allowed)
     except ConfigurationError as error:
         raise Failure(f"--allow: {error}", MISUSED) from None
     findings += [Finding("error", "misplaced", "", text) for text in misplaced_in(app)]
@@ -73,8 +73,8 @@ def _methods(row: Row) -> str:
 
 
 def _access(answer: Answer) -> str:
-    asked = " and ".join(map(str, answer.requirements))
-    return f"{answer.access}: {asked}" if asked else answer.access
+    requirements = " and ".join(map(str, answer.requirements))
+    return f"{answer.access}: {requirements}" if requirements else answer.access
 
 
 def _coloured(cell: str) -> str:
@@ -108,12 +108,12 @@ def _document(row: Row) -> dict[str, Any]:
 def _answer(answer: Answer) -> dict[str, Any]:
     requirements: Sequence[dict[str, Any]] = [
         {
-            "scopes": sorted(one.scopes),
-            "any_of": sorted(one.any_of),
-            "roles": sorted(one.roles),
-            "acr": list(one.acr),
-            "max_age": one.max_age,
+            "scopes": sorted(requirement.scopes),
+            "any_of": sorted(requirement.any_of),
+            "roles": sorted(requirement.roles),
+            "acr": list(requirement.acr),
+            "max_age": requirement.max_age,
         }
-        for one in answer.requirements
+        for requirement in answer.requirements
     ]
     return {"access": answer.access, "requirements": requirements, "by": list(answer.by)}

@@ -9,8 +9,8 @@ from authguard._core.guard import Guard
 from authguard._core.policy.patterns import parse_pattern
 from authguard._core.policy.rules import Rule
 from authguard._core.request import WEBSOCKET
+from authguard.cli.routes.model import Layer, Route
 from authguard.cli.routes.paths import Template, can_meet, template
-from authguard.cli.routes.walk import Layer, Route
 
 #: An error makes the command fail.
 Severity: TypeAlias = Literal["error", "warning", "note"]
@@ -71,7 +71,7 @@ def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Findi
 
 
 def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> Finding | None:
-    protects = any(one is rule for one in guard.policy.protected_rules)
+    protects = any(other is rule for other in guard.policy.protected_rules)
     shown = f"{rule!r} in {'protected_paths' if protects else 'public_paths'}"
     targets = [(route, target) for route in routes for target in _targets(route, guard, protects=protects)]
     targets = [(route, target) for route, target in targets if _methods_meet(rule, route, protects=protects)]
@@ -91,7 +91,7 @@ def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> Finding | 
 
 
 def _targets(route: Route, guard: Guard, *, protects: bool) -> Iterator[Template]:
-    """The paths of a route as a guard around it sees them; protected rules may contain the mount point."""
+    """Yield the paths of a route as a guard sees them; protected rules may contain the mount point."""
     for layer in route.layers:
         if layer.guard is guard:
             below = route.template[layer.depth :]

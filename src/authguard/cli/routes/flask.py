@@ -9,17 +9,17 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import AnyConverter, Rule
 
 from authguard._core.request import WEBSOCKET
-from authguard._endpoint import asked_by
+from authguard._endpoint import required_by
+from authguard.cli.routes.model import Inner, Place, Route, Step, listed_methods
 from authguard.cli.routes.paths import Parameter, Template, template
-from authguard.cli.routes.walk import Place, Route, listed, walk
 
 _PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
 
 
-def walk_flask(app: Any, place: Place) -> Iterator[Route] | None:
-    """The routes of an application in its place; None if it is none of Flask's."""
+def flask_steps(app: Any, place: Place) -> Iterator[Step] | None:
+    """Return the routes and mounts of an application in its place; None if it is none of Flask's."""
     if isinstance(app, Flask):
-        return walk(app.wsgi_app, place)  # which has been wrapped, as a rule
+        return iter([Inner(app.wsgi_app, place)])  # which has been wrapped, as a rule
     owner = getattr(app, "__self__", None)
     if isinstance(owner, Flask) and getattr(app, "__name__", "") == "wsgi_app":
         return _url_map(owner, place)
@@ -28,10 +28,10 @@ def walk_flask(app: Any, place: Place) -> Iterator[Route] | None:
     return None
 
 
-def _mounts(app: DispatcherMiddleware, place: Place) -> Iterator[Route]:
+def _mounts(app: DispatcherMiddleware, place: Place) -> Iterator[Inner]:
     for path, mounted in app.mounts.items():
-        yield from walk(mounted, place.below(path, template([path])))
-    yield from walk(app.app, place)
+        yield Inner(mounted, place.below(path, template([path])))
+    yield Inner(app.app, place)
 
 
 def _url_map(app: Flask, place: Place) -> Iterator[Route]:
@@ -40,18 +40,18 @@ def _url_map(app: Flask, place: Place) -> Iterator[Route]:
             continue
         view: Any = app.view_functions.get(rule.endpoint)
         view_class = getattr(view, "view_class", None)
-        here = place.on(rule.host or rule.subdomain or place.host)
+        rule_place = place.on(rule.host or rule.subdomain or place.host)
         for methods in _methods(rule, separately=view_class is not None):
             of_method = getattr(view_class, methods[0].lower(), None) if methods else None
-            requirements = (*asked_by(view), *asked_by(of_method))
-            yield here.route(rule.rule, _template(app, rule), methods, requirements)
+            requirements = (*required_by(view), *required_by(of_method))
+            yield rule_place.route(rule.rule, _template(app, rule), methods, requirements)
 
 
 def _methods(rule: Rule, *, separately: bool) -> list[tuple[str, ...]]:
-    """A class of views may ask other things for each method."""
+    """Return the methods of a rule: one by one for a class of views, which may ask other things for each."""
     if rule.websocket:
         return [(WEBSOCKET,)]
-    methods = listed(set(rule.methods or ()))
+    methods = listed_methods(set(rule.methods or ()))
     return [(method,) for method in methods] if separately else [methods]
 
 

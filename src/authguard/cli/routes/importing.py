@@ -16,7 +16,7 @@ _TELLING = (ImportError, AttributeError, NameError, SyntaxError, AuthGuardError)
 
 
 def find_application(name: str, *, factory: bool) -> Any:
-    """The application.
+    """Import the module, and return the application.
 
     What the module prints goes to standard error.
 
@@ -34,18 +34,18 @@ def find_application(name: str, *, factory: bool) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     with redirect_stdout(sys.stderr):
-        found = _attribute(_imported(module), module, attribute)
+        app = _attribute(_imported(module), module, attribute)
         if factory:
-            return _made(found, name)
-    if inspect.isfunction(found) and _needs_nothing(found):
+            return _made(app, name)
+    if inspect.isfunction(app) and _needs_nothing(app):
         raise Failure(f"{name} is a function: with --factory it is called to make the application", MISUSED)
-    return found
+    return app
 
 
 def _needs_nothing(function: Any) -> bool:
     parameters = inspect.signature(function).parameters.values()
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return all(one.kind in several or one.default is not one.empty for one in parameters)
+    return all(each.kind in several or each.default is not each.empty for each in parameters)
 
 
 def _imported(module: str) -> Any:
@@ -55,13 +55,13 @@ def _imported(module: str) -> Any:
         _fail(f"cannot import {module}", error)
 
 
-def _attribute(found: Any, module: str, attribute: str) -> Any:
+def _attribute(value: Any, module: str, attribute: str) -> Any:
     for name in attribute.split("."):
         try:
-            found = getattr(found, name)
+            value = getattr(value, name)
         except AttributeError:
             raise Failure(f"{module} has no {attribute}", MISUSED) from None
-    return found
+    return value
 
 
 def _made(factory: Any, name: str) -> Any:

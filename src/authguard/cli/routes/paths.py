@@ -28,7 +28,7 @@ class Parameter:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """Some of its values."""
+        """Return some of its values."""
         fitting = (value for value in _VALUES if re.fullmatch(self.regex, value))
         return self.choices or tuple(fitting) or _VALUES[:1]
 
@@ -41,33 +41,36 @@ class Segment:
 
     @cached_property
     def word(self) -> str | None:
-        """The text, if there are no parameters."""
+        """Return the text, if there are no parameters."""
         return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(self._texts(0))
 
     @cached_property
     def spans(self) -> bool:
-        """Whether it may be several segments of a request's path."""
+        """Tell whether it may be several segments of a request's path."""
         return any(isinstance(piece, Parameter) and re.fullmatch(piece.regex, "a/b") for piece in self.pieces)
 
     @cached_property
     def may_be_empty(self) -> bool:
-        """Whether it may be nothing."""
+        """Tell whether it may be nothing."""
         return self.fits("")
 
     def fits(self, word: str) -> bool:
-        """Whether it may be this word."""
+        """Tell whether it may be this word."""
         return bool(self._regex.fullmatch(word))
 
-    def sample(self, taken: Collection[str]) -> str:
-        """A word that it may be: the text, else none of those taken if that can be."""
+    def sample(self, rule_words: Collection[str]) -> str:
+        """Return a word that it may be: the text, else one that no rule names if there is any."""
         if self.word is not None:
             return self.word
         words = ("".join(self._texts(number)) for number in range(len(_VALUES)))
-        return next((word for word in words if word not in taken), "".join(self._texts(0)))
+        return next((word for word in words if word not in rule_words), "".join(self._texts(0)))
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        parts = (f"(?:{one.regex})" if isinstance(one, Parameter) else re.escape(one) for one in self.pieces)
+        parts = (
+            f"(?:{piece.regex})" if isinstance(piece, Parameter) else re.escape(piece)
+            for piece in self.pieces
+        )
         return re.compile("".join(parts))
 
     def _texts(self, number: int) -> Iterator[str]:
@@ -87,7 +90,7 @@ ANYTHING_BELOW = Segment((Parameter(".*"),))
 
 
 def template(pieces: Sequence[str | Parameter]) -> Template:
-    """The template of a path, from its texts and parameters."""
+    """Return the template of a path, from its texts and parameters."""
     segments: list[list[str | Parameter]] = [[]]
     for piece in pieces:
         if isinstance(piece, Parameter):
@@ -100,36 +103,36 @@ def template(pieces: Sequence[str | Parameter]) -> Template:
     return tuple(Segment(tuple(segment)) for segment in segments[1:])
 
 
-def samples(path: Template, taken: Collection[str]) -> list[list[str]]:
-    """Paths that a template stands for, as segments; several if their number differs.
+def samples(path: Template, rule_words: Collection[str]) -> list[list[str]]:
+    """Return paths that a template stands for, as segments; several if their number differs.
 
     Args:
         path: the template.
-        taken: words that rules name, for which they may decide otherwise.
+        rule_words: words that rules name, for which they may decide otherwise.
     """
-    plain = [segment.sample(taken) for segment in path]
-    found = [plain]
+    plain = [segment.sample(rule_words) for segment in path]
+    paths = [plain]
     for at, segment in enumerate(path):
         if segment.spans:
-            deeper = segment.sample({*taken, plain[at]})
-            found.append([*plain[:at], plain[at], deeper, *plain[at + 1 :]])
+            deeper = segment.sample({*rule_words, plain[at]})
+            paths.append([*plain[:at], plain[at], deeper, *plain[at + 1 :]])
             if segment.may_be_empty:
-                found.append([*plain[:at], "", *plain[at + 1 :]])
-    return found
+                paths.append([*plain[:at], "", *plain[at + 1 :]])
+    return paths
 
 
-def meeting(path: Template, rule: Sequence[str], taken: Collection[str]) -> list[str] | None:
-    """A path, as segments, that the template stands for and that the rule covers; None if there is none.
+def meeting(path: Template, rule: Sequence[str], rule_words: Collection[str]) -> list[str] | None:
+    """Return a path, as segments, that the template stands for and the rule covers; None if there is none.
 
     Args:
         path: the template.
         rule: the segments of a rule, `*` and `**` among them.
-        taken: as for `samples`.
+        rule_words: as for `samples`.
     """
     if not path:
         return [] if all(segment == "**" for segment in rule) else None
     if not rule:
-        return samples(path, taken)[0]
+        return samples(path, rule_words)[0]
     head, rest = path[0], path[1:]
     ways = [(rule[:taking], rest, rule[taking:]) for taking in range(len(rule), 0, -1)] if head.spans else []
     if rule[0] == "**":
@@ -137,9 +140,9 @@ def meeting(path: Template, rule: Sequence[str], taken: Collection[str]) -> list
     elif rule[0] == "*" or head.fits(rule[0]):
         ways.append((rule[:1], rest, rule[1:]))
     for words, path_below, rule_below in ways:
-        below = meeting(path_below, rule_below, taken)
+        below = meeting(path_below, rule_below, rule_words)
         if below is not None:
-            return [head.sample(taken) if word in ("*", "**") else word for word in words] + below
+            return [head.sample(rule_words) if word in ("*", "**") else word for word in words] + below
     return None
 
 
@@ -164,12 +167,13 @@ def can_meet(path: Template, rule: Sequence[str], *, below: bool, any_case: bool
     elif rule[0] == "*" or _may_be(head, rule[0], any_case=any_case):
         ways.append((rest, rule[1:]))
     if head.spans:
-        taken = (rule[:number] for number in range(1, len(rule) + 1))
-        ways += [(rest, rule[len(words) :]) for words in taken if _may_span(head, words, below=below)]
+        heads = (rule[:number] for number in range(1, len(rule) + 1))
+        ways += [(rest, rule[len(words) :]) for words in heads if _may_span(head, words, below=below)]
     if head is ANYTHING_BELOW and not unlisted:
-        ways = [(after, left) for after, left in ways if {*rule[: len(rule) - len(left)]} <= {"*", "**"}]
+        ways = [way for way in ways if {*rule[: len(rule) - len(way[1])]} <= {"*", "**"}]
     return any(
-        can_meet(after, left, below=below, any_case=any_case, unlisted=unlisted) for after, left in ways
+        can_meet(path_below, rule_below, below=below, any_case=any_case, unlisted=unlisted)
+        for path_below, rule_below in ways
     )
 
 

@@ -13,16 +13,16 @@ from starlette.staticfiles import StaticFiles
 from authguard._core.guard import Guard
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
-from authguard._endpoint import asked_by, asked_by_dependencies
+from authguard._endpoint import required_by, required_by_dependencies
 from authguard.asgi import AuthGuardMiddleware
+from authguard.cli.routes.model import METHODS, Inner, Place, Route, Step, listed_methods
 from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
-from authguard.cli.routes.walk import METHODS, Place, Route, listed, walk
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
 
 
-def walk_starlette(app: Any, place: Place) -> Iterator[Route] | None:
-    """The routes of an application in its place; None if it is none of Starlette's."""
+def starlette_steps(app: Any, place: Place) -> Iterator[Step] | None:
+    """Return the routes and mounts of an application in its place; None if it is none of Starlette's."""
     if isinstance(app, Starlette):
         root_path = getattr(app, "root_path", "")  # FastAPI's, which its guard sees
         for middleware in app.user_middleware:
@@ -38,7 +38,7 @@ def walk_starlette(app: Any, place: Place) -> Iterator[Route] | None:
     return None
 
 
-def _router(router: routing.Router, place: Place) -> Iterator[Route]:
+def _router(router: routing.Router, place: Place) -> Iterator[Step]:
     place = _inside_guards_of(router.middleware_stack, place)
     for route in _effective(router.routes):
         yield from _route(route, place)
@@ -46,7 +46,7 @@ def _router(router: routing.Router, place: Place) -> Iterator[Route]:
 
 
 def _effective(routes: Iterable[Any]) -> Iterable[Any]:
-    """Routes as they are reached: FastAPI puts prefixes and dependencies of included routers on them late."""
+    """Return routes as they are reached: FastAPI adds prefixes and dependencies of included routers late."""
     if sys.modules.get("fastapi"):
         from fastapi import routing as fastapi_routing
 
@@ -55,51 +55,56 @@ def _effective(routes: Iterable[Any]) -> Iterable[Any]:
     return routes
 
 
-def _route(route: Any, place: Place) -> Iterator[Route]:
+def _route(route: Any, place: Place) -> Iterator[Step]:
     kind = getattr(route, "original_route", route)
     if isinstance(kind, routing.Host):
-        yield from walk(route.app, place.on(route.host))
+        yield Inner(route.app, place.on(route.host))
     elif isinstance(kind, routing.Mount):
-        yield from walk(route.app, place.below(route.path, _template(route.path)))
+        yield Inner(route.app, place.below(route.path, _template(route.path)))
     elif isinstance(kind, routing.WebSocketRoute):
         yield _inside_guards_of(getattr(route, "app", None), place).route(
-            route.path, _template(route.path), (WEBSOCKET,), _asked(route)
+            route.path, _template(route.path), (WEBSOCKET,), _requirements(route)
         )
     elif isinstance(kind, routing.Route):
         place = _inside_guards_of(getattr(route, "app", None), place)
         for methods, requirements in _by_method(route):
-            yield place.route(route.path, _template(route.path), methods, (*_asked(route), *requirements))
+            yield place.route(
+                route.path, _template(route.path), methods, (*_requirements(route), *requirements)
+            )
 
 
 def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement, ...]]]:
-    """The methods of a route, and what an endpoint class asks for each."""
+    """Yield the methods of a route, and what an endpoint class asks for each."""
     endpoint = route.endpoint
     if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
         has = {method for method in METHODS if hasattr(endpoint, method.lower())}
-        for method in listed(has & set(route.methods or has)):
-            yield (method,), asked_by(getattr(endpoint, method.lower()))
+        for method in listed_methods(has & set(route.methods or has)):
+            yield (method,), required_by(getattr(endpoint, method.lower()))
     else:
-        yield listed(set(route.methods or ())), ()
+        yield listed_methods(set(route.methods or ())), ()
 
 
-def _asked(route: Any) -> tuple[Requirement, ...]:
-    return (*asked_by(route.endpoint), *asked_by_dependencies(getattr(route, "dependant", None)))
+def _requirements(route: Any) -> tuple[Requirement, ...]:
+    return (*required_by(route.endpoint), *required_by_dependencies(getattr(route, "dependant", None)))
 
 
 def _frontends(router: Any, place: Place) -> Iterator[Route]:
-    """What FastAPI's `app.frontend()` serves; it keeps that apart from its routes."""
-    for one in getattr(router, "_iter_low_priority_routes", tuple)():
-        prefix = getattr(one, "frontend_prefix", "")
-        for route in getattr(getattr(one, "original_route", one), "routes", ()):
+    """Yield what FastAPI's `app.frontend()` serves; it keeps that apart from its routes."""
+    for context in getattr(router, "_iter_low_priority_routes", tuple)():
+        prefix = getattr(context, "frontend_prefix", "")
+        for route in getattr(getattr(context, "original_route", context), "routes", ()):
             path = (prefix + route.path).rstrip("/")
-            requirements = tuple(asked_by_dependencies(getattr(one, "dependant", None)))
+            requirements = tuple(required_by_dependencies(getattr(context, "dependant", None)))
             yield place.route(
-                f"{path}/**", (*_template(path), ANYTHING_BELOW), listed(set(route.methods)), requirements
+                f"{path}/**",
+                (*_template(path), ANYTHING_BELOW),
+                listed_methods(set(route.methods)),
+                requirements,
             )
 
 
 def _inside_guards_of(app: Any, place: Place) -> Place:
-    """This place inside of the guards that are around one route or router."""
+    """Return this place inside of the guards that are around one route or router."""
     while app is not None and not isinstance(app, Starlette | routing.Router):
         if isinstance(app, AuthGuardMiddleware):
             place = place.inside(app.guard)

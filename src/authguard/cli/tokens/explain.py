@@ -1,32 +1,34 @@
-"""Why a token is refused, in words for whoever has to put it right; never with the token in them."""
+"""The reason for which a token is refused, and the remedy, in words that never have the token in them."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
-from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.credential.extractor import MAX_CREDENTIAL
+from authguard._core.jose.claims import FOREIGN_CLAIMS
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import ALIASES
+from authguard._core.options import LATEST_MOMENT, is_numeric_date
 from authguard.cli.output import duration, moment
 from authguard.errors import (
+    Cause,
     ExpiredTokenError,
     InvalidAudienceError,
     InvalidIssuerError,
     InvalidSignatureError,
+    InvalidTokenError,
     MissingRequiredClaimError,
     RefusedError,
     VerificationUnavailableError,
 )
 
-_LONGEST_SHOWN = 200
-_LATEST = 253_402_300_799  # the last second that datetime can show
+MAX_SHOWN = 200
 _TYPES = (None, "jwt", "at+jwt")
-_SAYS_KIND = "not an access token, says "
 
 
 class Finding(NamedTuple):
-    """What is wrong with a token.
+    """A fault of a token.
 
     Attributes:
         code: a word for programs.
@@ -41,7 +43,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the verifier was told to ask for; see `JWTVerifier`."""
+    """The expectations of the verifier; see `JWTVerifier`."""
 
     algorithms: frozenset[str]
     issuer: str | None
@@ -50,13 +52,13 @@ class Expected:
 
 
 def explain_text(text: str) -> Finding | None:
-    """What can be said against a text that should be a token before it is taken apart."""
-    found = (
+    """Return the fault of a text that should be a token, as far as it shows before it is parsed."""
+    faults = (
         (not text, "malformed", "there is no token", "Give it on standard input, or by --file."),
         (
-            len(text) > LONGEST_CREDENTIAL,
+            len(text) > MAX_CREDENTIAL,
             "malformed",
-            f"it is longer than {LONGEST_CREDENTIAL} characters",
+            f"it is longer than {MAX_CREDENTIAL} characters",
             "A guard answers 400. Have the issuer put less into it.",
         ),
         (
@@ -85,26 +87,26 @@ def explain_text(text: str) -> Finding | None:
             "Copy all of it. An opaque token is verified by IntrospectionVerifier.",
         ),
     )
-    return next((Finding(*finding) for applies, *finding in found if applies), None)
+    return next((Finding(*finding) for applies, *finding in faults if applies), None)
 
 
 def explain(
     error: RefusedError, token: Token | None, claims: Mapping[str, Any], expected: Expected, now: float
 ) -> Finding:
-    """What an error of the verifier means for this token.
+    """Explain an error of the verifier for this token.
 
     Args:
         error: what the verifier raised.
         token: the token, taken apart; None if it could not be.
-        claims: what it says; nobody vouches for that.
-        expected: what was asked for.
+        claims: its claims, which are not verified.
+        expected: what the verifier expects.
         now: seconds since the epoch.
     """
     match error:
         case InvalidSignatureError() if token is not None:
             return _signature(error, token, expected)
         case ExpiredTokenError():
-            return _dates(claims, expected, now)
+            return _dates(error, claims, now)
         case InvalidIssuerError():
             issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected is {shown(expected.issuer)}"
             return Finding("issuer", issuer, "Each character counts, a slash at the end too.")
@@ -116,7 +118,7 @@ def explain(
             return _other(error, token, claims)
 
 
-def _signature(error: RefusedError, token: Token, expected: Expected) -> Finding:
+def _signature(error: InvalidSignatureError, token: Token, expected: Expected) -> Finding:
     algorithm, key_id = token.header.algorithm, token.header.key_id
     if ALIASES.get(algorithm, algorithm) not in expected.algorithms:
         allowed = ", ".join(sorted(expected.algorithms))
@@ -125,7 +127,7 @@ def _signature(error: RefusedError, token: Token, expected: Expected) -> Finding
             f"alg {shown(algorithm)} is not allowed here; allowed is {allowed}",
             "Have the issuer sign with that, or allow what it signs with, if the key is for it.",
         )
-    if "no key" not in error.reason and "nothing" not in error.reason:
+    if error.cause != Cause.UNKNOWN_KEY:
         return Finding(
             "signature",
             "the signature is wrong: another key has made it, or the token was changed",
@@ -144,26 +146,25 @@ def _signature(error: RefusedError, token: Token, expected: Expected) -> Finding
     )
 
 
-def _dates(claims: Mapping[str, Any], expected: Expected, now: float) -> Finding:
-    if is_date(claims.get("exp")) and now >= claims["exp"] + expected.leeway:
+def _dates(error: ExpiredTokenError, claims: Mapping[str, Any], now: float) -> Finding:
+    if error.cause == Cause.EXPIRED and is_date(claims.get("exp")):
         ago = duration(now - claims["exp"])
         expired = f"it is expired since {moment(claims['exp'])}, {ago} ago"
         return Finding("expired", expired, "Get a new one: refresh, or sign in again.")
-    for name, what in (("nbf", "it is not valid yet: nbf"), ("iat", "it is from the future: iat")):
-        if is_date(claims.get(name)) and now + expected.leeway < claims[name]:
-            ahead = f"{what} is {moment(claims[name])}, in {duration(claims[name] - now)}"
-            return Finding(
-                "not_yet_valid", ahead, "Wait, or set the clocks of the issuer and of this machine."
-            )
+    what = {"nbf": "it is not valid yet: nbf", "iat": "it is from the future: iat"}.get(error.claim or "")
+    begins = claims.get(error.claim or "")
+    if what is not None and is_date(begins):
+        ahead = f"{what} is {moment(begins)}, in {duration(begins - now)}"
+        return Finding("not_yet_valid", ahead, "Wait, or set the clocks of the issuer and of this machine.")
     return Finding("expired", "it is not valid now", "Get a new one.")
 
 
 def _audience(audience: object, expected: Expected) -> Finding:
     has = "the token has no aud" if audience is None else f"the token has {shown(audience)}"
-    wanted = " or ".join(map(shown, expected.audience)) or "none"
+    expected_audience = " or ".join(map(shown, expected.audience)) or "none"
     return Finding(
         "audience",
-        f"wrong audience: {has}, expected is {wanted}",
+        f"wrong audience: {has}, expected is {expected_audience}",
         "Ask the issuer for a token for this API, or expect this aud (--audience), if it means the API.",
     )
 
@@ -175,20 +176,20 @@ def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) 
     if token is not None and token.header.type not in _TYPES:
         typ = f"it is of another kind: typ is {shown(token.header.type)}"
         return Finding("kind", f"{typ}, and that of access tokens is JWT, at+jwt or absent", advice)
-    name = error.reason.removeprefix(_SAYS_KIND)
-    if name != error.reason:
-        return Finding("kind", f"it is no access token: {name} is {shown(claims.get(name))}", advice)
-    if error.reason.startswith("not a plain bearer"):
+    if isinstance(error, InvalidTokenError) and error.cause == Cause.KIND and error.claim in FOREIGN_CLAIMS:
         return Finding("kind", error.reason, advice)
+    if isinstance(error, InvalidTokenError) and error.cause == Cause.KIND and error.claim is not None:
+        value = shown(claims.get(error.claim))
+        return Finding("kind", f"it is no access token: {error.claim} is {value}", advice)
     return Finding("malformed", f"it is malformed: {error.reason}", "Have the issuer put that right.")
 
 
-def is_date(value: object) -> bool:
-    """Whether it is a NumericDate that can be shown (RFC 7519 section 2)."""
-    return type(value) in (int, float) and 0 <= value <= _LATEST  # type: ignore[operator]
+def is_date(value: object) -> TypeGuard[float]:
+    """Return whether a value is a NumericDate that can be shown (RFC 7519 section 2)."""
+    return is_numeric_date(value) and 0 <= value <= LATEST_MOMENT
 
 
 def shown(value: object) -> str:
-    """A value of the token in a sentence: JSON in ASCII, and not long."""
+    """Return a value of the token for a sentence: JSON in ASCII, and not long."""
     text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

@@ -1,4 +1,4 @@
-"""`authguard token inspect`: what a token says, and why it is refused. It is never written anywhere."""
+"""`authguard token inspect`: show the contents of a token, and why it is refused; never the token itself."""
 
 import sys
 import time
@@ -10,13 +10,19 @@ from typing import Any
 
 import click
 
-from authguard._core.credential.extractor import LONGEST_CREDENTIAL
+from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Header, read_compact
 from authguard.cli.configuration import raw_settings, with_settings
 from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
+from authguard.cli.tokens.checker import (
+    CheckOptions,
+    TokenChecker,
+    checker_by_keys,
+    checker_by_service,
+    fault_of_form,
+)
 from authguard.cli.tokens.explain import Finding, explain_text, is_date, shown
-from authguard.cli.tokens.judges import Asked, Judge, judge_by_keys, judge_by_service, structure
 from authguard.errors import MalformedTokenError
 
 _REGISTERED = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "acr")
@@ -24,17 +30,17 @@ _DATES = ("exp", "iat", "nbf", "auth_time")
 _SCHEME = "bearer "
 _NO_KEYS = Finding(
     "not_verified",
-    "no key was given, so only its form was looked at, and anybody can have written it",
+    "no key was given, so only its form was checked: its claims may be forged",
     "Give --key, --secret-env or --discover, or the settings of the service.",
 )
-# What is found before the signature has been verified.
-_UNSIGNED = ("not_verified", "unavailable", "algorithm", "kid", "signature")
+# Codes of findings that come before the signature has been verified.
+_UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature")
 _COLOURS = {"accepted": "green", "refused": "red"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the token says.
+class TokenReport:
+    """The contents of a token, as far as they are shown.
 
     Attributes:
         header: its header; None if it cannot be read.
@@ -50,20 +56,20 @@ class Said:
 
     @property
     def members(self) -> dict[str, str | None]:
-        """The header as it is written."""
+        """Return the header as it is written."""
         if self.header is None:
             return {}
         return {"alg": self.header.algorithm, "kid": self.header.key_id, "typ": self.header.type}
 
     @property
     def names(self) -> list[str]:
-        """The claims whose values are shown."""
+        """Return the claims whose values are shown."""
         others = [name for name in self.claims if name not in _REGISTERED] if self.all_claims else []
         return [name for name in _REGISTERED if name in self.claims] + others
 
     @property
     def hidden(self) -> list[str]:
-        """The claims of which only the names are shown."""
+        """Return the claims of which only the names are shown."""
         return [name for name in self.claims if name not in self.names]
 
 
@@ -103,7 +109,7 @@ def inspect(
     as_json: bool,
     database: str | None,
     config: str | None,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Say whether a token is accepted, or why not and what to change.
 
@@ -117,64 +123,66 @@ def inspect(
         raise Failure(
             "the token is no argument: other users see those. Use standard input or --file", MISUSED
         )
-    with _judge(Asked(**asked), database, config) as judge:
+    with _checker(CheckOptions(**options), database, config) as checker:
         text = _read(file)
         now = time.time()
         header, claims = _contents(text)
-        finding, signed = explain_text(text) or structure(text), False
+        finding, signed = explain_text(text) or fault_of_form(text), False
         if finding is None:
-            finding = _NO_KEYS if judge is None else judge.find(text, claims, now)
-            signed = finding is None or finding.code not in _UNSIGNED
-    said = Said(header, claims, signed, all_claims)
+            finding = _NO_KEYS if checker is None else checker.find(text, claims, now)
+            signed = finding is None or finding.code not in _UNSIGNED_CODES
+    report = TokenReport(header, claims, signed, all_claims)
     if as_json:
-        echo_json(_document(finding, said))
+        echo_json(_document(finding, report))
     else:
-        _print(finding, said, now)
+        _print(finding, report, now)
     if finding is not None:
         context.exit(MISUSED if finding is _NO_KEYS else 1)
 
 
 @contextmanager
-def _judge(asked: Asked, database: str | None, config: str | None) -> Iterator[Judge | None]:
-    """Who judges; None if there is nothing to judge by."""
-    ways = [asked.key, asked.secret_env, asked.discover]
+def _checker(
+    options: CheckOptions, database: str | None, config: str | None
+) -> Iterator[TokenChecker | None]:
+    """Make the checker that the options ask for; None if there is nothing to check by."""
+    ways = [options.key, options.secret_env, options.discover]
     if len(ways) - ways.count(None) > 1:
         raise Failure("give one of --key, --secret-env and --discover", MISUSED)
-    if asked.discover is not None and asked.issuer is not None:
+    if options.discover is not None and options.issuer is not None:
         raise Failure("--discover says the issuer already: leave --issuer out", MISUSED)
     if ways != [None, None, None]:
         if database is not None or config is not None:
             raise Failure("--database and --config are of the service, which has keys of its own", MISUSED)
-        with judge_by_keys(asked) as judge:
-            yield judge
+        with checker_by_keys(options) as checker:
+            yield checker
         return
-    if asked.issuer is not None or asked.audience or asked.algorithm:
+    if options.issuer is not None or options.audience or options.algorithm:
         raise Failure("--issuer, --audience and --algorithm go with a key: --key, --secret-env", MISUSED)
     if database is None and config is None and "secret" not in raw_settings(None):
         yield None
         return
-    with judge_by_service(database, config) as judge:
-        yield judge
+    with checker_by_service(database, config) as checker:
+        yield checker
 
 
 def _read(file: str | None) -> str:
-    """The token, without the scheme that a copied header field begins with."""
+    """Read the token, without the scheme that a copied header field begins with."""
     if file is not None:
         try:
             with Path(file).open("rb") as opened:
-                data = opened.read(2 * LONGEST_CREDENTIAL)
+                data = opened.read(2 * MAX_CREDENTIAL)
         except OSError as error:
             raise Failure(f"cannot read {file}: {error.strerror}", MISUSED) from None
     elif sys.stdin.isatty():
         data = click.prompt("Token", hide_input=True, err=True).encode()
     else:
-        data = sys.stdin.buffer.read(2 * LONGEST_CREDENTIAL)
+        data = sys.stdin.buffer.read(2 * MAX_CREDENTIAL)
     text = data.decode("ascii", "replace").strip()
     return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
 
 
 def _contents(text: str) -> tuple[Header | None, dict[str, Any]]:
-    """What the token says, as far as it can be read; nobody has vouched for it."""
+    """Return header and claims, as far as they can be read; they are not verified."""
     try:
         token = read_compact(text)
     except MalformedTokenError:
@@ -191,22 +199,22 @@ def _verdict(finding: Finding | None) -> str:
     return {"not_verified": "not verified", "unavailable": "unknown"}.get(finding.code, "refused")
 
 
-def _document(finding: Finding | None, said: Said) -> dict[str, Any]:
-    claims = said.claims
+def _document(finding: Finding | None, report: TokenReport) -> dict[str, Any]:
+    claims = report.claims
     return {
         "verdict": _verdict(finding),
         "code": None if finding is None else finding.code,
         "reason": None if finding is None else finding.reason,
         "advice": None if finding is None else finding.advice,
-        "signature_verified": said.signed,
-        "header": said.members,
-        "claims": {name: claims[name] for name in said.names},
+        "signature_verified": report.signed,
+        "header": report.members,
+        "claims": {name: claims[name] for name in report.names},
         "times": {name: moment(claims[name]) for name in _DATES if is_date(claims.get(name))},
-        "other_claims": said.hidden,
+        "other_claims": report.hidden,
     }
 
 
-def _print(finding: Finding | None, said: Said, now: float) -> None:
+def _print(finding: Finding | None, report: TokenReport, now: float) -> None:
     verdict = _verdict(finding)
     word = click.style(verdict, fg=_COLOURS.get(verdict, "yellow"), bold=True)
     if finding is None:
@@ -214,11 +222,11 @@ def _print(finding: Finding | None, said: Said, now: float) -> None:
     else:
         click.echo(f"{word}: {printable(finding.reason)}")
         click.echo(f"  {printable(finding.advice)}")
-    _print_part("header", {name: text for name, text in said.members.items() if text is not None})
-    title = "claims" if said.signed else "claims, which nobody vouches for"
-    _print_part(title, {name: _in_words(name, said.claims[name], now) for name in said.names})
-    if said.hidden:
-        click.echo(f"  and {printable(', '.join(said.hidden))} (--claims shows them)")
+    _print_part("header", {name: text for name, text in report.members.items() if text is not None})
+    title = "claims" if report.signed else "claims, not verified"
+    _print_part(title, {name: _in_words(name, report.claims[name], now) for name in report.names})
+    if report.hidden:
+        click.echo(f"  and {printable(', '.join(report.hidden))} (--claims shows them)")
 
 
 def _print_part(title: str, values: Mapping[str, str]) -> None:
@@ -231,7 +239,7 @@ def _print_part(title: str, values: Mapping[str, str]) -> None:
 
 def _in_words(name: str, value: object, now: float) -> str:
     if name in _DATES and is_date(value):
-        seconds = float(value)  # type: ignore[arg-type]
+        seconds = float(value)
         when = f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
         return f"{moment(seconds)} ({when})"
     return value if isinstance(value, str) else shown(value)

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC
-from authguard.cli.configuration import open_service, read_settings, with_settings
+from authguard.cli.configuration import read_settings, with_settings
 from authguard.cli.output import MISUSED, Failure, echo_json
+from authguard.cli.service import find_user, open_service
 from authguard.cli.tokens.inspect import inspect
 from authguard.cli.tokens.private_keys import (
     PrivateKey,
@@ -16,7 +17,6 @@ from authguard.cli.tokens.private_keys import (
     read_secret,
     secret_key,
 )
-from authguard.cli.users import find_user
 from authguard.testing import issue_token
 
 ALGORITHMS = sorted(SYMMETRIC | ASYMMETRIC)
@@ -63,21 +63,21 @@ def issue(
     as_json: bool,
     database: str | None,
     config: str | None,
-    **wanted: Any,
+    **contents: Any,
 ) -> None:
     """Write an access token to standard output.
 
     With --user, it is of a new session of an account of the service, which has the settings of the service.
     With --key or --secret-env, it is signed here, for tests of an API that verifies JWTs.
     """
-    _check_one_way(user, key, secret_env, service=(database, config), made=tuple(wanted.values()))
+    _check_one_way(user, key, secret_env, service=(database, config), contents=tuple(contents.values()))
     if user is not None:
         document = _of_account(user, database, config)
     elif key is not None:
-        document = _signed(parse_private_key(read_key_file(key), wanted["algorithm"]), **wanted)
+        document = _signed(parse_private_key(read_key_file(key), contents["algorithm"]), **contents)
     else:
         secret = read_secret(secret_env or "")
-        document = _signed(secret_key(secret, wanted["algorithm"] or "HS256"), **wanted)
+        document = _signed(secret_key(secret, contents["algorithm"] or "HS256"), **contents)
     if as_json:
         echo_json(document)
     else:
@@ -90,11 +90,11 @@ def _check_one_way(
     secret_env: str | None,
     *,
     service: tuple[Any, ...],
-    made: tuple[Any, ...],
+    contents: tuple[Any, ...],
 ) -> None:
     if [user, key, secret_env].count(None) != 2:
         raise Failure("give one of --user, --key and --secret-env", MISUSED)
-    if user is not None and not all(one in (None, ()) for one in made):
+    if user is not None and not all(value in (None, ()) for value in contents):
         raise Failure(
             "--user gives a token as the service makes it: what else it says goes with --key or --secret-env",
             MISUSED,
@@ -105,7 +105,7 @@ def _check_one_way(
 
 def _of_account(email: str, database: str | None, config: str | None) -> dict[str, Any]:
     from authguard.identity import Caller
-    from authguard.identity.api.accounts import token_document
+    from authguard.identity.api.documents import token_document
 
     with open_service(read_settings(config, database)) as service:
         # What the owner of the account sees in the list of sessions.

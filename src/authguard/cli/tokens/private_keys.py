@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -23,7 +23,7 @@ _BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """What signs.
+    """A key that signs tokens.
 
     Attributes:
         key: the secret, or the key as an object.
@@ -37,7 +37,7 @@ class PrivateKey:
 
 
 def read_key_file(path: str) -> str:
-    """The text of a file with a key, without the end of its last line."""
+    """Return the text of a file with a key, without the end of its last line."""
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -45,15 +45,22 @@ def read_key_file(path: str) -> str:
 
 
 def read_secret(name: str) -> str:
-    """The secret in a variable of the environment."""
+    """Return the secret in a variable of the environment."""
     secret = os.environ.get(name)
     if not secret:
         raise Failure(f"the variable {name} is not set: put the secret there", MISUSED)
     return secret
 
 
+def form_of_key(text: str) -> Literal["pem", "jwk", "secret"]:
+    """Tell how a key is written; a JWK set counts as a JWK."""
+    if "-----BEGIN" in text:
+        return "pem"
+    return "jwk" if text.lstrip().startswith("{") else "secret"
+
+
 def parse_private_key(text: str, algorithm: str | None) -> PrivateKey:
-    """A private key in PEM, a private JWK, or a secret.
+    """Parse a private key in PEM, a private JWK, or a secret.
 
     Args:
         text: the key.
@@ -64,15 +71,14 @@ def parse_private_key(text: str, algorithm: str | None) -> PrivateKey:
         Failure: if it is none of these.
         ConfigurationError: if a verifier would not take it, or it is not for the algorithm.
     """
-    if "-----BEGIN" in text:
+    form = form_of_key(text)
+    if form == "pem":
         return _checked(_from_pem(text), algorithm, None)
-    if text.lstrip().startswith("{"):
-        return _from_jwk(text, algorithm)
-    return secret_key(text, algorithm)
+    return _from_jwk(text, algorithm) if form == "jwk" else secret_key(text, algorithm)
 
 
 def secret_key(text: str, algorithm: str | None) -> PrivateKey:
-    """A secret.
+    """Return a secret as a key.
 
     Raises:
         ConfigurationError: if it is too weak.
@@ -101,9 +107,9 @@ def _from_jwk(text: str, algorithm: str | None) -> PrivateKey:
         raise Failure(f"the key starts like JSON, and is not: {error}", MISUSED) from None
     if "keys" in jwk:
         raise Failure("this is a set of keys: give the one to sign with", MISUSED)
-    named = jwk.get("alg")
-    if algorithm is None and isinstance(named, str):
-        algorithm = named
+    stated = jwk.get("alg")
+    if algorithm is None and isinstance(stated, str):
+        algorithm = stated
     key_id = jwk.get("kid")
     key_id = key_id if isinstance(key_id, str) else None
     if jwk.get("kty") == "oct":
@@ -126,7 +132,7 @@ def _load_jwk(jwk: Mapping[str, Any]) -> Any:
 
 
 def _checked(key: Any, algorithm: str | None, key_id: str | None) -> PrivateKey:
-    """The key, if a verifier takes what it signs."""
+    """Return the key, if a verifier takes what it signs."""
     algorithm = algorithm or _algorithm_of(key)
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     # An algorithm that has two names is signed with under the one that PyJWT knows.

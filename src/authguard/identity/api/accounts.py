@@ -1,9 +1,6 @@
-"""The JSON API: each endpoint reads, calls one use case, and answers as the documents have it."""
+"""Serve the JSON API of accounts and sessions: an endpoint reads a body, calls a use case, and answers."""
 
-from asyncio import sleep
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,23 +9,28 @@ from starlette.routing import BaseRoute, Route
 from authguard._core.model import Auth, Principal
 from authguard.asgi import handled_by_guard
 from authguard.errors import MissingCredentialsError
-from authguard.identity.mail.addresses import canonical_key
-from authguard.identity.model import Caller, Session, Tokens, User
-from authguard.identity.service import IdentityService
-from authguard.identity.usecases.grace import network_of
+from authguard.identity.api.documents import (
+    identity_document,
+    session_document,
+    token_document,
+    user_document,
+)
+from authguard.identity.model import User
+from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.identity.usecases.sessions import MAX_SESSIONS
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.messages import (
-    Workers,
-    answer,
     caller_of,
+    json_response,
     media_type_of,
-    message,
+    message_response,
     read_form,
     read_json,
 )
 from authguard.identity.web.paging import link_next, read_page
+from authguard.identity.web.parts import Web
+from authguard.identity.web.sign_in import sign_in
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -36,74 +38,40 @@ _SENT = "If there is an account with this address, a mail is on its way."
 _CHECK_MAIL = "Check your mail: a link in it finishes the registration."
 
 
-def token_document(tokens: Tokens, *, with_refresh: bool = True) -> dict[str, Any]:
-    """A token response: RFC 6749 section 5.1."""
-    document: dict[str, Any] = {"access_token": tokens.access_token}
-    if with_refresh:
-        document["refresh_token"] = tokens.refresh_token
-    return document | {"token_type": "bearer", "expires_in": tokens.expires_in}
+REFRESH = "/auth/refresh"
+LOGOUT = "/auth/logout"
+
+#: The paths below each prefix that need no caller; the guard protects all others.
+PUBLIC_PATHS = (
+    "/auth/register",
+    "/auth/login",
+    "/auth/login-json",
+    REFRESH,
+    "/auth/verify-email",
+    "/auth/verify-email/decline",
+    "/auth/verify-email/resend",
+    "/auth/forgot-password",
+    "/auth/reset-password",
+    "/test-auth/auth-status",
+    "/test-auth/create-test-user",
+    "/test-auth/test-login",
+)
 
 
-def user_document(user: User) -> dict[str, Any]:
-    """An account, by the names of both documents."""
-    return {
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "full_name": user.name,
-        "role": user.role,
-        "email_verified": user.email_verified,
-        "picture": user.picture,
-        "created_at": _moment(user.created_at),
-    }
-
-
-async def sign_in(
-    service: IdentityService,
-    workers: Workers,
-    email: str,
-    password: str,
-    caller: Caller,
-    *,
-    client_id: str | None = None,
-) -> Tokens:
-    """Sign in with a password, and keep the answer back while the account is under attack.
-
-    A few tries for one account are checked at a time. Those from a network in which its owner has signed in
-    before have turns of their own, so that what strangers try takes none from the owner.
-    """
-    delay = await workers.count(service.accounts.admit, email, caller)
-    key: tuple[str, ...] = (canonical_key(email),)
-    network = network_of(caller)
-    if workers.turns.is_full(key) and await workers.read(service.sessions.knows_network, email, caller):
-        key = (*key, network)
-    async with workers.turns.take(key, network):
-        try:
-            return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
-        finally:
-            await sleep(delay)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
-
-
-class Routes:
-    """The endpoints, to be put under each prefix.
+class AccountEndpoints:
+    """The endpoints of accounts and sessions, to be put under each prefix.
 
     Args:
-        service: the use cases.
-        workers: where they run.
+        web: the service and its threads.
     """
 
-    def __init__(self, service: IdentityService, workers: Workers) -> None:
-        self._service = service
-        self._workers = workers
-        self._refreshing = workers.writing(service.sessions.refresh_all)
-        self._prolonging = workers.writing(service.sessions.prolong_all)
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._service, self._workers = web.service, web.workers
+        self._prolongs = self._workers.batch_writes(self._service.sessions.refresher.prolong_all)
 
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
-        """All endpoints under each prefix; the ones that are called most come first."""
+        """Return the routes under each prefix; the ones that are called most come first."""
         table: list[tuple[str, str, Endpoint]] = [
             ("GET", "/users/me", self.me),
             ("GET", "/auth/me", self.me),
@@ -150,16 +118,16 @@ class Routes:
             caller_of(request),
         )
         if tokens is None:
-            return message(_CHECK_MAIL, 202)
-        who = {"id": tokens.user.id, "email": tokens.user.email}
-        return answer(who | token_document(tokens, with_refresh=False), 201)
+            return message_response(_CHECK_MAIL, 202)
+        account = {"id": tokens.user.id, "email": tokens.user.email}
+        return json_response(account | token_document(tokens, with_refresh=False), 201)
 
     async def login(self, request: Request) -> Response:
         """Sign in: JSON with `email`, or the password form of OAuth 2 with `username`."""
         if media_type_of(request) == "application/x-www-form-urlencoded":
             form = await read_form(request)
-            known = {name: form[name] for name in ("username", "password") if name in form}
-            fields = validate(bodies.LoginJSON, known)
+            credentials = {name: form[name] for name in ("username", "password") if name in form}
+            fields = validate(bodies.LoginJSON, credentials)
             return await self._login(request, fields.username, fields.password.get_secret_value())
         body = await read_json(request, bodies.Login)
         return await self._login(request, body.email, body.password.get_secret_value())
@@ -173,43 +141,43 @@ class Routes:
     async def _login(
         self, request: Request, email: str, password: str, *, with_refresh: bool = True
     ) -> Response:
-        tokens = await sign_in(self._service, self._workers, email, password, caller_of(request))
-        return answer(token_document(tokens, with_refresh=with_refresh))
+        tokens = await sign_in(self._web, email, password, caller_of(request))
+        return json_response(token_document(tokens, with_refresh=with_refresh))
 
     async def refresh(self, request: Request) -> Response:
-        """New tokens: for the refresh token in the body, else for the access token that was sent."""
+        """Issue new tokens for the refresh token in the body, or else for the access token that was sent."""
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
-            tokens = await self._refreshing.ask((token, caller_of(request), None))
-            return answer(token_document(tokens))
-        tokens = await self._prolonging.ask((principal_of(request), caller_of(request)))
-        return answer(token_document(tokens, with_refresh=False))
+            tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request)))
+            return json_response(token_document(tokens))
+        tokens = await self._prolongs.ask(ProlongRequest(principal_of(request), caller_of(request)))
+        return json_response(token_document(tokens, with_refresh=False))
 
     async def me(self, request: Request) -> Response:
-        """Who is calling, as the database has it."""
+        """Return the account of the caller."""
         user: User = request.user
-        return answer(user_document(user))
+        return json_response(user_document(user))
 
     async def logout(self, request: Request) -> Response:
         """End the session of the token, which may have expired or have been used for that before."""
         await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
-        return message("Logged out")
+        return message_response("Logged out")
 
     async def logout_all(self, request: Request) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
         await self._workers.write(log_out, principal_of(request), caller_of(request))
-        return message("Logged out everywhere")
+        return message_response("Logged out everywhere")
 
     async def sessions(self, request: Request) -> Response:
         """Answer a page of the sessions that are alive, the newest first; all fit on one by default."""
         principal = principal_of(request)
-        limit, cursor = read_page(request, default=MAX_SESSIONS, most=MAX_SESSIONS)
+        limit, cursor = read_page(request, default=MAX_SESSIONS, max_limit=MAX_SESSIONS)
         read = self._service.session_pages.page
         page = await self._workers.read(read, principal, limit=limit, cursor=cursor)
         current = principal.claims.get("sid")
-        response = answer([_session_document(session, current) for session in page.sessions])
+        response = json_response([session_document(session, current) for session in page.sessions])
         if page.older is not None:
             response.headers["link"] = link_next(limit, page.older)
         return response
@@ -219,24 +187,19 @@ class Routes:
         session = request.path_params["session_id"]
         end = self._service.sessions.end
         await self._workers.write(end, principal_of(request), session, caller_of(request))
-        return message("Session ended")
+        return message_response("Session ended")
 
     async def identities(self, request: Request) -> Response:
         """List the providers that sign in to the account."""
         identities = await self._workers.read(self._service.linking.list, principal_of(request))
-        return answer(
-            [
-                {"provider": identity.provider, "linked_at": _moment(identity.created_at)}
-                for identity in identities
-            ]
-        )
+        return json_response([identity_document(identity) for identity in identities])
 
     async def unlink(self, request: Request) -> Response:
         """Unlink a provider."""
         provider = request.path_params["provider"]
         unlink = self._service.linking.unlink
         await self._workers.write(unlink, principal_of(request), provider, caller_of(request))
-        return message("Provider unlinked")
+        return message_response("Provider unlinked")
 
     async def verify_email(self, request: Request) -> Response:
         """Verify an address with the token of a mail, and the password by itself or by a session."""
@@ -244,39 +207,39 @@ class Routes:
         auth: Auth = request.scope["auth"]
         run = self._workers.count if body.password is None else self._workers.hash
         await run(
-            self._service.links.verify,
+            self._service.links.confirm_email,
             body.token.get_secret_value(),
             caller_of(request),
             owner_id=auth.principal.subject if auth.principal.is_authenticated else None,
             password=None if body.password is None else body.password.get_secret_value(),
         )
-        return message("E-mail address verified")
+        return message_response("E-mail address verified")
 
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""
         body = await read_json(request, bodies.OneTimeToken)
         token = body.token.get_secret_value()
-        await self._workers.count(self._service.links.decline, token, caller_of(request))
-        return message("Account closed")
+        await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
+        return message_response("Account closed")
 
     async def resend_verification(self, request: Request) -> Response:
         """Send that mail again."""
         body = await read_json(request, bodies.Email)
         await self._workers.count(self._service.links.resend_verification, body.email, caller_of(request))
-        return message(_SENT)
+        return message_response(_SENT)
 
     async def forgot_password(self, request: Request) -> Response:
         """Send a mail with which a new password can be set."""
         body = await read_json(request, bodies.Email)
-        await self._workers.count(self._service.links.request_reset, body.email, caller_of(request))
-        return message(_SENT)
+        await self._workers.count(self._service.links.request_password_reset, body.email, caller_of(request))
+        return message_response(_SENT)
 
     async def reset_password(self, request: Request) -> Response:
         """Set a new password with the token of a mail."""
         body = await read_json(request, bodies.ResetPassword)
         token, password = body.token.get_secret_value(), body.new_password.get_secret_value()
-        await self._workers.hash(self._service.links.reset, token, password, caller_of(request))
-        return message("Password changed: sign in with the new one")
+        await self._workers.hash(self._service.links.reset_password, token, password, caller_of(request))
+        return message_response("Password changed: sign in with the new one")
 
     async def change_password(self, request: Request) -> Response:
         """Set a new password with the current one."""
@@ -285,57 +248,22 @@ class Routes:
         current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
         change = self._service.accounts.change_password
         await self._workers.hash(change, principal, current, new, caller_of(request))
-        return message("Password changed")
+        return message_response("Password changed")
 
     async def auth_status(self, request: Request) -> Response:
-        """Whether the caller is somebody; for development."""
+        """Tell whether the caller is signed in; for development."""
         user = request.user if request.auth.principal.is_authenticated else None
-        return answer({"authenticated": user is not None, "user": user and user_document(user)})
+        return json_response({"authenticated": user is not None, "user": user and user_document(user)})
 
 
 def principal_of(request: Request) -> Principal:
-    """Who is calling.
+    """Return the principal of the caller.
 
     Raises:
-        RefusedError: if that is nobody, for the reason that the guard found.
+        RefusedError: if there is none, with the reason of the guard.
     """
     _, _, error = handled_by_guard(request.scope)
     auth: Auth = request.scope["auth"]
     if not auth.principal.is_authenticated:
         raise error or MissingCredentialsError("no credential")
     return auth.principal
-
-
-def _session_document(session: Session, current: object) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "created_at": _moment(session.created_at),
-        "last_used_at": _moment(session.refreshed_at),
-        "expires_at": _moment(session.expires_at),
-        "ip_address": session.address,
-        "user_agent": session.user_agent,
-        "current": session.id == current,
-    }
-
-
-REFRESH = "/auth/refresh"
-LOGOUT = "/auth/logout"
-
-#: What of each prefix anybody may call; the guard protects all the rest.
-PUBLIC = (
-    "/auth/register",
-    "/auth/login",
-    "/auth/login-json",
-    REFRESH,
-    "/auth/verify-email",
-    "/auth/verify-email/decline",
-    "/auth/verify-email/resend",
-    "/auth/forgot-password",
-    "/auth/reset-password",
-    "/test-auth/auth-status",
-    "/test-auth/create-test-user",
-    "/test-auth/test-login",
-    "/oauth/token",
-    "/oauth/introspect",
-    "/oauth/revoke",
-)

@@ -1,4 +1,4 @@
-"""E-mail addresses: which are accepted, by which form they are unique, and which give access."""
+"""Parse e-mail addresses, and compare them: by which form they are unique, and which give access."""
 
 import string
 import unicodedata
@@ -50,7 +50,7 @@ def mailbox_key(email: str) -> str:
     return f"{local.partition('+')[0]}@{domain}"
 
 
-def is_same_address(kept: str, given: str) -> bool:
+def is_same_address(address: str, other: str) -> bool:
     """Compare an address of an account with one that is to give access to it.
 
     Two addresses may have one `email_key` and two owners: `ann@faß.de` and `ann@fass.de` are different
@@ -58,10 +58,10 @@ def is_same_address(kept: str, given: str) -> bool:
     case of ASCII letters differs.
 
     Args:
-        kept: as `parse_email` returned it.
-        given: as `parse_email` or `lookup_address` returned it.
+        address: as `parse_email` returned it.
+        other: as `parse_email` or `lookup_address` returned it.
     """
-    return kept.translate(_ASCII_LOWER) == given.translate(_ASCII_LOWER)
+    return address.translate(_ASCII_LOWER) == other.translate(_ASCII_LOWER)
 
 
 def email_key(email: str) -> str:

@@ -1,4 +1,4 @@
-"""Mails: written to the console in development, else handed to an SMTP server, by a worker that retries.
+"""Send mails by an SMTP server, or write them to the console in development.
 
 The standard library's `smtplib` and `email` do it: they are kept with Python itself, need no event
 loop, refuse line breaks in fields, and the synchronous mail libraries are wrappers around them.
@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -16,9 +17,10 @@ from email.utils import formatdate, make_msgid
 from typing import Protocol, TextIO
 from urllib.parse import unquote, urlsplit
 
+from authguard._core.hosts import is_loopback
+from authguard._core.options import check_method, check_object, check_seconds, check_text, got
 from authguard.errors import AuthGuardError, ConfigurationError
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SPECIALS = ' @,;:<>"()[]\\'  # what would make it more than one address, or another one
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
@@ -63,7 +65,7 @@ class Mail:
 
 
 def parse_address(text: str) -> Address:
-    """An address without a name (RFC 5321 section 4.1.2).
+    """Parse an address without a name (RFC 5321 section 4.1.2).
 
     Raises:
         MailError: if it is not exactly one.
@@ -75,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 
 class Mailer(Protocol):
-    """What sends mails."""
+    """An object that sends mails."""
 
     def send(self, mail: Mail) -> None:
         """Send one, or raise MailError; blocks for as long as that takes."""
@@ -83,13 +85,14 @@ class Mailer(Protocol):
 
 
 class ConsoleMailer:
-    """Writes mails to the console, for development: whoever reads it can follow the links.
+    """Writes mails to the console, for development: its readers can follow the links.
 
     Args:
         stream: where to; None for standard error.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
+        check_method(stream, "stream", "write", "stream=sys.stderr")
         self._stream = stream
 
     def send(self, mail: Mail) -> None:
@@ -108,7 +111,7 @@ class SMTPMailer:
             with other characters than letters and digits is percent-encoded.
         sender: the address that mails come from.
         sender_name: the name beside it.
-        timeout: seconds for connecting, and for each answer of the server.
+        timeout: seconds, or a timedelta, for connecting, and for each answer of the server.
         context: how to verify the server's certificate; None for the authorities of the system.
 
     Raises:
@@ -121,32 +124,32 @@ class SMTPMailer:
         *,
         sender: str,
         sender_name: str = "",
-        timeout: float = 10.0,
+        timeout: float | timedelta = 10.0,
         context: ssl.SSLContext | None = None,
     ) -> None:
+        must = "be smtp+starttls://user:password@host:587, smtps://… or smtp://…"
+        check_text(url, "url of the mail server", must=must, secret=True)
         try:
             parts = urlsplit(url)
             self._port = parts.port or _PORTS[parts.scheme]
-        except (ValueError, KeyError) as error:
-            raise ConfigurationError(
-                "the mail server: smtp+starttls://user:password@host:587, smtps:// or smtp://"
-            ) from error
+        except (ValueError, KeyError):  # whose text may have the password
+            raise ConfigurationError(f"url of the mail server must {must}, got another form") from None
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ConfigurationError("the URL of the mail server has a host, and no path")
-        if parts.scheme == "smtp" and parts.hostname not in _LOOPBACK:
-            raise ConfigurationError("smtp:// is only for loopback: use smtp+starttls:// or smtps://")
+            raise ConfigurationError("url of the mail server must have a host and no path, got another form")
+        if parts.scheme == "smtp" and not is_loopback(parts.hostname):
+            raise ConfigurationError(
+                f"url of the mail server must be smtp+starttls://… or smtps://…, got smtp:// to "
+                f"{parts.hostname!r}: smtp:// is only for loopback"
+            )
         if bool(parts.username) != bool(parts.password):
-            raise ConfigurationError("the URL of the mail server has a user and a password, or neither")
-        if not 0 < timeout <= 120:
-            raise ConfigurationError("timeout is more than 0 and at most 120 seconds")
+            raise ConfigurationError(
+                "url of the mail server must have a user and a password or neither, got one of them"
+            )
+        self._timeout = check_seconds(timeout, "timeout", 120, exclusive=True)
+        check_object(context, "context", ssl.SSLContext, "context=ssl.create_default_context(cafile=…)")
         self._scheme, self._host = parts.scheme, parts.hostname
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
-        try:
-            address = parse_address(sender)
-            self._sender = Address(sender_name, address.username, address.domain)
-        except (MailError, ValueError) as error:
-            raise ConfigurationError("sender is an e-mail address, sender_name is one line") from error
-        self._timeout = timeout
+        self._sender = _sender(sender, sender_name)
         self._context = context or ssl.create_default_context()
 
     def send(self, mail: Mail) -> None:
@@ -206,10 +209,23 @@ class SMTPMailer:
         return f"SMTPMailer({self._scheme}://{self._host}:{self._port})"
 
 
+def _sender(sender: object, name: object) -> Address:
+    address = check_text(sender, "sender", must="be an e-mail address")
+    if not isinstance(name, str):
+        raise ConfigurationError(f"sender_name must be text, got {got(name)}")
+    try:
+        parsed = parse_address(address)
+        return Address(name, parsed.username, parsed.domain)
+    except (MailError, ValueError):
+        raise ConfigurationError(
+            f"sender must be an e-mail address, and sender_name one line, got {got(address)} and {got(name)}"
+        ) from None
+
+
 def mailer_from(
     url: str | None, *, sender: str | None, console: Callable[[], Mailer] = ConsoleMailer
 ) -> Mailer:
-    """The mailer of the settings: SMTP if there is a URL, else the console."""
+    """Make the mailer of the settings: SMTP if there is a URL, else the console."""
     if url is None:
         return console()
     return SMTPMailer(url, sender=sender or "")

@@ -1,6 +1,6 @@
-"""What happens after the answer: mails, sent by a thread of their own and tried again.
+"""Send mails after the answer, in a thread of their own, and try again.
 
-Nobody can tell by the time of an answer whether a mail is sent.
+The time of an answer does not tell whether a mail is sent.
 """
 
 import heapq
@@ -9,23 +9,24 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Condition, Thread
 
-from authguard.errors import ConfigurationError
+from authguard._core.options import check_function, check_method, check_seconds, check_whole
 from authguard.identity.mail.mailer import Mail, Mailer, MailError
 
 logger = logging.getLogger("authguard")
 
 #: Seconds for which the service lets a mail wait at least, and at most twice as long. A mail for a known
 #: address takes more work than none for an unknown one. That work would compete with the answer, which is
-#: still being written, for the interpreter's lock and the database. The random part keeps whoever asks again
-#: and again from meeting the work of one mail by the answer of another.
+#: still being written, for the interpreter's lock and the database. The random part keeps callers who ask
+#: again and again from timing the work of one mail by the answer of another.
 PAUSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """What became of the mails so far.
+    """Counts of the mails so far.
 
     Attributes:
         sent: handed to the mail server.
@@ -43,7 +44,7 @@ class OutboxStats:
 
 
 @dataclass(order=True, slots=True)
-class _Waiting:
+class _Entry:
     due: float
     number: int
     make: Callable[[], Mail | None] = field(compare=False)
@@ -51,7 +52,7 @@ class _Waiting:
 
 
 def _ignore(succeeded: bool, reason: str) -> None:
-    """Tell nobody."""
+    """Ignore the outcome of a mail."""
 
 
 class Outbox:
@@ -88,13 +89,17 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
-        if size < 1 or tries < 1 or backoff <= 0 or pause < 0:
-            raise ConfigurationError("an outbox has a size, a number of tries and a backoff over 0")
-        self._mailer, self._report = mailer, report
-        self._size, self._tries, self._backoff, self._clock = size, tries, backoff, clock
-        self._pause, self._random = pause, random
+        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)", or_none=False)
+        check_function(report, "report", or_none=False)
+        check_function(clock, "clock", "clock=time.monotonic", or_none=False)
+        check_function(random, "random", "random=random.random", or_none=False)
+        self._mailer, self._report, self._clock, self._random = mailer, report, clock, random
+        self._size = check_whole(size, "size", unit="mails")
+        self._tries = check_whole(tries, "tries")
+        self._backoff = check_seconds(backoff, "backoff", inf, exclusive=True)
+        self._pause = check_seconds(pause, "pause", inf)
         self._changed = Condition()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Entry] = []
         self._stats = OutboxStats()
         self._number = 0
         self._busy = self._closing = False
@@ -106,20 +111,20 @@ class Outbox:
         The worker is started by the first one, so that it runs in the process that serves.
         """
         with self._changed:
-            if taken := not self._closing and len(self._waiting) < self._size:
+            if is_accepted := not self._closing and len(self._waiting) < self._size:
                 due = self._clock() + self._pause * (1 + self._random())
-                self._push(_Waiting(due, self._number, make))
+                self._push(_Entry(due, self._number, make))
                 if self._worker is None or not self._worker.is_alive():
                     self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
                     self._worker.start()
             else:
                 self._count(dropped=1)
-        if not taken:
+        if not is_accepted:
             logger.error("the outbox is full or closed: a mail was dropped")
             self._report(False, "outbox_full")
 
     def stats(self) -> OutboxStats:
-        """What became of the mails so far."""
+        """Return the counts of the mails so far."""
         with self._changed:
             return replace(self._stats, waiting=len(self._waiting) + self._busy)
 
@@ -154,14 +159,14 @@ class Outbox:
         if worker is not None:
             worker.join(timeout)
         with self._changed:
-            left = len(self._waiting)
+            unsent = len(self._waiting)
             self._waiting.clear()
-            self._count(failed=left)
-        for _ in range(left):
+            self._count(failed=unsent)
+        for _ in range(unsent):
             logger.error("the outbox was closed: a mail was not sent")
             self._report(False, "not_sent")
 
-    def _push(self, entry: _Waiting) -> None:
+    def _push(self, entry: _Entry) -> None:
         heapq.heappush(self._waiting, entry)
         self._number += 1
         self._changed.notify_all()
@@ -174,8 +179,8 @@ class Outbox:
                 self._count(**{outcome: 1} if outcome else {})
                 self._changed.notify_all()
 
-    def _next(self) -> _Waiting | None:
-        """The mail that is due, once there is one; None to end."""
+    def _next(self) -> _Entry | None:
+        """Wait for the mail that is due, and return it; None to end."""
         with self._changed:
             while True:
                 if not self._waiting:
@@ -189,8 +194,8 @@ class Outbox:
                     return heapq.heappop(self._waiting)
                 self._changed.wait(wait)
 
-    def _try(self, entry: _Waiting) -> str:
-        """Make and send a mail; which counter that counts for."""
+    def _try(self, entry: _Entry) -> str:
+        """Make and send a mail; return the name of the counter for the outcome."""
         reason, mail = "not_made", None
         try:
             if (mail := entry.make()) is None:
@@ -198,7 +203,7 @@ class Outbox:
             reason = "not_sent"
             self._mailer.send(mail)
         except MailError as error:
-            if mail is not None and error.temporary and self._again(entry, mail):
+            if mail is not None and error.temporary and self._retry(entry, mail):
                 logger.warning("a mail was not sent, and will be tried again: %s", error)
                 return "retried"
             logger.error("a mail was not sent: %s", error)
@@ -211,18 +216,18 @@ class Outbox:
         self._report(False, reason)
         return "failed"
 
-    def _again(self, entry: _Waiting, mail: Mail) -> bool:
+    def _retry(self, entry: _Entry, mail: Mail) -> bool:
         """Let the mail wait for its next try, if there is one."""
         tries = entry.tries + 1
         with self._changed:
             if tries >= self._tries or self._closing:
                 return False
             due = self._clock() + self._backoff * 2 ** (tries - 1)
-            self._push(_Waiting(due, self._number, lambda: mail, tries))
+            self._push(_Entry(due, self._number, lambda: mail, tries))
             return True
 
-    def _count(self, **more: int) -> None:
-        counts = {name: getattr(self._stats, name) + number for name, number in more.items()}
+    def _count(self, **increments: int) -> None:
+        counts = {name: getattr(self._stats, name) + number for name, number in increments.items()}
         self._stats = replace(self._stats, **counts)
 
     def __repr__(self) -> str:

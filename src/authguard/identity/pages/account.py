@@ -1,4 +1,4 @@
-"""The pages of an account: what it is, its sessions, its password, signing out."""
+"""Serve the pages of an account: its sessions, providers and password, signing out."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
@@ -12,13 +12,13 @@ from starlette.routing import Route
 from authguard.errors import RefusedError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import NOTICES, Views
-from authguard.identity.service import IdentityService
 from authguard.identity.tokens.cursors import MAX_CURSOR
-from authguard.identity.usecases.sessions import session_id
+from authguard.identity.usecases.session_claims import session_id_of
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.browser_session import PageSessions, Visitor
-from authguard.identity.web.messages import Workers, caller_of, query_of, read_fields
+from authguard.identity.web.browser_session import Visitor
+from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.parts import Web
 
 _Handler: TypeAlias = Callable[["AccountPages", Request, Visitor], Awaitable[Response]]
 _Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, Response]]
@@ -31,9 +31,9 @@ PAGE_SIZE = 20
 
 
 def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
-    """Let nobody in but the owner of an account; others sign in first, and come to the page `back`.
+    """Require a visitor who is signed in; others sign in first, and come to the page `back`.
 
-    Whoever is let in by the refresh cookie gets new cookies with the answer, whatever that is: the
+    A visitor who is known by the refresh cookie alone gets new cookies with the answer, whatever that is: the
     old token is used up.
     """
 
@@ -51,22 +51,17 @@ class AccountPages:
     """The pages that only the owner of an account sees.
 
     Args:
-        service: the use cases.
-        workers: where they run.
-        sessions: the sessions of browsers.
+        web: the service, its threads and the sessions of browsers.
         views: makes the responses.
     """
 
-    def __init__(
-        self, service: IdentityService, workers: Workers, sessions: PageSessions, views: Views
-    ) -> None:
-        self._service = service
-        self._workers = workers
-        self._sessions = sessions
+    def __init__(self, web: Web, views: Views) -> None:
+        self._service, self._workers = web.service, web.workers
+        self._browser_sessions = web.browser_sessions
         self._views = views
 
     def routes(self) -> list[Route]:
-        """All of them."""
+        """Return all routes."""
         prefix = self._service.settings.pages_path
         table = [
             ("GET", "/account", self.account),
@@ -79,27 +74,27 @@ class AccountPages:
             ("GET", LOGOUT_PAGE, self.logout_page),
             ("POST", LOGOUT_PAGE, self.log_out),
         ]
-        if not prefix:  # somebody who types no more than the name of the service
+        if not prefix:  # for those who type no more than the name of the service
             table.append(("GET", "/", self.home))
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def home(self, request: Request) -> Response:
-        """On to the account, or to sign in."""
+        """Send the browser to the account, or to sign in."""
         return self._views.see_other(self._views.path(request, "/account"))
 
-    async def _let_in(self, request: Request, handler: _Handler, back: str, nobody: Response) -> Response:
-        self._sessions.refuse_cross_site(request)
-        visitor = await self._sessions.find(request)
+    async def _let_in(self, request: Request, handler: _Handler, back: str, signed_out: Response) -> Response:
+        self._browser_sessions.refuse_cross_site(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         if visitor is None:
-            return nobody
+            return signed_out
         if visitor.renewed is None:
             return await handler(self, request, visitor)
         if request.method in ("GET", "HEAD"):
             query = query_of(request)
             notice, cursor = query.get("notice", ""), query.get("cursor", "")
-            kept = {"notice": notice} if notice in NOTICES else {}
-            kept |= {"cursor": cursor} if 0 < len(cursor) <= MAX_CURSOR else {}
-            here = self._views.path(request, back) + (f"?{urlencode(kept)}" if kept else "")
+            kept_query = {"notice": notice} if notice in NOTICES else {}
+            kept_query |= {"cursor": cursor} if 0 < len(cursor) <= MAX_CURSOR else {}
+            here = self._views.path(request, back) + (f"?{urlencode(kept_query)}" if kept_query else "")
             response = self._views.see_other(here)
         else:
             try:
@@ -107,18 +102,18 @@ class AccountPages:
             except RefusedError as error:
                 response = self._views.refusal(request, error, visitor=visitor)
         if "set-cookie" not in response.headers:
-            self._sessions.set_cookies(response, visitor.renewed)
+            self._browser_sessions.set_cookies(response, visitor.renewed)
         return response
 
     @_for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
         """Show the account, its providers, the visitor's session, and a page of the others."""
         cursor, principal = query_of(request).get("cursor"), visitor.principal
-        read, current = self._service.session_pages.page, session_id(principal)
-        page = await self._workers.read(read, principal, cursor=cursor, limit=PAGE_SIZE, but=current)
+        read, own_id = self._service.session_pages.page, session_id_of(principal)
+        page = await self._workers.read(read, principal, cursor=cursor, limit=PAGE_SIZE, except_id=own_id)
         if cursor is not None and not page.sessions:  # all of that page have ended meanwhile
             cursor = None
-            page = await self._workers.read(read, principal, limit=PAGE_SIZE, but=current)
+            page = await self._workers.read(read, principal, limit=PAGE_SIZE, except_id=own_id)
         values: dict[str, Any] = {
             "identities": await self._workers.read(self._service.linking.list, principal),
             "current": await self._workers.read(self._service.session_pages.find_current, principal),
@@ -129,7 +124,7 @@ class AccountPages:
 
     @_for_owner("/account/password")
     async def password_page(self, request: Request, visitor: Visitor) -> Response:
-        """The form for a new password."""
+        """Show the form for a new password."""
         values: dict[str, Any] = {"form": Form(), "rules": self._service.policy.check("")}
         return self._views.page(request, "account-password", visitor=visitor, **values)
 
@@ -143,9 +138,9 @@ class AccountPages:
             change = self._service.accounts.change_password
             await self._workers.hash(change, visitor.principal, current, new, caller_of(request))
         except RefusedError as error:
-            values = {"form": Form.after(error, fields), "rules": self._service.policy.check("")}
+            values = {"form": Form.from_error(error, fields), "rules": self._service.policy.check("")}
             return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
-        return self._go(request, "/account", "password-changed")
+        return self._views.redirect_with_notice(request, "/account", "password-changed")
 
     @_for_owner("/account")
     async def end_session(self, request: Request, visitor: Visitor) -> Response:
@@ -153,7 +148,8 @@ class AccountPages:
         body = validate(bodies.EndSession, await read_fields(request))
         end = self._service.sessions.end
         await self._workers.write(end, visitor.principal, body.session, caller_of(request))
-        return self._go(request, "/account", "ended", **({"cursor": body.cursor} if body.cursor else {}))
+        cursor = {"cursor": body.cursor} if body.cursor else {}
+        return self._views.redirect_with_notice(request, "/account", "ended", **cursor)
 
     @_for_owner("/account")
     async def unlink(self, request: Request, visitor: Visitor) -> Response:
@@ -161,14 +157,14 @@ class AccountPages:
         body = validate(bodies.Unlink, await read_fields(request))
         unlink = self._service.linking.unlink
         await self._workers.write(unlink, visitor.principal, body.provider, caller_of(request))
-        return self._go(request, "/account", "unlinked")
+        return self._views.redirect_with_notice(request, "/account", "unlinked")
 
     @_for_owner("/account")
     async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
         """Send the mail again that verifies the address."""
         resend = self._service.links.resend_verification
         await self._workers.count(resend, visitor.user.email, caller_of(request))
-        return self._go(request, "/account", "sent")
+        return self._views.redirect_with_notice(request, "/account", "sent")
 
     @_for_owner("/account")
     async def log_out_everywhere(self, request: Request, visitor: Visitor) -> Response:
@@ -178,7 +174,7 @@ class AccountPages:
         return self._signed_out(request, "logged-out-everywhere")
 
     async def logout_page(self, request: Request) -> Response:
-        """A button, since a link must not sign anybody out."""
+        """Show a button, since a link must not end a session."""
         return self._views.page(request, "logout")
 
     async def log_out(self, request: Request) -> Response:
@@ -193,14 +189,10 @@ class AccountPages:
         return await self._let_in(request, end, "/account", signed_out)
 
     def _signed_out(self, request: Request, notice: str) -> Response:
-        response = self._go(request, "/login", notice)
-        self._sessions.clear_cookies(response)
+        response = self._views.redirect_with_notice(request, "/login", notice)
+        self._browser_sessions.clear_cookies(response)
         return response
 
     def _to_login(self, request: Request, back: str) -> Response:
         query = urlencode({"next": self._views.path(request, back)})
         return self._views.see_other(self._views.path(request, f"/login?{query}"))
-
-    def _go(self, request: Request, path: str, notice: str, **query: str) -> Response:
-        query = {"notice": notice, **query}
-        return self._views.see_other(self._views.path(request, f"{path}?{urlencode(query)}"))

@@ -1,4 +1,4 @@
-"""What a User-Agent field is called among people. It only helps them to tell their sessions apart."""
+"""Describe User-Agent fields, so that people can tell their sessions apart."""
 
 # The more special ones come first: they all say that they are the others as well.
 _PROGRAMS = {
@@ -20,13 +20,13 @@ _SYSTEMS = {
     "Mac OS X": "macOS",
     "Linux": "Linux",
 }
-_LONGEST = 60
+MAX_AGENT = 60
 
 
 def describe_agent(user_agent: str) -> str:
-    """Such as "Firefox on Windows"; the beginning of the field for programs that are no browsers."""
+    """Return text such as "Firefox on Windows"; the beginning of the field for other programs."""
     program = next((name for mark, name in _PROGRAMS.items() if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), "")
     if program and user_agent.startswith("Mozilla/"):
         return f"{program} on {system}" if system else program
-    return user_agent[:_LONGEST] or "Unknown program"
+    return user_agent[:MAX_AGENT] or "Unknown program"

@@ -1,4 +1,4 @@
-"""Which refusals become pages: those on the paths of pages, and of sign-in where a person navigates."""
+"""Answer refusals by pages: on the paths of pages, and of sign-in where a person navigates."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,7 +12,12 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.errors import MethodNotAllowedError, NotFoundError
 from authguard.identity.pages.views import Views
-from authguard.identity.web.messages import HANDLERS, not_routed, refused, unexpected
+from authguard.identity.web.refusals import (
+    HANDLERS,
+    handle_http_exception,
+    handle_refusal,
+    handle_unexpected_error,
+)
 
 
 class PageErrors:
@@ -21,44 +26,44 @@ class PageErrors:
     Args:
         views: makes the responses.
         pages: the paths of the pages.
-        doors: paths of the API to which browsers come as well.
+        browser_paths: paths of the API to which browsers come as well.
     """
 
-    def __init__(self, views: Views, pages: Collection[str], doors: Collection[str]) -> None:
+    def __init__(self, views: Views, pages: Collection[str], browser_paths: Collection[str]) -> None:
         self._views = views
         self._pages = frozenset(pages)
-        self._doors = frozenset(doors)
+        self._browser_paths = frozenset(browser_paths)
 
     @property
     def handlers(self) -> Any:
-        """For Starlette's `exception_handlers`."""
+        """The handlers for Starlette's `exception_handlers`."""
         return HANDLERS | {
-            RefusedError: self.refused,
-            HTTPException: self.not_routed,
-            Exception: self.unexpected,
+            RefusedError: self.handle_refusal,
+            HTTPException: self.handle_http_exception,
+            Exception: self.handle_unexpected_error,
         }
 
-    async def refused(self, request: Request, error: Exception) -> Response:
-        """The answer to a refusal."""
+    async def handle_refusal(self, request: Request, error: Exception) -> Response:
+        """Answer a refusal."""
         if isinstance(error, RefusedError) and self._is_page(request):
             return self._views.refusal(request, error)
-        return await refused(request, error)
+        return await handle_refusal(request, error)
 
-    async def not_routed(self, request: Request, error: Exception) -> Response:
-        """The answer of a router that knows no such path or method."""
+    async def handle_http_exception(self, request: Request, error: Exception) -> Response:
+        """Answer for a router that has no such path or method."""
         if not isinstance(error, HTTPException) or not self._is_page(request):
-            return await not_routed(request, error)
-        wrong = MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
-        response = self._views.refusal(request, wrong)
+            return await handle_http_exception(request, error)
+        refusal = MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
+        response = self._views.refusal(request, refusal)
         response.headers.update(error.headers or {})
         return response
 
-    async def unexpected(self, request: Request, error: Exception) -> Response:
-        """The answer to an error of ours; the server logs it."""
+    async def handle_unexpected_error(self, request: Request, error: Exception) -> Response:
+        """Answer an unexpected error; the server logs it."""
         if self._is_page(request):
             return self._views.refusal(request, UnexpectedError())
-        return await unexpected(request, error)
+        return await handle_unexpected_error(request, error)
 
     def _is_page(self, request: Request) -> bool:
         _, view, _ = handled_by_guard(request.scope)
-        return view.path in self._pages or (view.path in self._doors and navigates(view))
+        return view.path in self._pages or (view.path in self._browser_paths and navigates(view))

@@ -1,4 +1,4 @@
-"""Forms of pages: what was sent, what is wrong with it, and how that is said to people."""
+"""Fill the forms of pages again, and put refusals into words for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from authguard.errors import RateLimitedError, RefusedError
 from authguard.identity.errors import EmailTakenError, InvalidFieldsError
 from authguard.identity.mail.addresses import MAX_ADDRESS
 
-#: What the fields are called on the pages.
+#: The labels of fields.
 LABELS: Mapping[str, str] = {
     "name": "Name",
     "email": "E-mail address",
@@ -15,8 +15,8 @@ LABELS: Mapping[str, str] = {
     "current_password": "Current password",
     "new_password": "New password",
 }
-#: What the page of a refusal says, by its code: heading and words. The API's words are for programs.
-_WORDS: Mapping[str, tuple[str, str]] = {
+#: The heading and the text of the page of a refusal, by its code. The API's text is for programs.
+_REFUSALS: Mapping[str, tuple[str, str]] = {
     "cross_site_request": (
         "Not sent from here",
         "Nothing shows that this form was sent from a page of this site. Open the page again, and retry.",
@@ -52,7 +52,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "internal_error": ("That went wrong", "It is our fault, and has been noted. Please try again later."),
 }
 # Characters of the longest value that a field takes; longer ones are not shown again.
-_MAX_VALUE = MAX_ADDRESS
+MAX_VALUE = MAX_ADDRESS
 _SECRET = frozenset({"password", "current_password", "new_password", "token"})
 
 
@@ -64,25 +64,25 @@ class Form:
         values: what was sent, without secrets, so that nobody has to type it again.
         errors: for each field what to change.
         problem: what is wrong with the whole; empty for nothing.
-        wanted: where to go afterwards, as it was sent.
+        next_path: where to go afterwards, as it was sent.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     problem: str = ""
-    wanted: str = ""
+    next_path: str = ""
 
     @classmethod
-    def after(cls, error: RefusedError, fields: Mapping[str, str], wanted: str = "") -> "Form":
-        """The form after it was refused.
+    def from_error(cls, error: RefusedError, fields: Mapping[str, str], next_path: str = "") -> "Form":
+        """Fill a form again after it was refused.
 
         Args:
             error: why.
             fields: what was sent.
-            wanted: where to go afterwards.
+            next_path: where to go afterwards.
         """
         values = {
-            name: value for name, value in fields.items() if name not in _SECRET and len(value) <= _MAX_VALUE
+            name: value for name, value in fields.items() if name not in _SECRET and len(value) <= MAX_VALUE
         }
         errors: dict[str, list[str]] = {}
         problem = ""
@@ -96,13 +96,13 @@ class Form:
         elif isinstance(error, EmailTakenError):
             errors = {"email": ["There is an account with this e-mail address already."]}
         else:
-            problem = words_of(error)
-        return cls(values, errors, problem, wanted)
+            problem = refusal_text(error)
+        return cls(values, errors, problem, next_path)
 
 
-def words_of(error: RefusedError) -> str:
-    """What a refusal says to people."""
-    if words := _WORDS.get(error.code, ("", ""))[1]:
+def refusal_text(error: RefusedError) -> str:
+    """Return the text of a refusal."""
+    if words := _REFUSALS.get(error.code, ("", ""))[1]:
         return words
     if isinstance(error, RateLimitedError):
         minutes = -(-error.retry_after // 60)
@@ -110,11 +110,11 @@ def words_of(error: RefusedError) -> str:
     return error.detail
 
 
-def heading_of(error: RefusedError) -> str:
-    """The heading of the page of a refusal."""
-    return _WORDS.get(error.code, ("", ""))[0] or error.title
+def refusal_heading(error: RefusedError) -> str:
+    """Return the heading of the page of a refusal."""
+    return _REFUSALS.get(error.code, ("", ""))[0] or error.title
 
 
 def _sentence(text: str) -> str:
-    """Messages about fields of the API begin with a verb; those about passwords are sentences."""
+    """Make a sentence of a message of the API, which begins with a verb unless it is about a password."""
     return text if text[:1].isupper() else f"This {text}."

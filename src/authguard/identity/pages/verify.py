@@ -1,4 +1,4 @@
-"""The page that the link of the first mail leads to: verify an address, or close the account.
+"""Serve the page that the link of the first mail leads to: verify an address, or close the account.
 
 A link proves the mailbox only: an attacker may have registered with the address of a victim. Unless the
 browser is signed in to the account, the page asks for its password or a new one.
@@ -14,12 +14,12 @@ from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import Views
-from authguard.identity.service import IdentityService
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.browser_session import PageSessions, Visitor
+from authguard.identity.web.browser_session import Visitor
 from authguard.identity.web.link_cookie import LinkCookie
-from authguard.identity.web.messages import Workers, caller_of, media_type_of, read_fields
+from authguard.identity.web.messages import caller_of, media_type_of, read_fields
+from authguard.identity.web.parts import Web
 
 _PAGE = "verify-email"
 
@@ -28,20 +28,15 @@ class VerifyPages:
     """The page of the link that verifies an address.
 
     Args:
-        service: the use cases.
-        workers: where they run.
-        sessions: the sessions of browsers.
+        web: the service, its threads and the sessions of browsers.
         views: makes the responses.
     """
 
-    def __init__(
-        self, service: IdentityService, workers: Workers, sessions: PageSessions, views: Views
-    ) -> None:
-        self._service = service
-        self._workers = workers
-        self._sessions = sessions
+    def __init__(self, web: Web, views: Views) -> None:
+        self._service, self._workers = web.service, web.workers
+        self._browser_sessions = web.browser_sessions
         self._views = views
-        self._cookie = LinkCookie(service.settings, "verify")
+        self._cookie = LinkCookie(web.settings, "verify")
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -53,41 +48,41 @@ class VerifyPages:
         ]
 
     async def page(self, request: Request) -> Response:
-        """Show the forms; the link is not used up by looking at it."""
-        token = self._cookie.arrived(request)
+        """Show the forms; the link is not used up by that."""
+        token = self._cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
-            self._cookie.settle(response, token)
+            self._cookie.store_or_clear(response, token)
             return response
         token = self._cookie.read(request)
         if not token:
             return self._views.page(request, _PAGE, form=Form(), has_link=False)
-        visitor = await self._sessions.find(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         account = await self._account(token, visitor)
         response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
-        return self._renewed(response, visitor)
+        return self._browser_sessions.renew(response, visitor)
 
     async def verify(self, request: Request) -> Response:
-        """Verify the address, for whoever is signed in, knows the password, or sets a new one."""
-        self._sessions.refuse_cross_site(request)
+        """Verify the address, for a visitor who is signed in, knows the password, or sets a new one."""
+        self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
         # A button without fields sends nothing, not even a media type.
         fields = await read_fields(request) if media_type_of(request) else {}
-        visitor = await self._sessions.find(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         try:
             if not token:
                 raise InvalidLinkError
             location = await self._verify(request, token, fields, visitor)
         except InvalidLinkError as error:
-            return self._renewed(self._dead_link(request, error), visitor)
+            return self._browser_sessions.renew(self._dead_link(request, error), visitor)
         except RefusedError as error:
             account = await self._account(token, visitor)
-            form = Form.after(error, {})
+            form = Form.from_error(error, {})
             response = self._views.refusal(request, error, _PAGE, form=form, has_link=True, **account)
-            return self._renewed(response, visitor)
+            return self._browser_sessions.renew(response, visitor)
         response = self._views.see_other(self._views.path(request, location))
-        self._cookie.drop(response)
-        return self._renewed(response, visitor)
+        self._cookie.clear(response)
+        return self._browser_sessions.renew(response, visitor)
 
     async def _verify(
         self, request: Request, token: str, fields: dict[str, str], visitor: Visitor | None
@@ -97,12 +92,12 @@ class VerifyPages:
         body = validate(bodies.VerifyEmailForm, fields | {"token": token})
         if body.new_password is not None:
             new_password = body.new_password.get_secret_value()
-            await self._workers.hash(links.verify_with_new_password, token, new_password, caller)
+            await self._workers.hash(links.confirm_email_with_new_password, token, new_password, caller)
             return "/login?notice=verified-password"
         owner_id = None if visitor is None else visitor.user.id
         run = self._workers.count if body.password is None else self._workers.hash
         user_id = await run(
-            links.verify,
+            links.confirm_email,
             token,
             caller,
             owner_id=owner_id,
@@ -114,20 +109,20 @@ class VerifyPages:
 
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""
-        self._sessions.refuse_cross_site(request)
+        self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
         try:
             if not token:
                 raise InvalidLinkError
-            await self._workers.count(self._service.links.decline, token, caller_of(request))
+            await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
         except InvalidLinkError as error:
             return self._dead_link(request, error)
         response = self._views.see_other(self._views.path(request, "/login?notice=closed"))
-        self._cookie.drop(response)
+        self._cookie.clear(response)
         return response
 
     async def _account(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
-        """Return what the page says of the account, and asks for."""
+        """Return the values of the template about the account."""
         unverified = await self._workers.read(self._service.links.find_unverified, token)
         user, has_password = unverified or (None, False)
         return {
@@ -138,13 +133,7 @@ class VerifyPages:
         }
 
     def _dead_link(self, request: Request, error: RefusedError) -> Response:
-        form = Form.after(error, {})
+        form = Form.from_error(error, {})
         response = self._views.refusal(request, error, _PAGE, form=form, has_link=False)
-        self._cookie.drop(response)
-        return response
-
-    def _renewed(self, response: Response, visitor: Visitor | None) -> Response:
-        """Give the browser its new tokens, if the old ones had expired."""
-        if visitor is not None and visitor.renewed is not None:
-            self._sessions.set_cookies(response, visitor.renewed)
+        self._cookie.clear(response)
         return response

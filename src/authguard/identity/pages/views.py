@@ -1,15 +1,15 @@
-"""What pages look like on the wire: templates, headers, and the files that they need."""
+"""Make the responses of pages: templates, headers, and the files that they need."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from authguard._core.answer.decision import Deny
@@ -20,9 +20,9 @@ from authguard._refused import as_response
 from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.pages.agents import describe_agent
-from authguard.identity.pages.forms import LABELS, heading_of, words_of
+from authguard.identity.pages.forms import LABELS, refusal_heading, refusal_text
 from authguard.identity.settings import Settings
-from authguard.identity.web.messages import REALM, query_of
+from authguard.identity.web.messages import REALM, query_of, see_other
 
 #: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
 #: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
@@ -38,10 +38,10 @@ HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_FOREVER = "public, max-age=31536000, immutable"  # the name changes when the content does
+_IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes when the content does
 _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
-#: What a page may be asked to say after a redirect; nothing else can be put into a link to it.
+#: The notices of pages after a redirect; nothing else can be put into a link to them.
 NOTICES: Mapping[str, str] = {
     "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
@@ -83,47 +83,47 @@ class Views:
         }
         self._templates.filters |= {
             "agent": describe_agent,
-            "heading": heading_of,
-            "machine": _machine,
-            "moment": _moment,
-            "words": words_of,
+            "heading": refusal_heading,
+            "isoformat": _isoformat,
+            "date": _date,
+            "text": refusal_text,
         }
 
     @property
     def asset_paths(self) -> list[str]:
-        """Where the files are that pages need."""
+        """The paths of the files that pages need."""
         return [f"{self._prefix}/assets/{file}" for file in self._assets]
 
     def routes(self) -> list[Route]:
-        """The files that pages need."""
+        """Return the routes of the files that pages need."""
         return [Route(path, self.asset, methods=["GET"]) for path in self.asset_paths]
 
     async def asset(self, request: Request) -> Response:
-        """A file; its name has a digest of its content."""
+        """Serve a file; its name has a digest of its content."""
         name, data = self._assets[request.url.path.rpartition("/")[2]]
-        headers = {"cache-control": _FOREVER, "x-content-type-options": "nosniff"}
+        headers = {"cache-control": _IMMUTABLE, "x-content-type-options": "nosniff"}
         return Response(data, 200, headers, _ASSETS[name])
 
     def path(self, request: Request, path: str) -> str:
-        """Where a page is, wherever the application is mounted."""
+        """Return the path of a page, wherever the application is mounted."""
         root: str = request.scope.get("root_path") or ""
         return (local_prefix(root) or "") + quote(self._prefix) + path
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
-        """A page.
+        """Show a page.
 
         Args:
-            request: what it answers; `notice` in its query is said if it is one of `NOTICES`.
+            request: the request; `notice` in its query is shown if it is one of `NOTICES`.
             template: the name of the page, without `.html`.
             status: the HTTP status.
-            values: what the template shows.
+            values: the variables of the template.
         """
         return HTMLResponse(self._render(request, template, **values), status, HEADERS)
 
     def refusal(
         self, request: Request, error: RefusedError, template: str = "error", **values: Any
     ) -> Response:
-        """A page that says why something was refused, with the status and fields of the API's answer."""
+        """Show a page about a refusal, with the status and fields of the API's answer."""
         html = self._render(request, template, **{"error": error} | values)
         refusal = refuse(error, Challenges(REALM)).with_body(html, "text/html; charset=utf-8")
         if not isinstance(error, UnexpectedError):  # the server logs that one
@@ -134,18 +134,19 @@ class Views:
 
     def see_other(self, location: str) -> Response:
         """Send a browser on, with GET."""
-        kept = ("cache-control", "x-content-type-options")
-        return RedirectResponse(
-            location, 303, {name: HEADERS[name] for name in kept} | {"referrer-policy": "no-referrer"}
-        )
+        return see_other(location, {"x-content-type-options": "nosniff"})
+
+    def redirect_with_notice(self, request: Request, path: str, notice: str, **query: str) -> Response:
+        """Send a browser on to a page that shows one of `NOTICES`."""
+        return self.see_other(self.path(request, f"{path}?{urlencode({'notice': notice, **query})}"))
 
     def _render(self, request: Request, template: str, **values: Any) -> str:
         def url(path: str) -> str:
             return self.path(request, path)
 
         notice = NOTICES.get(query_of(request).get("notice", ""), "")
-        known: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
-        return self._templates.get_template(f"{template}.html").render(known | values)
+        defaults: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
+        return self._templates.get_template(f"{template}.html").render(defaults | values)
 
 
 def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
@@ -154,10 +155,10 @@ def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
     return f"{stem}-{sha256(data).hexdigest()[:16]}.{kind}", (name, data)
 
 
-def _moment(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+def _date(seconds: float) -> str:
+    date = datetime.fromtimestamp(seconds, UTC)
+    return f"{date.day} {date:%B %Y, %H:%M} UTC"
 
 
-def _machine(seconds: float) -> str:
+def _isoformat(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).isoformat()

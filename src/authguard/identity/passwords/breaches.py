@@ -1,40 +1,40 @@
-"""Whether a password is known from a breach: asked of a file, or of a service that does not learn it."""
+"""Check whether a password is known from a breach, by a file or by a service that does not learn it."""
 
 import mmap
 import re
+from datetime import timedelta
 from hashlib import sha1
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
 from authguard._cookiejar import NoCookies
+from authguard._core.options import check_flag, check_seconds, check_url, got
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.passwords.hashing import password_bytes
 
 _LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::[0-9]+)?\s*\Z")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PREFIX = 5  # hexadecimal digits that the service is told (k-anonymity)
-_LARGEST_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
+_MAX_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
 
 
 class BreachedPasswords(Protocol):
-    """What knows breached passwords."""
+    """Define what knows breached passwords."""
 
     def is_breached(self, password: str) -> bool:
-        """Whether the password is known."""
+        """Return whether the password is known."""
         ...
 
 
 def _digest(password: str) -> str:
-    """The SHA-1 by which the lists name passwords; it protects nothing here."""
+    """Return the SHA-1 by which the lists name passwords; it protects nothing here."""
     return sha1(password_bytes(password), usedforsecurity=False).hexdigest().upper()
 
 
 class BreachedFile:
-    """A list of SHA-1 digests, sorted, a line each, with or without `:count`.
+    """Search a list of SHA-1 digests, sorted, a line each, with or without `:count`.
 
     That is the form in which "Have I Been Pwned" gives out its list. A look-up is a binary search
     in the file, which stays on disk; it takes some microseconds.
@@ -47,27 +47,33 @@ class BreachedFile:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
+        if not isinstance(path, (str, PathLike)):
+            raise ConfigurationError(f"path must be text or a Path, got {got(path)}")
         self._path = Path(fspath(path))
         try:
             with self._path.open("rb") as file:
                 self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:  # ValueError: nothing in it
-            raise ConfigurationError(f"{self._path}: no list of breached passwords") from error
+            raise ConfigurationError(
+                f"path must be a list of breached passwords, got {str(self._path)!r}, which cannot be read"
+            ) from error
         first, last = self._line(0), self._line(len(self._lines) - 2)
         if not _LINE.match(first) or not _LINE.match(last) or first[:40].upper() > last[:40].upper():
-            raise ConfigurationError(f"{self._path}: a SHA-1 in hexadecimal on each line, sorted")
+            raise ConfigurationError(
+                f"path must have a SHA-1 in hexadecimal on each line, sorted, got {str(self._path)!r}"
+            )
 
     def is_breached(self, password: str) -> bool:
-        """Whether the list has the password."""
-        wanted = _digest(password).encode()
+        """Return whether the list has the password."""
+        digest = _digest(password).encode()
         low, high = 0, len(self._lines)
         while low < high:
             line = self._line(middle := (low + high) // 2)
-            found = line[:40].upper()
-            if found == wanted:
+            current = line[:40].upper()
+            if current == digest:
                 return True
             start = self._start(middle)
-            if found < wanted:
+            if current < digest:
                 low = start + len(line) + 1
             else:
                 high = start
@@ -77,7 +83,7 @@ class BreachedFile:
         return self._lines.rfind(b"\n", 0, position) + 1
 
     def _line(self, position: int) -> bytes:
-        """The line that has this position, without its end."""
+        """Return the line that has this position, without its end."""
         end = self._lines.find(b"\n", max(position, 0))
         return self._lines[self._start(max(position, 0)) : len(self._lines) if end < 0 else end]
 
@@ -86,14 +92,14 @@ class BreachedFile:
 
 
 class BreachedService:
-    """A service that is told five digits of the SHA-1, and answers with all that start so.
+    """Ask a service that is told five digits of the SHA-1, and answers with all that start so.
 
     "Have I Been Pwned" is one. It learns neither the password nor, since the answer is padded
     (`Add-Padding`), by the length of the answer which five digits were asked for.
 
     Args:
         url: what the five digits are put after.
-        timeout: seconds in all for connecting, and for each read.
+        timeout: seconds, or a timedelta, in all for connecting, and for each read.
         fail_open: what to do while the service cannot be reached: True takes the password for
             unknown, False refuses with 503 until it is back.
 
@@ -105,29 +111,23 @@ class BreachedService:
         self,
         url: str = "https://api.pwnedpasswords.com/range/",
         *,
-        timeout: float = 2.0,
+        timeout: float | timedelta = 2.0,
         fail_open: bool = False,
     ) -> None:
-        parts = urlsplit(url)
-        if not parts.hostname or not (
-            parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-        ):
-            raise ConfigurationError(
-                "the service of breached passwords: an https URL (http on loopback only)"
-            )
-        if not 0 < timeout <= 30:
-            raise ConfigurationError("timeout is more than 0 and at most 30 seconds")
+        reason = "parts of passwords are sent there"
+        check_url(url, "url", example="https://api.pwnedpasswords.com/range/", reason=reason)
+        seconds = check_seconds(timeout, "timeout", 30, exclusive=True)
         self._url = url.rstrip("/") + "/"
-        self._fail_open = fail_open
+        self._fail_open = check_flag(fail_open, "fail_open")
         self._client = httpx.Client(
-            timeout=timeout,
+            timeout=seconds,
             follow_redirects=False,
             cookies=NoCookies(),
             headers={"Add-Padding": "true", "User-Agent": "authguard"},
         )
 
     def is_breached(self, password: str) -> bool:
-        """Whether the service knows the password.
+        """Return whether the service knows the password.
 
         Raises:
             VerificationUnavailableError: if it does not answer, and that is not to be passed over.
@@ -151,7 +151,7 @@ class BreachedService:
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > _LARGEST_ANSWER:
+                if len(body) > _MAX_ANSWER:
                     raise ValueError("the answer is too large")
         return body.decode("ascii")
 

@@ -1,4 +1,4 @@
-"""Passwords: what a new one must have, and how one is kept and verified (NIST SP 800-63B-4 section 3.1.1.2).
+"""Judge, hash and verify passwords (NIST SP 800-63B-4 section 3.1.1.2).
 
 A password is normalised to NFC, encoded as UTF-8 and otherwise taken as it was sent: nothing is
 trimmed, folded or cut off. The policy, the hasher and the breached-password checks all do the same.
@@ -14,16 +14,17 @@ from threading import BoundedSemaphore
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard._core.options import check_flag, check_seconds, check_whole
+from authguard.errors import VerificationUnavailableError
 
 #: Characters; hashing is for passwords, not for megabytes. Nothing longer was ever accepted.
-LONGEST_PASSWORD = 1024
+MAX_PASSWORD = 1024
 
-_LEAST_MEMORY = 8  # KiB; argon2 cannot do with less
+_MIN_MEMORY = 8  # KiB; argon2 cannot do with less
 
 
 def password_bytes(password: str) -> bytes:
-    """The password as it is hashed: NFC, so that every keyboard's way to write é is one, as UTF-8.
+    """Return the password as it is hashed: in NFC, so that é is one however it was typed, as UTF-8.
 
     A lone surrogate, which JSON can carry, has bytes too: such a password is wrong, not an error.
     """
@@ -31,7 +32,7 @@ def password_bytes(password: str) -> bytes:
 
 
 class PasswordPolicy:
-    """What a new password must have; the defaults are those of the documents.
+    """Say what a new password must have; the defaults are those of the documents.
 
     NIST SP 800-63B-4 advises against rules about kinds of characters, and for 15 characters or
     more: `PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)`.
@@ -58,33 +59,27 @@ class PasswordPolicy:
         digit: bool = True,
         special: bool = True,
     ) -> None:
-        if isinstance(min_length, bool) or not isinstance(min_length, int) or not 8 <= min_length <= 64:
-            raise ConfigurationError("min_length is 8 to 64 characters")
-        if (
-            isinstance(max_length, bool)
-            or not isinstance(max_length, int)
-            or not 64 <= max_length <= LONGEST_PASSWORD
-        ):
-            raise ConfigurationError(f"max_length is 64 to {LONGEST_PASSWORD} characters")
-        self.min_length = min_length
-        self.max_length = max_length
+        self.min_length = check_whole(min_length, "min_length", 8, 64, unit="characters")
+        self.max_length = check_whole(max_length, "max_length", 64, MAX_PASSWORD, unit="characters")
+        for name, flag in {"upper": upper, "lower": lower, "digit": digit, "special": special}.items():
+            check_flag(flag, name)
         self._kinds = [
             (kind, text)
-            for kind, text, wanted in (
+            for kind, text, is_needed in (
                 (_is_upper, "an upper-case letter", upper),
                 (_is_lower, "a lower-case letter", lower),
                 (_is_digit, "a digit", digit),
                 (_is_special, "a special character, such as !@#$%^&*", special),
             )
-            if wanted
+            if is_needed
         ]
 
     def check(self, password: str, *, names: Iterable[str] = ()) -> list[str]:
-        """What the password lacks, a sentence each; an empty list if it will do.
+        """Return a sentence for each rule that a password breaks; an empty list if it is accepted.
 
         Args:
-            password: what was sent.
-            names: what a password must not be, such as the e-mail address of its owner.
+            password: the new password.
+            names: texts that a password must not be, such as the e-mail address of its owner.
         """
         if len(password) > self.max_length:  # before any work on it
             return [f"Use at most {self.max_length} characters."]
@@ -96,7 +91,7 @@ class PasswordPolicy:
             messages.append(f"Use at most {self.max_length} characters.")
         if any("\ud800" <= char <= "\udfff" for char in text):
             messages.append("Use characters only, not halves of them.")
-        messages += [f"Add {what}." for is_kind, what in self._kinds if not any(map(is_kind, text))]
+        messages += [f"Add {kind}." for is_kind, kind in self._kinds if not any(map(is_kind, text))]
         if text.casefold() in {name.casefold() for name in names}:
             messages.append("Use something else than your name or address.")
         return messages
@@ -146,71 +141,71 @@ class PasswordHasher:
         concurrency: int | None = None,
         wait: float = 5.0,
     ) -> None:
-        if parallelism < 1 or time < 1 or memory < _LEAST_MEMORY * parallelism:
-            raise ConfigurationError("argon2 needs a pass, a lane, and 8 KiB of memory for each lane")
-        if concurrency is not None and concurrency < 1:
-            raise ConfigurationError("concurrency is at least 1")
-        if not 0 < wait <= 60:
-            raise ConfigurationError("wait is more than 0 and at most 60 seconds")
+        check_whole(parallelism, "parallelism", unit="lanes")
+        check_whole(time, "time", unit="passes")
+        check_whole(memory, "memory", _MIN_MEMORY * parallelism, unit="KiB")
+        if concurrency is not None:
+            check_whole(concurrency, "concurrency", unit="hashes")
+        wait = check_seconds(wait, "wait", 60, exclusive=True)
         self._argon2 = argon2.PasswordHasher(time_cost=time, memory_cost=memory, parallelism=parallelism)
         self._wait = wait
         self._turns = BoundedSemaphore(concurrency or os.cpu_count() or 1)
-        # Whoever guesses for an account that does not exist works on this one.
-        self._nobody = self._argon2.hash(secrets.token_bytes(32))
+        # Guesses for an account that does not exist are compared with this one.
+        self._dummy_hash = self._argon2.hash(secrets.token_bytes(32))
 
     @classmethod
     def cheap(cls, *, concurrency: int | None = None, wait: float = 5.0) -> "PasswordHasher":
-        """A hasher for tests, which costs next to nothing and protects nothing."""
-        return cls(memory=_LEAST_MEMORY, time=1, concurrency=concurrency, wait=wait)
+        """Make a hasher for tests, which costs next to nothing and protects nothing."""
+        return cls(memory=_MIN_MEMORY, time=1, concurrency=concurrency, wait=wait)
 
     def hash(self, password: str) -> str:
-        """A hash to keep, with its parameters and a salt of its own.
+        """Hash a password, with a salt of its own; the text has the parameters in it.
 
         Raises:
-            ValueError: for a password over `LONGEST_PASSWORD`, which no policy lets through.
+            ValueError: for a password over `MAX_PASSWORD`, which no policy lets through.
             VerificationUnavailableError: if too many wait already.
         """
-        if len(password) > LONGEST_PASSWORD:
-            raise ValueError(f"a password has at most {LONGEST_PASSWORD} characters")
+        if len(password) > MAX_PASSWORD:
+            raise ValueError(f"a password has at most {MAX_PASSWORD} characters")
         with self._turn():
             return self._argon2.hash(password_bytes(password))
 
-    def verify(self, kept: str, password: str) -> bool:
-        """Whether this is the password of the hash; False for a hash that is none, at the same cost.
+    def verify(self, password_hash: str, password: str) -> bool:
+        """Return whether this is the password of the hash; False for a hash that is none, at the same cost.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
         """
-        if len(password) > LONGEST_PASSWORD:
-            return self.verify_nobody("")
+        if len(password) > MAX_PASSWORD:
+            return self.verify_dummy("")
         with self._turn():
             try:
-                return self._argon2.verify(kept.encode("utf-8", "replace"), password_bytes(password))
+                return self._argon2.verify(password_hash.encode("utf-8", "replace"), password_bytes(password))
             except InvalidHashError:
                 pass
             except VerificationError:
                 return False
             return self._refuse(password)
 
-    def verify_nobody(self, password: str) -> bool:
-        """False, at the cost of `verify`: for a user who does not exist or has no password.
+    def verify_dummy(self, password: str) -> bool:
+        """Return False at the cost of `verify`, for a user who does not exist or has no password.
 
         Raises:
             VerificationUnavailableError: if too many wait already.
         """
         with self._turn():
-            return self._refuse(password[:LONGEST_PASSWORD])
+            return self._refuse(password[:MAX_PASSWORD])
 
-    def needs_rehash(self, kept: str) -> bool:
-        """Whether the hash was made with other parameters; hash the password anew at the next login."""
+    def needs_rehash(self, password_hash: str) -> bool:
+        """Return whether the hash was made with other parameters, so that the next login replaces it."""
         try:
-            return self._argon2.check_needs_rehash(kept.encode("utf-8", "replace"))
+            return self._argon2.check_needs_rehash(password_hash.encode("utf-8", "replace"))
         except InvalidHashError:
             return True
 
     def _refuse(self, password: str) -> bool:
         with suppress(VerificationError):
-            self._argon2.verify(self._nobody, password_bytes(password))
+            self._argon2.verify(self._dummy_hash, password_bytes(password))
         return False
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Attempts to ask a provider: bounded in time, in number and in the size of answers, so that none hangs.
+"""Ask a provider in attempts that are bounded in time, in number and in the size of answers.
 
 An attempt runs in a thread of its own. Only so can a server that drips, or a resolver, be left behind.
 """

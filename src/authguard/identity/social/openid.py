@@ -1,22 +1,22 @@
-"""Sign-in at providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
+"""Sign in with providers of OpenID Connect, of which LinkedIn is one; joserfc verifies their ID tokens."""
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from hmac import compare_digest
-from typing import Any, TypeGuard
+from typing import Any
 
 import httpx2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from authguard._core.remote.http import check_named_url
+from authguard._core.options import check_flag, check_function, check_named_url, is_numeric_date
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import SocialSignInError
 from authguard.identity.model import SocialIdentity
-from authguard.identity.settings import Settings
-from authguard.identity.social.provider import GitHub, Provider, picture_or_none, secure_url, text_or_none
+from authguard.identity.social.provider import Provider, picture_or_none, secure_url, text_or_none
 
 logger = logging.getLogger("authguard")
 
@@ -38,7 +38,7 @@ class OpenIDProvider(Provider):
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to.
         scope: what is asked for.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
         allow_private: whether the provider's metadata may lead to another host on this machine, or to an
             address in a private network.
@@ -47,7 +47,7 @@ class OpenIDProvider(Provider):
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     _is_openid = True
@@ -61,7 +61,7 @@ class OpenIDProvider(Provider):
         *,
         redirect_uris: Iterable[str],
         scope: str = "openid profile email",
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         auth_method: str = "client_secret_basic",
         allow_private: bool = False,
         repeats_nonce: bool = True,
@@ -77,21 +77,20 @@ class OpenIDProvider(Provider):
             auth_method=auth_method,
         )
         self.issuer = secure_url(issuer, f"{name}: issuer")
-        if not isinstance(allow_private, bool):
-            raise ConfigurationError(f"{name}: allow_private must be True or False, got {allow_private!r}")
-        self._allow_private = allow_private
-        self._repeats_nonce = repeats_nonce
+        self._allow_private = check_flag(allow_private, f"{name}: allow_private")
+        self._repeats_nonce = check_flag(repeats_nonce, f"{name}: repeats_nonce")
+        check_function(clock, f"{name}: clock", "clock=time.time", or_none=False)
         self._clock = clock
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
     def _endpoint(self, name: str) -> str:
-        found = self._discovered().get(name)
-        if not isinstance(found, str):
+        url = self._discovered().get(name)
+        if not isinstance(url, str):
             raise VerificationUnavailableError(f"{self.name} says no {name}")
         try:
             return check_named_url(
-                found, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
+                url, name, self.issuer, allow_private=self._allow_private, option=_ALLOW_PRIVATE
             )
         except ConfigurationError as error:
             reason = f"{self.name} names an unusable {name}: {error}"
@@ -99,22 +98,22 @@ class OpenIDProvider(Provider):
             raise VerificationUnavailableError(reason) from None
 
     def _discovered(self) -> dict[str, Any]:
-        """The metadata (OpenID Connect Discovery section 4), an hour old at most."""
-        known = self._metadata
-        if known is not None and 0 <= self._clock() - known[0] < _METADATA_SECONDS:
-            return known[1]
+        """Return the metadata (OpenID Connect Discovery section 4), an hour old at most."""
+        cached = self._metadata
+        if cached is not None and 0 <= self._clock() - cached[0] < _METADATA_SECONDS:
+            return cached[1]
         return self._attempts.run(lambda: self._attempts.share("metadata", self._discover))
 
     def _discover(self) -> dict[str, Any]:
         now = self._clock()
         try:
-            found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+            metadata = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise self._outage(error) from None
-        if not isinstance(found, dict) or found.get("issuer") != self.issuer:
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
             raise VerificationUnavailableError(f"{self.name} says it is another issuer")
-        self._metadata = (now, found)
-        return found
+        self._metadata = (now, metadata)
+        return metadata
 
     def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
         claims = self._verify(token.get("id_token"), nonce)
@@ -134,7 +133,7 @@ class OpenIDProvider(Provider):
         )
 
     def _verify(self, id_token: Any, nonce: str | None) -> dict[str, Any]:
-        """The claims of an ID token that holds (OpenID Connect Core section 3.1.3.7)."""
+        """Return the claims of an ID token that is valid (OpenID Connect Core section 3.1.3.7)."""
         if not isinstance(id_token, str):
             raise SocialSignInError("the provider sent no ID token")
         claims = self._read(id_token)
@@ -145,12 +144,12 @@ class OpenIDProvider(Provider):
         if claims.get("azp", None if len(audiences) > 1 else self._client_id) != self._client_id:
             raise SocialSignInError("an ID token for another party")
         now, expires, issued = self._clock(), claims.get("exp"), claims.get("iat")
-        if not _is_number(expires) or not _is_number(issued) or now >= expires + _LEEWAY:
+        if not is_numeric_date(expires) or not is_numeric_date(issued) or now >= expires + _LEEWAY:
             raise SocialSignInError("an ID token that has expired")
         if issued > now + _LEEWAY:
             raise SocialSignInError("an ID token from the future")
         signed_in = claims.get("auth_time", 0)
-        if not _is_number(signed_in) or not 0 <= signed_in <= now + _LEEWAY:
+        if not is_numeric_date(signed_in) or not 0 <= signed_in <= now + _LEEWAY:
             raise SocialSignInError("an ID token with a time of sign-in that cannot be")
         if not text_or_none(claims.get("sub")):
             raise SocialSignInError("an ID token about nobody")
@@ -160,20 +159,20 @@ class OpenIDProvider(Provider):
         return claims
 
     def _read(self, id_token: str) -> dict[str, Any]:
-        """The claims, once the signature is that of a key of the provider, perhaps of a new one."""
-        for soonest in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
+        """Return the claims of an ID token that a key of the provider has signed, perhaps a new one."""
+        for max_age in (_KEYS_SECONDS, _KEYS_AGAIN_SECONDS):
             try:
-                keys = self._key_set(soonest)
+                keys = self._key_set(max_age)
                 return dict(jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims)
             except (JoseError, ValueError):
                 continue
         raise SocialSignInError("an ID token that is not signed by its provider")
 
-    def _key_set(self, soonest: float) -> KeySet:
-        """The keys of the provider, asked for again if they are older than so many seconds."""
-        known = self._keys
-        if known is not None and 0 <= self._clock() - known[0] < soonest:
-            return known[1]
+    def _key_set(self, max_age: float) -> KeySet:
+        """Return the keys of the provider, fetched again if they are older than `max_age` seconds."""
+        cached = self._keys
+        if cached is not None and 0 <= self._clock() - cached[0] < max_age:
+            return cached[1]
         return self._attempts.share("keys", self._fetch_keys)
 
     def _fetch_keys(self) -> KeySet:
@@ -193,11 +192,11 @@ class LinkedIn(OpenIDProvider):
         client_id: of the application.
         client_secret: of the application.
         redirect_uris: where browsers may come back to.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         issuer: LinkedIn's, unless in tests.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     def __init__(
@@ -206,7 +205,7 @@ class LinkedIn(OpenIDProvider):
         client_secret: str,
         *,
         redirect_uris: Iterable[str],
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         issuer: str = "https://www.linkedin.com/oauth",
     ) -> None:
         super().__init__(
@@ -219,39 +218,3 @@ class LinkedIn(OpenIDProvider):
             auth_method="client_secret_post",
             repeats_nonce=False,
         )
-
-
-def providers_from(settings: Settings) -> list[Provider]:
-    """The providers of the settings: those whose client id is set.
-
-    Raises:
-        ConfigurationError: if one of them lacks something.
-    """
-
-    def uris(name: str) -> list[str]:
-        own = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
-        return [*own, *settings.redirect_uris]
-
-    found: list[Provider] = []
-    if settings.github_client_id:
-        secret = settings.github_client_secret
-        found.append(GitHub(settings.github_client_id, secret, redirect_uris=uris("github")))
-    if settings.linkedin_client_id:
-        secret = settings.linkedin_client_secret
-        found.append(LinkedIn(settings.linkedin_client_id, secret, redirect_uris=uris("linkedin")))
-    if settings.oidc_client_id:
-        found.append(
-            OpenIDProvider(
-                "oidc",
-                settings.oidc_issuer,
-                settings.oidc_client_id,
-                settings.oidc_client_secret,
-                redirect_uris=uris("oidc"),
-                allow_private=settings.oidc_allow_private,
-            )
-        )
-    return found
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Sign-in at somebody else's: what providers have in common, and GitHub.
+"""Sign in at another service: what all providers have in common.
 
 A provider makes the URL that a browser is sent to, and exchanges the code that comes back for a
 `SocialIdentity`. Authlib speaks OAuth. Everything here blocks.
@@ -6,28 +6,28 @@ A provider makes the URL that a browser is sent to, and exchanges the code that 
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx2
 from authlib.integrations.httpx_client import OAuthError
 
 from authguard._cookiejar import NoCookies
-from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard._core.options import check_choice, check_list, check_seconds, check_text, check_url
+from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import InvalidFieldsError, SocialSignInError
 from authguard.identity.model import SocialIdentity
 from authguard.identity.social.attempts import Attempts, NoAnswerError, ProviderClient
 from authguard.verifiers.secret_text import check_secret_text
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MAX_TIMEOUT = 60.0
 _MAX_AGE = 365 * 86_400  # seconds
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 
 
 class Provider:
-    """What all providers have in common.
+    """A provider to sign in with.
 
     Args:
         name: what it is called in paths, such as `github`.
@@ -35,11 +35,11 @@ class Provider:
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to, compared exactly (RFC 9700 section 2.1).
         scope: what is asked for.
-        timeout: seconds for one sign-in, however many requests it takes.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: for an option of another type or out of range.
     """
 
     def __init__(
@@ -50,40 +50,33 @@ class Provider:
         *,
         redirect_uris: Iterable[str],
         scope: str,
-        timeout: float = 5.0,
+        timeout: float | timedelta = 5.0,
         auth_method: str = "client_secret_basic",
     ) -> None:
-        if not _NAME.match(name):
-            raise ConfigurationError("the name of a provider: lower-case letters, digits and hyphens")
-        if not client_id or not client_secret:
-            raise ConfigurationError(f"{name}: set its client id and its client secret")
+        check_text(name, "name", pattern=_NAME, must="be lower-case letters, digits and hyphens")
+        check_text(client_id, f"{name}: client_id")
+        check_text(client_secret, f"{name}: client_secret", secret=True)
         check_secret_text(client_secret, f"{name}: client_secret", chosen_here=False)
-        if isinstance(redirect_uris, str):
-            raise ConfigurationError(f"{name}: redirect_uris is a list")
-        if (
-            isinstance(timeout, bool)
-            or not isinstance(timeout, (int, float))
-            or not 0 < timeout <= _MAX_TIMEOUT
-        ):
-            raise ConfigurationError(
-                f"{name}: timeout must be more than 0 and at most {_MAX_TIMEOUT:g} seconds, got {timeout!r}"
-            )
+        uris = check_list(redirect_uris, f"{name}: redirect_uris", '"https://app.example.com/callback"')
+        seconds = check_seconds(timeout, f"{name}: timeout", _MAX_TIMEOUT, exclusive=True)
+        check_text(scope, f"{name}: scope")
+        check_choice(auth_method, f"{name}: auth_method", ("client_secret_basic", "client_secret_post"))
         self.name = name
-        self.redirect_uris = frozenset(secure_url(uri, f"{name}: redirect_uris") for uri in redirect_uris)
+        self.redirect_uris = frozenset(secure_url(uri, f"each of {name}: redirect_uris") for uri in uris)
         self._client_id = client_id
-        self._attempts = Attempts(name, timeout)
+        self._attempts = Attempts(name, seconds)
         self._oauth = ProviderClient(
             client_id,
             client_secret,
             scope=scope,
             token_endpoint_auth_method=auth_method,
-            timeout=timeout,
+            timeout=seconds,
             follow_redirects=False,
             cookies=NoCookies(),
             # Not compressed: nothing that a small answer could be inflated from.
             headers={"User-Agent": "authguard", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
-        self._oauth.seconds = timeout
+        self._oauth.seconds = seconds
 
     def authorize_url(
         self,
@@ -94,7 +87,7 @@ class Provider:
         code_challenge: str | None = None,
         max_age: int | None = None,
     ) -> str:
-        """Where to send a browser to.
+        """Return the URL to send a browser to.
 
         Args:
             state: bound to the browser; comes back with the code.
@@ -108,20 +101,22 @@ class Provider:
             VerificationUnavailableError: if the provider has to be asked, and is down.
         """
         self._check_redirect_uri(redirect_uri)
-        more: dict[str, str] = {"redirect_uri": redirect_uri}
+        parameters: dict[str, str] = {"redirect_uri": redirect_uri}
         if nonce is not None and self._is_openid:
-            more["nonce"] = nonce
+            parameters["nonce"] = nonce
         if self._is_openid:
-            more |= _recency(max_age)
+            parameters |= _recency(max_age)
         if code_challenge is not None:
-            more |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-        url, _ = self._oauth.create_authorization_url(self._endpoint("authorization_endpoint"), state, **more)
+            parameters |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
+        url, _ = self._oauth.create_authorization_url(
+            self._endpoint("authorization_endpoint"), state, **parameters
+        )
         return cast("str", url)
 
     def exchange(
         self, code: str, redirect_uri: str, *, code_verifier: str | None = None, nonce: str | None = None
     ) -> SocialIdentity:
-        """Who the code stands for; blocks while the provider is asked.
+        """Exchange a code for the identity that it stands for; blocks while the provider is asked.
 
         Args:
             code: what the browser came back with.
@@ -135,11 +130,11 @@ class Provider:
             VerificationUnavailableError: if the provider is down, or does not know this service.
         """
         self._check_redirect_uri(redirect_uri)
-        more = {"code_verifier": code_verifier} if code_verifier is not None else {}
-        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, more))
+        parameters = {"code_verifier": code_verifier} if code_verifier is not None else {}
+        return self._attempts.run(lambda: self._exchange(code, redirect_uri, nonce, parameters))
 
     def _exchange(
-        self, code: str, redirect_uri: str, nonce: str | None, more: Mapping[str, str]
+        self, code: str, redirect_uri: str, nonce: str | None, parameters: Mapping[str, str]
     ) -> SocialIdentity:
         try:
             token = self._oauth.fetch_token(
@@ -147,7 +142,7 @@ class Provider:
                 grant_type="authorization_code",
                 code=code,
                 redirect_uri=redirect_uri,
-                **more,
+                **parameters,
             )
             if not isinstance(token.get("access_token"), str):
                 raise VerificationUnavailableError(f"{self.name} gives no access token")
@@ -176,7 +171,7 @@ class Provider:
             raise InvalidFieldsError({"redirect_uri": ["is not one that this service is configured with"]})
 
     def _get(self, url: str, access_token: str | None = None) -> Any:
-        """The JSON at a URL; HTTPError for a status other than 200."""
+        """Fetch the JSON at a URL."""
         headers = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
         response = self._oauth.request("GET", url, headers=headers, withhold_token=True)
         response.raise_for_status()
@@ -194,72 +189,6 @@ class Provider:
         return f"{type(self).__name__}({self.name!r})"
 
 
-class GitHub(Provider):
-    """GitHub, or a GitHub Enterprise Server.
-
-    The address is the primary one of `/user/emails`, and verified if GitHub has verified it.
-
-    Args:
-        client_id: of the OAuth app.
-        client_secret: of the OAuth app.
-        redirect_uris: where browsers may come back to.
-        timeout: seconds for one sign-in, however many requests it takes.
-        url: where browsers sign in.
-        api_url: where the REST API is.
-
-    Raises:
-        ConfigurationError: if this cannot be meant.
-    """
-
-    def __init__(
-        self,
-        client_id: str,
-        client_secret: str,
-        *,
-        redirect_uris: Iterable[str],
-        timeout: float = 5.0,
-        url: str = "https://github.com",
-        api_url: str = "https://api.github.com",
-    ) -> None:
-        super().__init__(
-            "github",
-            client_id,
-            client_secret,
-            redirect_uris=redirect_uris,
-            scope="read:user user:email",
-            timeout=timeout,
-            auth_method="client_secret_post",
-        )
-        base = secure_url(url, "github: url").rstrip("/") + "/login/oauth"
-        self._endpoints = {
-            "authorization_endpoint": f"{base}/authorize",
-            "token_endpoint": f"{base}/access_token",
-        }
-        self._api = secure_url(api_url, "github: api_url").rstrip("/")
-
-    def _endpoint(self, name: str) -> str:
-        return self._endpoints[name]
-
-    def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
-        access_token = token["access_token"]
-        user = self._get(f"{self._api}/user", access_token)
-        emails = self._get(f"{self._api}/user/emails", access_token)
-        if not isinstance(user, dict) or not isinstance(user.get("id"), int) or not isinstance(emails, list):
-            raise VerificationUnavailableError("github does not answer like GitHub's API")
-        primary: dict[str, Any] = next(
-            (one for one in emails if isinstance(one, dict) and one.get("primary") is True), {}
-        )
-        return SocialIdentity(
-            provider=self.name,
-            subject=str(user["id"]),
-            email=text_or_none(primary.get("email")),
-            email_verified=primary.get("verified") is True,
-            name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
-            picture=picture_or_none(user.get("avatar_url")),
-            auth_time=0,  # GitHub does not say, nor does it ask again
-        )
-
-
 def _recency(max_age: int | None) -> dict[str, str]:
     """Return the parameters for a sign-in and the time of it (OpenID Connect Core section 3.1.2.1)."""
     if max_age is not None:
@@ -268,28 +197,21 @@ def _recency(max_age: int | None) -> dict[str, str]:
     return {"max_age": str(_MAX_AGE)}
 
 
-def secure_url(url: str, what: str) -> str:
-    """The URL, if it is https, or http on loopback, without user and fragment.
+def secure_url(url: object, option: str) -> str:
+    """Check a URL of a provider: https, or http on loopback, without user and fragment.
 
     Raises:
         ConfigurationError: if it is not.
     """
-    try:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-        if secure and parts.hostname and "@" not in parts.netloc and not parts.fragment and url.isprintable():
-            return url
-    except ValueError:
-        pass
-    raise ConfigurationError(f"{what}: an https URL (http on loopback only)")
+    return check_url(url, option, reason="codes and tokens are sent there")
 
 
 def text_or_none(value: object) -> str | None:
-    """The value, if it is text that is not empty."""
+    """Return a value that is text and not empty; None for others."""
     return value if isinstance(value, str) and value else None
 
 
 def picture_or_none(value: object) -> str | None:
-    """The address of a picture that a page may show: https only, as it comes from outside."""
+    """Return the address of a picture that a page may show: https only, as it comes from outside."""
     text = text_or_none(value)
     return text if text is not None and text.startswith("https://") and len(text) <= 2048 else None

@@ -1,4 +1,4 @@
-"""The database: connections, transactions, and what an outage becomes. SQLite or PostgreSQL."""
+"""Connect to SQLite or PostgreSQL: connections, transactions, and the errors of outages."""
 
 import logging
 import os
@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from authguard._core.options import check_text, check_whole
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -31,7 +32,7 @@ logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
     lambda record: record.levelno > logging.DEBUG
 )
 
-_BUSY_SECONDS = 5  # how long to wait for somebody else's transaction, or for a connection
+_BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
 
 
@@ -47,47 +48,18 @@ class Database:
     """
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
-        try:
-            parsed = make_url(url)
-        except exc.ArgumentError as error:
-            raise ConfigurationError("database: not a database URL") from error
+        check_whole(connections, "connections")
+        parsed = _parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if not self.is_sqlite and parsed.drivername != "postgresql+psycopg":
-            raise ConfigurationError(
-                "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "
-                f"{parsed.drivername}://"
-            )
-        if self.is_sqlite and parsed.database in (None, "", ":memory:"):
-            raise ConfigurationError("database: SQLite needs a file, such as sqlite:///authguard.db")
-        # `_Kept` keeps connections, so SQLAlchemy does not have to.
-        options: dict[str, Any] = {"poolclass": NullPool}
+        self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite)
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+            self._readers = _ConnectionPool(self.engine, connections)
+            self._writers = _ConnectionPool(self.engine, connections, "PRAGMA synchronous = FULL")
+            self._unflushed = _ConnectionPool(self.engine, 1, "PRAGMA synchronous = NORMAL")
         else:
-            timeouts = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
-            options["connect_args"] = timeouts
-        try:
-            self.engine: Engine = create_engine(
-                parsed, hide_parameters=True, logging_name=_LOGGING_NAME, **options
-            )
-        except ImportError as error:  # psycopg is missing, or it is there without libpq
-            raise MissingExtraError("postgres", error) from error
-        if self.is_sqlite:
-            _keep_private(self.engine, parsed.database or "")
-            _set_up_sqlite(self.engine)
-            self._reading = self.engine
-        else:
-            _set_up_postgresql(self.engine)
-            self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Kept(self._reading, connections)
-        self._writers = _Kept(
-            self.engine, connections, "PRAGMA synchronous = FULL" if self.is_sqlite else None
-        )
-        self._unflushed = (
-            _Kept(self.engine, 1, "PRAGMA synchronous = NORMAL") if self.is_sqlite else self._writers
-        )
+            reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._readers = _ConnectionPool(reading, connections)
+            self._writers = self._unflushed = _ConnectionPool(self.engine, connections)
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
         #: Called after a transaction that has written marks, with them and the number of the last one.
@@ -95,7 +67,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection to read with; each statement sees what was committed before it.
+        """Borrow a connection to read with; each statement sees what was committed before it.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.
@@ -105,17 +77,17 @@ class Database:
 
     @contextmanager
     def write(self, *, flush: bool = True) -> Iterator[Connection]:
-        """One transaction, committed at the end; when this returns, it is stored.
+        """Begin a transaction, committed at the end of the block; it is stored then.
 
         Args:
-            flush: whether it has to outlive a power cut. A crash of any process it outlives anyway; in
-                SQLite it takes a tenth of the time then, or less where disks are slow.
+            flush: whether it has to outlive a power cut. It outlives a crash of any process in either
+                case; in SQLite a transaction is much faster without.
 
         Raises:
             StoreUnavailableError: if it was not stored.
         """
-        kept = self._writers if flush else self._unflushed
-        with _outages(), self._one_writer(), kept.use() as connection:
+        pool = self._writers if flush else self._unflushed
+        with _outages(), self._one_writer(), pool.use() as connection:
             if self.is_sqlite:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -127,7 +99,7 @@ class Database:
             self.after_marks(written, sequence)
 
     def swap(self) -> AbstractContextManager[Connection]:
-        """A connection to look at rows and to change them by compare and swap.
+        """Borrow a connection to look at rows and to change them by compare and swap.
 
         In SQLite, `write` without flushing. In PostgreSQL each statement is a transaction by itself, so
         that no row is locked while others are looked at: if it raises, some of it may have been stored.
@@ -162,21 +134,21 @@ def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
     """Let nobody know."""
 
 
-class _Kept:
+class _ConnectionPool:
     """Connections that are kept when they are not in use.
 
     To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
     """
 
-    def __init__(self, engine: Engine, most: int, setup: str | None = None) -> None:
+    def __init__(self, engine: Engine, size: int, setup: str | None = None) -> None:
         self._engine = engine
-        self._room = BoundedSemaphore(most)
+        self._room = BoundedSemaphore(size)
         self._setup = setup
         self._idle: deque[Connection] = deque()
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
-        """A connection, for one thread at a time."""
+        """Borrow a connection, for one thread at a time."""
         if not self._room.acquire(timeout=_BUSY_SECONDS):
             raise StoreUnavailableError("all connections are in use")
         try:
@@ -211,6 +183,51 @@ class _Kept:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
+
+
+def _parse_url(url: str) -> URL:
+    must = "be sqlite:///file or postgresql://user@host/name"
+    check_text(url, "database", must=must, secret=True)
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):  # whose text has the URL
+        raise ConfigurationError(f"database must {must}, got text that is no URL") from None
+    if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ConfigurationError(
+                "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
+            )
+    elif parsed.drivername != "postgresql+psycopg":
+        raise ConfigurationError(
+            "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "
+            f"{parsed.drivername}://"
+        )
+    return parsed
+
+
+def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
+    if is_sqlite:
+        connect_args: dict[str, Any] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+    else:
+        connect_args = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
+    try:
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            logging_name=_LOGGING_NAME,
+            poolclass=NullPool,  # `_ConnectionPool` keeps connections
+            connect_args=connect_args,
+        )
+    except ImportError as error:  # psycopg is missing, or it is there without libpq
+        raise MissingExtraError("postgres", error) from error
+    if is_sqlite:
+        _keep_private(engine, url.database or "")
+        _set_up_sqlite(engine)
+    else:
+        _set_up_postgresql(engine)
+    return engine
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""The queries of linked identities, and of proofs of passwords."""
+"""Query linked identities, and proofs of passwords."""
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from authguard.identity.model import LinkedIdentity, SocialIdentity, User
+from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.queries import find_user
 from authguard.identity.storage.schema import linked_identities, users
 
@@ -10,7 +11,7 @@ from authguard.identity.storage.schema import linked_identities, users
 def find_linked_user(connection: Connection, identity: SocialIdentity) -> tuple[User, bool] | None:
     """Return the account of a social identity, locked, and whether the link is verified.
 
-    It takes the same statements if there is no link: see `Accounts.sign_in_with`.
+    It takes the same statements if there is no link: see `SocialSignIn.sign_in_with`.
     """
     statement = select(linked_identities.c.user_id, linked_identities.c.verified).where(*_is(identity))
     row = connection.execute(statement).first()
@@ -27,6 +28,19 @@ def lock_user(connection: Connection, user_id: str) -> tuple[str | None, bool]:
     statement = select(users.c.password_hash, users.c.password_proven).where(users.c.id == user_id)
     row = connection.execute(statement.with_for_update()).first()
     return (None, False) if row is None else (row.password_hash, row.password_proven)
+
+
+def insert_link(connection: Connection, identity: SocialIdentity, user_id: str, now: float) -> bool:
+    """Link a social identity to an account; False if it is linked already."""
+    values = {
+        "provider": identity.provider,
+        "subject": identity.subject,
+        "user_id": user_id,
+        "created_at": now,
+        "verified": identity.email_verified,
+    }
+    statement = insert_into(connection, linked_identities).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(linked_identities.c.user_id)).first() is not None
 
 
 def verify_identity(connection: Connection, identity: SocialIdentity) -> None:

@@ -1,42 +1,17 @@
-"""The queries: each takes a connection, so that use cases decide what is one transaction."""
+"""Query accounts, one-time tokens and clients. Use cases pass the connection of their transaction."""
 
-import secrets
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    Select,
-    Table,
-    bindparam,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from authguard._core.model import Principal
 from authguard.identity.mail.addresses import email_key, is_same_address
-from authguard.identity.model import Client, Session, SocialIdentity, User
-from authguard.identity.storage.schema import (
-    clients,
-    linked_identities,
-    marks,
-    one_time_tokens,
-    proofs,
-    sessions,
-    signing_keys,
-    users,
-)
-from authguard.stores.log import KEEP_SECONDS
-from authguard.stores.marks import Mark, keys_of, mark_name
+from authguard.identity.model import Client, User
+from authguard.identity.storage.dialects import insert_into
+from authguard.identity.storage.schema import clients, one_time_tokens, users
 
-_DECOY = "decoy-"
-_USER = (
+#: The columns of an account, without its password.
+USER_COLUMNS = (
     users.c.id,
     users.c.email,
     users.c.email_verified,
@@ -48,44 +23,8 @@ _USER = (
 )
 
 # Statements of every request are made once.
-_USER_BY_ID = select(*_USER).where(users.c.id == bindparam("id"))
-_USER_BY_KEY = select(*_USER, users.c.password_hash).where(users.c.email_key == bindparam("key"))
-_MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_before, marks.c.until).where(
-    marks.c.issuer.in_(["", bindparam("issuer")]),
-    marks.c.until > bindparam("now"),
-    or_(
-        *(
-            (marks.c.kind == kind) & (marks.c.name == bindparam(kind))
-            for kind in ("token", "key", "session", "subject")
-        ),
-        marks.c.kind == "all",
-    ),
-)
-_ADVANCED = (
-    "generation",
-    "refreshed_at",
-    "expires_at",
-    "refreshed_network",
-    "refreshed_agent",
-    "repeats",
-    "repeated",
-)
-_ADVANCE = (
-    update(sessions)
-    .where(
-        sessions.c.id == bindparam("session"),
-        sessions.c.generation == bindparam("before"),
-        sessions.c.repeated == bindparam("repeated_before"),
-        sessions.c.ended_at.is_(None),
-    )
-    .values({name: bindparam(name) for name in _ADVANCED})
-)
-_PROLONG = (
-    update(sessions)
-    .where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None))
-    .values(expires_at=bindparam("until"))
-)
-_BEGIN = insert(sessions)
+_USER_BY_ID = select(*USER_COLUMNS).where(users.c.id == bindparam("id"))
+_USER_BY_KEY = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _HOLDS_PASSWORD = (
     select(users.c.id)
     .where(
@@ -95,25 +34,34 @@ _HOLDS_PASSWORD = (
     )
     .with_for_update()
 )
-_DELETE_DEAD = delete(sessions).where(
-    sessions.c.user_id == bindparam("user"), sessions.c.expires_at < bindparam("before")
-)
-_SESSIONS = select(sessions, *_USER).join(users, users.c.id == sessions.c.user_id)
-_SESSIONS = _SESSIONS.where(sessions.c.id.in_(bindparam("ids", expanding=True)))
-_SESSION_COLUMNS = len(sessions.c)
 
 
-def _user(row: Sequence[Any]) -> User:
-    return User(*row[:8])
+def user_from_row(row: Sequence[Any]) -> User:
+    """Return the account of a row that begins with `USER_COLUMNS`."""
+    return User(*row[: len(USER_COLUMNS)])
+
+
+class UserRow(NamedTuple):
+    """An account and its password hash."""
+
+    user: User
+    password_hash: str | None
+
+
+class ClientRow(NamedTuple):
+    """An OAuth client and the digest of its secret."""
+
+    client: Client
+    secret_digest: str
 
 
 def find_user(connection: Connection, user_id: str) -> User | None:
-    """The account with this id."""
+    """Find the account with this id."""
     row = connection.execute(_USER_BY_ID, {"id": user_id}).first()
-    return None if row is None else _user(row)
+    return None if row is None else user_from_row(row)
 
 
-def find_user_by_address(connection: Connection, address: str) -> tuple[User, str | None] | None:
+def find_user_by_address(connection: Connection, address: str) -> UserRow | None:
     """Return the account with this address, and its password hash; None for an address that is only alike.
 
     Args:
@@ -121,11 +69,15 @@ def find_user_by_address(connection: Connection, address: str) -> tuple[User, st
         address: see `is_same_address`.
     """
     row = connection.execute(_USER_BY_KEY, {"key": email_key(address)}).first()
-    return None if row is None or not is_same_address(row.email, address) else (_user(row), row[8])
+    return (
+        None
+        if row is None or not is_same_address(row.email, address)
+        else UserRow(user_from_row(row), row.password_hash)
+    )
 
 
 def find_password_hash(connection: Connection, user_id: str) -> str | None:
-    """The password hash of an account."""
+    """Return the password hash of an account."""
     return connection.execute(select(users.c.password_hash).where(users.c.id == user_id)).scalar()
 
 
@@ -146,7 +98,9 @@ def insert_user(
         "disabled": user.disabled,
         "created_at": user.created_at,
     }
-    statement = _insert(connection, users).values(values).on_conflict_do_nothing(index_elements=["email_key"])
+    statement = (
+        insert_into(connection, users).values(values).on_conflict_do_nothing(index_elements=["email_key"])
+    )
     return connection.execute(statement.returning(users.c.id)).first() is not None
 
 
@@ -156,141 +110,24 @@ def update_user(connection: Connection, user_id: str, **values: Any) -> bool:
 
 
 def replace_password(connection: Connection, user_id: str, before: str | None, after: str) -> bool:
-    """Change a password hash, unless somebody else has changed it meanwhile."""
+    """Change a password hash, unless it was changed meanwhile."""
     same = users.c.password_hash.is_(None) if before is None else users.c.password_hash == before
     statement = update(users).where(users.c.id == user_id, same).values(password_hash=after)
     return connection.execute(statement).rowcount == 1
 
 
 def holds_password(connection: Connection, user_id: str, password_hash: str) -> bool:
-    """Whether an account that is not disabled has this password hash, locked for the transaction."""
+    """Lock an account that is not disabled and has this password hash; False if there is none."""
     values = {"id": user_id, "password_hash": password_hash}
     return connection.execute(_HOLDS_PASSWORD, values).first() is not None
 
 
 def list_users(connection: Connection, limit: int, after: str = "") -> list[User]:
-    """Accounts in the order of their canonical addresses, beginning after one of them."""
-    statement = select(*_USER).where(users.c.email_key > after).order_by(users.c.email_key).limit(limit)
-    return [_user(row) for row in connection.execute(statement)]
-
-
-def insert_link(connection: Connection, identity: SocialIdentity, user_id: str, now: float) -> bool:
-    """Link a social identity to an account; False if it is linked already."""
-    values = {
-        "provider": identity.provider,
-        "subject": identity.subject,
-        "user_id": user_id,
-        "created_at": now,
-        "verified": identity.email_verified,
-    }
-    statement = _insert(connection, linked_identities).values(values).on_conflict_do_nothing()
-    return connection.execute(statement.returning(linked_identities.c.user_id)).first() is not None
-
-
-def insert_session(connection: Connection, session: Session) -> None:
-    """Add a session."""
-    values = {name: getattr(session, name) for name in Session.__slots__}
-    connection.execute(_BEGIN, values)
-
-
-def find_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, tuple[Session, User]]:
-    """Sessions by id, ended or not, and whose they are."""
-    rows = connection.execute(_SESSIONS, {"ids": list(session_ids)})
-    return {row[0]: (Session(*row[:_SESSION_COLUMNS]), _user(row[_SESSION_COLUMNS:])) for row in rows}
-
-
-def find_session(connection: Connection, session_id: str) -> tuple[Session, User] | None:
-    """A session, ended or not, and whose it is."""
-    return find_sessions(connection, [session_id]).get(session_id)
-
-
-def advance_session(connection: Connection, before: Session, after: Session) -> bool:
-    """Compare and swap the generation and its repeats; False if the session has ended, or has changed."""
-    values = {"session": before.id, "before": before.generation, "repeated_before": before.repeated}
-    values |= {name: getattr(after, name) for name in _ADVANCED}
-    return connection.execute(_ADVANCE, values).rowcount == 1
-
-
-def prolong_session(connection: Connection, session_id: str, until: float) -> bool:
-    """Move the end of a session that has not ended; False if it has."""
-    return connection.execute(_PROLONG, {"session": session_id, "until": until}).rowcount == 1
-
-
-def list_sessions(connection: Connection, user_id: str, now: float) -> list[Session]:
-    """Somebody's sessions that are alive, the newest first."""
+    """List accounts in the order of their canonical addresses, beginning after one of them."""
     statement = (
-        select(sessions)
-        .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
-        .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+        select(*USER_COLUMNS).where(users.c.email_key > after).order_by(users.c.email_key).limit(limit)
     )
-    return [Session(*row) for row in connection.execute(statement)]
-
-
-def has_session_in(connection: Connection, address: str, network: str) -> bool:
-    """Return whether the account with this address has had a session in a network; see `grace.network_of`."""
-    statement = (
-        select(sessions.c.id)
-        .join(users, users.c.id == sessions.c.user_id)
-        .where(users.c.email_key == email_key(address), sessions.c.refreshed_network == network)
-    )
-    return connection.execute(statement.limit(1)).first() is not None
-
-
-def select_alive(user_id: str, now: float, *, but: str | None = None) -> Select[str]:
-    """Return the query for the ids of an account's sessions that are alive, but for this one."""
-    chosen = sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
-    return select(sessions.c.id).where(*chosen, *(() if but is None else (sessions.c.id != but,)))
-
-
-def list_surplus_sessions(connection: Connection, user_id: str, now: float, most: int) -> Sequence[str]:
-    """Return the ids of an account's oldest living sessions, those beyond so many."""
-    newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
-    return connection.execute(newest_first.offset(most)).scalars().all()
-
-
-def end_sessions(connection: Connection, chosen: Select[str] | Iterable[str], now: float) -> Sequence[str]:
-    """End sessions, in one statement however many they are, and return their ids.
-
-    Args:
-        connection: the transaction.
-        chosen: the ids of the sessions, or the query for them.
-        now: seconds since the epoch.
-    """
-    is_chosen = sessions.c.id.in_(chosen if isinstance(chosen, Select) else list(chosen))
-    statement = update(sessions).where(is_chosen).values(ended_at=func.coalesce(sessions.c.ended_at, now))
-    return connection.execute(statement.returning(sessions.c.id)).scalars().all()
-
-
-def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:
-    """Forget somebody's sessions whose last moment was before this one."""
-    connection.execute(_DELETE_DEAD, {"user": user_id, "before": before})
-
-
-def find_marks(connection: Connection, principal: Principal, now: float) -> list[Mark]:
-    """Return the marks of a token, its session, its subject and an API key."""
-    values = dict.fromkeys(("token", "key", "session", "subject"), "")
-    values |= {kind: name for kind, issuer, name in keys_of(principal) if not issuer and kind != "all"}
-    issuer = mark_name(principal.issuer or "")
-    rows = connection.execute(_MARKS, {**values, "issuer": issuer, "now": now})
-    return [Mark(*row) for row in rows]
-
-
-def write_decoy(connection: Connection, now: float) -> None:
-    """Write a row that means nothing, where a known address leaves no row and a new one does.
-
-    A transaction that has written takes the time of flushing the disk. Of these rows there are few, and they
-    are deleted with old marks. It comes last in a transaction, so that others wait for its row no longer
-    than for the commit.
-    """
-    statement = _insert(connection, proofs).values(digest=f"{_DECOY}{secrets.token_hex(1)}", until=now)
-    changes = {"until": statement.excluded.until}
-    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changes))
-
-
-def delete_old_marks(connection: Connection, now: float) -> None:
-    """Forget marks about what has expired by every clock, and decoys."""
-    connection.execute(delete(marks).where(marks.c.until <= now - KEEP_SECONDS))
-    connection.execute(delete(proofs).where(proofs.c.digest.startswith(_DECOY), proofs.c.until <= now))
+    return [user_from_row(row) for row in connection.execute(statement)]
 
 
 def upsert_one_time_token(
@@ -298,13 +135,13 @@ def upsert_one_time_token(
 ) -> None:
     """Keep a one-time token, in the place of an older one for the same purpose."""
     values = {"user_id": user_id, "purpose": purpose, "digest": digest, "expires_at": expires_at}
-    statement = _insert(connection, one_time_tokens).values(values)
+    statement = insert_into(connection, one_time_tokens).values(values)
     changes = {"digest": statement.excluded.digest, "expires_at": statement.excluded.expires_at}
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "purpose"], set_=changes))
 
 
 def consume_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
-    """Use a one-time token up: whose it was, or None. Of several at the same time one gets it."""
+    """Use a one-time token up, and return the id of its account. Of several at the same time one gets it."""
     statement = (
         delete(one_time_tokens)
         .where(
@@ -318,7 +155,7 @@ def consume_one_time_token(connection: Connection, purpose: str, digest: str, no
 
 
 def find_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
-    """Whose a one-time token is, without using it up."""
+    """Return the id of the account of a one-time token, without using it up."""
     statement = select(one_time_tokens.c.user_id).where(
         one_time_tokens.c.digest == digest,
         one_time_tokens.c.purpose == purpose,
@@ -328,42 +165,8 @@ def find_one_time_token(connection: Connection, purpose: str, digest: str, now: 
 
 
 def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
-    """Forget somebody's one-time tokens."""
+    """Delete the one-time tokens of an account."""
     connection.execute(delete(one_time_tokens).where(one_time_tokens.c.user_id == user_id))
-
-
-def list_signing_keys(connection: Connection, algorithm: str) -> list[Row[Any]]:
-    """Signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from."""
-    statement = select(signing_keys).where(signing_keys.c.algorithm == algorithm)
-    return list(connection.execute(statement.order_by(signing_keys.c.signs_from, signing_keys.c.kid)))
-
-
-def list_encrypted_keys(connection: Connection) -> list[tuple[str, str]]:
-    """All signing keys, of whatever algorithm: their names, and the encrypted keys."""
-    rows = connection.execute(select(signing_keys.c.kid, signing_keys.c.encrypted_key))
-    return [(row.kid, row.encrypted_key) for row in rows]
-
-
-def update_signing_key(connection: Connection, kid: str, encrypted_key: str) -> None:
-    """Keep a signing key in another encryption."""
-    statement = update(signing_keys).where(signing_keys.c.kid == kid)
-    connection.execute(statement.values(encrypted_key=encrypted_key))
-
-
-def insert_signing_key(connection: Connection, **values: Any) -> None:
-    """Add a signing key."""
-    connection.execute(insert(signing_keys), values)
-
-
-def delete_signing_keys(connection: Connection, kids: list[str]) -> None:
-    """Forget signing keys."""
-    connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
-
-
-def lock_signing_keys(connection: Connection) -> None:
-    """Let others who want to add a key wait; in SQLite they do so anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE signing_keys IN EXCLUSIVE MODE")
 
 
 def insert_client(connection: Connection, client: Client, secret_digest: str, now: float) -> None:
@@ -379,14 +182,10 @@ def insert_client(connection: Connection, client: Client, secret_digest: str, no
     connection.execute(insert(clients), values)
 
 
-def find_client(connection: Connection, client_id: str) -> tuple[Client, str] | None:
-    """An OAuth client, and the digest of its secret."""
+def find_client(connection: Connection, client_id: str) -> ClientRow | None:
+    """Return an OAuth client, and the digest of its secret."""
     row = connection.execute(select(clients).where(clients.c.id == client_id)).first()
     if row is None:
         return None
-    return Client(row.id, row.name, frozenset(row.scopes.split()), row.disabled), row.secret_digest
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT; both dialects write it the same way."""
-    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    client = Client(row.id, row.name, frozenset(row.scopes.split()), row.disabled)
+    return ClientRow(client, row.secret_digest)

@@ -1,4 +1,4 @@
-"""What has been logged out, in the database: known to every process that shares it."""
+"""Keep revocations in the database, for all processes that share it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,9 +8,10 @@ from threading import Event
 from typing import Protocol
 
 from authguard._core.model import Principal
+from authguard._core.options import Moment, check_function, check_object
 from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
 from authguard.stores import sql_tables as sql
@@ -46,9 +47,12 @@ class SQLRevocations:
     """
 
     def __init__(self, database: Database | str, *, clock: Callable[[], float] = time.time) -> None:
+        if not isinstance(database, str):
+            check_object(database, "database", Database, 'SQLRevocations("postgresql://…")', or_none=False)
         self._database = Database(database) if isinstance(database, str) else database
         if isinstance(database, str):
             self._database.after_marks = Spread(self._database)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
 
     def revoke(
@@ -59,8 +63,8 @@ class SQLRevocations:
         subject: str | None = None,
         session: str | None = None,
         issuer: str | None = None,
-        issued_before: float | None = None,
-        until: float,
+        issued_before: float | Moment | None = None,
+        until: float | Moment,
     ) -> Receipt:
         """Refuse a token, an API key, a session, the tokens of a subject, or all tokens.
 
@@ -75,8 +79,8 @@ class SQLRevocations:
             issuer: of any of these; None for all issuers.
             issued_before: seconds since the epoch; tokens of the subject that were issued (`iat`) later are
                 not affected. None is now. Without a subject: all tokens.
-            until: seconds since the epoch when what is revoked has expired anyway, leeway included;
-                `math.inf` for an API key that does not expire.
+            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
+                anyway, leeway included; `math.inf` for an API key that does not expire.
 
         Raises:
             ConfigurationError: if the arguments name several things or none.
@@ -96,7 +100,7 @@ class SQLRevocations:
             mark = replace(mark, issued_before=now)
         with self._database.write() as connection:
             add_marks(connection, [mark])
-            store.delete_old_marks(connection, now)
+            revocation_store.delete_old_marks(connection, now)
         with self._database.read() as connection:
             (sequence,) = execute_by(connection)("SELECT seq FROM authguard_log", ()).fetchone()
         return Receipt(sequence, self._clock() + _BOUND)
@@ -109,7 +113,7 @@ class SQLRevocations:
         """
         now = self._clock()
         with self._database.read() as connection:
-            marks = store.find_marks(connection, principal, now)
+            marks = revocation_store.find_marks(connection, principal, now)
         return bool(marks) and revokes(marks, principal, now)
 
 

@@ -1,4 +1,4 @@
-"""The tables. Migrations make them; a test holds the two to each other.
+"""Define the tables. Migrations make them; a test holds the two to each other.
 
 Times are seconds since the epoch. Nothing here can be used to sign in: passwords and one-time
 tokens are hashed, signing keys are encrypted, and of refresh tokens there is a counter only.

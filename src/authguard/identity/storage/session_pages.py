@@ -7,7 +7,13 @@ from authguard.identity.storage.schema import sessions
 
 
 def list_session_page(
-    connection: Connection, user_id: str, now: float, *, limit: int, place: Place | None, but: str | None
+    connection: Connection,
+    user_id: str,
+    now: float,
+    *,
+    limit: int,
+    place: Place | None,
+    except_id: str | None,
 ) -> list[Session]:
     """Return an account's living sessions from a place on, in the direction of the place.
 
@@ -17,13 +23,13 @@ def list_session_page(
         now: seconds since the epoch.
         limit: the most sessions to return.
         place: where to begin; None for the newest session.
-        but: the id of a session to leave out.
+        except_id: the id of a session to leave out.
     """
     statement = select(sessions).where(
         sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now
     )
-    if but is not None:
-        statement = statement.where(sessions.c.id != but)
+    if except_id is not None:
+        statement = statement.where(sessions.c.id != except_id)
     is_older = place is None or place.is_older
     key = sessions.c.created_at, sessions.c.id
     if place is not None:

@@ -36,8 +36,8 @@ class Cursors:
             scope: the list, and whose it is; the cursor is of no use for another one.
             place: where a page begins.
         """
-        said = _HEAD.pack(place.is_older, place.created_at) + place.id.encode()
-        return _cursor(self._keys[0], scope, said)
+        payload = _HEAD.pack(place.is_older, place.created_at) + place.id.encode()
+        return _cursor(self._keys[0], scope, payload)
 
     def parse(self, scope: str, cursor: str) -> Place:
         """Return the place that a cursor names.
@@ -45,22 +45,22 @@ class Cursors:
         Raises:
             InvalidFieldsError: if it was not issued for this list.
         """
-        said = _said(cursor)
+        payload = _payload(cursor)
         # Compared as text: one cursor has one spelling.
-        if said is None or not any(
-            hmac.compare_digest(_cursor(key, scope, said), cursor) for key in self._keys
+        if payload is None or not any(
+            hmac.compare_digest(_cursor(key, scope, payload), cursor) for key in self._keys
         ):
             raise InvalidFieldsError({"cursor": ["is not a cursor of this list"]})
-        is_older, created_at = _HEAD.unpack_from(said)
-        return Place(is_older, created_at, said[_HEAD.size :].decode())
+        is_older, created_at = _HEAD.unpack_from(payload)
+        return Place(is_older, created_at, payload[_HEAD.size :].decode())
 
 
-def _cursor(key: bytes, scope: str, said: bytes) -> str:
-    tag = hmac.digest(key, scope.encode() + b"\0" + said, "sha256")[:_TAG]
-    return urlsafe_b64encode(said + tag).decode().rstrip("=")
+def _cursor(key: bytes, scope: str, payload: bytes) -> str:
+    tag = hmac.digest(key, scope.encode() + b"\0" + payload, "sha256")[:_TAG]
+    return urlsafe_b64encode(payload + tag).decode().rstrip("=")
 
 
-def _said(cursor: str) -> bytes | None:
+def _payload(cursor: str) -> bytes | None:
     if len(cursor) > MAX_CURSOR or not cursor.isascii():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Keys derived from the one configured secret, each for one purpose (RFC 5869)."""
+"""Derive keys from the one configured secret, each for one purpose (RFC 5869)."""
 
 from base64 import urlsafe_b64encode
 
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 def derive_key(secret: str, purpose: str) -> bytes:
-    """32 bytes for this purpose, from which neither the secret nor another key can be found.
+    """Derive 32 bytes for a purpose, from which neither the secret nor another key can be computed.
 
     Args:
         secret: the configured secret.
@@ -17,6 +17,6 @@ def derive_key(secret: str, purpose: str) -> bytes:
     return HKDF(hashes.SHA256(), 32, None, f"authguard {purpose}".encode()).derive(secret.encode())
 
 
-def derive_seal(secret: str, purpose: str) -> Fernet:
-    """What encrypts for this purpose, and tells whether that was changed since."""
+def derive_fernet(secret: str, purpose: str) -> Fernet:
+    """Derive an authenticated cipher for a purpose."""
     return Fernet(urlsafe_b64encode(derive_key(secret, purpose)))

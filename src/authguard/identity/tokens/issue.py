@@ -1,4 +1,4 @@
-"""The two kinds of tokens: access tokens are JWTs, refresh tokens are opaque.
+"""Issue the two kinds of tokens: access tokens are JWTs, refresh tokens are opaque.
 
 A refresh token holds its session and its generation, proven by an HMAC with a key that only this
 session has. So the database keeps one row for each session, and no token at all; garbage is told
@@ -29,7 +29,7 @@ _CHARACTERS = len(_PREFIX) + _LENGTH * 4 // 3
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a refresh token of ours says.
+    """The content of a refresh token.
 
     Attributes:
         session_id: the session it refreshes.
@@ -51,11 +51,11 @@ class RefreshTokens:
         self._keys = [derive_key(secret, "refresh tokens") for secret in settings.secrets]
 
     def issue(self, session_id: str, generation: int) -> str:
-        """The refresh token of this session and generation: always the same one."""
+        """Return the refresh token of a session and generation: always the same one."""
         return _token(self._keys[0], UUID(session_id).bytes + generation.to_bytes(8))
 
     def parse(self, text: str) -> RefreshToken | None:
-        """What a refresh token of ours says; None if it is none. The database is not asked."""
+        """Read a refresh token; return None if this service has not issued it. The database is not asked."""
         if len(text) != _CHARACTERS or not text.isascii() or not text.startswith(_PREFIX):
             return None
         try:
@@ -70,8 +70,8 @@ class RefreshTokens:
         return RefreshToken(str(UUID(bytes=data[1:17])), int.from_bytes(data[17:25]))
 
 
-def _token(key: bytes, said: bytes) -> str:
-    body = _VERSION + said
+def _token(key: bytes, session_and_generation: bytes) -> str:
+    body = _VERSION + session_and_generation
     session_key = hmac.digest(key, body[1:17], "sha256")
     body += hmac.digest(session_key, body, "sha256")[:16]
     return _PREFIX + urlsafe_b64encode(body + _checksum(body)).decode()
@@ -94,20 +94,20 @@ class AccessTokens:
         self._keys = keys
 
     def issue(self, user: User, session: Session, now: float) -> tuple[str, int]:
-        """A token for somebody's session, and the seconds for which it is valid."""
+        """Issue a token for a session; return it with the seconds for which it is valid."""
         claims: dict[str, Any] = {"sub": user.id, "role": user.role, "sid": session.id}
         claims |= {"email": user.email, "email_verified": user.email_verified}
         # A refresh is no sign-in (RFC 9068 section 2.2.1), nor is a redirect by a provider that asks nothing.
-        at = session.created_at if session.authenticated_at is None else session.authenticated_at
-        if at:
-            claims["auth_time"] = int(at)
+        auth_time = session.created_at if session.authenticated_at is None else session.authenticated_at
+        if auth_time:
+            claims["auth_time"] = int(auth_time)
         if session.client_id is not None:
             claims["client_id"] = session.client_id
         lifetime = min(self._settings.access_lifetime, int(session.ends_at - now))
         return self._sign(claims, lifetime, now), lifetime
 
     def issue_for_client(self, client_id: str, scopes: frozenset[str], now: float) -> str:
-        """A token for a client that acts for itself (RFC 6749 section 4.4)."""
+        """Issue a token for a client that acts for itself (RFC 6749 section 4.4)."""
         claims = {"sub": client_id, "client_id": client_id, "scope": " ".join(sorted(scopes))}
         return self._sign(claims, self._settings.access_lifetime, now)
 

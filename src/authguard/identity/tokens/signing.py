@@ -1,4 +1,4 @@
-"""Signing keys: the secret itself for HS256, or a key set that rotates, encrypted at rest.
+"""Sign with the secret itself for HS256, or with a key set that rotates, encrypted at rest.
 
 The secret before this one, if it still counts, verifies and decrypts, and does nothing else.
 
@@ -9,7 +9,6 @@ at once       after     until the last token
 
 import json
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,16 +26,17 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import Algorithm, get_default_algorithms
 from sqlalchemy import Connection
 
+from authguard._core.encoding import encode_base64url
+from authguard._core.options import MAX_LEEWAY
 from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import key_queries as key_store
 from authguard.identity.storage.database import Database
-from authguard.identity.tokens.derive import derive_seal
+from authguard.identity.tokens.derive import derive_fernet
 
 #: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
 PUBLISHED_AHEAD = 600
 _RELOAD_SECONDS = 60
-_LEEWAY = 300  # the most that a guard allows
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -66,7 +66,7 @@ class SigningKey:
     signs_from: float = 0.0
     _scheme: Algorithm = field(init=False, repr=False)
     _prepared: Any = field(init=False, repr=False)
-    _header: bytes = field(init=False, repr=False)
+    _header: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Once for each key, and not for each token, as `jwt.encode` would do it.
@@ -77,19 +77,19 @@ class SigningKey:
         object.__setattr__(self, "_header", _part(header))
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """A JWT in compact form (RFC 7515 section 7.1)."""
-        signed = self._header + b"." + _part(claims)
-        signature = urlsafe_b64encode(self._scheme.sign(signed, self._prepared))
-        return (signed + b"." + signature.rstrip(b"=")).decode()
+        """Return a JWT in compact form (RFC 7515 section 7.1)."""
+        signed = f"{self._header}.{_part(claims)}"
+        signature = self._scheme.sign(signed.encode(), self._prepared)
+        return f"{signed}.{encode_base64url(signature)}"
 
 
-def _part(document: dict[str, Any]) -> bytes:
-    return urlsafe_b64encode(_encode(document).encode()).rstrip(b"=")
+def _part(document: dict[str, Any]) -> str:
+    return encode_base64url(_encode(document).encode())
 
 
-def _opens(seal: Fernet, encrypted: str) -> bool:
+def _opens(fernet: Fernet, encrypted: str) -> bool:
     try:
-        seal.decrypt(encrypted)
+        fernet.decrypt(encrypted)
     except InvalidToken:
         return False
     return True
@@ -106,9 +106,9 @@ class SigningKeys:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        seals = [derive_seal(secret, "signing keys") for secret in settings.secrets]
-        self._previous_seals = seals[1:]
-        self._seal = MultiFernet(seals)  # the first encrypts, all of them decrypt
+        fernets = [derive_fernet(secret, "signing keys") for secret in settings.secrets]
+        self._previous_fernets = fernets[1:]
+        self._fernet = MultiFernet(fernets)  # the first encrypts, all of them decrypt
         self._lock = Lock()
         self._keys: tuple[SigningKey, ...] = ()
         self._loaded_at = 0.0
@@ -117,16 +117,16 @@ class SigningKeys:
 
     @property
     def is_shared_secret(self) -> bool:
-        """Whether tokens are signed with the secret: there is no key set then."""
+        """True if tokens are signed with the secret: there is no key set then."""
         return self._settings.algorithm == "HS256"
 
     def current(self, now: float) -> SigningKey:
-        """The key to sign with now; makes the first one, and the next one when it is time."""
+        """Return the key to sign with now; make the first one, and the next one when it is time."""
         if self.is_shared_secret:
             return self._keys[0]
         newest = self._newest(now)
         if newest is None or now >= newest.signs_from + self._settings.signing_key_lifetime - PUBLISHED_AHEAD:
-            self._add(now, lambda found: found[-1:] != ([newest] if newest else []))
+            self._add(now, lambda stored: stored[-1:] != ([newest] if newest else []))
         return [key for key in self._keys if key.signs_from <= now][-1]
 
     def _newest(self, now: float) -> SigningKey | None:
@@ -142,17 +142,17 @@ class SigningKeys:
         """
         self._add(now, lambda _: False)
 
-    def _add(self, now: float, faster: Callable[[list[SigningKey]], bool]) -> None:
-        """Make a new key, unless another process was faster."""
+    def _add(self, now: float, is_done: Callable[[list[SigningKey]], bool]) -> None:
+        """Make a new key, unless `is_done` says that another process has made it."""
         if self.is_shared_secret:
             raise ConfigurationError("HS256 signs with the secret: there are no keys to rotate")
-        made = self._make()  # before the transaction: RSA keys take a while
+        new_key = self._make()  # before the transaction: RSA keys take a while
         with self._database.write() as connection:
-            store.lock_signing_keys(connection)
-            found = self._read(connection)
-            if not faster(found):
-                self._insert(connection, made, now + PUBLISHED_AHEAD if found else now)
-            self._forget(connection, found, now)
+            key_store.lock_signing_keys(connection)
+            stored = self._read(connection)
+            if not is_done(stored):
+                self._insert(connection, new_key, now + PUBLISHED_AHEAD if stored else now)
+            self._forget(connection, stored, now)
         self.load(now)
 
     def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
@@ -162,22 +162,22 @@ class SigningKeys:
         jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
         jwk |= {"kid": kid, "use": "sig", "alg": algorithm}
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        store.insert_signing_key(
+        key_store.insert_signing_key(
             connection,
             kid=kid,
             algorithm=algorithm,
             public_jwk=json.dumps(jwk),
-            encrypted_key=self._seal.encrypt(pem).decode(),
+            encrypted_key=self._fernet.encrypt(pem).decode(),
             signs_from=signs_from,
         )
 
-    def _forget(self, connection: Connection, found: list[SigningKey], now: float) -> None:
+    def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> None:
         """Forget keys whose successor has signed for longer than any of their tokens can be valid."""
-        last = self._settings.access_lifetime + _LEEWAY
-        gone = [
-            key.kid for key, successor in pairwise(found) if key.kid and successor.signs_from + last < now
+        last = self._settings.access_lifetime + MAX_LEEWAY
+        expired = [
+            key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]
-        store.delete_signing_keys(connection, gone)
+        key_store.delete_signing_keys(connection, expired)
 
     def _make(self) -> Any:
         return _MAKERS[self._settings.algorithm]()
@@ -186,17 +186,17 @@ class SigningKeys:
         """Read the key set again."""
         if self.is_shared_secret:
             return
-        for seal in self._previous_seals:
-            self._encrypt_anew(seal)
+        for fernet in self._previous_fernets:
+            self._reencrypt(fernet)
         with self._database.read() as connection:
             keys = tuple(self._read(connection))
         with self._lock:
             self._keys, self._loaded_at = keys, now
 
     def _read(self, connection: Connection) -> list[SigningKey]:
-        known = {key.kid: key for key in self._keys}
+        loaded = {key.kid: key for key in self._keys}
         return [
-            known.get(row.kid)
+            loaded.get(row.kid)
             or SigningKey(
                 row.kid,
                 row.algorithm,
@@ -204,26 +204,26 @@ class SigningKeys:
                 json.loads(row.public_jwk),
                 row.signs_from,
             )
-            for row in store.list_signing_keys(connection, self._settings.algorithm)
+            for row in key_store.list_signing_keys(connection, self._settings.algorithm)
         ]
 
-    def _encrypt_anew(self, previous: Fernet) -> None:
-        """With the secret what was encrypted with the previous one, which can be forgotten then."""
+    def _reencrypt(self, previous: Fernet) -> None:
+        """Encrypt with the secret what the previous one has encrypted, so that it can be removed."""
         with self._database.read() as connection:
-            encrypted = store.list_encrypted_keys(connection)
+            encrypted = key_store.list_encrypted_keys(connection)
         for kid, key in encrypted:
             if _opens(previous, key):
                 with self._database.write() as connection:
-                    store.update_signing_key(connection, kid, self._seal.rotate(key).decode())
+                    key_store.update_signing_key(connection, kid, self._fernet.rotate(key).decode())
 
     def _decrypt(self, encrypted: str) -> Any:
         try:
-            return load_pem_private_key(self._seal.decrypt(encrypted), None)
+            return load_pem_private_key(self._fernet.decrypt(encrypted), None)
         except InvalidToken:
             raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
 
     def public_keys(self, now: float) -> list[dict[str, Any]]:
-        """The public key set (RFC 7517); empty for HS256."""
+        """Return the public key set (RFC 7517); empty for HS256."""
         if self.is_shared_secret:
             return []
         if self._newest(now) is None:
@@ -236,9 +236,9 @@ class SigningKeys:
             self.load(now)
 
     def knows(self, kid: str | None) -> bool:
-        """Whether a key of this name is at hand."""
+        """Return whether a key of this name is loaded."""
         return any(key.kid == kid for key in self._keys)
 
     def source(self) -> tuple[SigningKey, ...]:
-        """All keys at hand; the same object until they change."""
+        """Return all loaded keys; the same object until they change."""
         return self._keys

@@ -1,4 +1,4 @@
-"""The service's own tokens, verified with its own keys."""
+"""Verify the service's own tokens with its own keys."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.model import Credential
 from authguard._core.verifier import Verified, Verifier, as_flow
-from authguard.errors import InvalidSignatureError
+from authguard.errors import Cause, InvalidSignatureError
 from authguard.identity.settings import Settings
 from authguard.identity.tokens.signing import SigningKey, SigningKeys
 from authguard.verifiers.jwt import JWTVerifier
@@ -39,7 +39,7 @@ class OwnTokens(Verifier):
         self._built: tuple[tuple[SigningKey, ...], JWTVerifier | None] = ((), None)
 
     def accepts(self, credential: Credential) -> bool:
-        """Whether it looks like a JWT."""
+        """Return whether a credential looks like a JWT."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
@@ -49,12 +49,12 @@ class OwnTokens(Verifier):
             return self._verify_by_secret(token, credential, now)
         if self._keys.knows(token.header.key_id):
             return self._verifier().verify(token, credential, self._moment(token, now))
-        return self._verify_anew(token, credential, now)
+        return self._verify_after_reload(token, credential, now)
 
     def _verify_by_secret(
         self, token: Token, credential: Credential, now: float
     ) -> Flow[Verified] | Verified:
-        """A token does not say which secret has signed it: the previous one is tried after the newest."""
+        """Try the secrets, the newest first: a token does not say which one has signed it."""
         now = self._moment(token, now)
         *newer, last = self._by_secret
         for verifier in newer:
@@ -64,7 +64,7 @@ class OwnTokens(Verifier):
                 continue
         return last.verify(token, credential, now)
 
-    def _verify_anew(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+    def _verify_after_reload(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
         yield from Call(self._keys.reload, now)
         return (yield from as_flow(self._verifier().verify(token, credential, self._moment(token, now))))
 
@@ -81,7 +81,7 @@ class OwnTokens(Verifier):
         if verifier is None or keys is not self._keys.source():
             keys = self._keys.source()
             if not keys:
-                raise InvalidSignatureError("nothing has been signed yet")
+                raise InvalidSignatureError("nothing has been signed yet", cause=Cause.UNKNOWN_KEY)
             verifier = self._make({"keys": [key.public_jwk for key in keys]})
             self._built = (keys, verifier)
         return verifier

@@ -1,32 +1,34 @@
-"""Use cases of OAuth clients: register, prove who they are, tokens for them, introspect, revoke."""
+"""Register and authenticate OAuth clients, and issue, introspect and revoke tokens for them."""
 
 import hmac
 import secrets
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
+from authguard._core.encoding import sha256_hex
 from authguard._core.model import Credential, Principal
+from authguard._core.options import MAX_LEEWAY
 from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client
 from authguard.identity.storage import queries as store
+from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.session_claims import session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
-_NOBODY_DIGEST = sha256(secrets.token_bytes(32)).hexdigest()
-_LEEWAY = 300  # the most by which a guard lets a token outlive its `exp`
+_DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
 
 
 class Clients:
-    """Programs that are registered to ask for tokens, and about tokens.
+    """OAuth clients, which are registered to ask for tokens and about tokens.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
         sessions: what user's tokens belong to.
         revocations: where revoked tokens of clients are.
         own_tokens: verifies access tokens.
@@ -44,35 +46,35 @@ class Clients:
         """Register a client.
 
         Returns:
-            The client, and its secret, which nobody can find out again.
+            The client, and its secret, of which only a digest is stored.
         """
         client = Client(str(uuid4()), name, scopes, disabled=False)
         secret = secrets.token_urlsafe(32)
         with self._base.database.write() as connection:
-            store.insert_client(connection, client, _digest(secret), self._base.clock())
+            store.insert_client(connection, client, sha256_hex(secret), self._base.clock())
         return client, secret
 
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
-        """The client that this is.
+        """Return the client that an id and a secret belong to.
 
         Raises:
             OAuthError: `invalid_client`, for an unknown or disabled client and a wrong secret alike.
             RateLimitedError: if there were too many wrong ones.
         """
-        found = None
+        row = None
         if client_id.isascii() and client_id.isprintable():  # anything else is none of ours
             with self._base.database.read() as connection:
-                found = store.find_client(connection, client_id)
-        client, digest = found or (None, _NOBODY_DIGEST)
-        right = hmac.compare_digest(_digest(secret), digest)
-        if client is None or not right or client.disabled:
+                row = store.find_client(connection, client_id)
+        client, digest = row or (None, _DUMMY_DIGEST)
+        is_right = hmac.compare_digest(sha256_hex(secret), digest)
+        if client is None or not is_right or client.disabled:
             self._base.record_failure("client", caller, "invalid_client")
             self._base.wrong_secret("client", caller)
             raise OAuthError("invalid_client", "The client is not known by this id and secret.")
         return client
 
-    def issue(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
-        """A token response for a client that acts for itself (RFC 6749 section 4.4).
+    def issue_token(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
+        """Return a token response for a client that acts for itself (RFC 6749 section 4.4).
 
         Raises:
             OAuthError: `invalid_scope`, for a scope that the client was not given.
@@ -112,10 +114,10 @@ class Clients:
         if token is None:
             return None
         with self._base.database.read() as connection:
-            found = store.find_session(connection, token.session_id)
-        if found is None:
+            row = session_store.find_session(connection, token.session_id)
+        if row is None:
             return None
-        session, user = found
+        session, user = row
         alive = session.ended_at is None and self._base.clock() < session.expires_at and not user.disabled
         if not alive or token.generation != session.generation or session.client_id != client.id:
             return None
@@ -126,7 +128,7 @@ class Clients:
             "iat": int(session.refreshed_at),
             "exp": int(session.expires_at),
             "sid": session.id,
-            # Not `Bearer`: nobody may take it for an access token.
+            # Not `Bearer`: it must not be taken for an access token.
             "token_type": "refresh_token",
             "client_id": client.id,
         }
@@ -150,8 +152,8 @@ class Clients:
 
     def _is_enabled(self, client_id: str) -> bool:
         with self._base.database.read() as connection:
-            found = store.find_client(connection, client_id)
-        return found is not None and not found[0].disabled
+            row = store.find_client(connection, client_id)
+        return row is not None and not row.client.disabled
 
     def _verify(self, token: str) -> Principal | None:
         credential = Credential(token, "bearer")
@@ -169,30 +171,38 @@ class Clients:
             OAuthError: `unauthorized_client`, if it was issued to another client.
             StoreUnavailableError: if that could not be stored.
         """
-        refresh = self._base.refresh_tokens.parse(token)
-        principal = self._verify(token) if refresh is None else None
-        session = refresh.session_id if refresh else principal.claims.get("sid") if principal else None
-        if isinstance(session, str):
-            with self._base.database.read() as connection:
-                found = store.find_session(connection, session)
-            if found is None:
-                return
-            _check_owner(found[0].client_id, client)
-            self._sessions.end_now([session])
-        elif principal is not None and principal.token_id:
-            _check_owner(principal.client_id, client)
-            until = (principal.expires_at or self._base.clock()) + _LEEWAY
-            self._revocations.revoke(token_id=principal.token_id, until=until)
+        refresh_token = self._base.refresh_tokens.parse(token)
+        if refresh_token is not None:
+            is_revoked = self._revoke_session(refresh_token.session_id, client)
         else:
-            return
-        self._base.succeeded("revoke", caller)
+            is_revoked = self._revoke_access_token(self._verify(token), client)
+        if is_revoked:
+            self._base.succeeded("revoke", caller)
+
+    def _revoke_access_token(self, principal: Principal | None, client: Client | None) -> bool:
+        """Revoke the session of an access token, or the token if it has none; False if it is dead already."""
+        if principal is None:
+            return False
+        if session_id := session_id_or_empty(principal):
+            return self._revoke_session(session_id, client)
+        if not principal.token_id:
+            return False
+        _check_owner(principal.client_id, client)
+        until = (principal.expires_at or self._base.clock()) + MAX_LEEWAY
+        self._revocations.revoke(token_id=principal.token_id, until=until)
+        return True
+
+    def _revoke_session(self, session_id: str, client: Client | None) -> bool:
+        """End a session, and so revoke all of its tokens; False if there is none."""
+        with self._base.database.read() as connection:
+            row = session_store.find_session(connection, session_id)
+        if row is None:
+            return False
+        _check_owner(row.session.client_id, client)
+        self._sessions.end_now([session_id])
+        return True
 
 
 def _check_owner(client_id: str | None, client: Client | None) -> None:
     if client_id is not None and (client is None or client.id != client_id):
         raise OAuthError("unauthorized_client", "The token was issued to another client.")
-
-
-def _digest(secret: str) -> str:
-    # A fast digest is right for 32 random bytes; see `digest_api_key`.
-    return sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""What the use cases share: settings, database, tokens, clock, and how events are recorded."""
+"""Share settings, database, tokens, clock and the recording of events among use cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.limits import Limiter
 from authguard.identity.mail.outbox import Outbox
-from authguard.identity.model import Caller
+from authguard.identity.model import Caller, User
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What use cases are made of.
+    """The parts that all use cases share.
 
     Attributes:
         settings: how the service is to behave.
@@ -30,7 +30,7 @@ class Base:
         refresh_tokens: makes and reads refresh tokens.
         hasher: hashes passwords.
         policy: which passwords are accepted.
-        breaches: tells which passwords are known from breaches; None for nobody to ask.
+        breaches: tells which passwords are known from breaches; None for not asking.
         limiter: counts attempts.
         outbox: sends mails.
         audit: takes events.
@@ -63,6 +63,11 @@ class Base:
             problems = ["Use another password: this one is known from a breach."]
         return problems
 
+    def must_verify(self, user: User) -> bool:
+        """Return whether the owner of an account has to verify its address before signing in."""
+        settings = self.settings
+        return (settings.enumeration_safe or settings.require_verified_email) and not user.email_verified
+
     def succeeded(
         self,
         name: str,
@@ -94,7 +99,7 @@ class Base:
             caller: where the request comes from.
             error: what the caller is told.
             reason: why, if that is more than the caller is told.
-            user_id: whom it is about, if that is known.
+            user_id: the account that it is about, if that is known.
         """
         event = Event(
             name, False, self.clock(), reason or error.code, user_id=user_id, address=caller.address

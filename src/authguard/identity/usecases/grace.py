@@ -1,4 +1,4 @@
-"""The one rule about refresh tokens that are not the newest: is it a lost answer, or a copy?
+"""Decide about refresh tokens that are not the newest: a lost answer, or a copy of the token?
 
 Answers get lost, tabs refresh at the same time, and a client may sleep for hours before it tries again.
 So the token before the newest is answered with the newest again, a *repeat*. That is safe as long as
@@ -28,12 +28,12 @@ NEAR = 1
 #: Any other repeat. A client loses five answers in a row less often than a token is copied.
 DISTANT = 200
 
-_LONGEST_AGENT = 200
+MAX_AGENT = 200
 _IPV4_BITS = 24  # servers and proxies of one site share these
 _IPV6_BITS = 48  # the largest network that one customer has (RFC 6177)
 
 
-def decide(generation: int, session: Session, caller: Caller, now: float, settings: Settings) -> Step:
+def decide_refresh(generation: int, session: Session, caller: Caller, now: float, settings: Settings) -> Step:
     """Decide about a refresh token of a session that is alive.
 
     Args:
@@ -111,7 +111,7 @@ def network_of(caller: Caller) -> str:
 
 def agent_of(caller: Caller) -> str:
     """Return the User-Agent field as it is stored."""
-    return "".join(char for char in caller.user_agent if char.isprintable())[:_LONGEST_AGENT]
+    return "".join(char for char in caller.user_agent if char.isprintable())[:MAX_AGENT]
 
 
 def _weight(session: Session, caller: Caller, now: float, settings: Settings) -> int:

@@ -1,32 +1,32 @@
-"""Use cases of the social identities that are linked to an account: list them, unlink one."""
+"""List and unlink the social identities of an account."""
 
 from authguard._core.model import Principal
 from authguard.identity.errors import LastSignInError, NotFoundError
 from authguard.identity.model import Caller, LinkedIdentity
-from authguard.identity.storage import linking_queries as store_linking
+from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.links import Links
+from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
 
 
 class Linking:
-    """Providers that sign in to an account. Signing in with one links it: see `Accounts.sign_in_with`.
+    """Providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
         sessions: ends sessions.
-        links: sends the mails.
+        notices: sends mails.
     """
 
-    def __init__(self, base: Base, sessions: Sessions, links: Links) -> None:
+    def __init__(self, base: Base, sessions: Sessions, notices: Notices) -> None:
         self._base = base
         self._sessions = sessions
-        self._links = links
+        self._notices = notices
 
     def list(self, principal: Principal) -> list[LinkedIdentity]:
         """List the providers that sign in to the caller's account, the oldest first."""
         with self._base.database.read() as connection:
-            return store_linking.list_identities(connection, principal.subject)
+            return linking_store.list_identities(connection, principal.subject)
 
     def unlink(self, principal: Principal, provider: str, caller: Caller) -> None:
         """Unlink a provider from the caller's account; all of the caller's other sessions end.
@@ -37,14 +37,14 @@ class Linking:
         """
         base, user_id = self._base, principal.subject
         with base.database.write() as connection:
-            # Of two at the same time the second sees what the first has left.
-            password_hash, _ = store_linking.lock_user(connection, user_id)
-            providers = {identity.provider for identity in store_linking.list_identities(connection, user_id)}
+            # Of two at the same time the second waits, and sees the result of the first.
+            password_hash, _ = linking_store.lock_user(connection, user_id)
+            providers = {identity.provider for identity in linking_store.list_identities(connection, user_id)}
             if provider not in providers:
                 raise base.failed("unlink", caller, NotFoundError("not linked"), user_id=user_id)
             if password_hash is None and len(providers) == 1:
                 raise base.failed("unlink", caller, LastSignInError(), user_id=user_id)
-            store_linking.delete_identities(connection, user_id, provider)
-            self._sessions.end_all(connection, user_id, but=principal.claims.get("sid"))
+            linking_store.delete_identities(connection, user_id, provider)
+            self._sessions.end_sessions_of(connection, user_id, except_id=principal.claims.get("sid"))
         base.succeeded("unlink", caller, user_id=user_id)
-        self._links.tell_of_unlinking(user_id, provider)
+        self._notices.tell_of_unlinking(user_id, provider)

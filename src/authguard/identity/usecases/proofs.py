@@ -1,4 +1,4 @@
-"""Proofs that an account belongs to the owner of its address, and the ways to sign in that each ends.
+"""Prove that an account belongs to the owner of its address, and end the ways to sign in without proof.
 
 Registering needs no proof of the address, and some providers do not verify addresses. An attacker can
 make an account with the address of a victim, and wait for the victim to use it (account pre-hijacking).
@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 
 from authguard.identity.audit import Event
 from authguard.identity.model import Caller
-from authguard.identity.storage import linking_queries as store_linking
+from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedSignIns:
     """The ways to sign in that a proof has ended.
 
     Attributes:
@@ -30,11 +30,11 @@ class Ended:
     identities: bool = False
 
 
-class Proofs:
+class AddressProofs:
     """Record proofs of an address, and end the passwords, links and sessions that they do not cover.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
         sessions: ends sessions.
     """
 
@@ -42,9 +42,9 @@ class Proofs:
         self._base = base
         self._sessions = sessions
 
-    def by_link(
+    def prove_by_link(
         self, connection: Connection, user_id: str, *, is_owner: bool = False, has_password: bool = False
-    ) -> Ended:
+    ) -> EndedSignIns:
         """Take a mailed link as proof of the address.
 
         Args:
@@ -57,34 +57,34 @@ class Proofs:
         # The row of the account first: a sign-in at the same moment waits for it.
         store.update_user(connection, user_id, email_verified=True, **proven)
         if is_owner:
-            store_linking.verify_identities(connection, user_id)
+            linking_store.verify_identities(connection, user_id)
         return self._end_unproven(connection, user_id)
 
-    def by_new_password(self, connection: Connection, user_id: str, password_hash: str) -> Ended:
+    def prove_by_new_password(self, connection: Connection, user_id: str, password_hash: str) -> EndedSignIns:
         """Take a new password, set by a mailed link, as proof of address and password; all sessions end."""
         store.update_user(
             connection, user_id, password_hash=password_hash, password_proven=True, email_verified=True
         )
         store.delete_one_time_tokens(connection, user_id)
         ended = self._end_unproven(connection, user_id)
-        self._sessions.end_all(connection, user_id)
+        self._sessions.end_sessions_of(connection, user_id)
         return ended
 
-    def by_provider(self, connection: Connection, user_id: str) -> Ended:
+    def prove_by_provider(self, connection: Connection, user_id: str) -> EndedSignIns:
         """Take the word of a provider that has verified the address; a password that is unproven ends."""
-        password_hash, is_proven = store_linking.lock_user(connection, user_id)
+        password_hash, is_proven = linking_store.lock_user(connection, user_id)
         ends_password = password_hash is not None and not is_proven
         changes = {"password_hash": None} if ends_password else {}
         store.update_user(connection, user_id, email_verified=True, **changes)
         return self._end_unproven(connection, user_id, password=ends_password)
 
-    def _end_unproven(self, connection: Connection, user_id: str, *, password: bool = False) -> Ended:
-        identities = store_linking.delete_unverified_identities(connection, user_id)
+    def _end_unproven(self, connection: Connection, user_id: str, *, password: bool = False) -> EndedSignIns:
+        identities = linking_store.delete_unverified_identities(connection, user_id)
         if password or identities:
-            self._sessions.end_all(connection, user_id)
-        return Ended(password, identities)
+            self._sessions.end_sessions_of(connection, user_id)
+        return EndedSignIns(password, identities)
 
-    def record(self, ended: Ended, caller: Caller, user_id: str) -> None:
+    def record(self, ended: EndedSignIns, caller: Caller, user_id: str) -> None:
         """Leave an event if something ended that could have been a takeover; after the transaction."""
         for is_ended, reason in ((ended.password, "password"), (ended.identities, "identity")):
             if is_ended:

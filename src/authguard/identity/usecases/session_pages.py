@@ -2,18 +2,19 @@
 
 from authguard._core.model import Principal
 from authguard.identity.model import Place, Session, SessionPage
-from authguard.identity.storage import queries as store
+from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.session_pages import list_session_page
 from authguard.identity.tokens.cursors import Cursors
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.sessions import MAX_SESSIONS, session_id
+from authguard.identity.usecases.session_claims import session_id_of
+from authguard.identity.usecases.sessions import MAX_SESSIONS
 
 
 class SessionPages:
     """Sessions of accounts, to be shown.
 
     Args:
-        base: what the service is made of.
+        base: the parts that use cases share.
     """
 
     def __init__(self, base: Base) -> None:
@@ -27,8 +28,8 @@ class SessionPages:
             StoreUnavailableError: if the database cannot be asked.
         """
         with self._base.database.read() as connection:
-            row = store.find_session(connection, session_id(principal))
-        return None if row is None else row[0]
+            row = session_store.find_session(connection, session_id_of(principal))
+        return None if row is None else row.session
 
     def page(
         self,
@@ -36,7 +37,7 @@ class SessionPages:
         *,
         cursor: str | None = None,
         limit: int = MAX_SESSIONS,
-        but: str | None = None,
+        except_id: str | None = None,
     ) -> SessionPage:
         """Return a page of the caller's living sessions, the newest first.
 
@@ -44,7 +45,7 @@ class SessionPages:
             principal: the caller.
             cursor: of the page, as another page has named it; None for the first page.
             limit: the most sessions on the page.
-            but: the id of a session to leave out.
+            except_id: the id of a session to leave out.
 
         Raises:
             InvalidFieldsError: if the cursor is not one of this list.
@@ -52,10 +53,10 @@ class SessionPages:
         """
         scope = f"sessions of {principal.subject}"
         place = None if cursor is None else self._cursors.parse(scope, cursor)
-        rows = self._read(principal, place, limit + 1, but)
+        rows = self._read(principal, place, limit + 1, except_id)
         if place is not None and not place.is_older and len(rows) <= limit:
             # Back at the beginning: the first page is a full one.
-            place, rows = None, self._read(principal, None, limit + 1, but)
+            place, rows = None, self._read(principal, None, limit + 1, except_id)
         has_more, rows = len(rows) > limit, rows[:limit]
         if not rows:
             return SessionPage([], None, None)
@@ -71,7 +72,11 @@ class SessionPages:
             self._cursors.issue(scope, older) if has_older else None,
         )
 
-    def _read(self, principal: Principal, place: Place | None, limit: int, but: str | None) -> list[Session]:
+    def _read(
+        self, principal: Principal, place: Place | None, limit: int, except_id: str | None
+    ) -> list[Session]:
         now = self._base.clock()
         with self._base.database.read() as connection:
-            return list_session_page(connection, principal.subject, now, limit=limit, place=place, but=but)
+            return list_session_page(
+                connection, principal.subject, now, limit=limit, place=place, except_id=except_id
+            )

@@ -1,4 +1,4 @@
-"""The bodies that the JSON API takes: each field checked, none but those, and no value repeated."""
+"""Check the bodies of requests: each field, and none but those. No error repeats a value."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -28,13 +28,13 @@ _MESSAGES = {
 }
 
 
-class Body(BaseModel):
+class JSONBody(BaseModel):
     """A JSON object with these fields and no others."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Register(Body):
+class Register(JSONBody):
     """`auth/register`; one document says `name`, the other `full_name`."""
 
     email: _Email
@@ -50,43 +50,43 @@ class Register(Body):
 
     @property
     def display_name(self) -> str:
-        """What to call the owner."""
+        """The name of the owner."""
         return self.name or self.full_name or ""
 
 
-class Login(Body):
+class Login(JSONBody):
     """`auth/login`."""
 
     email: _Email
     password: _Password
 
 
-class LoginJSON(Body):
+class LoginJSON(JSONBody):
     """`auth/login-json`."""
 
     username: _Email
     password: _Password
 
 
-class Refresh(Body):
+class Refresh(JSONBody):
     """`auth/refresh`."""
 
     refresh_token: _Token
 
 
-class Email(Body):
+class Email(JSONBody):
     """`auth/forgot-password`, `auth/verify-email/resend`."""
 
     email: _Email
 
 
-class OneTimeToken(Body):
+class OneTimeToken(JSONBody):
     """`auth/verify-email/decline`."""
 
     token: _Token
 
 
-class VerifyEmail(Body):
+class VerifyEmail(JSONBody):
     """`auth/verify-email`; the password of the account proves that its owner has set it."""
 
     token: _Token
@@ -99,21 +99,21 @@ class VerifyEmailForm(VerifyEmail):
     new_password: _Password | None = None
 
 
-class ResetPassword(Body):
+class ResetPassword(JSONBody):
     """`auth/reset-password`."""
 
     token: _Token
     new_password: _Password
 
 
-class ChangePassword(Body):
+class ChangePassword(JSONBody):
     """`auth/change-password`."""
 
     current_password: _Password
     new_password: _Password
 
 
-class EndSession(Body):
+class EndSession(JSONBody):
     """The form on the page of an account that ends another session."""
 
     session: Annotated[str, Field(min_length=1, max_length=64)]
@@ -121,13 +121,21 @@ class EndSession(Body):
     cursor: Annotated[str, Field(max_length=MAX_CURSOR)] = ""
 
 
-class Unlink(Body):
+class Unlink(JSONBody):
     """The form on the page of an account that unlinks a provider."""
 
     provider: Annotated[str, Field(min_length=1, max_length=255)]
 
 
-AnyBody = TypeVar("AnyBody", bound=Body)
+class SocialCallback(JSONBody):
+    """`auth/{provider}/callback`; `code_verifier` for applications that use PKCE."""
+
+    code: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    redirect_uri: Annotated[str, Field(min_length=1, max_length=2048)]
+    code_verifier: Annotated[SecretStr, Field(min_length=43, max_length=128)] | None = None
+
+
+AnyBody = TypeVar("AnyBody", bound=JSONBody)
 
 
 def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
@@ -142,16 +150,18 @@ def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
         return kind.model_validate(data)
     except ValidationError as error:
         problems: dict[str, list[str]] = {}
-        for one in error.errors(include_input=False, include_url=False, include_context=False):
-            field = str(one["loc"][0]) if one["loc"] and one["type"] != "extra_forbidden" else "body"
-            problems.setdefault(field, []).append(_message(one["type"], one["msg"], one["loc"]))
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            field = (
+                str(problem["loc"][0]) if problem["loc"] and problem["type"] != "extra_forbidden" else "body"
+            )
+            problems.setdefault(field, []).append(_message(problem["type"], problem["msg"], problem["loc"]))
         raise InvalidFieldsError(problems) from None
 
 
-def _message(kind: str, text: str, where: tuple[int | str, ...]) -> str:
+def _message(kind: str, text: str, location: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
         # The name was sent by the caller: shown only as far as it can be a name.
-        name = "".join(c for c in str(where[0])[:40] if c.isascii() and (c.isalnum() or c == "_"))
+        name = "".join(c for c in str(location[0])[:40] if c.isascii() and (c.isalnum() or c == "_"))
         return f"{name} {_MESSAGES[kind]}"
     if kind == "value_error":
         return text.removeprefix("Value error, ")

@@ -1,6 +1,7 @@
-"""Who is behind a browser: its two cookies, refreshed when the access token has expired."""
+"""Find the visitor behind a browser by its two cookies, and refresh them when they have expired."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,16 +11,21 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import CrossSiteRequestError, InvalidTokenError
 from authguard.identity.model import Tokens, User
 from authguard.identity.service import IdentityService
-from authguard.identity.web.messages import Workers, caller_of
+from authguard.identity.usecases.refresh import RefreshRequest
+from authguard.identity.web.messages import caller_of
+from authguard.identity.web.threads import Batcher
+from authguard.identity.web.workers import Workers
+
+Refreshes: TypeAlias = Batcher[RefreshRequest, Tokens]
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is signed in.
+    """A person who is signed in.
 
     Attributes:
         user: the account.
-        principal: what the use cases want to know.
+        principal: the principal for use cases.
         renewed: new tokens, if the old ones had expired; the answer must carry their cookies.
     """
 
@@ -28,18 +34,19 @@ class Visitor:
     renewed: Tokens | None = None
 
 
-class PageSessions:
+class BrowserSessions:
     """The sessions of browsers.
 
     Args:
         service: the use cases.
-        workers: where they run.
+        workers: the threads that they run in.
+        refreshes: refreshes sessions by refresh tokens.
     """
 
-    def __init__(self, service: IdentityService, workers: Workers) -> None:
+    def __init__(self, service: IdentityService, workers: Workers, refreshes: Refreshes) -> None:
         self._service = service
         self._workers = workers
-        self._refreshing = workers.writing(service.sessions.refresh_all)
+        self._refreshes = refreshes
         settings = service.settings
         self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
         self._refresh_lifetime = settings.refresh_lifetime
@@ -47,7 +54,7 @@ class PageSessions:
         self._has_refresh = settings.pages
 
     def refuse_cross_site(self, request: Request) -> None:
-        """Refuse what no page of this site has sent: signing in is an act as well (RFC 9700 section 4.7).
+        """Refuse forms that no page of this site has sent, those to sign in as well (RFC 9700 section 4.7).
 
         Raises:
             CrossSiteRequestError: unless the browser says that this site started the request.
@@ -56,12 +63,12 @@ class PageSessions:
         if self._access.is_cross_site(view) is not False:
             raise CrossSiteRequestError("nothing shows that this site sent the form")
 
-    async def find(self, request: Request) -> Visitor | None:
-        """Who is signed in in this browser.
+    async def find_visitor(self, request: Request) -> Visitor | None:
+        """Return the visitor who is signed in in this browser.
 
         An access token that is missing, has expired or was revoked is replaced by means of the
-        refresh cookie. Everything else that the guard had to say is said again: an outage is
-        nobody's signing out.
+        refresh cookie. Every other refusal of the guard is raised again: an outage signs no visitor
+        out.
 
         Raises:
             RefusedError: for an outage, cookies that cannot be told apart, or a bad credential elsewhere.
@@ -78,23 +85,29 @@ class PageSessions:
         if token is None:
             return None
         try:
-            tokens = await self._refreshing.ask((token, caller_of(request), None))
+            tokens = await self._refreshes.ask(RefreshRequest(token, caller_of(request)))
         except InvalidTokenError:
             return None
         principal = Principal(tokens.user.id, claims={"sid": tokens.session_id}, method="cookie")
         return Visitor(tokens.user, principal, tokens)
 
-    async def begin(self, request: Request, response: Response, tokens: Tokens) -> None:
+    async def sign_in(self, request: Request, response: Response, tokens: Tokens) -> None:
         """Sign the browser in. The session that it had, if any, ends (ASVS 7.2.4).
 
         Raises:
-            RefusedError: if that could not be stored; nobody is signed in then.
+            RefusedError: if that could not be stored; the browser is not signed in then.
         """
-        before = await self.find(request)
-        if before is not None:
+        old_visitor = await self.find_visitor(request)
+        if old_visitor is not None:
             log_out = self._service.sessions.log_out
-            await self._workers.write(log_out, before.principal, caller_of(request))
+            await self._workers.write(log_out, old_visitor.principal, caller_of(request))
         self.set_cookies(response, tokens)
+
+    def renew(self, response: Response, visitor: Visitor | None) -> Response:
+        """Give the browser its new tokens, if the old ones had expired."""
+        if visitor is not None and visitor.renewed is not None:
+            self.set_cookies(response, visitor.renewed)
+        return response
 
     def set_cookies(self, response: Response, tokens: Tokens) -> None:
         """Give the browser the tokens of its session."""

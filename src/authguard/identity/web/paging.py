@@ -8,24 +8,24 @@ from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.web.messages import query_of
 
 
-def read_page(request: Request, *, default: int, most: int) -> tuple[int, str | None]:
+def read_page(request: Request, *, default: int, max_limit: int) -> tuple[int, str | None]:
     """Return the limit and the cursor of a request; None for the first page.
 
     Args:
         request: the request.
         default: the limit of a request that names none.
-        most: the largest limit.
+        max_limit: the largest limit.
 
     Raises:
-        InvalidFieldsError: if the limit is not a number from 1 to `most`, or one of them is sent twice.
+        InvalidFieldsError: if the limit is not a number from 1 to `max_limit`, or one of them is sent twice.
     """
     query = query_of(request)
     problems = {name: ["was sent twice"] for name in ("limit", "cursor") if len(query.getlist(name)) > 1}
     text = query.get("limit", str(default))
     # A number with more digits is not converted: that takes long.
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
-    if not is_number or not 1 <= int(text) <= most:
-        problems.setdefault("limit", []).append(f"must be a number from 1 to {most}")
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(max_limit))
+    if not is_number or not 1 <= int(text) <= max_limit:
+        problems.setdefault("limit", []).append(f"must be a number from 1 to {max_limit}")
     if problems:
         raise InvalidFieldsError(problems)
     return int(text), query.get("cursor")

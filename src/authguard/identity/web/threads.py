@@ -1,4 +1,4 @@
-"""Threads for event loops: what waits for a database runs in them, and the loop goes on.
+"""Run functions that wait for a database in threads, while the event loop goes on.
 
 A queue is bounded in two ways: by the number of jobs in it, and by the seconds that a job may wait
 in it. Beyond either the answer is 503, so that a database that hangs fills neither memory nor time.
@@ -12,7 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from authguard.identity.errors import StoreUnavailableError
 
@@ -20,30 +20,37 @@ Result = TypeVar("Result")
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 Answering: TypeAlias = Callable[[list[Question]], Sequence[Answer | Exception]]
-_Asked: TypeAlias = tuple[AbstractEventLoop, Future[Answer], Question, float]  # and until when it may wait
-_Outcome: TypeAlias = tuple[Future[Any], Any]  # who waits, and what for; an exception is raised there
+_Outcome: TypeAlias = tuple[Future[Any], Any]  # the future of a caller and its result; an exception is raised
 
 #: Seconds for which a job may wait for its turn; as long as a query may take.
 MAX_WAIT_SECONDS = 5.0
 
 
+class _Pending(NamedTuple, Generic[Question, Answer]):
+    """A question whose answer is awaited."""
+
+    loop: AbstractEventLoop
+    future: "Future[Answer]"
+    question: Question
+    until: float  # when it has waited for too long
+
+
 class Threads:
     """A few threads that run functions for whichever event loop asks.
 
-    Not `ThreadPoolExecutor`: its second future, with locks of its own, costs a service a quarter
-    of its requests a second; anyio's threads cost more.
+    Not `ThreadPoolExecutor`, whose second future has locks of its own and costs many requests a second.
 
     Args:
-        most: how many; each starts when there is work, so that none is lost in a fork.
+        max_threads: how many; each starts when there is work, so that none is lost in a fork.
         name: what they are called.
         max_waiting: how many jobs may wait for their turn.
         clock: seconds, by a clock that is never set back.
     """
 
     def __init__(
-        self, most: int, name: str, *, max_waiting: int = 1_000, clock: Callable[[], float] = monotonic
+        self, max_threads: int, name: str, *, max_waiting: int = 1_000, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._most = most
+        self._max_threads = max_threads
         self._name = name
         self._max_waiting = max_waiting
         self.clock = clock
@@ -84,7 +91,7 @@ class Threads:
                 raise RuntimeError(f"{self._name} takes no more work")
             if self._jobs.qsize() >= self._max_waiting:
                 raise StoreUnavailableError(f"{self._name}: {self._max_waiting} jobs wait already")
-            if len(self._threads) < self._most:
+            if len(self._threads) < self._max_threads:
                 self._start()
             self._jobs.put(job)
 
@@ -106,28 +113,27 @@ class Threads:
             thread.join()
 
 
-class Together(Generic[Question, Answer]):
-    """Answers all who ask while a thread is busy by one call.
+class Batcher(Generic[Question, Answer]):
+    """Answers by one call all questions that are asked while a thread is busy.
 
     With a call for each, loop and threads take the interpreter's lock from each other at each statement of
-    the database. For 16 who ask who they are, one call takes 55 µs of processor time for each, and their
-    own 90 to 230 µs.
+    the database.
 
     Args:
         threads: where the calls are made.
         answer: gives the answers to several questions in their order. An exception among them is
             raised where its answer is awaited; one that is raised is raised for all.
-        most: of how many questions one call is.
+        max_batch: how many questions one call answers at most.
     """
 
-    def __init__(self, threads: Threads, answer: Answering[Question, Answer], most: int) -> None:
+    def __init__(self, threads: Threads, answer: Answering[Question, Answer], max_batch: int) -> None:
         self._threads = threads
         self._answer = answer
-        self._most = most
-        self._asked: deque[_Asked[Answer, Question]] = deque()
+        self._max_batch = max_batch
+        self._queue: deque[_Pending[Question, Answer]] = deque()
 
     async def ask(self, question: Question) -> Answer:
-        """The answer; the question is not put if nobody waits for it any more.
+        """Return the answer; a question whose caller was cancelled is left out.
 
         Raises:
             StoreUnavailableError: if too many wait, or this one has waited for too long.
@@ -135,42 +141,42 @@ class Together(Generic[Question, Answer]):
         """
         loop = get_running_loop()
         future: Future[Answer] = loop.create_future()
-        asked = loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS
-        self._asked.append(asked)
+        pending = _Pending(loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS)
+        self._queue.append(pending)
         try:
             # For each one: whoever comes first answers all, and the others find nothing to do.
-            self._put(asked)
+            self._put(pending)
             return await future
         finally:
             future.cancel()
-            del future, asked  # an error's traceback has this frame, and the future has the error
+            del future, pending  # an error's traceback has this frame, and the future has the error
 
-    def _put(self, asked: "_Asked[Answer, Question]") -> None:
+    def _put(self, pending: "_Pending[Question, Answer]") -> None:
         try:
-            self._threads.put(self._serve)
+            self._threads.put(self._answer_next)
         except (StoreUnavailableError, RuntimeError):
             with suppress(ValueError):  # a thread has taken it meanwhile
-                self._asked.remove(asked)  # else a flood of refused requests would fill the memory
+                self._queue.remove(pending)  # else a flood of refused requests would fill the memory
             raise
 
-    def _serve(self) -> None:
-        asked = self._take()
-        if asked:
-            _tell(asked, _outcome(partial(self._answer, [question for _, _, question, _ in asked])))
-        del asked  # see `_work`
+    def _answer_next(self) -> None:
+        batch = self._take()
+        if batch:
+            _settle_batch(batch, _outcome(partial(self._answer, [pending.question for pending in batch])))
+        del batch  # see `_work`
 
-    def _take(self) -> "list[_Asked[Answer, Question]]":
-        asked: list[_Asked[Answer, Question]] = []
-        late: list[_Asked[Answer, Question]] = []
+    def _take(self) -> "list[_Pending[Question, Answer]]":
+        batch: list[_Pending[Question, Answer]] = []
+        late: list[_Pending[Question, Answer]] = []
         now = self._threads.clock()
         with suppress(IndexError):
-            while len(asked) < self._most:
-                one = self._asked.popleft()
-                if not one[1].cancelled():
-                    (asked if now < one[3] else late).append(one)
+            while len(batch) < self._max_batch:
+                pending = self._queue.popleft()
+                if not pending.future.cancelled():
+                    (batch if now < pending.until else late).append(pending)
         if late:
-            _tell(late, _too_late())
-        return asked
+            _settle_batch(late, _too_late())
+        return batch
 
 
 def _work(jobs: "SimpleQueue[Callable[[], None] | None]") -> None:
@@ -192,12 +198,12 @@ def _too_late() -> StoreUnavailableError:
     return StoreUnavailableError(f"waited for {MAX_WAIT_SECONDS:g} seconds without a turn")
 
 
-def _tell(asked: Sequence[_Asked[Any, Any]], answers: Sequence[Any] | BaseException) -> None:
+def _settle_batch(batch: Sequence[_Pending[Any, Any]], answers: Sequence[Any] | BaseException) -> None:
     if isinstance(answers, BaseException):
-        answers = [answers] * len(asked)
+        answers = [answers] * len(batch)
     outcomes: dict[AbstractEventLoop, list[_Outcome]] = {}
-    for (loop, future, _, _), answer in zip(asked, answers, strict=True):
-        outcomes.setdefault(loop, []).append((future, answer))
+    for pending, answer in zip(batch, answers, strict=True):
+        outcomes.setdefault(pending.loop, []).append((pending.future, answer))
     for loop, of_loop in outcomes.items():
         _settle_soon(loop, of_loop)
 

@@ -1,4 +1,4 @@
-"""Turns for what is asked too often at a time, such as the password of one account.
+"""Give turns to requests for the same thing, such as the password of one account.
 
 Guesses that come in parallel would otherwise all be checked before the first delay is over. The network
 that came last has the next turn, since a flood has many requests and the owner of an account one, which must
@@ -16,7 +16,7 @@ from typing import TypeAlias
 from authguard.errors import VerificationUnavailableError
 
 Key: TypeAlias = tuple[str, ...]
-_Waiting: TypeAlias = tuple[str, AbstractEventLoop, "Future[bool]"]  # and its network
+_Waiter: TypeAlias = tuple[str, AbstractEventLoop, "Future[bool]"]  # with its network
 
 #: Requests that have a turn at the same time, for each key: as many tabs and devices as sign in at a time.
 MAX_TURNS = 4
@@ -29,18 +29,18 @@ MAX_WAIT_SECONDS = 5.0
 @dataclass(slots=True)
 class _Queue:
     busy: int = 0
-    waiting: list[_Waiting] = field(default_factory=list)
+    waiting: list[_Waiter] = field(default_factory=list)
 
-    def take_next(self) -> _Waiting:
+    def take_next(self) -> _Waiter:
         """Take the first request of the network that came last."""
         first = {network: index for index, (network, _, _) in reversed(list(enumerate(self.waiting)))}
         return self.waiting.pop(max(first.values()))
 
-    def take_surplus(self) -> _Waiting:
+    def take_surplus(self) -> _Waiter:
         """Take the last request of the network with the most; of several, of the one that came first."""
         counts = Counter(network for network, _, _ in self.waiting)
-        most = max(counts, key=counts.__getitem__)
-        last = max(index for index, one in enumerate(self.waiting) if one[0] == most)
+        largest = max(counts, key=counts.__getitem__)
+        last = max(index for index, (network, _, _) in enumerate(self.waiting) if network == largest)
         return self.waiting.pop(last)
 
 
@@ -74,12 +74,12 @@ class Turns:
         """
         loop = get_running_loop()
         turn: Future[bool] = loop.create_future()
-        one = network, loop, turn
-        self._enter(key, one)
+        waiter = network, loop, turn
+        self._enter(key, waiter)
         try:
             has_turn = await wait_for(turn, self._seconds)
         except BaseException as error:
-            self._give_up(key, one)
+            self._give_up(key, waiter)
             if not isinstance(error, TimeoutError):
                 raise
             has_turn = False
@@ -90,26 +90,26 @@ class Turns:
         finally:
             self._leave(key)
 
-    def _enter(self, key: Key, one: _Waiting) -> None:
+    def _enter(self, key: Key, waiter: _Waiter) -> None:
         with self._lock:
             queue = self._queues.setdefault(key, _Queue())
             if queue.busy < MAX_TURNS:
                 queue.busy += 1
-                one[2].set_result(True)
+                waiter[2].set_result(True)
                 return
-            queue.waiting.append(one)
+            queue.waiting.append(waiter)
             surplus = queue.take_surplus() if len(queue.waiting) > MAX_WAITING else None
         if surplus is not None:
             _, loop, turn = surplus
             _call(loop, self._settle, key, turn, False)
 
-    def _give_up(self, key: Key, one: _Waiting) -> None:
+    def _give_up(self, key: Key, waiter: _Waiter) -> None:
         with self._lock:
             queue = self._queues.get(key)
-            if queue is not None and one in queue.waiting:
-                queue.waiting.remove(one)
+            if queue is not None and waiter in queue.waiting:
+                queue.waiting.remove(waiter)
                 return
-        turn = one[2]
+        turn = waiter[2]
         if turn.done() and not turn.cancelled() and turn.result():
             self._leave(key)
 

@@ -1,4 +1,4 @@
-"""The migrations of the database, shipped with the package and run by Alembic."""
+"""Run the migrations of the database, which are shipped with the package, by Alembic."""
 
 from functools import cache
 from pathlib import Path
@@ -26,16 +26,16 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
     Raises:
         StoreUnavailableError: if the database cannot be asked.
     """
-    own = Database(database) if isinstance(database, str) else database
+    opened = Database(database) if isinstance(database, str) else database
     try:
-        with own.write() as connection:
-            if not own.is_sqlite:
+        with opened.write() as connection:
+            if not opened.is_sqlite:
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             command.upgrade(_config(connection), revision)
     finally:
-        if own is not database:
-            own.close()
+        if opened is not database:
+            opened.close()
 
 
 def check(database: Database) -> None:
@@ -44,19 +44,19 @@ def check(database: Database) -> None:
     Raises:
         ConfigurationError: if they are not; says what to do.
     """
-    wanted = _newest()
+    newest = _newest_revision()
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        found = context.get_current_revision()
-    if found != wanted:
+        revision = context.get_current_revision()
+    if revision != newest:
         raise ConfigurationError(
-            f"database: its tables are of version {found}, and this needs {wanted}: "
+            f"database: its tables are of version {revision}, and this needs {newest}: "
             "run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
 
 
 @cache  # it reads and runs each migration
-def _newest() -> str | None:
+def _newest_revision() -> str | None:
     return ScriptDirectory.from_config(_config(None)).get_current_head()
 
 

@@ -1,4 +1,4 @@
-"""What Alembic runs; the connection is given by `upgrade`, with its transaction."""
+"""Run the migrations for Alembic; `upgrade` passes the connection, with its transaction."""
 
 from alembic import context
 

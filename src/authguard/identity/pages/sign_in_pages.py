@@ -1,4 +1,4 @@
-"""The pages for whoever is not signed in: sign in, register, reset a password.
+"""Serve the pages for those who are not signed in: sign in, register, reset a password.
 
 They are forms, and work without JavaScript. The use cases are those of the API; GET changes nothing
 that matters, since mail scanners follow links, and POST is answered only if this site sent it.
@@ -14,57 +14,44 @@ from starlette.routing import Route
 
 from authguard._core.answer.redirect import local_prefix, safe_next
 from authguard.errors import RefusedError
-from authguard.identity.api.accounts import sign_in
-from authguard.identity.api.social import SIGN_IN_AGAIN
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.model import Caller, Tokens, provider_title
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import Views
-from authguard.identity.service import IdentityService
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.browser_session import PageSessions
 from authguard.identity.web.link_cookie import LinkCookie
-from authguard.identity.web.messages import Workers, caller_of, query_of, read_fields
+from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.parts import Web
+from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS, sign_in
 
 #: Pages never to go to after signing in.
-_SIGN_IN = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
-# Characters: pages have it several times, and encoded twice.
-_MAX_NEXT = 2048
-_MAX_SIGN_IN_AGAIN = 64  # characters; how many seconds, or which levels
-_AGAIN = "To go on, please sign in again."
+_SIGN_IN_PATHS = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
+MAX_REAUTHENTICATION = 64  # characters; how many seconds, or which levels
+_SIGN_IN_AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
 
 
-class EntrancePages:
+class SignInPages:
     """The pages that are open to everybody.
 
     Args:
-        service: the use cases.
-        workers: where they run.
-        sessions: the sessions of browsers.
+        web: the service, its threads and the sessions of browsers.
         views: makes the responses.
         providers: the names of the social providers.
     """
 
-    def __init__(
-        self,
-        service: IdentityService,
-        workers: Workers,
-        sessions: PageSessions,
-        views: Views,
-        providers: Iterable[str] = (),
-    ) -> None:
-        self._service = service
-        self._workers = workers
-        self._sessions = sessions
+    def __init__(self, web: Web, views: Views, providers: Iterable[str] = ()) -> None:
+        self._web = web
+        self._service, self._workers = web.service, web.workers
+        self._browser_sessions = web.browser_sessions
         self._views = views
         self._providers = tuple(providers)
-        self._reset_cookie = LinkCookie(service.settings, "reset")
+        self._reset_cookie = LinkCookie(web.settings, "reset")
 
     def routes(self) -> list[Route]:
-        """All of them."""
+        """Return all routes."""
         prefix = self._service.settings.pages_path
         table = [
             ("GET", "/login", self.login_page),
@@ -80,30 +67,30 @@ class EntrancePages:
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def login_page(self, request: Request) -> Response:
-        """The form to sign in; whoever is signed in already is told so, and can go on.
+        """Show the form to sign in, or a page that says that the visitor is signed in already.
 
-        Unless a guard has sent them here because they signed in too long ago: they get the form.
+        Visitors that a guard has sent because they signed in too long ago get the form.
         """
-        return await self._entrance(request, "login")
+        return await self._form_page(request, "login")
 
     async def login(self, request: Request) -> Response:
         """Sign in."""
-        fields, wanted = await self._read(request)
+        fields, next_path = await self._read(request)
         try:
             body = validate(bodies.Login, fields)
             password = body.password.get_secret_value()
-            tokens = await sign_in(self._service, self._workers, body.email, password, caller_of(request))
+            tokens = await sign_in(self._web, body.email, password, caller_of(request))
         except RefusedError as error:
-            return self._refused(request, "login", error, fields, wanted)
-        return await self._begin(request, tokens, self._next(request, wanted))
+            return self._refused(request, "login", error, fields, next_path)
+        return await self._sign_in(request, tokens, self._next(request, next_path))
 
     async def register_page(self, request: Request) -> Response:
-        """The form to register."""
-        return await self._entrance(request, "register")
+        """Show the form to register."""
+        return await self._form_page(request, "register")
 
     async def register(self, request: Request) -> Response:
         """Make an account, and sign its owner in unless something has to be proven first."""
-        fields, wanted = await self._read(request)
+        fields, next_path = await self._read(request)
         try:
             body = validate(bodies.Register, fields)
             tokens = await self._workers.hash(
@@ -114,26 +101,28 @@ class EntrancePages:
                 caller_of(request),
             )
         except RefusedError as error:
-            return self._refused(request, "register", error, fields, wanted)
+            return self._refused(request, "register", error, fields, next_path)
         if tokens is None:
-            return self._go(request, "/login", "check-mail")
+            return self._views.redirect_with_notice(request, "/login", "check-mail")
         welcome = self._views.path(request, "/account?notice=welcome")
-        return await self._begin(request, tokens, self._next(request, wanted, welcome))
+        return await self._sign_in(request, tokens, self._next(request, next_path, welcome))
 
     async def forgot_page(self, request: Request) -> Response:
-        """The form that asks for a mail."""
+        """Show the form that asks for a mail."""
         return self._views.page(request, "forgot-password", form=Form())
 
     async def forgot(self, request: Request) -> Response:
-        """Send the mail, if there is such an account; nobody learns whether."""
-        return await self._mail(request, "forgot-password", self._service.links.request_reset)
+        """Send the mail, if there is such an account; the answer does not tell."""
+        return await self._request_mail(
+            request, "forgot-password", self._service.links.request_password_reset
+        )
 
     async def resend(self, request: Request) -> Response:
-        """Send the link that verifies an address again; nobody learns whether."""
-        return await self._mail(request, "verify-email", self._service.links.resend_verification)
+        """Send the link that verifies an address again; the answer does not tell."""
+        return await self._request_mail(request, "verify-email", self._service.links.resend_verification)
 
     async def reset_page(self, request: Request) -> Response:
-        """The form for a new password; the link is not used up by looking at it."""
+        """Show the form for a new password; the link is not used up by that."""
         return await self._link_page(request, "reset-password", self._reset_cookie)
 
     async def reset(self, request: Request) -> Response:
@@ -145,62 +134,64 @@ class EntrancePages:
                 raise InvalidLinkError
             body = validate(bodies.ResetPassword, fields | {"token": token})
             password = body.new_password.get_secret_value()
-            await self._workers.hash(self._service.links.reset, token, password, caller_of(request))
+            await self._workers.hash(self._service.links.reset_password, token, password, caller_of(request))
         except InvalidLinkError as error:
             return self._dead_link(request, "reset-password", error, self._reset_cookie)
         except RefusedError as error:
             return self._refused(request, "reset-password", error, fields)
-        response = self._go(request, "/login", "password-reset")
-        self._reset_cookie.drop(response)
+        response = self._views.redirect_with_notice(request, "/login", "password-reset")
+        self._reset_cookie.clear(response)
         return response
 
-    async def _entrance(self, request: Request, page: str) -> Response:
-        wanted = self._safe_next(request, query_of(request).get("next", ""))
-        visitor = await self._sessions.find(request)
+    async def _form_page(self, request: Request, page: str) -> Response:
+        next_path = self._safe_next(request, query_of(request).get("next", ""))
+        visitor = await self._browser_sessions.find_visitor(request)
         if visitor is None:
-            return self._views.page(request, page, **self._offers(request, Form(wanted=wanted)))
-        if page == "login" and not SIGN_IN_AGAIN.isdisjoint(query_of(request)):
-            form = Form({"email": visitor.user.email}, wanted=wanted)
-            response = self._views.page(request, page, notice=_AGAIN, **self._offers(request, form))
+            return self._views.page(request, page, **self._form_values(request, Form(next_path=next_path)))
+        if page == "login" and not REAUTHENTICATION_PARAMETERS.isdisjoint(query_of(request)):
+            form = Form({"email": visitor.user.email}, next_path=next_path)
+            response = self._views.page(
+                request, page, notice=_SIGN_IN_AGAIN, **self._form_values(request, form)
+            )
         else:
-            target = self._next(request, wanted)
+            target = self._next(request, next_path)
             response = self._views.page(request, "signed-in", visitor=visitor, target=target)
-        if visitor.renewed is not None:
-            self._sessions.set_cookies(response, visitor.renewed)
-        return response
+        return self._browser_sessions.renew(response, visitor)
 
     async def _read(self, request: Request) -> tuple[dict[str, str], str]:
-        """The fields of a form of ours, and where to go afterwards."""
-        self._sessions.refuse_cross_site(request)
+        """Read a form that this site sent: its fields, and the path to go to afterwards."""
+        self._browser_sessions.refuse_cross_site(request)
         fields = await read_fields(request)
         return fields, self._safe_next(request, fields.pop("next", ""))
 
-    async def _begin(self, request: Request, tokens: Tokens, location: str) -> Response:
+    async def _sign_in(self, request: Request, tokens: Tokens, location: str) -> Response:
         response = self._views.see_other(location)
-        await self._sessions.begin(request, response, tokens)
+        await self._browser_sessions.sign_in(request, response, tokens)
         return response
 
-    async def _mail(self, request: Request, page: str, use_case: Callable[[str, Caller], None]) -> Response:
+    async def _request_mail(
+        self, request: Request, page: str, use_case: Callable[[str, Caller], None]
+    ) -> Response:
         fields, _ = await self._read(request)
         try:
             body = validate(bodies.Email, fields)
             await self._workers.count(use_case, body.email, caller_of(request))
         except RefusedError as error:
             return self._refused(request, page, error, fields, has_link=False)
-        return self._go(request, f"/{page}", "sent")
+        return self._views.redirect_with_notice(request, f"/{page}", "sent")
 
     async def _link_page(self, request: Request, page: str, cookie: LinkCookie) -> Response:
-        """From a link to its page without the token; or the page."""
-        token = cookie.arrived(request)
+        """Redirect from a link to its page without the token, or show the page."""
+        token = cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{page}"))
-            cookie.settle(response, token)
+            cookie.store_or_clear(response, token)
             return response
         return self._views.page(request, page, form=Form(), **self._link_values(bool(cookie.read(request))))
 
     def _dead_link(self, request: Request, page: str, error: RefusedError, cookie: LinkCookie) -> Response:
         response = self._refused(request, page, error, {}, has_link=False)
-        cookie.drop(response)
+        cookie.clear(response)
         return response
 
     def _refused(
@@ -209,28 +200,28 @@ class EntrancePages:
         page: str,
         error: RefusedError,
         fields: dict[str, str],
-        wanted: str = "",
+        next_path: str = "",
         *,
         has_link: bool = True,
     ) -> Response:
-        """The form again, with what is wrong with it."""
-        form = Form.after(error, fields, wanted)
-        values = self._offers(request, form) | self._link_values(has_link)
+        """Show the form again, with its errors."""
+        form = Form.from_error(error, fields, next_path)
+        values = self._form_values(request, form) | self._link_values(has_link)
         return self._views.refusal(request, error, page, **values)
 
     def _link_values(self, has_link: bool) -> dict[str, Any]:
         return {"has_link": has_link, "rules": self._rules}
 
-    def _offers(self, request: Request, form: Form) -> dict[str, Any]:
-        """What the pages have on which one signs in."""
+    def _form_values(self, request: Request, form: Form) -> dict[str, Any]:
+        """Return the values of the templates on which one signs in."""
         root: str = request.scope.get("root_path") or ""
         prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
-        again = {
-            name: value[:_MAX_SIGN_IN_AGAIN]
+        reauthentication = {
+            name: value[:MAX_REAUTHENTICATION]
             for name, value in query_of(request).items()
-            if name in SIGN_IN_AGAIN
+            if name in REAUTHENTICATION_PARAMETERS
         }
-        query = urlencode({"next": self._next(request, form.wanted)} | again)
+        query = urlencode({"next": self._next(request, form.next_path)} | reauthentication)
         social = [
             (name, provider_title(name), f"{prefix}/auth/{name}/authorize?{query}")
             for name in self._providers
@@ -239,17 +230,14 @@ class EntrancePages:
 
     @property
     def _rules(self) -> Sequence[str]:
-        """What a new password must have: what an empty one lacks."""
+        """The rules for a new password: those that an empty one breaks."""
         return self._service.policy.check("")
 
-    def _next(self, request: Request, wanted: str, default: str = "") -> str:
-        return self._safe_next(request, wanted) or default or self._views.path(request, "/account")
+    def _next(self, request: Request, next_path: str, default: str = "") -> str:
+        return self._safe_next(request, next_path) or default or self._views.path(request, "/account")
 
-    def _safe_next(self, request: Request, wanted: str) -> str:
+    def _safe_next(self, request: Request, next_path: str) -> str:
         """Return where to go afterwards, as pages may repeat it; empty if it is unsafe or too long."""
-        own = {self._views.path(request, path) for path in _SIGN_IN}
-        target = safe_next(wanted, "", login_paths=own)
-        return target if len(target) <= _MAX_NEXT else ""
-
-    def _go(self, request: Request, path: str, notice: str) -> Response:
-        return self._views.see_other(self._views.path(request, f"{path}?notice={notice}"))
+        sign_in_paths = {self._views.path(request, path) for path in _SIGN_IN_PATHS}
+        target = safe_next(next_path, "", login_paths=sign_in_paths)
+        return target if len(target) <= MAX_NEXT else ""

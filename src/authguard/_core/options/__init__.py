@@ -1,0 +1,53 @@
+"""Check options when an object is built, with one form of error: `X must …, got …: write …`."""
+
+from authguard._core.options.numbers import (
+    LATEST_MOMENT,
+    MAX_LEEWAY,
+    NUMERIC_TYPES,
+    Duration,
+    Moment,
+    check_moment,
+    check_seconds,
+    check_whole,
+    check_whole_seconds,
+    is_numeric_date,
+)
+from authguard._core.options.objects import check_function, check_method, check_object
+from authguard._core.options.text import (
+    check_choice,
+    check_flag,
+    check_list,
+    check_mapping,
+    check_text,
+    check_text_list,
+    check_text_or_list,
+)
+from authguard._core.options.urls import check_named_url, check_url
+from authguard._core.options.values import got, type_of
+
+__all__ = [
+    "LATEST_MOMENT",
+    "MAX_LEEWAY",
+    "NUMERIC_TYPES",
+    "Duration",
+    "Moment",
+    "check_choice",
+    "check_flag",
+    "check_function",
+    "check_list",
+    "check_mapping",
+    "check_method",
+    "check_moment",
+    "check_named_url",
+    "check_object",
+    "check_seconds",
+    "check_text",
+    "check_text_list",
+    "check_text_or_list",
+    "check_url",
+    "check_whole",
+    "check_whole_seconds",
+    "got",
+    "is_numeric_date",
+    "type_of",
+]

@@ -1,0 +1,147 @@
+"""Check options that are numbers, durations and moments; a bool is no number, and neither is NaN."""
+
+from math import inf, isfinite
+from typing import Protocol, TypeGuard
+
+from authguard._core.options.values import got
+from authguard.errors import ConfigurationError
+
+#: The most seconds by which a verifier may let the clock of an issuer differ.
+MAX_LEEWAY = 300
+#: The last second that a datetime can show: 9999-12-31T23:59:59Z.
+LATEST_MOMENT = 253_402_300_799
+#: The types of a number of JSON; bool is none, although it is an int in Python.
+NUMERIC_TYPES = (int, float)
+
+
+class Duration(Protocol):
+    """Describe a timedelta, whose module the core does not import."""
+
+    def total_seconds(self) -> float:
+        """Return its seconds."""
+        ...
+
+
+class Moment(Protocol):
+    """Describe a datetime, whose module the core does not import."""
+
+    def timestamp(self) -> float:
+        """Return its seconds since the epoch."""
+        ...
+
+
+def is_numeric_date(value: object) -> TypeGuard[float]:
+    """Return whether a value of JSON is a number, as the dates of a JWT are (RFC 7519 section 2).
+
+    A bool is none, although it is an int in Python. NaN and infinity pass, and lie between no two numbers.
+    """
+    return type(value) in NUMERIC_TYPES
+
+
+def check_whole(
+    value: object, option: str, least: int = 1, most: int | None = None, *, unit: str = ""
+) -> int:
+    """Check a whole number.
+
+    Args:
+        value: the number.
+        option: the name of the option.
+        least: the smallest that is accepted.
+        most: the largest that is accepted; None for no bound.
+        unit: of what, for the error, such as `characters`.
+
+    Raises:
+        ConfigurationError: for another type, and for a number out of range.
+    """
+    if type(value) is int and least <= value <= (inf if most is None else most):
+        return value
+    kind = f"a whole number of {unit}" if unit else "a whole number"
+    bounds = f"of at least {least}" if most is None else f"between {least} and {most}"
+    raise ConfigurationError(f"{option} must be {kind} {bounds}, got {_got(value)}")
+
+
+def check_seconds(
+    value: object, option: str, most: float, *, least: float = 0, exclusive: bool = False
+) -> float:
+    """Check a duration: a number of seconds, or a timedelta.
+
+    Args:
+        value: the duration.
+        option: the name of the option.
+        most: the longest that is accepted; infinity for no bound.
+        least: the shortest that is accepted.
+        exclusive: whether it has to be longer than that.
+
+    Raises:
+        ConfigurationError: for another type, and for a duration out of range.
+    """
+    seconds = _in_seconds(value)
+    is_in_range = is_numeric_date(seconds) and isfinite(seconds) and least <= seconds <= most
+    if is_numeric_date(seconds) and is_in_range and not (exclusive and seconds == least):
+        return seconds
+    if most == inf and least == -inf:
+        bounds = "a number of"
+    elif most == inf:
+        bounds = f"{'more than' if exclusive else 'at least'} {least:g}"
+    elif exclusive:
+        bounds = f"more than {least:g} and at most {most:g}"
+    else:
+        bounds = f"between {least:g} and {most:g}"
+    raise ConfigurationError(f"{option} must be {bounds} seconds, got {_got(value)}")
+
+
+def check_whole_seconds(value: object, option: str, most: int, *, least: int = 0) -> int:
+    """Check a duration in whole seconds: a number of them, or a timedelta.
+
+    Args:
+        value: the duration.
+        option: the name of the option.
+        most: the longest that is accepted.
+        least: the shortest that is accepted.
+
+    Raises:
+        ConfigurationError: for another type, a part of a second, and a duration out of range.
+    """
+    seconds = _in_seconds(value)
+    if is_numeric_date(seconds) and least <= seconds <= most and seconds == int(seconds):
+        return int(seconds)
+    raise ConfigurationError(
+        f"{option} must be a whole number of seconds between {least} and {most}, got {_got(value)}"
+    )
+
+
+def check_moment(value: object, option: str, *, infinite: bool = False) -> float:
+    """Check a moment: seconds since the epoch, or a datetime with a time zone.
+
+    Args:
+        value: the moment.
+        option: the name of the option.
+        infinite: whether it may lie after all dates, and `math.inf` stand for never.
+
+    Raises:
+        ConfigurationError: for another type, a datetime without a time zone, and what lies out of range.
+    """
+    never = ", or math.inf for never" if infinite else ""
+    seconds = value
+    to_seconds = getattr(value, "timestamp", None)
+    if callable(to_seconds) and not isinstance(value, type):
+        if value.utcoffset() is None:  # type: ignore[attr-defined]
+            raise ConfigurationError(
+                f"{option} must have a time zone, got {_got(value)}: write datetime(…, tzinfo=timezone.utc)"
+            )
+        seconds = to_seconds()
+    if is_numeric_date(seconds) and 0 <= seconds <= (inf if infinite else LATEST_MOMENT):
+        return seconds
+    raise ConfigurationError(
+        f"{option} must be seconds since the epoch, or a datetime with a time zone{never}, got {_got(value)}"
+    )
+
+
+def _got(value: object) -> str:
+    return got(value, numeric=True)
+
+
+def _in_seconds(value: object) -> object:
+    """Return the seconds of a timedelta, by its method: the core does not import its module."""
+    to_seconds = getattr(value, "total_seconds", None)
+    return to_seconds() if callable(to_seconds) and not isinstance(value, type) else value

@@ -1,0 +1,123 @@
+"""Check options that are text, names, flags, choices, lists and mappings."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from authguard._core.options.values import got
+from authguard.errors import ConfigurationError
+
+
+def check_text(
+    value: object,
+    option: str,
+    *,
+    pattern: re.Pattern[str] | None = None,
+    must: str = "be text that is not empty",
+    secret: bool = False,
+) -> str:
+    """Check a text that is not empty.
+
+    Args:
+        value: the text.
+        option: the name of the option.
+        pattern: what it has to match from its beginning; None for any text.
+        must: what it must be, for the error.
+        secret: whether the text is a secret, which no error may show.
+
+    Raises:
+        ConfigurationError: for another type, and another text.
+    """
+    if isinstance(value, str) and value and (pattern is None or pattern.match(value)):
+        return value
+    raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}")
+
+
+def check_flag(value: object, option: str, must: str = "be True or False") -> bool:
+    """Check an option that is True or False.
+
+    Raises:
+        ConfigurationError: for anything else, such as 1 or `"false"`.
+    """
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{option} must {must}, got {got(value)}")
+
+
+def check_choice(value: object, option: str, choices: Iterable[str]) -> str:
+    """Check an option that takes one of a few words.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    words = list(choices)
+    if isinstance(value, str) and value in words:
+        return value
+    quoted = [f'"{word}"' for word in words]
+    listed = " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+    raise ConfigurationError(f"{option} must be {listed}, got {got(value)}")
+
+
+def check_list(values: object, option: str, example: str = "…") -> list[Any]:
+    """List the values of an option that takes several.
+
+    Args:
+        values: any iterable of them.
+        option: the name of the option.
+        example: a value, as it is written in Python.
+
+    Raises:
+        ConfigurationError: for text, a mapping, and anything that is not iterable.
+    """
+    if isinstance(values, (str, bytes, Mapping, type)) or not isinstance(values, Iterable):
+        one = repr(values) if isinstance(values, str) and values else example
+        name = option.rpartition(": ")[2].partition(" ")[0]
+        raise ConfigurationError(f"{option} must be a list, got {got(values)}: write {name}=[{one}]")
+    return list(values)
+
+
+def check_text_list(values: object, option: str, example: str = "…") -> tuple[str, ...]:
+    """Check a list of texts that are not empty; the list itself may be.
+
+    Args:
+        values: any iterable of them.
+        option: the name of the option.
+        example: a text, as it is written in Python.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    texts = check_list(values, option, example)
+    for text in texts:
+        check_text(text, f"each of {option}")
+    return tuple(texts)
+
+
+def check_text_or_list(values: object, option: str, example: str = "…") -> tuple[str, ...]:
+    """Check an option that takes one text, or a list of them that is not empty.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if isinstance(values, str):
+        return (check_text(values, option),)
+    texts = check_text_list(values, option, example)
+    if not texts:
+        raise ConfigurationError(f"{option} must name at least one, got an empty list")
+    return texts
+
+
+def check_mapping(value: object, option: str, write: str) -> Mapping[Any, Any]:
+    """Check an option that takes a mapping, whose values may be secrets.
+
+    Args:
+        value: the mapping.
+        option: the name of the option.
+        write: the spelling that works.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if isinstance(value, Mapping):
+        return value
+    raise ConfigurationError(f"{option} must be a mapping, got {got(value, secret=True)}: write {write}")

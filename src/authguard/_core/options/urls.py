@@ -1,0 +1,102 @@
+"""Check options that are URLs: https, or http on loopback, without a user name and a fragment."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from authguard._core.hosts import is_host, is_loopback, is_public_host, is_same_host
+from authguard._core.options.values import got
+from authguard.errors import ConfigurationError
+
+# Python's reader takes `[::1]evil.example`, and is not the one that connects.
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
+_PLAIN_HTTP = (
+    "whoever can change the answer decides who is let in; on a network of your own, write "
+    "HTTPOptions(plain_http=True)"
+)
+
+
+def check_url(
+    url: object,
+    option: str,
+    *,
+    plain_http: bool = False,
+    example: str = "https://auth.example.com/…",
+    reason: str = _PLAIN_HTTP,
+) -> str:
+    """Check a URL.
+
+    Args:
+        url: the URL.
+        option: the name of the option.
+        plain_http: whether it need not be https.
+        example: a URL that would do, for the error.
+        reason: why it has to be https, for the error.
+
+    Raises:
+        ConfigurationError: unless it is https (or http on loopback), without userinfo and fragment.
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("https", "http"):
+        raise ConfigurationError(f"{option} must be a URL such as {example}, got {got(url)}")
+    if "@" in parts.netloc:
+        raise ConfigurationError(
+            f"{option} must have no user name and no password in it, since URLs are logged, got {got(url)}"
+        )
+    if "#" in str(url):
+        raise ConfigurationError(f"{option} must have no fragment, which is never sent, got {got(url)}")
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
+        raise ConfigurationError(
+            f"{option} must be https, or http on loopback, got {got(url)}, which is plain http: {reason}"
+        )
+    return str(url)
+
+
+def check_named_url(
+    url: object,
+    name: str,
+    named_by: str,
+    *,
+    plain_http: bool = False,
+    allow_private: bool = False,
+    option: str = "HTTPOptions(allow_private=True)",
+) -> str:
+    """Check a URL that a remote names, such as the `jwks_uri` of an issuer.
+
+    The remote may name its own host, and any public one. Names are not resolved.
+
+    Args:
+        url: the URL.
+        name: its name, for the error.
+        named_by: the URL of the remote, which has been checked.
+        plain_http: whether it need not be https.
+        allow_private: whether it may lead to this machine and into private networks.
+        option: the option to set for that, for the error.
+
+    Raises:
+        ConfigurationError: if it leads elsewhere, or is plain http although the remote is https.
+    """
+    parts, own = urlsplit(check_url(url, name, plain_http=True)), urlsplit(named_by)
+    host = parts.hostname or ""
+    if not (allow_private or is_same_host(host, own.hostname or "") or is_public_host(host)):
+        raise ConfigurationError(
+            f"{name} must be at the host of {named_by} or at a public one, got {host!r}: if it is meant to "
+            f"lead into a private network, set {option}"
+        )
+    check_url(url, name, plain_http=plain_http)
+    if parts.scheme == "http" and own.scheme == "https" and not (plain_http or allow_private):
+        raise ConfigurationError(
+            f"{name} must be https, as {named_by} is, got {got(url)}, which is plain http"
+        )
+    return str(url)
+
+
+def _split(url: object) -> SplitResult | None:
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    is_readable = _HOST_AND_PORT.match(parts.netloc.rpartition("@")[2]) and is_host(parts.hostname or "")
+    return parts if is_readable and port != 0 else None

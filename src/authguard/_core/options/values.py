@@ -1,0 +1,47 @@
+"""Show the value of an option in an error: with its type, shortened, and never if it may be a secret."""
+
+MAX_SHOWN = 60  # characters
+_MAX_BITS = 128
+
+
+def got(value: object, *, secret: bool = False, numeric: bool = False) -> str:
+    """Return how an error shows the value of an option, such as `'300' (str)`.
+
+    Text, numbers, times and lists of them are shown. Of other objects only the type is: what they hold is
+    not known, and may be a secret. What stands before an `@` in a URL may be a password, and is left out.
+
+    Args:
+        value: the value.
+        secret: whether the option takes a secret, so that only the type is shown.
+        numeric: whether the option takes a number, so that a number is shown without its type.
+    """
+    if value is None:
+        return "None"
+    text = None if secret else _text_of(value)
+    if text is None:
+        return type_of(value)
+    if len(text) > MAX_SHOWN:
+        text = text[: MAX_SHOWN - 1] + "…"
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return text if numeric and is_number else f"{text} ({type(value).__name__})"
+
+
+def type_of(value: object) -> str:
+    """Return the name of the type of a value, for an error: a value itself may be a secret."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _text_of(value: object) -> str | None:
+    """Return the text of a value that can be shown."""
+    if isinstance(value, str):
+        return repr(value.rpartition("@")[2] if ":" in value else value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [_text_of(item) for item in value]
+        return None if None in items else f"[{', '.join(map(str, items))}]"
+    if isinstance(value, int):
+        return repr(value) if value.bit_length() <= _MAX_BITS else None
+    if value is None or isinstance(value, float):
+        return repr(value)
+    # Durations and moments by their methods: the core does not import their module.
+    is_time = any(callable(getattr(value, name, None)) for name in ("total_seconds", "isoformat"))
+    return str(value) if is_time and not isinstance(value, type) else None

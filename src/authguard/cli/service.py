@@ -1,0 +1,52 @@
+"""The identity service, as commands open it: without a mail server and without limits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from authguard.cli.output import Failure
+from authguard.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from authguard.identity import IdentityService, Settings, User
+    from authguard.identity.mail.mailer import Mail
+
+
+class _NoMailer:
+    """Refuses to send: commands send no mails, so they need no mail server."""
+
+    def send(self, mail: "Mail") -> None:
+        """Refuse."""
+        raise ConfigurationError("a command sends no mails")
+
+
+@contextmanager
+def open_service(settings: "Settings") -> Iterator["IdentityService"]:
+    """Open the use cases, on tables that are those of this version.
+
+    Raises:
+        ConfigurationError: if the tables are of another version.
+    """
+    from authguard.identity import IdentityService
+    from authguard.identity.limits import Limiter
+    from authguard.identity.storage import migrations
+
+    # Commands are not counted, so there is no store of limits to reach.
+    service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
+    try:
+        migrations.check(service.database)
+        yield service
+    finally:
+        service.close()
+
+
+def find_user(service: "IdentityService", email: str) -> "User":
+    """Return the account with this address.
+
+    Raises:
+        Failure: if there is none.
+    """
+    user = service.accounts.find(email)
+    if user is None:
+        raise Failure("no account has this address")
+    return user

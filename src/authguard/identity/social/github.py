@@ -1,0 +1,75 @@
+"""Sign in with GitHub, which speaks OAuth 2 and has a REST API instead of ID tokens."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from authguard.errors import VerificationUnavailableError
+from authguard.identity.model import SocialIdentity
+from authguard.identity.social.provider import Provider, picture_or_none, secure_url, text_or_none
+
+
+class GitHub(Provider):
+    """GitHub, or a GitHub Enterprise Server.
+
+    The address is the primary one of `/user/emails`, and verified if GitHub has verified it.
+
+    Args:
+        client_id: of the OAuth app.
+        client_secret: of the OAuth app.
+        redirect_uris: where browsers may come back to.
+        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
+        url: where browsers sign in.
+        api_url: where the REST API is.
+
+    Raises:
+        ConfigurationError: for an option of another type or out of range.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        redirect_uris: Iterable[str],
+        timeout: float | timedelta = 5.0,
+        url: str = "https://github.com",
+        api_url: str = "https://api.github.com",
+    ) -> None:
+        super().__init__(
+            "github",
+            client_id,
+            client_secret,
+            redirect_uris=redirect_uris,
+            scope="read:user user:email",
+            timeout=timeout,
+            auth_method="client_secret_post",
+        )
+        base = secure_url(url, "github: url").rstrip("/") + "/login/oauth"
+        self._endpoints = {
+            "authorization_endpoint": f"{base}/authorize",
+            "token_endpoint": f"{base}/access_token",
+        }
+        self._api = secure_url(api_url, "github: api_url").rstrip("/")
+
+    def _endpoint(self, name: str) -> str:
+        return self._endpoints[name]
+
+    def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
+        access_token = token["access_token"]
+        user = self._get(f"{self._api}/user", access_token)
+        emails = self._get(f"{self._api}/user/emails", access_token)
+        if not isinstance(user, dict) or not isinstance(user.get("id"), int) or not isinstance(emails, list):
+            raise VerificationUnavailableError("github does not answer like GitHub's API")
+        primary: dict[str, Any] = next(
+            (email for email in emails if isinstance(email, dict) and email.get("primary") is True), {}
+        )
+        return SocialIdentity(
+            provider=self.name,
+            subject=str(user["id"]),
+            email=text_or_none(primary.get("email")),
+            email_verified=primary.get("verified") is True,
+            name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
+            picture=picture_or_none(user.get("avatar_url")),
+            auth_time=0,  # GitHub does not say, nor does it ask again
+        )

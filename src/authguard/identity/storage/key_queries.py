@@ -1,0 +1,41 @@
+"""Query signing keys. Use cases pass the connection of their transaction."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from authguard.identity.storage.schema import signing_keys
+
+
+def list_signing_keys(connection: Connection, algorithm: str) -> list[Row[Any]]:
+    """List signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from."""
+    statement = select(signing_keys).where(signing_keys.c.algorithm == algorithm)
+    return list(connection.execute(statement.order_by(signing_keys.c.signs_from, signing_keys.c.kid)))
+
+
+def list_encrypted_keys(connection: Connection) -> list[tuple[str, str]]:
+    """List all signing keys, of whatever algorithm: their names, and the encrypted keys."""
+    rows = connection.execute(select(signing_keys.c.kid, signing_keys.c.encrypted_key))
+    return [(row.kid, row.encrypted_key) for row in rows]
+
+
+def update_signing_key(connection: Connection, kid: str, encrypted_key: str) -> None:
+    """Keep a signing key in another encryption."""
+    statement = update(signing_keys).where(signing_keys.c.kid == kid)
+    connection.execute(statement.values(encrypted_key=encrypted_key))
+
+
+def insert_signing_key(connection: Connection, **values: Any) -> None:
+    """Add a signing key."""
+    connection.execute(insert(signing_keys), values)
+
+
+def delete_signing_keys(connection: Connection, kids: list[str]) -> None:
+    """Forget signing keys."""
+    connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
+
+
+def lock_signing_keys(connection: Connection) -> None:
+    """Let others who want to add a key wait; in SQLite they do so anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE signing_keys IN EXCLUSIVE MODE")

@@ -1,0 +1,29 @@
+"""Tell by the claims of an access token which session it belongs to."""
+
+from authguard._core.model import Principal
+from authguard.errors import InvalidTokenError
+from authguard.identity.storage.session_queries import SessionRow
+
+
+def session_id_of(principal: Principal) -> str:
+    """Return the id of the session that the principal's token belongs to.
+
+    Raises:
+        InvalidTokenError: if it belongs to none.
+    """
+    session_id = session_id_or_empty(principal)
+    if not session_id:
+        raise InvalidTokenError("a token of no session")
+    return session_id
+
+
+def session_id_or_empty(principal: Principal) -> str:
+    """Return the id of the session that the principal's token belongs to; empty if it belongs to none."""
+    session_id = principal.claims.get("sid")
+    return session_id if isinstance(session_id, str) else ""
+
+
+def is_alive(row: SessionRow, principal: Principal) -> bool:
+    """Return whether a session has not ended, and its account is the principal's and not disabled."""
+    session, user = row
+    return session.ended_at is None and not user.disabled and user.id == principal.subject

@@ -1,0 +1,170 @@
+"""Sign in with a social account, and link it to an account."""
+
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from authguard.errors import RefusedError
+from authguard.identity.errors import EmailNotVerifiedError, InvalidCredentialsError, LinkRefusedError
+from authguard.identity.mail.addresses import email_key, is_same_address, parse_email
+from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, SocialIdentity, Tokens, User
+from authguard.identity.storage import linking_queries as linking_store
+from authguard.identity.storage import queries as store
+from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.links import Links
+from authguard.identity.usecases.notices import Notices
+from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
+from authguard.identity.usecases.sessions import Sessions
+
+MAX_SUBJECT = 255  # OpenID Connect Core section 2
+
+
+@dataclass(frozen=True, slots=True)
+class _NewLink:
+    """A link that was made or verified.
+
+    Attributes:
+        ended: what has ended for it.
+        made_account: whether the account was made with it.
+    """
+
+    ended: EndedSignIns = field(default_factory=EndedSignIns)
+    made_account: bool = False
+
+
+class SocialSignIn:
+    """Signs in with social accounts.
+
+    Args:
+        base: the parts that use cases share.
+        sessions: creates sessions.
+        links: sends links in mails.
+        notices: sends mails without links.
+        proofs: ends an unproven password when a provider proves the address.
+    """
+
+    def __init__(
+        self, base: Base, sessions: Sessions, links: Links, notices: Notices, proofs: AddressProofs
+    ) -> None:
+        self._base = base
+        self._sessions = sessions
+        self._links = links
+        self._notices = notices
+        self._proofs = proofs
+
+    def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
+        """Sign in with a social account; makes an account for one that is new.
+
+        A social account is linked to an account of the same address only if its provider has verified
+        that address. A password of the account that its owner has not proven ends then, and so do links
+        to providers that have not verified the address, and all sessions (`AddressProofs.prove_by_provider`).
+
+        Raises:
+            LinkRefusedError: if it must not be linked, or tells no address.
+            EmailNotVerifiedError: if the address has to be verified; a mail is on its way. With
+                `Settings.enumeration_safe`, also instead of LinkRefusedError for an address that is known.
+            InvalidCredentialsError: if the account is disabled.
+        """
+        base = self._base
+        session = None
+        with base.database.write() as connection:
+            user, linked = self._user_of(connection, identity, caller)
+            if user is not None and user.disabled:
+                raise base.failed(
+                    "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
+                )
+            if user is not None and not self._base.must_verify(user):
+                session = self._sessions.create_session(
+                    connection, user, caller, authenticated_at=identity.auth_time
+                )
+            if self._must_hide(identity) and linked is None:
+                revocation_store.write_decoy(connection, base.clock())
+        if user is None:
+            raise self._refuse_link(identity, caller)
+        if linked is not None:
+            self._report_link(user, identity, linked, caller)
+        if session is None:
+            if linked is None:  # else the report has sent it
+                self._links.send_verification(user)
+            raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
+        base.succeeded("social", caller, user_id=user.id, session_id=session.id)
+        return self._sessions.issue_tokens(user, session)
+
+    def _must_hide(self, identity: SocialIdentity) -> bool:
+        """Return whether signing in must not tell by its time whether the address is known.
+
+        A new address leaves two rows the first time, and none later. A known one leaves none. A decoy makes
+        up for them, so that each takes as many statements, and flushes the disk.
+        """
+        return self._base.settings.enumeration_safe and not identity.email_verified
+
+    def _user_of(
+        self, connection: Connection, identity: SocialIdentity, caller: Caller
+    ) -> tuple[User | None, _NewLink | None]:
+        """Find or make the account of a social identity.
+
+        Returns:
+            The account, None if it must not be linked; and the link, None if there is no new one.
+        """
+        linked_user = linking_store.find_linked_user(connection, identity)
+        if linked_user is None:
+            return self._link(connection, identity, caller)
+        user, is_verified = linked_user
+        address = parse_email(identity.email or "")
+        vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
+        if not vouches or (is_verified and user.email_verified):
+            if self._must_hide(identity):
+                # Changes nothing. A second decoy would lock another row, which could end in a deadlock.
+                linking_store.insert_link(connection, identity, user.id, self._base.clock())
+            return user, None
+        linking_store.verify_identity(connection, identity)
+        ended = self._proofs.prove_by_provider(connection, user.id)
+        return replace(user, email_verified=True), _NewLink(ended)
+
+    def _link(
+        self, connection: Connection, identity: SocialIdentity, caller: Caller
+    ) -> tuple[User | None, _NewLink | None]:
+        base = self._base
+        address = parse_email(identity.email or "")
+        if address is None or max(len(identity.provider), len(identity.subject)) > MAX_SUBJECT:
+            raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
+        now = base.clock()
+        user = User(
+            id=str(uuid4()),
+            email=address,
+            email_verified=identity.email_verified,
+            name="".join(c for c in identity.name if c.isprintable())[:MAX_NAME],
+            role=base.settings.default_role,
+            disabled=False,
+            created_at=now,
+            picture=identity.picture,
+        )
+        linked = _NewLink(made_account=True)
+        if not store.insert_user(connection, user, email_key(address), None):
+            row = store.find_user_by_address(connection, address) if identity.email_verified else None
+            if row is None:
+                return None, None
+            user = replace(row.user, email_verified=True)
+            linked = _NewLink(self._proofs.prove_by_provider(connection, user.id))
+        is_new = linking_store.insert_link(connection, identity, user.id, now)
+        return user, linked if is_new else None
+
+    def _report_link(self, user: User, identity: SocialIdentity, linked: _NewLink, caller: Caller) -> None:
+        """Leave events of a link to an account that was there before, and tell the owner of the address."""
+        if not linked.made_account:
+            self._base.succeeded("link", caller, user_id=user.id)
+            self._proofs.record(linked.ended, caller, user.id)
+        if user.email_verified:
+            self._notices.tell_of_identity(user, identity.provider, linked.ended)
+        else:
+            self._links.send_verification(user, identity.provider)
+
+    def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
+        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
+        error: RefusedError = LinkRefusedError("an unverified address")
+        if self._base.settings.enumeration_safe:
+            self._notices.tell_of_registration(identity.email or "")
+            error = EmailNotVerifiedError()
+        return self._base.failed("social", caller, error, reason=LinkRefusedError.code)

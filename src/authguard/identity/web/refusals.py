@@ -1,0 +1,70 @@
+"""Answer refusals and unexpected errors: the exception handlers of the JSON API."""
+
+import json
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authguard._core.answer.refusal import Challenges, refuse
+from authguard._refused import as_response
+from authguard.errors import RefusedError, UnexpectedError
+from authguard.identity.errors import (
+    InvalidFieldsError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OAuthError,
+)
+from authguard.identity.web.messages import REALM, json_response
+
+
+async def handle_refusal(request: Request, error: Exception) -> Response:
+    """Answer a refusal by a problem document (RFC 9457), with the fields if there are any."""
+    if not isinstance(error, RefusedError):
+        raise error
+    refusal = refuse(error, Challenges(REALM))
+    if isinstance(error, InvalidFieldsError):
+        errors = [
+            {"field": field, "message": text} for field, texts in error.fields.items() for text in texts
+        ]
+        problem = json.loads(refusal.body) | {"errors": errors}
+        refusal = refusal.with_body(json.dumps(problem), "application/problem+json")
+    return as_response(refusal)
+
+
+async def handle_oauth_error(request: Request, error: Exception) -> Response:
+    """Answer an error of an OAuth endpoint (RFC 6749 section 5.2)."""
+    if not isinstance(error, OAuthError):
+        raise error
+    response = json_response(
+        {"error": error.error, "error_description": error.description}, error.status_code
+    )
+    if error.status_code == 401:
+        response.headers["www-authenticate"] = f'Basic realm="{REALM}"'
+    return response
+
+
+async def handle_http_exception(request: Request, error: Exception) -> Response:
+    """Answer for a router that has no such path or method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    response = await handle_refusal(
+        request, MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def handle_unexpected_error(request: Request, error: Exception) -> Response:
+    """Answer an unexpected error; the server logs it."""
+    return await handle_refusal(request, UnexpectedError())
+
+
+#: For Starlette's `exception_handlers`.
+HANDLERS: Any = {
+    RefusedError: handle_refusal,
+    OAuthError: handle_oauth_error,
+    HTTPException: handle_http_exception,
+    Exception: handle_unexpected_error,
+}

@@ -1,0 +1,35 @@
+"""Sign in with a password: the one way in, for the API, the OAuth endpoints and the pages."""
+
+from asyncio import sleep
+
+from authguard.identity.mail.addresses import canonical_key
+from authguard.identity.model import Caller, Tokens
+from authguard.identity.usecases.grace import network_of
+from authguard.identity.web.parts import Web
+
+#: With these a guard asks for a new sign-in of a caller who is signed in (RFC 9470 section 4).
+REAUTHENTICATION_PARAMETERS = frozenset({"acr_values", "max_age"})
+#: Characters of the path to go to afterwards: pages have it several times, encoded twice, and the cookie of a
+#: sign-in with a provider has room for it.
+MAX_NEXT = 2048
+
+
+async def sign_in(
+    web: Web, email: str, password: str, caller: Caller, *, client_id: str | None = None
+) -> Tokens:
+    """Sign in with a password, and keep the answer back while the account is under attack.
+
+    A few tries for one account are checked at a time. Those from a network in which its owner has signed in
+    before have turns of their own, so that what strangers try takes none from the owner.
+    """
+    service, workers = web.service, web.workers
+    delay = await workers.count(service.accounts.count_sign_in, email, caller)
+    key: tuple[str, ...] = (canonical_key(email),)
+    network = network_of(caller)
+    if workers.turns.is_full(key) and await workers.read(service.sessions.knows_network, email, caller):
+        key = (*key, network)
+    async with workers.turns.take(key, network):
+        try:
+            return await workers.hash(service.accounts.login, email, password, caller, client_id=client_id)
+        finally:
+            await sleep(delay)

@@ -1,0 +1,154 @@
+"""Each option of each public class and function refuses values of a wrong type when it is built."""
+
+import inspect
+import re
+from datetime import UTC, datetime, timedelta
+from math import inf
+
+import pytest
+
+import authguard
+from authguard import ConfigurationError
+from authguard.errors import AuthGuardError
+from option_kinds import WRONG
+from option_tables import ALIASES, BUILT, NOT_BUILT
+
+OPTIONS = [(name, option) for name, built in BUILT.items() for option, kind in built.kinds.items() if kind]
+
+
+def complaint(name, option, value):
+    """Return what is wrong with how a value of a wrong type is refused; None for nothing."""
+    target, good, _, _ = BUILT[name]
+    try:
+        target(**{**good, option: value})
+    except ConfigurationError as error:
+        text = str(error)
+        called = rf"(?:{option}|{ALIASES.get(option, option)})"
+        names_it = re.search(rf"\b{called}\b.* must ", text)
+        return None if names_it else f"{value!r}: {text}"
+    except Exception as error:  # a TypeError, as a rule
+        return f"{value!r}: {error!r}"
+    return f"{value!r} is taken"
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS, ids=str)
+def test_a_value_of_a_wrong_type_is_a_configuration_error_that_names_the_option(name, option):
+    """It says what the option must be, and is neither a TypeError nor a 500 for the first request."""
+    kind = BUILT[name].kinds[option]
+    takes_none = kind.endswith("?") or kind == "texts"
+    values = [value for value in WRONG[kind.rstrip("?")] if not (value is None and takes_none)]
+    assert [text for value in values if (text := complaint(name, option, value))] == []
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_each_option_is_in_the_table(name):
+    """An option that is added has to be checked as well."""
+    target, _, kinds, exempt = BUILT[name]
+    if name in ("Guard", "answer_keys"):
+        pytest.skip("the same class as another row")
+    assert set(inspect.signature(target).parameters) == {*kinds, *exempt}
+
+
+def test_each_public_class_is_in_the_table():
+    """A class that is added has to be checked as well."""
+    errors = {
+        name
+        for name in authguard.__all__
+        if inspect.isclass(found := getattr(authguard, name)) and issubclass(found, AuthGuardError)
+    }
+    assert set(authguard.__all__) - errors - NOT_BUILT <= {*BUILT}
+
+
+def test_the_guard_has_no_option_beside_the_table():
+    """Those of a guard, which takes verifiers side by side, too."""
+    assert set(inspect.signature(authguard.Guard).parameters) - {"verifiers"} == {*BUILT["Guard"].kinds}
+
+
+#: At least as long as what they must not be shorter than.
+LONG_ENOUGH = {"signing_key_lifetime": timedelta(days=90), "session_lifetime": timedelta(days=365)}
+DURATIONS = [(name, option) for name, option in OPTIONS if BUILT[name].kinds[option].rstrip("?") == "seconds"]
+
+
+@pytest.mark.parametrize(("name", "option"), DURATIONS, ids=str)
+def test_a_duration_may_be_a_timedelta(name, option):
+    """It is as good as a number of seconds."""
+    target, good, _, _ = BUILT[name]
+    short = timedelta(minutes=5) if name == "Settings" else timedelta(seconds=5)
+    target(**{**good, option: LONG_ENOUGH.get(option, short)})
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("APIKey", "expires_at"), ("Principal", "expires_at"), ("MemoryRevocations.revoke", "until")],
+)
+def test_a_moment_may_be_a_datetime_with_a_time_zone(name, option):
+    """It is as good as seconds since the epoch."""
+    target, good, _, _ = BUILT[name]
+    built = target(**{**good, option: datetime(2030, 1, 1, tzinfo=UTC)})
+    assert built is None or getattr(built, option) == 1893456000
+
+
+SECRETS = {
+    "JWTVerifier": ["keys"],
+    "IntrospectionVerifier": ["client_secret"],
+    "ClientAuth.basic": ["client_secret"],
+    "ClientAuth.post": ["client_secret"],
+    "ClientAuth.bearer": ["token"],
+    "ClientAuth.private_key_jwt": ["private_key"],
+    "HTTPOptions": ["proxy"],
+    "DPoP": ["nonce_secret"],
+    "APIKeyVerifier": ["keys"],
+    "BearerAuth": ["password"],
+    "APIKeyAuth": ["key"],
+    "Settings": [
+        "secret", "previous_secret", "database", "limits_url", "smtp_url", "github_client_secret",
+        "linkedin_client_secret", "oidc_client_secret",
+    ],
+    "Limiter": ["url"],
+    "SMTPMailer": ["url"],
+    "GitHub": ["client_secret"],
+    "SQLRevocations": ["database"],
+}  # fmt: skip
+MARKER = "hunter2-hunter2"
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [(name, option) for name, options in SECRETS.items() for option in options], ids=str
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        MARKER,
+        f"\x00{MARKER}",
+        MARKER.encode(),
+        [MARKER],
+        {"a": MARKER},
+        {MARKER: 5},
+        f"redis://:{MARKER}@h:x",
+    ],
+    ids=["text", "control", "bytes", "list", "value", "key", "URL"],
+)
+def test_no_error_shows_a_secret(name, option, value):
+    """Neither its text, nor that of the errors that led to it."""
+    target, good, _, _ = BUILT[name]
+    try:
+        target(**{**good, option: value})
+    except ConfigurationError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            assert MARKER not in str(cause)
+            cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def test_no_error_shows_the_value_of_a_field():
+    """A field such as Authorization may hold a token; the name of the field is shown."""
+    with pytest.raises(ConfigurationError, match="the value of 'X-A' in headers must be") as raised:
+        authguard.HTTPOptions(headers={"X-A": f"\x00{MARKER}"})
+    assert MARKER not in str(raised.value)
+
+
+def test_infinity_is_no_duration():
+    """It is a float, and no clock reaches it."""
+    with pytest.raises(ConfigurationError, match="leeway must be between 0 and 300 seconds, got inf"):
+        target, good, _, _ = BUILT["JWTVerifier"]
+        target(**{**good, "leeway": inf})

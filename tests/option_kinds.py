@@ -1,0 +1,62 @@
+"""The kinds of options, and what people write in their place that is of a wrong type."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import inf, nan
+from typing import Any, NamedTuple
+
+HOUR = timedelta(hours=1)
+#: What is of the wrong type for each kind of option; `kinds` below says which values are left out.
+NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES = (
+    None, True, nan, "5", 5, [5], [], {"a": 5}, len, b"5",
+)  # fmt: skip
+WRONG: dict[str, list[Any]] = {
+    "text": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "number": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR, inf, -1, 1.5],
+    "seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta(-1), timedelta],
+    "any seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta],
+    "moment": [
+        NOTHING,
+        FLAG,
+        NAN,
+        TEXT,
+        LIST,
+        EMPTY,
+        MAPPING,
+        FUNCTION,
+        BYTES,
+        HOUR,
+        -1,
+        datetime(2026, 1, 1),
+    ],
+    "flag": [NOTHING, NAN, TEXT, 1, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "list": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES, HOUR],
+    "texts": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "object": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "function": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, BYTES, HOUR],
+    "mapping": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, FUNCTION, BYTES, HOUR],
+    "mapping or function": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, BYTES, HOUR],
+    "path": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "keys": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, HOUR],
+}
+
+
+class Built(NamedTuple):
+    """A public class or function.
+
+    Attributes:
+        target: the class or function.
+        good: arguments that it takes.
+        kinds: of each option, such as `text`; with `?`, None may stand in its place.
+        exempt: options that take anything, or whose other values are checked elsewhere.
+    """
+
+    target: Callable[..., Any]
+    good: dict[str, Any]
+    kinds: dict[str, str]
+    exempt: frozenset[str] = frozenset()
+
+
+def rows(kind: str, names: str) -> dict[str, str]:
+    """Return the kind of each of the names."""
+    return dict.fromkeys(names.split(), kind)

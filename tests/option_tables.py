@@ -1,0 +1,280 @@
+"""The options of public classes and functions: what they take, and what people write in its place."""
+
+from typing import Any
+
+import authguard as ag
+from authguard import asgi, client, fastapi, flask, starlette, testing, wsgi
+from option_kinds import Built, rows
+from service_options import SERVICE
+from support import AUDIENCE, ISSUER, SECRET, ec_key
+
+
+def verifier() -> ag.JWTVerifier:
+    """Return a verifier that works."""
+    return ag.JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+
+
+class _GuardOf:
+    """Builds a guard of a verifier that works."""
+
+    def __new__(cls, **options: Any) -> Any:
+        return ag.Guard(verifier(), **options)
+
+
+def _application(scope: Any, receive: Any, send: Any) -> None:
+    """Stand for an application."""
+
+
+URL = "https://issuer.example"
+REQUIRED = {"scopes": "", **rows("list", "any_of roles"), "acr": "texts", "max_age": "seconds?"}
+AUTH = rows("text", "client_id client_secret")
+BUILT: dict[str, Built] = {
+    "Guard": Built(
+        _GuardOf,
+        {},
+        {
+            **rows("list?", "protected_paths public_paths"),
+            **rows("text?", "login_path subprotocol"),
+            **rows("object?", "cookie resource revocations"),
+            **rows("function?", "user_loader on_error"),
+            "proofs": "list",
+            "preflight": "text",
+            "realm": "text",
+            "cache_size": "number",
+        },
+    ),
+    "JWTVerifier": Built(
+        ag.JWTVerifier,
+        {"keys": SECRET, "algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE},
+        {
+            "keys": "keys",
+            "issuer": "text?",
+            "audience": "texts",
+            "leeway": "seconds",
+            **rows("list", "algorithms required_claims token_types scope_claims role_claims"),
+        },
+    ),
+    "JWTVerifier.from_issuer": Built(
+        ag.JWTVerifier.from_issuer,
+        {"issuer": URL, "audience": AUDIENCE},
+        {
+            "issuer": "text",
+            "audience": "texts",
+            "algorithms": "list?",
+            "http": "object?",
+            **rows("seconds", "ttl max_stale"),
+        },
+        frozenset({"options"}),
+    ),
+    "RemoteKeySet": Built(
+        ag.RemoteKeySet, {"url": URL}, {"url": "text", "http": "object?", **rows("seconds", "ttl max_stale")}
+    ),
+    "IntrospectionVerifier": Built(
+        ag.IntrospectionVerifier,
+        {"endpoint": URL, "client_id": "api", "client_secret": "endpoint-secret-1"},
+        {
+            "endpoint": "text",
+            **rows("text", "client_id client_secret"),
+            **rows("text?", "issuer header token_type_hint"),
+            "audience": "texts",
+            **rows("object?", "auth jwt http"),
+            **rows("seconds", "cache_ttl leeway"),
+            **rows("list", "prefixes required_claims scope_claims role_claims"),
+        },
+        frozenset({"answer_keys", "answer_algorithms"}),
+    ),
+    "answer_keys": Built(
+        ag.IntrospectionVerifier,
+        {
+            "endpoint": URL,
+            "client_id": "api",
+            "client_secret": "endpoint-secret-1",
+            "issuer": ISSUER,
+            "answer_keys": ag.RemoteKeySet(URL),
+        },
+        {"answer_keys": "keys?", "answer_algorithms": "list"},
+    ),
+    "ClientAuth.basic": Built(
+        ag.ClientAuth.basic, {"client_id": "a", "client_secret": "b"}, {**AUTH, "raw": "flag"}
+    ),
+    "ClientAuth.post": Built(ag.ClientAuth.post, {"client_id": "a", "client_secret": "b"}, AUTH),
+    "ClientAuth.bearer": Built(ag.ClientAuth.bearer, {"token": "b"}, {"token": "text", "client_id": "text?"}),
+    "ClientAuth.private_key_jwt": Built(
+        ag.ClientAuth.private_key_jwt,
+        {"client_id": "a", "private_key": ec_key(), "algorithm": "ES256"},
+        {**rows("text", "client_id private_key algorithm"), "key_id": "text?"},
+    ),
+    "HTTPOptions": Built(
+        ag.HTTPOptions,
+        {},
+        {
+            "headers": "mapping",
+            "ca_bundle": "path?",
+            "proxy": "text?",
+            "client": "object?",
+            "connect_timeout": "seconds",
+            "timeout": "seconds?",
+            **rows("flag", "plain_http allow_private"),
+            "origins": "list",
+        },
+    ),
+    "APIKey": Built(
+        ag.APIKey,
+        {"subject": "bob"},
+        {
+            "subject": "text",
+            **rows("list", "scopes roles"),
+            "expires_at": "moment?",
+            "disabled": "flag",
+            "key_id": "text?",
+        },
+    ),
+    "APIKeyFile": Built(ag.APIKeyFile, {}, {"path": "path"}),
+    "APIKeyVerifier": Built(
+        ag.APIKeyVerifier,
+        {"keys": {"sk_live_0123456789": ag.APIKey("bob")}},
+        {"keys": "mapping or function", "header": "text", "prefixes": "list", "cache_ttl": "seconds"},
+    ),
+    "AccessCookie": Built(ag.AccessCookie, {}, {"name": "text", "secure": "flag", "trusted_origins": "list"}),
+    "AccessCookie.issue": Built(
+        ag.AccessCookie().issue,
+        {"token": "a", "max_age": 5},
+        {"max_age": "any seconds"},
+        frozenset({"token", "scheme"}),
+    ),
+    "DPoP": Built(
+        ag.DPoP,
+        {"origin": URL},
+        {
+            "origin": "texts",
+            "algorithms": "list",
+            "window": "seconds",
+            "nonce_secret": "text?",
+            "proofs_per_key": "number",
+            "replays": "function?",
+        },
+    ),
+    "MutualTLS": Built(
+        ag.MutualTLS,
+        {"header": "X-C", "proxies": ["10.0.0.1"]},
+        {"header": "text", "encoding": "text", "proxies": "list"},
+    ),
+    "ResourceMetadata": Built(
+        ag.ResourceMetadata,
+        {"resource": URL},
+        {
+            "resource": "text",
+            **rows("list", "authorization_servers scopes_supported"),
+            "resource_name": "text?",
+        },
+    ),
+    "Rule": Built(
+        ag.Rule,
+        {"path": "/a"},
+        {
+            "path": "text",
+            **rows("list", "methods scopes any_of roles"),
+            "acr": "texts",
+            "max_age": "seconds?",
+            **rows("text?", "optional login_path preflight"),
+        },
+    ),
+    "Principal": Built(
+        ag.Principal,
+        {"subject": "ann"},
+        {
+            "subject": "text",
+            **rows("list", "scopes roles"),
+            "claims": "mapping",
+            "expires_at": "moment?",
+            **rows("text?", "issuer client_id token_id key_id"),
+            "method": "text",
+        },
+    ),
+    "Auth": Built(
+        ag.Auth, {"principal": ag.ANONYMOUS}, {"principal": "object"}, frozenset({"vary", "confirmation"})
+    ),
+    "MemoryRevocations": Built(ag.MemoryRevocations, {}, {"clock": "function"}),
+    "MemoryRevocations.revoke": Built(
+        ag.MemoryRevocations().revoke,
+        {"token_id": "a", "until": 5.0},
+        {"until": "moment"},
+        frozenset({"token_id", "key_id", "subject", "session", "issuer"}),
+    ),
+    "digest_api_key": Built(ag.digest_api_key, {"key": "sk"}, {"key": "text"}),
+    "asgi": Built(
+        asgi.AuthGuardMiddleware,
+        {"app": _application, "guard": ag.Guard(verifier())},
+        {
+            "app": "function",
+            "guard": "object",
+            "clock": "function",
+            "recheck": "seconds",
+            "websocket_close_codes": "flag",
+        },
+    ),
+    "wsgi": Built(
+        wsgi.AuthGuardMiddleware,
+        {"app": _application, "guard": ag.Guard(verifier())},
+        {"app": "function", "guard": "object", "clock": "function"},
+    ),
+    **{
+        f"{face.__name__}.requires": Built(face.requires, {}, REQUIRED)
+        for face in (starlette, fastapi, flask)
+    },
+    "fastapi.install": Built(
+        fastapi.install,
+        {"app": fastapi.FastAPI(), "guard": ag.Guard(verifier())},
+        {"app": "object", "guard": "object", "recheck": "seconds", "websocket_close_codes": "flag"},
+    ),
+    "flask.init_app": Built(
+        flask.init_app,
+        {"app": flask.Flask("options"), "guard": ag.Guard(verifier())},
+        {"app": "object", "guard": "object", "error_handlers": "flag"},
+    ),
+    "BearerAuth": Built(
+        client.BearerAuth,
+        {"base_url": URL, "email": "a@b.example", "password": "p"},
+        {
+            **rows("text", "base_url email password"),
+            "timeout": "seconds",
+            "verify": "object?",
+            "clock": "function",
+        },
+    ),
+    "APIKeyAuth": Built(
+        client.APIKeyAuth, {"base_url": URL, "key": "sk"}, rows("text", "base_url key header")
+    ),
+    "issue_token": Built(
+        testing.issue_token,
+        {"key": SECRET},
+        {"expires_in": "any seconds", "now": "moment?"},
+        frozenset({"key", "algorithm", "subject", "scopes", "headers", "claims"}),
+    ),
+    **SERVICE,
+}
+
+#: Public names that are no option of an application: the guard makes them, or they are raised or read.
+NOT_BUILT = frozenset(
+    [
+        "ANONYMOUS",
+        "Claims",
+        "Credential",
+        "Refusal",
+        "RemoteHealth",
+        "RequestView",
+        "Verdict",
+        "errors",
+        "safe_next",
+        "Guard",
+        "ClientAuth",
+    ]
+)
+#: What an error calls an option that is checked for what it holds.
+ALIASES = {
+    "protected_paths": "path",
+    "public_paths": "path",
+    "keys": "(?:keys|a key without kid|kty and crv)",
+    "answer_keys": "(?:keys|a key without kid)",
+    "answer_algorithms": "algorithms",
+}

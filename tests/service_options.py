@@ -1,0 +1,92 @@
+"""The options of the identity service, and of what it is built from."""
+
+from authguard.identity import Identity, IdentityService, Settings, SQLRevocations
+from authguard.identity.limits import Limit, Limiter
+from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
+from authguard.identity.mail.outbox import Outbox
+from authguard.identity.passwords.breaches import BreachedFile, BreachedService
+from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
+from authguard.identity.social import GitHub, LinkedIn, OpenIDProvider
+from option_kinds import Built, rows
+from support import SECRET
+
+URL = "https://issuer.example"
+SOCIAL = {"client_id": "us", "client_secret": "provider-secret-1", "redirect_uris": [f"{URL}/callback"]}
+PROVIDER = {**rows("text", "client_id client_secret"), "redirect_uris": "list", "timeout": "seconds"}
+SETTINGS = {"secret": SECRET, "issuer": "https://auth.example.com"}
+LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer"
+
+SERVICE: dict[str, Built] = {
+    "Settings": Built(
+        Settings,
+        SETTINGS,
+        {
+            **rows("text", "secret issuer database algorithm default_role limits_url previous_secret"),
+            **rows("text", "github_client_id github_client_secret linkedin_client_id linkedin_client_secret"),
+            **rows("text", "oidc_issuer oidc_client_id oidc_client_secret"),
+            **rows("text", "cookie_name refresh_cookie_name pages_path"),
+            **rows("text?", "audience smtp_url mail_from"),
+            **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
+            "refresh_grace": "seconds",
+            "worker_threads": "number",
+            "limits": "mapping",
+            **rows("list", "prefixes redirect_uris"),
+            **rows("flag", "require_verified_email enumeration_safe verify_needs_password password_grant"),
+            **rows("flag", "oidc_allow_private pages dev"),
+        },
+    ),
+    "Limit": Built(Limit, {"count": 1, "seconds": 1}, {"count": "number", "seconds": "seconds"}),
+    "Limiter": Built(Limiter, {}, {"url": "text", "limits": "mapping?"}),
+    "PasswordPolicy": Built(
+        PasswordPolicy,
+        {},
+        {**rows("number", "min_length max_length"), **rows("flag", "upper lower digit special")},
+    ),
+    "PasswordHasher": Built(
+        PasswordHasher,
+        {"memory": 8},
+        {**rows("number", "memory time parallelism"), "concurrency": "number?", "wait": "seconds"},
+    ),
+    "BreachedFile": Built(BreachedFile, {}, {"path": "path"}),
+    "BreachedService": Built(BreachedService, {}, {"url": "text", "timeout": "seconds", "fail_open": "flag"}),
+    "SMTPMailer": Built(
+        SMTPMailer,
+        {"url": "smtps://mail.example", "sender": "a@b.example"},
+        {**rows("text", "url sender sender_name"), "timeout": "seconds", "context": "object?"},
+    ),
+    "ConsoleMailer": Built(ConsoleMailer, {}, {"stream": "object?"}),
+    "Outbox": Built(
+        Outbox,
+        {"mailer": ConsoleMailer()},
+        {
+            "mailer": "object",
+            **rows("function", "report clock random"),
+            **rows("number", "size tries"),
+            **rows("seconds", "backoff pause"),
+        },
+    ),
+    "GitHub": Built(GitHub, SOCIAL, {**PROVIDER, **rows("text", "url api_url")}),
+    "LinkedIn": Built(LinkedIn, SOCIAL, {**PROVIDER, "issuer": "text"}),
+    "OpenIDProvider": Built(
+        OpenIDProvider,
+        {"name": "oidc", "issuer": URL, **SOCIAL},
+        {
+            **PROVIDER,
+            **rows("text", "name issuer scope auth_method"),
+            **rows("flag", "allow_private repeats_nonce"),
+            "clock": "function",
+        },
+    ),
+    "Identity": Built(Identity, {}, {"service": "object"}, frozenset({"providers"})),
+    "IdentityService": Built(
+        IdentityService,
+        {"settings": Settings(**SETTINGS)},
+        {
+            "settings": "object",
+            **rows("object?", "mailer policy breaches hasher limiter"),
+            "audit_hook": "function?",
+            "clock": "function",
+        },
+    ),
+    "SQLRevocations": Built(SQLRevocations, {}, {"database": "object"}, frozenset({"clock"})),
+}

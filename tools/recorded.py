@@ -1,0 +1,161 @@
+"""The tests of each line, as a run of pytest with coverage records them; also its plugin for that."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from coverage import CoverageData
+
+from tools.mutations import Mutant
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / ".mutation"  # git ignores it
+FOLDERS = ("core", "verifiers", "adapters", "remote", "identity", ".")  # of tests/; `.` is itself
+MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
+FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
+
+_durations: dict[str, float] = defaultdict(float)
+
+
+def pytest_configure() -> None:
+    """Limit the memory of a test run."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Add up how long a test takes."""
+    _durations[report.nodeid] += report.duration
+
+
+def pytest_sessionfinish() -> None:
+    """Leave the durations where `record` wants them."""
+    if path := os.environ.get("MUTATE_DURATIONS"):
+        Path(path).write_text(json.dumps(_durations))
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Run tests in the order of the file that names them."""
+    if path := os.environ.get("MUTATE_ORDER"):
+        place = {name: number for number, name in enumerate(Path(path).read_text().splitlines())}
+        items.sort(key=lambda item: place.get(item.nodeid, 0))
+
+
+def copy_tree() -> Path:
+    """Copy the project, as git would commit it, to a folder of its own."""
+    tree = Path(tempfile.mkdtemp(prefix="mutate-"))
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(lambda name: (ROOT / name).is_file(), listed.stdout.splitlines()):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tree / name)
+    return tree
+
+
+def run_pytest(
+    tree: Path, *arguments: str, timeout: float | None = None, quiet: bool = True, **variables: str
+) -> int | None:
+    """Run pytest on a tree and return its exit status; None if it took too long."""
+    environment = {**os.environ, "PYTHONPATH": f"{tree / 'src'}:{tree}", **variables}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.recorded", "-q"]
+    process = subprocess.Popen(
+        [*command, *arguments], cwd=tree, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL if quiet else None, stderr=subprocess.DEVNULL if quiet else None,
+    )  # fmt: skip
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:  # after Ctrl-C, too
+            os.killpg(process.pid, signal.SIGKILL)  # with the servers that its tests have started
+            process.wait()
+
+
+def record(folders: Iterable[str]) -> None:
+    """Record which tests run which lines, and how long they take, a folder at a time."""
+    RECORDS.mkdir(exist_ok=True)
+    tree = copy_tree()  # which nobody edits meanwhile
+    try:
+        for folder in folders:
+            name = "top" if folder == "." else folder
+            pattern = "test_*.py" if folder == "." else f"{folder}/test_*.py"
+            paths = sorted(map(str, (tree / "tests").glob(pattern)))
+            status = run_pytest(
+                tree, *paths, "-k", "not postgresql", "--continue-on-collection-errors",
+                "--cov=authguard", "--cov-context=test", "--cov-report=",
+                COVERAGE_FILE=str(RECORDS / f"{name}.coverage"),
+                MUTATE_DURATIONS=str(RECORDS / f"{name}.json"),
+            )  # fmt: skip
+            print(f"{folder}: pytest ended with {status}", flush=True)
+    finally:
+        shutil.rmtree(tree)
+
+
+class Recorded:
+    """The tests of each line, and their durations, as `record` has left them."""
+
+    def __init__(self) -> None:
+        self.durations: dict[str, float] = {}
+        self._data: list[tuple[CoverageData, dict[str, str]]] = []
+        self._lines: dict[str, dict[int, set[str]]] = {}
+        for path in sorted(RECORDS.glob("*.coverage")):
+            self.durations |= json.loads(path.with_suffix(".json").read_text())
+            data = CoverageData(str(path))
+            data.read()
+            # The tree that was recorded is gone; below it the files have the same names.
+            names = {f"src/{name.partition('/src/')[2]}": name for name in data.measured_files()}
+            self._data.append((data, names))
+        self._tests_in = Counter(map(_file_of, self.durations))
+
+    def tests_of(self, mutant: Mutant) -> list[list[str]]:
+        """Return the tests to run, the cheapest first, in two rounds: the files most about it begin."""
+        by_line = self._tests_by_line(mutant.path)
+        tests = {test for line in mutant.lines for test in by_line.get(line, ())}
+        if mutant.names:  # a constant is made at import, and tested where it is used
+            tests |= self._tests_of_users(mutant.names)
+        tests = tests or set().union(*by_line.values())
+        ordered = sorted(tests, key=lambda test: (self.durations.get(test, 0), test))
+        of_file = Counter(map(_file_of, tests))
+        nearest = sorted(of_file, key=lambda file: -of_file[file] / max(1, self._tests_in[file]))[
+            :FIRST_FILES
+        ]
+        first = [test for test in ordered if _file_of(test) in nearest][:FIRST_TESTS]
+        chosen = set(first)
+        others = [test for test in ordered if test not in chosen]
+        return [several for several in (first, others) if several]
+
+    def seconds_of(self, tests: Iterable[str]) -> float:
+        """Return how long tests took when they were recorded."""
+        return sum(self.durations.get(test, 0) for test in tests)
+
+    def _tests_by_line(self, path: str) -> dict[int, set[str]]:
+        if path not in self._lines:
+            self._lines[path] = defaultdict(set)
+            for data, names in self._data:
+                for line, contexts in data.contexts_by_lineno(names.get(path, path)).items():
+                    tests = {context.rpartition("|")[0] for context in contexts if context}
+                    self._lines[path][line] |= tests
+        return self._lines[path]
+
+    def _tests_of_users(self, names: tuple[str, ...]) -> set[str]:
+        pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
+        tests: set[str] = set()
+        for file in (ROOT / "src").rglob("*.py"):
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                if pattern.search(line):
+                    tests |= self._tests_by_line(str(file.relative_to(ROOT))).get(number, set())
+        return tests
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
