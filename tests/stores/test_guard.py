@@ -102,6 +102,20 @@ def test_a_known_caller_is_looked_up_once_for_each_change(world: World) -> None:
     assert known.revision == marks.revision
 
 
+def test_a_process_after_a_fork_takes_no_revision_for_one_of_its_parent(world: World) -> None:
+    """What the parent has looked up is looked up again, though the child has read as many marks."""
+    guard = a_guard(world)
+    follower = guard._logouts._store._follower  # type: ignore[union-attr, attr-defined]
+    world.marks = [make_mark(token_id="another", until=NOW + 60)]
+    decide(guard)
+    assert isinstance(recall(guard), Known)
+    world.marks = [make_mark(token_id="t1", until=NOW + 60)]
+    follower._begin_process()
+    follower.step()
+    assert not isinstance(recall(guard), Known)
+    assert isinstance(decide(guard), Deny)
+
+
 def test_health_tells_of_the_store(world: World) -> None:
     """Its name, mode, lag, number and outages, in a list with the remotes."""
     guard = a_guard(world)

@@ -63,6 +63,8 @@ class Follower:
     def _begin_process(self) -> None:
         """Start anew: threads and connections do not survive a fork."""
         self._process = f"{os.getpid()}-{secrets.token_hex(8)}"
+        # Its lock may be held by a thread of the parent. Callers that are remembered have its revisions.
+        self.marks = Marks(self.marks.revision + 1)
         self._log.forget_connections()
         self._position = Position()
         self._reason = ""

@@ -128,16 +128,19 @@ def merge(older: Mark | None, newer: Mark) -> Mark:
 class Marks:
     """The marks of a process, looked up by requests without a lock and changed under one.
 
+    Args:
+        revision: the first one; no smaller one has been another memory's.
+
     Attributes:
         revision: a number that changes after each change to the marks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, revision: int = 0) -> None:
         self._marks: dict[Key, Mark] = {}
         self._kinds: frozenset[str] = frozenset()
         self._lock = Lock()
         self._purge_at = _FIRST_PURGE
-        self.revision = 0
+        self.revision = revision
 
     def put(self, mark: Mark, now: float) -> None:
         """Keep a mark, and forget old ones when their number has doubled."""
