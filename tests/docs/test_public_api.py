@@ -22,6 +22,7 @@ MODULES = (
     "authguard.flask",
     "authguard.client",
     "authguard.stores",
+    "authguard.backchannel",
 )
 
 

@@ -26,6 +26,7 @@ from authguard import (
     Rule,
 )
 from authguard.asgi import AuthGuardMiddleware
+from authguard.backchannel import BackChannelLogout
 from authguard.stores import PostgresStore, RedisStore, SQLiteStore
 from authguard.testing import issue_token
 from remote.servers import answer, serving
@@ -234,6 +235,7 @@ def _documented() -> list[tuple[type, str]]:
         RedisStore,
         PostgresStore,
         SQLiteStore,
+        BackChannelLogout,
         ResourceMetadata,
         Rule,
     )

@@ -72,9 +72,11 @@ class SharedMemory(Protocol):
         None while memory may not be trusted, and `is_revoked` has to wait for the store. A caller that is
         not revoked is looked up again only if the number has changed.
         """
+        ...
 
     def is_known_revoked(self, principal: Principal) -> bool:
         """Return what `is_revoked` does, by memory alone."""
+        ...
 
 
 class Caller(Protocol):

@@ -61,6 +61,7 @@ class Log(Protocol):
             position: where it has stopped reading.
             alive: seconds after which a process that does not read counts as gone.
         """
+        ...
 
     def append(self, marks: Sequence[Mark], *, lost_epoch: str = "") -> int:
         """Write marks, and return the number of the last one.
@@ -69,12 +70,15 @@ class Log(Protocol):
             marks: each gets a number, in the order of commits.
             lost_epoch: begin another epoch first, if the log still has this one.
         """
+        ...
 
     def find(self, keys: Sequence[Key]) -> list[Mark]:
         """Return the marks of some keys, for a process that cannot hold all."""
+        ...
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
+        ...
 
     def wait(self, seconds: float) -> None:
         """Return when something has been written, or when the time has passed."""

@@ -19,9 +19,11 @@ class Cursor(Protocol):
 
     def fetchone(self) -> Any:
         """Return the next row, or None."""
+        ...
 
     def fetchall(self) -> Any:
         """Return all rows."""
+        ...
 
 
 Execute = Callable[[str, tuple[Any, ...]], Cursor]
@@ -53,9 +55,11 @@ class Connections(Protocol):
 
     def write(self) -> AbstractContextManager[Execute]:
         """Begin a transaction that writes, and commit it at the end."""
+        ...
 
     def statements(self) -> AbstractContextManager[Execute]:
         """Run statements, each by itself."""
+        ...
 
     def announce(self, execute: Execute) -> None:
         """Wake the processes that wait, when the transaction commits."""
