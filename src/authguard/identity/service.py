@@ -22,7 +22,12 @@ from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
-from authguard.identity.storage.revocations import RevocationStore, Spread, SQLRevocations
+from authguard.identity.storage.revocations import (
+    RevocationStore,
+    Spread,
+    SQLRevocations,
+    shared_revocations_of,
+)
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
@@ -82,7 +87,7 @@ class IdentityService:
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
-        self.database.after_marks = Spread(self.database, None if store is None else store.revocations)
+        self.database.after_marks = Spread(self.database, shared_revocations_of(store))
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)

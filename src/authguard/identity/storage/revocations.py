@@ -34,6 +34,19 @@ class RevocationStore(Protocol):
     revocations: SharedRevocations
 
 
+def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | None:
+    """Return the revocations of the option `store`.
+
+    Raises:
+        ConfigurationError: if it is no store of `authguard.stores`.
+    """
+    if store is None:
+        return None
+    revocations = getattr(store, "revocations", None)
+    check_object(revocations, "store.revocations", SharedRevocations, "store=RedisStore(…)", or_none=False)
+    return store.revocations
+
+
 class SQLRevocations:
     """Revocations for `Guard(revocations=…)`, shared by all processes that use the database.
 
