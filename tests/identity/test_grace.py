@@ -381,7 +381,7 @@ def test_sessions_outlive_the_migration(tmp_path, clock):
         tokens = login(service)
         refresh(service, tokens)
     with database.write() as connection:
-        command.downgrade(_config(connection), "-1")
+        command.downgrade(_config(connection), "0002")
     upgrade(database)
     database.close()
     with service_at(url, clock=clock) as service:
