@@ -103,7 +103,7 @@ def test_no_secret_before_is_no_empty_secret(url, clock):
 
 def test_previous_secret_is_checked_and_hidden(url):
     """It must be as strong as the secret, another one, and is not shown."""
-    with pytest.raises(ConfigurationError, match="previous_secret: .* 32 random"):
+    with pytest.raises(ConfigurationError, match="previous_secret must .* 32 random"):
         settings(url, previous_secret="short")
     with pytest.raises(ConfigurationError, match="previous_secret"):
         settings(url, previous_secret=SECRET)

@@ -1,10 +1,12 @@
 """A new password that is the address or the name of its owner is refused wherever one is set."""
 
 import logging
+from io import StringIO
 
 import pytest
 
 from authguard.identity.errors import InvalidFieldsError
+from authguard.identity.mail import ConsoleMailer
 from authguard.identity.passwords.hashing import PasswordPolicy
 from authguard.identity.service import IdentityService
 from identity.support import CALLER, PASSWORD, settings
@@ -60,7 +62,7 @@ def test_no_row_is_logged(url, caplog):
     caplog.set_level(logging.DEBUG)
     for name in ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.engine.Engine", "sqlalchemy.pool"):
         caplog.set_level(logging.DEBUG, name)
-    service = IdentityService(settings(url, algorithm="ES256"), mailer=object())
+    service = IdentityService(settings(url, algorithm="ES256"), mailer=ConsoleMailer(StringIO()))
     service.accounts.create("ann@example.com", PASSWORD)
     service.accounts.login("ann@example.com", PASSWORD, CALLER)
     service.keys.public_keys(service.clock())

@@ -80,9 +80,11 @@ class Mount:
         texts = {path}
         if not self.is_plain:
             texts.add(f"{self._root_path}/{path}")
-        if mount_point := self._root_path.rstrip("/"):
-            # An odd path below the mount point may have it a second time, as a part of a word.
-            texts |= _removed(mount_point, path if misplaced else mount_point + path)
+        mount_point = self._root_path.rstrip("/")
+        if misplaced:
+            texts |= _removed(mount_point, path)
+        elif mount_point and mount_point in path:  # a second time, perhaps as a part of a word
+            texts |= _removed(mount_point, mount_point + path)
         paths_inside: set[Segments] = set()
         for way in readings(*texts):
             paths_inside.add(way)

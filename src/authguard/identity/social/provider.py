@@ -24,6 +24,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _MAX_TIMEOUT = 60.0
 _MAX_AGE = 365 * 86_400  # seconds
 _OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
+_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 
 
 class Provider:
@@ -36,7 +37,8 @@ class Provider:
         redirect_uris: where browsers may come back to, compared exactly (RFC 9700 section 2.1).
         scope: what is asked for.
         timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
-        auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
+        auth_method: how the secret is sent: `client_secret_basic`, `client_secret_post`, or `none` for a
+            client without one.
 
     Raises:
         ConfigurationError: for an option of another type or out of range.
@@ -60,7 +62,9 @@ class Provider:
         uris = check_list(redirect_uris, f"{name}: redirect_uris", '"https://app.example.com/callback"')
         seconds = check_seconds(timeout, f"{name}: timeout", _MAX_TIMEOUT, exclusive=True)
         check_text(scope, f"{name}: scope")
-        check_choice(auth_method, f"{name}: auth_method", ("client_secret_basic", "client_secret_post"))
+        check_choice(
+            auth_method, f"{name}: auth_method", ("client_secret_basic", "client_secret_post", "none")
+        )
         self.name = name
         self.redirect_uris = frozenset(secure_url(uri, f"each of {name}: redirect_uris") for uri in uris)
         self._client_id = client_id
