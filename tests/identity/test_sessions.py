@@ -304,6 +304,14 @@ def test_one_session_is_ended(service):
     assert [is_alive(service, one.access_token) for one in (first, second)] == [True, False]
 
 
+@pytest.mark.parametrize("session_id", ["\x00", "a\x00b", "\ud800", "é" * 300, ""])
+def test_a_session_of_an_odd_name_is_not_there(service, session_id):
+    """A database that refuses the name is not asked for it."""
+    principal = principal_of(service, register(service).access_token)
+    with pytest.raises(NotFoundError):
+        service.sessions.end(principal, session_id, CALLER)
+
+
 def test_nobody_ends_the_session_of_another(service):
     """A session of somebody else is not found."""
     ann, bob = register(service), register(service, "bob@example.com")

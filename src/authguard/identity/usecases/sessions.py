@@ -198,8 +198,10 @@ class Sessions:
         Raises:
             NotFoundError: if the caller has none of this id that is alive.
         """
-        with self._base.database.read() as connection:
-            row = session_store.find_session(connection, session_id)
+        row = None
+        if session_id.isascii() and session_id.isprintable():  # a database refuses some of the others
+            with self._base.database.read() as connection:
+                row = session_store.find_session(connection, session_id)
         if row is None or not self._is_shown(row.session, principal):
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
         self.end_now([session_id])
