@@ -34,7 +34,7 @@ _MAX_LIFETIME = 90 * 86_400
 _FORM = "application/x-www-form-urlencoded"
 
 
-class Answer(NamedTuple):
+class EndpointAnswer(NamedTuple):
     """A response of the endpoint."""
 
     status: int
@@ -133,7 +133,7 @@ class BackChannelLogout:
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.fields))
         return [answer.body]
 
-    def _answer(self, method: str, kind: str, body: bytes) -> Flow[Answer]:
+    def _answer(self, method: str, kind: str, body: bytes) -> Flow[EndpointAnswer]:
         try:
             if method != "POST":
                 return _response(405, {"error": "invalid_request"}, ("allow", "POST"))
@@ -197,9 +197,9 @@ def _token(kind: str, body: bytes) -> str:
     return tokens[0]
 
 
-def _response(status: int, document: dict[str, str] | None, *more: tuple[str, str]) -> Answer:
+def _response(status: int, document: dict[str, str] | None, *more: tuple[str, str]) -> EndpointAnswer:
     body = b"" if document is None else json.dumps(document).encode()
     fields = [("cache-control", "no-store"), ("content-length", str(len(body))), *more]
     if body:
         fields.append(("content-type", "application/json"))
-    return Answer(status, tuple(fields), body)
+    return EndpointAnswer(status, tuple(fields), body)

@@ -79,7 +79,7 @@ class SharedMemory(Protocol):
         ...
 
 
-class Caller(Protocol):
+class RememberedCaller(Protocol):
     """A verified caller, as far as logouts are concerned.
 
     Attributes:
@@ -112,7 +112,7 @@ class Logouts:
         if memory is not None:
             self.revision, self._is_known_revoked = memory.revision, memory.is_known_revoked
 
-    def clears(self, caller: Caller, revision: int | None) -> bool:
+    def clears(self, caller: RememberedCaller, revision: int | None) -> bool:
         """Return whether a caller is not revoked; False also if memory cannot tell.
 
         Args:
@@ -130,7 +130,7 @@ class Logouts:
             caller.revision = revision
         return True
 
-    def clears_now(self, caller: Caller) -> bool:
+    def clears_now(self, caller: RememberedCaller) -> bool:
         """Return what `clears` does, and look up only what has changed."""
         revision = self.revision()
         return caller.revision == revision or self.clears(caller, revision)
