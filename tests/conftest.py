@@ -18,6 +18,7 @@ FOLDERS = Path(__file__).parent
 _WAITING = ("wire", "browser", "remote", "identity", "cli", "client")
 
 
+@pytest.hookimpl(optionalhook=True)  # `make frameworks` has no xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Start half as many workers again as there are processors: many tests wait for other processes."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
