@@ -29,6 +29,7 @@ from cryptography.fernet import MultiFernet
 from sqlalchemy.engine import make_url
 from starlette.types import Message, Receive, Scope, Send
 
+import authguard
 from authguard.identity import Identity, IdentityService, Settings
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.passwords.hashing import PasswordHasher
@@ -42,7 +43,7 @@ MAX_SECRETS = 600
 MAX_BODY = 64 * 1024
 MAX_ANSWERS = 2_000
 MAX_LINES = 30_000
-SOURCE = str(Path(__file__).parents[2] / "src" / "authguard")
+SOURCE = str(Path(authguard.__file__).parent)  # as a package that is installed, or as the source
 _FIELD = re.compile(r"(?:\w+_)?(?:password|token|secret|code|code_verifier|assertion)\Z", re.IGNORECASE)
 #: What the service never issues in an answer: no answer of the test may show it.
 _NOT_ISSUED = {
