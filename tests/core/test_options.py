@@ -109,6 +109,7 @@ def test_an_option_of_the_wrong_type_is_a_configuration_error(kind, option, valu
         ("Guard", "proofs", DPoP("https://api.example"), r"write proofs=\[DPoP\(…\)\]"),
         ("JWTVerifier", "leeway", timedelta(hours=1), r"and 300 seconds, got 1:00:00 \(timedelta\)"),
         ("Guard", "cache_size", 0, "must be a whole number of credentials of at least 1, got 0$"),
+        ("JWTVerifier", "leeway", timedelta, "and 300 seconds, got the class timedelta$"),
         ("JWTVerifier", "leeway", 301, "leeway must be between 0 and 300 seconds, got 301$"),
         ("JWTVerifier", "algorithms", None, "algorithms must be a list, got None: write algorithms="),
         ("RemoteKeySet", "ttl", 0, "ttl must be between 1 and 86400 seconds, got 0$"),
