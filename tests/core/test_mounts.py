@@ -223,6 +223,13 @@ def test_as_many_mount_points_as_are_read():
     assert ask(BOTH, "/app", "/public" + "/app" * MAX_MOUNT_POINTS + "/admin").requirements == (ADMIN,)
 
 
+def test_mount_points_within_words_are_counted_too():
+    """One more than are read is too much work, with the mount point of the request itself."""
+    assert Mount("/app").ways("/apple" * (MAX_MOUNT_POINTS - 1), misplaced=False)
+    with pytest.raises(TooMuchWorkError):
+        Mount("/app").ways("/apple" * MAX_MOUNT_POINTS, misplaced=False)
+
+
 def test_a_path_that_is_too_long_is_not_searched():
     """It asks for everything in any case."""
     assert not is_misplaced("/app", "/x/app" + "/y" * MAX_PATH)

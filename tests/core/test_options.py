@@ -1,6 +1,7 @@
 """Options of the wrong type are refused when the object is built, and the error names them."""
 
 from datetime import timedelta
+from unittest.mock import ANY
 
 import pytest
 
@@ -21,6 +22,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
+from authguard._core.options import check_choice
 from support import AUDIENCE, ISSUER, SECRET
 
 JWT = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
@@ -124,6 +126,12 @@ def test_the_error_says_what_to_write(kind, option, value, says):
     """It names the option, the type that it has, and the spelling that works."""
     with pytest.raises(ConfigurationError, match=says):
         KINDS[kind](**{option: value})
+
+
+def test_a_choice_is_text():
+    """An object that is equal to every word is none of them."""
+    with pytest.raises(ConfigurationError, match='kind must be "a" or "b", got'):
+        check_choice(ANY, "kind", ["a", "b"])
 
 
 def test_an_error_does_not_show_what_may_be_a_secret():

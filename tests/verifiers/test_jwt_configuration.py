@@ -76,8 +76,8 @@ def test_a_key_file_is_utf_8_whatever_the_locale_says(tmp_path):
     path = tmp_path / "secret.key"
     path.write_text(f"{SECRET}é", encoding="utf-8")
     program = (
-        "import pathlib, sys; from authguard import JWTVerifier; "
-        "JWTVerifier(pathlib.Path(sys.argv[1]), algorithms=['HS256'], issuer='https://issuer.example', audience='a')"
+        "import pathlib, sys; from authguard import JWTVerifier; file = pathlib.Path(sys.argv[1]); "
+        "JWTVerifier(file, algorithms=['HS256'], issuer='https://issuer.example', audience='a')"
     )
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-X", "utf8=0", "-c", program, str(path)]
