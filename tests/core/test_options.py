@@ -1,6 +1,6 @@
 """Options of the wrong type are refused when the object is built, and the error names them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from unittest.mock import ANY
 
 import pytest
@@ -22,7 +22,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
-from authguard._core.options import check_choice
+from authguard._core.options import check_choice, check_moment
 from support import AUDIENCE, ISSUER, SECRET
 
 JWT = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
@@ -132,6 +132,12 @@ def test_a_choice_is_text():
     """An object that is equal to every word is none of them."""
     with pytest.raises(ConfigurationError, match='kind must be "a" or "b", got'):
         check_choice(ANY, "kind", ["a", "b"])
+
+
+def test_the_class_of_a_moment_is_no_moment():
+    """It has the methods of one, and is refused before they are called."""
+    with pytest.raises(ConfigurationError, match="until must be seconds .*, got the class datetime$"):
+        check_moment(datetime, "until")
 
 
 def test_an_error_does_not_show_what_may_be_a_secret():
