@@ -83,7 +83,7 @@ SERVICE: dict[str, Built] = {
         {"settings": Settings(**SETTINGS)},
         {
             "settings": "object",
-            **rows("object?", "mailer policy breaches hasher limiter"),
+            **rows("object?", "mailer policy breaches hasher limiter store"),
             "audit_hook": "function?",
             "clock": "function",
         },

@@ -9,6 +9,7 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ import pytest
 import authguard.asgi
 import authguard.wsgi
 from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard.stores.follower import Follower
+from authguard.stores.revocations import SharedRevocations
 from authguard.testing import issue_token
+from stores.fake_log import FakeLog, World
 
 # For each path: calls of functions, those written in C included, and bytecode instructions. The bare
 # application's are not counted. Later versions of Python need fewer calls (PEP 709), and have other
@@ -27,8 +31,10 @@ LIMITS = {
     "asgi, known API key": (26, 397),
     "wsgi, known token": (17, 217),
     "wsgi, known API key": (18, 248),
-    "asgi, first-seen HS256 token": (123, 1583),
-    "wsgi, first-seen HS256 token": (115, 1425),
+    "asgi, first-seen HS256 token": (123, 1589),
+    "wsgi, first-seen HS256 token": (115, 1431),
+    "asgi, known token, shared revocations": (26, 398),
+    "wsgi, known token, shared revocations": (18, 240),
 }
 COUNTED_ON = (3, 11)
 
@@ -47,12 +53,23 @@ def _token(number: int) -> str:
     return issue_token(SECRET, now=NOW, scopes=["read", "write"], **claims)
 
 
-def _guard(*protected: Rule) -> Guard:
+def _shared() -> SharedRevocations:
+    """Revocations that other processes share, whose log has been read a moment ago."""
+    log = FakeLog(World())
+    follower = Follower(log, "store", bound=1.0, monotonic=repeat(100.0).__next__)
+    follower.step()
+    return SharedRevocations(log, follower)
+
+
+def _guard(*protected: Rule, revocations: SharedRevocations | None = None) -> Guard:
     jwt = JWTVerifier(
         SECRET, algorithms=["HS256"], issuer="https://issuer.example", audience="https://api.example"
     )
     keys = APIKeyVerifier({API_KEY: APIKey("robot")})
-    return Guard(jwt, keys, protected_paths=["/", *protected], public_paths=["/static", "/login"])
+    rules = ["/", *protected]
+    return Guard(
+        jwt, keys, protected_paths=rules, public_paths=["/static", "/login"], revocations=revocations
+    )
 
 
 def _clock() -> float:
@@ -161,13 +178,15 @@ CASES: dict[str, tuple[type[Face], list[Rule], str | None]] = {
     "wsgi, known API key": (_WSGI, [], "key"),
     "asgi, first-seen HS256 token": (_ASGI, [], None),
     "wsgi, first-seen HS256 token": (_WSGI, [], None),
+    "asgi, known token, shared revocations": (_ASGI, [], "token"),
+    "wsgi, known token, shared revocations": (_WSGI, [], "token"),
 }
 
 
 def _added(case: str) -> tuple[Counter[str], Counter[str]]:
     """Calls and instructions of the guarded application, less those of the bare one."""
     kind, rules, credential = CASES[case]
-    face = kind(_guard(*rules))
+    face = kind(_guard(*rules, revocations=_shared() if "shared" in case else None))
     numbers = iter(range(1000))
 
     def request() -> Any:

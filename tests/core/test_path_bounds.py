@@ -12,8 +12,8 @@ from authguard._core.policy.paths import (
     MAX_PATH,
     MAX_READ_CHARACTERS,
     MAX_SEGMENTS,
-    Budget,
     TooMuchWorkError,
+    WorkBudget,
     is_canonical,
     readings,
 )
@@ -216,12 +216,12 @@ def test_an_ordinary_path_is_far_from_the_bounds():
 def test_a_rule_is_told_once():
     """Though `**` stands for each of the segments."""
     tree = Policy(["/**/x"], None)._protected
-    assert len(tree.covering(("x",) * 200, "GET", Budget(MAX_VISITS))) == 1
+    assert len(tree.covering(("x",) * 200, "GET", WorkBudget(MAX_VISITS))) == 1
 
 
 def test_a_budget_is_spent_to_the_last():
     """And not beyond."""
-    budget = Budget(3)
+    budget = WorkBudget(3)
     budget.spend(3)
     with pytest.raises(TooMuchWorkError):
         budget.spend(1)

@@ -21,6 +21,8 @@ MODULES = (
     "authguard.fastapi",
     "authguard.flask",
     "authguard.client",
+    "authguard.stores",
+    "authguard.backchannel",
 )
 
 
@@ -66,7 +68,8 @@ def _public() -> dict[str, Any]:
     for module_name in (*MODULES, "authguard.testing", "authguard.errors"):
         module = importlib.import_module(module_name)
         for name, thing in vars(module).items():
-            if not name.startswith("_") and getattr(thing, "__module__", None) == module_name:
+            listed = name in getattr(module, "__all__", [])
+            if listed or (not name.startswith("_") and getattr(thing, "__module__", None) == module_name):
                 found[f"{module_name}.{name}"] = thing
     return {
         name: thing for name, thing in found.items() if inspect.isclass(thing) or inspect.isfunction(thing)

@@ -26,6 +26,8 @@ from authguard import (
     Rule,
 )
 from authguard.asgi import AuthGuardMiddleware
+from authguard.backchannel import BackChannelLogout
+from authguard.stores import PostgresStore, RedisStore, SQLiteStore
 from authguard.testing import issue_token
 from remote.servers import answer, serving
 from support import ec_key, jwk
@@ -230,6 +232,10 @@ def _documented() -> list[tuple[type, str]]:
         AccessCookie,
         DPoP,
         MutualTLS,
+        RedisStore,
+        PostgresStore,
+        SQLiteStore,
+        BackChannelLogout,
         ResourceMetadata,
         Rule,
     )

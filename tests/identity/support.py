@@ -115,6 +115,7 @@ def postgres_database() -> Iterator[str]:
 def empty(url: str) -> None:
     """Delete all rows."""
     tables = [table.name for table in reversed(metadata.sorted_tables)]
+    tables += ["authguard_marks", "authguard_tips", "authguard_readers", "authguard_replays"]
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(make_url(url).database or "")) as database, database:
             database.execute("PRAGMA synchronous = OFF")
@@ -140,6 +141,7 @@ def service_at(
     limiter: Limiter | None = None,
     hook: Callable[[Event], None] | None = None,
     breaches: Any = None,
+    store: Any = None,
     **given: Any,
 ) -> Iterator[IdentityService]:
     """A service on a database whose tables are there."""
@@ -151,6 +153,7 @@ def service_at(
         audit_hook=hook,
         breaches=breaches,
         clock=clock or Clock(),
+        store=store,
     )
     try:
         yield service

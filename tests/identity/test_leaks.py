@@ -91,12 +91,14 @@ def test_a_row_is_searched(planted, url):
     assert planted.report() == []
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO revocations VALUES ('token', :name, 1, 2)"), {"name": SECOND})
+        connection.execute(
+            text("INSERT INTO authguard_marks VALUES ('token', '', :name, 1, 1, 2)"), {"name": SECOND}
+        )
     engine.dispose()
     problems = planted.report()
     assert problems
     assert all("[token]" in problem and SECOND not in problem for problem in problems)
-    assert "revocations" in problems[-1] or "bytes" in problems[-1]
+    assert "authguard_marks" in problems[-1] or "bytes" in problems[-1]
 
 
 def test_a_password_hash_may_be_stored_and_not_be_logged(planted, service):
@@ -186,7 +188,7 @@ def test_the_databases_of_servers_are_searched(planted, url, how):
     engine = create_engine(url)
     with engine.begin() as connection:
         name = {"name": TOKENS["refresh token"]}
-        connection.execute(text("INSERT INTO revocations VALUES ('token', :name, 1, 2)"), name)
+        connection.execute(text("INSERT INTO authguard_marks VALUES ('token', '', :name, 1, 1, 2)"), name)
     engine.dispose()
     if how == "environment":
         server("", env=os.environ | {"TEST_DATABASE": url})

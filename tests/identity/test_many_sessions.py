@@ -96,14 +96,14 @@ def test_other_accounts_keep_theirs(service, user):
 
 @pytest.mark.parametrize("count", [0, 1, 50, 2_000])
 def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, count):
-    """Two statements end all sessions and revoke their tokens; a third one forgets old marks."""
+    """One statement ends all sessions, and one revokes their tokens; ten more keep the log."""
     tokens = sign_in(service)
     add_sessions(service, user, count)
     principal = principal_of(service, tokens)
     with counted(service) as statements:
         service.sessions.log_out_everywhere(principal, CALLER)
     changes = [one for one in statements if one.split()[0] in ("INSERT", "UPDATE", "DELETE", "SELECT")]
-    assert len(changes) == 3
+    assert len(changes) == (11 if service.database.is_sqlite else 12)
     assert not is_alive(service, tokens)
     assert service.revocations.is_revoked(principal)
     assert service.sessions.list(principal) == []
@@ -116,7 +116,7 @@ def test_a_sign_in_after_many_takes_no_more_statements(service, user, count):
     add_sessions(service, user, count)
     with counted(service) as statements:
         tokens = sign_in(service)
-    assert len(statements) <= 12
+    assert len(statements) <= 21
     assert len(service.sessions.list(principal_of(service, tokens))) == min(MAX_SESSIONS, count + 2)
 
 

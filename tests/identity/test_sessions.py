@@ -10,8 +10,9 @@ from authguard._core.model import Credential
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.storage.database import Database
-from authguard.identity.storage.schema import revocations, sessions, users
+from authguard.identity.storage.schema import marks, sessions, users
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
+from authguard.stores.log import KEEP_SECONDS
 from authguard.testing import issue_token
 from identity.support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
 from support import judge
@@ -303,6 +304,14 @@ def test_one_session_is_ended(service):
     assert [is_alive(service, one.access_token) for one in (first, second)] == [True, False]
 
 
+@pytest.mark.parametrize("session_id", ["\x00", "a\x00b", "\ud800", "é" * 300, ""])
+def test_a_session_of_an_odd_name_is_not_there(service, session_id):
+    """A database that refuses the name is not asked for it."""
+    principal = principal_of(service, register(service).access_token)
+    with pytest.raises(NotFoundError):
+        service.sessions.end(principal, session_id, CALLER)
+
+
 def test_nobody_ends_the_session_of_another(service):
     """A session of somebody else is not found."""
     ann, bob = register(service), register(service, "bob@example.com")
@@ -312,10 +321,10 @@ def test_nobody_ends_the_session_of_another(service):
 
 
 def test_marks_are_forgotten(service, clock):
-    """What a logout leaves for other guards goes when no token of the session can be valid any more."""
+    """What a logout leaves for other guards goes when no token of the session is valid by any clock."""
     first, second = register(service), register(service, "bob@example.com")
     service.sessions.log_out(principal_of(service, first.access_token), CALLER)
-    clock.go_on(28_800 + 300 - 1)
+    clock.go_on(28_800 + 300 + KEEP_SECONDS - 1)
     later = service.accounts.login("bob@example.com", PASSWORD, CALLER)
     service.sessions.log_out(principal_of(service, later.access_token), CALLER)
     assert names(service) == {first.session_id, later.session_id}
@@ -328,7 +337,7 @@ def test_marks_are_forgotten(service, clock):
 
 def names(service):
     with service.database.read() as connection:
-        return set(connection.execute(select(revocations.c.name)).scalars())
+        return set(connection.execute(select(marks.c.name)).scalars())
 
 
 @pytest.mark.parametrize("kind", ["token_id", "subject", "session"])
@@ -392,13 +401,13 @@ def test_logout_that_cannot_be_stored_is_an_outage(service):
     tokens = register(service)
     principal = principal_of(service, tokens.access_token)
     with service.database.write() as connection:
-        connection.exec_driver_sql("ALTER TABLE revocations RENAME TO gone")
+        connection.exec_driver_sql("ALTER TABLE authguard_marks RENAME TO gone")
     try:
         with pytest.raises(Exception) as raised:
             service.sessions.log_out(principal, CALLER)
     finally:
         with service.database.write() as connection:
-            connection.exec_driver_sql("ALTER TABLE gone RENAME TO revocations")
+            connection.exec_driver_sql("ALTER TABLE gone RENAME TO authguard_marks")
     assert not isinstance(raised.value, AssertionError)
     assert is_alive(service, tokens.access_token)
 

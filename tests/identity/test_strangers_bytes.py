@@ -44,7 +44,8 @@ def test_bytes_of_rows(service: IdentityService) -> None:
     """
     if not service.database.is_sqlite:  # the space of rows that other tests have deleted
         with service.database.write() as connection:
-            connection.exec_driver_sql("TRUNCATE users, revocations CASCADE")
+            tables = "users, authguard_marks, authguard_tips, authguard_replays"
+            connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
     client = TestClient(Identity(service), base_url=ISSUER, headers={"user-agent": AGENT})
     emails = [f"owner{number}@example.com" for number in range(4)]
     for email in emails:

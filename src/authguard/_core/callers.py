@@ -100,6 +100,7 @@ class Callers:
         self._plain_bearer = extractor.plain_bearer
         self._proofs = proofs
         self._logouts = logouts
+        self._revision = None if logouts is None else logouts.revision
         self._user_loader = user_loader
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
@@ -111,7 +112,7 @@ class Callers:
         # Tokens that need a proof with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
         #: Whether `recall` can tell anything; not if each request has a slow step.
-        self.at_once = user_loader is None and (logouts is None or logouts.in_memory)
+        self.at_once = user_loader is None and (logouts is None or logouts.is_memory)
         #: Where `recall` looks, by field name.
         self._recalled = self._memories_by_field() if self.at_once else {}
 
@@ -139,9 +140,9 @@ class Callers:
         known = memory.young.get(digest) or memory.revive(digest)
         if known is None or now >= known.until:
             return self._verify_at_once(name, value, digest, now)
-        if self._logouts is not None and self._logouts.has(known.user):
-            return UNDECIDED
-        return known
+        if self._revision is None or known.revision == (revision := self._revision()):
+            return known
+        return known if self._logouts is None or self._logouts.clears(known, revision) else UNDECIDED
 
     def _verify_at_once(self, name: bytes, value: bytes, digest: bytes, now: float) -> Recalled:
         if name != b"authorization" or (credential := self._plain_bearer(value)) is None:
@@ -157,7 +158,7 @@ class Callers:
         except Exception:
             return UNDECIDED  # the flow will meet it again, and say what is wrong
         # A bound token needs a proof with each request.
-        if known.auth.confirmation or (self._logouts is not None and self._logouts.has(known.user)):
+        if known.auth.confirmation or (self._logouts is not None and not self._logouts.clears_now(known)):
             return UNDECIDED
         return known
 
@@ -240,12 +241,21 @@ class Callers:
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
         known = Known(auth, self._response_fields[method], verified.until)
-        if verified.until > now:
+        if verified.until > now and (self._logouts is None or self._may_keep(known, self._logouts)):
             if confirmation:
                 self._bound.put((method, credential.header, digest), known)
             else:
                 self._memories[method, credential.header].put(digest, known)
         return known
+
+    @staticmethod
+    def _may_keep(known: Known, logouts: Logouts) -> bool:
+        """Return whether a verification that has just ended may be remembered.
+
+        It may have begun before a revocation that this process has read meanwhile. While memory cannot
+        tell, nothing is lost: each request asks, until it can.
+        """
+        return logouts.revision() is None or logouts.clears_now(known)
 
     def _verifier_of(self, credential: Credential) -> Verifier:
         for verifier in self._verifiers:

@@ -22,7 +22,7 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
 from authguard._core.flow import Flow
-from authguard._core.logouts import Logouts, Revocations
+from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
 from authguard._core.options import check_function, check_method, check_object, check_whole
 from authguard._core.overridden import Overridden, overriding
@@ -119,7 +119,7 @@ class Guard:
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         check_whole(cache_size, "cache_size", unit="credentials")
         self._remotes = Remotes(self._verifiers)
-        logouts = None if revocations is None else Logouts(revocations)
+        logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
             arranged,
             self._extractor,
@@ -276,20 +276,27 @@ class Guard:
         """Take whoever sends a request for this user; see `authguard.testing.override`."""
         return overriding(self, user, principal)
 
-    def health(self, now: float | None = None) -> list[RemoteHealth]:
-        """Return how each remote is doing that this guard asks: what is fresh, stale or failing.
+    def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth]:
+        """Return how each remote and shared store is doing that this guard asks: fresh, stale or failing.
 
         Args:
             now: seconds since the epoch; None for the time of day.
         """
-        return self._remotes.health(now)
+        stores = () if self._logouts is None else self._logouts.health()
+        return [*self._remotes.health(now), *stores]
 
     def close(self) -> None:
-        """Close the connections to remotes, from outside of an event loop; later requests open new ones."""
+        """Close the connections to remotes, from outside of an event loop; later requests open new ones.
+
+        A store of revocations is left open: who has made it closes it.
+        """
         self._remotes.close()
 
     async def aclose(self) -> None:
-        """Close the connections to remotes, from inside of an event loop, as lifespan shutdown does."""
+        """Close the connections to remotes, from inside of an event loop, as lifespan shutdown does.
+
+        A store of revocations is left open, as by `close`.
+        """
         await self._remotes.aclose()
 
     def __repr__(self) -> str:

@@ -1,11 +1,51 @@
 """Asks what has been logged out, of whatever keeps it."""
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, cast
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal, api_key_id
 from authguard.errors import RevokedTokenError
+
+Mode: TypeAlias = Literal["unused", "pushed", "checking", "stale", "down"]
+_STATES: dict[str, Literal["unused", "fresh", "stale", "failing"]] = {
+    "unused": "unused",
+    "pushed": "fresh",
+    "checking": "fresh",
+    "stale": "stale",
+    "down": "failing",
+}
+
+_EACH_TIME = -2  # a revision that no caller has, so that each request looks its caller up
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How a process follows a shared store of revocations, as `Guard.health` tells.
+
+    Attributes:
+        name: the store, without secrets.
+        mode: `unused` before the first request; `pushed` while memory answers; `checking` while each request
+            asks the store, since there are too many marks for memory; `stale` while memory answers although
+            the store is down; `down` while requests are refused.
+        lag: seconds since the log was confirmed; None if never.
+        sequence: the number of the last mark that is known.
+        reconnects: how often the store has answered again after an outage.
+        reason: of the outage; empty if there is none.
+    """
+
+    name: str
+    mode: Mode
+    lag: float | None
+    sequence: int
+    reconnects: int
+    reason: str
+
+    @property
+    def state(self) -> Literal["unused", "fresh", "stale", "failing"]:
+        """Return the mode in the words of `RemoteHealth`."""
+        return _STATES[self.mode]
 
 
 class Revocations(Protocol):
@@ -14,6 +54,8 @@ class Revocations(Protocol):
     `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
     itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
     `TimeoutError` that it raises is answered with 503, anything else with 500.
+
+    A store that processes share may also have the methods of `SharedMemory`, and `health() -> StoreHealth`.
     """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
@@ -21,32 +63,99 @@ class Revocations(Protocol):
         ...
 
 
+class SharedMemory(Protocol):
+    """Answers from memory, as long as that may be trusted."""
+
+    def revision(self) -> int | None:
+        """Return a number that changes after each revocation that memory learns of.
+
+        None while memory may not be trusted, and `is_revoked` has to wait for the store. A caller that is
+        not revoked is looked up again only if the number has changed.
+        """
+        ...
+
+    def is_known_revoked(self, principal: Principal) -> bool:
+        """Return what `is_revoked` does, by memory alone."""
+        ...
+
+
+class RememberedCaller(Protocol):
+    """A verified caller, as far as logouts are concerned.
+
+    Attributes:
+        user: the principal.
+        revision: that of the store at which it was last found not to be revoked.
+    """
+
+    user: Principal
+    revision: int
+
+
 class Logouts:
     """Asks a store, on the straight path or in a flow.
 
     Args:
         store: the store.
+
+    Attributes:
+        revision: as that of `SharedMemory`; None for a store that always has to be waited for.
+        is_memory: the straight path may ask, at least at times.
     """
 
     def __init__(self, store: Revocations) -> None:
         self._store = store
-        #: Whether the straight path may ask.
-        self.in_memory = bool(getattr(store, "in_memory", False))
+        memory = cast("SharedMemory | None", store if hasattr(store, "is_known_revoked") else None)
+        in_memory = bool(getattr(store, "in_memory", False))
+        self.is_memory = in_memory or memory is not None
+        self.revision: Callable[[], int | None] = _always if in_memory else _never
+        self._is_known_revoked: Callable[[Principal], object] = store.is_revoked
+        if memory is not None:
+            self.revision, self._is_known_revoked = memory.revision, memory.is_known_revoked
 
-    def has(self, principal: Principal) -> bool:
-        """Return whether it is revoked, or that cannot be told: then `check` says what is wrong."""
+    def clears(self, caller: RememberedCaller, revision: int | None) -> bool:
+        """Return whether a caller is not revoked; False also if memory cannot tell.
+
+        Args:
+            caller: who is asked about.
+            revision: what `revision` has returned, before this is called.
+        """
+        if revision is None:
+            return False
         try:
-            return self._store.is_revoked(principal) is not False
+            if self._is_known_revoked(caller.user) is not False:
+                return False
         except Exception:
-            return True
+            return False  # `check` will meet it again, and say what is wrong
+        if revision != _EACH_TIME:
+            caller.revision = revision
+        return True
+
+    def clears_now(self, caller: RememberedCaller) -> bool:
+        """Return what `clears` does, and look up only what has changed."""
+        revision = self.revision()
+        return caller.revision == revision or self.clears(caller, revision)
 
     def check(self, principal: Principal) -> Flow[None]:
         """Raise RevokedTokenError if it is revoked."""
-        if self.in_memory:
-            revoked = self._store.is_revoked(principal)
+        revoked: object
+        if self.revision() is None:
+            revoked = yield from Call[object](self._store.is_revoked, principal)
         else:
-            revoked = yield from Call(self._store.is_revoked, principal)
+            revoked = self._is_known_revoked(principal)
         if revoked is None:
             raise TypeError("is_revoked() must return whether the principal is revoked")
         if revoked:
             raise RevokedTokenError("revoked", key_id=api_key_id(principal))
+
+    def health(self) -> Sequence[StoreHealth]:
+        """Return how the store is followed, if it says so."""
+        health: Callable[[], StoreHealth] | None = getattr(self._store, "health", None)
+        return () if health is None else (health(),)
+
+
+def _always() -> int:
+    return _EACH_TIME
+
+
+def _never() -> None:
+    return None

@@ -44,14 +44,14 @@ class RequestView(ABC):
     @property
     @abstractmethod
     def query(self) -> str:
-        """The raw query string."""
+        """Return the raw query string."""
 
     @abstractmethod
     def fields(self, name: bytes) -> list[bytes]:
         """Every value of a header field, in order, without the white space around it."""
 
     def field(self, name: bytes) -> bytes | None:
-        """The value of a field that may occur once; None if it is absent or repeated."""
+        """Return the value of a field that may occur once; None if it is absent or repeated."""
         values = self.fields(name)
         return values[0] if len(values) == 1 else None
 
@@ -62,15 +62,15 @@ class RequestView(ABC):
 
     @property
     def external_path(self) -> str:
-        """The path as the client sees it, decoded: with the mount point."""
+        """Return the path as the client sees it, decoded: with the mount point."""
         return self.root_path + self.path
 
     @property
     def peer(self) -> str | None:
-        """The address of whoever is connected to the server, as the server says."""
+        """Return the address of whoever is connected to the server, as the server says."""
         return None
 
     @property
     def certificate(self) -> str | None:
-        """The client certificate (PEM) that the server's own TLS has verified, if it says."""
+        """Return the client certificate (PEM) that the server's own TLS has verified, if it says."""
         return None

@@ -22,7 +22,12 @@ from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
-from authguard.identity.storage.revocations import SQLRevocations
+from authguard.identity.storage.revocations import (
+    RevocationStore,
+    Spread,
+    SQLRevocations,
+    shared_revocations_of,
+)
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
@@ -51,6 +56,8 @@ class IdentityService:
         limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
+        store: where logouts are written besides the database, for guards that follow it, such as a
+            `RedisStore`. It is left open.
 
     Raises:
         ConfigurationError: if it cannot be built from this.
@@ -67,6 +74,7 @@ class IdentityService:
         limiter: Limiter | None = None,
         audit_hook: Hook | None = None,
         clock: Callable[[], float] = time.time,
+        store: RevocationStore | None = None,
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
         check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
@@ -79,6 +87,7 @@ class IdentityService:
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
+        self.database.after_marks = Spread(self.database, shared_revocations_of(store))
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)

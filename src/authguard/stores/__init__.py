@@ -1,5 +1,19 @@
-"""Keep revocations for the guard, without the identity service."""
+"""Share revocations and used DPoP proofs among processes and machines, without the identity service."""
 
+from authguard._core.logouts import StoreHealth
 from authguard.stores.memory import MemoryRevocations
+from authguard.stores.postgres import PostgresStore
+from authguard.stores.receipt import Receipt
+from authguard.stores.redis import RedisStore
+from authguard.stores.revocations import SharedRevocations
+from authguard.stores.sqlite import SQLiteStore
 
-__all__ = ["MemoryRevocations"]
+__all__ = [
+    "MemoryRevocations",
+    "PostgresStore",
+    "Receipt",
+    "RedisStore",
+    "SQLiteStore",
+    "SharedRevocations",
+    "StoreHealth",
+]

@@ -62,7 +62,7 @@ class IssuerKeySource(KeySource):
         return None if self._found is None else self._found.url
 
     def locate(self, now: float) -> Flow[Location]:
-        """Where the metadata says that the key set is.
+        """Return where the metadata says that the key set is.
 
         The last good metadata is used while there is no better (RFC 8414 section 3.2).
         """
@@ -113,7 +113,7 @@ class IssuerKeySource(KeySource):
 
 
 def metadata_urls(issuer: str) -> list[str]:
-    """Where an issuer's metadata may be: OpenID Connect Discovery 4, RFC 8414 sections 3.1 and 5."""
+    """List where an issuer's metadata may be: OpenID Connect Discovery 4, RFC 8414 sections 3.1 and 5."""
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     urls = [

@@ -184,7 +184,7 @@ class IntrospectionVerifier(Verifier):
         return verified
 
     def _note(self, response: Response, now: float) -> float:
-        """What the answer's status means for the next requests; returns the pause that it asks for."""
+        """Note what the answer's status means for the next requests; returns the pause that it asks for."""
         pause = retry_after(response.headers, now) or 0.0
         if response.status in _DOWN:
             self._breaker.failed(now + response.took)
@@ -239,13 +239,13 @@ class IntrospectionVerifier(Verifier):
         )
 
     def channels(self) -> Sequence[Channel]:
-        """What it reaches remotes through."""
+        """Return what it reaches remotes through."""
         others = [*(self._jwt.channels() if self._jwt else ())]
         others += self._answer_keys.channels() if self._answer_keys else ()
         return [self._remote.channel, *others]
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """How the endpoint is doing, and the issuer's keys."""
+        """Return how the endpoint is doing, and the issuer's keys."""
         moment = time.time() if now is None else now
         failures = self._breaker.failures
         if self._reason:

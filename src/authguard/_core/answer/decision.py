@@ -46,9 +46,13 @@ class Known:
         auth: the principal and its scopes.
         response_fields: as in `Allow`.
         until: seconds since the epoch; the credential must be verified again from then on.
+
+    Attributes:
+        user: the principal.
+        revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
     """
 
-    __slots__ = ("auth", "response_fields", "until", "user")
+    __slots__ = ("auth", "response_fields", "revision", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
@@ -60,6 +64,7 @@ class Known:
         self.user = auth.principal
         self.response_fields = response_fields
         self.until = until
+        self.revision = -1  # looked up never
 
 
 #: For requests without a credential, where none is needed.

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from authguard._core.jose.compact import Token
 from authguard._core.model import Claims, Method, Principal, make_principal
-from authguard._core.options import LATEST_MOMENT, NUMERIC_TYPES
+from authguard._core.options import LATEST_MOMENT, NUMERIC_TYPES, is_numeric_date
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
 from authguard.errors import (
     Cause,
@@ -109,7 +109,7 @@ def verify_claims(
     issuer = find("iss")
     if expected.issuer is not None and issuer != expected.issuer:
         raise InvalidIssuerError("another issuer")
-    _check_audience(find("aud"), expected.audience)
+    check_audience(find("aud"), expected.audience)
     expires_at = find("exp")
     if expires_at is not None and now >= expires_at + expected.leeway:
         raise ExpiredTokenError("expired", claim="exp")
@@ -188,7 +188,13 @@ def _is_access(name: str, value: object, *, bound: bool) -> bool:
     return value in _ACCESS_KINDS
 
 
-def _check_audience(audience: object, expected: frozenset[str]) -> None:
+def is_date(value: object) -> TypeGuard[float]:
+    """Tell a NumericDate (RFC 7519 section 2) that datetime can show."""
+    return is_numeric_date(value) and 0 <= value <= LATEST_MOMENT
+
+
+def check_audience(audience: object, expected: frozenset[str]) -> None:
+    """Raise unless one of the names is expected."""
     if isinstance(audience, str):
         if audience not in expected:
             raise InvalidAudienceError("another audience")

@@ -23,7 +23,7 @@ _CURVES: dict[str, tuple[int, hashes.HashAlgorithm]] = {
 
 
 def checker(algorithm: str, key: Any) -> Check:
-    """What checks signatures of this algorithm by this key.
+    """Return the function that checks signatures of this algorithm by this key.
 
     RSA and EdDSA are PyJWT's, whose other schemes look up for each signature what never changes.
 

@@ -21,7 +21,7 @@ from authguard._core.policy.paths import (
 
 
 def below(root_path: str, path: str) -> str:
-    """The path as the application's router sees it: boundary-aware, like Starlette's."""
+    """Return the path as the application's router sees it: boundary-aware, like Starlette's."""
     rest = path.removeprefix(root_path)
     return rest if rest != path and (not rest or rest.startswith("/")) else path
 

@@ -23,7 +23,7 @@ MAX_PATH = 8192
 MAX_ODD_PATH = 1024
 #: Segments of a path.
 MAX_SEGMENTS = 256
-#: Characters that the readings of one path may fold and normalize, all together; see `Budget`.
+#: Characters that the readings of one path may fold and normalize, all together; see `WorkBudget`.
 MAX_READ_CHARACTERS = 16_384
 #: How often a mount point may occur in a path that is read in every way.
 MAX_MOUNT_POINTS = 8
@@ -46,7 +46,7 @@ class TooMuchWorkError(Exception):
     """A path that would cost too much to be read in every way, or to be looked up."""
 
 
-class Budget:
+class WorkBudget:
     """Bound the work for a path.
 
     Args:
@@ -70,7 +70,7 @@ class Budget:
 
 
 def is_canonical(path: str) -> bool:
-    """Whether every router, proxy and file system reads this decoded path the same way.
+    """Tell whether every router, proxy and file system reads this decoded path the same way.
 
     The path starts with a slash; it has no empty inner segment, no segment that ends in a dot
     or a space, no control or format character, no backslash, none of `; % ? #`, and NFKC leaves
@@ -89,12 +89,12 @@ def is_canonical(path: str) -> bool:
 
 
 def split(path: str) -> Segments:
-    """The segments of a path, without the empty ones at its ends."""
+    """Return the segments of a path, without the empty ones at its ends."""
     return tuple(path.strip("/").split("/")) if path.strip("/") else ()
 
 
 def fold(path: str) -> Segments:
-    """The segments as the most forgiving router would compare them."""
+    """Return the segments as the most forgiving router would compare them."""
     segments = (_fold_segment(segment) for segment in path.split("/"))
     return tuple(segment for segment in segments if segment)
 
@@ -138,7 +138,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.found: set[Segments] = set()
-        self._budget = Budget(MAX_READ_CHARACTERS)
+        self._budget = WorkBudget(MAX_READ_CHARACTERS)
         self._forms: set[str] = set()
         self._folded: dict[str, str] = {}
 

@@ -8,7 +8,7 @@ from itertools import takewhile
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
 from authguard._core.policy.mounts import Mount
-from authguard._core.policy.paths import Budget, Segments, TooMuchWorkError, fold, is_canonical, split
+from authguard._core.policy.paths import Segments, TooMuchWorkError, WorkBudget, fold, is_canonical, split
 from authguard._core.policy.patterns import listed
 from authguard._core.policy.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
 from authguard._core.policy.rules import Optional, Preflight, Requirement, Rule, first_lack
@@ -68,7 +68,7 @@ class Verdict:
             raise lacking
 
     def admits(self, principal: Principal, now: float) -> bool:
-        """Whether the principal meets every requirement.
+        """Tell whether the principal meets every requirement.
 
         Args:
             principal: who is calling.
@@ -123,11 +123,11 @@ class Policy:
         self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...], bool], Verdict] = Memory(1_000)
 
     def is_login_page(self, path: str) -> bool:
-        """Whether one signs in at this path, below the mount point."""
+        """Tell whether one signs in at this path, below the mount point."""
         return is_canonical(path) and split(path) in self._login
 
     def find(self, method: str, path: str, root_path: str = "", misplaced: bool = False) -> Verdict:
-        """What is asked of a caller.
+        """Return what a caller needs.
 
         Args:
             method: the request's method; `WEBSOCKET` for a handshake.
@@ -166,7 +166,7 @@ class Policy:
         return self.find(method, path, root_path, len(request_key) > 3)
 
     def _decide(self, method: str, path: str, root_path: str, misplaced: bool) -> Verdict:
-        visits = Budget(MAX_VISITS)
+        visits = WorkBudget(MAX_VISITS)
         try:
             mount = Mount(root_path)
             if misplaced or not mount.is_plain or not is_canonical(path):
@@ -176,7 +176,7 @@ class Policy:
         except TooMuchWorkError:
             return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
 
-    def _decide_canonical(self, method: str, path: str, mount: Mount, visits: Budget) -> Verdict:
+    def _decide_canonical(self, method: str, path: str, mount: Mount, visits: WorkBudget) -> Verdict:
         segments = split(path)
         if path in self.metadata_paths or self.is_login_page(path):
             return Verdict(
@@ -204,7 +204,7 @@ class Policy:
             return Verdict(False, reason="no protected path covers it", by_default=True)
         return Verdict(True, reason="everything is protected unless it is public", by_default=True)
 
-    def _in_every_way(self, method: str, ways: Iterable[Segments], visits: Budget) -> tuple[Rule, ...]:
+    def _in_every_way(self, method: str, ways: Iterable[Segments], visits: WorkBudget) -> tuple[Rule, ...]:
         """Return every rule that covers a path in any of the ways to read it."""
         capitals, tree = _in_capitals(method), self._protected_in_any_case
         rules = {match.rule for way in ways for match in tree.covering(way, capitals, visits)}
@@ -218,12 +218,12 @@ class Policy:
             self._combined.put((plain, other, odd), verdict)
         return verdict
 
-    def _plainly(self, path: Segments, method: str, visits: Budget) -> "list[Match]":
-        """The most specific rules, as path and method are written."""
+    def _plainly(self, path: Segments, method: str, visits: WorkBudget) -> "list[Match]":
+        """Return the most specific rules, as path and method are written."""
         return most_specific(self._protected.covering(path, method, visits))
 
-    def _in_another_case(self, path: Segments, method: str, visits: Budget) -> "list[Match]":
-        """All rules that would cover the path if the case of path and method did not count.
+    def _in_another_case(self, path: Segments, method: str, visits: WorkBudget) -> "list[Match]":
+        """Return all rules that would cover the path if the case of path and method did not count.
 
         None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
         """

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from authguard._core.policy.paths import Budget, Segments, fold
+from authguard._core.policy.paths import Segments, WorkBudget, fold
 from authguard._core.policy.rules import Rule
 from authguard._core.request import WEBSOCKET
 
@@ -62,7 +62,7 @@ class RuleTree:
             covers = protects or (bool(rule.segments) and not wild)
             (node.below if covers else node.here).append(rule)
 
-    def covering(self, path: Segments, method: str, visits: Budget) -> list[Match]:
+    def covering(self, path: Segments, method: str, visits: WorkBudget) -> list[Match]:
         """Return all rules that cover a path for a method, each once.
 
         Args:

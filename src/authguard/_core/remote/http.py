@@ -57,18 +57,18 @@ class Backoff:
         self._until = float("-inf")
 
     def failed(self, now: float) -> None:
-        """An attempt has failed."""
+        """Note that an attempt has failed."""
         self.failures += 1
         self.failed_at = now
         longest = min(self._max_pause, 2.0 ** min(self.failures - 1, 10))
         self._until = now + longest * (1 - self._random() / 2)
 
     def pause(self, now: float, seconds: float) -> None:
-        """The server has asked for a pause."""
+        """Note that the server has asked for a pause."""
         self._until = max(self._until, now + min(seconds, MAX_PAUSE))
 
     def succeeded(self) -> None:
-        """An attempt has succeeded."""
+        """Note that an attempt has succeeded."""
         self.failures = 0
         self._until = float("-inf")
 
@@ -139,7 +139,7 @@ class Breaker:
         return 0.0
 
     def failed(self, now: float, weight: int = 1) -> None:
-        """A request got no answer.
+        """Note that a request got no answer.
 
         Args:
             now: seconds since the epoch.
@@ -152,7 +152,7 @@ class Breaker:
             self._trial_until = float("-inf")
 
     def succeeded(self) -> None:
-        """A request got an answer."""
+        """Note that a request got an answer."""
         self._weight = self.failures = 0
         self._trial_until = float("-inf")
         self.backoff.succeeded()
@@ -177,7 +177,7 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds of a Retry-After field, be it a number or a date (RFC 9110 section 10.2.3)."""
+    """Return the seconds of a Retry-After field, be it a number or a date (RFC 9110 section 10.2.3)."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.match(text):
         return float(text)
@@ -189,7 +189,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def read_json(response: Response) -> dict[str, Any]:
-    """The JSON object of an answer.
+    """Return the JSON object of an answer.
 
     Raises:
         JSONError: if it is none, or says that it is something else, or nests too deeply.

@@ -58,11 +58,11 @@ class RemoteKeys:
         self.fetching = False
 
     def find(self, header: Header, now: float) -> VerificationKey | None:
-        """The key that the token can have been signed with, if we have it and may use it."""
+        """Return the key that the token can have been signed with, if we have it and may use it."""
         return None if self._keys is None or self._is_over(now) else self._keys.find(header)
 
     def plan(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
-        """What to do.
+        """Decide on the next step.
 
         Args:
             header: the token's.
@@ -99,7 +99,7 @@ class RemoteKeys:
         return Plan.REFRESH if lately else Plan.WAIT
 
     def plan_after(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
-        """What to do when a fetch has ended; never `WAIT` again."""
+        """Decide on the next step when a fetch has ended; never `WAIT` again."""
         if key is not None:
             return Plan.USE
         if self._keys is None or self.backoff.failures:
@@ -116,7 +116,7 @@ class RemoteKeys:
         return min(now + _AHEAD, self._fresh_until + self._max_stale)
 
     def succeeded(self, document: Mapping[str, Any], parse: "Parse", ttl: float, now: float) -> None:
-        """A key set has been fetched; `now` is when it was asked for.
+        """Note that a key set has been fetched; `now` is when it was asked for.
 
         Raises:
             ConfigurationError: if it is not one, or none of its keys can be used.
@@ -134,12 +134,12 @@ class RemoteKeys:
         self.backoff.succeeded()
 
     def failed(self, reason: str, now: float) -> None:
-        """A fetch has failed: what is known goes on, for a while."""
+        """Note that a fetch has failed: what is known goes on, for a while."""
         self._reason = reason
         self.backoff.failed(now)
 
     def health(self, now: float) -> RemoteHealth:
-        """How this issuer is doing."""
+        """Return how this issuer is doing."""
         held = self._keys is not None
         usable = held and not self._is_over(now)
         if usable:
@@ -157,7 +157,7 @@ class RemoteKeys:
 
     @property
     def reason(self) -> str:
-        """Why the last attempt failed."""
+        """Return why the last attempt failed."""
         return self._reason
 
     def _is_fresh(self, now: float) -> bool:
@@ -184,7 +184,7 @@ class Parse:
         self._hinted = (self._algorithms & hints) or self._algorithms
 
     def __call__(self, document: Mapping[str, Any]) -> tuple[list[VerificationKey], list[str]]:
-        """The keys, and the reasons.
+        """Return the keys, and the reasons.
 
         Raises:
             ConfigurationError: if it is not a key set (RFC 7517 section 5).

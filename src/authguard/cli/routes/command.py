@@ -9,7 +9,7 @@ import click
 from authguard._endpoint import misplaced_in
 from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, note
 from authguard.cli.routes.access import Answer, Row, rows_of
-from authguard.cli.routes.findings import Finding, rule_findings
+from authguard.cli.routes.findings import RouteFinding, rule_findings
 from authguard.cli.routes.importing import find_application
 from authguard.cli.routes.walk import UnknownApplicationError, routes_of
 from authguard.errors import ConfigurationError
@@ -53,7 +53,7 @@ def routes(
         findings = rule_findings(all_routes, allowed)
     except ConfigurationError as error:
         raise Failure(f"--allow: {error}", MISUSED) from None
-    findings += [Finding("error", "misplaced", "", text) for text in misplaced_in(app)]
+    findings += [RouteFinding("error", "misplaced", "", text) for text in misplaced_in(app)]
     shown = [row for row in rows if row.answer.access == "unclassified" or not unclassified]
     if as_json:
         echo_json([*map(_document, shown), *(finding.document() for finding in findings)])

@@ -17,7 +17,7 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RouteFinding:
     """A fault of the application, or something that cannot be told.
 
     Attributes:
@@ -40,7 +40,7 @@ class Finding:
         }  # fmt: skip
 
 
-def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Finding]:
+def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[RouteFinding]:
     """Find the rules that match no route.
 
     Args:
@@ -51,7 +51,7 @@ def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Findi
         ConfigurationError: for a pattern in `allowed` that no rule can have.
     """
     unneeded = {parse_pattern(pattern): pattern for pattern in allowed}
-    findings: list[Finding] = []
+    findings: list[RouteFinding] = []
     seen: set[tuple[str, ...]] = set()
     for guard in dict.fromkeys(layer.guard for route in routes for layer in route.layers):
         for rule in guard.policy.rules:
@@ -66,11 +66,11 @@ def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Findi
     for segments, pattern in unneeded.items():
         reason = "the rule matches a route" if segments in seen else "no rule has this path"
         text = f"--allow {pattern} is not needed: {reason}"
-        findings.append(Finding("warning", "unneeded", pattern, text))
+        findings.append(RouteFinding("warning", "unneeded", pattern, text))
     return findings
 
 
-def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> Finding | None:
+def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> RouteFinding | None:
     protects = any(other is rule for other in guard.policy.protected_rules)
     shown = f"{rule!r} in {'protected_paths' if protects else 'public_paths'}"
     targets = [(route, target) for route in routes for target in _targets(route, guard, protects=protects)]
@@ -84,10 +84,10 @@ def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> Finding | 
     for route, target in targets:
         if meets(target, unlisted=True):
             text = f"{shown} may match something below {route.path}, whose routes cannot be listed"
-            return Finding("note", "unknown", rule.path, text)
+            return RouteFinding("note", "unknown", rule.path, text)
     nothing = f"{shown} matches no route, so it {'protects' if protects else 'opens'} nothing"
     remedy = f"write the path of a route, remove it, or accept it with --allow {rule.path!r}"
-    return Finding("error" if protects else "warning", "unmatched", rule.path, f"{nothing}: {remedy}")
+    return RouteFinding("error" if protects else "warning", "unmatched", rule.path, f"{nothing}: {remedy}")
 
 
 def _targets(route: Route, guard: Guard, *, protects: bool) -> Iterator[Template]:

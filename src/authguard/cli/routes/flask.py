@@ -10,13 +10,13 @@ from werkzeug.routing import AnyConverter, Rule
 
 from authguard._core.request import WEBSOCKET
 from authguard._endpoint import required_by
-from authguard.cli.routes.model import Inner, Place, Route, Step, listed_methods
+from authguard.cli.routes.model import Inner, Route, RoutePlace, Step, listed_methods
 from authguard.cli.routes.paths import Parameter, Template, template
 
 _PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
 
 
-def flask_steps(app: Any, place: Place) -> Iterator[Step] | None:
+def flask_steps(app: Any, place: RoutePlace) -> Iterator[Step] | None:
     """Return the routes and mounts of an application in its place; None if it is none of Flask's."""
     if isinstance(app, Flask):
         return iter([Inner(app.wsgi_app, place)])  # which has been wrapped, as a rule
@@ -28,13 +28,13 @@ def flask_steps(app: Any, place: Place) -> Iterator[Step] | None:
     return None
 
 
-def _mounts(app: DispatcherMiddleware, place: Place) -> Iterator[Inner]:
+def _mounts(app: DispatcherMiddleware, place: RoutePlace) -> Iterator[Inner]:
     for path, mounted in app.mounts.items():
         yield Inner(mounted, place.below(path, template([path])))
     yield Inner(app.app, place)
 
 
-def _url_map(app: Flask, place: Place) -> Iterator[Route]:
+def _url_map(app: Flask, place: RoutePlace) -> Iterator[Route]:
     for rule in app.url_map.iter_rules():
         if rule.build_only:
             continue

@@ -48,7 +48,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RoutePlace:
     """A place in an application; the fields are those of `Route`."""
 
     path: str = ""
@@ -56,15 +56,15 @@ class Place:
     layers: tuple[Layer, ...] = ()
     host: str = ""
 
-    def below(self, path: str, template: Template) -> "Place":
+    def below(self, path: str, template: Template) -> "RoutePlace":
         """Return the place below a mount point in this one."""
         return replace(self, path=self.path + path, template=self.template + template)
 
-    def on(self, host: str) -> "Place":
+    def on(self, host: str) -> "RoutePlace":
         """Return this place for one host."""
         return replace(self, host=host)
 
-    def inside(self, guard: Guard, root_path: str = "") -> "Place":
+    def inside(self, guard: Guard, root_path: str = "") -> "RoutePlace":
         """Return this place inside of a guard."""
         return replace(self, layers=(*self.layers, Layer(guard, len(self.template), root_path)))
 
@@ -89,7 +89,7 @@ class Inner(NamedTuple):
     """
 
     app: Any
-    place: Place
+    place: RoutePlace
 
 
 #: What the walk through the applications of one framework yields.

@@ -15,13 +15,13 @@ from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
 from authguard._endpoint import required_by, required_by_dependencies
 from authguard.asgi import AuthGuardMiddleware
-from authguard.cli.routes.model import METHODS, Inner, Place, Route, Step, listed_methods
+from authguard.cli.routes.model import METHODS, Inner, Route, RoutePlace, Step, listed_methods
 from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
 
 
-def starlette_steps(app: Any, place: Place) -> Iterator[Step] | None:
+def starlette_steps(app: Any, place: RoutePlace) -> Iterator[Step] | None:
     """Return the routes and mounts of an application in its place; None if it is none of Starlette's."""
     if isinstance(app, Starlette):
         root_path = getattr(app, "root_path", "")  # FastAPI's, which its guard sees
@@ -38,7 +38,7 @@ def starlette_steps(app: Any, place: Place) -> Iterator[Step] | None:
     return None
 
 
-def _router(router: routing.Router, place: Place) -> Iterator[Step]:
+def _router(router: routing.Router, place: RoutePlace) -> Iterator[Step]:
     place = _inside_guards_of(router.middleware_stack, place)
     for route in _effective(router.routes):
         yield from _route(route, place)
@@ -55,7 +55,7 @@ def _effective(routes: Iterable[Any]) -> Iterable[Any]:
     return routes
 
 
-def _route(route: Any, place: Place) -> Iterator[Step]:
+def _route(route: Any, place: RoutePlace) -> Iterator[Step]:
     kind = getattr(route, "original_route", route)
     if isinstance(kind, routing.Host):
         yield Inner(route.app, place.on(route.host))
@@ -88,7 +88,7 @@ def _requirements(route: Any) -> tuple[Requirement, ...]:
     return (*required_by(route.endpoint), *required_by_dependencies(getattr(route, "dependant", None)))
 
 
-def _frontends(router: Any, place: Place) -> Iterator[Route]:
+def _frontends(router: Any, place: RoutePlace) -> Iterator[Route]:
     """Yield what FastAPI's `app.frontend()` serves; it keeps that apart from its routes."""
     for context in getattr(router, "_iter_low_priority_routes", tuple)():
         prefix = getattr(context, "frontend_prefix", "")
@@ -103,7 +103,7 @@ def _frontends(router: Any, place: Place) -> Iterator[Route]:
             )
 
 
-def _inside_guards_of(app: Any, place: Place) -> Place:
+def _inside_guards_of(app: Any, place: RoutePlace) -> RoutePlace:
     """Return this place inside of the guards that are around one route or router."""
     while app is not None and not isinstance(app, Starlette | routing.Router):
         if isinstance(app, AuthGuardMiddleware):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from authguard import asgi, wsgi
-from authguard.cli.routes.model import Inner, Place, Route, Step
+from authguard.cli.routes.model import Inner, Route, RoutePlace, Step
 from authguard.cli.routes.paths import ANYTHING_BELOW
 
 # By these names wrappers have what they wrap: Starlette's middleware, Werkzeug's, a2wsgi, asgiref.
@@ -25,7 +25,7 @@ def routes_of(app: Any) -> list[Route]:
     Raises:
         UnknownApplicationError: if it is none of these.
     """
-    routes = list(_walk(app, Place()))
+    routes = list(_walk(app, RoutePlace()))
     if [route.path for route in routes] == ["/**"] and not routes[0].methods:
         while (wrapped := _wrapped(app)) is not None:
             app = wrapped
@@ -33,7 +33,7 @@ def routes_of(app: Any) -> list[Route]:
     return routes
 
 
-def _walk(app: Any, place: Place) -> Iterator[Route]:
+def _walk(app: Any, place: RoutePlace) -> Iterator[Route]:
     """Yield the routes of an application in its place, and of those that it leads to."""
     for step in _steps(app, place):
         if isinstance(step, Inner):
@@ -42,7 +42,7 @@ def _walk(app: Any, place: Place) -> Iterator[Route]:
             yield step
 
 
-def _steps(app: Any, place: Place) -> Iterator[Step]:
+def _steps(app: Any, place: RoutePlace) -> Iterator[Step]:
     """Return the routes of an application, and the applications to go on with."""
     if isinstance(app, asgi.AuthGuardMiddleware | wsgi.AuthGuardMiddleware):
         root_path = app.root_path if isinstance(app, asgi.AuthGuardMiddleware) else ""
@@ -56,7 +56,7 @@ def _steps(app: Any, place: Place) -> Iterator[Step]:
     return iter([place.route("/**", (ANYTHING_BELOW,), ())])
 
 
-def _steps_of_framework(app: Any, place: Place) -> Iterator[Step] | None:
+def _steps_of_framework(app: Any, place: RoutePlace) -> Iterator[Step] | None:
     """Return the steps of a framework's application; None for any other."""
     steps: Iterator[Step] | None = None
     # What has not been imported made no application: an environment need not have all frameworks.

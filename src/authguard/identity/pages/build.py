@@ -50,7 +50,7 @@ class Pages:
 
     @property
     def paths(self) -> list[str]:
-        """The paths that the guard has to open: the pages look at the caller themselves."""
+        """Return the paths that the guard has to open: the pages look at the caller themselves."""
         return list(dict.fromkeys(route.path for route in self.routes))
 
     def take_token(self, scope: Scope) -> None:

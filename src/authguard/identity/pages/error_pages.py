@@ -36,7 +36,7 @@ class PageErrors:
 
     @property
     def handlers(self) -> Any:
-        """The handlers for Starlette's `exception_handlers`."""
+        """Return the handlers for Starlette's `exception_handlers`."""
         return HANDLERS | {
             RefusedError: self.handle_refusal,
             HTTPException: self.handle_http_exception,

@@ -230,7 +230,7 @@ class SignInPages:
 
     @property
     def _rules(self) -> Sequence[str]:
-        """The rules for a new password: those that an empty one breaks."""
+        """Return the rules for a new password: those that an empty one breaks."""
         return self._service.policy.check("")
 
     def _next(self, request: Request, next_path: str, default: str = "") -> str:

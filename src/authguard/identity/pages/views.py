@@ -91,7 +91,7 @@ class Views:
 
     @property
     def asset_paths(self) -> list[str]:
-        """The paths of the files that pages need."""
+        """Return the paths of the files that pages need."""
         return [f"{self._prefix}/assets/{file}" for file in self._assets]
 
     def routes(self) -> list[Route]:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -21,6 +21,8 @@ from authguard._core.options import check_text, check_whole
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.storage import marks
+from authguard.stores.marks import Mark
 
 logger = logging.getLogger("authguard")
 
@@ -60,6 +62,8 @@ class Database:
             self._writers = self._unflushed = _ConnectionPool(self.engine, connections)
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
+        #: Called after a transaction that has written marks, with them and the number of the last one.
+        self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -87,8 +91,12 @@ class Database:
             if self.is_sqlite:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            marks.begin(connection)
             yield connection
+            written, sequence = marks.write_added(connection)
             connection.commit()
+        if written:
+            self.after_marks(written, sequence)
 
     def swap(self) -> AbstractContextManager[Connection]:
         """Borrow a connection to look at rows and to change them by compare and swap.
@@ -120,6 +128,10 @@ class Database:
         self._writers.close()
         self._unflushed.close()
         self.engine.dispose()
+
+
+def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
+    """Let nobody know."""
 
 
 class _ConnectionPool:

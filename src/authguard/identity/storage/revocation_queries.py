@@ -1,57 +1,48 @@
 """Query the marks of what is revoked. Use cases pass the connection of their transaction."""
 
 import secrets
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, or_, select
 
+from authguard._core.model import Principal
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.schema import revocations
+from authguard.identity.storage.schema import marks, proofs
+from authguard.stores.log import KEEP_SECONDS
+from authguard.stores.marks import Mark, keys_of, mark_name
 
+_NAMED = ("token", "key", "session", "subject")  # kinds of marks that have a name
+_DECOY = "decoy-"
 # Statements of every request are made once.
-_MARKS = select(revocations.c.kind, revocations.c.revoked_at).where(
-    revocations.c.until > bindparam("now"),
+_MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_before, marks.c.until).where(
+    marks.c.issuer.in_(["", bindparam("issuer")]),
+    marks.c.until > bindparam("now"),
     or_(
-        (revocations.c.kind == "token") & (revocations.c.name == bindparam("token")),
-        (revocations.c.kind == "key") & (revocations.c.name == bindparam("key")),
-        (revocations.c.kind == "session") & (revocations.c.name == bindparam("session")),
-        (revocations.c.kind == "subject") & (revocations.c.name == bindparam("subject")),
+        *((marks.c.kind == kind) & (marks.c.name == bindparam(kind)) for kind in _NAMED),
+        marks.c.kind == "all",
     ),
 )
-#: The columns of a mark, for an INSERT from a SELECT.
-MARK_COLUMNS = ("kind", "name", "revoked_at", "until")
 
 
-def find_marks(
-    connection: Connection, *, token: str, key: str, session: str, subject: str, now: float
-) -> dict[str, float]:
-    """Return which of a token, an API key, a session and a subject are revoked, and since when."""
-    values = {"token": token, "key": key, "session": session, "subject": subject, "now": now}
-    return {row[0]: row[1] for row in connection.execute(_MARKS, values)}
-
-
-def upsert_revocation(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
-    """Mark something as revoked; a later mark takes the place of the one before."""
-    values = dict(zip(MARK_COLUMNS, (kind, name, now, until), strict=True))
-    upsert_marks(connection, insert_into(connection, revocations).values(values))
-
-
-def upsert_marks(connection: Connection, statement: Any) -> None:
-    """Run an INSERT of marks; later marks take the place of the ones before."""
-    changes = {"revoked_at": statement.excluded.revoked_at, "until": statement.excluded.until}
-    connection.execute(statement.on_conflict_do_update(index_elements=["kind", "name"], set_=changes))
+def find_marks(connection: Connection, principal: Principal, now: float) -> list[Mark]:
+    """Return the live marks of a principal's token, API key, session and subject, and those of all tokens."""
+    names = {kind: name for kind, issuer, name in keys_of(principal) if not issuer and kind != "all"}
+    values = {**dict.fromkeys(_NAMED, ""), **names, "issuer": mark_name(principal.issuer or ""), "now": now}
+    return [Mark(*row) for row in connection.execute(_MARKS, values)]
 
 
 def write_decoy(connection: Connection, now: float) -> None:
-    """Write a mark that revokes nothing, where a known address leaves no row and a new one does.
+    """Write a row that means nothing, where a known address leaves no row and a new one does.
 
-    A transaction that has written takes the time of flushing the disk. Of these marks there are few, and they
-    are deleted with the old ones. It comes last in a transaction, so that others wait for its row no longer
+    A transaction that has written takes the time of flushing the disk. Of these rows there are few, and they
+    are deleted with old marks. It comes last in a transaction, so that others wait for its row no longer
     than for the commit.
     """
-    upsert_revocation(connection, "decoy", secrets.token_hex(1), now, now)
+    statement = insert_into(connection, proofs).values(digest=f"{_DECOY}{secrets.token_hex(1)}", until=now)
+    changes = {"until": statement.excluded.until}
+    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changes))
 
 
 def delete_old_marks(connection: Connection, now: float) -> None:
-    """Forget marks about what has expired."""
-    connection.execute(delete(revocations).where(revocations.c.until <= now))
+    """Delete marks about what has expired by every clock, and decoys."""
+    connection.execute(delete(marks).where(marks.c.until <= now - KEEP_SECONDS))
+    connection.execute(delete(proofs).where(proofs.c.digest.startswith(_DECOY), proofs.c.until <= now))

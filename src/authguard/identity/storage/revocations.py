@@ -1,24 +1,58 @@
 """Keep revocations in the database, for all processes that share it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from threading import Event
+from typing import Protocol
 
-from sqlalchemy import Connection
-
-from authguard._core.model import Principal, api_key_id
-from authguard._core.options import Moment, check_function, check_moment, check_object, is_numeric_date
-from authguard.errors import ConfigurationError
+from authguard._core.model import Principal
+from authguard._core.options import Moment, check_function, check_object
+from authguard.errors import VerificationUnavailableError
+from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
+from authguard.stores import sql_tables as sql
+from authguard.stores.marks import Mark, make_mark, revokes
+from authguard.stores.receipt import Receipt
+from authguard.stores.revocations import SharedRevocations
 
-_KINDS = ("token", "key", "session", "subject")
+_BOUND = 1.0  # of processes that follow the log
+_ALIVE_SECONDS = 3 * _BOUND  # without a reading, after which a process counts as gone
+_FIRST_PAUSE, _MAX_PAUSE = 0.002, 0.05
+
+
+class RevocationStore(Protocol):
+    """A store of `authguard.stores`.
+
+    Attributes:
+        revocations: where logouts are written.
+    """
+
+    revocations: SharedRevocations
+
+
+def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | None:
+    """Return the revocations of the option `store`.
+
+    Raises:
+        ConfigurationError: if it is no store of `authguard.stores`.
+    """
+    if store is None:
+        return None
+    revocations = getattr(store, "revocations", None)
+    check_object(revocations, "store.revocations", SharedRevocations, "store=RedisStore(…)", or_none=False)
+    return store.revocations
 
 
 class SQLRevocations:
     """Revocations for `Guard(revocations=…)`, shared by all processes that use the database.
 
     Each request asks the database, so that a logout holds at once, everywhere. If the database
-    cannot be asked, the guard answers 503.
+    cannot be asked, the guard answers 503. It is the log that `PostgresStore` and `SQLiteStore` of
+    `authguard.stores` follow, which ask it three times a second instead.
 
     Args:
         database: the database of the identity service, or its URL.
@@ -29,6 +63,8 @@ class SQLRevocations:
         if not isinstance(database, str):
             check_object(database, "database", Database, 'SQLRevocations("postgresql://…")', or_none=False)
         self._database = Database(database) if isinstance(database, str) else database
+        if isinstance(database, str):
+            self._database.after_marks = Spread(self._database)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
 
@@ -39,33 +75,48 @@ class SQLRevocations:
         key_id: str | None = None,
         subject: str | None = None,
         session: str | None = None,
+        issuer: str | None = None,
+        issued_before: float | Moment | None = None,
         until: float | Moment,
-    ) -> None:
-        """Refuse a token, an API key, a session, or all tokens that a subject has been issued so far.
+    ) -> Receipt:
+        """Refuse a token, an API key, a session, the tokens of a subject, or all tokens.
+
+        It returns when all processes that follow the log know, or after a second.
 
         Args:
             token_id: the `jti` of the token.
             key_id: the public name of an API key; tokens, whose `key_id` is the `kid` of their
                 issuer's key, are not affected.
-            subject: whose tokens; those issued (`iat`) after now are not affected.
+            subject: whose tokens.
             session: the `sid` of the tokens of one session.
+            issuer: of any of these; None for all issuers.
+            issued_before: seconds since the epoch; tokens of the subject that were issued (`iat`) later are
+                not affected. None is now. Without a subject: all tokens.
             until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
                 anyway, leeway included; `math.inf` for an API key that does not expire.
 
         Raises:
-            ConfigurationError: if it is not exactly one of the four.
+            ConfigurationError: if the arguments name several things or none.
             StoreUnavailableError: if it could not be stored; nothing is revoked then.
         """
-        until = check_moment(until, "until", infinite=True)
-        by_kind = dict(zip(_KINDS, (token_id, key_id, session, subject), strict=True))
-        marks = [(kind, name) for kind, name in by_kind.items() if name]
-        if len(marks) != 1:
-            raise ConfigurationError(
-                f"exactly one of token_id, key_id, subject and session must be given, got {len(marks)}"
-            )
-        ((kind, name),) = marks
+        mark = make_mark(
+            token_id=token_id,
+            key_id=key_id,
+            session=session,
+            subject=subject,
+            issuer=issuer,
+            issued_before=issued_before,
+            until=until,
+        )
+        now = self._clock()
+        if mark.kind in ("subject", "all") and mark.issued_before is None:
+            mark = replace(mark, issued_before=now)
         with self._database.write() as connection:
-            revoke(connection, kind, name, self._clock(), until)
+            add_marks(connection, [mark])
+            revocation_store.delete_old_marks(connection, now)
+        with self._database.read() as connection:
+            (sequence,) = execute_by(connection)("SELECT seq FROM authguard_log", ()).fetchone()
+        return Receipt(sequence, self._clock() + _BOUND)
 
     def is_revoked(self, principal: Principal) -> bool:
         """Return whether the principal's token, API key, session or subject has been revoked.
@@ -73,25 +124,44 @@ class SQLRevocations:
         Raises:
             StoreUnavailableError: if the database cannot be asked.
         """
-        claims = principal.claims
-        session = claims.get("sid")
+        now = self._clock()
         with self._database.read() as connection:
-            marks = revocation_store.find_marks(
-                connection,
-                token=principal.token_id or "",
-                key=api_key_id(principal) or "",
-                session=session if isinstance(session, str) else "",
-                subject=principal.subject,
-                now=self._clock(),
-            )
-        if not marks:
-            return False
-        issued = claims.get("iat")
-        later = is_numeric_date(issued) and issued > marks.get("subject", 0.0)
-        return not (marks.keys() == {"subject"} and later)
+            marks = revocation_store.find_marks(connection, principal, now)
+        return bool(marks) and revokes(marks, principal, now)
 
 
-def revoke(connection: Connection, kind: str, name: str, now: float, until: float) -> None:
-    """Mark something as revoked, in the transaction of a use case, and forget old marks."""
-    revocation_store.upsert_revocation(connection, kind, name, now, until)
-    revocation_store.delete_old_marks(connection, now)
+class Spread:
+    """Waits until the processes that follow the log of a database know, for a second at most.
+
+    Args:
+        database: whose log it is.
+        revocations: of another store, where the marks are written, too; None if there is none.
+    """
+
+    def __init__(self, database: Database, revocations: SharedRevocations | None = None) -> None:
+        self._database = database
+        self._revocations = revocations
+
+    def __call__(self, marks: Sequence[Mark], sequence: int) -> None:
+        """Write the marks to the other store, and wait until all know of them.
+
+        Raises:
+            StoreUnavailableError: if the other store does not answer. What the database has stays; a second
+                attempt writes the marks again.
+        """
+        end, pause = time.monotonic() + _BOUND, _FIRST_PAUSE
+        if self._revocations is not None:
+            try:
+                self._revocations.publish(marks, wait=True)
+            except VerificationUnavailableError as error:
+                raise StoreUnavailableError(error.reason) from error
+        with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
+            while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
+                Event().wait(min(pause, left))
+                pause = min(2 * pause, _MAX_PAUSE)
+
+    def _is_known(self, sequence: int) -> bool:
+        with self._database.read() as connection:
+            statement = dialect_of(connection).spell(sql.LATE_READERS)
+            (late,) = execute_by(connection)(statement, (_ALIVE_SECONDS, sequence)).fetchone()
+        return bool(late == 0)

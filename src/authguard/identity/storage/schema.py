@@ -97,17 +97,6 @@ sessions = Table(
     ),
 )
 
-revocations = Table(
-    "revocations",
-    metadata,
-    Column("kind", String(8), nullable=False),
-    Column("name", String(255), nullable=False),
-    Column("revoked_at", Double, nullable=False),
-    # When all that it is about has expired anyway; forgotten then.
-    Column("until", Double, nullable=False, index=True),
-    PrimaryKeyConstraint("kind", "name"),
-)
-
 one_time_tokens = Table(
     "one_time_tokens",
     metadata,
@@ -139,4 +128,24 @@ clients = Table(
     Column("scopes", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+)
+
+# Of `authguard.stores`, whose statements make them: see its `sql_tables`.
+_stores = MetaData()
+marks = Table(
+    "authguard_marks",
+    _stores,
+    Column("kind", String, nullable=False),
+    Column("issuer", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("issued_before", Double),
+    Column("until", Double, nullable=False),
+    PrimaryKeyConstraint("kind", "issuer", "name"),
+)
+proofs = Table(
+    "authguard_replays",
+    _stores,
+    Column("digest", String, primary_key=True),
+    Column("until", Double, nullable=False),
 )

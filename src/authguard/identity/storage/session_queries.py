@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from authguard.identity.mail.addresses import email_key
 from authguard.identity.model import Session, User
-from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.queries import USER_COLUMNS, user_from_row
-from authguard.identity.storage.revocation_queries import MARK_COLUMNS, upsert_marks
-from authguard.identity.storage.schema import revocations, sessions, users
+from authguard.identity.storage.schema import sessions, users
 
 # Statements of every request are made once.
 _ADVANCED = (
@@ -120,21 +118,18 @@ def list_surplus_sessions(connection: Connection, user_id: str, now: float, limi
 
 
 def end_sessions(
-    connection: Connection, session_ids: Select[str] | Iterable[str], now: float, until: float
-) -> None:
-    """End sessions and revoke their access tokens, in two statements however many sessions there are.
+    connection: Connection, session_ids: Select[str] | Iterable[str], now: float
+) -> Sequence[str]:
+    """End sessions, in one statement however many they are, and return their ids.
 
     Args:
         connection: the transaction.
         session_ids: the ids of the sessions, or the query for them.
         now: seconds since the epoch.
-        until: when the last of their access tokens has expired.
     """
     is_ended = sessions.c.id.in_(session_ids if isinstance(session_ids, Select) else list(session_ids))
-    marks = select(literal("session"), sessions.c.id, literal(now), literal(until)).where(is_ended)
-    upsert_marks(connection, insert_into(connection, revocations).from_select(MARK_COLUMNS, marks))
-    statement = update(sessions).where(is_ended, sessions.c.ended_at.is_(None))
-    connection.execute(statement.values(ended_at=now))
+    statement = update(sessions).where(is_ended).values(ended_at=func.coalesce(sessions.c.ended_at, now))
+    return connection.execute(statement.returning(sessions.c.id)).scalars().all()
 
 
 def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:

@@ -16,11 +16,13 @@ from authguard.identity.mail.addresses import lookup_address
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
+from authguard.identity.storage.marks import add_marks
 from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
 from authguard.identity.usecases.session_claims import is_alive, session_id_of, session_id_or_empty
+from authguard.stores.marks import make_mark
 
 #: Of one account, at the same time; the oldest one ends when there would be one more.
 MAX_SESSIONS = 100
@@ -196,8 +198,10 @@ class Sessions:
         Raises:
             NotFoundError: if the caller has none of this id that is alive.
         """
-        with self._base.database.read() as connection:
-            row = session_store.find_session(connection, session_id)
+        row = None
+        if session_id.isascii() and session_id.isprintable():  # a database refuses some of the others
+            with self._base.database.read() as connection:
+                row = session_store.find_session(connection, session_id)
         if row is None or not self._is_shown(row.session, principal):
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
         self.end_now([session_id])
@@ -227,7 +231,9 @@ class Sessions:
     def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
         now = self._base.clock()
-        session_store.end_sessions(connection, session_ids, now, now + self._lifetime)
+        until = now + self._lifetime
+        ended = session_store.end_sessions(connection, session_ids, now)
+        add_marks(connection, [make_mark(session=session, until=until) for session in ended])
         revocation_store.delete_old_marks(connection, now)
 
     @property

@@ -50,7 +50,7 @@ class Register(JSONBody):
 
     @property
     def display_name(self) -> str:
-        """The name of the owner."""
+        """Return the name of the owner."""
         return self.name or self.full_name or ""
 
 

@@ -26,7 +26,7 @@ class Web:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the service."""
+        """Return the settings of the service."""
         return self.service.settings
 
 

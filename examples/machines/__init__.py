@@ -1,0 +1,1 @@
+"""An application on several machines, which share logouts."""

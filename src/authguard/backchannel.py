@@ -1,0 +1,205 @@
+"""Serves OpenID Connect Back-Channel Logout 1.0: an issuer says who has signed out there.
+
+Mount `BackChannelLogout(…).asgi` or `.wsgi` at a path that the guard leaves open, and register its URL at the
+issuer as `backchannel_logout_uri`.
+"""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from hashlib import sha256
+from http import HTTPStatus
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl
+
+from authguard._core.flow import Call, Flow
+from authguard._core.jose.logout_claims import Logout
+from authguard._core.options import check_function, check_method, check_seconds
+from authguard._core.remotes import Remotes
+from authguard.drivers import asynchronous, blocking
+from authguard.errors import InvalidRequestError, RefusedError, VerificationUnavailableError
+from authguard.stores.revocations import SharedRevocations
+from authguard.verifiers.logout import LogoutTokenVerifier
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+
+MAX_BODY = 32_768
+_MAX_FIELDS = 20
+_MAX_LIFETIME = 90 * 86_400
+_FORM = "application/x-www-form-urlencoded"
+
+
+class EndpointAnswer(NamedTuple):
+    """A response of the endpoint."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Revoker(Protocol):
+    """A store of revocations, such as `store.revocations` or `MemoryRevocations()`."""
+
+    def revoke(self, **named: Any) -> Any:
+        """Refuse a session, or the tokens of a subject."""
+
+
+class BackChannelLogout:
+    """Receives logout tokens of one issuer, and writes what they say to a store of revocations.
+
+    A token that names a session (`sid`) ends that session, and one that names a subject (`sub`) alone ends
+    all of its sessions that began before. It is answered with 200; a bad token with 400, and a store or
+    a key source that does not answer with 503.
+
+    Args:
+        keys: what the issuer signs with, as for `JWTVerifier`.
+        algorithms: as for `JWTVerifier`.
+        issuer: the exact `iss`, which the access tokens have, too.
+        audience: our `client_id` at the issuer, or several.
+        revocations: where logouts are written, such as `store.revocations`.
+        replays: notes which logout tokens were used, such as `store.replays`: given a digest and seconds, it
+            returns False if the digest is there already; `async` or not.
+        token_lifetime: seconds that an access token of this issuer lives at most.
+        leeway: seconds by which clocks may differ, 0 to 300.
+        token_types: accepted `typ` of the header; add None for an issuer that sends none.
+        clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if this cannot be meant.
+    """
+
+    def __init__(
+        self,
+        keys: object,
+        *,
+        algorithms: Iterable[str],
+        issuer: str,
+        audience: str | Iterable[str],
+        revocations: Revoker,
+        replays: Callable[[str, int], bool | Awaitable[bool]],
+        token_lifetime: float = 86_400,
+        leeway: float = 30,
+        token_types: Iterable[str | None] = ("logout+jwt",),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._verifier = LogoutTokenVerifier(
+            keys,
+            algorithms=algorithms,
+            issuer=issuer,
+            audience=audience,
+            leeway=leeway,
+            token_types=token_types,
+        )
+        check_method(revocations, "revocations", "revoke", "revocations=store.revocations")
+        check_function(replays, "replays")
+        self._revocations = revocations
+        self._replays = replays
+        self._lifetime = check_seconds(token_lifetime, "token_lifetime", _MAX_LIFETIME, least=1)
+        self._leeway = leeway
+        self._clock = clock
+        self._remotes = Remotes([self._verifier])
+
+    async def asgi(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        """Answer one request, as an ASGI application."""
+        if scope["type"] != "http":
+            raise TypeError(f"back-channel logout is for HTTP, got {scope['type']}")
+        fields = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
+        kind = fields[0].decode("latin-1") if len(fields) == 1 else ""
+        body, more = b"", scope["method"] == "POST"
+        while more and len(body) <= MAX_BODY:
+            message: Any = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        answer = await asynchronous.run(self._answer(scope["method"], kind, body))
+        headers = [(name.encode(), value.encode()) for name, value in answer.fields]
+        start: Any = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        await send(start)
+        end: Any = {"type": "http.response.body", "body": answer.body}
+        await send(end)
+
+    def wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request, as a WSGI application."""
+        method, length = environ["REQUEST_METHOD"], environ.get("CONTENT_LENGTH") or ""
+        size = min(int(length), MAX_BODY + 1) if length.isascii() and length.isdigit() else 0
+        body = environ["wsgi.input"].read(size) if method == "POST" and size else b""
+        answer = blocking.run(self._answer(method, environ.get("CONTENT_TYPE", ""), body))
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.fields))
+        return [answer.body]
+
+    def _answer(self, method: str, kind: str, body: bytes) -> Flow[EndpointAnswer]:
+        try:
+            if method != "POST":
+                return _response(405, {"error": "invalid_request"}, ("allow", "POST"))
+            token = _token(kind, body)
+            now = self._clock()
+            logout = yield from self._verifier.read(token, now)
+            yield from self._log_out(logout, now)
+        except VerificationUnavailableError as error:
+            fields = ("retry-after", str(error.retry_after))
+            return _response(503, {"error": "temporarily_unavailable"}, fields)
+        except RefusedError as error:
+            return _response(400, {"error": "invalid_request", "error_description": error.reason})
+        return _response(200, None)
+
+    def _log_out(self, logout: Logout, now: float) -> Flow[None]:
+        named: dict[str, Any] = {"issuer": logout.issuer, "until": now + self._lifetime + self._leeway}
+        if logout.session is not None:
+            named["session"] = logout.session
+        else:
+            named |= {"subject": logout.subject, "issued_before": logout.issued_at}
+        if isinstance(self._revocations, SharedRevocations):
+            named["wait"] = True
+        digest = sha256(f"logout\n{logout.issuer}\n{logout.token_id}".encode()).hexdigest()
+        seconds = ceil(logout.expires_at + self._leeway - now) + 1
+        try:
+            # First, and it may happen twice: were the token noted before an outage, its issuer could not
+            # send it again.
+            yield from Call[Any](partial(self._revocations.revoke, **named))
+            is_new = yield from Call[bool](self._replays, digest, seconds)
+        except OSError as error:  # ConnectionError and TimeoutError among them
+            raise VerificationUnavailableError("the store does not answer", retry_after=1) from error
+        if not is_new:
+            raise InvalidRequestError("the logout token has been used before")
+
+    def close(self) -> None:
+        """Close connections to the issuer, from outside of an event loop; the store is left open."""
+        self._remotes.close()
+
+    async def aclose(self) -> None:
+        """Close connections to the issuer, from inside of an event loop; the store is left open."""
+        await self._remotes.aclose()
+
+
+def _token(kind: str, body: bytes) -> str:
+    """Return the logout token of a form.
+
+    Raises:
+        InvalidRequestError: if it is no form with exactly one.
+    """
+    if kind.partition(";")[0].strip().lower() != _FORM:
+        raise InvalidRequestError(f"the body must be {_FORM}")
+    if len(body) > MAX_BODY:
+        raise InvalidRequestError(f"the body must have at most {MAX_BODY} bytes")
+    try:
+        pairs = parse_qsl(body.decode("ascii"), max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise InvalidRequestError("the body is no form") from None
+    tokens = [value for name, value in pairs if name == "logout_token"]
+    if len(tokens) != 1:
+        raise InvalidRequestError("the form must have exactly one logout_token")
+    return tokens[0]
+
+
+def _response(status: int, document: dict[str, str] | None, *more: tuple[str, str]) -> EndpointAnswer:
+    body = b"" if document is None else json.dumps(document).encode()
+    fields = [("cache-control", "no-store"), ("content-length", str(len(body))), *more]
+    if body:
+        fields.append(("content-type", "application/json"))
+    return EndpointAnswer(status, tuple(fields), body)

@@ -1,0 +1,52 @@
+"""Writes revocations to the log that processes follow, at the end of a transaction."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from sqlalchemy import Connection
+
+from authguard.stores import sql_log
+from authguard.stores.marks import Mark
+from authguard.stores.postgres_connections import ANNOUNCE
+from authguard.stores.postgres_connections import DIALECT as POSTGRES
+from authguard.stores.sql_log import Dialect, Execute
+from authguard.stores.sqlite_connections import DIALECT as SQLITE
+
+_PENDING = "authguard marks"
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction that may add marks."""
+    connection.info[_PENDING] = []
+
+
+def add_marks(connection: Connection, marks: Iterable[Mark]) -> None:
+    """Let a transaction write marks when it ends."""
+    connection.info[_PENDING].extend(marks)
+
+
+def write_added(connection: Connection) -> "tuple[list[Mark], int]":
+    """Write what was added, and return it with the number of the last mark.
+
+    It is the last that a transaction does: the log has one writer at a time, and two transactions that
+    hold it and rows of their own would wait for each other.
+    """
+    marks: list[Mark] = connection.info.pop(_PENDING, [])
+    if not marks:
+        return [], 0
+    execute = execute_by(connection)
+    many = cast("Any", connection.exec_driver_sql)
+    sequence = sql_log.append(execute, dialect_of(connection).spell, marks, many)
+    if connection.dialect.name == "postgresql":
+        execute(ANNOUNCE, ())
+    return marks, sequence
+
+
+def dialect_of(connection: Connection) -> Dialect:
+    """Return how the database of a connection spells statements."""
+    return POSTGRES if connection.dialect.name == "postgresql" else SQLITE
+
+
+def execute_by(connection: Connection) -> Execute:
+    """Return what runs a statement of a store."""
+    return cast("Execute", lambda statement, values: connection.exec_driver_sql(statement, values or None))

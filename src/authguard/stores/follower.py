@@ -1,0 +1,258 @@
+"""Follow a log: keep its marks in memory, and know until when the memory may be trusted."""
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, RLock, Thread, current_thread
+from weakref import WeakMethod
+
+from authguard._core.logouts import Mode, StoreHealth
+from authguard.stores.log import Log, Page, Position, StoreDownError
+from authguard.stores.marks import Marks
+
+MAX_MARKS = 1_000_000  # some 400 MB; beyond, each request asks the store
+_WARNING_SECONDS = 60.0
+_ALIVE_BOUNDS = 3  # bounds without a reading after which a process counts as gone
+_log = logging.getLogger("authguard")
+
+
+class Follower:
+    """Follows a log by a thread of its own, which each process starts for itself.
+
+    Memory may be trusted for `bound` seconds after the moment at which the last complete reading began. The
+    thread reads when the store wakes it, and at least each third of the bound.
+
+    Args:
+        log: the log.
+        name: of the store, for health and logs.
+        bound: seconds.
+        stale: seconds for which memory may be trusted beyond the bound while the store does not answer.
+        monotonic: a clock that never goes back.
+        wall: seconds since the epoch.
+        max_marks: how many marks to hold in memory.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        name: str,
+        *,
+        bound: float,
+        stale: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        max_marks: int = MAX_MARKS,
+    ) -> None:
+        self.marks = Marks()
+        self.bound = bound
+        self._log = log
+        self._name = name
+        self._stale = stale
+        self._monotonic = monotonic
+        self._wall = wall
+        self._max_marks = max_marks
+        self._reconnects = 0
+        self._warned_at: float | None = None
+        self._begin_process()
+        reset = WeakMethod(self._begin_process)
+        os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
+
+    def _begin_process(self) -> None:
+        """Start anew: threads and connections do not survive a fork."""
+        self._process = f"{os.getpid()}-{secrets.token_hex(8)}"
+        # Its lock may be held by a thread of the parent. Callers that are remembered have its revisions.
+        self.marks = Marks(self.marks.revision + 1)
+        self._log.forget_connections()
+        self._position = Position()
+        self._reason = ""
+        self._retry_at = 0.0
+        self._steps = RLock()  # held while the log is read
+        self._thread: Thread | None = None
+        self._closing = Event()
+        self.is_overfull = False
+        self._confirmed_at: float | None = None
+        #: Until when memory may be trusted, by the monotonic clock: all that a request compares.
+        self.trusted_until = 0.0
+
+    @property
+    def sequence(self) -> int:
+        """Return the number of the last mark that is known."""
+        return self._position.sequence
+
+    def is_current(self) -> bool:
+        """Return whether memory may be trusted now."""
+        return self._monotonic() < self.trusted_until
+
+    def revision(self) -> int | None:
+        """Return a number that changes with the marks; None while memory must not be trusted."""
+        return self.marks.revision if self._monotonic() < self.trusted_until else None
+
+    def catch_up(self) -> None:
+        """Read the log until memory may be trusted; callers that come meanwhile wait for the same reading.
+
+        Raises:
+            StoreDownError: if the store does not answer.
+        """
+        self._start()
+        with self._steps:
+            while not self.is_current() and not self.is_overfull:
+                if self._monotonic() < self._retry_at:
+                    raise StoreDownError(self._reason)
+                young = self._step_or_stale()
+                if young > 0:
+                    self._retry_at = 0.0
+                    self._closing.wait(young)
+
+    def _step_or_stale(self) -> float:
+        """Read the log once; without an answer, stale memory may do."""
+        try:
+            return self.step()
+        except StoreDownError:
+            if not self.is_current():
+                raise
+            return 0.0
+
+    def step(self) -> float:
+        """Read the log once.
+
+        Returns:
+            the seconds after which to read again at once, since the log's epoch is too young to be trusted.
+
+        Raises:
+            StoreDownError: if the store does not answer.
+        """
+        with self._steps:
+            started = self._monotonic()
+            if self.is_overfull:
+                self.marks.clear()
+            try:
+                page = self._read()
+                while not page.is_last:
+                    page = self._read()
+            except StoreDownError as error:
+                self._note_failure(str(error), started)
+                raise
+            young = self.bound - page.age
+            if young > 0:
+                # Other processes may still write back what they hold.
+                self._note_failure("the log is new, and may lack revocations", started)
+                return young
+            self._note_success(started)
+            return 0.0
+
+    def _read(self) -> Page:
+        page = self._log.read(self._process, self._position, _ALIVE_BOUNDS * self.bound)
+        if page.state == "lost":
+            self._write_back()
+            return self._read_anew()
+        if page.state == "old":
+            return self._read_anew()
+        now = self._wall()
+        for mark in page.marks:
+            if mark.until > now and not self.is_overfull:
+                self.marks.put(mark, now)
+        if len(self.marks) > self._max_marks:
+            # The marks are cleared by the next reading: a request may be looking at them.
+            self.trusted_until = 0.0
+            self.is_overfull = True
+        self._position = page.position
+        return page
+
+    def _write_back(self) -> None:
+        """Give the store what it has lost, as far as this process holds it."""
+        self._note_failure("the log has lost its past", self._monotonic())
+        marks = self.marks.live(self._wall())
+        self._log.append(marks, lost_epoch=self._position.epoch)
+        _log.warning(
+            "authguard: %s had lost its log; %d revocations were written back", self._name, len(marks)
+        )
+
+    def _read_anew(self) -> Page:
+        self._position = Position()
+        return Page("ok", self._position, 0.0, is_last=False)
+
+    def _note_success(self, started: float) -> None:
+        if self._reason:
+            self._reconnects += 1
+            self._reason = ""
+            self._warned_at = None
+            _log.info("authguard: %s answers again", self._name)
+        self._confirmed_at = started
+        self.trusted_until = 0.0 if self.is_overfull else started + self.bound
+
+    def _note_failure(self, reason: str, now: float) -> None:
+        """Note that memory may soon be trusted no more; within the bound it still holds."""
+        self._retry_at = now + self.bound / 3
+        if self._stale and self._confirmed_at is not None and not self.is_overfull:
+            self.trusted_until = self._confirmed_at + self.bound + self._stale
+        self._warn(reason, now)
+
+    def _warn(self, reason: str, now: float) -> None:
+        self._reason = reason
+        if self._warned_at is None or now - self._warned_at >= _WARNING_SECONDS:
+            self._warned_at = now
+            _log.warning("authguard: %s cannot tell what is revoked: %s", self._name, reason)
+
+    def _start(self) -> None:
+        """Start the thread, unless it runs."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._steps:
+            if self._thread is None or not self._thread.is_alive():
+                self._closing = Event()
+                follow = WeakMethod(self._follow_once)
+                self._thread = Thread(
+                    target=_follow, args=(follow, self._closing), name="authguard-revocations", daemon=True
+                )
+                self._thread.start()
+
+    def _follow_once(self) -> None:
+        """Wait for the store, and read."""
+        try:
+            self._log.wait(self.bound / 3)
+        except StoreDownError:
+            self._closing.wait(self.bound / 3)
+        sequence = self.sequence
+        with suppress(StoreDownError):  # it is noted, and logged
+            if self.step() == 0.0 and self.sequence != sequence:
+                self.step()  # tells those who wait for it that this process knows
+
+    def is_known_everywhere(self, sequence: int) -> bool:
+        """Return whether every living process has read up to a number."""
+        return self._log.is_confirmed(sequence, _ALIVE_BOUNDS * self.bound)
+
+    def health(self) -> StoreHealth:
+        """Tell how this process follows the store."""
+        now = self._monotonic()
+        lag = None if self._confirmed_at is None else max(0.0, now - self._confirmed_at)
+        return StoreHealth(self._name, self._mode(now), lag, self.sequence, self._reconnects, self._reason)
+
+    def _mode(self, now: float) -> Mode:
+        if self._thread is None and self._confirmed_at is None:
+            return "unused"
+        if self.is_overfull and not self._reason:
+            return "checking"
+        if now >= self.trusted_until:
+            return "down"
+        return "stale" if self._reason else "pushed"
+
+    def close(self) -> None:
+        """End the thread and close the connections."""
+        self._closing.set()
+        if self._thread is not None and self._thread is not current_thread():
+            self._thread.join()  # it waits for the store a third of the bound at most
+        self._log.close()
+
+
+def _follow(follow_once: "WeakMethod[Callable[[], None]]", closing: Event) -> None:
+    """Follow until the follower is closed or gone."""
+    while not closing.is_set() and (once := follow_once()) is not None:
+        try:
+            once()
+        except Exception:  # the thread must not end: memory would stay stale
+            _log.exception("authguard: following the log of revocations failed")
+            closing.wait(1.0)
+        del once

@@ -1,0 +1,177 @@
+"""The live revocations of a process, as marks to look up."""
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import Lock
+from typing import Literal, TypeAlias, get_args
+
+from authguard._core.model import Principal, api_key_id
+from authguard._core.options import Moment, check_moment, is_numeric_date
+from authguard.errors import ConfigurationError
+
+Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
+#: Kind, issuer (empty for all issuers) and name of a thing that is revoked.
+Key: TypeAlias = tuple[str, str, str]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MAX_NAME = 200  # characters; longer names are kept as their digest
+_FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
+_BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued later
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A thing that is revoked.
+
+    Attributes:
+        kind: a token, an API key, a session, a subject, or all tokens.
+        issuer: of the thing; empty for all issuers.
+        name: of the thing, as `mark_name` writes it.
+        issued_before: seconds since the epoch; tokens of a subject that were issued (`iat`) later are not
+            affected. None lets the store say now.
+        until: seconds since the epoch when the mark may be forgotten.
+    """
+
+    kind: Kind
+    issuer: str
+    name: str
+    issued_before: float | None
+    until: float
+
+    @property
+    def key(self) -> Key:
+        """Return what the mark is found by."""
+        return self.kind, self.issuer, self.name
+
+
+def mark_name(name: str) -> str:
+    """Return a name as stores keep it: bounded, and free of characters that a database refuses."""
+    if len(name) <= MAX_NAME and name.isprintable():
+        return name
+    return "sha256:" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def make_mark(
+    *,
+    token_id: str | None = None,
+    key_id: str | None = None,
+    session: str | None = None,
+    subject: str | None = None,
+    issuer: str | None = None,
+    issued_before: float | Moment | None = None,
+    until: float | Moment,
+) -> Mark:
+    """Build the mark of a revocation from the arguments of `revoke`.
+
+    Raises:
+        ConfigurationError: if they name several things or none, or if a moment is no number.
+    """
+    named: dict[Kind, str | None] = {"token": token_id, "key": key_id, "session": session, "subject": subject}
+    given: list[tuple[Kind, str]] = [(kind, name) for kind, name in named.items() if name]
+    if not given and issued_before is not None and all(name is None for name in named.values()):
+        given = [("all", "")]
+    if len(given) != 1:
+        raise ConfigurationError(
+            f"exactly one of token_id, key_id, subject and session must be given, got {len(given)}"
+        )
+    ((kind, name),) = given
+    before = None if issued_before is None else check_moment(issued_before, "issued_before")
+    if before is not None and kind not in _BY_TIME:
+        raise ConfigurationError(f"issued_before must be left out for a {kind}: it has no tokens of later")
+    ending = check_moment(until, "until", infinite=True)
+    return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
+
+
+def keys_of(principal: Principal, kinds: Container[str] = KINDS) -> Iterator[Key]:
+    """Return each key of some kinds by which a principal can be revoked."""
+    issuers = ("",) if principal.issuer is None else ("", mark_name(principal.issuer))
+    for kind in KINDS:
+        if kind in kinds and (name := _name_of(principal, kind)) is not None:
+            yield from ((kind, issuer, mark_name(name)) for issuer in issuers)
+
+
+def _name_of(principal: Principal, kind: Kind) -> str | None:
+    """Return the name by which marks of a kind know a principal."""
+    if kind == "token":
+        return principal.token_id or None
+    if kind == "key":
+        return api_key_id(principal) or None
+    if kind == "session":
+        session = principal.claims.get("sid")
+        return session if isinstance(session, str) and session else None
+    return principal.subject if kind == "subject" else ""
+
+
+def revokes(marks: Iterable[Mark], principal: Principal, now: float) -> bool:
+    """Return whether one of the marks, which are the principal's, is live and covers its token."""
+    issued = principal.claims.get("iat")
+    for mark in marks:
+        if now >= mark.until:
+            continue
+        if mark.kind not in _BY_TIME or not is_numeric_date(issued):
+            return True
+        if mark.issued_before is None or issued <= mark.issued_before:
+            return True
+    return False
+
+
+def merge(older: Mark | None, newer: Mark) -> Mark:
+    """Return one mark for two of the same key: a revocation is never made smaller by a later one."""
+    if older is None:
+        return newer
+    before = [mark.issued_before for mark in (older, newer) if mark.issued_before is not None]
+    until = max(older.until, newer.until)
+    return Mark(newer.kind, newer.issuer, newer.name, max(before, default=None), until)
+
+
+class Marks:
+    """The marks of a process, looked up by requests without a lock and changed under one.
+
+    Args:
+        revision: the first one; no smaller one has been another memory's.
+
+    Attributes:
+        revision: a number that changes after each change to the marks.
+    """
+
+    def __init__(self, revision: int = 0) -> None:
+        self._marks: dict[Key, Mark] = {}
+        self._kinds: frozenset[str] = frozenset()
+        self._lock = Lock()
+        self._purge_at = _FIRST_PURGE
+        self.revision = revision
+
+    def put(self, mark: Mark, now: float) -> None:
+        """Keep a mark, and forget old ones when their number has doubled."""
+        with self._lock:
+            self._marks[mark.key] = merge(self._marks.get(mark.key), mark)
+            self._kinds |= {mark.kind}
+            if len(self._marks) >= self._purge_at:
+                # Replaced as a whole: requests on other threads look it up meanwhile.
+                self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
+                self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
+            self.revision += 1  # last: a look-up that has missed the mark must have read the number before
+
+    def is_revoked(self, principal: Principal, now: float) -> bool:
+        """Return whether the principal's token, API key, session or subject is revoked."""
+        if not self._kinds:
+            return False
+        marks = self._marks
+        mine = [mark for key in keys_of(principal, self._kinds) if (mark := marks.get(key)) is not None]
+        return bool(mine) and revokes(mine, principal, now)
+
+    def live(self, now: float) -> list[Mark]:
+        """Return the marks that still hold."""
+        return [mark for mark in list(self._marks.values()) if mark.until > now]
+
+    def clear(self) -> None:
+        """Forget all marks."""
+        with self._lock:
+            self._marks = {}
+            self._kinds = frozenset()
+            self._purge_at = _FIRST_PURGE
+            self.revision += 1
+
+    def __len__(self) -> int:
+        return len(self._marks)

@@ -1,0 +1,136 @@
+"""Connections to PostgreSQL, by psycopg."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from authguard.stores.log import StoreDownError
+from authguard.stores.sql_log import Dialect, Execute, create_tables
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_CHANNEL = "authguard_log"
+ANNOUNCE = f"SELECT pg_notify('{_CHANNEL}', '')"
+DIALECT = Dialect(
+    "%s", "extract(epoch FROM clock_timestamp())::double precision", "greatest", writes_in_queries=True
+)
+_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
+
+
+class PostgresConnections:
+    """A connection for statements, used by one thread at a time, and one that listens.
+
+    Args:
+        url: of the database, as libpq reads it.
+        timeout: seconds for connecting and for a statement.
+    """
+
+    dialect = DIALECT
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._connection: Connection[Any] | None = None
+        self._listening: Connection[Any] | None = None
+        self._of_parent: list[Connection[Any] | None] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Set connections of the parent process aside: to close them would close them for it, too."""
+        self._lock = Lock()
+        self._of_parent += [self._connection, self._listening]
+        self._connection = self._listening = None
+
+    @contextmanager
+    def write(self) -> Iterator[Execute]:
+        """Begin a transaction, and commit it at the end."""
+        with self._open_connection() as connection, connection.transaction():
+            yield cast("Execute", connection.execute)
+
+    @contextmanager
+    def statements(self) -> Iterator[Execute]:
+        """Run statements, each by itself."""
+        with self._open_connection() as connection:
+            yield cast("Execute", connection.execute)
+
+    def announce(self, execute: Execute) -> None:
+        """Wake the processes that listen, when the transaction commits."""
+        execute(ANNOUNCE, ())
+
+    def wait(self, seconds: float, sequence: int) -> None:
+        """Return when something has been written, or when the time has passed."""
+        try:
+            with _store_down():
+                if self._listening is None:
+                    self._listening = self._open(lambda connection: connection.execute(f"LISTEN {_CHANNEL}"))
+                    return  # what was written before is read now
+                for _ in self._listening.notifies(timeout=seconds, stop_after=1):
+                    pass
+        except StoreDownError:
+            # Not the other connection: another thread may be in the middle of a statement.
+            listening, self._listening = self._listening, None
+            _close(listening)
+            raise
+
+    def close(self) -> None:
+        """Close both connections."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        _close(connection)
+        _close(self._listening)
+
+    def _open(self, prepare: Any) -> "Connection[Any]":
+        from psycopg import Connection
+
+        connection = Connection.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=max(2, round(self._timeout)),
+            application_name="authguard",
+            options=f"-c statement_timeout={round(self._timeout * 1000)}",
+            keepalives_idle=5,
+            tcp_user_timeout=round(self._timeout * 1000),
+        )
+        try:
+            prepare(connection)
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+    def _prepare(self, connection: "Connection[Any]") -> None:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
+            if connection.execute("SELECT to_regclass('authguard_replays')").fetchone() == (None,):
+                create_tables(cast("Execute", connection.execute), self.dialect.spell, unlogged="UNLOGGED")
+
+    @contextmanager
+    def _open_connection(self) -> "Iterator[Connection[Any]]":
+        """Lend the connection for statements; after an error, the next call opens another."""
+        with self._lock, _store_down():
+            connection = self._connection = self._connection or self._open(self._prepare)
+            try:
+                yield connection
+            except Exception:
+                self._connection = None
+                _close(connection)
+                raise
+
+
+@contextmanager
+def _store_down() -> Iterator[None]:
+    """Say by `StoreDownError` that the database does not answer."""
+    from psycopg import Error
+
+    try:
+        yield
+    except (Error, OSError) as error:
+        raise StoreDownError(f"PostgreSQL: {type(error).__name__}") from error
+
+
+def _close(connection: "Connection[Any] | None") -> None:
+    if connection is not None:
+        with suppress(Exception):
+            connection.close()

@@ -1,0 +1,16 @@
+"""The receipt of a revocation."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What `revoke` returns.
+
+    Attributes:
+        sequence: the number of the revocation in the log.
+        effective_by: seconds since the epoch, by the clock of this process, when it holds everywhere.
+    """
+
+    sequence: int
+    effective_by: float

@@ -1,0 +1,213 @@
+"""A log of revocations in a SQL database; the two databases differ in their statements' details alone."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+from authguard.stores import sql_tables as sql
+from authguard.stores.log import KEEP_SECONDS, MAX_PAGE, MAX_TIPS, Page, Position, State
+from authguard.stores.marks import Key, Kind, Mark
+
+Row = tuple[Any, ...]
+
+
+class Cursor(Protocol):
+    """The part of a DB-API cursor that is used."""
+
+    rowcount: int
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        ...
+
+    def fetchall(self) -> Any:
+        """Return all rows."""
+        ...
+
+
+Execute = Callable[[str, tuple[Any, ...]], Cursor]
+
+
+class Dialect:
+    """How a database spells the statements.
+
+    Args:
+        parameter: the mark of a parameter.
+        now: the clock of the database, in seconds since the epoch.
+        greatest: the function that returns the greater of two values.
+        writes_in_queries: a query may have a part that writes.
+    """
+
+    def __init__(self, parameter: str, now: str, greatest: str, *, writes_in_queries: bool) -> None:
+        self._words = {"p": parameter, "now": now, "greatest": greatest}
+        self.writes_in_queries = writes_in_queries
+
+    def spell(self, statement: str) -> str:
+        """Return a statement as the database reads it."""
+        return statement.format(**self._words)
+
+
+class Connections(Protocol):
+    """Opens transactions. Each raises `StoreDownError` if the database does not answer."""
+
+    dialect: Dialect
+
+    def write(self) -> AbstractContextManager[Execute]:
+        """Begin a transaction that writes, and commit it at the end."""
+        ...
+
+    def statements(self) -> AbstractContextManager[Execute]:
+        """Run statements, each by itself."""
+        ...
+
+    def announce(self, execute: Execute) -> None:
+        """Wake the processes that wait, when the transaction commits."""
+
+    def wait(self, seconds: float, sequence: int) -> None:
+        """Return when something has been written after a number, or when the time has passed."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+    def forget(self) -> None:
+        """Drop connections of the parent process."""
+
+
+class SQLLog:
+    """Keeps the log in tables; see `sql_tables` for them.
+
+    Args:
+        connections: of the database.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._spell = connections.dialect.spell
+        self._sequence = 0
+
+    def read(self, process: str, position: Position, alive: float) -> Page:
+        """Read after a position, and note that the process has read up to it."""
+        sequence = position.sequence
+        with self._connections.statements() as execute:
+            epoch, last, age, tip, last_tip = self._beat(execute, process, sequence)
+            state = _state(position, epoch, last, tip)
+            if state != "ok":
+                return Page(state, Position(epoch, last, ""), age)
+            rows: list[Row] = []
+            if last > sequence:
+                # Without an upper end: a mark that was written anew since has a greater number now.
+                rows = execute(self._spell(sql.READ_MARKS), (sequence, MAX_PAGE)).fetchall()
+        is_last = len(rows) < MAX_PAGE
+        reached = Position(epoch, last, last_tip or "") if is_last else Position(epoch, rows[-1][5], "")
+        self._sequence = reached.sequence
+        return Page("ok", reached, age, [_mark(row) for row in rows], is_last)
+
+    def _beat(self, execute: Execute, process: str, sequence: int) -> Row:
+        """Note that the process has read up to a number, and return how the log stands."""
+        beat, read = self._spell(sql.PUT_READER), self._spell(sql.READ_LOG)
+        if self._connections.dialect.writes_in_queries:
+            row = execute(f"WITH beat AS ({beat}) {read}", (process, sequence, sequence)).fetchone()
+        else:
+            execute(beat, (process, sequence))
+            row = execute(read, (sequence,)).fetchone()
+        return cast("Row", row)
+
+    def append(self, marks: Sequence[Mark], *, lost_epoch: str = "") -> int:
+        """Write marks, and return the number of the last one."""
+        with self._connections.write() as execute:
+            if lost_epoch:
+                execute(self._spell(sql.NEW_EPOCH), (secrets.token_hex(8), lost_epoch))
+            sequence = append(execute, self._spell, marks)
+            self._connections.announce(execute)
+        return sequence
+
+    def find(self, keys: Sequence[Key]) -> list[Mark]:
+        """Return the marks of some keys."""
+        with self._connections.statements() as execute:
+            rows = [execute(self._spell(sql.FIND_MARK), key).fetchone() for key in keys]
+        return [_mark(row) for row in rows if row is not None]
+
+    def is_confirmed(self, sequence: int, alive: float) -> bool:
+        """Return whether every living process has read up to a number."""
+        with self._connections.statements() as execute:
+            (late,) = execute(self._spell(sql.LATE_READERS), (alive, sequence)).fetchone()
+        return bool(late == 0)
+
+    def wait(self, seconds: float) -> None:
+        """Return when something has been written, or when the time has passed."""
+        self._connections.wait(seconds, self._sequence)
+
+    def use_proof(self, digest: str, seconds: int) -> bool:
+        """Note that a DPoP proof is used; return False if it has been used before."""
+        with self._connections.write() as execute:
+            execute(self._spell(sql.DELETE_PROOFS), ())
+            used: bool = execute(self._spell(sql.USE_PROOF), (digest, seconds)).rowcount == 1
+        return used
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+    def forget_connections(self) -> None:
+        """Drop the connections of the parent process."""
+        self._connections.forget()
+
+
+def append(
+    execute: Execute,
+    spell: Callable[[str], str],
+    marks: Sequence[Mark],
+    execute_many: Callable[[str, list[tuple[Any, ...]]], object] | None = None,
+) -> int:
+    """Write marks in a transaction that writes, and return the number of the last one.
+
+    Other writers wait from here to the end of the transaction, so that it should come last.
+
+    Args:
+        execute: runs a statement of the transaction.
+        spell: of the dialect.
+        marks: what to write.
+        execute_many: runs a statement for each of many parameters; None for `execute`, again and again.
+    """
+    sequence, now = execute(spell(sql.COUNT), (len(marks),)).fetchone()
+    first = sequence - len(marks) + 1
+    # A log that was put back to an earlier state may have tips of numbers that are given anew.
+    execute(spell(sql.DELETE_TIPS_AFTER), (first - 1,))
+    rows = []
+    for number, mark in enumerate(marks, first):
+        before = now if mark.issued_before is None and mark.kind in ("subject", "all") else mark.issued_before
+        rows.append((mark.kind, mark.issuer, mark.name, number, before, mark.until))
+    if execute_many is not None and rows:
+        execute_many(spell(sql.PUT_MARK), rows)
+    else:
+        for row in rows:
+            execute(spell(sql.PUT_MARK), row)
+    # Of the last one alone: a process stops reading there, or at the end of a page, which has no tip.
+    execute(spell(sql.PUT_TIP), (sequence, secrets.token_hex(8)))
+    execute(spell(sql.DELETE_TIPS), (sequence - MAX_TIPS,))
+    execute(spell(sql.DELETE_MARKS), (KEEP_SECONDS,))
+    execute(spell(sql.DELETE_READERS), (KEEP_SECONDS,))
+    return int(sequence)
+
+
+def create_tables(execute: Execute, spell: Callable[[str], str], *, unlogged: str = "") -> None:
+    """Create the tables that are missing, and begin the log."""
+    for statement in sql.TABLES:
+        execute(statement.format(unlogged=unlogged), ())
+    execute(spell(sql.BEGIN_LOG), (secrets.token_hex(8),))
+
+
+def _state(position: Position, epoch: str, last: int, tip: str | None) -> State:
+    if not position.epoch:
+        return "ok"
+    if position.epoch != epoch or position.sequence > last:
+        return "lost"
+    if not position.tip or position.sequence == 0 or position.tip == tip:
+        return "ok"
+    return "lost" if tip is not None or position.sequence > last - MAX_TIPS else "old"
+
+
+def _mark(row: Row) -> Mark:
+    kind, issuer, name, before, until = row[:5]
+    return Mark(cast("Kind", kind), issuer, name, before, until)

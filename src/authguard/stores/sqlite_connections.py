@@ -1,0 +1,104 @@
+"""Connections to SQLite, by the standard library: several processes on one machine."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import cast
+
+from authguard.stores.log import StoreDownError
+from authguard.stores.sql_log import Dialect, Execute, create_tables
+
+DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max", writes_in_queries=False)
+_LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody
+_SEQUENCE = "SELECT seq FROM authguard_log"
+
+
+class SQLiteConnections:
+    """One connection, used by one thread at a time.
+
+    Args:
+        path: of the file.
+        timeout: seconds to wait for other writers.
+    """
+
+    dialect = DIALECT
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._connection: sqlite3.Connection | None = None
+        self._of_parent: list[sqlite3.Connection | None] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the connection of the parent process aside: it must not be used or closed here."""
+        self._lock = Lock()
+        self._of_parent.append(self._connection)
+        self._connection = None
+
+    @contextmanager
+    def write(self) -> Iterator[Execute]:
+        """Begin a transaction that writes, and commit it at the end."""
+        with self._transaction("BEGIN IMMEDIATE") as execute:
+            yield execute
+
+    @contextmanager
+    def statements(self) -> Iterator[Execute]:
+        """Run statements; together, since a transaction costs more than a statement."""
+        with self._transaction("BEGIN IMMEDIATE") as execute:
+            yield execute
+
+    def announce(self, execute: Execute) -> None:
+        """Do nothing: the others look."""
+
+    def wait(self, seconds: float, sequence: int) -> None:
+        """Return when something has been written after a number, or when the time has passed."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with self._transaction("BEGIN") as execute:
+                if execute(_SEQUENCE, ()).fetchone() != (sequence,):
+                    return
+            time.sleep(_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Execute]:
+        with self._lock:
+            try:
+                connection = self._connection = self._connection or self._open()
+                connection.execute(begin)
+                try:
+                    yield cast("Execute", connection.execute)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                if self._connection is not None:
+                    self._connection.close()
+                    self._connection = None
+                raise StoreDownError(f"SQLite: {type(error).__name__}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            create_tables(cast("Execute", connection.execute), self.dialect.spell)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection

@@ -1,0 +1,289 @@
+"""OpenID Connect Back-Channel Logout 1.0, on ASGI and WSGI: each rule of a logout token."""
+
+import asyncio
+import io
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+import pytest
+
+from authguard import ConfigurationError, MemoryRevocations, Principal, VerificationUnavailableError
+from authguard.backchannel import MAX_BODY, BackChannelLogout
+from authguard.testing import issue_token
+
+NOW = 1_800_000_000.0
+SECRET = "b4ck-0nly-Secret-of-enough-bytes-6Tz-91"
+ISSUER, CLIENT = "https://issuer.example", "our-client"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+FORM = "application/x-www-form-urlencoded"
+
+
+class World:
+    """An endpoint and its store."""
+
+    def __init__(self, **options: Any) -> None:
+        self.now = NOW
+        self.revocations = MemoryRevocations(clock=lambda: self.now)
+        given = {
+            "algorithms": ["HS256"],
+            "issuer": ISSUER,
+            "audience": CLIENT,
+            "revocations": self.revocations,
+            "replays": Replays(),
+            "clock": lambda: self.now,
+        }
+        self.endpoint = BackChannelLogout(SECRET, **(given | options))
+
+
+class Replays:
+    """Remembers digests, as a store does."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, int] = {}
+
+    def __call__(self, digest: str, seconds: int) -> bool:
+        if digest in self.seen:
+            return False
+        self.seen[digest] = seconds
+        return True
+
+
+def token(key: str = SECRET, typ: str | None = "logout+jwt", **claims: Any) -> str:
+    """A good logout token, with some claims changed; None takes one away."""
+    body = {
+        "iss": ISSUER,
+        "aud": CLIENT,
+        "jti": "j1",
+        "sub": "ada",
+        "sid": "s1",
+        "events": {EVENT: {}},
+    } | claims
+    absent = [name for name, value in body.items() if value is None]
+    made = issue_token(key, now=NOW, headers={"typ": typ}, **{n: v for n, v in body.items() if v is not None})
+    if absent:
+        decoded = jwt.decode(made, options={"verify_signature": False})
+        made = jwt.encode(
+            {name: value for name, value in decoded.items() if name not in absent}, key, headers={"typ": typ}
+        )
+    return made
+
+
+def ask_asgi(
+    endpoint: BackChannelLogout, method: str, kind: str, body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a request by ASGI, in two parts."""
+    sent: list[Any] = []
+    parts = [
+        {"type": "http.request", "body": body[:5], "more_body": True},
+        {"type": "http.request", "body": body[5:], "more_body": False},
+    ]
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "http", "method": method, "headers": [(b"content-type", kind.encode())]}
+    asyncio.run(endpoint.asgi(scope, receive, send))
+    fields = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], fields, sent[1]["body"]
+
+
+def ask_wsgi(
+    endpoint: BackChannelLogout, method: str, kind: str, body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a request by WSGI."""
+    started: list[Any] = []
+    environ = {
+        "REQUEST_METHOD": method,
+        "CONTENT_TYPE": kind,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
+    answer = b"".join(endpoint.wsgi(environ, lambda *head: started.append(head)))  # type: ignore[arg-type, return-value]
+    status, fields = started[0][:2]
+    return int(status[:3]), dict(fields), answer
+
+
+EACH_FACE = pytest.mark.parametrize("ask", [ask_asgi, ask_wsgi], ids=["asgi", "wsgi"])
+
+
+def post(ask: Any, world: World, text: str) -> int:
+    """Send a logout token; each answer must not be stored."""
+    status, fields, body = ask(world.endpoint, "POST", FORM, urlencode({"logout_token": text}).encode())
+    assert fields["cache-control"] == "no-store"
+    assert fields["content-length"] == str(len(body))
+    return int(status)
+
+
+def caller(
+    session: str = "s1", subject: str = "ada", iat: float = NOW - 60, issuer: str = ISSUER
+) -> Principal:
+    """A caller with a token of the issuer."""
+    return Principal(subject, issuer=issuer, claims={"sid": session, "iat": iat})
+
+
+@EACH_FACE
+def test_a_session_is_ended(ask: Any) -> None:
+    """The one that is named, of this issuer, and no other."""
+    world = World(replays=Replays())
+    assert post(ask, world, token()) == 200
+    assert world.revocations.is_revoked(caller())
+    assert not world.revocations.is_revoked(caller("s2"))
+    assert not world.revocations.is_revoked(caller(issuer="https://other.example"))
+
+
+@EACH_FACE
+def test_all_sessions_of_a_subject_are_ended(ask: Any) -> None:
+    """Where no session is named; those that begin later are not."""
+    world = World(replays=Replays())
+    assert post(ask, world, token(sid=None)) == 200
+    assert world.revocations.is_revoked(caller("s2"))
+    assert not world.revocations.is_revoked(caller("s2", subject="bob"))
+    assert not world.revocations.is_revoked(caller("s3", iat=NOW + 1))
+
+
+@EACH_FACE
+def test_a_session_without_a_subject_is_ended(ask: Any) -> None:
+    """One of the two is enough."""
+    world = World(replays=Replays())
+    assert post(ask, world, token(sub=None)) == 200
+    assert world.revocations.is_revoked(caller())
+
+
+@EACH_FACE
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"iss": "https://other.example"},
+        {"iss": None},
+        {"aud": "another-client"},
+        {"aud": None},
+        {"aud": []},
+        {"iat": None},
+        {"iat": NOW + 31},
+        {"iat": True},
+        {"exp": None},
+        {"exp": NOW - 30},
+        {"exp": "later"},
+        {"jti": None},
+        {"jti": ""},
+        {"events": None},
+        {"events": {}},
+        {"events": {EVENT: True}},
+        {"events": [EVENT]},
+        {"events": {"http://schemas.openid.net/event/other": {}}},
+        {"sub": None, "sid": None},
+        {"sub": ""},
+        {"sid": 1},
+        {"nonce": "n"},
+        {"nonce": ""},
+        {"typ": "JWT"},
+        {"typ": None},
+        {"typ": "at+jwt"},
+        {"key": SECRET[::-1]},
+    ],
+    ids=str,
+)
+def test_a_bad_token_is_400_and_ends_nothing(ask: Any, bad: dict[str, Any]) -> None:
+    """Each rule of section 2.6."""
+    replays = Replays()
+    world = World(replays=replays)
+    assert post(ask, world, token(**bad)) == 400
+    assert not world.revocations.is_revoked(caller())
+    assert not replays.seen
+
+
+@EACH_FACE
+def test_a_token_without_signature_is_400(ask: Any) -> None:
+    """`alg: none` is no algorithm of ours."""
+    claims = jwt.decode(token(), options={"verify_signature": False})
+    unsigned = jwt.encode(claims, None, algorithm="none", headers={"typ": "logout+jwt"})
+    assert post(ask, World(replays=Replays()), unsigned) == 400
+
+
+@EACH_FACE
+def test_a_token_is_used_once(ask: Any) -> None:
+    """Its `jti` is noted until it has expired; another one is good."""
+    replays = Replays()
+    world = World(replays=replays)
+    assert [post(ask, world, token()) for _ in range(2)] == [200, 400]
+    assert post(ask, world, token(jti="j2")) == 200
+    assert set(replays.seen.values()) == {300 + 30 + 1}
+
+
+@EACH_FACE
+def test_a_store_that_is_down_is_503_and_the_token_may_come_again(ask: Any) -> None:
+    """Nothing is noted before the revocation is written."""
+
+    class Down:
+        is_down = True
+
+        def revoke(self, **named: Any) -> None:
+            if self.is_down:
+                raise VerificationUnavailableError("down", retry_after=1)
+
+    down, replays = Down(), Replays()
+    world = World(revocations=down, replays=replays)
+    assert post(ask, world, token()) == 503
+    down.is_down = False
+    assert post(ask, world, token()) == 200
+
+
+@EACH_FACE
+def test_replays_that_time_out_are_503(ask: Any) -> None:
+    """As for any store of the user's own."""
+
+    def time_out(digest: str, seconds: int) -> bool:
+        raise TimeoutError
+
+    assert post(ask, World(replays=time_out), token()) == 503
+
+
+@EACH_FACE
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"logout_token": "x"}'),
+        ("", b""),
+        (FORM, b""),
+        (FORM, b"logout_token=a&logout_token=b"),
+        (FORM, b"logout_token=\xff"),
+        (FORM, b"logout_token=%ff%fe.a.b"),
+        (FORM, b"logout_token=a.b.c"),
+        (FORM, b"&".join([b"a=b"] * 30)),
+        (FORM, b"logout_token=" + b"x" * MAX_BODY),
+    ],
+    ids=["json", "nothing", "empty", "two", "bytes", "odd", "no token", "many fields", "large"],
+)
+def test_what_is_no_form_with_a_token_is_400(ask: Any, kind: str, body: bytes) -> None:
+    """With nothing but the reason in the answer."""
+    status, fields, answer = ask(World(replays=Replays()).endpoint, "POST", kind, body)
+    assert (status, fields["cache-control"]) == (400, "no-store")
+    assert b"error_description" in answer
+
+
+@EACH_FACE
+def test_other_fields_of_the_form_are_ignored(ask: Any) -> None:
+    """Section 2.5 says so; the type may have parameters."""
+    body = urlencode({"other": "x", "logout_token": token()}).encode()
+    assert ask(World(replays=Replays()).endpoint, "POST", FORM + "; charset=utf-8", body)[0] == 200
+
+
+@EACH_FACE
+def test_another_method_is_405(ask: Any) -> None:
+    """The token comes by POST."""
+    status, fields, _ = ask(World(replays=Replays()).endpoint, "GET", "", b"")
+    assert (status, fields["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"issuer": ""}, {"audience": ""}, {"revocations": object()}, {"replays": 1}, {"token_lifetime": 0}],
+)
+def test_options_are_checked(bad: dict[str, Any]) -> None:
+    """When the endpoint is built."""
+    with pytest.raises(ConfigurationError):
+        World(**bad)

@@ -1,0 +1,72 @@
+"""The commands of docs/machines.md, as they are written there but for the ports."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from stores.servers import free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "machines.md").read_text(encoding="utf-8")
+SERVERS, REQUESTS = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+ANSWERS = "The answers are 200, 200, 200 and 401."
+
+
+@pytest.fixture(name="ports")
+def _ports(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The machines, running; for each port of the page, the one in its place."""
+    for program in ("redis-server", "curl"):
+        if shutil.which(program) is None:
+            if os.environ.get("CI") == "true":
+                raise FileNotFoundError(program)
+            pytest.skip(f"no {program}")
+    ports = {port: str(free_port()) for port in ("6380", "8001", "8002")}
+    with ExitStack() as stack:
+        for line in SERVERS.splitlines():
+            # `exec`, so that the process that is ended is the server and not its shell.
+            command = re.sub(r"((?:\w+=\S+ )*)(.*)", r"\1exec \2", _with(ports, line), count=1)
+            process = subprocess.Popen(
+                command,
+                shell=True,
+                cwd=tmp_path,
+                env=_environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield ports
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    modules = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    return {**os.environ, "PATH": path, "PYTHONPATH": modules}
+
+
+def _with(ports: dict[str, str], text: str) -> str:
+    return re.sub("|".join(ports), lambda port: ports[port[0]], text)
+
+
+def _run(command: str) -> str:
+    return subprocess.run(
+        ["sh", "-c", command], env=_environment(), check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+def test_a_logout_on_one_machine_holds_on_the_other(ports: dict[str, str]) -> None:
+    """The page's requests have the answers that it says."""
+    for port in ("8001", "8002"):
+        health = f"curl -sf http://127.0.0.1:{ports[port]}/health"
+        wait_until(partial(_run, health), "a machine does not answer")
+    answers = _run(_with(ports, REQUESTS)).split()
+    assert answers == re.findall(r"\d+", ANSWERS)
+    assert ANSWERS in PAGE

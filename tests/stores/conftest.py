@@ -1,0 +1,76 @@
+"""Real stores for the tests: Redis, PostgreSQL and SQLite, each empty."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from authguard.stores.log import Log
+from authguard.stores.postgres_connections import PostgresConnections
+from authguard.stores.redis_log import RedisLog
+from authguard.stores.sql_log import Connections, SQLLog
+from authguard.stores.sqlite_connections import SQLiteConnections
+from identity.support import postgres_database
+
+OpenLog = Callable[[], Log]
+
+
+def require(error: Exception, service: str) -> None:
+    """Skip where a service is missing; in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        raise error
+    pytest.skip(f"no {service}")
+
+
+@pytest.fixture(name="redis_prefix")
+def _redis_prefix() -> Iterator[str]:
+    """A prefix of this test alone in the Redis of this machine."""
+    with redis.Redis(socket_timeout=2) as client:
+        try:
+            client.ping()
+        except redis.ConnectionError as error:
+            require(error, "Redis at 127.0.0.1:6379")
+        prefix = f"authguard-test-{secrets.token_hex(8)}"
+        yield prefix
+        for name in client.scan_iter(f"{{{prefix}}}*"):
+            client.delete(name)
+
+
+@pytest.fixture(name="postgres_url")
+def _postgres_url() -> Iterator[str]:
+    """An empty database."""
+    with postgres_database() as url:
+        yield url.replace("postgresql+psycopg:", "postgresql:")
+
+
+def _sql_log(connect: Callable[[], Connections]) -> Log:
+    return SQLLog(connect())
+
+
+@pytest.fixture(name="open_log", params=["redis", "postgres", "sqlite"])
+def _open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLog]:
+    """Open the same log again and again, as several processes do."""
+    make: Callable[[], Log]
+    if request.param == "redis":
+        client = partial(redis.Redis, socket_timeout=2)
+        make = partial(RedisLog, client, request.getfixturevalue("redis_prefix"))
+    elif request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        make = partial(_sql_log, partial(PostgresConnections, url, 5.0))
+    else:
+        make = partial(_sql_log, partial(SQLiteConnections, tmp_path / "log.db", 5.0))
+    logs: list[Any] = []
+
+    def open_log() -> Log:
+        log = make()
+        logs.append(log)
+        return log
+
+    yield open_log
+    for log in logs:
+        log.close()

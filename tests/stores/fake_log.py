@@ -1,0 +1,90 @@
+"""A shared log of revocations without a store: its clock and its outages are set by the tests."""
+
+import threading
+from collections.abc import Sequence
+
+from authguard.stores.follower import Follower
+from authguard.stores.log import Page, Position, State, StoreDownError
+from authguard.stores.marks import Key, Mark
+from authguard.stores.revocations import SharedRevocations
+
+NOW = 1_800_000_000.0
+BOUND = 1.0
+
+
+class World:
+    """A clock that is set, and a store outside of the process that can go down and forget."""
+
+    def __init__(self) -> None:
+        self.monotonic = 100.0
+        self.down = False
+        self.epoch = "first"
+        self.began = -1000.0
+        self.marks: list[Mark] = []
+        self.readings = 0
+        self.closed = threading.Event()
+
+    def forget(self) -> None:
+        """Lose everything, as a Redis without a disk does."""
+        self.epoch, self.began, self.marks = "second", self.monotonic, []
+
+
+class FakeLog:
+    """The log of the world; nothing wakes the thread, so that the tests say when it is read."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def _answer(self) -> None:
+        if self.world.down:
+            raise StoreDownError("the store is down")
+
+    def read(self, process: str, position: Position, alive: float) -> Page:
+        """Read all after a position."""
+        self._answer()
+        world = self.world
+        world.readings += 1
+        state: State = "ok" if position.epoch in ("", world.epoch) else "lost"
+        reached = Position(world.epoch, len(world.marks), "tip")
+        return Page(state, reached, world.monotonic - world.began, world.marks[position.sequence :])
+
+    def append(self, marks: Sequence[Mark], *, lost_epoch: str = "") -> int:
+        """Write marks."""
+        self._answer()
+        self.world.marks += marks
+        return len(self.world.marks)
+
+    def find(self, keys: Sequence[Key]) -> list[Mark]:
+        """Return marks by their keys."""
+        self._answer()
+        return [mark for mark in self.world.marks if mark.key in keys]
+
+    def is_confirmed(self, sequence: int, alive: float) -> bool:
+        """Say that no process reads."""
+        return False
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end of the test."""
+        self.world.closed.wait()
+        raise StoreDownError("closed")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def forget_connections(self) -> None:
+        """Do nothing."""
+
+
+def revocations(world: World, *, stale: float = 0.0, max_marks: int = 1000) -> SharedRevocations:
+    """One process."""
+    log = FakeLog(world)
+    follower = Follower(
+        log,
+        "store",
+        bound=BOUND,
+        stale=stale,
+        monotonic=lambda: world.monotonic,
+        wall=lambda: NOW,
+        max_marks=max_marks,
+    )
+    return SharedRevocations(log, follower, clock=lambda: NOW, monotonic=lambda: world.monotonic)

@@ -1,0 +1,80 @@
+"""Marks: what they cover, and how two of one key become one."""
+
+import math
+from typing import Any
+
+import pytest
+
+from authguard import ConfigurationError, Principal
+from authguard.stores.marks import MAX_NAME, Mark, Marks, make_mark, mark_name, merge
+
+NOW = 1_800_000_000.0
+
+
+def principal(**claims: Any) -> Principal:
+    """A principal with a token of a session."""
+    return Principal("ada", issuer="https://i", token_id="t1", claims={"iat": NOW - 10, "sid": "s1"} | claims)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_newest_moment_of_all_that_apply_counts(order: int) -> None:
+    """A mark of one issuer and one of all issuers: a token must be newer than both."""
+    moments = [NOW - 20, NOW - 5][::order]
+    marks = Marks()
+    for issuer, before in zip((None, "https://i"), moments, strict=True):
+        marks.put(make_mark(subject="ada", issuer=issuer, issued_before=before, until=NOW + 60), NOW)
+    assert marks.is_revoked(principal(iat=NOW - 6), NOW)
+    assert not marks.is_revoked(principal(iat=NOW - 4), NOW)
+
+
+def test_an_earlier_moment_does_not_take_back_a_later_one() -> None:
+    """Nor does an earlier end."""
+    later = Mark("subject", "", "ada", NOW, NOW + 60)
+    assert merge(later, Mark("subject", "", "ada", NOW - 5, NOW + 6)) == later
+
+
+def test_all_tokens_of_before_a_moment_are_revoked() -> None:
+    """Without a name, everything that was issued before counts."""
+    marks = Marks()
+    marks.put(make_mark(issued_before=NOW - 5, until=NOW + 60), NOW)
+    assert marks.is_revoked(principal(iat=NOW - 6), NOW)
+    assert not marks.is_revoked(principal(iat=NOW - 4), NOW)
+
+
+@pytest.mark.parametrize("iat", [None, "soon", True])
+def test_a_token_that_does_not_say_when_it_was_issued_is_revoked(iat: object) -> None:
+    """With its subject, since it may be older."""
+    marks = Marks()
+    marks.put(make_mark(subject="ada", issued_before=NOW, until=NOW + 60), NOW)
+    assert marks.is_revoked(principal(iat=iat), NOW)
+
+
+@pytest.mark.parametrize("name", ["x" * MAX_NAME + "y", "a\x00b", "a\nb", "\ud800"])
+def test_a_name_that_stores_refuse_is_kept_as_its_digest(name: str) -> None:
+    """It is found by the name all the same."""
+    assert mark_name(name).startswith("sha256:")
+    marks = Marks()
+    marks.put(make_mark(token_id=name, until=NOW + 60), NOW)
+    assert marks.is_revoked(Principal("ada", token_id=name), NOW)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"token_id": "a", "session": "b"},
+        {"token_id": ""},
+        {"token_id": "", "issued_before": NOW},
+        {"token_id": "a", "issued_before": NOW},
+        {"subject": "a", "issued_before": math.nan},
+        {"subject": "a", "issued_before": True},
+        {"subject": "a", "until": math.nan},
+        {"subject": "a", "until": "soon"},
+        {"subject": "a", "until": -math.inf},
+    ],
+    ids=str,
+)
+def test_arguments_that_contradict_each_other_are_refused(arguments: dict[str, Any]) -> None:
+    """With an error, and nothing is revoked."""
+    with pytest.raises(ConfigurationError, match="must"):
+        make_mark(**{"until": NOW + 60} | arguments)
