@@ -1,5 +1,6 @@
 """Exception handlers of the application are asked for refusals, and else the guard answers."""
 
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -11,12 +12,13 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 import authguard.fastapi
 import authguard.starlette
 from adapters.callers import READER, field, guarded
 from adapters.faces import ask_asgi
+from authguard._asgi.refusal import answering
 from authguard.fastapi import CurrentUser, RefusedHTTPException
 from authguard.starlette import RefusedHTTPException as StarletteRefused
 
@@ -189,3 +191,12 @@ def test_a_redirect_to_the_login_page_is_no_error(handler: Any) -> None:
     app = api()
     app.add_exception_handler(RefusedHTTPException, handler)
     assert ask_asgi(guarded(app, login_path="/login"), "GET", "/user", browser).body == b'{"mine":303}'
+
+
+@pytest.mark.parametrize(("layers", "answered"), [(99, True), (100, False)])
+def test_a_router_is_looked_for_behind_a_hundred_layers(layers: int, answered: bool) -> None:
+    """A layer that wraps itself ends there, too."""
+    app: Any = Router()
+    for _ in range(layers):
+        app = SimpleNamespace(app=app)
+    assert (answering(app) is not app) is answered

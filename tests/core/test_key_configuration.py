@@ -105,6 +105,7 @@ BAD = {
     "another algorithm": ({**RSA_JWK, "alg": "RS512"}, RS, "must be among"),
     "an encryption algorithm": ({**RSA_JWK, "alg": "RSA-OAEP"}, RS, "must be among"),
     "a private JWK": ({**RSA_JWK, "d": "AQAB"}, RS, "private key"),
+    "a private JWK of several primes": ({**RSA_JWK, "oth": []}, RS, "private key"),
     "a small modulus": (jwk(rsa_key(1024)), RS, "got 1024"),
     "a small exponent": ({**RSA_JWK, "e": number(3)}, RS, "exponent"),
     "an even exponent": ({**RSA_JWK, "e": number(65538)}, RS, "exponent|e must be odd"),

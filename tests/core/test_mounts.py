@@ -151,6 +151,21 @@ def test_a_narrow_guard_leaves_what_no_reading_protects():
     assert not ask(NARROW, "/app", "/app/x/app/y").protected
 
 
+@pytest.mark.parametrize(
+    ("root_path", "segments", "end"),
+    [
+        ("", ("x",), 0),
+        ("/app", ("x", "y"), 0),
+        ("/app", ("app", "x"), 1),
+        ("/app", ("x", "APP", "y", "app", "z"), 4),
+        ("/a/b", ("x", "a", "b", "y"), 3),
+    ],
+)
+def test_the_last_repetition_of_a_mount_point_is_found(root_path, segments, end):
+    """The end of the last one counts, in any case of letters, and 0 stands for none."""
+    assert Mount(root_path).last_end(segments) == end
+
+
 @pytest.mark.parametrize("root_path", ["/", "//", ""])
 @pytest.mark.parametrize("written", ["/public", "/public/x/y"])
 def test_slashes_alone_are_no_mount_point(root_path, written):
@@ -206,6 +221,13 @@ def test_a_mount_point_that_occurs_too_often_asks_for_everything(times, before):
 def test_as_many_mount_points_as_are_read():
     """The bound is no smaller than it says."""
     assert ask(BOTH, "/app", "/public" + "/app" * MAX_MOUNT_POINTS + "/admin").requirements == (ADMIN,)
+
+
+def test_mount_points_within_words_are_counted_too():
+    """One more than are read is too much work, with the mount point of the request itself."""
+    assert Mount("/app").ways("/apple" * (MAX_MOUNT_POINTS - 1), misplaced=False)
+    with pytest.raises(TooMuchWorkError):
+        Mount("/app").ways("/apple" * MAX_MOUNT_POINTS, misplaced=False)
 
 
 def test_a_path_that_is_too_long_is_not_searched():

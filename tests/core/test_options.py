@@ -1,6 +1,7 @@
 """Options of the wrong type are refused when the object is built, and the error names them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from unittest.mock import ANY
 
 import pytest
 
@@ -21,6 +22,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
+from authguard._core.options import check_choice, check_moment
 from support import AUDIENCE, ISSUER, SECRET
 
 JWT = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
@@ -108,6 +110,8 @@ def test_an_option_of_the_wrong_type_is_a_configuration_error(kind, option, valu
         ("Guard", "user_loader", "load_user", "must be a function, got str: write user_loader=name"),
         ("Guard", "proofs", DPoP("https://api.example"), r"write proofs=\[DPoP\(…\)\]"),
         ("JWTVerifier", "leeway", timedelta(hours=1), r"and 300 seconds, got 1:00:00 \(timedelta\)"),
+        ("Guard", "cache_size", 0, "must be a whole number of credentials of at least 1, got 0$"),
+        ("JWTVerifier", "leeway", timedelta, "and 300 seconds, got the class timedelta$"),
         ("JWTVerifier", "leeway", 301, "leeway must be between 0 and 300 seconds, got 301$"),
         ("JWTVerifier", "algorithms", None, "algorithms must be a list, got None: write algorithms="),
         ("RemoteKeySet", "ttl", 0, "ttl must be between 1 and 86400 seconds, got 0$"),
@@ -122,6 +126,18 @@ def test_the_error_says_what_to_write(kind, option, value, says):
     """It names the option, the type that it has, and the spelling that works."""
     with pytest.raises(ConfigurationError, match=says):
         KINDS[kind](**{option: value})
+
+
+def test_a_choice_is_text():
+    """An object that is equal to every word is none of them."""
+    with pytest.raises(ConfigurationError, match='kind must be "a" or "b", got'):
+        check_choice(ANY, "kind", ["a", "b"])
+
+
+def test_the_class_of_a_moment_is_no_moment():
+    """It has the methods of one, and is refused before they are called."""
+    with pytest.raises(ConfigurationError, match="until must be seconds .*, got the class datetime$"):
+        check_moment(datetime, "until")
 
 
 def test_an_error_does_not_show_what_may_be_a_secret():

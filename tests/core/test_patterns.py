@@ -403,3 +403,11 @@ def test_spelling_covers_all_that_a_regular_expression_does(regex):
     matching = [path for path in WORDS if re.fullmatch(regex, path)]
     assert matching
     assert [path for path in matching if not covers(spelling, path)] == []
+
+
+@pytest.mark.parametrize(("number", "first"), [(16, "'/w0/x', '/w0/y', '/w1/*'"), (17, "'/w0/*', '/w1/*'")])
+def test_few_alternatives_are_written_out(number, first):
+    """With more than sixteen paths in it, the rest of what to write is given with wildcards."""
+    words = "|".join(f"w{n}" for n in range(number))
+    with pytest.raises(ConfigurationError, match=re.escape(f"write {first}")):
+        Rule(f"/({words})/(x|y)")

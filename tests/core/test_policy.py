@@ -240,6 +240,12 @@ def test_a_verdict_is_remembered():
     assert policy.find("GET", "/a") is policy.find("GET", "/a")
 
 
+def test_paths_with_the_same_rules_share_a_verdict():
+    """Paths with numbers in them never end, and their verdicts take no more room than the rules."""
+    policy = Policy(["/users"], None)
+    assert policy.find("GET", "/users/1") is policy.find("GET", "/users/2")
+
+
 def test_verdicts_are_remembered_by_method():
     """What is remembered for one method is no answer for another."""
     policy = Policy(None, [Rule("/a", methods=["GET"])])

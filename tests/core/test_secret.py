@@ -213,6 +213,7 @@ WEAK = [
     "aaaabbbbccccddddeeeeffffgggghhhh",
     "qwertyuiopasdfghjklzxcvbnm123456",
     "asdfghjkl" * 4,
+    "1111222233334444555566667777x7Qz",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,",
     "a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6",
     "my-super-secret-password-for-jwt!!",

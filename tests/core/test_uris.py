@@ -140,6 +140,8 @@ def test_no_text_makes_another_error(text):
         ("http://localhost:8000", True),
         ("http://127.0.0.1", True),
         ("http://[::1]:80", True),
+        ("http://[0:0:0:0:0:0:0:1]", True),
+        ("http://[2001:db8::1]", False),
         ("http://api.example", False),
         ("http://localhost.evil.example", False),
         ("http://127.0.0.1.evil.example", False),

@@ -431,6 +431,12 @@ def test_a_signed_answer_is_verified():
     assert where.asked[0].headers["accept"] == "application/token-introspection+jwt"
 
 
+@pytest.mark.parametrize("iat", [NOW - 90, NOW + 90])
+def test_a_signed_answer_is_good_for_a_minute_and_the_leeway(iat):
+    """The clock of the issuer may differ by as much in either direction."""
+    assert ask(world(signed(iat=iat)), for_signed()).principal.subject == "ann"
+
+
 def test_the_keys_of_signed_answers_may_be_fetched():
     """From a key set by URL."""
     where = world(signed())
@@ -459,7 +465,8 @@ def test_a_signed_answer_may_say_inactive():
         signed(iss="https://other.example"),
         signed(aud="other"),
         signed(aud=...),
-        signed(iat=NOW - 1000),
+        signed(iat=NOW - 91),
+        signed(iat=NOW + 91),
         signed(iat=...),
         signed(iat=True),
         signed(token_introspection="x"),
@@ -474,6 +481,7 @@ def test_a_signed_answer_may_say_inactive():
         "audience",
         "no-audience",
         "old",
+        "later",
         "no-date",
         "bool-date",
         "text",

@@ -1,6 +1,9 @@
 """How a JWTVerifier is built, and what it makes of a token's claims."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -66,6 +69,20 @@ def test_keys_from_a_file(tmp_path, as_text):
     for keys in (source, [source]):
         principal = verify(build(keys, ["RS256"]), token).principal
         assert (principal.subject, principal.key_id) == ("ann", "a")
+
+
+def test_a_key_file_is_utf_8_whatever_the_locale_says(tmp_path):
+    """The same file is the same secret on every machine."""
+    path = tmp_path / "secret.key"
+    path.write_text(f"{SECRET}é", encoding="utf-8")
+    program = (
+        "import pathlib, sys; from authguard import JWTVerifier; file = pathlib.Path(sys.argv[1]); "
+        "JWTVerifier(file, algorithms=['HS256'], issuer='https://issuer.example', audience='a')"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-X", "utf8=0", "-c", program, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_token_is_remembered_until_it_expires():

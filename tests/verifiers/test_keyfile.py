@@ -10,6 +10,7 @@ import pytest
 from authguard import APIKeyFile, ConfigurationError, Credential, VerificationUnavailableError, digest_api_key
 from authguard.errors import InvalidAPIKeyError
 from authguard.verifiers.apikey import APIKeyVerifier
+from authguard.verifiers.keyfile import MAX_FILE
 from support import judge
 
 NOW = 1_800_000_000.0
@@ -144,6 +145,17 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, name: str, text: str, say
     """When the verifier is built, with the name of the file."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=says):
+        APIKeyFile(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "says"), [(MAX_FILE, "the last line must be"), (MAX_FILE + 1, "at most 16 MiB")]
+)
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, size: int, says: str) -> None:
+    """Its size is looked at first; one that is just small enough is read."""
+    path = written(tmp_path / "keys.toml", toml())
+    os.truncate(path, size)
     with pytest.raises(ConfigurationError, match=says):
         APIKeyFile(path)
 

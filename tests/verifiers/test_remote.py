@@ -403,6 +403,15 @@ def test_a_private_host_may_be_allowed(world, url):
     assert verify(world, by, token()).principal.issuer == ISSUER
 
 
+def test_an_issuer_may_name_plain_http_where_that_is_allowed(world):
+    """As where a proxy of the cluster does the TLS."""
+    url = "http://keys.example/jwks"
+    world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
+    world.pages[url] = key_set("a")
+    by = discovered(http=HTTPOptions(plain_http=True))
+    assert verify(world, by, token()).principal.issuer == ISSUER
+
+
 @pytest.mark.parametrize(
     ("url", "origins", "sent"),
     [
