@@ -28,7 +28,7 @@ from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark, requirement_of
 from authguard._openapi import document_rules
 from authguard._refused import refuse
-from authguard.asgi import ASGIApp, AuthGuardMiddleware
+from authguard.asgi import ASGIApp, ASGIRequest, AuthGuardMiddleware, Receive, Send
 from authguard.errors import ConfigurationError, MissingCredentialsError
 from authguard.starlette import Requires, authorize, decorator_for, guarded_function
 
@@ -203,10 +203,12 @@ class _Installed(AuthGuardMiddleware):
         self._site = site
         document_rules(site, guard)
 
-    async def _answer(self, decision: Decision, *others: Any) -> None:
+    async def _answer(
+        self, decision: Decision, request: ASGIRequest, receive: Receive, send: Send, now: float
+    ) -> None:
         if isinstance(decision, Deny) and isinstance(decision.error, MissingCredentialsError):
             _refuse_constant_override(self._site.dependency_overrides.get(current_user))
-        await super()._answer(decision, *others)
+        await super()._answer(decision, request, receive, send, now)
 
 
 def _refuse_constant_override(override: Any) -> None:

@@ -149,8 +149,9 @@ class Guard:
             denied = self._denials.at_once(recalled.error, asked) if isinstance(recalled, Refused) else None
             return denied or recalled
         verdict = self.policy.memory.young.get(asked) or self.policy.find_for_http(asked)
-        # Each time, also for a token that is known: a sign-in grows old.
-        if verdict.requirements and not verdict.admits(recalled.user, now):
+        # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
+        # others were returned above: it does not narrow by the truth of a constant.)
+        if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
         return recalled
 

@@ -49,16 +49,16 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
         now: seconds since the epoch.
     """
     recalled = guard.recall(presented, request_key, now)
-    if recalled.is_decision:
-        return recalled
+    if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
+        return recalled  # pyright: ignore
     if isinstance(recalled, AskFirst):
         # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
         outcome = await ask(recalled.question)
         again = guard.recall(presented, request_key, now)
         if again.is_decision:
-            return again
+            return again  # pyright: ignore
         recalled = outcome
-    return await run(guard.decide(make_request(source, guard, presented), now, recalled))
+    return await run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
 
 
 async def run(flow: Flow[Result]) -> Result:

@@ -40,9 +40,9 @@ def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
 ) -> Decision:
     """Return what a guard decides about an HTTP request; see `authguard.drivers.asynchronous.decide`."""
     recalled = guard.recall(presented, request_key, now)
-    if recalled.is_decision:
-        return recalled
-    return run(guard.decide(make_request(source, guard, presented), now, recalled))
+    if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
+        return recalled  # pyright: ignore
+    return run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
 
 
 def run(flow: Flow[Result]) -> Result:

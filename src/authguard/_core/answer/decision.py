@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
-from authguard._core.model import ANONYMOUS_AUTH, Auth
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
 from authguard.errors import RefusedError
 
@@ -78,6 +78,10 @@ class Deny:
 
     reaches_app: ClassVar[Literal[False]] = False
     is_decision: ClassVar[Literal[True]] = True
+    # As of `Allow`: a caller that is kept out is nobody.
+    auth: ClassVar[Auth] = ANONYMOUS_AUTH
+    user: ClassVar[Any] = ANONYMOUS
+    response_fields: ClassVar[ResponseFields] = ()
 
     error: RefusedError
     refusal: Refusal
