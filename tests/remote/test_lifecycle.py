@@ -83,6 +83,9 @@ def application(guard):
 @pytest.fixture(autouse=True)
 def nothing_unclosed():
     """Whatever is left open shows when it is collected; warnings are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what tests of other files have left is not ours
+        gc.collect()
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("error")
