@@ -14,6 +14,7 @@ from authguard._core.answer.decision import Deny, Known
 from authguard._core.callers import _digest_of
 from authguard._core.flow import Call, Fetch, Flow, Question, Response, Shared
 from authguard.stores.marks import make_mark
+from sizes import size
 from stores.fake_log import NOW, World, revocations
 from support import FakeRequest
 
@@ -241,6 +242,6 @@ def test_longer_orders_restore_nothing(kind: str) -> None:
 
 @pytest.mark.slow
 @EACH_KIND
-def test_a_million_longer_orders_restore_nothing(kind: str) -> None:
-    """As many of each kind."""
-    play_at_random(kind, 500_000)
+def test_many_longer_orders_restore_nothing(kind: str) -> None:
+    """A million of both kinds together, with FULL=1."""
+    play_at_random(kind, size(10_000, 500_000))
