@@ -37,3 +37,8 @@ def test_a_realm_that_would_end_its_quotes_is_refused(realm):
 def test_any_other_printable_ascii_is_a_realm(realm):
     """It is quoted as it is."""
     assert check_realm(realm) == realm
+
+
+def test_an_empty_realm_is_taken():
+    """RFC 9110 section 11.5 does not ask for more than a quoted string."""
+    assert check_realm("") == ""
