@@ -3,7 +3,8 @@
 from typing import Any
 
 import authguard as ag
-from authguard import asgi, client, fastapi, flask, starlette, testing, wsgi
+from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
+from authguard.backchannel import BackChannelLogout
 from option_kinds import Built, rows
 from service_options import SERVICE
 from support import AUDIENCE, ISSUER, SECRET, ec_key
@@ -27,6 +28,8 @@ def _application(scope: Any, receive: Any, send: Any) -> None:
 
 URL = "https://issuer.example"
 REQUIRED = {"scopes": "", **rows("list", "any_of roles"), "acr": "texts", "max_age": "seconds?"}
+STORE = {"bound": "seconds", "replays_down": "text"}
+STORE_OTHERS = frozenset({"revocations_down"})
 AUTH = rows("text", "client_id client_secret")
 BUILT: dict[str, Built] = {
     "Guard": Built(
@@ -198,9 +201,38 @@ BUILT: dict[str, Built] = {
     "MemoryRevocations.revoke": Built(
         ag.MemoryRevocations().revoke,
         {"token_id": "a", "until": 5.0},
-        {"until": "moment"},
+        {"until": "moment", "wait": "flag"},
         # With a subject alone, `issued_before` is good: see tests/stores/test_marks.py.
         frozenset({"token_id", "key_id", "subject", "session", "issuer", "issued_before"}),
+    ),
+    "RedisStore": Built(
+        stores.RedisStore, {"url": "redis://h"}, {"url": "text", "prefix": "text", **STORE}, STORE_OTHERS
+    ),
+    "PostgresStore": Built(
+        stores.PostgresStore, {"url": "postgresql://h/d"}, {"url": "text", **STORE}, STORE_OTHERS
+    ),
+    "SQLiteStore": Built(stores.SQLiteStore, {"path": "/tmp/a.db"}, STORE, STORE_OTHERS | {"path"}),
+    "BackChannelLogout": Built(
+        BackChannelLogout,
+        {
+            "keys": SECRET,
+            "algorithms": ["HS256"],
+            "issuer": ISSUER,
+            "audience": AUDIENCE,
+            "revocations": ag.MemoryRevocations(),
+            "replays": _application,
+        },
+        {
+            "keys": "keys",
+            "algorithms": "list",
+            "audience": "texts",
+            "revocations": "object",
+            "replays": "function",
+            "clock": "function",
+            "token_types": "list",
+            **rows("seconds", "leeway token_lifetime"),
+        },
+        frozenset({"issuer"}),
     ),
     "digest_api_key": Built(ag.digest_api_key, {"key": "sk"}, {"key": "text"}),
     "asgi": Built(

@@ -19,7 +19,12 @@ from authguard._core.jose.logout_claims import Logout
 from authguard._core.options import check_function, check_method, check_seconds
 from authguard._core.remotes import Remotes
 from authguard.drivers import asynchronous, blocking
-from authguard.errors import InvalidRequestError, RefusedError, VerificationUnavailableError
+from authguard.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    RefusedError,
+    VerificationUnavailableError,
+)
 from authguard.stores.revocations import SharedRevocations
 from authguard.verifiers.logout import LogoutTokenVerifier
 
@@ -95,8 +100,9 @@ class BackChannelLogout:
             leeway=leeway,
             token_types=token_types,
         )
-        check_method(revocations, "revocations", "revoke", "revocations=store.revocations")
-        check_function(replays, "replays")
+        check_method(revocations, "revocations", "revoke", "revocations=store.revocations", or_none=False)
+        check_function(replays, "replays", "replays=store.replays", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
         self._revocations = revocations
         self._replays = replays
         self._lifetime = check_seconds(token_lifetime, "token_lifetime", _MAX_LIFETIME, least=1)

@@ -26,6 +26,9 @@ MODULES = (
 )
 
 
+_PRIVATE_BASES = {"Revoking", "Store"}
+
+
 def _signature(thing: Any) -> str:
     """Names, kinds and defaults; the text of annotations is not the same in every Python."""
     if inspect.isclass(thing) and not (
@@ -39,7 +42,10 @@ def _signature(thing: Any) -> str:
 
 def _members(cls: type) -> list[str]:
     lines = []
-    for name, value in sorted(vars(cls).items()):
+    # With what it has from private bases, such as those of the stores.
+    bases = [base for base in reversed(cls.__mro__) if base is cls or base.__name__ in _PRIVATE_BASES]
+    members = {name: value for base in bases for name, value in vars(base).items()}
+    for name, value in sorted(members.items()):
         if name.startswith("_"):
             continue
         where = f"{cls.__name__}.{name}"

@@ -22,7 +22,7 @@ _EACH_TIME = -2  # a revision that no caller has, so that each request looks its
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """How a process follows a shared store of revocations, as `Guard.health` tells.
+    """Tells how a process follows a shared store of revocations; see `Guard.health`.
 
     Attributes:
         name: the store, without secrets.

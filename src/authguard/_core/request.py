@@ -23,7 +23,7 @@ def http_method(method: str) -> str:
 
 
 class RequestView(ABC):
-    """What decisions are made on, and nothing that a client could forge to change the path.
+    """Shows a request to the guard, without anything that a client could forge to change the path.
 
     Attributes:
         method: the HTTP method; `WEBSOCKET` for a handshake.

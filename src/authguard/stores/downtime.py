@@ -1,40 +1,43 @@
-"""Say what happens while a store does not answer."""
+"""Check the options that all stores have."""
 
 from typing import Literal, TypeAlias
 
+from authguard._core.options import Duration, check_choice, check_seconds, got
 from authguard.errors import ConfigurationError
 
 #: `"deny"` refuses with 503; `("stale", seconds)` trusts what is known for that much longer than the bound.
-Down: TypeAlias = Literal["deny"] | tuple[Literal["stale"], float]
+Down: TypeAlias = Literal["deny"] | tuple[Literal["stale"], float | Duration]
 
-MIN_BOUND = 0.1  # seconds
-MAX_BOUND = 60.0
+MIN_BOUND, MAX_BOUND = 0.1, 60.0  # seconds
 MAX_STALE = 86_400.0
 
 
-def check_down(bound: object, revocations_down: object, replays_down: object) -> float:
-    """Check the options that all stores have, and return the seconds to trust stale revocations.
+def check_bound(bound: object) -> float:
+    """Check within how many seconds a revocation holds everywhere.
 
     Raises:
-        ConfigurationError: if one is of the wrong type or out of range.
+        ConfigurationError: for another type, and a number out of range.
     """
-    if not _is_between(bound, MIN_BOUND, MAX_BOUND):
-        raise ConfigurationError(f"bound must be {MIN_BOUND:g} to {MAX_BOUND:g} seconds, got {bound!r}")
-    if replays_down != "deny":
-        raise ConfigurationError(
-            f'replays_down must be "deny", got {replays_down!r}: a proof that may have been used is refused'
-        )
-    if revocations_down == "deny":
+    return check_seconds(bound, "bound", MAX_BOUND, least=MIN_BOUND)
+
+
+def check_revocations_down(down: object) -> float:
+    """Check the option, and return the seconds to trust stale revocations.
+
+    Raises:
+        ConfigurationError: for another word, type or number.
+    """
+    if isinstance(down, (tuple, list)) and len(down) == 2 and down[0] == "stale":
+        return check_seconds(down[1], "the seconds of revocations_down", MAX_STALE)
+    if down == "deny":
         return 0.0
-    if isinstance(revocations_down, (tuple, list)) and len(revocations_down) == 2:
-        word, seconds = revocations_down
-        if word == "stale" and _is_between(seconds, 0, MAX_STALE):
-            return float(seconds)
-    raise ConfigurationError(
-        f'revocations_down must be "deny" or ("stale", seconds) with at most {MAX_STALE:g} seconds, '
-        f"got {revocations_down!r}"
-    )
+    raise ConfigurationError(f'revocations_down must be "deny" or ("stale", seconds), got {got(down)}')
 
 
-def _is_between(value: object, least: float, most: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+def check_replays_down(down: object) -> None:
+    """Check the option: a proof that may have been used is always refused.
+
+    Raises:
+        ConfigurationError: for anything but `"deny"`.
+    """
+    check_choice(down, "replays_down", ("deny",))

@@ -18,7 +18,7 @@ State: TypeAlias = Literal["ok", "old", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a process has stopped reading.
+    """Tells where a process has stopped reading.
 
     Attributes:
         epoch: the name of the log's life; empty before the first reading.
@@ -78,6 +78,10 @@ class Log(Protocol):
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
+        ...
+
+    def use_proof(self, digest: str, seconds: int) -> bool:
+        """Note that a DPoP proof is used; return False if it has been used before."""
         ...
 
     def wait(self, seconds: float) -> None:

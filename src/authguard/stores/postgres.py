@@ -2,16 +2,16 @@
 
 from urllib.parse import urlsplit
 
+from authguard._core.options import Duration
+from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
-from authguard.stores.downtime import Down, check_down
-from authguard.stores.follower import Follower
+from authguard.stores.downtime import Down
 from authguard.stores.postgres_connections import PostgresConnections
-from authguard.stores.replays import Replays
-from authguard.stores.revocations import SharedRevocations
 from authguard.stores.sql_log import SQLLog
+from authguard.stores.store import Store
 
 
-class PostgresStore:
+class PostgresStore(Store):
     """Keeps revocations and used proofs in PostgreSQL, in tables that it makes for itself.
 
     Args:
@@ -30,20 +30,22 @@ class PostgresStore:
     """
 
     def __init__(
-        self, url: str, *, bound: float = 1.0, revocations_down: Down = "deny", replays_down: Down = "deny"
+        self,
+        url: str,
+        *,
+        bound: float | Duration = 1.0,
+        revocations_down: Down = "deny",
+        replays_down: Down = "deny",
     ) -> None:
-        stale = check_down(bound, revocations_down, replays_down)
-        self._name = _check_url(url)
-        log = SQLLog(PostgresConnections(url.replace("postgresql+psycopg:", "postgresql:", 1), bound))
-        self.revocations = SharedRevocations(log, Follower(log, self._name, bound=bound, stale=stale))
-        self.replays = Replays(log.use_proof)
-
-    def close(self) -> None:
-        """Close the connections; a later request opens new ones."""
-        self.revocations.close()
-
-    def __repr__(self) -> str:
-        return f"PostgresStore({self._name!r})"
+        name = _check_url(url)
+        url = url.replace("postgresql+psycopg:", "postgresql:", 1)
+        super().__init__(
+            lambda timeout: SQLLog(PostgresConnections(url, timeout)),
+            name,
+            bound=bound,
+            revocations_down=revocations_down,
+            replays_down=replays_down,
+        )
 
 
 def _check_url(url: object) -> str:
@@ -51,10 +53,6 @@ def _check_url(url: object) -> str:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise ConfigurationError('url must be the URL of a database: write "postgresql://localhost/app"')
-    try:
+    with needs_extra("postgres"):
         import psycopg  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError(
-            'PostgresStore must have psycopg: pip install "authguard[postgres]"'
-        ) from error
     return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What `revoke` returns.
+    """Tells when a revocation holds.
 
     Attributes:
         sequence: the number of the revocation in the log.

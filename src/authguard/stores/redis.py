@@ -1,21 +1,24 @@
 """Share revocations and DPoP proofs by Redis, for several machines."""
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from authguard._core.options import Duration, check_text
+from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
-from authguard.stores.downtime import Down, check_down
-from authguard.stores.follower import Follower
-from authguard.stores.redis_log import RedisLog, answering
-from authguard.stores.replays import Replays
-from authguard.stores.revocations import SharedRevocations
+from authguard.stores.downtime import Down
+from authguard.stores.redis_log import RedisLog
+from authguard.stores.store import Store
 
 if TYPE_CHECKING:
     from redis import Redis
 
+# Between braces it is the hash tag of a cluster, which ends with the first brace.
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 
-class RedisStore:
+
+class RedisStore(Store):
     """Keeps revocations and used proofs in Redis 6.2 or later.
 
     Redis should keep its data on disk (`appendonly yes`). If it loses them, living processes write back what
@@ -27,7 +30,7 @@ class RedisStore:
         revocations_down: what happens when Redis has not answered for the bound: `"deny"` answers with 503,
             `("stale", seconds)` trusts what is known for that much longer.
         replays_down: the same for DPoP proofs: `"deny"` only.
-        prefix: what the names of all keys begin with.
+        prefix: what the names of all keys begin with: letters, digits, and `_.:-`.
 
     Attributes:
         revocations: for `Guard(revocations=…)`.
@@ -41,24 +44,19 @@ class RedisStore:
         self,
         url: str,
         *,
-        bound: float = 1.0,
+        bound: float | Duration = 1.0,
         revocations_down: Down = "deny",
         replays_down: Down = "deny",
         prefix: str = "authguard",
     ) -> None:
-        stale = check_down(bound, revocations_down, replays_down)
-        name = _check_url(url)
-        log = RedisLog(partial(_connect, url, bound), prefix)
-        self.revocations = SharedRevocations(log, Follower(log, name, bound=bound, stale=stale))
-        self.replays = Replays(partial(_use_proof, log, prefix))
-        self._name = name
-
-    def close(self) -> None:
-        """Close the connections; a later request opens new ones."""
-        self.revocations.close()
-
-    def __repr__(self) -> str:
-        return f"RedisStore({self._name!r})"
+        check_text(prefix, "prefix", pattern=_PREFIX, must="be letters, digits and _.:- (at most 100)")
+        super().__init__(
+            lambda timeout: RedisLog(lambda: _connect(url, timeout), prefix),
+            _check_url(url),
+            bound=bound,
+            revocations_down=revocations_down,
+            replays_down=replays_down,
+        )
 
 
 def _check_url(url: object) -> str:
@@ -66,10 +64,8 @@ def _check_url(url: object) -> str:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
         raise ConfigurationError('url must be the URL of a Redis server: write "redis://localhost:6379/0"')
-    try:
+    with needs_extra("redis"):
         import redis  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError('RedisStore must have redis-py: pip install "authguard[redis]"') from error
     return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
 
 
@@ -82,9 +78,3 @@ def _connect(url: str, timeout: float) -> "Redis":
     return Redis.from_url(
         url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 1)
     )
-
-
-@answering
-def _use_proof(log: RedisLog, prefix: str, digest: str, seconds: int) -> bool:
-    answer: Any = log.client.set(f"{{{prefix}}}:proof:{digest}", b"", nx=True, ex=seconds)
-    return bool(answer)

@@ -44,6 +44,7 @@ class RedisLog:
         self._connect = connect
         self._keys = [f"{{{prefix}}}:{name}" for name in redis_scripts.KEYS]
         self._channel = f"{{{prefix}}}:written"
+        self._proof = f"{{{prefix}}}:proof:"
         self.forget_connections()
 
     def forget_connections(self) -> None:
@@ -110,6 +111,11 @@ class RedisLog:
             listening, self._listening = self._listening, None
             listening.close()
             raise
+
+    @answering
+    def use_proof(self, digest: str, seconds: int) -> bool:
+        """Note that a DPoP proof is used; return False if it has been used before."""
+        return bool(self.client.set(self._proof + digest, b"", nx=True, ex=seconds))
 
     def close(self) -> None:
         """Close the connections."""

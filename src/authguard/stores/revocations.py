@@ -7,19 +7,19 @@ from typing import final
 
 from authguard._core.logouts import StoreHealth
 from authguard._core.model import Principal
-from authguard._core.options import Moment
 from authguard.errors import VerificationUnavailableError
 from authguard.stores.follower import Follower
 from authguard.stores.log import Log, StoreDownError
-from authguard.stores.marks import Mark, keys_of, make_mark, revokes
+from authguard.stores.marks import Mark, keys_of, revokes
 from authguard.stores.receipt import Receipt
+from authguard.stores.revoking import Revoking
 
 _FIRST_PAUSE = 0.002  # seconds between two looks at those who have confirmed
 _MAX_PAUSE = 0.05
 
 
 @final
-class SharedRevocations:
+class SharedRevocations(Revoking):
     """The revocations of a store, for `Guard(revocations=…)`.
 
     A request is answered from the memory of its process, as long as the log has been confirmed within the
@@ -48,45 +48,7 @@ class SharedRevocations:
         #: `is_revoked` has to read the log first. A call less for each request than a method.
         self.revision = follower.revision
 
-    def revoke(
-        self,
-        *,
-        token_id: str | None = None,
-        key_id: str | None = None,
-        session: str | None = None,
-        subject: str | None = None,
-        issuer: str | None = None,
-        issued_before: float | Moment | None = None,
-        until: float | Moment,
-        wait: bool = False,
-    ) -> Receipt:
-        """Refuse a token, an API key, a session, the tokens of a subject, or all tokens.
-
-        Args:
-            token_id: the `jti` of the token, which is `Principal.token_id`.
-            key_id: the public name of an API key, which is `Principal.key_id`.
-            session: the `sid` claim of the tokens of one session.
-            subject: whose tokens.
-            issuer: of any of these; None for all issuers.
-            issued_before: seconds since the epoch; tokens of the subject that were issued (`iat`) later are
-                not affected. None is now, by the clock of the store. Without a subject: all tokens.
-            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
-                anyway, leeway included; `math.inf` for an API key that does not expire.
-            wait: return when every living process knows, or the bound has passed.
-
-        Raises:
-            ConfigurationError: if the arguments name several things or none.
-            VerificationUnavailableError: if the store does not answer. The revocation may have been written.
-        """
-        mark = make_mark(
-            token_id=token_id,
-            key_id=key_id,
-            session=session,
-            subject=subject,
-            issuer=issuer,
-            issued_before=issued_before,
-            until=until,
-        )
+    def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
         return self.publish([mark], wait=wait)
 
     def publish(self, marks: Sequence[Mark], *, wait: bool = False) -> Receipt:

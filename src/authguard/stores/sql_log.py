@@ -30,7 +30,7 @@ Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
 
 class Dialect:
-    """How a database spells the statements.
+    """Spells the statements for a database.
 
     Args:
         parameter: the mark of a parameter.

@@ -3,20 +3,19 @@
 import os
 from pathlib import Path
 
+from authguard._core.options import Duration, got
 from authguard.errors import ConfigurationError
-from authguard.stores.downtime import Down, check_down
-from authguard.stores.follower import Follower
-from authguard.stores.replays import Replays
-from authguard.stores.revocations import SharedRevocations
+from authguard.stores.downtime import Down
 from authguard.stores.sql_log import SQLLog
 from authguard.stores.sqlite_connections import SQLiteConnections
+from authguard.stores.store import Store
 
 
-class SQLiteStore:
+class SQLiteStore(Store):
     """Keeps revocations and used proofs in a file, in tables that it makes for itself.
 
     Args:
-        path: of the file, on a disk of this machine.
+        path: of the file, on a disk of this machine; a new one is readable by its owner alone.
         bound: seconds within which a revocation holds in every process, 0.1 to 60.
         revocations_down: what happens when the file could not be read for the bound: `"deny"` answers with
             503, `("stale", seconds)` trusts what is known for that much longer.
@@ -34,27 +33,23 @@ class SQLiteStore:
         self,
         path: str | os.PathLike[str],
         *,
-        bound: float = 1.0,
+        bound: float | Duration = 1.0,
         revocations_down: Down = "deny",
         replays_down: Down = "deny",
     ) -> None:
-        stale = check_down(bound, revocations_down, replays_down)
-        self._path = _check_path(path)
-        log = SQLLog(SQLiteConnections(self._path, bound))
-        self.revocations = SharedRevocations(log, Follower(log, str(self._path), bound=bound, stale=stale))
-        self.replays = Replays(log.use_proof)
-
-    def close(self) -> None:
-        """Close the file; a later request opens it again."""
-        self.revocations.close()
-
-    def __repr__(self) -> str:
-        return f"SQLiteStore({str(self._path)!r})"
+        file = _check_path(path)
+        super().__init__(
+            lambda timeout: SQLLog(SQLiteConnections(file, timeout)),
+            str(file),
+            bound=bound,
+            revocations_down=revocations_down,
+            replays_down=replays_down,
+        )
 
 
 def _check_path(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not str(path) or str(path).startswith(":memory:"):
-        raise ConfigurationError(f'path must be the path of a file: write "revocations.db", got {path!r}')
+        raise ConfigurationError(f'path must be the path of a file: write "revocations.db", got {got(path)}')
     file = Path(path).absolute()
     if not file.parent.is_dir():
         raise ConfigurationError(f"path must be in a folder that exists, got {str(file)!r}")

@@ -1,5 +1,6 @@
 """Connections to SQLite, by the standard library: several processes on one machine."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ _SEQUENCE = "SELECT seq FROM authguard_log"
 
 
 class SQLiteConnections:
-    """One connection, used by one thread at a time.
+    """Lends one connection to one thread at a time.
 
     Args:
         path: of the file.
@@ -90,6 +91,9 @@ class SQLiteConnections:
                 raise StoreDownError(f"SQLite: {type(error).__name__}") from error
 
     def _open(self) -> sqlite3.Connection:
+        # Made here, so that there is no moment at which others can read it; `-wal` and `-shm` get its mode.
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
         connection = sqlite3.connect(
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )

@@ -17,7 +17,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """What an issuer has logged out.
+    """Names the session or subject that an issuer has logged out.
 
     Attributes:
         issuer: the `iss`.

@@ -32,7 +32,7 @@ _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the policy asks for one method and path.
+    """Tells the requirements of one method and path.
 
     Attributes:
         protected: whether anybody is kept out at all.
@@ -211,7 +211,7 @@ class Policy:
         return tuple(sorted(rules, key=lambda rule: rule.path))
 
     def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool = False) -> Verdict:
-        """One verdict for all paths with the same rules: paths with numbers in them never end."""
+        """Return one verdict for all paths with the same rules: paths with numbers in them never end."""
         verdict = self._combined.get((plain, other, odd))
         if verdict is None:
             verdict = _combine(plain, other, odd=odd)

@@ -131,7 +131,7 @@ def _step(places: list[_Node], segment: str) -> list[_Node]:
 
 
 def _with_stars(places: list[_Node]) -> list[_Node]:
-    """These places, and what a `**` that stands for nothing adds to them; each once."""
+    """Return these places, and what a `**` that stands for nothing adds to them; each once."""
     reached = dict.fromkeys(places)
     for place in places:
         stars = place.stars

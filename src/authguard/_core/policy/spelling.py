@@ -208,7 +208,7 @@ def _alternatives(text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Segment:
-    """One segment of a pattern, as it is read.
+    """Holds one segment of a pattern, as it is read.
 
     Args:
         text: its literal text.

@@ -21,7 +21,7 @@ MAX_PAUSE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteHealth:
-    """How one remote is doing, as `Guard.health` tells.
+    """Tells how one remote is doing; see `Guard.health`.
 
     Attributes:
         name: the URL, or the issuer.

@@ -1,4 +1,4 @@
-"""What the answer of an introspection endpoint says: RFC 7662 section 2.2, RFC 9701 section 5."""
+"""Reads the answer of an introspection endpoint: RFC 7662 section 2.2, RFC 9701 section 5."""
 
 import json
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class Plan(Enum):
-    """What to do about a token's key."""
+    """Names the next step for a token's key."""
 
     USE = auto()
     REFRESH = auto()  # use it, and fetch in the background
@@ -33,7 +33,7 @@ class Plan(Enum):
 
 
 class RemoteKeys:
-    """What is known of the keys of one issuer. It decides, and fetches nothing.
+    """Keeps the keys of one issuer, and decides when to fetch them; it fetches nothing itself.
 
     Args:
         name: of the issuer or its key set, for `health`.

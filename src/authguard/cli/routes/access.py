@@ -1,4 +1,4 @@
-"""Who may use a route, and by which rule: what the guards around it and the route itself ask."""
+"""Finds who may use a route, and by which rule of the guards around it or the route itself."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request meets.
+    """Tells what a request meets.
 
     Attributes:
         access: who may send it.

@@ -35,7 +35,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Segment:
-    """What stands between two slashes: text, parameters, or both."""
+    """Holds what stands between two slashes: text, parameters, or both."""
 
     pieces: tuple[str | Parameter, ...]
 

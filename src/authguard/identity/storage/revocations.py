@@ -8,16 +8,17 @@ from threading import Event
 from typing import Protocol
 
 from authguard._core.model import Principal
-from authguard._core.options import Moment, check_function, check_object
+from authguard._core.options import check_function, check_object
 from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
 from authguard.stores import sql_tables as sql
-from authguard.stores.marks import Mark, make_mark, revokes
+from authguard.stores.marks import Mark, revokes
 from authguard.stores.receipt import Receipt
 from authguard.stores.revocations import SharedRevocations
+from authguard.stores.revoking import Revoking
 
 _BOUND = 1.0  # of processes that follow the log
 _ALIVE_SECONDS = 3 * _BOUND  # without a reading, after which a process counts as gone
@@ -47,12 +48,14 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
     return store.revocations
 
 
-class SQLRevocations:
+class SQLRevocations(Revoking):
     """Revocations for `Guard(revocations=…)`, shared by all processes that use the database.
 
     Each request asks the database, so that a logout holds at once, everywhere. If the database
     cannot be asked, the guard answers 503. It is the log that `PostgresStore` and `SQLiteStore` of
     `authguard.stores` follow, which ask it three times a second instead.
+    `revoke` always waits for the processes that follow it, and raises `StoreUnavailableError` if the database
+    does not answer: nothing is revoked then.
 
     Args:
         database: the database of the identity service, or its URL.
@@ -68,46 +71,8 @@ class SQLRevocations:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
 
-    def revoke(
-        self,
-        *,
-        token_id: str | None = None,
-        key_id: str | None = None,
-        subject: str | None = None,
-        session: str | None = None,
-        issuer: str | None = None,
-        issued_before: float | Moment | None = None,
-        until: float | Moment,
-    ) -> Receipt:
-        """Refuse a token, an API key, a session, the tokens of a subject, or all tokens.
-
-        It returns when all processes that follow the log know, or after a second.
-
-        Args:
-            token_id: the `jti` of the token.
-            key_id: the public name of an API key; tokens, whose `key_id` is the `kid` of their
-                issuer's key, are not affected.
-            subject: whose tokens.
-            session: the `sid` of the tokens of one session.
-            issuer: of any of these; None for all issuers.
-            issued_before: seconds since the epoch; tokens of the subject that were issued (`iat`) later are
-                not affected. None is now. Without a subject: all tokens.
-            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
-                anyway, leeway included; `math.inf` for an API key that does not expire.
-
-        Raises:
-            ConfigurationError: if the arguments name several things or none.
-            StoreUnavailableError: if it could not be stored; nothing is revoked then.
-        """
-        mark = make_mark(
-            token_id=token_id,
-            key_id=key_id,
-            session=session,
-            subject=subject,
-            issuer=issuer,
-            issued_before=issued_before,
-            until=until,
-        )
+    def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
+        """Write a mark, and return when all processes that follow the log know, or after a second."""
         now = self._clock()
         if mark.kind in ("subject", "all") and mark.issued_before is None:
             mark = replace(mark, issued_before=now)

@@ -1,0 +1,52 @@
+"""The options of stores: what is taken, what is refused, and what may be shown."""
+
+import stat
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authguard import ConfigurationError, Principal
+from authguard.stores import PostgresStore, RedisStore, SQLiteStore
+
+
+@pytest.mark.parametrize("prefix", ["", "a}b", "{a", "a b", "a\n", "é", "x" * 101])
+def test_a_prefix_that_would_break_the_hash_tag_is_refused(prefix: str) -> None:
+    """A cluster keeps keys together by what stands between the first braces."""
+    with pytest.raises(ConfigurationError, match="prefix must be letters, digits"):
+        RedisStore("redis://localhost", prefix=prefix)
+
+
+@pytest.mark.parametrize("down", ["stale", ("stale",), ("stale", -1), ("stale", "5"), ("deny", 5), None, 5])
+def test_another_way_to_treat_an_outage_is_refused(tmp_path: Path, down: Any) -> None:
+    """With the spellings that work."""
+    with pytest.raises(ConfigurationError, match="revocations_down must be"):
+        SQLiteStore(tmp_path / "a.db", revocations_down=down)
+
+
+def test_durations_are_taken(tmp_path: Path) -> None:
+    """As everywhere else."""
+    store = SQLiteStore(
+        tmp_path / "a.db", bound=timedelta(seconds=2), revocations_down=("stale", timedelta(minutes=5))
+    )
+    assert repr(store) == f"SQLiteStore({str(tmp_path / 'a.db')!r})"
+
+
+@pytest.mark.parametrize(
+    ("make", "url"),
+    [(RedisStore, "redis://ann:s3cret@h:6380/0"), (PostgresStore, "postgresql://ann:s3cret@h/app")],
+)
+def test_no_text_of_a_store_shows_its_password(make: Any, url: str) -> None:
+    """Neither the store, nor its health."""
+    store = make(url)
+    assert "s3cret" not in f"{store!r} {store.revocations.health()!r}"
+
+
+def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """It has names of sessions and users."""
+    store = SQLiteStore(tmp_path / "a.db")
+    store.revocations.is_revoked(Principal("ada"))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    store.close()
+    assert set(modes.values()) == {0o600}, modes
