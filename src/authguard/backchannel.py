@@ -20,7 +20,6 @@ from authguard._core.options import check_function, check_method, check_seconds
 from authguard._core.remotes import Remotes
 from authguard.drivers import asynchronous, blocking
 from authguard.errors import (
-    ConfigurationError,
     InvalidRequestError,
     RefusedError,
     VerificationUnavailableError,
