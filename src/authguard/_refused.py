@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
-from authguard._asgi.request import HANDLED, Scope
+from authguard._asgi.request import handled_by_guard
 from authguard._core.answer.refusal import Refusal
 from authguard.drivers.blocking import is_async
 
@@ -89,9 +89,8 @@ def refused(
 
 def _is_unanswered(connection: HTTPConnection) -> bool:
     # An application between the guard and this place answers by itself, with a 500.
-    guarded: Scope = connection.scope[HANDLED][1]
     scope = connection.scope
-    return EXCEPTION_HANDLERS not in scope and guarded.get("app") is scope.get("app")
+    return EXCEPTION_HANDLERS not in scope and handled_by_guard(scope).scope.get("app") is scope.get("app")
 
 
 def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,9 +28,8 @@ HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
 
-# What the middleware leaves for decorators: the guard, SCRIPT_NAME and PATH_INFO as it saw them,
-# why nobody was found, if so, and when that was.
-_Left: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
+# The fields of `WSGIHandled` but the environ: a tuple, which costs each request less than the object.
+_HandledFields: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
 
 
 class WSGIRequest(RequestView):
@@ -88,6 +88,32 @@ class WSGIRequest(RequestView):
     def certificate(self) -> str | None:
         """Return `SSL_CLIENT_CERT`, as mod_wsgi, Werkzeug and others give it."""
         return self._environ.get("SSL_CLIENT_CERT")
+
+
+@dataclass(frozen=True, slots=True)
+class WSGIHandled:
+    """Holds what the middleware has left in the environ of a request.
+
+    Attributes:
+        environ: the environ.
+        guard: the rules.
+        root_path: `SCRIPT_NAME` as the middleware had it; further in, mounts change it.
+        path: `PATH_INFO` as the middleware had it.
+        error: why no caller is known, if so.
+        at: when the guard decided, in seconds since the epoch.
+    """
+
+    environ: "WSGIEnvironment"
+    guard: Guard
+    root_path: str
+    path: str
+    error: RefusedError | None
+    at: float
+
+    @property
+    def request(self) -> WSGIRequest:
+        """Return the request as the guard sees it."""
+        return WSGIRequest(self.environ, self.guard, self.root_path, self.path)
 
 
 _Keys: TypeAlias = tuple[tuple[bytes, str], ...]
@@ -214,33 +240,26 @@ class _WithMetadata:
         return (self.app if answer is None else responder(answer))(environ, start_response)
 
 
-def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _Left) -> None:
+def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFields) -> None:
     """Leave the caller in the environ."""
     environ[USER] = user
     environ[AUTH] = auth
     environ[HANDLED] = handled
 
 
-def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, RefusedError | None]:
-    """Return what the middleware left in the environ: guard, request, and why nobody was found, if so.
+def handled_by_guard(environ: "WSGIEnvironment") -> WSGIHandled:
+    """Return what the middleware has left in the environ.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled: _Left | None = environ.get(HANDLED)
+    handled: _HandledFields | None = environ.get(HANDLED)
     if handled is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
             "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    guard, root_path, path, error, _ = handled
-    return guard, WSGIRequest(environ, guard, root_path, path), error
-
-
-def handled_at(environ: "WSGIEnvironment") -> float:
-    """Return when the middleware looked at the request, in seconds since the epoch."""
-    handled: _Left = environ[HANDLED]
-    return handled[4]
+    return WSGIHandled(environ, *handled)
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":

@@ -193,7 +193,7 @@ class SocialEndpoints:
 
     def _state(self, request: Request, provider: Provider) -> dict[str, str]:
         """Return the content of the cookie, if this browser was sent to this provider a short time ago."""
-        _, view, _ = handled_by_guard(request.scope)
+        view = handled_by_guard(request.scope).request
         try:
             sealed = (self._cookie.read(view) or "").encode()
             opened = self._fernet.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))
