@@ -42,7 +42,7 @@ class Credential:
 
 
 class Claims(Mapping[str, Any]):
-    """Verified claims, kept as the JSON text they came in and read when asked.
+    """Keep verified claims as the JSON text they came in, which is read when asked.
 
     A remembered principal is small then, and nobody can change what the next request sees.
     """
