@@ -1,4 +1,4 @@
-"""The request or websocket among the arguments of a decorated function."""
+"""Find the request or websocket among the arguments of a decorated function."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""The requirements of endpoints and dependencies, and the endpoints that a decorator does not guard."""
+"""Keep the requirements of endpoints and dependencies, and find endpoints that a decorator does not guard."""
 
 import functools
 import inspect

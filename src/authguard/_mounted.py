@@ -1,4 +1,4 @@
-"""The mount point that a wrapped application sets by itself, which a guard outside has to know.
+"""Find the mount point that a wrapped application sets by itself, which a guard outside has to know.
 
 FastAPI and Django, on ASGI, use their own `root_path` or `FORCE_SCRIPT_NAME` in the place of the server's
 mount point. They remove it from the path, so a guard around the whole application must do the same, or it

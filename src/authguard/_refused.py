@@ -1,4 +1,4 @@
-"""The exception of a refusal in Starlette and FastAPI, and the handler that answers it."""
+"""Raise refusals in Starlette and FastAPI, and answer them."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _PRIVATE_CODES = 4000
 
 
 class RefusedHTTPException(HTTPException, RaisedRefusal):
-    """A requirement of an endpoint or a dependency that the caller does not meet.
+    """Tell that the caller does not meet a requirement of an endpoint or a dependency.
 
     Register an exception handler for it, for HTTPException or for its status to answer in your own
     way; `headers` has the challenge. Without one the answer is the guard's. As for any HTTPException, a
@@ -46,7 +46,7 @@ class RefusedHTTPException(HTTPException, RaisedRefusal):
 
 
 class RefusedHandshake(RefusedHTTPException):
-    """The same for a websocket, which is refused by messages of its own, and not by a response."""
+    """Tell the same of a websocket, which is refused by messages of its own, and not by a response."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)

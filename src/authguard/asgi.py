@@ -1,4 +1,4 @@
-"""Guards ASGI applications: http and websocket are guarded, lifespan passes, nothing else does."""
+"""Guard ASGI applications: http and websocket are guarded, lifespan passes, nothing else does."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ __all__ = [
 
 
 class AuthGuardMiddleware:
-    """Guards an ASGI application.
+    """Guard an ASGI application.
 
     The application finds the caller on `request.state.user`, `request.user` and `request.auth`.
     Middleware outside of the guard reads `request.user` and `request.auth`. The request and its
@@ -175,7 +175,7 @@ class AuthGuardMiddleware:
 
 
 class _WithMetadata:
-    """Serves the resource's metadata, inside the guard, to whom its paths are public."""
+    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
 
     def __init__(self, app: ASGIApp, page: MetadataPage) -> None:
         self.app = app

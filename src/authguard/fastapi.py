@@ -188,7 +188,7 @@ def _is_dependency(parameter: inspect.Parameter) -> bool:
 
 
 class _Installed(AuthGuardMiddleware):
-    """Be the middleware of `install`, which knows the application; it is made when that is complete."""
+    """Guard an application for `install`, which it knows; it is made when that is complete."""
 
     def __init__(
         self,

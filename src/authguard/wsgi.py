@@ -1,4 +1,4 @@
-"""Guards WSGI applications (PEP 3333): Flask, Django, Bottle and anything else."""
+"""Guard WSGI applications (PEP 3333): Flask, Django, Bottle and anything else."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ _HandledFields: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
 
 
 class WSGIRequest(RequestView):
-    """Reads a request from a WSGI environ.
+    """Read a request from a WSGI environ.
 
     Args:
         environ: the environ.
@@ -92,7 +92,7 @@ class WSGIRequest(RequestView):
 
 @dataclass(frozen=True, slots=True)
 class WSGIHandled:
-    """Holds what the middleware has left in the environ of a request.
+    """Hold what the middleware has left in the environ of a request.
 
     Attributes:
         environ: the environ.
@@ -152,7 +152,7 @@ def _decoded(path: str) -> str:
 
 
 class AuthGuardMiddleware:
-    """Guards a WSGI application.
+    """Guard a WSGI application.
 
     The caller is `environ["authguard.user"]`; its scopes are in `environ["authguard.auth"]`.
     What the application returns is handed on as it is, so it streams, and its `close()` is
@@ -229,7 +229,7 @@ class AuthGuardMiddleware:
 
 
 class _WithMetadata:
-    """Serves the resource's metadata, inside the guard, to whom its paths are public."""
+    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
 
     def __init__(self, app: "WSGIApplication", page: MetadataPage) -> None:
         self.app = app

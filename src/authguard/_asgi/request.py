@@ -1,4 +1,4 @@
-"""Reads from an ASGI scope the request, and what the middleware has left there; names the types of ASGI."""
+"""Read from an ASGI scope the request, and what the middleware has left there; name the types of ASGI."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _HandledFields: TypeAlias = tuple[Guard, Scope, RefusedError | None, float]
 
 
 class ASGIRequest(RequestView):
-    """Reads a request from an ASGI scope.
+    """Read a request from an ASGI scope.
 
     Args:
         scope: of type http or websocket.
@@ -74,7 +74,7 @@ class ASGIRequest(RequestView):
 
 @dataclass(frozen=True, slots=True)
 class ASGIHandled:
-    """Holds what the middleware has left on the scope of a connection.
+    """Hold what the middleware has left on the scope of a connection.
 
     Attributes:
         guard: the rules.

@@ -1,4 +1,4 @@
-"""Says which verifier of a guard is asked about a credential; refuses those that cannot be told apart.
+"""Say which verifier of a guard is asked about a credential; refuse those that cannot be told apart.
 
 The field and the prefix choose among those for API keys; the form of a token, and for JWTs the issuer,
 among those for tokens. What takes tokens of any form is asked last.
@@ -20,7 +20,7 @@ from authguard.errors import ConfigurationError, MalformedTokenError
 
 
 class _Narrowed(Verifier):
-    """Asks a verifier about some of the credentials that it accepts."""
+    """Ask a verifier about some of the credentials that it accepts."""
 
     def __init__(self, verifier: Verifier, admits: Callable[[Credential], bool]) -> None:
         self._verifier = verifier

@@ -1,4 +1,4 @@
-"""Decides about requests: from a request to a decision. Read this first.
+"""Decide about requests: from a request to a decision. Read this first.
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
@@ -46,7 +46,7 @@ _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
 class Guard:
-    """Decides who may pass. Immutable, shared by threads, event loops and adapters.
+    """Decide who may pass. Immutable, shared by threads, event loops and adapters.
 
     With no lists everything but the login page is protected. `public_paths` opens;
     `protected_paths` alone narrows the guard to what it lists, which is weaker: what you forget

@@ -1,4 +1,4 @@
-"""Preflights of Django applications: answered by django-cors-headers, and by nothing else of Django."""
+"""Answer preflights of Django applications by django-cors-headers, and by nothing else of Django."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""Preflights of Flask applications: answered by the functions around its views, and by none of the views."""
+"""Answer preflights of Flask applications by the functions around its views, and by none of the views."""
 
 from collections.abc import Callable, Iterable
 from types import CellType, FunctionType, MethodType

@@ -1,4 +1,4 @@
-"""The seal on answers to preflights: status and CORS fields leave the application, nothing else does."""
+"""Seal answers to preflights: status and CORS fields leave the application, nothing else does."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ Fields = list[tuple[str, str]]
 
 
 class Search:
-    """The search for a CORS layer, for one preflight.
+    """Search for a CORS layer, for one preflight.
 
     Attributes:
         found: set by a layer that is known to decide about CORS, also if it refuses the origin.
@@ -29,7 +29,7 @@ class Search:
 
 
 class Seal:
-    """Keeps status and CORS fields of answers to preflights, and drops all else; one for each middleware.
+    """Keep status and CORS fields of answers to preflights, and drop all else; one for each middleware.
 
     It warns once if no CORS layer has been found, since browsers then fail.
     """

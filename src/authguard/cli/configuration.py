@@ -1,4 +1,4 @@
-"""The settings that a command works with: options first, then the environment, then a file."""
+"""Read the settings that a command works with: options first, then the environment, then a file."""
 
 import os
 import secrets

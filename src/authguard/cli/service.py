@@ -1,4 +1,4 @@
-"""The identity service, as commands open it: without a mail server and without limits."""
+"""Open the identity service for commands: without a mail server and without limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _NoMailer:
-    """Refuses to send: commands send no mails, so they need no mail server."""
+    """Refuse to send: commands send no mails, so they need no mail server."""
 
     def send(self, mail: "Mail") -> None:
         """Refuse."""

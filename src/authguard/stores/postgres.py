@@ -12,7 +12,7 @@ from authguard.stores.store import Store
 
 
 class PostgresStore(Store):
-    """Keeps revocations and used proofs in PostgreSQL, in tables that it makes for itself.
+    """Keep revocations and used proofs in PostgreSQL, in tables that it makes for itself.
 
     Args:
         url: `postgresql://…`, as libpq reads it.

@@ -19,7 +19,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 
 
 class RedisStore(Store):
-    """Keeps revocations and used proofs in Redis 6.2 or later.
+    """Keep revocations and used proofs in Redis 6.2 or later.
 
     Redis should keep its data on disk (`appendonly yes`). If it loses them, living processes write back what
     they hold, and requests are refused with 503 meanwhile, for about the bound.

@@ -231,7 +231,7 @@ class _Mapping:
         return False
 
     def refresh(self, now: float) -> None:
-        """Nothing changes here."""
+        """Do nothing: what is given in the program does not change."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
         return self._keys.get(digest), inf

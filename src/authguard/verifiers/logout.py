@@ -1,4 +1,4 @@
-"""Logout tokens: signature, algorithms and keys as for access tokens, claims as OpenID says."""
+"""Verify logout tokens: signature, algorithms and keys as for access tokens, claims as OpenID says."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ from authguard.verifiers.jwt import JWTVerifier
 
 
 class LogoutTokenVerifier(JWTVerifier):
-    """Verifies logout tokens of one issuer.
+    """Verify logout tokens of one issuer.
 
     Args:
         keys: as for `JWTVerifier`.
@@ -60,7 +60,7 @@ class LogoutTokenVerifier(JWTVerifier):
 
 
 class _VerifiedLogout(Verified):
-    """A logout in the place of a principal."""
+    """Hold a logout in the place of a principal."""
 
     def __init__(self, logout: Logout, until: float) -> None:
         super().__init__(Principal(logout.subject or "logout"), until)

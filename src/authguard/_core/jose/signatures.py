@@ -1,4 +1,4 @@
-"""From an algorithm and a key to the function that checks signatures by them: RFC 7518 section 3."""
+"""Make the function that checks signatures by an algorithm and a key: RFC 7518 section 3."""
 
 import hmac
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def _verifies_hmac(keyed: hmac.HMAC, signed: bytes, signature: bytes) -> bool:
 def _verifies_ecdsa(
     key: ec.EllipticCurvePublicKey, size: int, scheme: ec.ECDSA, signed: bytes, signature: bytes
 ) -> bool:
-    """In the form of section 3.4; 6 µs of 140 less than PyJWT's."""
+    """Verify a signature in the form of section 3.4, in fewer steps than PyJWT."""
     if len(signature) != 2 * size:
         return False
     r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")

@@ -1,4 +1,4 @@
-"""Paths as segments: which are canonical, and how else a path might be read.
+"""Split paths into segments: tell which are canonical, and how else a path might be read.
 
 Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and
 that way is listed; it is protected if any of its `readings` is. The readings undo what routers,
@@ -43,7 +43,7 @@ _SLASHES = re.compile(r"/{2,}")
 
 
 class TooMuchWorkError(Exception):
-    """A path that would cost too much to be read in every way, or to be looked up."""
+    """Refuse a path that would cost too much to be read in every way, or to be looked up."""
 
 
 class WorkBudget:
@@ -190,7 +190,7 @@ class _Reader:
 
 
 def _without_dot_segments(segments: Iterable[str]) -> list[str]:
-    """RFC 3986 section 5.2.4, on a whole path."""
+    """Remove dot segments from a whole path (RFC 3986 section 5.2.4)."""
     kept: list[str] = []
     for segment in segments:
         if segment == "..":

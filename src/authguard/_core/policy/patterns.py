@@ -1,4 +1,4 @@
-"""Path patterns given by configuration: parsed, or refused with the spelling that works."""
+"""Parse path patterns of the configuration, or refuse them with the spelling that works."""
 
 import re
 from collections.abc import Iterable, Mapping

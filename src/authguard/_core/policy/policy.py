@@ -1,4 +1,4 @@
-"""The rules, compiled once: which of them decides for a path, in a time that does not grow."""
+"""Compile the rules, and find the one that decides for a path, in a time that does not grow."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Tells the requirements of one method and path.
+    """Tell the requirements of one method and path.
 
     Attributes:
         protected: whether anybody is kept out at all.
@@ -83,7 +83,7 @@ class Verdict:
 
 
 class Policy:
-    """Decides by path and method alone what is protected (laws 5 and 6).
+    """Decide by path and method alone what is protected (laws 5 and 6).
 
     Args:
         protected_paths: patterns or rules to protect; None for none.

@@ -1,4 +1,4 @@
-"""The keys of a remote issuer: which of them to use now, and when to ask for them again."""
+"""Keep the keys of a remote issuer: which of them to use now, and when to ask for them again."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -23,7 +23,7 @@ _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class Plan(Enum):
-    """Names the next step for a token's key."""
+    """Name the next step for a token's key."""
 
     USE = auto()
     REFRESH = auto()  # use it, and fetch in the background
@@ -33,7 +33,7 @@ class Plan(Enum):
 
 
 class RemoteKeys:
-    """Keeps the keys of one issuer, and decides when to fetch them; it fetches nothing itself.
+    """Keep the keys of one issuer, and decide when to fetch them; nothing is fetched here.
 
     Args:
         name: of the issuer or its key set, for `health`.
@@ -110,7 +110,7 @@ class RemoteKeys:
         return Plan.REFUSE
 
     def usable_until(self, now: float) -> float:
-        """Until when a token that was verified with these keys may be remembered."""
+        """Return until when a token that was verified with these keys may be remembered."""
         if self._is_fresh(now):
             return self._fresh_until
         return min(now + _AHEAD, self._fresh_until + self._max_stale)
@@ -172,7 +172,7 @@ def _mark(header: Header) -> bytes:
 
 
 class Parse:
-    """Reads the usable keys of a key set, and says why the others are not.
+    """Read the usable keys of a key set, and say why the others are not.
 
     Args:
         algorithms: those that keys may be for; HMAC is never among them.
@@ -213,7 +213,7 @@ class Parse:
 
 
 def _told_apart(keys: list[VerificationKey], reasons: list[str]) -> list[VerificationKey]:
-    """Without the keys that a token could not name one of (RFC 7517 section 4.5)."""
+    """Drop the keys that a token could not name one of (RFC 7517 section 4.5)."""
     seen: dict[tuple[str | None, str], int] = {}
     for key in keys:
         name = (key.key_id, key.algorithm if key.key_id is None else "")

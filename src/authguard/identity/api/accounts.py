@@ -59,7 +59,7 @@ PUBLIC_PATHS = (
 
 
 class AccountEndpoints:
-    """The endpoints of accounts and sessions, to be put under each prefix.
+    """Answer at the endpoints of accounts and sessions, under each prefix.
 
     Args:
         web: the service and its threads.

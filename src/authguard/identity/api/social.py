@@ -37,7 +37,7 @@ PUBLIC_PATHS = "/auth/{name}/authorize", "/auth/{name}" + CALLBACK
 
 
 class SocialEndpoints:
-    """The endpoints of the providers under one prefix.
+    """Answer at the endpoints of the providers under one prefix.
 
     Args:
         web: the service and its threads.

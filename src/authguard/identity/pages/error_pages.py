@@ -21,7 +21,7 @@ from authguard.identity.web.refusals import (
 
 
 class PageErrors:
-    """The answers to errors, where there are pages; the API's answers stay what they are.
+    """Answer errors by pages, where there are pages; the API's answers stay what they are.
 
     Args:
         views: makes the responses.

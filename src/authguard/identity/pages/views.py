@@ -59,7 +59,7 @@ NOTICES: Mapping[str, str] = {
 
 
 class Views:
-    """Makes the responses.
+    """Make the responses.
 
     Args:
         settings: say where the pages are, and what the site is called.

@@ -49,7 +49,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key to sign with.
+    """Hold a key to sign with.
 
     Attributes:
         kid: its name in the key set; None for the secret, as in the documents' tokens.
@@ -96,7 +96,7 @@ def _opens(fernet: Fernet, encrypted: str) -> bool:
 
 
 class SigningKeys:
-    """The keys of the service; safe to use from several threads.
+    """Keep the keys of the service; safe to use from several threads.
 
     Args:
         settings: which algorithm, and how long a key signs.
@@ -117,7 +117,7 @@ class SigningKeys:
 
     @property
     def is_shared_secret(self) -> bool:
-        """True if tokens are signed with the secret: there is no key set then."""
+        """Tell whether tokens are signed with the secret: there is no key set then."""
         return self._settings.algorithm == "HS256"
 
     def current(self, now: float) -> SigningKey:

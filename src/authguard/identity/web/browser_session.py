@@ -21,7 +21,7 @@ Refreshes: TypeAlias = Batcher[RefreshRequest, Tokens]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A person who is signed in.
+    """Name a person who is signed in.
 
     Attributes:
         user: the account.
@@ -35,7 +35,7 @@ class Visitor:
 
 
 class BrowserSessions:
-    """The sessions of browsers.
+    """Keep the sessions of browsers.
 
     Args:
         service: the use cases.

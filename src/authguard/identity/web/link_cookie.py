@@ -56,7 +56,7 @@ def _empty_query(scope: Scope) -> None:
 
 
 class LinkCookie:
-    """Keeps the token of one kind of link between the link and the form.
+    """Keep the token of one kind of link between the link and the form.
 
     Args:
         settings: say how cookies are named, and for how long links are valid.
