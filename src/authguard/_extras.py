@@ -33,7 +33,10 @@ class MissingExtraError(ConfigurationError, ModuleNotFoundError):
 
     def __init__(self, extra: str, cause: ImportError) -> None:
         problem = str(cause).partition("\n")[0].rstrip(".")
-        super().__init__(f'{problem}: pip install "authguard[{extra}]"')
+        super().__init__(
+            f'what authguard[{extra}] brings must be installed, got "{problem}": '
+            f'pip install "authguard[{extra}]"'
+        )
         self.name, self.path = cause.name, cause.path
 
 

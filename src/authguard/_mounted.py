@@ -44,9 +44,9 @@ def mount_error(app: Any) -> ConfigurationError | None:
         root_path = _root_path_of(mounted)
         if root_path.strip("/") and root_path != own:
             return ConfigurationError(
-                f"an application with the root path {root_path!r} is mounted at '/', so that its pages are "
-                f"below {root_path!r} and below '/' alike, and rules for one of the two would not hold for "
-                "the other: give the root path to the server instead, such as uvicorn --root-path"
+                f"root_path of an application that is mounted at '/' must be empty, got {root_path!r}: its "
+                f"pages would be below {root_path!r} and below '/' alike, and rules for one of the two would "
+                "not hold for the other; give the root path to the server instead, such as by --root-path"
             )
     return None
 

@@ -344,7 +344,7 @@ def test_a_decorator_in_the_wrong_place_is_told(command, source):
     route = '@requires("admin")\n@app.get("/wrong")\n@requires("read")\ndef wrong(): ...\n'
     result = command(source + route)
     assert result.exit_code == 1
-    assert "@requires does not guard the route /wrong (wrong)" in result.stderr
+    assert "@requires must stand below the decorator of the route /wrong (wrong)" in result.stderr
     right = '@app.get("/right")\n@requires("admin")\n@requires("read")\ndef right(): ...\n'
     result = command(source + right)
     assert (result.exit_code, "@requires" in result.stderr) == (0, False)

@@ -17,7 +17,7 @@ class _NoMailer:
 
     def send(self, mail: "Mail") -> None:
         """Refuse."""
-        raise ConfigurationError("a command sends no mails")
+        raise ConfigurationError("a command must send no mails, got one")
 
 
 @contextmanager

@@ -78,7 +78,9 @@ def make_mark(
     ((kind, name),) = given
     before = None if issued_before is None else check_moment(issued_before, "issued_before")
     if before is not None and kind not in _BY_TIME:
-        raise ConfigurationError(f"issued_before must be left out for a {kind}: it has no tokens of later")
+        raise ConfigurationError(
+            f"issued_before must be left out for a {kind}, which has no tokens of later, got {before}"
+        )
     ending = check_moment(until, "until", infinite=True)
     return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
 

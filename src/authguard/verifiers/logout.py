@@ -8,6 +8,7 @@ from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import VerificationKey
 from authguard._core.jose.logout_claims import Logout, read_logout
 from authguard._core.model import Credential, Principal
+from authguard._core.options import got
 from authguard._core.verifier import Verified, as_flow
 from authguard.errors import ConfigurationError
 from authguard.verifiers.jwt import JWTVerifier
@@ -36,7 +37,10 @@ class LogoutTokenVerifier(JWTVerifier):
         token_types: Iterable[str | None] = ("logout+jwt",),
     ) -> None:
         if not issuer or not audience:
-            raise ConfigurationError("issuer and audience must be given: name the issuer, and our client_id")
+            raise ConfigurationError(
+                f"issuer and audience must be given, got {got(issuer)} and {got(audience)}: name the issuer, "
+                "and our client_id"
+            )
         super().__init__(
             keys,
             algorithms=algorithms,

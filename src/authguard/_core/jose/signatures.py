@@ -41,7 +41,7 @@ def checker(algorithm: str, key: Any) -> Check:
 
 
 def _verifies_hmac(keyed: hmac.HMAC, signed: bytes, signature: bytes) -> bool:
-    # A copy has the key in it already: 1.4 µs for a token, and 2.8 when PyJWT begins anew.
+    # A copy has the key in it already, so that it is not hashed for each token.
     code = keyed.copy()
     code.update(signed)
     return hmac.compare_digest(code.digest(), signature)

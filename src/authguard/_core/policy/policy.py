@@ -294,19 +294,23 @@ def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) ->
         for method in rule.methods or {""}:
             other = seen.setdefault((fold(rule.path), method), rule)
             if other is not rule:
-                raise ConfigurationError(_same_path(other, rule, protected, public))
+                raise _same_path_error(other, rule, protected, public)
 
 
-def _same_path(first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
+def _same_path_error(
+    first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]
+) -> ConfigurationError:
     in_both = any(rule is first for rule in protected) and any(rule is other for rule in public)
     if not in_both:
-        return f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+        return ConfigurationError(
+            f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+        )
     if first.segments or first.methods or first.requirement or first.optional:
-        return (
+        return ConfigurationError(
             f"each path must be in one list, got {first} in protected_paths and {other} in public_paths for "
             "the same path: keep one of them"
         )
-    return (
+    return ConfigurationError(
         f"each path must be in one list, got {first.path!r} in both, the same path: leave it out of "
         "protected_paths, since everything that public_paths does not open is protected"
     )

@@ -9,6 +9,7 @@ from authguard._core.jose.compact import Header
 from authguard._core.jose.jwk import ASYMMETRIC, UnusableKeyError, VerificationKey, from_jwk
 from authguard._core.jose.keyset import KeySet
 from authguard._core.memory import Memory
+from authguard._core.options import type_of
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard.errors import ConfigurationError
 
@@ -125,7 +126,9 @@ class RemoteKeys:
         if not keys:
             # The issuer says that none of what we have is its key any more.
             self._keys = None
-            raise ConfigurationError("no usable key in the set: " + ("; ".join(reasons) or "it is empty"))
+            raise ConfigurationError(
+                f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
+            )
         self._keys = KeySet(keys)
         self._reason = "; ".join(reasons)
         self._asked_at = now
@@ -191,9 +194,9 @@ class Parse:
         """
         members = document.get("keys")
         if not isinstance(members, list):
-            raise ConfigurationError("not a key set: there is no list of keys")
+            raise ConfigurationError(f"keys of the key set must be a list, got {type_of(members)}")
         if len(members) > MAX_KEYS:
-            raise ConfigurationError(f"the set has {len(members)} keys, and more than {MAX_KEYS} are refused")
+            raise ConfigurationError(f"the key set must have at most {MAX_KEYS} keys, got {len(members)}")
         keys: list[VerificationKey] = []
         reasons: list[str] = []
         for member in members:
@@ -205,10 +208,10 @@ class Parse:
 
     def _key(self, member: object) -> VerificationKey:
         if not isinstance(member, Mapping):
-            raise UnusableKeyError("a key that is not an object")
+            raise UnusableKeyError(f"each key of the key set must be an object, got {type_of(member)}")
         if member.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(member):
             # Whoever has fetched the set knows it now (RFC 7517 section 9.2).
-            raise UnusableKeyError("a secret or private key is published in the set")
+            raise UnusableKeyError("each key of the key set must be public, got a secret or private key")
         return from_jwk(member, self._algorithms if "alg" in member else self._hinted)
 
 

@@ -145,7 +145,10 @@ class SigningKeys:
     def _add(self, now: float, is_done: Callable[[list[SigningKey]], bool]) -> None:
         """Make a new key, unless `is_done` says that another process has made it."""
         if self.is_shared_secret:
-            raise ConfigurationError("HS256 signs with the secret: there are no keys to rotate")
+            raise ConfigurationError(
+                "algorithm must be RS256, ES256 or EdDSA to have keys to rotate, got HS256, which signs with "
+                "the secret"
+            )
         new_key = self._make()  # before the transaction: RSA keys take a while
         with self._database.write() as connection:
             key_store.lock_signing_keys(connection)
@@ -220,7 +223,10 @@ class SigningKeys:
         try:
             return load_pem_private_key(self._fernet.decrypt(encrypted), None)
         except InvalidToken:
-            raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
+            raise ConfigurationError(
+                "secret must be the one that the signing keys were encrypted with, got another: give that "
+                "one as previous_secret"
+            ) from None
 
     def public_keys(self, now: float) -> list[dict[str, Any]]:
         """Return the public key set (RFC 7517); empty for HS256."""
