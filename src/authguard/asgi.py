@@ -29,7 +29,7 @@ from authguard._core.options import Duration, check_flag, check_function, check_
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._logs import log_refusal
-from authguard._preflight.asgi import Preflights
+from authguard._preflight.asgi import ASGIPreflights
 from authguard.drivers.asynchronous import decide
 
 __all__ = [
@@ -91,7 +91,7 @@ class AuthGuardMiddleware:
         names = guard.credential_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = clock
-        self._preflights = Preflights(self.app)
+        self._preflights = ASGIPreflights(self.app)
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )

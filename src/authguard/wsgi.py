@@ -17,7 +17,7 @@ from authguard._core.options import check_function, check_object
 from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
-from authguard._preflight.wsgi import Preflights
+from authguard._preflight.wsgi import WSGIPreflights
 from authguard.drivers.blocking import decide
 from authguard.errors import RefusedError
 
@@ -181,7 +181,7 @@ class AuthGuardMiddleware:
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
         self._clock = clock
-        self._preflights = Preflights(self.app)
+        self._preflights = WSGIPreflights(self.app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""

@@ -526,7 +526,7 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
         (COMMON + "app = Starlette(routes=[Route('/a', hello)])", "app", "no AuthGuardMiddleware"),
         ("def broken(:", "app", "SyntaxError"),
         ("import no_such_module", "app", "ModuleNotFoundError: No module named 'no_such_module'"),
-        ("import authguard\nauthguard.Rule('x')", "app", "ConfigurationError: path 'x'"),
+        ("import authguard\nauthguard.Rule('x')", "app", "ConfigurationError: path must be a decoded path"),
         ("raise ValueError('MARKER-secret')", "app", "ValueError"),
         ("raise SystemExit(3)", "app", "SystemExit"),
         ("x = 1", "app", "has no app"),

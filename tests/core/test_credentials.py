@@ -28,7 +28,7 @@ def test_the_fields_to_present_are_known():
 @pytest.mark.parametrize("prefix", ["sk,live", "sk_live_,", ","], ids=str)
 def test_a_prefix_with_a_comma_is_refused(prefix):
     """Whichever verifier has it: no request could bring such a key."""
-    with pytest.raises(ConfigurationError, match="must have no comma"):
+    with pytest.raises(ConfigurationError, match="must not contain a comma"):
         Extractor([], [prefix], None)
 
 

@@ -107,9 +107,9 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
             continue
         if common := _common_prefix(first, second):
             raise ConfigurationError(
-                f"{first!r} and {second!r} must be for different keys, got {common!r} as the beginning of "
-                "keys of both, and a key in the Authorization field could be for either: give each prefixes= "
-                "of its own, or prefixes=[] to one whose keys come in its field only"
+                f"{first!r} and {second!r} must be for different keys, got keys that begin with {common!r} "
+                "for both, and a key in the Authorization field could be for either: give each prefixes= of "
+                "its own, or prefixes=[] to one whose keys come in its field only"
             )
         field = _field_of(first)
         if field is None or field != _field_of(second):

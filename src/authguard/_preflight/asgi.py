@@ -15,7 +15,7 @@ from authguard._preflight.sealed import SEARCH, Seal, Search
 _BODY_FIELDS = (b"content-length", b"transfer-encoding")
 
 
-class Preflights:
+class ASGIPreflights:
     """Answer preflights of protected paths.
 
     Args:

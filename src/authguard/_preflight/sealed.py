@@ -19,13 +19,13 @@ class Search:
     """Search for a CORS layer, for one preflight.
 
     Attributes:
-        found: set by a layer that is known to decide about CORS, also if it refuses the origin.
+        has_cors_layer: set by a layer that is known to decide about CORS, also if it refuses the origin.
     """
 
-    __slots__ = ("found",)
+    __slots__ = ("has_cors_layer",)
 
     def __init__(self) -> None:
-        self.found = False
+        self.has_cors_layer = False
 
 
 class Seal:
@@ -60,7 +60,7 @@ class Seal:
             status = 204 if 200 <= status < 300 else status
             # Which paths and methods there are is not for strangers.
             kept = [(name, value) for name, value in kept if name.lower() != "allow"]
-            if not (search.found or _varies_by_origin(kept)):
+            if not (search.has_cors_layer or _varies_by_origin(kept)):
                 self._warn(request)
         # RFC 9110 section 8.6: no length where there can be no body.
         has_body = status >= 200 and status not in (204, 304)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NAMES = ("app", "wsgi_app", "application")
 
 
-class Preflights:
+class WSGIPreflights:
     """Answer preflights of protected paths.
 
     Args:

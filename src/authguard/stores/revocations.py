@@ -69,8 +69,8 @@ class SharedRevocations(Revoking):
 
     def _wait(self, sequence: int, end: float) -> None:
         pause = _FIRST_PAUSE
-        while (left := end - self._monotonic()) > 0 and not self._follower.is_known_everywhere(sequence):
-            Event().wait(min(pause, left))
+        while (remaining := end - self._monotonic()) > 0 and not self._follower.is_known_everywhere(sequence):
+            Event().wait(min(pause, remaining))
             pause = min(2 * pause, _MAX_PAUSE)
 
     def is_current(self) -> bool:

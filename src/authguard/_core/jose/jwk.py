@@ -248,7 +248,7 @@ def _public_key(jwk: Mapping[str, Any]) -> Any:
         raise
     except ValueError as error:
         raise UnusableKeyError(
-            f"its members must be those of a public key, got others: {error or 'out of range'}"
+            f"its members must be those of a public key, got others: {str(error) or 'out of range'}"
         ) from error
 
 

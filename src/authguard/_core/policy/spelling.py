@@ -249,7 +249,7 @@ def _translate(text: str) -> tuple[str, bool]:
     if text == "*":
         plain = "**"  # without a slash before it, it is everything
     segments = list(_read(f"/{plain}"))
-    while segments[-1].may_be_missing and not any(one.wild for one in segments[:-1]):
+    while segments[-1].may_be_missing and not any(segment.wild for segment in segments[:-1]):
         segments.pop()  # `/users/:id?`: the plain path covers what is below it, too
         is_exact = True
         if not segments:

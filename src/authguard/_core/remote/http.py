@@ -91,17 +91,17 @@ class Budget:
     def __init__(self, size: int, seconds: float) -> None:
         self._size = size
         self._seconds = seconds
-        self._left = float(size)
+        self._attempts = float(size)
         self._at = float("-inf")
 
     def take(self, now: float) -> bool:
         """Take one attempt, if there is one."""
         gained = max(0.0, now - self._at) / self._seconds
-        self._left = min(self._size, self._left + gained)
+        self._attempts = min(self._size, self._attempts + gained)
         self._at = now
-        if self._left < 1:
+        if self._attempts < 1:
             return False
-        self._left -= 1
+        self._attempts -= 1
         return True
 
 

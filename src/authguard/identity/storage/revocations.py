@@ -121,8 +121,8 @@ class Spread:
             except VerificationUnavailableError as error:
                 raise StoreUnavailableError(error.reason) from error
         with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
-            while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
-                Event().wait(min(pause, left))
+            while not self._is_known(sequence) and (remaining := end - time.monotonic()) > 0:
+                Event().wait(min(pause, remaining))
                 pause = min(2 * pause, _MAX_PAUSE)
 
     def _is_known(self, sequence: int) -> bool:
