@@ -52,9 +52,10 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
 
 def test_collections_pass_over_what_is_loaded():
     """While the service runs, the garbage collector does not look through what was loaded before."""
-    before = gc.get_freeze_count()
+    before = gc.get_freeze_count()  # some versions of pytest freeze what they have collected
+    loaded = [[] for _ in range(10_000)]
     with frozen_heap():
-        assert gc.get_freeze_count() > before + 10_000
+        assert gc.get_freeze_count() >= before + len(loaded)
     assert gc.get_freeze_count() == 0
 
 
