@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from authguard._core.options import Duration, type_of
-from authguard._extras import needs_extra
+from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
 from authguard.stores.postgres_connections import PostgresConnections
@@ -56,6 +56,8 @@ def _check_url(url: object) -> str:
             "url must be the URL of a PostgreSQL database, got "
             f'{"other text" if isinstance(url, str) else type_of(url)}: write "postgresql://localhost/app"'
         )
-    with needs_extra("postgres"):
+    try:
         import psycopg  # noqa: F401
+    except ImportError as error:  # psycopg is missing, or it is there without libpq
+        raise MissingExtraError("postgres", error) from error
     return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
