@@ -183,6 +183,16 @@ def test_foreign_pattern_is_refused_with_the_next_wider_spelling(pattern, spelli
 
 
 @pytest.mark.parametrize(
+    "method",
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "REPORT", "QUERY"],
+)
+def test_each_method_before_a_path_is_translated(method):
+    """In capitals or not."""
+    assert error_of(f"{method} /users").endswith(f"write Rule('/users', methods=['{method}'])")
+    assert error_of(f"{method.lower()}: /users").endswith(f"write Rule('/users', methods=['{method}'])")
+
+
+@pytest.mark.parametrize(
     ("pattern", "spelling"),
     [("/admin*", "'/admin'"), ("/a/b.*", "'/a/b'"), ("/search?debug", "'/search'"), ("/user?", "'/user'")],
 )

@@ -291,6 +291,19 @@ def test_an_outage_is_not_the_callers_fault(answer):
     assert by.health(NOW + 60)[0].state == "fresh"
 
 
+def test_the_health_counts_the_failures_in_a_row():
+    """From none before the first request; a good answer begins anew."""
+    where, by = world(down()), verifier()
+    counted = [by.health(NOW)[0].failures]
+    for second in range(3):
+        with pytest.raises(VerificationUnavailableError):
+            ask(where, by, now=NOW + 10 * second)
+        counted.append(by.health(NOW)[0].failures)
+    where.pages[URL] = page(ACTIVE)
+    ask(where, by, now=NOW + 100)
+    assert [*counted, by.health(NOW)[0].failures] == [0, 1, 2, 3, 0]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_passed_on(status):
     """429 is the endpoint's word to us, and ours to the caller is 503."""
