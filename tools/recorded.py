@@ -1,6 +1,7 @@
 """The tests of each line, as a run of pytest with coverage records them; also its plugin for that."""
 
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -9,11 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from coverage import CoverageData
 
 from tools.mutations import Mutant
@@ -23,6 +28,15 @@ RECORDS = ROOT / ".mutation"  # git ignores it
 FOLDERS = ("core", "verifiers", "adapters", "remote", "identity", ".")  # of tests/; `.` is itself
 MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
 FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
+
+# A process that has imported what takes long, and forks for each run of pytest: 2 seconds less each time.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([
+    "pytest", "_pytest.python", "hypothesis", "trio", "anyio.pytest_plugin", "jwt", "httpx", "redis",
+    "starlette.testclient", "fastapi", "flask", "sqlalchemy.dialects.postgresql", "psycopg", "limits",
+    "alembic.command", "argon2", "joserfc.jwt", "uvicorn", "aiosmtpd.controller",
+])  # fmt: skip
+_polling = threading.Lock()  # an exit status is read once, and starting a process polls all others
 
 _durations: dict[str, float] = defaultdict(float)
 
@@ -65,20 +79,34 @@ def run_pytest(
     tree: Path, *arguments: str, timeout: float | None = None, quiet: bool = True, **variables: str
 ) -> int | None:
     """Run pytest on a tree and return its exit status; None if it took too long."""
-    environment = {**os.environ, "PYTHONPATH": f"{tree / 'src'}:{tree}", **variables}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.recorded", "-q"]
-    process = subprocess.Popen(
-        [*command, *arguments], cwd=tree, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL if quiet else None, stderr=subprocess.DEVNULL if quiet else None,
-    )  # fmt: skip
+    process = _FORKS.Process(target=_run_pytest_here, args=(tree, arguments, variables, quiet))
+    with _polling:
+        process.start()
+    ended: object = None
     try:
-        return process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return None
+        ended = wait([process.sentinel], timeout)
     finally:
-        if process.poll() is None:  # after Ctrl-C, too
-            os.killpg(process.pid, signal.SIGKILL)  # with the servers that its tests have started
-            process.wait()
+        if not ended:  # after Ctrl-C, too
+            with suppress(ProcessLookupError):  # it ends just now
+                os.killpg(cast("int", process.pid), signal.SIGKILL)  # with the servers that its tests started
+            wait([process.sentinel])
+    with _polling:
+        return process.exitcode if ended else None
+
+
+def _run_pytest_here(tree: Path, arguments: tuple[str, ...], variables: dict[str, str], quiet: bool) -> None:
+    """Run pytest in this process, which was forked for it, and end with its exit status."""
+    os.setsid()
+    os.chdir(tree)
+    os.environ.update(variables, PYTHONPATH=f"{tree / 'src'}:{tree}")
+    sys.path[:0] = [str(tree / "src"), str(tree)]
+    if quiet:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.dup2(nothing, sys.stderr.fileno())
+    # Modules that are imported already cannot be rewritten to explain their assertions.
+    options = ["-p", "no:cacheprovider", "-p", "tools.recorded", "--assert=plain", "-q"]
+    sys.exit(pytest.main([*options, *arguments]))
 
 
 def record(folders: Iterable[str]) -> None:
