@@ -63,6 +63,7 @@ EQUAL = {
     "Next.js, rest": ("/docs/[...slug]", "'/docs/**'"),
     "Next.js, maybe": ("/docs/[[...slug]]", "'/docs/**'"),
     "Next.js, group": ("/(shop)/about", "'/about'"),
+    "Starlette, rest twice": ("/files/{a:path}/{b:path}", "'/files/**'"),
     "aiohttp": ("/files/{tail:.*}", "'/files/**'"),
     "ASP.NET": ("/files/{**slug}", "'/files/**'"),
     "Go": ("GET /files/{rest...}", "Rule('/files/**', methods=['GET'])"),

@@ -1,5 +1,7 @@
 """JWTs with keys that are fetched: key sets by URL, and issuers that are discovered."""
 
+from dataclasses import replace
+
 import pytest
 
 from authguard import (
@@ -13,6 +15,7 @@ from authguard import (
 )
 from authguard._core.flow import Response
 from authguard.errors import InvalidIssuerError, InvalidSignatureError
+from authguard.verifiers.discovery import IssuerKeySet
 from remote.world import World, down, page
 from support import AUDIENCE, ISSUER, NOW, SECRET, claims, ec_key, ed25519_key, jwk, make_token, rsa_key
 
@@ -180,6 +183,25 @@ def test_nobody_asks_again_in_the_pause_after_a_failure(world):
         with pytest.raises(VerificationUnavailableError):
             verify(world, by, token())
     assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [(500, {}), (200, []), (200, {"keys": []}), (200, {"issuer": "https://other.example"})],
+    ids=["500", "no object", "no key", "another issuer"],
+)
+@pytest.mark.parametrize("keys", [RemoteKeySet(URL), IssuerKeySet(ISSUER)], ids=["keys", "issuer"])
+def test_the_pause_begins_when_the_last_answer_has_come(world, keys, status, document):
+    """It is no shorter for a server that takes its time."""
+    slow = replace(page(document, status), took=2.0)
+    world.pages = dict.fromkeys((URL, OIDC, OAUTH), slow)
+    by = JWTVerifier(keys, algorithms=["ES256"], audience=AUDIENCE, issuer=ISSUER)
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, by, token())
+    asked = len(world.asked)
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, by, token(), NOW + 2 * asked + 0.4)
+    assert len(world.asked) == asked
 
 
 def test_known_keys_outlive_an_outage_of_24_hours(world):
