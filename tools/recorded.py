@@ -28,6 +28,7 @@ RECORDS = ROOT / ".mutation"  # git ignores it
 FOLDERS = ("core", "verifiers", "adapters", "remote", "identity", ".")  # of tests/; `.` is itself
 MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
 FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
+MIN_TEST_SECONDS = 0.002  # what is not measured of a test
 
 # A process that has imported what takes long, and forks for each run of pytest: 2 seconds less each time.
 _FORKS = multiprocessing.get_context("forkserver")
@@ -146,21 +147,30 @@ class Recorded:
         self._tests_in = Counter(map(_file_of, self.durations))
 
     def tests_of(self, mutant: Mutant) -> list[list[str]]:
-        """Return the tests to run, the cheapest first, in two rounds: the files most about it begin."""
+        """Return the tests to run, the cheapest first, in two rounds: the files nearest to it begin."""
         by_line = self._tests_by_line(mutant.path)
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
         if mutant.names:  # a constant is made at import, and tested where it is used
             tests |= self._tests_of_users(mutant.names)
         tests = tests or set().union(*by_line.values())
         ordered = sorted(tests, key=lambda test: (self.durations.get(test, 0), test))
-        of_file = Counter(map(_file_of, tests))
-        nearest = sorted(of_file, key=lambda file: -of_file[file] / max(1, self._tests_in[file]))[
-            :FIRST_FILES
-        ]
+        nearest = self._nearest_files(tests)
         first = [test for test in ordered if _file_of(test) in nearest][:FIRST_TESTS]
         chosen = set(first)
         others = [test for test in ordered if test not in chosen]
         return [several for several in (first, others) if several]
+
+    def _nearest_files(self, tests: set[str]) -> list[str]:
+        """Return the files of which most tests run the line, in least time: those soonest notice a change."""
+        count = Counter(map(_file_of, tests))
+        seconds: dict[str, float] = defaultdict(float)
+        for test in tests:
+            seconds[_file_of(test)] += self.durations.get(test, 0) + MIN_TEST_SECONDS
+
+        def cost(file: str) -> float:
+            return seconds[file] * self._tests_in[file] / count[file] ** 2
+
+        return sorted(count, key=cost)[:FIRST_FILES]
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """Return how long tests took when they were recorded."""

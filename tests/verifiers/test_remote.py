@@ -1,6 +1,7 @@
 """JWTs with keys that are fetched: key sets by URL, and issuers that are discovered."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -289,7 +290,8 @@ def test_wrong_options_are_found_when_built(options, says):
         ({"connect_timeout": True}, "connect_timeout"),
         ({"timeout": 61}, "timeout"),
         ({"client": object()}, "client"),
-        ({"client": World(), "proxy": "http://proxy:1"}, "client"),
+        ({"client": SimpleNamespace(stream=print), "proxy": "http://proxy:1"}, "left out with client"),
+        ({"client": SimpleNamespace(stream=print), "ca_bundle": "ca.pem"}, "left out with client"),
         ({"allow_private": "yes"}, r"allow_private must be True or False, got 'yes' \(str\)"),
         ({"allow_private": 1}, r"allow_private must be True or False, got 1 \(int\)"),
         ({"allow_private": None}, "allow_private must be True or False"),
