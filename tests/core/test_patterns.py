@@ -183,6 +183,13 @@ def test_foreign_pattern_is_refused_with_the_next_wider_spelling(pattern, spelli
     assert message.partition(": write ")[2].startswith(f"{spelling}, which covers more (in public_paths,")
 
 
+@pytest.mark.parametrize("converter", ["str", "string", "default", "unicode"])
+def test_a_converter_that_takes_any_segment_is_equal_to_a_star(converter):
+    """Of Starlette, Sanic, Flask and Django, in their ways to write it."""
+    for parameter in (f"{{id:{converter}}}", f"<id:{converter}>", f"<{converter}:id>"):
+        assert error_of(f"/users/{parameter}").endswith("write '/users/*'")
+
+
 @pytest.mark.parametrize(
     "method",
     ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "REPORT", "QUERY"],

@@ -389,6 +389,21 @@ def test_the_endpoint_must_speak_of_the_same_token(changes):
         ask(world(**changes), verifier(jwt=local), make_token(claims(client_id="app", jti="7")))
 
 
+@pytest.mark.parametrize(
+    ("token", "answer"),
+    [({"client_id": "app", "jti": "7"}, {}), ({}, {"client_id": "app", "jti": "7"})],
+    ids=str,
+)
+def test_what_only_one_of_both_says_is_no_contradiction(token, answer):
+    """The endpoint need not repeat what the token says, nor the token what the endpoint knows."""
+    local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    where = world(**{"client_id": ..., "jti": ..., **answer})
+    assert (
+        ask(where, verifier(jwt=local), make_token(claims(**{"jti": ..., **token}))).principal.subject
+        == "ann"
+    )
+
+
 def test_opaque_tokens_are_asked_about_beside_jwts():
     """The verifier for JWTs does not accept them."""
     local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
