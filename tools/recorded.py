@@ -40,6 +40,7 @@ _FORKS.set_forkserver_preload([
 _polling = threading.Lock()  # an exit status is read once, and starting a process polls all others
 
 _durations: dict[str, float] = defaultdict(float)
+_failed: set[str] = set()
 
 
 def pytest_configure() -> None:
@@ -48,14 +49,17 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Add up how long a test takes."""
+    """Add up how long a test takes, and note if it fails."""
     _durations[report.nodeid] += report.duration
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
-    """Leave the durations where `record` wants them."""
+    """Leave the durations where `record` wants them: a test that fails without any mutant notices none."""
     if path := os.environ.get("MUTATE_DURATIONS"):
-        Path(path).write_text(json.dumps(_durations))
+        passed = {name: seconds for name, seconds in _durations.items() if name not in _failed}
+        Path(path).write_text(json.dumps(passed))
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
@@ -152,8 +156,8 @@ class Recorded:
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
         if mutant.names:  # a constant is made at import, and tested where it is used
             tests |= self._tests_of_users(mutant.names)
-        tests = tests or set().union(*by_line.values())
-        ordered = sorted(tests, key=lambda test: (self.durations.get(test, 0), test))
+        tests = self.durations.keys() & (tests or set().union(*by_line.values()))
+        ordered = sorted(tests, key=lambda test: (self.durations[test], test))
         nearest = self._nearest_files(tests)
         first = [test for test in ordered if _file_of(test) in nearest][:FIRST_TESTS]
         chosen = set(first)
@@ -165,7 +169,7 @@ class Recorded:
         count = Counter(map(_file_of, tests))
         seconds: dict[str, float] = defaultdict(float)
         for test in tests:
-            seconds[_file_of(test)] += self.durations.get(test, 0) + MIN_TEST_SECONDS
+            seconds[_file_of(test)] += self.durations[test] + MIN_TEST_SECONDS
 
         def cost(file: str) -> float:
             return seconds[file] * self._tests_in[file] / count[file] ** 2
@@ -174,7 +178,7 @@ class Recorded:
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """Return how long tests took when they were recorded."""
-        return sum(self.durations.get(test, 0) for test in tests)
+        return sum(self.durations[test] for test in tests)
 
     def _tests_by_line(self, path: str) -> dict[int, set[str]]:
         if path not in self._lines:

@@ -178,10 +178,10 @@ def test_an_open_file_is_no_list_of_keys(tmp_path):
         jwt(opened, "RS256")
 
 
-@pytest.mark.parametrize("name", ["", "missing"])
-def test_a_path_that_cannot_be_read_is_named(tmp_path, name):
+@pytest.mark.parametrize(("name", "error"), [("", "IsADirectoryError"), ("missing", "FileNotFoundError")])
+def test_a_path_that_cannot_be_read_is_named(tmp_path, name, error):
     """A directory, and a file that is not there."""
-    with pytest.raises(ConfigurationError, match=f"can be read, got '{tmp_path}"):
+    with pytest.raises(ConfigurationError, match=rf"can be read, got '{tmp_path / name}': {error}\Z"):
         jwt(tmp_path / name)
 
 
