@@ -65,6 +65,12 @@ def test_keys_are_fetched_for_the_first_token_only(world):
     assert [question.url for question in world.asked] == [URL]
 
 
+def test_an_answer_may_have_64_kibibytes(world):
+    """The driver reads no more of one."""
+    verify(world, verifier(), token())
+    assert [question.max_bytes for question in world.asked] == [64 * 1024]
+
+
 def test_a_principal_is_remembered_while_the_keys_are_fresh(world):
     """So that a key withdrawn does not live on in the memory of the guard."""
     assert verify(world, verifier(), token()).until == NOW + 300
