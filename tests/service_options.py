@@ -88,5 +88,10 @@ SERVICE: dict[str, Built] = {
             "clock": "function",
         },
     ),
-    "SQLRevocations": Built(SQLRevocations, {}, {"database": "object"}, frozenset({"clock"})),
+    "SQLRevocations": Built(
+        SQLRevocations,
+        {"database": "sqlite:///authguard.db"},
+        {"database": "object", "bound": "seconds", "clock": "function"},
+        frozenset({"revocations_down"}),
+    ),
 }

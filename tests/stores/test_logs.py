@@ -1,17 +1,21 @@
 """The log in each real store: numbers, pages, and a past that is lost."""
 
 import math
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from authguard.stores import sql_tables as sql
-from authguard.stores.log import MAX_PAGE, MAX_TIPS, Log, Position
+from authguard.stores.log import MAX_PAGE, MAX_TIPS, Log, Position, State, StoreDownError
 from authguard.stores.marks import Mark, make_mark
 from authguard.stores.postgres_connections import PostgresConnections
 from authguard.stores.sql_log import SQLLog
+from authguard.stores.sqlite_connections import SQLiteConnections
 
 OpenLog = Callable[[], Log]
 FAR = 4_000_000_000.0
@@ -163,6 +167,35 @@ def test_who_waits_is_woken_by_a_writing(open_log: OpenLog) -> None:
     writer.append([token(1)])
     thread.join(10.0)
     assert woken.is_set()
+
+
+def test_a_reader_of_a_file_waits_for_nobody_that_writes(tmp_path: Path) -> None:
+    """A service that writes without a pause must not make the guards beside it refuse."""
+    reader = SQLLog(SQLiteConnections(tmp_path / "log.db", 1.0))
+    reader.append([token(1)])
+    _, position = read_all(reader)
+    with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        answers: list[State] = []
+        thread = threading.Thread(target=lambda: answers.append(reader.read("reader", position, 3.0).state))
+        thread.start()
+        thread.join(20.0)
+        assert answers == ["ok"]
+    reader.close()
+
+
+def test_a_new_reader_of_a_file_is_noted_before_it_reads(tmp_path: Path) -> None:
+    """Who revokes must know that it has to wait for it: so that reading fails while others write."""
+    log, reader = (SQLLog(SQLiteConnections(tmp_path / "log.db", 0.1)) for _ in range(2))
+    log.append([token(1)])
+    with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreDownError):
+            reader.read("reader", Position(), 3.0)
+    reader.read("reader", Position(), 3.0)
+    assert not log.is_confirmed(1, 60.0)
+    log.close()
+    reader.close()
 
 
 def test_numbers_are_in_the_order_of_commits(postgres_url: str) -> None:

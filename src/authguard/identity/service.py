@@ -155,6 +155,7 @@ class IdentityService:
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""
         self.outbox.close()
+        self.revocations.close()
         self.database.close()
 
 
