@@ -218,6 +218,17 @@ def test_numbers_are_in_the_order_of_commits(postgres_url: str) -> None:
         log.close()
 
 
+def test_options_of_the_url_hold(postgres_url: str) -> None:
+    """The tables are in the schema that the search path names."""
+    with psycopg.connect(postgres_url) as admin:
+        admin.execute("CREATE SCHEMA guards")
+    log = SQLLog(PostgresConnections(f"{postgres_url}?options=-c%20search_path%3Dguards", 5.0))
+    log.append([token(1)])
+    log.close()
+    with psycopg.connect(postgres_url) as reader:
+        assert reader.execute("SELECT seq FROM guards.authguard_log").fetchone() == (1,)
+
+
 def test_a_proof_is_used_once(open_log: OpenLog) -> None:
     """By whichever process is first."""
     log, other = open_log(), open_log()

@@ -88,13 +88,15 @@ class PostgresConnections:
 
     def _open(self, prepare: Any) -> "Connection[Any]":
         from psycopg import Connection
+        from psycopg.conninfo import conninfo_to_dict
 
+        given = conninfo_to_dict(self._url).get("options") or ""  # such as the search path of the tables
         connection = Connection.connect(
             self._url,
             autocommit=True,
             connect_timeout=max(2, round(self._timeout)),
             application_name="authguard",
-            options=f"-c statement_timeout={round(self._timeout * 1000)}",
+            options=f"{given} -c statement_timeout={round(self._timeout * 1000)}",
             keepalives_idle=5,
             tcp_user_timeout=round(self._timeout * 1000),
         )
