@@ -63,10 +63,18 @@ def _check_url(url: object) -> str:
     """Return what may be shown of a URL."""
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
-        raise ConfigurationError('url must be the URL of a Redis server: write "redis://localhost:6379/0"')
+        raise _wrong_url()
     with needs_extra("redis"):
-        import redis  # noqa: F401
-    return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+        from redis.connection import parse_url
+    try:
+        parse_url(url)
+        return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:  # whose text has the URL
+        raise _wrong_url() from None
+
+
+def _wrong_url() -> ConfigurationError:
+    return ConfigurationError('url must be the URL of a Redis server: write "redis://localhost:6379/0"')
 
 
 def _connect(url: str, timeout: float) -> "Redis":

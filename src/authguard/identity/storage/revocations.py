@@ -8,12 +8,13 @@ from threading import Event
 from typing import Protocol
 
 from authguard._core.options import Duration, check_function, check_object
-from authguard.errors import VerificationUnavailableError
+from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.log import log_name, open_log
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
+from authguard.stores import PostgresStore, RedisStore
 from authguard.stores import sql_tables as sql
 from authguard.stores.downtime import Down, check_bound, check_revocations_down
 from authguard.stores.follower import Follower
@@ -35,6 +36,21 @@ class RevocationStore(Protocol):
     """
 
     revocations: SharedRevocations
+
+
+def open_store(url: str | None) -> RedisStore | PostgresStore | None:
+    """Open the store at `Settings.revocations_url`.
+
+    Raises:
+        ConfigurationError: for the URL of another kind of store, or if its library is missing.
+    """
+    if url is None:
+        return None
+    if url.startswith(("redis:", "rediss:", "unix:")):
+        return RedisStore(url)
+    if url.startswith("postgresql"):
+        return PostgresStore(url)
+    raise ConfigurationError("revocations_url must begin with redis://, rediss://, unix:// or postgresql://")
 
 
 def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | None:
