@@ -99,6 +99,15 @@ def test_marks_that_ended_long_ago_are_deleted(open_log: OpenLog) -> None:
     assert log.find([("token", "", "old")]) == []
 
 
+def test_live_marks_are_counted(open_log: OpenLog) -> None:
+    """Those that end later than a moment, and no more than asked for."""
+    log = open_log()
+    ends = [FAR, FAR + 10, FAR + 20, math.inf]
+    log.append([make_mark(token_id=str(end), until=end) for end in ends])
+    assert [log.count(now, 100) for now in (0.0, FAR, FAR + 10.5, FAR + 20)] == [4, 3, 2, 1]
+    assert log.count(0.0, 2) == 2
+
+
 def test_a_reader_behind_a_log_that_went_back_is_told(open_log: OpenLog) -> None:
     """Also if the log has grown beyond it since: the random names of the numbers differ."""
     log = open_log()

@@ -126,6 +126,12 @@ class SQLLog:
             rows = [execute(self._spell(sql.FIND_MARK), key).fetchone() for key in keys]
         return [_mark(row) for row in rows if row is not None]
 
+    def count(self, now: float, most: int) -> int:
+        """Return how many marks end later than a moment; no more are counted than `most`."""
+        with self._connections.statements() as execute:
+            (count,) = execute(self._spell(sql.COUNT_MARKS), (now, most)).fetchone()
+        return int(count)
+
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
         with self._connections.statements() as execute:
