@@ -1,7 +1,7 @@
 """Share revocations and DPoP proofs by Redis, for several machines."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from authguard._core.options import Duration, check_text
@@ -67,7 +67,7 @@ def _check_url(url: object) -> str:
     with needs_extra("redis"):
         from redis.connection import parse_url
     try:
-        parse_url(url)
+        cast("Any", parse_url)(url)
         return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
     except ValueError:  # whose text has the URL
         raise _wrong_url() from None
