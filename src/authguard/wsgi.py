@@ -11,6 +11,7 @@ from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
@@ -177,7 +178,8 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
-        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        self.app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
         self._clock = clock
@@ -238,6 +240,19 @@ class _WithMetadata:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         answer = self._page.answer(environ["REQUEST_METHOD"], _decoded(environ.get("PATH_INFO", "")))
         return (self.app if answer is None else responder(answer))(environ, start_response)
+
+
+class _WithEndpoint:
+    """Serve the guard's endpoint; its path is public."""
+
+    def __init__(self, app: "WSGIApplication", endpoint: Endpoint) -> None:
+        self.app = app
+        self._endpoint = endpoint
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        is_for_it = _decoded(environ.get("PATH_INFO", "")) == self._endpoint.path
+        app: WSGIApplication = self._endpoint.wsgi if is_for_it else self.app
+        return app(environ, start_response)
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFields) -> None:
