@@ -50,7 +50,9 @@ def open_store(url: str | None) -> RedisStore | PostgresStore | None:
         return RedisStore(url)
     if url.startswith("postgresql"):
         return PostgresStore(url)
-    raise ConfigurationError("revocations_url must begin with redis://, rediss://, unix:// or postgresql://")
+    raise ConfigurationError(
+        "revocations_url must begin with redis://, rediss://, unix:// or postgresql://, got other text"
+    )
 
 
 def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | None:
