@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -117,7 +117,7 @@ def _run_pytest_here(tree: Path, arguments: tuple[str, ...], variables: dict[str
 
 
 def run_tests(
-    tree: Path, tests: Iterable[str], timeout: float | None = None, *, quiet: bool = True
+    tree: Path, tests: Sequence[str], timeout: float | None = None, *, quiet: bool = True
 ) -> int | None:
     """Run tests by their names until one fails; see `run_pytest`."""
     files = sorted({file for file in map(_file_of, tests) if (tree / file).is_file()})
