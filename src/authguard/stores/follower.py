@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, RLock, Thread, current_thread
+from threading import Event, Thread, current_thread
 from weakref import WeakMethod
 
 from authguard._core.logouts import Mode, StoreHealth
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import Log, Page, Position, StoreDownError
 from authguard.stores.marks import Marks
 
@@ -71,7 +72,7 @@ class Follower:
         self._position = Position()
         self._reason = ""
         self._retry_at = 0.0
-        self._steps = RLock()  # held while the log is read
+        self._steps = LateLock()  # held while the log is read
         self._thread: Thread | None = None
         self._closing = Event()
         #: There are too many marks to hold: requests ask the store.
