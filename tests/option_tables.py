@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from fastapi import FastAPI
+from flask import Flask
+
 import authguard as ag
 from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
 from authguard.backchannel import BackChannelLogout
@@ -276,12 +279,12 @@ BUILT: dict[str, Built] = {
     },
     "fastapi.install": Built(
         fastapi.install,
-        {"app": fastapi.FastAPI(), "guard": ag.Guard(verifier())},
+        {"app": FastAPI(), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "recheck": "seconds", "websocket_close_codes": "flag"},
     ),
     "flask.init_app": Built(
         flask.init_app,
-        {"app": flask.Flask("options"), "guard": ag.Guard(verifier())},
+        {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
     ),
     "BearerAuth": Built(

@@ -1,6 +1,7 @@
 """An application of another process, which accepts the service's tokens; for test_logouts_elsewhere."""
 
 import os
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,9 +13,10 @@ from authguard import Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
 from authguard.identity import SQLRevocations
 from authguard.stores import PostgresStore, RedisStore
+from authguard.stores.revocations import SharedRevocations
 
 kind, url, issuer = (os.environ[name] for name in ("GUARD_FOLLOWS", "GUARD_URL", "GUARD_ISSUER"))
-follows = {
+follows: dict[str, Callable[[], SharedRevocations]] = {
     "redis": lambda: RedisStore(url).revocations,
     "postgresql": lambda: PostgresStore(url).revocations,
     "database": lambda: SQLRevocations(url),

@@ -1,4 +1,4 @@
-"""Describes an endpoint that a guard serves by itself, at a path that is open."""
+"""Define an endpoint that a guard serves by itself, at a path that is open."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from authguard._core.verifier import Verifier
 
 
 class Endpoint(ABC):
-    """Answers at one path in the application's place, whoever sends the request.
+    """Answer at one path in the application's place, for any caller.
 
     Args:
         path: exactly this one, below the mount point.

@@ -1,4 +1,4 @@
-"""Used DPoP proofs that processes share."""
+"""Remember used DPoP proofs that processes share."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from authguard.stores.log import StoreDownError
 
 
 class Replays:
-    """The used proofs of a store, for `DPoP(replays=…)`.
+    """Remember used proofs in a store, for `DPoP(replays=…)`.
 
     While the store is down one caller at a time asks it. The others are refused at once: each would hold a
     thread until its time is over.

@@ -1,4 +1,4 @@
-"""The revocation of tokens, keys, sessions and subjects, as all stores take it."""
+"""Revoke tokens, keys, sessions and subjects, as all stores do."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from authguard.stores.receipt import Receipt
 
 
 class Revocation(TypedDict, total=False):
-    """The arguments of `revoke`."""
+    """Hold the arguments of `revoke`."""
 
     token_id: str | None
     key_id: str | None
@@ -23,7 +23,7 @@ class Revocation(TypedDict, total=False):
 
 
 class Revoking(ABC):
-    """Takes revocations. A store says how their marks are kept."""
+    """Take revocations. A store says how their marks are kept."""
 
     def revoke(
         self,

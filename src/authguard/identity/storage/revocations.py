@@ -29,7 +29,7 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.002, 0.05
 
 
 class RevocationStore(Protocol):
-    """A store of `authguard.stores`.
+    """Describe a store of `authguard.stores`.
 
     Attributes:
         revocations: where logouts are written.
@@ -50,7 +50,9 @@ def open_store(url: str | None) -> RedisStore | PostgresStore | None:
         return RedisStore(url)
     if url.startswith("postgresql"):
         return PostgresStore(url)
-    raise ConfigurationError("revocations_url must begin with redis://, rediss://, unix:// or postgresql://")
+    raise ConfigurationError(
+        "revocations_url must begin with redis://, rediss://, unix:// or postgresql://, got other text"
+    )
 
 
 def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | None:
@@ -67,7 +69,7 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
 
 
 class SQLRevocations(SharedRevocations):
-    """Revocations for `Guard(revocations=…)`, shared by all processes that use the service's database.
+    """Answer for `Guard(revocations=…)`, with revocations that all processes that use the database share.
 
     Each process follows the log in the database, as those with a store of `authguard.stores` do: a request
     is answered from memory, as long as the log has been confirmed within the bound. `revoke` always waits for
@@ -128,7 +130,7 @@ class SQLRevocations(SharedRevocations):
 
 
 class Spread:
-    """Waits until the processes that follow the log of a database know, for a second at most.
+    """Wait until the processes that follow the log of a database know, for a second at most.
 
     Args:
         database: whose log it is.
@@ -153,8 +155,8 @@ class Spread:
             except VerificationUnavailableError as error:
                 raise StoreUnavailableError(error.reason) from error
         with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
-            while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
-                Event().wait(min(pause, left))
+            while not self._is_known(sequence) and (remaining := end - time.monotonic()) > 0:
+                Event().wait(min(pause, remaining))
                 pause = min(2 * pause, _MAX_PAUSE)
 
     def _is_known(self, sequence: int) -> bool:
