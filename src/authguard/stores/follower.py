@@ -232,8 +232,11 @@ class Follower:
                 )
                 self._thread.start()
 
-    def _follow_once(self) -> None:
-        """Wait for the store, and read."""
+    def _follow_once(self, closing: Event) -> None:
+        """Wait for the store, and read; end a thread of the parent process, which gevent runs in both."""
+        if closing is not self._closing:
+            closing.set()
+            return
         try:
             self._log.wait(self.bound / 3)
         except StoreDownError:
@@ -270,11 +273,11 @@ class Follower:
         self._log.close()
 
 
-def _follow(follow_once: "WeakMethod[Callable[[], None]]", closing: Event) -> None:
+def _follow(follow_once: "WeakMethod[Callable[[Event], None]]", closing: Event) -> None:
     """Follow until the follower is closed or gone."""
     while not closing.is_set() and (once := follow_once()) is not None:
         try:
-            once()
+            once(closing)
         except Exception:  # the thread must not end: memory would stay stale
             _log.exception("authguard: following the log of revocations failed")
             closing.wait(1.0)

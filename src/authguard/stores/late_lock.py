@@ -1,11 +1,11 @@
-"""A lock that is made when it is first used."""
+"""Make a lock when it is first used."""
 
 import threading
 from typing import Any
 
 
 class LateLock:
-    """Locks a part of a process, by a re-entrant lock that the process makes when it first needs it.
+    """Lock a part of a process, by a re-entrant lock that the process makes when it first needs it.
 
     A server may import the application, fork, and then let gevent put locks of its own in the place of
     Python's. A lock that is older than that stops all requests of the worker, or none.
