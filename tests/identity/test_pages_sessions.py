@@ -44,6 +44,7 @@ def walk(client, response, rel):
     return pages
 
 
+@pytest.mark.one_database
 def test_a_page_of_a_hundred_sessions_is_small(app, ann, clock):
     """After as many sign-ins as an account has sessions, no page has more than 20 KB."""
     client = TestClient(app, base_url=ISSUER, headers={"user-agent": AGENT})
