@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 
 from authguard import _cors, _mounted
+from authguard._asgi.charging import Charging
 from authguard._asgi.connection import check_recheck
 from authguard._asgi.refusal import answering, responder
 from authguard._asgi.request import (
@@ -20,6 +21,7 @@ from authguard._asgi.request import (
 )
 from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
+from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.response_fields import ResponseFields, merged
@@ -85,7 +87,8 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_flag(websocket_close_codes, "websocket_close_codes")
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
-        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        self.app = app if guard.quotas is None else Charging(app, guard.quotas)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
         self.root_path = _mounted.own_root_path(app)
@@ -128,7 +131,7 @@ class AuthGuardMiddleware:
         scope["user"] = decision.user
         scope["auth"] = decision.auth
         inner = dict(scope)
-        inner[HANDLED] = (self.guard, scope, decision.error, now)
+        inner[HANDLED] = (self.guard, scope, decision, now)
         # A dict of its own: some servers share theirs between all requests of a connection.
         state = scope.get("state")
         inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}
@@ -147,7 +150,7 @@ class AuthGuardMiddleware:
         inner = {
             **scope,
             "state": {**(scope.get("state") or {}), "user": ANONYMOUS},
-            HANDLED: (self.guard, scope, None, now),
+            HANDLED: (self.guard, scope, decision, now),
         }
         mode = decision.preflight or "answer"
         await self._preflights(mode, inner, receive, send, request)
@@ -203,14 +206,20 @@ def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | N
             "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "
             "for FastAPI, else app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
-    guard, outer, error, _ = handled
-    return guard, ASGIRequest(outer, guard), error
+    guard, outer, decision, _ = handled
+    return guard, ASGIRequest(outer, guard), decision.error
 
 
 def handled_at(scope: Scope) -> float:
     """Return when the middleware looked at the request, in seconds since the epoch."""
     handled: Left = scope[HANDLED]
     return handled[3]
+
+
+def charge_of(scope: Scope) -> Charge | None:
+    """Return what the request has taken from the quotas of its caller; None if none are for it."""
+    handled: Left = scope[HANDLED]
+    return handled[2].charge
 
 
 def _closing(send: Send, guard: Guard) -> Send:

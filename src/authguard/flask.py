@@ -25,7 +25,7 @@ from authguard._logs import log_refusal, logger
 from authguard._preflight.layers import MAX_LAYERS, is_guard
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
-from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_at, handled_by_guard, leave
+from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, charge_of, handled_at, handled_by_guard, leave
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -138,7 +138,7 @@ class _ThroughFlask(AuthGuardMiddleware):
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         # The handlers may look at current_user, who is nobody now.
         paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied.error, self._clock()))
+        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied, self._clock()))
         with self.flask.request_context(environ):
             try:
                 error = _exception_for(denied.refusal.status)(denied.refusal)
@@ -206,7 +206,9 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal of a caller who does not meet a requirement."""
     guard, seen, error = handled_by_guard(request.environ)
-    flow = guard.authorize(seen, request.environ[AUTH], error, requirement, handled_at(request.environ))
+    environ = request.environ
+    at, charge = handled_at(environ), charge_of(environ)
+    flow = guard.authorize(seen, environ[AUTH], error, requirement, at, charge=charge)
     denied = run_anywhere(flow)
     if denied is not None:
         log_refusal(seen, denied)

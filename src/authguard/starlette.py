@@ -26,7 +26,7 @@ from authguard._refused import (
     refuse,
     refused,
 )
-from authguard.asgi import HANDLED, AuthGuardMiddleware, handled_at, handled_by_guard, responder
+from authguard.asgi import HANDLED, AuthGuardMiddleware, charge_of, handled_at, handled_by_guard, responder
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
@@ -64,9 +64,12 @@ def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow
     scope = connection.scope
     auth: Auth | None = scope.get("auth") if HANDLED in scope else None
     if auth is not None and requirement.is_met_by(auth.principal, handled_at(scope)):
-        return None  # without a request view and a flow
+        charge = charge_of(scope)
+        if charge is None or charge.taken is not None:
+            return None  # without a request view and a flow
     guard, request, error = handled_by_guard(scope)
-    return guard.authorize(request, scope["auth"], error, requirement, handled_at(scope))
+    at, charge = handled_at(scope), charge_of(scope)
+    return guard.authorize(request, scope["auth"], error, requirement, at, charge=charge)
 
 
 def _logged(connection: HTTPConnection, denied: Deny | None) -> Deny | None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
@@ -13,11 +14,12 @@ from authguard._core.answer.response_fields import ResponseFields, merged
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
+from authguard._core.quotas import Quotas
 from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import Preflights
-from authguard.drivers.blocking import decide
+from authguard.drivers.blocking import decide, run
 from authguard.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ USER = "authguard.user"
 AUTH = "authguard.auth"
 
 # What the middleware leaves for decorators: the guard, SCRIPT_NAME and PATH_INFO as it saw them,
-# why nobody was found, if so, and when that was.
-_Left: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
+# what it has decided, and when that was.
+_Left: TypeAlias = tuple[Guard, str, str, Decision, float]
 
 
 class WSGIRequest(RequestView):
@@ -151,7 +153,8 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
-        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
         self._clock = clock
@@ -176,7 +179,7 @@ class AuthGuardMiddleware:
         # As `leave` does it, which would be a call more for each request.
         environ[USER] = decision.user
         environ[AUTH] = decision.auth
-        environ[HANDLED] = (guard, root_path, path, decision.error, now)
+        environ[HANDLED] = (guard, root_path, path, decision, now)
         return self.app(environ, start_response)
 
     def _answer(
@@ -194,7 +197,7 @@ class AuthGuardMiddleware:
             return self.answer(environ, decision)(environ, start_response)
         inner = {**environ}
         where = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        leave(inner, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *where, None, now))
+        leave(inner, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *where, decision, now))
         return self._preflights(decision.preflight or "answer", inner, start_response, request)
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
@@ -212,6 +215,30 @@ class _WithMetadata:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         answer = self._page.answer(environ["REQUEST_METHOD"], _decoded(environ.get("PATH_INFO", "")))
         return (self.app if answer is None else responder(answer))(environ, start_response)
+
+
+class _Charging:
+    """Adds the RateLimit fields of a request to its response, and gives back what a refused one took.
+
+    When the response begins, since decorators may take from the quotas, too.
+    """
+
+    def __init__(self, app: "WSGIApplication", quotas: Quotas) -> None:
+        self.app = app
+        self._quotas = quotas
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        charge = charge_of(environ)
+        return self.app(environ, start_response if charge is None else self._telling(start_response, charge))
+
+    def _telling(self, start_response: "StartResponse", charge: Charge) -> "StartResponse":
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if charge.is_refused and status[:1] in "345":
+                run(self._quotas.give_back(charge))
+            headers = [*headers, *_as_text(charge.fields)]
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        return start
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _Left) -> None:
@@ -233,14 +260,20 @@ def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, Re
             "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
             "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    guard, root_path, path, error, _ = handled
-    return guard, WSGIRequest(environ, guard, root_path, path), error
+    guard, root_path, path, decision, _ = handled
+    return guard, WSGIRequest(environ, guard, root_path, path), decision.error
 
 
 def handled_at(environ: "WSGIEnvironment") -> float:
     """Return when the middleware looked at the request, in seconds since the epoch."""
     handled: _Left = environ[HANDLED]
     return handled[4]
+
+
+def charge_of(environ: "WSGIEnvironment") -> Charge | None:
+    """Return what the request has taken from the quotas of its caller; None if none are for it."""
+    handled: _Left = environ[HANDLED]
+    return handled[3].charge
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
+from authguard._core.answer.decision import Decision
 from authguard._core.guard import Guard
 from authguard._core.policy.mounts import below, is_misplaced
 from authguard._core.request import WEBSOCKET, Presented, RequestKey, RequestView, http_method
-from authguard.errors import RefusedError
 
 # As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -18,8 +18,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 HANDLED = "authguard"
 
 # What the middleware leaves for decorators: the guard, the scope as it saw it (further in, mounts
-# change it), why nobody was found, if so, and when that was.
-Left: TypeAlias = tuple[Guard, Scope, RefusedError | None, float]
+# change it), what it has decided, and when that was.
+Left: TypeAlias = tuple[Guard, Scope, Decision, float]
 
 
 class ASGIRequest(RequestView):

@@ -75,6 +75,7 @@ class IntrospectionVerifier(Verifier):
         required_claims: members that an answer must have.
         scope_claims: where scopes are, as for `JWTVerifier`.
         role_claims: where roles are, as for `JWTVerifier`.
+        tier_claim: where the tier is, as for `JWTVerifier`.
         answer_keys: what signed answers (RFC 9701) are verified with, as the keys of `JWTVerifier`;
             all answers must be signed then. None asks for plain ones.
         answer_algorithms: the algorithms of signed answers.
@@ -102,6 +103,7 @@ class IntrospectionVerifier(Verifier):
         required_claims: Iterable[str] = (),
         scope_claims: Iterable[str] = ("scope",),
         role_claims: Iterable[str] = ("roles",),
+        tier_claim: str | None = None,
         answer_keys: object = None,
         answer_algorithms: Iterable[str] = ("RS256",),
         http: HTTPOptions | None = None,
@@ -127,6 +129,7 @@ class IntrospectionVerifier(Verifier):
             types=frozenset({None}),
             scope_claims=check_text_list(scope_claims, "scope_claims"),
             role_claims=check_text_list(role_claims, "role_claims"),
+            tier_claim=None if tier_claim is None else check_text(tier_claim, "tier_claim"),
         )
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
