@@ -1,8 +1,8 @@
-"""Tells callers of ASGI applications what remains of their quotas, and gives back what a refusal took."""
+"""Tell callers of ASGI applications what remains of their quotas, and give back what a refusal took."""
 
 from collections.abc import Awaitable
 
-from authguard._asgi.request import HANDLED, ASGIApp, Left, Message, Receive, Scope, Send
+from authguard._asgi.request import HANDLED, ASGIApp, HandledFields, Message, Receive, Scope, Send
 from authguard._core.answer.charge import Charge
 from authguard._core.quotas import Quotas
 from authguard.drivers import asynchronous
@@ -12,7 +12,7 @@ _REFUSALS = frozenset({"websocket.close"})
 
 
 class Charging:
-    """Adds the RateLimit fields of a request to its response, or to the answer to its handshake.
+    """Add the RateLimit fields of a request to its response, or to the answer to its handshake.
 
     They are added when the response begins, since decorators and dependencies may take from the quotas, too.
 
@@ -27,7 +27,7 @@ class Charging:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        handled: Left | None = scope.get(HANDLED)
+        handled: HandledFields | None = scope.get(HANDLED)
         charge = None if handled is None else handled[2].charge
         await self.app(scope, receive, send if charge is None else self._telling(send, charge))
 
