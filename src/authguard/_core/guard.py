@@ -181,7 +181,7 @@ class Guard:
         if not verdict.protected:  # a decorator may take from them
             return Allow(known.auth, known.user, None, known.response_fields, charge=Charge())
         # What may be a preflight is not counted, and the flow finds out.
-        charge = None if request_key[0] == "OPTIONS" else self.quotas.charge_at_once(known.user, verdict)
+        charge = None if request_key[0] == "OPTIONS" else self.quotas.charge_at_once(known, verdict)
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):

@@ -55,9 +55,10 @@ class Known:
     Attributes:
         user: the principal.
         revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
+        takes: what its last request took from quotas; see `Quotas`.
     """
 
-    __slots__ = ("auth", "response_fields", "revision", "until", "user")
+    __slots__ = ("auth", "response_fields", "revision", "takes", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
@@ -71,6 +72,7 @@ class Known:
         self.response_fields = response_fields
         self.until = until
         self.revision = -1  # looked up never
+        self.takes: Any = None
 
 
 #: For requests without a credential, where none is needed.
