@@ -175,7 +175,7 @@ class Guard:
     ) -> Recalled | Allow | Deny:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
         known = self._recall(presented, request_key, now)
-        if not isinstance(known, Known) or not known.user.is_authenticated or self.quotas is None:
+        if not isinstance(known, Known) or known is NOBODY or self.quotas is None:
             return known
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
         if not verdict.protected:  # a decorator may take from them

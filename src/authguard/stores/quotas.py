@@ -84,6 +84,8 @@ class MemoryQuotas:
                 return Taken(False, [_state(*each) for each in asked])
             if new:
                 self._make_room(new, now, today)
+                # All of them: to make room may have dropped one that was there, since it held nothing.
+                self._windows |= {take.key: window for take, window, _, wait in asked if not wait}
             self._admitted += 1
             self._would_refuse += is_short
             return self._take(asked)
@@ -95,8 +97,6 @@ class MemoryQuotas:
                 states.append(_state(take, window, at, wait))
                 continue
             key, quota, cost = take
-            # Also a window that was there: to make room may have dropped it, if nothing was taken of it.
-            self._windows[key] = window
             reset = window.take(quota.count, cost, at)
             states.append(QuotaState(quota.count - window.used, reset, 0.0))
             receipt.append((key, cost, at))
