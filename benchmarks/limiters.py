@@ -38,7 +38,8 @@ def limits_by_hand(amounts: Amounts) -> Starlette:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             key = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"").decode()
             app = self.app
-            if not all([limiter.hit(item, key) for item in items]):
+            hits = [limiter.hit(item, key) for item in items]
+            if not all(hits):
                 app = PlainTextResponse("too many", 429)
             await app(scope, receive, send)
 

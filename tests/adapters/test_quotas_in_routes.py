@@ -15,7 +15,7 @@ from adapters.answering import (
     bearer,
     token,
 )
-from adapters.faces import ask_asgi
+from adapters.faces import ask_asgi, decorated_starlette
 from adapters.quotas import EACH_DECORATED, Slow, World, remaining
 from authguard import Quota, Rule
 from authguard.asgi import AuthGuardMiddleware
@@ -66,9 +66,8 @@ def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
     world = World(
         [Quota(1, 60)], protected_paths=[Rule("/route", cost=0)], user_loader=lambda principal: principal
     )
-    make, ask = DECORATED["starlette"]
-    app = make(world.guard, lambda: world.wall, {})
-    answers = [ask(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
+    app = decorated_starlette(world.guard, lambda: world.wall, {})
+    answers = [ask_asgi(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
     assert [(answer.status, "ratelimit" in answer.headers) for answer in answers] == [(200, False)] * 3
 
 

@@ -22,6 +22,7 @@ from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refu
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
+from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
@@ -68,6 +69,8 @@ class Guard:
         cookie: the cookie that may carry an access token, where no field has a credential; None
             ignores cookies.
         revocations: what has been logged out, asked for each request.
+        backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
+            out.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
@@ -99,6 +102,7 @@ class Guard:
         login_path: str | None = None,
         cookie: AccessCookie | None = None,
         revocations: Revocations | None = None,
+        backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
         resource: ResourceMetadata | None = None,
@@ -111,14 +115,19 @@ class Guard:
         cache_size: int = 10_000,
     ) -> None:
         _check_options(cookie, resource, revocations, user_loader, on_error)
+        example = "backchannel_logout=BackChannelLogout(…)"
+        check_object(backchannel_logout, "backchannel_logout", Endpoint, example)
         check_whole(cache_size, "cache_size", unit="credentials")
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
         all_proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
+        #: What adapters serve, at its path.
+        self.endpoint = backchannel_logout
         login_pages = [login_path] if login_path else []
-        self.policy = Policy(protected_paths, public_paths, login_pages, resource.paths if resource else ())
+        served = served_paths(resource.paths if resource else (), backchannel_logout)
+        self.policy = Policy(protected_paths, public_paths, login_pages, served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         self._preflight: Preflight = check_preflight(preflight)
@@ -126,7 +135,7 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        self._remotes = Remotes(self._verifiers)
+        self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = _quotas(quotas, quota_store, self.policy.rules)
         #: Chosen here, so that a guard without quotas does not ask for them with each request.
         self.recall: Callable[[Presented, RequestKey, float], Recalled | Allow | Deny] = (
