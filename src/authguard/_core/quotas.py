@@ -50,7 +50,7 @@ class Limits(NamedTuple):
 
 
 class Quotas:
-    """Takes from the quotas of a guard.
+    """Take from the quotas of a guard.
 
     Args:
         quotas: for all callers, or by tier.
@@ -91,8 +91,9 @@ class Quotas:
             return None
         try:
             takes: Sequence[Take]
-            if known.takes is not None and known.takes[0] is verdict:
-                _, limits, takes = known.takes
+            last = known.takes  # once, since another thread may put those of another path there
+            if last is not None and last[0] is verdict:
+                _, limits, takes = last
             else:
                 limits = self._limits_of(known.user, verdict)
                 takes = _takes(limits, known.user, verdict.cost)

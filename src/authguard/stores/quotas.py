@@ -1,4 +1,4 @@
-"""Quotas in the memory of one process."""
+"""Count quotas in the memory of one process."""
 
 import time
 from collections import OrderedDict
@@ -23,7 +23,7 @@ _new_state = partial(tuple.__new__, QuotaState)
 
 
 class MemoryQuotas:
-    """Counts quotas for an application that runs as one process, exactly.
+    """Count quotas for an application that runs as one process, exactly.
 
     Several processes count each for itself here, so that a caller may send as many times as much.
 
