@@ -25,7 +25,7 @@ def _keys(request: pytest.FixtureRequest) -> KeyFormat:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_new_key_is_well_formed(keys: KeyFormat, prefix: str) -> None:
-    """It begins with its prefix, has an id, a secret and a check, and no other characters than [A-Za-z0-9_]."""
+    """It has a prefix, an id, a secret and a check, and no other characters than [A-Za-z0-9_]."""
     text = keys.make(prefix)
     assert re.fullmatch(rf"{prefix}[0-9A-Za-z]{{16}}_[0-9A-Za-z]{{43}}_[0-9A-Za-z]{{6}}", text)
     assert keys.is_well_formed(text)

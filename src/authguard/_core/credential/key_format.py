@@ -30,7 +30,8 @@ _PAIR_BASE = _BASE**2
 _MIN_CHECK_SECRET = 16  # characters
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*_\Z")
 # Longer ids and secrets are accepted, so that a later format needs no new verifiers everywhere.
-_BODY = rf"[0-9A-Za-z]{{{_ID_CHARACTERS},}}_[0-9A-Za-z]{{{_SECRET_CHARACTERS},}}_[0-9A-Za-z]{{{_CHECK_CHARACTERS}}}"
+_DIGITS = "[0-9A-Za-z]"
+_BODY = f"{_DIGITS}{{{_ID_CHARACTERS},}}_{_DIGITS}{{{_SECRET_CHARACTERS},}}_{_DIGITS}{{{_CHECK_CHARACTERS}}}"
 
 
 class KeyFormat:
