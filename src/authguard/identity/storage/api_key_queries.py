@@ -28,7 +28,7 @@ _BY_DIGEST = (
 
 
 class Secret(NamedTuple):
-    """A generation of the secret of a key, without the digests.
+    """Hold a generation of the secret of a key, without its digest.
 
     Attributes:
         generation: its number.
@@ -48,14 +48,14 @@ class Secret(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """What keys depend on of an account."""
+    """Hold what keys depend on of an account."""
 
     role: str
     disabled: bool
 
 
 class KeyRow(NamedTuple):
-    """A key that was found by a secret of it, and its owner as far as the key depends on it."""
+    """Hold a key that was found by a secret of it, and its owner as far as the key depends on it."""
 
     key: StoredAPIKey
     secret: Secret

@@ -20,7 +20,7 @@ from authguard.identity.usecases.session_claims import is_alive, session_id_or_e
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Who manages keys: the owner of an account, or one of its keys.
+    """Tell who manages keys: the owner of an account, or one of its keys.
 
     Attributes:
         user_id: the account.
@@ -72,7 +72,7 @@ def _networks(texts: Collection[str]) -> list[Any]:
 
 
 class Rights:
-    """Tells who a principal is, as far as keys are concerned.
+    """Tell who a principal is, as far as keys are concerned.
 
     Args:
         settings: what accounts may give their keys.

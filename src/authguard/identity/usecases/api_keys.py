@@ -30,7 +30,7 @@ _DAY = 86_400
 
 
 class APIKeys:
-    """API keys of accounts, managed by their owners or by keys of theirs.
+    """Create, list and revoke the API keys of accounts, for their owners or for keys of theirs.
 
     Args:
         base: the parts that use cases share.
