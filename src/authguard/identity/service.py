@@ -131,7 +131,7 @@ class IdentityService:
             cache_ttl=0,
             count=settings.count_key_management,
         )
-        self.api_keys = APIKeys(base, KeyTexts(settings))
+        self.api_keys = APIKeys(base, KeyTexts(settings), self.api_key_verifier.recorder)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
 
     def _report_mail(self, succeeded: bool, reason: str) -> None:
