@@ -52,7 +52,7 @@ def test_a_new_key_authenticates_its_owner(service: IdentityService, ann: Princi
     assert principal.subject == ann.subject
     assert principal.scopes == {"read", "write"}
     assert principal.roles == {"USER"}
-    assert (principal.key_id, principal.method) == (made.key.id, "api_key")
+    assert (principal.key_id, principal.method, principal.tier) == (made.key.id, "api_key", "free")
 
 
 @pytest.mark.one_database
@@ -200,6 +200,13 @@ def test_admin_ends_with_the_role_of_the_owner(service: IdentityService, admin: 
     made = create(service, admin, scopes=["read", "admin"])
     update(service, "UPDATE users SET role = 'USER' WHERE id = :id", id=admin.subject)
     assert verify(service, made.text).scopes == {"read"}
+
+
+@pytest.mark.one_database
+def test_a_key_without_admin_has_no_role_of_admins(service: IdentityService, admin: Principal) -> None:
+    """An application that asks for the role alone must not take it for one."""
+    assert verify(service, create(service, admin, scopes=["read"]).text).roles == frozenset()
+    assert verify(service, create(service, admin, scopes=["admin"]).text).roles == {"ADMIN"}
 
 
 @pytest.mark.one_database
