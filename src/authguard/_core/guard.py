@@ -73,9 +73,8 @@ class Guard:
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
-        proxies: addresses or networks, such as `10.0.0.0/24`, of the proxies in front of the server. For API
-            keys with a list of networks, the client's address is taken from the `X-Forwarded-For` of these
-            alone. Leave it empty if the server reads that field itself, as uvicorn's `--proxy-headers` does.
+        proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
+            API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
         resource: what this application is, and who issues tokens for it; served and named in
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
@@ -134,9 +133,10 @@ class Guard:
         self._remotes = Remotes(self._verifiers)
         self._proxies = TrustedProxies(proxies)
         self.quotas = _quotas(quotas, quota_store, self.policy.rules)
-        #: Chosen here, so that a guard without quotas does not ask for them with each request.
+        told = any(verifier.has_terms for verifier in self._verifiers)
+        #: Chosen here, so that a guard without quotas and terms does not ask for them with each request.
         self.recall: Callable[[Presented, RequestKey, float], Recalled | Allow | Deny] = (
-            self._recall if self.quotas is None else self._recall_counted
+            self._recall_counted if self.quotas is not None else self._recall_told if told else self._recall
         )
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
@@ -152,16 +152,13 @@ class Guard:
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
 
-    def _recall(
-        self, presented: Presented, request_key: RequestKey, now: float, *, counts: bool = True
-    ) -> Recalled | Deny:
+    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
 
         Args:
             presented: the credential fields, as in `RequestView`.
             request_key: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
             now: seconds since the epoch.
-            counts: whether a request that passes is told to the verifier; False where a quota may refuse it.
 
         Returns:
             a decision (`Known` or `Deny`), or what `decide` needs to know.
@@ -178,16 +175,20 @@ class Guard:
         # others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
-        terms = recalled.terms  # pyright: ignore
-        if terms is not None and counts:
-            terms.count(now, None)
         return recalled
+
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+        known = self._recall(presented, request_key, now)
+        if isinstance(known, Known) and known.terms is not None:
+            known.terms.count(now, None)
+        return known
 
     def _recall_counted(
         self, presented: Presented, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Deny:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
-        known = self._recall(presented, request_key, now, counts=False)
+        known = self._recall(presented, request_key, now)
         if not isinstance(known, Known) or known is NOBODY or self.quotas is None:
             return known
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)

@@ -53,6 +53,8 @@ class SQLAPIKeys(Verifier):
         ConfigurationError: for an option of another type or out of range.
     """
 
+    has_terms = True
+
     def __init__(
         self,
         database: Database | str,
