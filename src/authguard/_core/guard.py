@@ -194,8 +194,7 @@ class Guard:
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
         charge: Charge | RateLimitedError | None = Charge()  # a decorator of a public path may take from them
         if verdict.protected:
-            # What may be a preflight is not counted, and the flow finds out.
-            charge = None if request_key[0] == "OPTIONS" else self.quotas.charge_at_once(known, verdict)
+            charge = self.quotas.charge_at_once(known, verdict)
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):
