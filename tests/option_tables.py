@@ -41,9 +41,9 @@ BUILT: dict[str, Built] = {
         {
             **rows("list?", "protected_paths public_paths quotas"),
             **rows("text?", "login_path subprotocol"),
-            **rows("object?", "cookie resource revocations quota_store backchannel_logout"),
+            **rows("object?", "cookie resource revocations backchannel_logout quota_store"),
             **rows("function?", "user_loader on_error"),
-            "proofs": "list",
+            **rows("list", "proofs proxies"),
             "preflight": "text",
             "realm": "text",
             "cache_size": "number",

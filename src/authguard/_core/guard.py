@@ -7,7 +7,7 @@ tokens whose keys are here, public pages. `decide` is all the rest, as a flow. N
 anything: adapters read the request and write the answer. `Callers` finds out who it is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -32,16 +32,16 @@ from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
 from authguard._core.proofs.proof import Proof, Proofs
+from authguard._core.proxies import TrustedProxies
 from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
-from authguard._core.quotas import Quotas, QuotasByTier
+from authguard._core.quotas import QuotasByTier, quotas_for
 from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
-    ConfigurationError,
     CrossSiteRequestError,
     MissingCredentialsError,
     RateLimitedError,
@@ -75,6 +75,8 @@ class Guard:
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
+        proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
+            API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
         resource: what this application is, and who issues tokens for it; served and named in
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
@@ -105,6 +107,7 @@ class Guard:
         backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
+        proxies: Iterable[str] = (),
         resource: ResourceMetadata | None = None,
         subprotocol: str | None = None,
         preflight: Preflight = "answer",
@@ -136,16 +139,16 @@ class Guard:
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
-        self.quotas = _quotas(quotas, quota_store, self.policy.rules)
-        #: Chosen here, so that a guard without quotas does not ask for them with each request.
-        self.recall: Callable[[Presented, RequestKey, float], Recalled | Allow | Deny] = (
-            self._recall if self.quotas is None else self._recall_counted
-        )
+        self._proxies = TrustedProxies(proxies)
+        self.quotas = quotas_for(quotas, quota_store, self.policy.rules)
+        #: Decides at once if it can; see `_recall`.
+        self.recall = self._choose_recall()
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
             arranged,
             extractor,
             all_proofs,
+            proxies=self._proxies,
             logouts=logouts,
             user_loader=user_loader,
             counts=self.quotas is not None,
@@ -153,6 +156,13 @@ class Guard:
         )
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
+
+    def _choose_recall(self) -> Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]:
+        """Return `_recall` for a guard without quotas and terms, which does not ask for them each time."""
+        if self.quotas is not None:
+            return self._recall_counted
+        told = any(verifier.has_terms for verifier in self._verifiers)
+        return self._recall_told if told else self._recall
 
     def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
@@ -179,6 +189,13 @@ class Guard:
             return UNDECIDED
         return recalled
 
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+        known = self._recall(presented, request_key, now)
+        if isinstance(known, Known) and known.terms is not None:
+            known.terms.count(now, None)
+        return known
+
     def _recall_counted(
         self, presented: Presented, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Deny:
@@ -187,13 +204,16 @@ class Guard:
         if type(known) is not Known or known is NOBODY or self.quotas is None:
             return known
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
-        if not verdict.protected:  # a decorator may take from them
-            return Allow(known.auth, known.user, charge=Charge(known.response_fields))
-        charge = self.quotas.charge_at_once(known, verdict)
+        if verdict.protected:
+            charge = self.quotas.charge_at_once(known, verdict)
+        else:  # a decorator may take from them
+            charge = Charge(known.response_fields)
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):
             return self._denials.at_once(charge, request_key) or Refused(charge)
+        if known.terms is not None:
+            known.terms.count(now, None)
         return Allow(known.auth, known.user, charge=charge)
 
     def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
@@ -240,12 +260,15 @@ class Guard:
         except Exception as raised:
             return (yield from self._refused(request, verdict, refused_for(raised, auth)))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
-        if self.quotas is None:
-            return Allow(auth, user, response_fields=fields)
-        charge = Charge(fields)
-        if verdict.protected:  # last, since a request that is refused takes nothing
-            yield from self.quotas.charge(charge, auth.principal, verdict)
-        return Allow(auth, user, charge=charge)
+        allowed = Allow(auth, user, response_fields=fields)
+        if self.quotas is not None:
+            allowed = Allow(auth, user, charge=(charge := Charge(fields)))
+            if verdict.protected:  # last, since a request that is refused takes nothing
+                yield from self.quotas.charge(charge, auth.principal, verdict)
+        if known.terms is not None:
+            address = self._proxies.client_address(request)
+            known.terms.count(now, None if address is None else str(address))
+        return allowed
 
     def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Allow | Deny]:
         """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
@@ -365,17 +388,6 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
-
-
-def _quotas(
-    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
-) -> Quotas | None:
-    """Return what counts for a guard; None if it has no quotas."""
-    if quotas is None and not any(rule.quotas for rule in rules):
-        if store is not None:
-            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
-        return None
-    return Quotas(() if quotas is None else quotas, store, rules)
 
 
 def _check_options(
