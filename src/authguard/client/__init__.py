@@ -1,5 +1,7 @@
-"""`httpx.Auth` classes that present a token or an API key, for callers of a protected API."""
+"""Call a protected API: `httpx.Auth` classes for tokens and API keys, and the rotation of a key."""
 
-from authguard.client.bearer import APIKeyAuth, BearerAuth
+from authguard.client.bearer import BearerAuth
+from authguard.client.key import APIKeyAuth
+from authguard.client.rotation import rotate_api_key
 
-__all__ = ["APIKeyAuth", "BearerAuth"]
+__all__ = ["APIKeyAuth", "BearerAuth", "rotate_api_key"]
