@@ -4,6 +4,7 @@
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
+    ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
     ├── EmailTakenError           409  email_taken           an account has the address
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
@@ -57,6 +58,15 @@ class EmailNotVerifiedError(RefusedError):
     code = "email_not_verified"
     title = "Forbidden"
     detail = "Verify your e-mail address first: follow the link that was sent to it."
+
+
+class InteractiveOnlyError(RefusedError):
+    """An API key, where a person has to sign in; the key may be good elsewhere."""
+
+    status_code = 403
+    code = "interactive_only"
+    title = "Forbidden"
+    detail = "An API key cannot do this: sign in, and send the access token."
 
 
 class EmailTakenError(RefusedError):
