@@ -14,7 +14,7 @@ URL = "https://issuer.example"
 SOCIAL = {"client_id": "us", "client_secret": "provider-secret-1", "redirect_uris": [f"{URL}/callback"]}
 PROVIDER = {**rows("text", "client_id client_secret"), "redirect_uris": "list", "timeout": "seconds"}
 SETTINGS = {"secret": SECRET, "issuer": "https://auth.example.com"}
-LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer"
+LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer api_key"
 
 SERVICE: dict[str, Built] = {
     "Settings": Built(
@@ -29,8 +29,10 @@ SERVICE: dict[str, Built] = {
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             "refresh_grace": "seconds",
             "worker_threads": "number",
-            "limits": "mapping",
-            **rows("list", "prefixes redirect_uris"),
+            **rows("mapping", "limits api_key_tiers"),
+            **rows("list", "prefixes redirect_uris api_key_prefixes api_key_scopes admin_roles"),
+            **rows("text", "api_key_check_secret api_key_tier"),
+            **rows("flag", "api_keys api_keys_manage_keys count_key_management"),
             **rows("flag", "require_verified_email enumeration_safe verify_needs_password password_grant"),
             **rows("flag", "oidc_allow_private pages dev"),
         },

@@ -30,6 +30,7 @@ from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
 from authguard._core.proofs.proof import Proof, Proofs
+from authguard._core.proxies import TrustedProxies
 from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
@@ -66,6 +67,9 @@ class Guard:
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
+        proxies: addresses or networks, such as `10.0.0.0/24`, of the proxies in front of the server. For API
+            keys with a list of networks, the client's address is taken from the `X-Forwarded-For` of these
+            alone. Leave it empty if the server reads that field itself, as uvicorn's `--proxy-headers` does.
         resource: what this application is, and who issues tokens for it; served and named in
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
@@ -91,6 +95,7 @@ class Guard:
         revocations: Revocations | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
+        proxies: Iterable[str] = (),
         resource: ResourceMetadata | None = None,
         subprotocol: str | None = None,
         preflight: Preflight = "answer",
@@ -119,11 +124,13 @@ class Guard:
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         check_whole(cache_size, "cache_size", unit="credentials")
         self._remotes = Remotes(self._verifiers)
+        self._proxies = TrustedProxies(proxies)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
             arranged,
             self._extractor,
             all_proofs,
+            proxies=self._proxies,
             logouts=logouts,
             user_loader=user_loader,
             cache_size=cache_size,
@@ -153,6 +160,9 @@ class Guard:
         # others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
+        terms = recalled.terms  # pyright: ignore
+        if terms is not None:
+            terms.count(now, None)
         return recalled
 
     def _recall_nobody(self, asked: RequestKey) -> Recalled | Deny:
@@ -196,6 +206,9 @@ class Guard:
             user = yield from callers.load_user(auth.principal)
         except Exception as raised:
             return (yield from self._refused(request, verdict, refused_for(raised, auth)))
+        if known.terms is not None:
+            address = self._proxies.client_address(request)
+            known.terms.count(now, None if address is None else str(address))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
         return Allow(auth, user, response_fields=fields)
 

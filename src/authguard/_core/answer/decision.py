@@ -7,6 +7,7 @@ from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
+from authguard._core.terms import Terms
 from authguard.errors import RefusedError
 
 
@@ -46,24 +47,28 @@ class Known:
         auth: the principal and its scopes.
         response_fields: as in `Allow`.
         until: seconds since the epoch; the credential must be verified again from then on.
+        terms: what holds for each request with the credential; None for nothing.
 
     Attributes:
         user: the principal.
         revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
     """
 
-    __slots__ = ("auth", "response_fields", "revision", "until", "user")
+    __slots__ = ("auth", "response_fields", "revision", "terms", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
     error = None
     preflight = None
 
-    def __init__(self, auth: Auth, response_fields: ResponseFields, until: float) -> None:
+    def __init__(
+        self, auth: Auth, response_fields: ResponseFields, until: float, terms: Terms | None = None
+    ) -> None:
         self.auth = auth
         self.user = auth.principal
         self.response_fields = response_fields
         self.until = until
+        self.terms = terms
         self.revision = -1  # looked up never
 
 

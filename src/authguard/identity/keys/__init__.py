@@ -1,0 +1,1 @@
+"""API keys of the service: their texts, what they may, and the verifier for guards."""

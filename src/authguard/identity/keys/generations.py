@@ -1,0 +1,55 @@
+"""Begin and end the generations of the secret of a key, so that guards which remember one learn of it.
+
+A guard remembers the principal of a generation with its name in `token_id`. When a generation becomes one
+that ends soon, its name changes, and the name of before is revoked: the guard looks the key up again, and
+learns when the generation ends.
+"""
+
+from sqlalchemy import Connection
+
+from authguard._core.options import MAX_LEEWAY
+from authguard.identity.model import StoredAPIKey
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage.api_key_queries import Secret
+from authguard.identity.storage.marks import add_marks
+from authguard.stores.marks import make_mark
+
+#: Seconds for which a guard may remember a key at most.
+MAX_REMEMBERED = 300
+_MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
+
+
+def generation_name(key_id: str, secret: Secret) -> str:
+    """Return the name of a generation: another one as soon as it is to end before its key does."""
+    return _name(key_id, secret.generation, is_ending=secret.expires_at is not None)
+
+
+def _name(key_id: str, generation: int, *, is_ending: bool) -> str:
+    return f"{key_id}.{generation}.ending" if is_ending else f"{key_id}.{generation}"
+
+
+def revoke_generation(connection: Connection, key_id: str, secret: Secret, now: float) -> None:
+    """Let guards forget a generation as it was."""
+    mark = make_mark(token_id=generation_name(key_id, secret), until=now + _MARK_SECONDS)
+    add_marks(connection, [mark])
+
+
+def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:
+    """Let the newest generation be the good one, and end those before it.
+
+    Args:
+        connection: the transaction, which has locked the key.
+        key: the key.
+        secret: the generation.
+        now: seconds since the epoch.
+    """
+    ends_at = min(now + secret.grace, key.expires_at)
+    for older in key_store.list_secrets(connection, key.id):
+        if older.generation >= secret.generation:
+            continue
+        revoke_generation(connection, key.id, older, now)
+        if older.expires_at is None and older.active_from is not None and ends_at > now:
+            key_store.update_secret(connection, key.id, older.generation, expires_at=ends_at)
+        else:  # of two that are good, one is the newest
+            key_store.delete_secret(connection, key.id, older.generation)
+    key_store.update_secret(connection, key.id, secret.generation, active_from=now)
