@@ -57,20 +57,19 @@ def bent(text):
     other = "A" if text[-1] != "A" else "B"
     return [
         text[:-1], text + "x", text[:-1] + other, text.upper(), text.replace("sk_live_", "sk_test_"),
-        text[8:], "sk_live_", "sk_live_abcdef1234567890wxyz", "claw_xxxx", "x" * 600, "sk_live_" + "a" * 4000,
+        text[8:], "sk_live_x", "sk_live_abcdef1234567890wxyz", "claw_xxxx", "x" * 600, "sk_live_" + "a" * 4000,
         "\xe9" * 20, text.replace("_", "-"), text[:20] + " " + text[20:],
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(14))
 @pytest.mark.parametrize("way", ["X-API-Key", "Bearer"])
-def test_a_malformed_key(client, service, key, number, way):
+def test_a_malformed_key(client, service, key, way):
     """A key that is not one to the last character opens nothing."""
-    text = bent(key["api_key"])[number].encode("latin-1")
-    if way == "Bearer" and (b" " in text or not text.isascii()):
-        pytest.skip("that is no Bearer token: 400")
-    headers = {"X-API-Key": text} if way == "X-API-Key" else {"Authorization": b"Bearer " + text}
-    assert_refused(client, service, key["id"], headers)
+    for text in bent(key["api_key"]):
+        if way == "X-API-Key":
+            assert_refused(client, service, key["id"], {"X-API-Key": text.encode("latin-1")})
+        elif " " not in text and text.isascii():  # others are no Bearer tokens: 400
+            assert_refused(client, service, key["id"], bearer(text))
 
 
 def test_no_credential(client, service, key):
@@ -78,7 +77,7 @@ def test_no_credential(client, service, key):
     assert_refused(client, service, key["id"], {})
 
 
-@pytest.mark.parametrize("end", ["expired", "revoked", "disabled owner", "deleted owner"])
+@pytest.mark.parametrize("end", ["expired", "revoked", "disabled owner"])
 def test_a_bootstrap_key_that_has_ended(client, service, clock, ann, key, end):
     """A key that has expired or was revoked makes no other one, and lists none."""
     if end == "expired":
@@ -86,10 +85,7 @@ def test_a_bootstrap_key_that_has_ended(client, service, clock, ann, key, end):
     elif end == "revoked":
         client.delete(f"{KEYS}/{key['id']}", headers=ann)
     else:
-        user = service.accounts.find("ann@example.com")
-        service.accounts.disable(user.id)
-        if end == "deleted owner":
-            pytest.skip("accounts cannot be deleted yet")
+        service.accounts.disable(service.accounts.find("ann@example.com").id)
     assert_refused(client, service, key["id"], key_field(key["api_key"]))
 
 

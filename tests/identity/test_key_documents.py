@@ -93,7 +93,7 @@ def moment(text):
 
 def test_creates_a_key_for_the_sandbox(servers, token):
     """The second row of the table of formats: `sk_test_`."""
-    document = create(servers, token, prefix="sk_test")
+    document = create(servers, token, kind="sk_test")
     assert document["api_key"].startswith("sk_test_")
     assert document["prefix"] == "sk_test"
 
@@ -141,7 +141,7 @@ def test_revokes_a_key(servers, token):
 )
 def test_a_key_opens_the_application(servers, token, prefix, first, last):
     """In either field, a key of each prefix authenticates at an application on the same key store."""
-    key = create(servers, token, prefix=prefix)["api_key"]
+    key = create(servers, token, kind=prefix)["api_key"]
     assert key.startswith(f"{prefix}_")
     assert send(servers, exchange(section(KEYS, first, last)), key).status_code == 200
 
@@ -247,7 +247,7 @@ print(make_authenticated_request("{AINATIVE}/v1/database/projects", "old"))
 
 
 def guide_key(servers, token):
-    return create(servers, token, prefix="ak")["api_key"]
+    return create(servers, token, kind="ak")["api_key"]
 
 
 def test_guides_python_example(servers, token, tmp_path):

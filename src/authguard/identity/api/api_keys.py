@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from authguard.identity.api.accounts import principal_of
 from authguard.identity.api.key_documents import key_document, new_key_document
@@ -14,8 +14,6 @@ from authguard.identity.web.parts import Web
 _KEYS = "/api-keys"
 _KEY = f"{_KEYS}/{{key_id}}"
 _ROTATIONS = f"{_KEY}/rotations"
-#: The paths below each prefix.
-PATHS = (_KEYS, _KEY, _ROTATIONS)
 
 
 class APIKeyEndpoints:
@@ -28,7 +26,7 @@ class APIKeyEndpoints:
     def __init__(self, web: Web) -> None:
         self._service, self._workers = web.service, web.workers
 
-    def routes(self, prefix: str) -> list[BaseRoute]:
+    def routes(self, prefix: str) -> list[Route]:
         """Return the routes under a prefix."""
         return [
             Route(prefix + _KEYS, self.create, methods=["POST"]),
@@ -44,7 +42,7 @@ class APIKeyEndpoints:
         wish = APIKeyRequest(
             name=body.name,
             scopes=body.scopes,
-            kind=body.prefix,
+            kind=body.kind,
             expires_in_days=body.expires_in_days,
             tier=body.tier,
             metadata=body.metadata,

@@ -7,13 +7,13 @@ from authguard.identity.api.documents import moment
 from authguard.identity.model import NewAPIKey, StoredAPIKey, Usage
 
 #: The message of the Invora document: keep the secret, which is shown once.
-_KEEP_SECRET = "请妥善保存 secret,它只会显示一次。"  # noqa: RUF001
+_KEEP_SECRET = "请妥善保存 secret,它只会显示一次。"
 
 
 def new_key_document(new: NewAPIKey) -> dict[str, Any]:
-    """Return a key that has just been made, with its text, which is never shown again."""
+    """Return a key that has just been made or rotated, with its text, which is never shown again."""
     key = new.key
-    return {
+    document = {
         "id": key.id,
         "api_key": new.text,
         "name": key.name,
@@ -21,6 +21,7 @@ def new_key_document(new: NewAPIKey) -> dict[str, Any]:
         "expires_at": moment(key.expires_at),
         "created_at": moment(key.created_at),
     }
+    return document if new.secret is None else {**document, "secret": new.secret}
 
 
 def key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:

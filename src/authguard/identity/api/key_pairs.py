@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from authguard.identity.api.accounts import principal_of
 from authguard.identity.api.key_documents import new_pair_document, pair_document, usage_document
@@ -14,8 +14,6 @@ from authguard.identity.web.parts import Web
 _KEYS = "/auth/api-keys"
 _KEY = f"{_KEYS}/{{key_id}}"
 _USAGE = "/auth/usage"
-#: The paths below each prefix.
-PATHS = (_KEYS, _KEY, _USAGE)
 
 
 class KeyPairEndpoints:
@@ -28,7 +26,7 @@ class KeyPairEndpoints:
     def __init__(self, web: Web) -> None:
         self._service, self._workers = web.service, web.workers
 
-    def routes(self, prefix: str) -> list[BaseRoute]:
+    def routes(self, prefix: str) -> list[Route]:
         """Return the routes under a prefix."""
         return [
             Route(prefix + _KEYS, self.create, methods=["POST"]),

@@ -24,6 +24,7 @@ _MESSAGES = {
     "int_type": "is a whole number",
     "list_type": "is a list",
     "dict_type": "is an object",
+    "literal_error": "is none of the values that are accepted",
     "greater_than_equal": "is too small",
     "less_than_equal": "is too large",
     "string_too_short": "is empty",

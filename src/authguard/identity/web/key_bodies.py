@@ -1,39 +1,39 @@
-"""Check the bodies of requests for API keys; what a key may be given, its use case decides."""
+"""Check the types in bodies of requests for API keys; the values are checked by their use case."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
-from authguard.identity.model import MAX_NAME
 from authguard.identity.web.bodies import JSONBody
 
-MAX_DAYS = 3650
 MAX_GRACE_SECONDS = 30 * 86_400
-_MAX_SCOPES = 20
-_MAX_NETWORKS = 20
 
-_Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-_Scope = Annotated[str, Field(min_length=1, max_length=64)]
-_Network = Annotated[str, Field(min_length=1, max_length=64)]
+# One error is enough: a body has room for thousands.
+_Texts = Annotated[list[str], FailFast()]
+_Permissions = Annotated[list[Literal["read", "write", "admin"]], FailFast()]
+
+
+def _read_and_write() -> list[Any]:
+    return ["read", "write"]
 
 
 class CreateKey(JSONBody):
     """`api-keys`; the document has the name and the days, and all others may be left out."""
 
-    name: _Name
-    expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = None
-    prefix: Annotated[str, Field(min_length=1, max_length=32)] = "sk_live"
-    scopes: Annotated[list[_Scope], Field(max_length=_MAX_SCOPES)] = ["read", "write"]
-    tier: Annotated[str, Field(min_length=1, max_length=32)] | None = None
-    metadata: dict[str, Any] = {}
-    networks: Annotated[list[_Network], Field(max_length=_MAX_NETWORKS)] = []
+    name: str
+    expires_in_days: int | None = None
+    kind: str = "sk_live"
+    scopes: _Texts = Field(default_factory=_read_and_write)
+    tier: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    networks: _Texts = Field(default_factory=list)
 
 
 class CreateKeyPair(JSONBody):
     """`auth/api-keys`, as documented."""
 
-    name: _Name = "Default Key"
-    permissions: Annotated[list[Literal["read", "write", "admin"]], Field(max_length=3)] = ["read", "write"]
+    name: str = "Default Key"
+    permissions: _Permissions = Field(default_factory=_read_and_write)
 
 
 class RotateKey(JSONBody):
