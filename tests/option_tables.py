@@ -42,7 +42,7 @@ BUILT: dict[str, Built] = {
             **rows("text?", "login_path subprotocol"),
             **rows("object?", "cookie resource revocations"),
             **rows("function?", "user_loader on_error"),
-            "proofs": "list",
+            **rows("list", "proofs proxies"),
             "preflight": "text",
             "realm": "text",
             "cache_size": "number",

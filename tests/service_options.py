@@ -1,6 +1,6 @@
 """The options of the identity service, and of what it is built from."""
 
-from authguard.identity import Identity, IdentityService, Settings, SQLRevocations
+from authguard.identity import Identity, IdentityService, Settings, SQLAPIKeys, SQLRevocations
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
 from authguard.identity.mail.outbox import Outbox
@@ -88,6 +88,18 @@ SERVICE: dict[str, Built] = {
             **rows("object?", "mailer policy breaches hasher limiter store"),
             "audit_hook": "function?",
             "clock": "function",
+        },
+    ),
+    "SQLAPIKeys": Built(
+        SQLAPIKeys,
+        {"database": "sqlite:///keys.db"},
+        {
+            "database": "object",
+            **rows("text", "header check_secret"),
+            **rows("list", "prefixes admin_roles"),
+            "scopes": "list?",
+            "cache_ttl": "seconds",
+            "count": "flag",
         },
     ),
     "SQLRevocations": Built(SQLRevocations, {}, {"database": "object"}, frozenset({"clock"})),

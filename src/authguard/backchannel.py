@@ -1,4 +1,4 @@
-"""Serves OpenID Connect Back-Channel Logout 1.0: an issuer says who has signed out there.
+"""Serve OpenID Connect Back-Channel Logout 1.0: an issuer says who has signed out there.
 
 Mount `BackChannelLogout(…).asgi` or `.wsgi` at a path that the guard leaves open, and register its URL at the
 issuer as `backchannel_logout_uri`.
@@ -39,7 +39,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class EndpointAnswer(NamedTuple):
-    """A response of the endpoint."""
+    """Hold a response of the endpoint."""
 
     status: int
     fields: tuple[tuple[str, str], ...] = ()
@@ -47,14 +47,14 @@ class EndpointAnswer(NamedTuple):
 
 
 class Revoker(Protocol):
-    """A store of revocations, such as `store.revocations` or `MemoryRevocations()`."""
+    """Describe a store of revocations, such as `store.revocations` or `MemoryRevocations()`."""
 
     def revoke(self, **named: Any) -> Any:
         """Refuse a session, or the tokens of a subject."""
 
 
 class BackChannelLogout:
-    """Receives logout tokens of one issuer, and writes what they say to a store of revocations.
+    """Receive logout tokens of one issuer, and write what they say to a store of revocations.
 
     A token that names a session (`sid`) ends that session, and one that names a subject (`sub`) alone ends
     all of its sessions that began before. It is answered with 200; a bad token with 400, and a store or

@@ -1,4 +1,4 @@
-"""Networks and addresses of IP, with IPv4 addresses that are written as IPv6 (RFC 4291 section 2.5.5.2)."""
+"""Read networks and addresses of IP, also IPv4 that is written as IPv6 (RFC 4291 section 2.5.5.2)."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network

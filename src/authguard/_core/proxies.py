@@ -1,4 +1,4 @@
-"""The proxies in front of the server, and the address of the client behind them."""
+"""Tell the address of a client behind the proxies in front of the server."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a verifier asks of each request with a credential, and wants to be told of it."""
+"""Hold what a verifier asks of each request with a credential, and wants to be told of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

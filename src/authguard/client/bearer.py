@@ -38,7 +38,7 @@ _MAX_BODY_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """The tokens of a login or refresh."""
+    """Hold the tokens of a login or refresh."""
 
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
@@ -51,7 +51,7 @@ _Flow = Generator[httpx.Request, httpx.Response | None, str]
 
 
 class BearerAuth(httpx.Auth):
-    """Signs in with a password, and presents access tokens that it keeps fresh.
+    """Sign in with a password, and present access tokens that are kept fresh.
 
     One object may be shared by threads, tasks and event loops. Bodies of requests are read into
     memory, so that a request that gets a 401 can be sent once more.

@@ -22,7 +22,7 @@ _MAX_REDIRECTS = 5  # inside the origin, each of which loses the key
 
 @dataclass(frozen=True, slots=True)
 class _Pause:
-    """A wait before the next request, after a response that has to be read first."""
+    """Wait before the next request, after a response that has to be read first."""
 
     seconds: float
     response: httpx.Response | None = None
@@ -33,7 +33,7 @@ _Steps: TypeAlias = Generator[httpx.Request | _Pause, httpx.Response | None, Non
 
 
 class _KeyedHeaders(httpx.Headers):
-    """Fields with a key that goes on the wire, and into no copy of them.
+    """Hold fields with a key that goes on the wire, and into no copy of them.
 
     httpx follows redirects below the auth flow, with a copy of the fields, and takes only
     `Authorization` off for another origin.
@@ -50,7 +50,7 @@ class _KeyedHeaders(httpx.Headers):
 
 
 class APIKeyAuth(httpx.Auth):
-    """Presents an API key to one origin, and waits when the server answers 429.
+    """Present an API key to one origin, and wait when the server answers 429.
 
     One object may be shared by threads, tasks and event loops, which then share `requests_per_minute`.
 

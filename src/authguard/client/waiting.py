@@ -21,7 +21,7 @@ _MAX_FIELD = 4096  # characters of RateLimit that are read
 
 
 class RequestPacer:
-    """Spreads requests of all threads and tasks, so that in no 60 seconds there are too many.
+    """Space out requests of all threads and tasks, so that in no 60 seconds there are too many.
 
     Args:
         per_minute: how many there may be.

@@ -19,7 +19,7 @@ Activation: TypeAlias = Literal["now", "first_use"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account, as stored, without its password.
+    """Hold an account, as stored, without its password.
 
     Attributes:
         id: a UUID, the `sub` of its tokens.
@@ -44,7 +44,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of an account. Times are seconds since the epoch.
+    """Hold a session of an account. Times are seconds since the epoch.
 
     Attributes:
         id: the `sid` of its tokens.
@@ -86,7 +86,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a list that is shown in pages: next to a row, in one direction.
+    """Name a place in a list that is shown in pages: next to a row, in one direction.
 
     Attributes:
         is_older: whether the page has the older rows; else the newer ones.
@@ -101,7 +101,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """A page of an account's sessions.
+    """Hold a page of an account's sessions.
 
     Attributes:
         sessions: those on the page, the newest first.
@@ -116,7 +116,7 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The result of signing in or refreshing.
+    """Hold the result of signing in or refreshing.
 
     Attributes:
         access_token: a JWT.
@@ -135,7 +135,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The origin of a request, for limits and for the list of sessions.
+    """Name the origin of a request, for limits and for the list of sessions.
 
     Attributes:
         address: the peer's IP address; empty if the server does not know it.
@@ -152,7 +152,7 @@ NO_CALLER = Caller()
 
 @dataclass(frozen=True, slots=True)
 class SocialIdentity:
-    """The claims of a social provider about a person who signed in there.
+    """Hold the claims of a social provider about a person who signed in there.
 
     Attributes:
         provider: its name, such as `github`.
@@ -175,7 +175,7 @@ class SocialIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentity:
-    """A social identity that signs in to an account.
+    """Describe a social identity that signs in to an account.
 
     Attributes:
         provider: its name, such as `github`.
@@ -201,7 +201,7 @@ _TITLES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered OAuth client. Its secret is not here: there is only a digest of it.
+    """Describe a registered OAuth client. Its secret is not here: there is only a digest of it.
 
     Attributes:
         id: the `client_id`.
@@ -218,7 +218,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class StoredAPIKey:
-    """An API key, as stored. Its text is not here: there is only a digest of it. Times are seconds.
+    """Hold an API key, as stored. Its text is not here: there is only a digest of it. Times are seconds.
 
     Attributes:
         id: its public name: `key_…` for keys that begin with `sk_`, 24 hexadecimal digits for `claw_`.
@@ -288,7 +288,7 @@ class StoredAPIKey:
 
 @dataclass(frozen=True, slots=True)
 class NewAPIKey:
-    """The result of creating or rotating an API key: its text, which is shown once.
+    """Hold the result of creating or rotating an API key: its text, which is shown once.
 
     Attributes:
         key: the key, as stored.
@@ -303,7 +303,7 @@ class NewAPIKey:
 
 @dataclass(frozen=True, slots=True)
 class APIKeyRequest:
-    """The wish for an API key. What is left out is as the settings or the documents have it.
+    """Hold what an API key is to be. What is left out is as the settings or the documents have it.
 
     Attributes:
         name: what its owner calls it.
@@ -328,7 +328,7 @@ class APIKeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many requests the keys of an owner have made, and how many they may.
+    """Tell how many requests the keys of an owner have made, and how many they may.
 
     Attributes:
         tier: whose limits these are.

@@ -48,7 +48,7 @@ from authguard.identity.usecases.social_sign_in import SocialSignIn
 
 
 class IdentityService:
-    """Everything that the identity service does, to be called from any thread.
+    """Build the use cases of the identity service; its methods may be called from any thread.
 
     Args:
         settings: how it is to behave.
@@ -64,7 +64,7 @@ class IdentityService:
             `RedisStore`. It is left open.
 
     Raises:
-        ConfigurationError: if it cannot be built from this.
+        ConfigurationError: for an option of another type, or settings that contradict each other.
     """
 
     def __init__(
@@ -81,11 +81,7 @@ class IdentityService:
         store: RevocationStore | None = None,
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
-        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
-        check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
-        check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
-        check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
-        check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+        _check_parts(mailer, policy, breaches, hasher, limiter)
         check_function(audit_hook, "audit_hook")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
@@ -131,7 +127,7 @@ class IdentityService:
         self.key_manager_verifier = (
             self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
         )
-        self.api_keys = APIKeys(base, KeyTexts(settings))
+        self.api_keys = APIKeys(base, KeyTexts(settings), self.api_key_verifier.recorder)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
@@ -181,6 +177,14 @@ class IdentityService:
         self.outbox.close()
         self.api_key_verifier.close()
         self.database.close()
+
+
+def _check_parts(mailer: object, policy: object, breaches: object, hasher: object, limiter: object) -> None:
+    check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
+    check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
+    check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
+    check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
+    check_method(limiter, "limiter", "hit", "limiter=Limiter()")
 
 
 def _mailer(settings: Settings) -> Mailer:

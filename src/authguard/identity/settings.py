@@ -346,7 +346,7 @@ def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
         raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
         variables = " and ".join(_ENVIRONMENT + name.upper() for name in missing)
-        raise ConfigurationError(f"{' and '.join(missing)} must be given: set {variables}")
+        raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
     return cls(**values)
 
 

@@ -1,4 +1,4 @@
-"""Tiers of API keys: how many requests a minute and a day an owner has."""
+"""Read the tiers of API keys: how many requests a minute and a day an owner has."""
 
 import re
 from collections.abc import Mapping

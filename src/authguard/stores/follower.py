@@ -20,7 +20,7 @@ _log = logging.getLogger("authguard")
 
 
 class Follower:
-    """Follows a log by a thread of its own, which each process starts for itself.
+    """Follow a log by a thread of its own, which each process starts for itself.
 
     Memory may be trusted for `bound` seconds after the moment at which the last complete reading began. The
     thread reads when the store wakes it, and at least each third of the bound.

@@ -1,4 +1,4 @@
-"""The live revocations of a process, as marks to look up."""
+"""Keep the live revocations of a process, as marks to look up."""
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued la
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A thing that is revoked.
+    """Name a thing that is revoked.
 
     Attributes:
         kind: a token, an API key, a session, a subject, or all tokens.
@@ -78,7 +78,9 @@ def make_mark(
     ((kind, name),) = given
     before = None if issued_before is None else check_moment(issued_before, "issued_before")
     if before is not None and kind not in _BY_TIME:
-        raise ConfigurationError(f"issued_before must be left out for a {kind}: it has no tokens of later")
+        raise ConfigurationError(
+            f"issued_before must be left out for a {kind}, which has no tokens of later, got {before}"
+        )
     ending = check_moment(until, "until", infinite=True)
     return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
 
@@ -126,7 +128,7 @@ def merge(older: Mark | None, newer: Mark) -> Mark:
 
 
 class Marks:
-    """The marks of a process, looked up by requests without a lock and changed under one.
+    """Keep the marks of a process, looked up by requests without a lock and changed under one.
 
     Args:
         revision: the first one; no smaller one has been another memory's.

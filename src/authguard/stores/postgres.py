@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from authguard._core.options import Duration
+from authguard._core.options import Duration, type_of
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
@@ -12,7 +12,7 @@ from authguard.stores.store import Store
 
 
 class PostgresStore(Store):
-    """Keeps revocations and used proofs in PostgreSQL, in tables that it makes for itself.
+    """Keep revocations and used proofs in PostgreSQL, in tables that it makes for itself.
 
     Args:
         url: `postgresql://…`, as libpq reads it.
@@ -52,7 +52,10 @@ def _check_url(url: object) -> str:
     """Return what may be shown of a URL."""
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ConfigurationError('url must be the URL of a database: write "postgresql://localhost/app"')
+        raise ConfigurationError(
+            "url must be the URL of a PostgreSQL database, got "
+            f'{"other text" if isinstance(url, str) else type_of(url)}: write "postgresql://localhost/app"'
+        )
     with needs_extra("postgres"):
         import psycopg  # noqa: F401
     return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"

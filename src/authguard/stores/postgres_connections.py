@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, by psycopg."""
+"""Connect to PostgreSQL, by psycopg."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ _TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a tabl
 
 
 class PostgresConnections:
-    """A connection for statements, used by one thread at a time, and one that listens.
+    """Hold a connection for statements, used by one thread at a time, and one that listens.
 
     Args:
         url: of the database, as libpq reads it.

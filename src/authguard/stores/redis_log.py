@@ -1,4 +1,4 @@
-"""A log of revocations in Redis, by redis-py."""
+"""Keep a log of revocations in Redis, by redis-py."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ def answering(method: Callable[P, Result]) -> Callable[P, Result]:
 
 
 class RedisLog:
-    """Keeps the log in keys of one hash tag; see `redis_scripts` for them.
+    """Keep the log in keys of one hash tag; see `redis_scripts` for them.
 
     Args:
         connect: makes a client of redis-py, whose answers are bytes.

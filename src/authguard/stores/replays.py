@@ -1,4 +1,4 @@
-"""Used DPoP proofs that processes share."""
+"""Remember used DPoP proofs that processes share."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from authguard.stores.log import StoreDownError
 
 
 class Replays:
-    """The used proofs of a store, for `DPoP(replays=…)`.
+    """Remember used proofs in a store, for `DPoP(replays=…)`.
 
     Args:
         use: given a digest and seconds, keeps the digest and returns False if it was kept already.

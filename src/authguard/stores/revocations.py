@@ -1,4 +1,4 @@
-"""Revocations that processes and machines share, answered from memory."""
+"""Answer from memory about revocations that processes and machines share."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _MAX_PAUSE = 0.05
 
 @final
 class SharedRevocations(Revoking):
-    """The revocations of a store, for `Guard(revocations=…)`.
+    """Answer about the revocations of a store, for `Guard(revocations=…)`.
 
     A request is answered from the memory of its process, as long as the log has been confirmed within the
     bound; otherwise the log is read first.
@@ -69,8 +69,8 @@ class SharedRevocations(Revoking):
 
     def _wait(self, sequence: int, end: float) -> None:
         pause = _FIRST_PAUSE
-        while (left := end - self._monotonic()) > 0 and not self._follower.is_known_everywhere(sequence):
-            Event().wait(min(pause, left))
+        while (remaining := end - self._monotonic()) > 0 and not self._follower.is_known_everywhere(sequence):
+            Event().wait(min(pause, remaining))
             pause = min(2 * pause, _MAX_PAUSE)
 
     def is_current(self) -> bool:

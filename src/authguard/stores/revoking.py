@@ -1,4 +1,4 @@
-"""The revocation of tokens, keys, sessions and subjects, as all stores take it."""
+"""Revoke tokens, keys, sessions and subjects, as all stores do."""
 
 from abc import ABC, abstractmethod
 
@@ -8,7 +8,7 @@ from authguard.stores.receipt import Receipt
 
 
 class Revoking(ABC):
-    """Takes revocations. A store says how their marks are kept."""
+    """Take revocations. A store says how their marks are kept."""
 
     def revoke(
         self,

@@ -1,4 +1,4 @@
-"""A log of revocations in a SQL database; the two databases differ in their statements' details alone."""
+"""Keep a log of revocations in a SQL database; the two databases differ in details of statements alone."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Row = tuple[Any, ...]
 
 
 class Cursor(Protocol):
-    """The part of a DB-API cursor that is used."""
+    """Define the part of a DB-API cursor that is used."""
 
     rowcount: int
 
@@ -30,7 +30,7 @@ Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
 
 class Dialect:
-    """Spells the statements for a database.
+    """Spell the statements for a database.
 
     Args:
         parameter: the mark of a parameter.
@@ -49,7 +49,7 @@ class Dialect:
 
 
 class Connections(Protocol):
-    """Opens transactions. Each raises `StoreDownError` if the database does not answer."""
+    """Open transactions. Each raises `StoreDownError` if the database does not answer."""
 
     dialect: Dialect
 
@@ -75,7 +75,7 @@ class Connections(Protocol):
 
 
 class SQLLog:
-    """Keeps the log in tables; see `sql_tables` for them.
+    """Keep the log in tables; see `sql_tables` for them.
 
     Args:
         connections: of the database.

@@ -1,4 +1,4 @@
-"""The tables of the log in SQL, alike in SQLite and PostgreSQL.
+"""Define the tables of the log in SQL, alike in SQLite and PostgreSQL.
 
 One row of `authguard_log` counts. A writer changes it first, and holds it until it commits: so numbers are
 in the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller

@@ -1,4 +1,4 @@
-"""Connections to SQLite, by the standard library: several processes on one machine."""
+"""Connect to SQLite, by the standard library: several processes on one machine."""
 
 import os
 import sqlite3
@@ -18,7 +18,7 @@ _SEQUENCE = "SELECT seq FROM authguard_log"
 
 
 class SQLiteConnections:
-    """Lends one connection to one thread at a time.
+    """Lend one connection to one thread at a time.
 
     Args:
         path: of the file.

@@ -1,4 +1,4 @@
-"""The rules, compiled once: which of them decides for a path, in a time that does not grow."""
+"""Compile the rules, and find the one that decides for a path, in a time that does not grow."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Tells the requirements of one method and path.
+    """Tell the requirements of one method and path.
 
     Attributes:
         protected: whether anybody is kept out at all.
@@ -83,7 +83,7 @@ class Verdict:
 
 
 class Policy:
-    """Decides by path and method alone what is protected (laws 5 and 6).
+    """Decide by path and method alone what is protected (laws 5 and 6).
 
     Args:
         protected_paths: patterns or rules to protect; None for none.
@@ -294,19 +294,23 @@ def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) ->
         for method in rule.methods or {""}:
             other = seen.setdefault((fold(rule.path), method), rule)
             if other is not rule:
-                raise ConfigurationError(_same_path(other, rule, protected, public))
+                raise _same_path_error(other, rule, protected, public)
 
 
-def _same_path(first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
+def _same_path_error(
+    first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]
+) -> ConfigurationError:
     in_both = any(rule is first for rule in protected) and any(rule is other for rule in public)
     if not in_both:
-        return f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+        return ConfigurationError(
+            f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+        )
     if first.segments or first.methods or first.requirement or first.optional:
-        return (
+        return ConfigurationError(
             f"each path must be in one list, got {first} in protected_paths and {other} in public_paths for "
             "the same path: keep one of them"
         )
-    return (
+    return ConfigurationError(
         f"each path must be in one list, got {first.path!r} in both, the same path: leave it out of "
         "protected_paths, since everything that public_paths does not open is protected"
     )

@@ -1,4 +1,4 @@
-"""Faults that `authguard routes` finds beside the routes themselves, such as rules that match none."""
+"""Find the faults that `authguard routes` reports beside the routes, such as rules that match none."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class RouteFinding:
-    """A fault of the application, or something that cannot be told.
+    """Describe a fault of the application, or something that cannot be told.
 
     Attributes:
         severity: how bad it is.

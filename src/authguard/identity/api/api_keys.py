@@ -17,7 +17,7 @@ _ROTATIONS = f"{_KEY}/rotations"
 
 
 class APIKeyEndpoints:
-    """The endpoints of API keys, to be put under each prefix.
+    """Serve the endpoints of API keys, to be put under each prefix.
 
     Args:
         web: the service and its threads.

@@ -17,7 +17,7 @@ _USAGE = "/auth/usage"
 
 
 class KeyPairEndpoints:
-    """The endpoints of keys with a client secret, to be put under each prefix.
+    """Serve the endpoints of keys with a client secret, to be put under each prefix.
 
     Args:
         web: the service and its threads.

@@ -1,1 +1,1 @@
-"""API keys of the service: their texts, what they may, and the verifier for guards."""
+"""Make API keys of the service, say what they may, and verify them for guards."""

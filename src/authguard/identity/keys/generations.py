@@ -7,6 +7,7 @@ learns when the generation ends.
 
 from sqlalchemy import Connection
 
+from authguard._core.model import Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard.identity.model import StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
@@ -16,16 +17,18 @@ from authguard.stores.marks import make_mark
 
 #: Seconds for which a guard may remember a key at most.
 MAX_REMEMBERED = 300
+_ENDING = ".ending"
 _MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
 
 
 def generation_name(key_id: str, secret: Secret) -> str:
     """Return the name of a generation: another one as soon as it is to end before its key does."""
-    return _name(key_id, secret.generation, is_ending=secret.expires_at is not None)
+    return f"{key_id}.{secret.generation}{'' if secret.expires_at is None else _ENDING}"
 
 
-def _name(key_id: str, generation: int, *, is_ending: bool) -> str:
-    return f"{key_id}.{generation}.ending" if is_ending else f"{key_id}.{generation}"
+def is_ending(principal: Principal) -> bool:
+    """Return whether a principal has presented a generation that is to end before its key does."""
+    return principal.token_id is not None and principal.token_id.endswith(_ENDING)
 
 
 def revoke_generation(connection: Connection, key_id: str, secret: Secret, now: float) -> None:

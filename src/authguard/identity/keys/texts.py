@@ -16,7 +16,7 @@ _SHOWN_CHARACTERS = 12
 
 
 class MadeKey(NamedTuple):
-    """The texts of a new key or generation; the first and the third are secret.
+    """Hold the texts of a new key or generation; the first and the third are secret.
 
     Attributes:
         text: what the user of the key presents.
@@ -35,7 +35,7 @@ class MadeKey(NamedTuple):
 
 
 class KeyTexts:
-    """Makes the texts of keys, and tells texts that are none.
+    """Make the texts of keys, and tell texts that are none.
 
     Args:
         settings: the prefixes, and the secret of the check.

@@ -17,7 +17,7 @@ _DAY = 86_400
 
 
 class UsageRecorder:
-    """Counts requests by key, generation and day, where requests wait for nothing.
+    """Count requests by key, generation and day, where requests wait for nothing.
 
     Args:
         database: where the counts are written.

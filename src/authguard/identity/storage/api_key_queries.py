@@ -28,7 +28,7 @@ _BY_DIGEST = (
 
 
 class Secret(NamedTuple):
-    """A generation of the secret of a key, without the digests.
+    """Hold a generation of the secret of a key, without its digest.
 
     Attributes:
         generation: its number.
@@ -48,14 +48,14 @@ class Secret(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """What keys depend on of an account."""
+    """Hold what keys depend on of an account."""
 
     role: str
     disabled: bool
 
 
 class KeyRow(NamedTuple):
-    """A key that was found by a secret of it, and its owner as far as the key depends on it."""
+    """Hold a key that was found by a secret of it, and its owner as far as the key depends on it."""
 
     key: StoredAPIKey
     secret: Secret
@@ -143,10 +143,9 @@ def insert_secret(connection: Connection, key_id: str, digest: str, secret: Secr
     connection.execute(insert(api_key_secrets), {"key_id": key_id, "digest": digest, **secret._asdict()})
 
 
-def list_live_key_ids(connection: Connection, user_id: str) -> Sequence[str]:
-    """Return the ids of the keys of an account that have not been revoked."""
-    statement = select(api_keys.c.id).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
-    return connection.execute(statement).scalars().all()
+def list_key_ids(connection: Connection, user_id: str) -> Sequence[str]:
+    """Return the ids of the keys of an account, in whatever state."""
+    return connection.execute(select(api_keys.c.id).where(api_keys.c.user_id == user_id)).scalars().all()
 
 
 def _key(row: Sequence[Any]) -> StoredAPIKey:

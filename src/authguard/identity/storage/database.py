@@ -37,7 +37,7 @@ _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.Inte
 
 
 class Database:
-    """Connections to one database; safe to use from several threads.
+    """Connect to one database; safe to use from several threads.
 
     Args:
         url: as in `Settings.database`.
@@ -135,7 +135,7 @@ def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
 
 
 class _ConnectionPool:
-    """Connections that are kept when they are not in use.
+    """Keep connections that are not in use.
 
     To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
     """

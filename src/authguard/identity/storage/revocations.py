@@ -26,7 +26,7 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.002, 0.05
 
 
 class RevocationStore(Protocol):
-    """A store of `authguard.stores`.
+    """Describe a store of `authguard.stores`.
 
     Attributes:
         revocations: where logouts are written.
@@ -49,7 +49,7 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
 
 
 class SQLRevocations(Revoking):
-    """Revocations for `Guard(revocations=…)`, shared by all processes that use the database.
+    """Answer for `Guard(revocations=…)`, with revocations that all processes that use the database share.
 
     Each request asks the database, so that a logout holds at once, everywhere. If the database
     cannot be asked, the guard answers 503. It is the log that `PostgresStore` and `SQLiteStore` of
@@ -96,7 +96,7 @@ class SQLRevocations(Revoking):
 
 
 class Spread:
-    """Waits until the processes that follow the log of a database know, for a second at most.
+    """Wait until the processes that follow the log of a database know, for a second at most.
 
     Args:
         database: whose log it is.
@@ -121,8 +121,8 @@ class Spread:
             except VerificationUnavailableError as error:
                 raise StoreUnavailableError(error.reason) from error
         with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
-            while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
-                Event().wait(min(pause, left))
+            while not self._is_known(sequence) and (remaining := end - time.monotonic()) > 0:
+                Event().wait(min(pause, remaining))
                 pause = min(2 * pause, _MAX_PAUSE)
 
     def _is_known(self, sequence: int) -> bool:

@@ -28,7 +28,7 @@ _ADD = (
 
 
 class KeyUses(NamedTuple):
-    """What a process has counted for a generation of a key on a day.
+    """Hold what a process has counted for a generation of a key on a day.
 
     Attributes:
         key_id: the public id of the key.

@@ -10,6 +10,7 @@ from authguard._core.model import Principal, api_key_id
 from authguard._core.networks import covers, parse_network
 from authguard.errors import InsufficientScopeError, InvalidTokenError
 from authguard.identity.errors import NotFoundError
+from authguard.identity.keys.generations import is_ending
 from authguard.identity.keys.grants import ADMIN, owner_scopes
 from authguard.identity.model import StoredAPIKey
 from authguard.identity.settings import Settings
@@ -20,17 +21,19 @@ from authguard.identity.usecases.session_claims import is_alive, session_id_or_e
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Who manages keys: the owner of an account, or one of its keys.
+    """Tell who manages keys: the owner of an account, or one of its keys.
 
     Attributes:
         user_id: the account.
         scopes: what a key may be given.
         key: the key that acts; None for the owner.
+        is_ending: whether the secret of it that was presented ends before the key.
     """
 
     user_id: str
     scopes: frozenset[str]
     key: StoredAPIKey | None
+    is_ending: bool = False
 
     @property
     def key_id(self) -> str | None:
@@ -53,12 +56,24 @@ class Manager:
         if tier != self.key.tier and ADMIN not in self.scopes:
             raise InsufficientScopeError("a tier that is not the caller's to give", scopes=[ADMIN])
 
+    def check_lasts(self) -> None:
+        """Check that it is no secret that a newer one has taken over from.
+
+        It may have been rotated because others know it, who would keep what they get by it.
+
+        Raises:
+            InsufficientScopeError: if it is one.
+        """
+        if self.is_ending:
+            raise InsufficientScopeError("a secret that has been rotated")
+
     def check_manages(self) -> None:
         """Check that the manager may change keys.
 
         Raises:
-            InsufficientScopeError: for a key without the scope `write`.
+            InsufficientScopeError: for a key without the scope `write`, and as `check_lasts`.
         """
+        self.check_lasts()
         if self.key is not None and "write" not in self.scopes:
             raise InsufficientScopeError("a key that may not write", scopes=["write"])
 
@@ -72,7 +87,7 @@ def _networks(texts: Collection[str]) -> list[Any]:
 
 
 class Rights:
-    """Tells who a principal is, as far as keys are concerned.
+    """Tell who a principal is, as far as keys are concerned.
 
     Args:
         settings: what accounts may give their keys.
@@ -113,7 +128,7 @@ class Rights:
         key = key_store.find_key(connection, key_id, principal.subject)
         if key is None or not key.is_active(now):
             raise InvalidTokenError("the key is no longer good")
-        return Manager(principal.subject, scopes & key.scopes, key)
+        return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending(principal))
 
     def check_by_key(self, manager: Manager) -> None:
         """Check that keys may manage keys, if a key does.
@@ -123,3 +138,17 @@ class Rights:
         """
         if manager.key is not None and not self._settings.api_keys_manage_keys:
             raise InsufficientScopeError("keys do not manage keys here")
+
+
+def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock: bool = True) -> StoredAPIKey:
+    """Return a key of the manager's owner.
+
+    Raises:
+        NotFoundError: if there is none of this id, be it another owner's or nobody's.
+    """
+    key = None
+    if key_id.isascii() and key_id.isprintable():  # a database refuses some of the others
+        key = key_store.find_key(connection, key_id, manager.user_id, lock=lock)
+    if key is None:
+        raise NotFoundError
+    return key

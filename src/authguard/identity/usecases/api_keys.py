@@ -8,17 +8,20 @@ from authguard._core.credential.key_format import make_readable_id
 from authguard._core.model import Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard.errors import RefusedError
-from authguard.identity.errors import NotFoundError, TooManyKeysError
+from authguard.identity.errors import TooManyKeysError
 from authguard.identity.keys.generations import MAX_REMEMBERED
 from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
+from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.storage.marks import add_marks
 from authguard.identity.usecases.api_key_fields import check_fields
-from authguard.identity.usecases.api_key_rights import Manager, Rights
+from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
+from authguard.identity.usecases.api_key_rotation import APIKeyRotation
+from authguard.identity.usecases.api_key_usage import APIKeyUsage
 from authguard.identity.usecases.context import Base
 from authguard.stores.marks import make_mark
 
@@ -30,17 +33,21 @@ _DAY = 86_400
 
 
 class APIKeys:
-    """API keys of accounts, managed by their owners or by keys of theirs.
+    """Create, list and revoke the API keys of accounts, for their owners or for keys of theirs.
 
     Args:
         base: the parts that use cases share.
         texts: makes the texts of keys.
+        recorder: holds what this process has counted of their uses; None if it counts nothing.
     """
 
-    def __init__(self, base: Base, texts: KeyTexts) -> None:
+    def __init__(self, base: Base, texts: KeyTexts, recorder: UsageRecorder | None = None) -> None:
         self._base = base
         self._texts = texts
         self._rights = Rights(base.settings)
+        rotation = APIKeyRotation(base, texts, self._rights)
+        self.rotate = rotation.rotate
+        self.usage = APIKeyUsage(base, self._rights, recorder).usage
 
     def create(self, principal: Principal, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
         """Make a key for the owner of the principal.
@@ -162,17 +169,3 @@ class APIKeys:
         self._base.succeeded(
             name, caller, user_id=manager.user_id, key_id=key_id, actor_key_id=manager.key_id
         )
-
-
-def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock: bool = True) -> StoredAPIKey:
-    """Return a key of the manager's owner.
-
-    Raises:
-        NotFoundError: if there is none of this id, be it another owner's or nobody's.
-    """
-    key = None
-    if key_id.isascii() and key_id.isprintable():  # a database refuses some of the others
-        key = key_store.find_key(connection, key_id, manager.user_id, lock=lock)
-    if key is None:
-        raise NotFoundError
-    return key

@@ -25,7 +25,7 @@ _DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
 
 
 class Clients:
-    """OAuth clients, which are registered to ask for tokens and about tokens.
+    """Register OAuth clients, which ask for tokens and about tokens.
 
     Args:
         base: the parts that use cases share.

@@ -12,7 +12,7 @@ KEY_FIELD = "X-API-Key"
 
 
 class KeysRefused(Verifier):
-    """Refuses each API key with 403, without looking at it: good or not, it opens nothing here.
+    """Refuse each API key with 403, without looking at it: good or not, it opens nothing here.
 
     Args:
         prefixes: what keys begin with in the Authorization field.

@@ -9,7 +9,7 @@ from authguard.identity.web.parts import Web
 
 
 class KeyGuards:
-    """Builds guards that take API keys.
+    """Build guards that take API keys.
 
     Args:
         web: the service and its threads.
