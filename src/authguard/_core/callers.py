@@ -22,6 +22,7 @@ from authguard._core.terms import Terms
 from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import (
     AddressDeniedError,
+    ConfigurationError,
     CrossSiteRequestError,
     InvalidTokenError,
     MissingCredentialsError,
@@ -88,6 +89,7 @@ class Callers:
         proxies: tell the address of a client.
         logouts: what has been logged out; None if nothing can be.
         user_loader: from principal to the application's own user.
+        counts: whether the guard counts quotas, so that keys may have some.
         cache_size: how many verified credentials to remember, for each way to carry one.
     """
 
@@ -100,6 +102,7 @@ class Callers:
         proxies: TrustedProxies,
         logouts: Logouts | None,
         user_loader: UserLoader | None,
+        counts: bool,
         cache_size: int,
     ) -> None:
         self._verifiers = verifiers
@@ -110,6 +113,7 @@ class Callers:
         self._logouts = logouts
         self._revision = None if logouts is None else logouts.revision
         self._user_loader = user_loader
+        self._counts = counts
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
         # One memory for each way and field to carry a credential, so that none passes for another.
@@ -268,6 +272,8 @@ class Callers:
         principal, method = verified.principal, credential.method
         if not principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
+        if principal.quotas and not self._counts:
+            raise ConfigurationError("quotas of a key hold in a guard that counts: write Guard(quotas=[])")
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
         terms, fields = verified.terms, self._response_fields[method]

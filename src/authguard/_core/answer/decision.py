@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
+from authguard._core.answer.charge import Charge
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
@@ -21,6 +22,7 @@ class Allow:
         user: what `user_loader` made of the principal, or the principal.
         error: why a credential that was presented on an open path was not taken, if so.
         response_fields: what the adapter adds to the application's response, by `merged`.
+        charge: what the request has taken from the quotas of its caller; None if none are for it.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
             may run, `"pass"` if the application gets it without its body, and its response is sealed.
     """
@@ -30,6 +32,9 @@ class Allow:
     error: RefusedError | None = None
     response_fields: ResponseFields = ()
     preflight: Preflight | None = None
+    charge: Charge | None = None
+
+    is_decision: ClassVar[Literal[True]] = True
 
     @property
     def reaches_app(self) -> bool:
@@ -60,6 +65,7 @@ class Known:
     is_decision: ClassVar[Literal[True]] = True
     error = None
     preflight = None
+    charge = None
 
     def __init__(
         self, auth: Auth, response_fields: ResponseFields, until: float, terms: Terms | None = None
@@ -87,6 +93,7 @@ class Deny:
     auth: ClassVar[Auth] = ANONYMOUS_AUTH
     user: ClassVar[Any] = ANONYMOUS
     response_fields: ClassVar[ResponseFields] = ()
+    charge: ClassVar[None] = None
 
     error: RefusedError
     refusal: Refusal

@@ -1,0 +1,145 @@
+"""Quotas in the memory of one process."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import TypeAlias
+
+from authguard._core.options import check_function, check_whole
+from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Take, Taken
+from authguard.errors import QuotaUnavailableError
+from authguard.stores.windows import DayWindow, SlidingWindow, Window
+
+_LOOKED_AT = 2  # counters that are looked at for each new one, so that all are before they are twice as many
+_LOOKED_AT_IF_FULL = 1_000  # less than a millisecond
+_FULL = "too many callers are counted"
+
+# What is to be taken, of which window, when, and after how many seconds that is possible.
+_Asked: TypeAlias = tuple[Take, Window, float, float]
+_Receipt: TypeAlias = tuple[CounterKey, int, float]
+
+
+class MemoryQuotas:
+    """Counts quotas for an application that runs as one process, exactly.
+
+    Several processes count each for itself here, so that a caller may send as many times as much.
+
+    Args:
+        max_counters: for how many callers and quotas, times each other, to count at once; each takes up to
+            3 KB, and a few hundred bytes as a rule. What no window holds any more is forgotten. Beyond that,
+            callers that are not counted yet are refused with 503.
+        monotonic: seconds since any time, for windows; it never goes back.
+        clock: seconds since the epoch, for calendar days alone.
+
+    Raises:
+        ConfigurationError: for an option of another type or out of range.
+    """
+
+    in_memory = True
+
+    def __init__(
+        self,
+        *,
+        max_counters: int = 100_000,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._max_counters = check_whole(max_counters, "max_counters")
+        check_function(monotonic, "monotonic", "monotonic=time.monotonic", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
+        self._monotonic = monotonic
+        self._clock = clock
+        self._lock = Lock()
+        self._windows: OrderedDict[CounterKey, Window] = OrderedDict()
+        self._admitted = self._refused = self._would_refuse = 0
+        self._is_full = False
+
+    def take(self, takes: Sequence[Take]) -> Taken:
+        """Take from all quotas in one step; from none if one that is enforced has too little.
+
+        Raises:
+            ValueError: if a cost is below 1.
+            QuotaUnavailableError: if there is no room for another counter.
+        """
+        with self._lock:
+            now, today = self._monotonic(), self._clock()
+            asked = [self._ask(take, now, today) for take in takes]
+            admitted = not any(wait and take.quota.enforce for take, _, _, wait in asked)
+            receipt = self._take(asked, now, today) if admitted else ()
+            self._count(asked, admitted=admitted)
+            states = [
+                QuotaState(max(0, take.quota.count - window.used), window.reset(at), wait)
+                for take, window, at, wait in asked
+            ]
+        return Taken(admitted, states, receipt)
+
+    def _ask(self, take: Take, now: float, today: float) -> _Asked:
+        key, quota, cost = take
+        if cost < 1:
+            raise ValueError(f"cost must be at least 1, got {cost}")
+        window = self._windows.get(key) or (DayWindow() if quota.is_daily else SlidingWindow(quota.window))
+        at = today if window.is_daily else now
+        window.expire(at)
+        return take, window, at, window.wait(quota.count, cost, at)
+
+    def _take(self, asked: Sequence[_Asked], now: float, today: float) -> Sequence[_Receipt]:
+        new = [take for take, _, _, _ in asked if take.key not in self._windows]
+        if new:
+            self._make_room(len(new), now, today)
+        receipt = []
+        for take, window, at, wait in asked:
+            if not wait:
+                # Also a window that was there: to make room may have dropped it, if nothing was taken of it.
+                self._windows[take.key] = window
+                receipt.append((take.key, take.cost, window.take(take.quota.count, take.cost, at)))
+        return receipt
+
+    def _make_room(self, number: int, now: float, today: float) -> None:
+        """Forget windows that hold nothing, the oldest first; the others are asked again after all.
+
+        Raises:
+            QuotaUnavailableError: if there is no room for so many.
+        """
+        windows = self._windows
+        is_full = len(windows) + number > self._max_counters
+        for _ in range(min(len(windows), _LOOKED_AT_IF_FULL if is_full else _LOOKED_AT * number)):
+            key, window = windows.popitem(last=False)
+            window.expire(today if window.is_daily else now)
+            if window.used:
+                windows[key] = window
+        self._is_full = len(windows) + number > self._max_counters
+        if self._is_full:
+            raise QuotaUnavailableError(_FULL)
+
+    def _count(self, asked: Sequence[_Asked], *, admitted: bool) -> None:
+        if not admitted:
+            self._refused += 1
+            return
+        self._admitted += 1
+        if any(wait for _, _, _, wait in asked):
+            self._would_refuse += 1
+
+    def give_back(self, taken: Taken) -> None:
+        """Undo a `take` that was admitted: its request has been refused since."""
+        with self._lock:
+            now, today = self._monotonic(), self._clock()
+            for key, cost, taken_at in taken.receipt:
+                window = self._windows.get(key)
+                if window is not None:
+                    window.give_back(cost, taken_at, today if window.is_daily else now)
+
+    def health(self) -> QuotaHealth:
+        """Return how much is counted."""
+        return QuotaHealth(
+            "memory",
+            len(self._windows),
+            self._max_counters,
+            self._admitted,
+            self._refused,
+            self._would_refuse,
+            _FULL if self._is_full else "",
+        )
+
+    def __repr__(self) -> str:
+        return "MemoryQuotas()"
