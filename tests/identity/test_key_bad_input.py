@@ -27,7 +27,6 @@ LISTS = [
     [["read"]],
     [{}],
     [""],
-    ["root"],
     ["read write"],
 ]
 LISTS += [["re\x00ad"], ["read"] * 65, ["r\u0435ad"]]  # the last one has a Cyrillic letter
