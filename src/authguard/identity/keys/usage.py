@@ -75,8 +75,9 @@ class UsageRecorder:
         while not closing.wait(self._seconds):
             try:
                 self.flush()
-            except StoreUnavailableError as error:
-                logger.warning("the uses of API keys are not written yet: %s", error.reason)
+            except Exception as error:
+                # They are written the next time; the thread must not end.
+                logger.warning("the uses of API keys are not written yet: %s", type(error).__name__)
 
     def pending(self, user_key_ids: set[str]) -> dict[int, int]:
         """Return what has been counted and not written for some keys, by day."""

@@ -65,10 +65,9 @@ def add_uses(database: Database, rows: Sequence[KeyUses]) -> None:
 def _add_batch(connection: Connection, rows: Sequence[KeyUses]) -> None:
     key_ids = sorted({row.key_id for row in rows})
     # In the order of their ids in every process, so that none of two waits for the other.
-    statement = select(api_keys.c.id, api_keys.c.user_id).where(api_keys.c.id.in_(key_ids))
-    owners = dict(
-        connection.execute(statement.order_by(api_keys.c.id).with_for_update(key_share=True)).tuples().all()
-    )
+    keys = select(api_keys.c.id, api_keys.c.user_id).where(api_keys.c.id.in_(key_ids))
+    statement = keys.order_by(api_keys.c.id).with_for_update(key_share=True)
+    owners = {row.id: row.user_id for row in connection.execute(statement)}
     rows = [row for row in rows if row.key_id in owners]
     if not rows:
         return
