@@ -1,9 +1,11 @@
-"""An application that takes the API keys of the identity service, and its access tokens; see docs/identity.md.
+"""An application that takes the API keys and the access tokens of the identity service; see docs/identity.md.
 
 It has the database of the service, by which it knows keys, revocations and tiers. Run it beside the service:
 
     authguard serve --dev --database sqlite:///authguard.db
-    AUTHGUARD_DATABASE=sqlite:///authguard.db uvicorn examples.api_keys.app:app --port 8001
+    uvicorn examples.api_keys.app:app --port 8001
+
+Both have the same AUTHGUARD_SECRET.
 """
 
 import os

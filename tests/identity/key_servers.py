@@ -61,7 +61,7 @@ def environment(database: str, **variables: str) -> dict[str, str]:
         "AUTHGUARD_SECRET": SECRET,
         "AUTHGUARD_ISSUER": "http://127.0.0.1:8000",
         "AUTHGUARD_DATABASE": database,
-        "AUTHGUARD_API_KEY_PREFIXES": "ak_",
+        "AUTHGUARD_LIMITS": "register_address=1000/3600",
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
     }
@@ -80,7 +80,8 @@ def running(folder: Path, **variables: str) -> Iterator[Servers]:
     ):
         yield Servers(service, other)
     logs = [(log.name, log.read_text(errors="replace")) for log in folder.glob("*.log")]
-    assert shapes_in(logs) == []
+    # Mails are written to the console here, with the tokens of their links.
+    assert shapes_in(logs, stored=True) == []
 
 
 @contextlib.contextmanager

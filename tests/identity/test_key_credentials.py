@@ -57,8 +57,8 @@ def bent(text):
     other = "A" if text[-1] != "A" else "B"
     return [
         text[:-1], text + "x", text[:-1] + other, text.upper(), text.replace("sk_live_", "sk_test_"),
-        text[8:], "sk_live_x", "sk_live_abcdef1234567890wxyz", "claw_xxxx", "x" * 600, "sk_live_" + "a" * 4000,
-        "\xe9" * 20, text.replace("_", "-"), text[:20] + " " + text[20:],
+        text[8:], "sk_live_x", "sk_live_abcdef1234567890wxyz", "claw_xxxx", "x" * 600,
+        "sk_live_" + "a" * 4000, "\xe9" * 20, text.replace("_", "-"), text[:20] + " " + text[20:],
     ]  # fmt: skip
 
 

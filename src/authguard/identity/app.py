@@ -163,10 +163,13 @@ class Identity:
         if not self._settings.api_keys:
             return
         guards = KeyGuards(self._web)
-        reading = self._around(router, guards.build(self.service.api_key_verifier))
-        self._managing = self._around(router, guards.build(self.service.key_manager_verifier))
+        reading = guards.build(self.service.api_key_verifier, counted=True)
+        managing = reading  # whose limits are the same then
+        if not self._settings.count_key_management:
+            managing = guards.build(self.service.key_manager_verifier, counted=False)
+        self._managing = self._around(router, managing)
         owner = [prefix + path for prefix in self._settings.prefixes for path in accounts.OWNER_PATHS]
-        self._by_path |= dict.fromkeys(owner, reading)
+        self._by_path |= dict.fromkeys(owner, self._around(router, reading))
         self._by_path |= dict.fromkeys((route.path for route in self._key_routes), self._managing)
 
     def _app_of(self, path: str) -> AuthGuardMiddleware:

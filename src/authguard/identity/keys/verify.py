@@ -123,6 +123,7 @@ class SQLAPIKeys(Verifier):
             key_id=key.id,
             expires_at=ends_at,
             method="api_key",
+            tier=key.tier,
         )
         is_new = secret.active_from is None
         terms = Terms(

@@ -4,6 +4,7 @@ from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import User
+from authguard.identity.tiers import tier_quotas
 from authguard.identity.web.messages import REALM
 from authguard.identity.web.parts import Web
 
@@ -19,8 +20,13 @@ class KeyGuards:
         self._web = web
         self._authenticate = web.workers.batch_reads(web.service.sessions.authenticate_all).ask
 
-    def build(self, verifier: SQLAPIKeys) -> Guard:
-        """Build a guard for a verifier of keys; nothing below it is public."""
+    def build(self, verifier: SQLAPIKeys, *, counted: bool) -> Guard:
+        """Build a guard whose paths are all protected.
+
+        Args:
+            verifier: of keys.
+            counted: whether requests take from the limits of a key's tier.
+        """
         service = self._web.service
         return Guard(
             service.own_tokens,
@@ -28,6 +34,7 @@ class KeyGuards:
             cookie=service.settings.access_cookie,
             # Takes the place of `revocations`: keys and sessions are looked up for each request.
             user_loader=self._load_owner,
+            quotas=tier_quotas(service.settings.api_key_tiers) if counted else None,
             realm=REALM,
         )
 
