@@ -1,10 +1,13 @@
 """Create, list and revoke API keys, and verify them: over both databases."""
 
+import random
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from authguard import Principal
@@ -15,14 +18,16 @@ from authguard.errors import (
     InvalidTokenError,
     RateLimitedError,
 )
-from authguard.identity import Event, IdentityService
+from authguard.identity import Event, IdentityService, SQLAPIKeys
 from authguard.identity.errors import InvalidFieldsError, NotFoundError, TooManyKeysError
+from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.limits import Limit
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.usecases.api_keys import MAX_DEAD_KEYS, MAX_KEYS
 from authguard.stores import PostgresStore, SQLiteStore
-from identity.api_key_support import create, owner, rows, update, verify
+from identity.api_key_support import create, guarded, owner, rows, update, verify
 from identity.support import CALLER, GENEROUS, Clock, service_at, together
+from sizes import size
 
 DAY = 86_400
 
@@ -489,3 +494,108 @@ def test_failures_are_recorded(events: tuple[IdentityService, list[Event]]) -> N
         False,
         "insufficient_scope",
     )
+
+
+# From where
+
+
+def test_networks_hold_in_other_applications(service: IdentityService, ann: Principal, clock: Clock) -> None:
+    """For each request, also while the key is remembered."""
+    made = create(service, ann, networks=["192.0.2.0/24", "::ffff:198.51.100.7"])
+    client = guarded(SQLAPIKeys(service.database, count=False), clock, proxies=["10.0.0.1"])
+    addresses = ["192.0.2.1", "198.51.100.7", "198.51.100.8", "192.0.2.2", "nonsense"]
+    fields = [{"x-api-key": made.text, "x-forwarded-for": address} for address in addresses]
+    client._transport.client = ("10.0.0.1", 1)
+    assert [client.get("/me", headers=each).status_code for each in fields] == [200, 200, 403, 200, 403]
+    client._transport.client = ("10.0.0.2", 1)
+    assert client.get("/me", headers=fields[0]).status_code == 403
+
+
+def test_a_first_use_from_elsewhere_takes_nothing_over(
+    service: IdentityService, ann: Principal, clock: Clock
+) -> None:
+    """The secret of before stays the good one."""
+    made = create(service, ann, networks=["192.0.2.0/24"])
+    newer = service.api_keys.rotate(ann, made.key.id, CALLER, activate="first_use")
+    client = guarded(SQLAPIKeys(service.database, count=False), clock)
+    client._transport.client = ("198.51.100.1", 1)
+    assert client.get("/me", headers={"x-api-key": newer.text}).status_code == 403
+    verify(service, made.text)
+    client._transport.client = ("192.0.2.1", 1)
+    assert client.get("/me", headers={"x-api-key": newer.text}).status_code == 200
+    with pytest.raises(InvalidAPIKeyError):
+        verify(service, made.text)
+
+
+# Garbage
+
+
+@pytest.mark.one_database
+def test_garbage_asks_the_database_nothing(service: IdentityService, ann: Principal) -> None:
+    """One changed, dropped, doubled or swapped character of real keys, and random strings of their shape."""
+    statements: list[str] = []
+    event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    texts = KeyTexts(service.settings)
+    rng = random.Random(17)
+    for _ in range(size(300, 100_000)):
+        text = texts.keys.make(rng.choice(service.settings.key_prefixes))
+        place = rng.randrange(len(text))
+        near = rng.randrange(len(text) - 1)
+        changed = text[:place] + rng.choice("AZaz09_".replace(text[place], "")) + text[place + 1 :]
+        swapped = text[:near] + text[near + 1] + text[near] + text[near + 2 :]
+        for mistyped in {
+            changed,
+            text[:place] + text[place + 1 :],
+            text[: place + 1] + text[place:],
+            swapped,
+        }:
+            if mistyped != text:
+                assert is_malformed(service, mistyped)
+    for _ in range(size(1_000, 1_000_000)):
+        body = "".join(rng.choices(string.ascii_letters + string.digits, k=65))
+        assert is_malformed(service, f"claw_{body[:16]}_{body[16:59]}_{body[59:]}")
+    assert statements == []
+    verify(service, create(service, ann).text)
+    assert statements
+
+
+def is_malformed(service: IdentityService, key_text: str) -> bool:
+    """Whether a text is refused as none of a key."""
+    try:
+        verify(service, key_text)
+    except InvalidAPIKeyError as error:
+        return error.cause == Cause.MALFORMED
+    return False
+
+
+@pytest.mark.one_database
+def test_a_bad_key_is_asked_about_once_in_a_while(
+    service: IdentityService, ann: Principal, clock: Clock
+) -> None:
+    """By an application that remembers keys."""
+    verifier = SQLAPIKeys(service.database, count=False)
+    made = create(service, ann)
+    service.api_keys.revoke(ann, made.key.id, CALLER)
+    statements: list[str] = []
+    event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    for _ in range(5):
+        with pytest.raises(InvalidAPIKeyError):
+            verify(service, made.text, verifier)
+    assert len(statements) == 1
+    clock.go_on(10)
+    with pytest.raises(InvalidAPIKeyError):
+        verify(service, made.text, verifier)
+    assert len(statements) == 2
+
+
+@pytest.mark.one_database
+def test_a_disabled_key_is_good_again_at_once(service: IdentityService, ann: Principal) -> None:
+    """When it is switched on."""
+    verifier = SQLAPIKeys(service.database, count=False)
+    made = create(service, ann)
+    update(service, "UPDATE api_keys SET disabled_at = 1 WHERE id = :id", id=made.key.id)
+    with pytest.raises(InvalidAPIKeyError) as refused:
+        verify(service, made.text, verifier)
+    assert refused.value.cause == Cause.DISABLED
+    update(service, "UPDATE api_keys SET disabled_at = NULL WHERE id = :id", id=made.key.id)
+    verify(service, made.text, verifier)
