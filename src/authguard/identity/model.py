@@ -217,6 +217,21 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyClient(Client):
+    """Present an API key with a client secret as an OAuth client, whose id is that of the key.
+
+    Attributes:
+        key: the key.
+        ends_at: when the secret that was presented ends, in seconds since the epoch.
+        role: the role of the owner, if the key may have it.
+    """
+
+    key: "StoredAPIKey"
+    ends_at: float
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredAPIKey:
     """Hold an API key, as stored. Its text is not here: there is only a digest of it. Times are seconds.
 

@@ -35,6 +35,7 @@ from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.accounts import Accounts
+from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.clients import Clients
 from authguard.identity.usecases.context import Base
@@ -127,8 +128,10 @@ class IdentityService:
         self.key_manager_verifier = (
             self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
         )
-        self.api_keys = APIKeys(base, KeyTexts(settings), self.api_key_verifier.recorder)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
+        texts = KeyTexts(settings)
+        self.api_keys = APIKeys(base, texts, self.api_key_verifier)
+        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings

@@ -17,6 +17,8 @@ from authguard.stores.marks import make_mark
 
 #: Seconds for which a guard may remember a key at most.
 MAX_REMEMBERED = 300
+#: Seconds for which the token of a key is valid at most.
+MAX_TOKEN_SECONDS = 900
 _ENDING = ".ending"
 _MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
 
@@ -35,6 +37,18 @@ def revoke_generation(connection: Connection, key_id: str, secret: Secret, now: 
     """Let guards forget a generation as it was."""
     mark = make_mark(token_id=generation_name(key_id, secret), until=now + _MARK_SECONDS)
     add_marks(connection, [mark])
+
+
+def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
+    """Let guards forget all keys of an account, and refuse the tokens that were issued for them.
+
+    If the account is enabled again, guards that follow the log refuse its keys for ten minutes more.
+    """
+    key_ids = key_store.list_key_ids(connection, user_id)
+    if key_ids:
+        until = now + MAX_TOKEN_SECONDS + MAX_LEEWAY
+        add_marks(connection, [make_mark(session=key_id, until=until) for key_id in key_ids])
+        add_marks(connection, [make_mark(subject=user_id, issued_before=now, until=now + _MARK_SECONDS)])
 
 
 def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:

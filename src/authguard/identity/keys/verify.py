@@ -17,8 +17,9 @@ from authguard._core.options import Duration, check_flag, check_object, check_se
 from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, InvalidAPIKeyError
+from authguard.identity.keys.checks import end_of, refusal_of
 from authguard.identity.keys.generations import MAX_REMEMBERED, begin_generation, generation_name
-from authguard.identity.keys.grants import owner_scopes
+from authguard.identity.keys.grants import ADMIN, granted_role, owner_scopes
 from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.settings import KEY_PREFIXES
 from authguard.identity.storage import api_key_queries as key_store
@@ -97,8 +98,8 @@ class SQLAPIKeys(Verifier):
         return self._look_up(digest, now)
 
     def _look_up(self, digest: str, now: float) -> Flow[Verified]:
-        row = yield from Call(self._find, digest)
-        error = _refusal(row, now)
+        row = yield from Call(self.find, digest)
+        error = refusal_of(row, now)
         if error is not None:
             if error.cause != Cause.DISABLED:
                 with self._refused_lock:
@@ -107,18 +108,23 @@ class SQLAPIKeys(Verifier):
         assert row is not None  # noqa: S101 (told by the refusal)
         return self._verified(row, now)
 
-    def _find(self, digest: str) -> KeyRow | None:
+    def find(self, digest: str) -> KeyRow | None:
+        """Return the key that has a secret with this digest, be it good or not.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
         with self._database.read() as connection:
             return key_store.find_key_by_digest(connection, digest)
 
     def _verified(self, row: KeyRow, now: float) -> Verified:
         key, secret = row.key, row.secret
-        granted = key.scopes & owner_scopes(row.role, self._admin_roles, self._further(row))
-        ends_at = key.expires_at if secret.expires_at is None else min(key.expires_at, secret.expires_at)
+        granted, ends_at = self.granted(row), end_of(row)
+        role = granted_role(row.role, granted, self._admin_roles)
         principal = Principal(
             subject=key.user_id,
             scopes=granted,
-            roles=frozenset({row.role}),
+            roles=frozenset() if role is None else frozenset({role}),
             token_id=generation_name(key.id, secret),
             key_id=key.id,
             expires_at=ends_at,
@@ -129,21 +135,23 @@ class SQLAPIKeys(Verifier):
         terms = Terms(
             count=self._count(row),
             networks=tuple(filter(None, map(parse_network, key.networks))),
-            begin=partial(self._begin, row) if is_new else None,
+            begin=partial(self.begin, row) if is_new else None,
             response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),
         )
         # Until its first use has ended the generation before it, each request looks it up.
         return Verified(principal, now if is_new else min(now + self._cache_ttl, ends_at), terms)
 
-    def _further(self, row: KeyRow) -> Iterable[str]:
-        return row.key.scopes - {"admin"} if self._scopes is None else self._scopes
+    def granted(self, row: KeyRow) -> frozenset[str]:
+        """Return the scopes of a key that its owner still has."""
+        further = row.key.scopes - {ADMIN} if self._scopes is None else self._scopes
+        return row.key.scopes & owner_scopes(row.role, self._admin_roles, further)
 
     def _count(self, row: KeyRow) -> Count:
         if self.recorder is None:
             return _count_nothing
         return partial(self.recorder.count, row.key.id, row.secret.generation)
 
-    def _begin(self, row: KeyRow, now: float) -> None:
+    def begin(self, row: KeyRow, now: float) -> None:
         """Let a generation that is used for the first time be the good one; of several uses, one does so."""
         with self._database.write() as connection:
             key = key_store.find_key(connection, row.key.id, row.key.user_id, lock=True)
@@ -179,18 +187,3 @@ def expiry_fields(expires_at: float) -> tuple[tuple[bytes, bytes], ...]:
 
 def _count_nothing(now: float, address: str | None) -> None:
     """Count nothing."""
-
-
-def _refusal(row: KeyRow | None, now: float) -> InvalidAPIKeyError | None:
-    """Return why a key is not good; None if it is."""
-    if row is None:
-        return InvalidAPIKeyError("unknown API key")
-    key_id, state = row.key.id, row.key.state(now)
-    if row.owner_disabled or state == "disabled":
-        return InvalidAPIKeyError("disabled API key", key_id=key_id, cause=Cause.DISABLED)
-    if state == "revoked":
-        return InvalidAPIKeyError("revoked API key", key_id=key_id, cause=Cause.REVOKED)
-    ends_at = row.secret.expires_at
-    if state == "expired" or (ends_at is not None and now >= ends_at):
-        return InvalidAPIKeyError("expired API key", key_id=key_id, cause=Cause.EXPIRED)
-    return None

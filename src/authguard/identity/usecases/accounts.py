@@ -11,6 +11,7 @@ from authguard.identity.errors import (
     InvalidFieldsError,
     NotFoundError,
 )
+from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.mail.addresses import email_key, lookup_address, parse_email
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.storage import queries as store
@@ -262,4 +263,5 @@ class Accounts:
             if disabled:
                 self._sessions.end_sessions_of(connection, user_id)
                 store.delete_one_time_tokens(connection, user_id)
+                end_keys_of(connection, user_id, self._base.clock())
         self._base.succeeded("disable" if disabled else "enable", NO_CALLER, user_id=user_id)

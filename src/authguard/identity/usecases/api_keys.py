@@ -9,10 +9,10 @@ from authguard._core.model import Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard.errors import RefusedError
 from authguard.identity.errors import TooManyKeysError
-from authguard.identity.keys.generations import MAX_REMEMBERED
+from authguard.identity.keys.generations import MAX_REMEMBERED, MAX_TOKEN_SECONDS
 from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
-from authguard.identity.keys.usage import UsageRecorder
+from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -21,6 +21,7 @@ from authguard.identity.storage.marks import add_marks
 from authguard.identity.usecases.api_key_fields import check_fields
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
 from authguard.identity.usecases.api_key_rotation import APIKeyRotation
+from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_key_usage import APIKeyUsage
 from authguard.identity.usecases.context import Base
 from authguard.stores.marks import make_mark
@@ -38,16 +39,17 @@ class APIKeys:
     Args:
         base: the parts that use cases share.
         texts: makes the texts of keys.
-        recorder: holds what this process has counted of their uses; None if it counts nothing.
+        verifier: looks keys up, and counts their uses.
     """
 
-    def __init__(self, base: Base, texts: KeyTexts, recorder: UsageRecorder | None = None) -> None:
+    def __init__(self, base: Base, texts: KeyTexts, verifier: SQLAPIKeys) -> None:
         self._base = base
         self._texts = texts
         self._rights = Rights(base.settings)
         rotation = APIKeyRotation(base, texts, self._rights)
         self.rotate = rotation.rotate
-        self.usage = APIKeyUsage(base, self._rights, recorder).usage
+        self.usage = APIKeyUsage(base, self._rights, verifier.recorder).usage
+        self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
     def create(self, principal: Principal, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
         """Make a key for the owner of the principal.
@@ -160,7 +162,7 @@ class APIKeys:
 
     def _revoke_in(self, connection: Connection, key_id: str, now: float) -> None:
         key_store.update_key(connection, key_id, revoked_at=now)
-        until = now + max(self._base.settings.access_lifetime, MAX_REMEMBERED) + MAX_LEEWAY
+        until = now + max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
         # The key, and the tokens that were issued for it, which name it as their session.
         add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])
         revocation_store.delete_old_marks(connection, now)
