@@ -31,8 +31,8 @@ LIMITS = {
     "asgi, known API key": (26, 396),
     "wsgi, known token": (17, 216),
     "wsgi, known API key": (18, 247),
-    "asgi, first-seen HS256 token": (123, 1599),
-    "wsgi, first-seen HS256 token": (115, 1441),
+    "asgi, first-seen HS256 token": (123, 1619),
+    "wsgi, first-seen HS256 token": (115, 1461),
     "asgi, known token, shared revocations": (26, 397),
     "wsgi, known token, shared revocations": (18, 239),
 }

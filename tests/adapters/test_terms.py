@@ -20,6 +20,7 @@ class Keys(Verifier):
     """A verifier of keys with terms."""
 
     header = "X-API-Key"
+    has_terms = True
 
     def __init__(self, networks: Sequence[str] = (), *, begins: bool = False, keep: float = 60) -> None:
         self.looked_up: list[str] = []

@@ -1,8 +1,8 @@
 """Make, rotate, use and revoke API keys, and be killed at one of the writes; see test_key_kills.
 
 For each number on the standard input, a process is forked that dies at the moment of this number; 0 is for
-none. Each answer is a line of JSON on the standard output, written before the next request. At the end there is
-the status of the process.
+none. Each answer is a line of JSON on the standard output, written before the next request. The status of the
+process comes last.
 """
 
 import json

@@ -355,6 +355,15 @@ def test_a_revoked_key_is_refused_although_it_is_remembered(
     assert [get(client, each).status_code for each in (made, newer)] == [401, 401]
 
 
+def test_the_key_of_a_disabled_owner_is_refused_although_it_is_remembered(
+    service: IdentityService, ann: Principal, made: NewAPIKey, client: Any
+) -> None:
+    """At the next request."""
+    assert get(client, made).status_code == 200
+    service.accounts.disable(ann.subject)
+    assert get(client, made).status_code == 401
+
+
 def test_without_a_log_a_remembered_secret_ends_within_the_ttl(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:

@@ -291,11 +291,11 @@ def test_what_has_expired_is_not_given_back() -> None:
     """It would be taken from what others have taken since."""
     world = World()
     for quota in (Quota(1_000, 60), MINUTE, DAILY):
-        old = world.take(quota)
+        old = world.take(quota, caller=str(quota))
         world.later(DAY)
-        assert world.admits(quota, cost=quota.count)
+        assert world.admits(quota, cost=quota.count, caller=str(quota))
         world.store.give_back(old)
-        assert not world.admits(quota)
+        assert not world.admits(quota, caller=str(quota))
 
 
 @pytest.mark.parametrize("seed", range(size(10, 100)))

@@ -25,11 +25,12 @@ class Charging:
         self.app = app
         self._quotas = quotas
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # No coroutine of its own for each connection.
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one connection."""
         handled: HandledFields | None = scope.get(HANDLED)
         charge = None if handled is None else handled[2].charge
-        await self.app(scope, receive, send if charge is None else self._telling(send, charge))
+        return self.app(scope, receive, send if charge is None else self._telling(send, charge))
 
     def _telling(self, send: Send, charge: Charge) -> Send:
         # No coroutine of its own for each message.

@@ -169,7 +169,11 @@ class Callers:
             return Refused(error)
         except Exception:
             return UNDECIDED  # the flow will meet it again, and say what is wrong
-        if self._needs_request(known) or (self._logouts is not None and not self._logouts.clears_now(known)):
+        if (
+            known.auth.confirmation
+            or known.terms
+            or (self._logouts is not None and not self._logouts.clears_now(known))
+        ):
             return UNDECIDED
         return known
 
@@ -276,21 +280,16 @@ class Callers:
             raise ConfigurationError("quotas of a key hold in a guard that counts: write Guard(quotas=[])")
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
-        terms, fields = verified.terms, self._response_fields[method]
+        terms = verified.terms
+        known = Known(auth, self._response_fields[method], verified.until, terms)
         if terms is not None:
-            fields += terms.response_fields
-        known = Known(auth, fields, verified.until, terms)
+            known.response_fields += terms.response_fields
         if verified.until > now and (self._logouts is None or self._may_keep(known, self._logouts)):
-            if self._needs_request(known):
+            if confirmation or (terms is not None and terms.needs_request):
                 self._bound.put((method, credential.header, digest), known)
             else:
                 self._memories[method, credential.header].put(digest, known)
         return known
-
-    @staticmethod
-    def _needs_request(known: Known) -> bool:
-        """Tell a caller who has to prove or to show something with each request."""
-        return bool(known.auth.confirmation) or (known.terms is not None and known.terms.needs_request)
 
     @staticmethod
     def _may_keep(known: Known, logouts: Logouts) -> bool:

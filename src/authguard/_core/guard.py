@@ -7,7 +7,7 @@ tokens whose keys are here, public pages. `decide` is all the rest, as a flow. N
 anything: adapters read the request and write the answer. `Callers` finds out who it is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,6 +22,7 @@ from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refu
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
+from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
@@ -34,14 +35,13 @@ from authguard._core.proofs.proof import Proof, Proofs
 from authguard._core.proxies import TrustedProxies
 from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
-from authguard._core.quotas import Quotas, QuotasByTier
+from authguard._core.quotas import QuotasByTier, quotas_for
 from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
-    ConfigurationError,
     CrossSiteRequestError,
     MissingCredentialsError,
     RateLimitedError,
@@ -69,13 +69,14 @@ class Guard:
         cookie: the cookie that may carry an access token, where no field has a credential; None
             ignores cookies.
         revocations: what has been logged out, asked for each request.
+        backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
+            out.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
-        proxies: addresses or networks, such as `10.0.0.0/24`, of the proxies in front of the server. For API
-            keys with a list of networks, the client's address is taken from the `X-Forwarded-For` of these
-            alone. Leave it empty if the server reads that field itself, as uvicorn's `--proxy-headers` does.
+        proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
+            API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
         resource: what this application is, and who issues tokens for it; served and named in
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
@@ -103,6 +104,7 @@ class Guard:
         login_path: str | None = None,
         cookie: AccessCookie | None = None,
         revocations: Revocations | None = None,
+        backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
         proxies: Iterable[str] = (),
@@ -116,14 +118,19 @@ class Guard:
         cache_size: int = 10_000,
     ) -> None:
         _check_options(cookie, resource, revocations, user_loader, on_error)
+        example = "backchannel_logout=BackChannelLogout(…)"
+        check_object(backchannel_logout, "backchannel_logout", Endpoint, example)
         check_whole(cache_size, "cache_size", unit="credentials")
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
         all_proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
+        #: What adapters serve, at its path.
+        self.endpoint = backchannel_logout
         login_pages = [login_path] if login_path else []
-        self.policy = Policy(protected_paths, public_paths, login_pages, resource.paths if resource else ())
+        served = served_paths(resource.paths if resource else (), backchannel_logout)
+        self.policy = Policy(protected_paths, public_paths, login_pages, served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         self._preflight: Preflight = check_preflight(preflight)
@@ -131,13 +138,11 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        self._remotes = Remotes(self._verifiers)
+        self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
-        self.quotas = _quotas(quotas, quota_store, self.policy.rules)
-        #: Chosen here, so that a guard without quotas does not ask for them with each request.
-        self.recall: Callable[[Presented, RequestKey, float], Recalled | Allow | Deny] = (
-            self._recall if self.quotas is None else self._recall_counted
-        )
+        self.quotas = quotas_for(quotas, quota_store, self.policy.rules)
+        #: Decides at once if it can; see `_recall`.
+        self.recall = self._choose_recall()
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
             arranged,
@@ -152,16 +157,20 @@ class Guard:
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
 
-    def _recall(
-        self, presented: Presented, request_key: RequestKey, now: float, *, counts: bool = True
-    ) -> Recalled | Deny:
+    def _choose_recall(self) -> Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]:
+        """Return `_recall` for a guard without quotas and terms, which does not ask for them each time."""
+        if self.quotas is not None:
+            return self._recall_counted
+        told = any(verifier.has_terms for verifier in self._verifiers)
+        return self._recall_told if told else self._recall
+
+    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
 
         Args:
             presented: the credential fields, as in `RequestView`.
             request_key: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
             now: seconds since the epoch.
-            counts: whether a request that passes is told to the verifier; False where a quota may refuse it.
 
         Returns:
             a decision (`Known` or `Deny`), or what `decide` needs to know.
@@ -178,23 +187,26 @@ class Guard:
         # others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
-        terms = recalled.terms  # pyright: ignore
-        if terms is not None and counts:
-            terms.count(now, None)
         return recalled
+
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+        known = self._recall(presented, request_key, now)
+        if isinstance(known, Known) and known.terms is not None:
+            known.terms.count(now, None)
+        return known
 
     def _recall_counted(
         self, presented: Presented, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Deny:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
-        known = self._recall(presented, request_key, now, counts=False)
-        if not isinstance(known, Known) or not known.user.is_authenticated or self.quotas is None:
+        known = self._recall(presented, request_key, now)
+        if not isinstance(known, Known) or known is NOBODY or self.quotas is None:
             return known
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
         charge: Charge | RateLimitedError | None = Charge()  # a decorator of a public path may take from them
         if verdict.protected:
-            # What may be a preflight is not counted, and the flow finds out.
-            charge = None if request_key[0] == "OPTIONS" else self.quotas.charge_at_once(known.user, verdict)
+            charge = self.quotas.charge_at_once(known, verdict)
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):
@@ -376,17 +388,6 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
-
-
-def _quotas(
-    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
-) -> Quotas | None:
-    """Return what counts for a guard; None if it has no quotas."""
-    if quotas is None and not any(rule.quotas for rule in rules):
-        if store is not None:
-            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
-        return None
-    return Quotas(() if quotas is None else quotas, store, rules)
 
 
 def _check_options(

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from math import ceil, isfinite
-from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from authguard._core.answer.charge import Charge
+from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
-from authguard._core.answer.rate_limit import limit_field, policy_field
+from authguard._core.answer.rate_limit import limit_field, limit_template, policy_field, refused_field
 from authguard._core.answer.response_fields import ResponseFields
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
@@ -32,11 +33,20 @@ _JITTERED_SECONDS = 3600  # from here on, callers must not all come back in the 
 _JITTER = 0.05
 
 
-class _Limits(NamedTuple):
-    """The quotas that hold together: each with its counter's name, and the RateLimit-Policy of all."""
+class Limits(NamedTuple):
+    """Hold the quotas that hold together.
 
-    counted: tuple[tuple[str, Quota], ...]
+    Attributes:
+        quotas: the quotas.
+        counters: under what each of them is counted.
+        policy: the value of RateLimit-Policy.
+        template: that of RateLimit.
+    """
+
+    quotas: tuple[Quota, ...]
+    counters: tuple[str, ...]
     policy: bytes
+    template: bytes
 
 
 class Quotas:
@@ -68,26 +78,32 @@ class Quotas:
         _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
         #: Whether it can be asked on the straight path.
         self.at_once = bool(getattr(self._store, "in_memory", False))
-        self._limits: Memory[tuple[Any, ...], _Limits] = Memory(_MAX_SETS)
+        self._limits: Memory[tuple[Any, ...], Limits] = Memory(_MAX_SETS)
 
-    def charge_at_once(self, principal: Principal, verdict: Verdict) -> Charge | RateLimitedError | None:
+    def charge_at_once(self, known: Known, verdict: Verdict) -> Charge | RateLimitedError | None:
         """Take from the quotas of a request; None if the flow has to find out.
 
         Args:
-            principal: who is calling.
+            known: the caller.
             verdict: what the rules ask.
         """
         if not self.at_once:
             return None
         try:
-            limits = self._limits_of(principal, verdict)
-            if not limits.counted or not verdict.cost:
+            takes: Sequence[Take]
+            if known.takes is not None and known.takes[0] is verdict:
+                _, limits, takes = known.takes
+            else:
+                limits = self._limits_of(known.user, verdict)
+                takes = _takes(limits, known.user, verdict.cost)
+                known.takes = (verdict, limits, takes)
+            if not takes:
                 return Charge(NOTHING)
-            taken = cast("Taken", self._store.take(_takes(limits, principal, verdict.cost)))
+            taken: Any = self._store.take(takes)
         except Exception:  # noqa: BLE001 (as in the flow)
             return None  # the flow will meet it again, and say what is wrong
         if not taken.admitted:
-            return _exceeded(limits, taken, principal)
+            return _exceeded(limits, taken, known.user)
         return Charge(taken, _fields(limits, taken))
 
     def charge(self, principal: Principal, verdict: Verdict) -> Flow[Charge]:
@@ -102,9 +118,10 @@ class Quotas:
             QuotaUnavailableError: if that cannot be found out.
         """
         limits = self._limits_of(principal, verdict)
-        if not limits.counted or not verdict.cost:
+        takes = _takes(limits, principal, verdict.cost)
+        if not takes:
             return Charge(NOTHING)
-        taken = yield from self._ask(self._store.take, _takes(limits, principal, verdict.cost))
+        taken = yield from self._ask(self._store.take, takes)
         if not isinstance(taken, Taken):
             raise TypeError("take() of a store of quotas must return a Taken")
         if not taken.admitted:
@@ -139,12 +156,12 @@ class Quotas:
         quotas = [*verdict.quotas, *(quota for tier in tiers for quota in tier)]
         return bool(verdict.cost) and any(quota.enforce for quota in quotas)
 
-    def _limits_of(self, principal: Principal, verdict: Verdict) -> _Limits:
+    def _limits_of(self, principal: Principal, verdict: Verdict) -> Limits:
         tier = None if self._by_tier is None else principal.tier
         key = (tier, verdict.quotas, principal.quotas)
         return self._limits.get(key) or self._find_limits(*key)
 
-    def _find_limits(self, tier: str | None, of_rule: tuple[Quota, ...], own: tuple[Quota, ...]) -> _Limits:
+    def _find_limits(self, tier: str | None, of_rule: tuple[Quota, ...], own: tuple[Quota, ...]) -> Limits:
         by_tier = self._by_tier
         if by_tier is not None and tier not in by_tier:
             raise ConfigurationError(
@@ -157,7 +174,9 @@ class Quotas:
         counted = [(f'"{quota.policy}" {quota.seconds} {place}', quota) for quota in of_tier]
         counted += [(f'"{quota.policy}" {quota.seconds} rule', quota) for quota in of_rule]
         counted += [(f'"{quota.policy}" {quota.seconds} own', quota) for quota in map(_of_key, own)]
-        limits = _Limits(tuple(counted), policy_field([quota for _, quota in counted]).encode("ascii"))
+        quotas = tuple(quota for _, quota in counted)
+        policy, template = policy_field(quotas).encode("ascii"), limit_template(quotas)
+        limits = Limits(quotas, tuple(name for name, _ in counted), policy, template)
         self._limits.put((tier, of_rule, own), limits)
         return limits
 
@@ -169,42 +188,37 @@ def _of_key(quota: Quota) -> Quota:
     )
 
 
-def _takes(limits: _Limits, principal: Principal, cost: int) -> list[Take]:
+def _takes(limits: Limits, principal: Principal, cost: int) -> Sequence[Take]:
+    """Return what a request takes; nothing if it costs nothing."""
     owner = (principal.issuer, principal.subject)
     if len(principal.subject) + len(principal.issuer or "") > _MAX_SUBJECT:
         owner = ("", sha256(repr(owner).encode()).hexdigest())
-    takes = []
-    for name, quota in limits.counted:
-        key: CounterKey = (name, *owner) if quota.by == "owner" else (name, *owner, api_key_id(principal))
-        takes.append(Take(key, quota, cost))
-    return takes
+    keys: Mapping[str, CounterKey] = {"owner": owner, "key": (*owner, api_key_id(principal))}
+    named = zip(limits.counters, limits.quotas, strict=True)
+    return tuple(Take((name, *keys[quota.by]), quota, cost) for name, quota in named) if cost else ()
 
 
-def _fields(limits: _Limits, taken: Taken) -> ResponseFields:
-    states = zip(limits.counted, taken.states, strict=True)
-    field = limit_field([(quota.policy, state.remaining, state.reset) for (_, quota), state in states])
-    return ((b"ratelimit-policy", limits.policy), (b"ratelimit", field.encode("ascii")))
+def _fields(limits: Limits, taken: Taken) -> ResponseFields:
+    field = limit_field(limits.template, taken.states)
+    return ((b"ratelimit-policy", limits.policy), (b"ratelimit", field))
 
 
-def _exceeded(limits: _Limits, taken: Taken, principal: Principal) -> RateLimitedError:
+def _exceeded(limits: Limits, taken: Taken, principal: Principal) -> RateLimitedError:
     """Return the refusal by all quotas that have too little."""
-    states = [(quota, state) for (_, quota), state in zip(limits.counted, taken.states, strict=True)]
+    states = zip(limits.quotas, taken.states, strict=True)
     violated = [(quota, state) for quota, state in states if state.wait > 0 and quota.enforce]
     quota, state = max(violated, key=lambda each: each[1].wait)
     wait = state.wait if isfinite(state.wait) else quota.window
-    # The effective window of the others ends later than the caller has to wait, so they do not tell it.
-    names = {quota.policy for quota, _ in violated}
-    shown = [
-        (quota.policy, state.remaining, state.reset if quota.policy in names else None)
-        for quota, state in states
-    ]
     error = RateLimitedError(
         quota.policy,
         quota=quota.count,
         window=quota.window,
         retry_after=_spread(wait, quota.window, principal),
         violated=[quota.policy for quota, _ in violated],
-        fields=(("ratelimit-policy", limits.policy.decode("ascii")), ("ratelimit", limit_field(shown))),
+        fields=(
+            ("ratelimit-policy", limits.policy.decode("ascii")),
+            ("ratelimit", refused_field(limits.quotas, taken.states)),
+        ),
     )
     error.key_id = api_key_id(principal)
     return error
@@ -253,3 +267,14 @@ def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> N
                     f"cost of {rule!r} must be at most {quota.count}, since no caller has more of "
                     f"{quota.policy!r}, got {rule.cost}"
                 )
+
+
+def quotas_for(
+    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
+) -> Quotas | None:
+    """Return what counts for a guard; None if it has no quotas."""
+    if quotas is None and not any(rule.quotas for rule in rules):
+        if store is not None:
+            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
+        return None
+    return Quotas(() if quotas is None else quotas, store, rules)

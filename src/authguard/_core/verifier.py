@@ -72,6 +72,8 @@ class Verifier(ABC):
     has_unprefixed_keys: bool = False
     #: It chooses by code of the user's, so nothing is known about which credentials it takes.
     chooses_itself: bool = False
+    #: It may ask something of each request with a credential of its own; see `Terms`.
+    has_terms: bool = False
     #: It verifies tokens of whatever form, so that it is asked last.
     takes_any_token: bool = False
 

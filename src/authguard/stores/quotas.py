@@ -17,7 +17,6 @@ _FULL = "too many callers are counted"
 
 # What is to be taken, of which window, when, and after how many seconds that is possible.
 _Asked: TypeAlias = tuple[Take, Window, float, float]
-_Receipt: TypeAlias = tuple[CounterKey, int, float]
 
 
 class MemoryQuotas:
@@ -64,36 +63,44 @@ class MemoryQuotas:
         """
         with self._lock:
             now, today = self._monotonic(), self._clock()
-            asked = [self._ask(take, now, today) for take in takes]
-            admitted = not any(wait and take.quota.enforce for take, _, _, wait in asked)
-            receipt = self._take(asked, now, today) if admitted else ()
-            self._count(asked, admitted=admitted)
-            states = [
-                QuotaState(max(0, take.quota.count - window.used), window.reset(at), wait)
-                for take, window, at, wait in asked
-            ]
-        return Taken(admitted, states, receipt)
+            asked: list[_Asked] = []
+            may_pass, is_short, new = True, False, 0
+            for take in takes:
+                key, quota, cost = take
+                if cost < 1:
+                    raise ValueError(f"cost must be at least 1, got {cost}")
+                window = self._windows.get(key)
+                if window is None:
+                    new += 1
+                    window = DayWindow() if quota.is_daily else SlidingWindow(quota.window)
+                at = today if window.is_daily else now
+                wait = window.wait(quota.count, cost, at)
+                if wait:
+                    is_short = True
+                    may_pass = may_pass and not quota.enforce
+                asked.append((take, window, at, wait))
+            if not may_pass:
+                self._refused += 1
+                return Taken(False, [_state(*each) for each in asked])
+            if new:
+                self._make_room(new, now, today)
+                # All of them: to make room may have dropped one that was there, since it held nothing.
+                self._windows |= {take.key: window for take, window, _, wait in asked if not wait}
+            self._admitted += 1
+            self._would_refuse += is_short
+            return self._take(asked)
 
-    def _ask(self, take: Take, now: float, today: float) -> _Asked:
-        key, quota, cost = take
-        if cost < 1:
-            raise ValueError(f"cost must be at least 1, got {cost}")
-        window = self._windows.get(key) or (DayWindow() if quota.is_daily else SlidingWindow(quota.window))
-        at = today if window.is_daily else now
-        window.expire(at)
-        return take, window, at, window.wait(quota.count, cost, at)
-
-    def _take(self, asked: Sequence[_Asked], now: float, today: float) -> Sequence[_Receipt]:
-        new = [take for take, _, _, _ in asked if take.key not in self._windows]
-        if new:
-            self._make_room(len(new), now, today)
-        receipt = []
+    def _take(self, asked: Sequence[_Asked]) -> Taken:
+        states, receipt = [], []
         for take, window, at, wait in asked:
-            if not wait:
-                # Also a window that was there: to make room may have dropped it, if nothing was taken of it.
-                self._windows[take.key] = window
-                receipt.append((take.key, take.cost, window.take(take.quota.count, take.cost, at)))
-        return receipt
+            if wait:
+                states.append(_state(take, window, at, wait))
+                continue
+            key, quota, cost = take
+            reset = window.take(quota.count, cost, at)
+            states.append(QuotaState(quota.count - window.used, reset, 0.0))
+            receipt.append((key, cost, at))
+        return Taken(True, states, receipt)
 
     def _make_room(self, number: int, now: float, today: float) -> None:
         """Forget windows that hold nothing, the oldest first; the others are asked again after all.
@@ -112,19 +119,11 @@ class MemoryQuotas:
         if self._is_full:
             raise QuotaUnavailableError(_FULL)
 
-    def _count(self, asked: Sequence[_Asked], *, admitted: bool) -> None:
-        if not admitted:
-            self._refused += 1
-            return
-        self._admitted += 1
-        if any(wait for _, _, _, wait in asked):
-            self._would_refuse += 1
-
     def give_back(self, taken: Taken) -> None:
         """Undo a `take` that was admitted: its request has been refused since."""
         with self._lock:
             now, today = self._monotonic(), self._clock()
-            for key, cost, taken_at in taken.receipt:
+            for key, cost, taken_at in taken.receipt or ():
                 window = self._windows.get(key)
                 if window is not None:
                     window.give_back(cost, taken_at, today if window.is_daily else now)
@@ -143,3 +142,8 @@ class MemoryQuotas:
 
     def __repr__(self) -> str:
         return "MemoryQuotas()"
+
+
+def _state(take: Take, window: Window, at: float, wait: float) -> QuotaState:
+    remaining = take.quota.count - window.used
+    return QuotaState(max(0, remaining), window.reset(at), wait)

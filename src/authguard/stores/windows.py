@@ -14,7 +14,7 @@ class Window(Protocol):
 
     Attributes:
         is_daily: whether its times are of the clock; else they are of one that never goes back.
-        used: how much is taken now, as of the last `expire`.
+        used: how much is taken now, as of the last `expire` or `wait`.
     """
 
     is_daily: ClassVar[bool]
@@ -24,7 +24,11 @@ class Window(Protocol):
         """Forget what counts no longer."""
 
     def wait(self, count: int, cost: int, now: float) -> float:
-        """Return after how many seconds a cost may be taken of a count: 0 for now, infinity for never."""
+        """Forget what counts no longer, and return after how many seconds a cost may be taken of a count.
+
+        Returns:
+            0 for now, infinity for never.
+        """
         ...
 
     def reset(self, now: float) -> float:
@@ -32,7 +36,7 @@ class Window(Protocol):
         ...
 
     def take(self, count: int, cost: int, now: float) -> float:
-        """Take a cost, and return when it was."""
+        """Take a cost, after `wait` has found that it may be; return what `reset` does then."""
         ...
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
@@ -67,11 +71,13 @@ class SlidingWindow:
             del log[:2]
 
     def wait(self, count: int, cost: int, now: float) -> float:
-        """Return after how many seconds a cost may be taken of a count: 0 for now, infinity for never."""
+        """Forget what was taken before the window, and return after how many seconds a cost may be taken."""
+        log = self._log
+        if log and now - log[0] >= self._seconds:
+            self.expire(now)
         free = count - self.used
         if cost <= free:
             return 0.0
-        log = self._log
         for at in range(0, len(log), 2):
             free += int(log[at + 1])
             if cost <= free:
@@ -83,7 +89,7 @@ class SlidingWindow:
         return self._log[0] + self._seconds - now if self._log else 0.0
 
     def take(self, count: int, cost: int, now: float) -> float:
-        """Take a cost, and return when it was."""
+        """Take a cost, and return after how many seconds the first entry expires."""
         log = self._log
         if log and now - self._began <= (self._seconds / MAX_ENTRIES if count > MAX_ENTRIES else 0):
             log[-2] = now
@@ -92,7 +98,7 @@ class SlidingWindow:
             log.extend((now, cost))
             self._began = now
         self.used += cost
-        return now
+        return log[0] + self._seconds - now
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
         """Undo what was taken at a time; nothing happens if it counts no longer."""
@@ -114,36 +120,38 @@ class DayWindow:
     The day never goes back: if the clock is set back, the later day goes on until it is over.
     """
 
-    __slots__ = ("_day", "used")
+    __slots__ = ("_end", "used")
 
     is_daily: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._day = -1
+        self._end = 0  # of the day
         self.used = 0
 
     def expire(self, now: float) -> None:
         """Begin with nothing, if it is a later day."""
-        day = int(now // _DAY)
-        if day > self._day:
-            self._day, self.used = day, 0
+        if now >= self._end:
+            self._end = (int(now // _DAY) + 1) * _DAY
+            self.used = 0
 
     def wait(self, count: int, cost: int, now: float) -> float:
         """Return the seconds until midnight, unless a cost may be taken today; infinity for never."""
+        if now >= self._end:
+            self.expire(now)
         if cost <= count - self.used:
             return 0.0
-        return inf if cost > count else self.reset(now)
+        return inf if cost > count else self._end - now
 
     def reset(self, now: float) -> float:
         """Return the seconds until midnight."""
-        return (self._day + 1) * _DAY - now
+        return self._end - now
 
     def take(self, count: int, cost: int, now: float) -> float:
-        """Take a cost, and return on which day it was."""
+        """Take a cost, and return the seconds until midnight."""
         self.used += cost
-        return float(self._day)
+        return self._end - now
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
-        """Undo what was taken on a day; nothing happens on another."""
-        if taken_at == self._day:
+        """Undo what was taken on this day; nothing happens on another."""
+        if taken_at >= self._end - _DAY:
             self.used -= cost

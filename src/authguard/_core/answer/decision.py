@@ -57,9 +57,10 @@ class Known:
     Attributes:
         user: the principal.
         revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
+        takes: what its last request took from quotas; see `Quotas`.
     """
 
-    __slots__ = ("auth", "response_fields", "revision", "terms", "until", "user")
+    __slots__ = ("auth", "response_fields", "revision", "takes", "terms", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
@@ -76,6 +77,7 @@ class Known:
         self.until = until
         self.terms = terms
         self.revision = -1  # looked up never
+        self.takes: Any = None
 
 
 #: For requests without a credential, where none is needed.
