@@ -45,7 +45,7 @@ class Moments:
             commit(connection)
             self._pass()
 
-        engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+        engine.dialect.do_commit = do_commit  # type: ignore[assignment]
         self._armed = True
 
     def _statement(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
