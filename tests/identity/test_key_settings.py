@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity.keys import bearer, create_key, create_pair, is_problem, key_field, register
+from identity.keys import create_key, create_pair, is_problem, key_field, register
 from identity.support import empty, service_at
 
 pytestmark = pytest.mark.one_database  # requests and answers
