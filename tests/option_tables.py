@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 from flask import Flask
 
@@ -41,9 +42,9 @@ BUILT: dict[str, Built] = {
         {
             **rows("list?", "protected_paths public_paths quotas"),
             **rows("text?", "login_path subprotocol"),
-            **rows("object?", "cookie resource revocations quota_store backchannel_logout"),
+            **rows("object?", "cookie resource revocations backchannel_logout quota_store"),
             **rows("function?", "user_loader on_error"),
-            "proofs": "list",
+            **rows("list", "proofs proxies"),
             "preflight": "text",
             "realm": "text",
             "cache_size": "number",
@@ -309,7 +310,26 @@ BUILT: dict[str, Built] = {
         },
     ),
     "APIKeyAuth": Built(
-        client.APIKeyAuth, {"base_url": URL, "key": "sk"}, rows("text", "base_url key header")
+        client.APIKeyAuth,
+        {"base_url": URL, "key": "sk"},
+        {
+            **rows("text", "base_url key header"),
+            "requests_per_minute": "number?",
+            "max_wait": "seconds",
+            **rows("function", "clock sleep"),
+            "async_sleep": "function?",
+        },
+    ),
+    "rotate_api_key": Built(
+        client.rotate_api_key,
+        {"client": httpx.Client(), "old_key_id": "key_1", "update": len},
+        {
+            "client": "object",
+            "old_key_id": "text",
+            "update": "function",
+            "expires_in_days": "number",
+        },
+        frozenset({"name"}),
     ),
     "issue_token": Built(
         testing.issue_token,
@@ -339,6 +359,7 @@ NOT_BUILT = frozenset(
 )
 #: What an error calls an option that is checked for what it holds.
 ALIASES = {
+    "tiers": "api_key_tiers",
     "protected_paths": "path",
     "public_paths": "path",
     "keys": "(?:keys|a key without kid|kty and crv)",

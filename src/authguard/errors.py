@@ -21,6 +21,7 @@
         ├── InsufficientUserAuthenticationError
         │                                401  insufficient_user_authentication  to sign in anew
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
+        ├── AddressDeniedError           403  address_denied      an API key from where it must not be used
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
         ├── RateLimitedError             429  rate_limited        too many in too short a time
         ├── UnexpectedError              500  internal_error      a callback raised; our fault
@@ -336,6 +337,24 @@ class InsufficientUserAuthenticationError(RefusedError):
         acr = (("acr_values", " ".join(self.acr_values)),) if self.acr_values else ()
         age = (("max_age", str(self.max_age)),) if self.max_age is not None else ()
         return acr + age
+
+
+class AddressDeniedError(RefusedError):
+    """Refuse an API key that is good, and used from an address in none of its networks.
+
+    Args:
+        reason: what was wrong.
+        key_id: the public name of the API key, for logs.
+    """
+
+    status_code = 403
+    code = "address_denied"
+    title = "Forbidden"
+    detail = "The credential may not be used from this address."
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.key_id = key_id
 
 
 class CrossSiteRequestError(RefusedError):

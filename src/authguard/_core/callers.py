@@ -13,16 +13,22 @@ from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow, Shared
 from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
-from authguard._core.model import Credential, Principal, make_auth
+from authguard._core.model import Credential, Principal, api_key_id, make_auth
+from authguard._core.networks import is_within
+from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
+from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
+from authguard._core.terms import Terms
 from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import (
+    AddressDeniedError,
     ConfigurationError,
     CrossSiteRequestError,
     InvalidTokenError,
     MissingCredentialsError,
     RefusedError,
+    RevokedTokenError,
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
@@ -81,6 +87,7 @@ class Callers:
         verifiers: in the order in which they are asked whether they accept a credential.
         extractor: finds the credential of a request.
         proofs: for tokens that are bound to a key or a certificate.
+        proxies: tell the address of a client.
         logouts: what has been logged out; None if nothing can be.
         user_loader: from principal to the application's own user.
         counts: whether the guard counts quotas, so that keys may have some.
@@ -93,15 +100,20 @@ class Callers:
         extractor: Extractor,
         proofs: Proofs,
         *,
+        proxies: TrustedProxies,
         logouts: Logouts | None,
         user_loader: UserLoader | None,
         counts: bool,
         cache_size: int,
     ) -> None:
+        check_function(user_loader, "user_loader")
         self._verifiers = verifiers
+        #: Whether a verifier is told of each request; see `Verifier.has_terms`.
+        self.has_terms = any(verifier.has_terms for verifier in verifiers)
         self._extractor = extractor
         self._plain_bearer = extractor.plain_bearer
         self._proofs = proofs
+        self._proxies = proxies
         self._logouts = logouts
         self._revision = None if logouts is None else logouts.revision
         self._user_loader = user_loader
@@ -113,7 +125,7 @@ class Callers:
         key_fields = sorted(field.decode("ascii") for field in extractor.key_fields)
         carried = [*_CARRIED, *(("api_key", field) for field in key_fields)]
         self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
-        # Tokens that need a proof with each request, where `recall` never looks.
+        # Credentials that need more than a look-up with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
         #: Whether `recall` can tell anything; not if each request has a slow step.
         self.at_once = user_loader is None and (logouts is None or logouts.is_memory)
@@ -161,8 +173,11 @@ class Callers:
             return Refused(error)
         except Exception:
             return UNDECIDED  # the flow will meet it again, and say what is wrong
-        # A bound token needs a proof with each request.
-        if known.auth.confirmation or (self._logouts is not None and not self._logouts.clears_now(known)):
+        if (
+            known.auth.confirmation
+            or known.terms
+            or (self._logouts is not None and not self._logouts.clears_now(known))
+        ):
             return UNDECIDED
         return known
 
@@ -187,9 +202,36 @@ class Callers:
         confirmation = known.auth.confirmation
         if credential is not None and not proven and (confirmation or credential.method == "dpop"):
             nonce = yield from self._proofs.check(request, credential, confirmation, now)
-        if self._logouts is not None:
-            yield from self._logouts.check(known.auth.principal)
+        known = yield from self._unless_revoked(credential, known, now)
+        if known.terms is not None:
+            yield from self._keep(known.terms, known.auth.principal, request, now)
         return known, nonce
+
+    def _unless_revoked(self, credential: Credential | None, known: Known, now: float) -> Flow[Known]:
+        """Return the caller, if it is not revoked; raise RevokedTokenError if it is.
+
+        Of an API key, what is remembered may be revoked while the key is good: a newer generation has taken
+        over, and the one that was presented has become one that ends soon. So it is looked up again.
+        """
+        if self._logouts is None:
+            return known
+        try:
+            yield from self._logouts.check(known.auth.principal)
+        except RevokedTokenError:
+            if credential is None or credential.method != "api_key":
+                raise
+            known = _settled((yield from self._verify(credential, _digest_of(credential), now)))
+            yield from self._logouts.check(known.auth.principal)
+        return known
+
+    def _keep(self, terms: Terms, principal: Principal, request: RequestView, now: float) -> Flow[None]:
+        """Check what is asked of each request with a credential."""
+        if terms.networks and not is_within(self._proxies.client_address(request), terms.networks):
+            raise AddressDeniedError(
+                "from an address in none of the networks of the key", key_id=api_key_id(principal)
+            )
+        if terms.begin is not None:
+            yield from Call(terms.begin, now)
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the application's own user, or the principal where it has none."""
@@ -217,11 +259,7 @@ class Callers:
         if known is not None and now < known.until:
             return known
         question = self._shared(credential, digest, now)
-        outcome = yield from question or self._verify(credential, digest, now)
-        if isinstance(outcome, Refused):
-            # It may be raised for many, and its traceback would grow each time.
-            raise outcome.error.with_traceback(None)
-        return outcome
+        return _settled((yield from question or self._verify(credential, digest, now)))
 
     def _shared(self, credential: Credential, digest: bytes, now: float) -> Shared[Outcome] | None:
         """Return the question of all who present this credential now; None if each has its own."""
@@ -243,12 +281,18 @@ class Callers:
         if not principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
         if principal.quotas and not self._counts:
-            raise ConfigurationError("quotas of a key hold in a guard that counts: write Guard(quotas=[])")
+            raise ConfigurationError(
+                "quotas of a key must be in a guard that counts, got a guard without quotas: write "
+                "Guard(quotas=[])"
+            )
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
-        known = Known(auth, self._response_fields[method], verified.until)
+        terms = verified.terms
+        known = Known(auth, self._response_fields[method], verified.until, terms)
+        if terms is not None:
+            known.response_fields += terms.response_fields
         if verified.until > now and (self._logouts is None or self._may_keep(known, self._logouts)):
-            if confirmation:
+            if confirmation or (terms is not None and terms.needs_request):
                 self._bound.put((method, credential.header, digest), known)
             else:
                 self._memories[method, credential.header].put(digest, known)
@@ -268,6 +312,14 @@ class Callers:
             if verifier.accepts(credential):
                 return verifier
         raise InvalidTokenError("no verifier is for this kind of credential")
+
+
+def _settled(outcome: Outcome) -> Known:
+    """Return the caller of an outcome, or raise why there is none."""
+    if isinstance(outcome, Refused):
+        # It may be raised for many, and its traceback would grow each time.
+        raise outcome.error.with_traceback(None)
+    return outcome
 
 
 def _digest_of(credential: Credential) -> bytes:

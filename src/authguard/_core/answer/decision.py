@@ -8,6 +8,7 @@ from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
+from authguard._core.terms import Terms
 from authguard.errors import RefusedError
 
 
@@ -51,6 +52,7 @@ class Known:
         auth: the principal and its scopes.
         response_fields: as in `Allow`.
         until: seconds since the epoch; the credential must be verified again from then on.
+        terms: what holds for each request with the credential; None for nothing.
 
     Attributes:
         user: the principal.
@@ -58,7 +60,7 @@ class Known:
         takes: what its last request took from quotas; see `Quotas`.
     """
 
-    __slots__ = ("auth", "response_fields", "revision", "takes", "until", "user")
+    __slots__ = ("auth", "response_fields", "revision", "takes", "terms", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
@@ -66,11 +68,14 @@ class Known:
     preflight = None
     charge = None
 
-    def __init__(self, auth: Auth, response_fields: ResponseFields, until: float) -> None:
+    def __init__(
+        self, auth: Auth, response_fields: ResponseFields, until: float, terms: Terms | None = None
+    ) -> None:
         self.auth = auth
         self.user = auth.principal
         self.response_fields = response_fields
         self.until = until
+        self.terms = terms
         self.revision = -1  # looked up never
         self.takes: Any = None
 
