@@ -143,7 +143,7 @@ def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock:
     """Return a key of the manager's owner.
 
     Raises:
-        NotFoundError: if there is none of this id, be it another owner's or nobody's.
+        NotFoundError: if there is none of this id, be it of another owner or of none.
     """
     key = None
     if key_id.isascii() and key_id.isprintable():  # a database refuses some of the others
