@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import httpx
+
 import authguard as ag
 from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
 from authguard.backchannel import BackChannelLogout
@@ -287,7 +289,26 @@ BUILT: dict[str, Built] = {
         },
     ),
     "APIKeyAuth": Built(
-        client.APIKeyAuth, {"base_url": URL, "key": "sk"}, rows("text", "base_url key header")
+        client.APIKeyAuth,
+        {"base_url": URL, "key": "sk"},
+        {
+            **rows("text", "base_url key header"),
+            "requests_per_minute": "number?",
+            "max_wait": "seconds",
+            **rows("function", "clock sleep"),
+            "async_sleep": "function?",
+        },
+    ),
+    "rotate_api_key": Built(
+        client.rotate_api_key,
+        {"client": httpx.Client(), "old_key_id": "key_1", "update": len},
+        {
+            "client": "object",
+            "old_key_id": "text",
+            "update": "function",
+            "name": "text?",
+            "expires_in_days": "number",
+        },
     ),
     "issue_token": Built(
         testing.issue_token,

@@ -306,7 +306,7 @@ def note_settings(leaks: Leaks, settings: Settings) -> None:
 
 def _note_key(leaks: Leaks, made: MadeKey) -> None:
     leaks.note(made.text, "API key")
-    leaks.note(made.secret, "client secret")
+    leaks.note(made.secret, "client secret of a key")
 
 
 def _note_mail(leaks: Leaks, mail: Mail) -> None:

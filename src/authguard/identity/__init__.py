@@ -27,6 +27,7 @@ with needs_extra("identity"):
     from authguard.identity.settings import Settings
     from authguard.identity.storage.migrations import upgrade
     from authguard.identity.storage.revocations import SQLRevocations
+    from authguard.identity.tiers import Tier, tier_quotas
 
 __all__ = [
     "APIKeyRequest",
@@ -42,9 +43,11 @@ __all__ = [
     "Settings",
     "SocialIdentity",
     "StoredAPIKey",
+    "Tier",
     "Tokens",
     "Usage",
     "User",
     "create_app",
+    "tier_quotas",
     "upgrade",
 ]

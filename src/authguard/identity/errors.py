@@ -4,6 +4,7 @@
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
+    ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
     ├── EmailTakenError           409  email_taken           an account has the address
     ├── TooManyKeysError          409  too_many_keys         an owner who has as many API keys as there may be
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
@@ -59,6 +60,15 @@ class EmailNotVerifiedError(RefusedError):
     code = "email_not_verified"
     title = "Forbidden"
     detail = "Verify your e-mail address first: follow the link that was sent to it."
+
+
+class InteractiveOnlyError(RefusedError):
+    """An API key, where a person has to sign in; the key may be good elsewhere."""
+
+    status_code = 403
+    code = "interactive_only"
+    title = "Forbidden"
+    detail = "An API key cannot do this: sign in, and send the access token."
 
 
 class EmailTakenError(RefusedError):

@@ -14,7 +14,6 @@ ROTATE_SELF = "apikeys:rotate:self"
 EXPIRING_SECONDS = 30 * 86_400
 
 KeyState: TypeAlias = Literal["active", "expiring", "expired", "disabled", "revoked"]
-KeyKind: TypeAlias = Literal["sk_live", "sk_test", "claw"]
 Activation: TypeAlias = Literal["now", "first_use"]
 
 
@@ -324,7 +323,8 @@ class APIKeyRequest:
     Attributes:
         name: what its owner calls it.
         scopes: what it is to grant.
-        kind: what it begins with, without the last `_`; `claw` has a client secret, too.
+        kind: what it begins with, without the last `_`: `sk_live`, `sk_test`, `ak`, `claw`, which has a
+            client secret, too, or one of `Settings.api_key_prefixes`.
         expires_in_days: for how many days it is valid; None for `Settings.api_key_lifetime`.
         tier: which limits its requests have; None for `Settings.api_key_tier`, or that of the key that makes
             it.
@@ -334,7 +334,7 @@ class APIKeyRequest:
 
     name: str = "Default Key"
     scopes: Collection[str] = ("read", "write")
-    kind: KeyKind = "sk_live"
+    kind: str = "sk_live"
     expires_in_days: int | None = None
     tier: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -123,19 +123,27 @@ class IdentityService:
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
         settings = self.settings
         #: For guards of the service itself: each request looks its key up, so that all changes hold at once.
-        self.api_key_verifier = SQLAPIKeys(
+        self.api_key_verifier = self._verify_keys(count=True)
+        #: The same, for the requests that manage keys.
+        self.key_manager_verifier = (
+            self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
+        )
+        texts = KeyTexts(settings)
+        self.api_keys = APIKeys(base, texts, self.api_key_verifier)
+        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+
+    def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
+        settings = self.settings
+        return SQLAPIKeys(
             self.database,
             prefixes=settings.key_prefixes,
             check_secret=settings.api_key_check_secret,
             scopes=settings.api_key_scopes,
             admin_roles=settings.admin_roles,
             cache_ttl=0,
-            count=settings.count_key_management,
+            count=count,
         )
-        texts = KeyTexts(settings)
-        self.api_keys = APIKeys(base, texts, self.api_key_verifier)
-        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
     def _report_mail(self, succeeded: bool, reason: str) -> None:
         self.audit.record(Event("mail", succeeded, self.clock(), reason))

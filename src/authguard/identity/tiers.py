@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from authguard._core.options import check_mapping, check_whole, got
+from authguard._core.quota import Quota
 from authguard.errors import ConfigurationError
 
 MAX_REQUESTS = 1_000_000_000
@@ -94,3 +95,19 @@ def read_tiers(text: str) -> dict[str, str]:
             )
         tiers[name] = value
     return tiers
+
+
+def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, list[Quota]]:
+    """Return the limits of tiers for `Guard(quotas=…)`; callers without a tier, who have no key, have none.
+
+    Args:
+        tiers: as `Settings.api_key_tiers`; None for the defaults.
+
+    Raises:
+        ConfigurationError: for a name that is none, and for limits that are none.
+    """
+    parsed = parse_tiers({} if tiers is None else tiers)
+    quotas: dict[str | None, list[Quota]] = {
+        name: [Quota(tier.per_minute, 60), Quota(tier.per_day, "day")] for name, tier in parsed.items()
+    }
+    return {None: [], **quotas}

@@ -236,6 +236,11 @@ class Accounts:
             row = store.find_user_by_address(connection, address)
         return None if row is None else row.user
 
+    def find_by_id(self, user_id: str) -> User | None:
+        """Find the account with this id."""
+        with self._base.database.read() as connection:
+            return store.find_user(connection, user_id)
+
     def list(self, limit: int = 100, after: str = "") -> list[User]:
         """List accounts in the order of their addresses.
 
