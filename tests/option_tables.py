@@ -3,6 +3,8 @@
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
+from flask import Flask
 
 import authguard as ag
 from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
@@ -270,12 +272,12 @@ BUILT: dict[str, Built] = {
     },
     "fastapi.install": Built(
         fastapi.install,
-        {"app": fastapi.FastAPI(), "guard": ag.Guard(verifier())},
+        {"app": FastAPI(), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "recheck": "seconds", "websocket_close_codes": "flag"},
     ),
     "flask.init_app": Built(
         flask.init_app,
-        {"app": flask.Flask("options"), "guard": ag.Guard(verifier())},
+        {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
     ),
     "BearerAuth": Built(

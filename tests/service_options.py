@@ -1,5 +1,7 @@
 """The options of the identity service, and of what it is built from."""
 
+from typing import Any
+
 from authguard.identity import Identity, IdentityService, Settings, SQLAPIKeys, SQLRevocations
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
@@ -13,7 +15,7 @@ from support import SECRET
 URL = "https://issuer.example"
 SOCIAL = {"client_id": "us", "client_secret": "provider-secret-1", "redirect_uris": [f"{URL}/callback"]}
 PROVIDER = {**rows("text", "client_id client_secret"), "redirect_uris": "list", "timeout": "seconds"}
-SETTINGS = {"secret": SECRET, "issuer": "https://auth.example.com"}
+SETTINGS: dict[str, Any] = {"secret": SECRET, "issuer": "https://auth.example.com"}
 LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer api_key"
 
 SERVICE: dict[str, Built] = {

@@ -63,6 +63,11 @@ class FakeLog:
         """Say that no process reads."""
         return False
 
+    def use_proof(self, digest: str, seconds: int) -> bool:
+        """Say that no proof has been used before."""
+        self._answer()
+        return True
+
     def wait(self, seconds: float) -> None:
         """Wait for the end of the test."""
         self.world.closed.wait()
