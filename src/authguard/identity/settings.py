@@ -112,8 +112,8 @@ class Settings:
         api_key_tiers: requests a minute and a day by name of the tier, in the place of the defaults or
             besides: `{"free": "10/1000"}`.
         api_key_tier: the tier of new keys.
-        count_key_management: whether requests that manage keys, or read their usage, count as uses of a key and
-            take from the limits of its tier.
+        count_key_management: whether requests that manage keys, or read their usage, count as uses of a key
+            and take from the limits of its tier.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 

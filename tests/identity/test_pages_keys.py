@@ -1,0 +1,483 @@
+"""The pages of API keys: list, create, rotate and revoke over HTTP, and each way to be refused."""
+
+import re
+from dataclasses import replace
+from urllib.parse import unquote
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity
+from authguard.identity.storage.api_key_queries import insert_key, list_keys, update_key
+from authguard.identity.usecases.api_keys import MAX_DEAD_KEYS, MAX_KEYS
+from identity.api_key_support import rows, update, verify
+from identity.support import ANN, Page, browser, service_at, set_cookies
+
+pytestmark = pytest.mark.one_database  # pages
+
+KEYS, NEW, KEY = "/account/keys", "/account/keys/new", "/account/keys/key"
+FIELDS = {"name": "Nightly export", "kind": "sk_live", "read": "yes", "write": "yes"}
+ROTATE = {"activate": "now", "grace_seconds": "0"}
+_TEXT = re.compile(r"\b(?:sk_live|sk_test|claw|clsk|ak)_\w{60,}")
+
+
+def texts_in(response):
+    """The texts of keys and client secrets that a page shows, each once."""
+    return list(dict.fromkeys(_TEXT.findall(response.text)))
+
+
+def create(client, **fields):
+    """Make a key by the form; its text."""
+    response = client.post(NEW, data=FIELDS | fields)
+    assert response.status_code == 200, response.text
+    return texts_in(response)[0]
+
+
+def first_key(client):
+    """The id of the newest key."""
+    return re.search(r"\?key=([\w-]+)", client.get(KEYS).text)[1]
+
+
+def call(app, text):
+    """The status of a request with a key."""
+    return TestClient(app).get("/v1/users/me", headers={"x-api-key": text}).status_code
+
+
+def keys_of(service):
+    """The keys in the database, as the API lists them."""
+    (user,) = service.accounts.list(1, "")
+    with service.database.read() as connection:
+        return list_keys(connection, user.id, MAX_KEYS + MAX_DEAD_KEYS)
+
+
+def words(response):
+    return Page(response).words
+
+
+# --- creating
+
+
+def test_a_key_is_made_and_shown(ann, service):
+    """The answer to the form shows the key in a readonly field; the key is good at once."""
+    response = ann.post(NEW, data=FIELDS)
+    (text,) = texts_in(response)
+    assert Page(response).all("textarea") == [
+        {
+            "class": "secret", "id": "key", "rows": "3", "readonly": None, "autocomplete": "off",
+            "spellcheck": "false", "aria-describedby": "how",
+        }
+    ]  # fmt: skip
+    assert f">{text}</textarea>" in response.text
+    assert verify(service, text).scopes == {"read", "write"}
+
+
+def test_a_key_is_shown_once(ann):
+    """No page shows the text afterwards, and its answer is kept by no cache."""
+    response = ann.post(NEW, data=FIELDS)
+    (text,) = texts_in(response)
+    assert response.headers["cache-control"] == "no-store"
+    key_id = first_key(ann)
+    for path in (KEYS, NEW, f"{KEY}?key={key_id}", "/account"):
+        page = ann.get(path)
+        assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
+        assert text not in page.text
+        assert texts_in(page) == []
+        assert text[20:40] not in page.text
+
+
+def test_the_download_has_the_key(ann):
+    """A link holds the file with the key itself, so that no second request has the key in it."""
+    response = ann.post(NEW, data=FIELDS)
+    (link,) = [link for link in Page(response).all("a") if "download" in link]
+    assert unquote(link["href"].partition(",")[2]) == f"{texts_in(response)[0]}\n"
+    assert link["href"].startswith("data:text/plain;charset=utf-8,")
+    assert link["download"] == f"{texts_in(response)[0][:12]}.txt"
+
+
+def test_a_pair_shows_both(ann, service):
+    """A `claw_` key comes with its client secret, in the page and in the file."""
+    response = ann.post(NEW, data=FIELDS | {"kind": "claw"})
+    text, secret = texts_in(response)
+    assert (text[:5], secret[:5]) == ("claw_", "clsk_")
+    (link,) = [link for link in Page(response).all("a") if "download" in link]
+    assert unquote(link["href"].partition(",")[2]) == f"{text}\n{secret}\n"
+    assert verify(service, text).scopes == {"read", "write"}
+
+
+@pytest.mark.parametrize("kind", ["sk_live", "sk_test", "claw", "ak"])
+def test_the_kind_is_chosen(ann, kind):
+    """The form offers each kind, and the key is of the one that was chosen."""
+    offered = [field["value"] for field in Page(ann.get(NEW)).all("input") if field.get("name") == "kind"]
+    assert kind in offered
+    assert create(ann, kind=kind).startswith(f"{kind}_")
+
+
+def test_scopes_are_those_that_are_ticked(ann, service):
+    """A box that is not ticked gives nothing; `rotate itself` gives the scope for that."""
+    response = ann.post(NEW, data={"name": "Robot", "kind": "sk_test", "read": "yes", "rotate": "yes"})
+    assert verify(service, texts_in(response)[0]).scopes == {"read", "apikeys:rotate:self"}
+
+
+def test_the_expiry_is_chosen(ann, service, clock):
+    """A number of days, or nothing for the lifetime of the settings."""
+    create(ann, expires_in_days="7")
+    create(ann, name="Second")
+    ends = {key.name: (key.expires_at - clock.now) / 86_400 for key in keys_of(service)}
+    assert ends == {"Nightly export": 7, "Second": 90}
+
+
+def test_admin_is_offered_to_admins_alone(app, ann, service):
+    """The box is there for an account whose role may give it; others get 403 for the field."""
+    assert Page(ann.get(NEW)).all("input") != []
+    assert 'name="admin"' not in ann.get(NEW).text
+    refused = ann.post(NEW, data=FIELDS | {"admin": "yes"})
+    assert (refused.status_code, "no more than your account has" in words(refused)) == (403, True)
+    assert rows(service, "api_keys") == []
+    update(service, "UPDATE users SET role = 'ADMIN'")
+    assert 'name="admin"' in ann.get(NEW).text
+    assert verify(service, create(ann, admin="yes")).scopes == {"read", "write", "admin"}
+
+
+def test_further_scopes_are_those_of_the_settings(url, clock):
+    """The field is there if the settings have such scopes; others are refused, and the text stays."""
+    with service_at(url, clock=clock, api_key_scopes=("reports", "invoices:read")) as service:
+        client = browser(Identity(service))
+        client.post("/register", data=ANN)
+        assert "With spaces between them: invoices:read reports" in words(client.get(NEW))
+        refused = client.post(NEW, data=FIELDS | {"scopes": "reports payroll"})
+        assert (refused.status_code, Page(refused).field("scopes")["value"]) == (403, "reports payroll")
+        text = create(client, scopes="reports  invoices:read")
+        assert verify(service, text).scopes == {"read", "write", "reports", "invoices:read"}
+
+
+# --- refusals of the form
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "n" * 201}, "name"),
+        ({"name": "a\u0000b"}, "name"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"kind": ""}, "kind"),
+        ({"kind": "rt"}, "kind"),
+        ({"kind": "sk_live_"}, "kind"),
+        ({"expires_in_days": "0"}, "expires_in_days"),
+        ({"expires_in_days": "3651"}, "expires_in_days"),
+        ({"expires_in_days": "-1"}, "expires_in_days"),
+        ({"expires_in_days": "\u0667"}, "expires_in_days"),
+        ({"expires_in_days": "7 days"}, "expires_in_days"),
+        ({"scopes": " ".join(f"s{number}" for number in range(65))}, "scopes"),
+        ({"scopes": 'a"b'}, "scopes"),
+        ({"scopes": "s" * 65}, "scopes"),
+    ],
+)
+def test_a_wrong_field_is_named(ann, service, fields, field):
+    """The page is the form again with 422, what was typed is kept, and nothing is stored."""
+    response = ann.post(NEW, data=FIELDS | {"name": "Kept"} | fields)
+    assert response.status_code == 422
+    page = Page(response)
+    assert f"#{field}" in [link["href"] for link in page.all("a")]
+    assert page.field("read") is not None
+    assert response.headers["content-type"].startswith("text/html")
+    assert rows(service, "api_keys") == []
+
+
+@pytest.mark.parametrize("fields", [{"tier": "enterprise"}, {"read": "no"}, {"key": "x"}, {"metadata": "{}"}])
+def test_fields_of_no_form_are_refused(ann, service, fields):
+    """Whatever the form does not have is 422, and stores nothing."""
+    assert ann.post(NEW, data=FIELDS | fields).status_code == 422
+    assert rows(service, "api_keys") == []
+
+
+def test_a_field_that_came_twice_is_refused(ann, service):
+    """Two kinds are not guessed among."""
+    data = {"name": "Robot", "kind": ["sk_live", "sk_test"]}
+    assert ann.post(NEW, data=data).status_code == 422
+    assert rows(service, "api_keys") == []
+
+
+def test_text_of_a_form_is_only_text(ann):
+    """A name that is markup stays text, in the list, on its page and in a refused form."""
+    name = '"><script>alert(1)</script>'
+    create(ann, name=name)
+    listed = ann.get(KEYS)
+    shown = ann.get(f"{KEY}?key={first_key(ann)}")
+    refused = ann.post(NEW, data=FIELDS | {"name": name, "kind": "x"})
+    for page in (listed, shown, refused):
+        assert "&lt;script&gt;" in page.text
+        assert not Page(page).all("script")
+
+
+def test_too_many_keys_are_said(ann, service):
+    """Beyond the most that an owner may have, the form says so with 409."""
+    create(ann)
+    (key,) = keys_of(service)
+    fill_up(service, key, MAX_KEYS - 1)
+    response = ann.post(NEW, data=FIELDS)
+    assert (response.status_code, "too many API keys" in words(response)) == (409, True)
+
+
+def fill_up(service, key, count, **changes):
+    """Store more keys of the owner of a key."""
+    with service.database.write() as connection:
+        for number in range(count):
+            key_id = f"key_{key.id[4:20]}{len(changes)}{number:019d}"
+            insert_key(connection, replace(key, id=key_id, readable_id=f"{number:016d}"))
+            if changes:
+                update_key(connection, key_id, **changes)
+
+
+# --- the list
+
+
+def test_the_list_shows_each_key(app, ann, service, clock):
+    """Name, first twelve characters, scopes, tier, state, times and uses."""
+    text = create(ann)
+    shown = words(ann.get(KEYS))
+    assert f"Nightly export active {text[:12]}… · read, write · free" in shown
+    assert "Created 15 January 2027, 08:00 UTC · expires 15 April 2027, 08:00 UTC · never used" in shown
+    assert call(app, text) == 200
+    service.api_key_verifier.recorder.flush()
+    shown = words(ann.get(KEYS))
+    assert "used 1 time, last 15 January 2027, 08:00 UTC" in shown
+    assert "Today 1 of 1,000 requests This month 1 requests" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ("expires_at = {now} + 86400", "expiring"),
+        ("expires_at = {now} - 1", "expired"),
+        ("disabled_at = {now}", "disabled"),
+        ("revoked_at = {now}", "revoked"),
+    ],
+)
+def test_the_list_shows_states(ann, service, clock, change, state):
+    """A key is expiring, expired, disabled or revoked; those that have ended stand apart."""
+    create(ann)
+    update(service, f"UPDATE api_keys SET {change.format(now=clock.now)}")
+    page = ann.get(KEYS)
+    assert f"Nightly export {state}" in words(page)
+    assert ("Keys that have ended" in words(page)) is (state != "expiring")
+
+
+def test_the_list_has_nothing_of_others(app, ann):
+    """Another owner sees no key of Ann's, in the list or by its id."""
+    create(ann)
+    key_id = first_key(ann)
+    bob = browser(app)
+    bob.post("/register", data=ANN | {"email": "bob@example.com"})
+    assert "You have no key that can be used." in words(bob.get(KEYS))
+    assert key_id not in bob.get(KEYS).text
+    assert bob.get(f"{KEY}?key={key_id}").status_code == 404
+    for path, fields in ((f"{KEY}/rotate", ROTATE), (f"{KEY}/revoke", {"confirm": "yes"})):
+        assert bob.post(path, data={"key": key_id} | fields).status_code == 404
+    assert "Nightly export active" in words(ann.get(KEYS))
+
+
+def test_the_longest_list_is_bounded(ann, service):
+    """As many keys as an owner may have make a page of less than 200 KB."""
+    create(ann)
+    (key,) = keys_of(service)
+    fill_up(service, replace(key, name="n" * 200), MAX_KEYS - 1)
+    fill_up(service, replace(key, name="n" * 200), MAX_DEAD_KEYS, revoked_at=key.created_at)
+    page = ann.get(KEYS)
+    assert page.text.count('<li class="row') == MAX_KEYS + MAX_DEAD_KEYS
+    assert len(page.content) < 200_000
+
+
+# --- rotating
+
+
+def test_rotating_at_once(ann, service):
+    """The new secret is shown once, the old one is refused, and the id stays."""
+    old = create(ann)
+    key_id = first_key(ann)
+    response = ann.post(f"{KEY}/rotate", data={"key": key_id} | ROTATE)
+    (new,) = texts_in(response)
+    assert response.headers["cache-control"] == "no-store"
+    assert "takes over now. The one before it ends at once." in words(response)
+    assert verify(service, new).key_id == key_id
+    with pytest.raises(Exception, match="unknown API key"):
+        verify(service, old)
+    assert texts_in(ann.get(f"{KEY}?key={key_id}")) == []
+
+
+def test_rotating_with_grace(ann, service, clock):
+    """The old secret stays good for as long as the form says, and no longer."""
+    old = create(ann)
+    (new,) = texts_in(
+        ann.post(f"{KEY}/rotate", data={"key": first_key(ann), "activate": "now", "grace_seconds": "3600"})
+    )
+    clock.go_on(3_599)
+    assert verify(service, old).key_id == verify(service, new).key_id
+    clock.go_on(1)
+    with pytest.raises(Exception, match="expired API key"):
+        verify(service, old)
+
+
+def test_rotating_at_first_use(app, ann):
+    """Until the new secret is used, the old one goes on."""
+    old = create(ann)
+    fields = {"key": first_key(ann), "activate": "first_use", "grace_seconds": "0"}
+    response = ann.post(f"{KEY}/rotate", data=fields)
+    (new,) = texts_in(response)
+    assert "takes over with its first use." in words(response)
+    assert [call(app, text) for text in (old, new, old)] == [200, 200, 401]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"activate": "later"},
+        {"activate": ""},
+        {"grace_seconds": "-1"},
+        {"grace_seconds": "2592001"},
+        {"grace_seconds": "99999999"},
+        {"grace_seconds": "1.5"},
+        {"grace_seconds": ""},
+        {"confirm": "yes"},
+    ],
+)
+def test_a_wrong_rotation_is_refused(ann, service, fields):
+    """The page of the key says so with 422; the secret stays."""
+    text = create(ann)
+    response = ann.post(f"{KEY}/rotate", data={"key": first_key(ann)} | ROTATE | fields)
+    assert response.status_code == 422
+    assert Page(response).all("div")[1]["role"] == "alert"
+    assert verify(service, text)
+
+
+def test_a_key_that_has_ended_is_not_rotated(ann, service, clock):
+    """Its page has no form for it, and the request is refused with 409."""
+    create(ann)
+    key_id = first_key(ann)
+    clock.go_on(91 * 86_400)
+    ann.post("/login", data=ANN)
+    page = ann.get(f"{KEY}?key={key_id}")
+    assert "Rotate key" not in words(page)
+    response = ann.post(f"{KEY}/rotate", data={"key": key_id} | ROTATE)
+    assert (response.status_code, "cannot be used any more" in words(response)) == (409, True)
+
+
+# --- revoking
+
+
+def test_revoking(app, ann, service):
+    """A key that is revoked is refused at once, and the list says so."""
+    text = create(ann)
+    response = ann.post(f"{KEY}/revoke", data={"key": first_key(ann), "confirm": "yes"})
+    assert (response.status_code, response.headers["location"]) == (303, f"{KEYS}?notice=key-revoked")
+    page = ann.get(response.headers["location"])
+    assert "The key was revoked." in words(page)
+    assert "Nightly export revoked" in words(page)
+    assert call(app, text) == 401
+    assert "Revoke key" not in words(ann.get(f"{KEY}?key={first_key(ann)}"))
+
+
+def test_revoking_has_to_be_confirmed(ann, service):
+    """Without the tick, the page says what is missing, and the key goes on."""
+    text = create(ann)
+    response = ann.post(f"{KEY}/revoke", data={"key": first_key(ann)})
+    assert response.status_code == 422
+    assert "Confirmation: This has to be ticked." in words(response)
+    assert verify(service, text)
+
+
+@pytest.mark.parametrize("key_id", ["", "key_unknown", "x" * 65, "a" * 5_000, "\u0000", "%2e"])
+def test_unknown_keys_are_nothing(ann, key_id):
+    """An id that is none of the owner's is 404 on each page, or 422 if it can be none."""
+    create(ann)
+    assert ann.get(KEY, params={"key": key_id}).status_code == 404
+    for path, fields in ((f"{KEY}/rotate", ROTATE), (f"{KEY}/revoke", {"confirm": "yes"})):
+        response = ann.post(path, data={"key": key_id} | fields)
+        assert response.status_code == 404, path
+        assert response.headers["content-type"].startswith("text/html")
+
+
+# --- who is let in
+
+_POSTS = [
+    (NEW, FIELDS),
+    (f"{KEY}/rotate", {"key": "k"} | ROTATE),
+    (f"{KEY}/revoke", {"key": "k", "confirm": "yes"}),
+]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"}],
+    ids=str,
+)
+@pytest.mark.parametrize(("path", "fields"), _POSTS)
+def test_forms_of_other_sites_are_refused(app, ann, service, path, fields, headers):
+    """A form that another site has sent is a 403 page, and nothing happens."""
+    client = browser(app, **headers)
+    client.cookies.update(dict(ann.cookies))
+    response = client.post(path, data=fields)
+    assert (response.status_code, "Not sent from here" in words(response)) == (403, True)
+    assert rows(service, "api_keys") == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("field", ["x-api-key", "authorization"])
+def test_a_key_opens_no_page(app, ann, service, method, field):
+    """An API key in either field is a 403 page, with the right to write and without."""
+    text = create(ann)
+    headers = {field: text if field == "x-api-key" else f"Bearer {text}"}
+    paths = [KEYS, NEW, f"{KEY}?key={first_key(ann)}"] if method == "GET" else [path for path, _ in _POSTS]
+    for path in paths:
+        data = dict(_POSTS)[path] if method == "POST" else None
+        response = browser(app).request(method, path, headers=headers, data=data)
+        assert (response.status_code, "An API key opens no page." in words(response)) == (403, True), path
+    assert len(rows(service, "api_keys")) == 1
+
+
+def test_a_token_of_a_key_opens_no_page(app, ann, service):
+    """The token that a pair gets by client credentials is no session of a browser."""
+    key, secret = texts_in(ann.post(NEW, data=FIELDS | {"kind": "claw"}))
+    grant = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+    token = TestClient(app).post("/v1/oauth/token", data=grant).json()["access_token"]
+    as_cookie = browser(app)
+    as_cookie.cookies.set("access_token", token)
+    assert as_cookie.get(KEYS).status_code == 303
+    assert as_cookie.post(NEW, data=FIELDS).status_code == 303
+    as_field = browser(app).get(KEYS, headers={"authorization": f"Bearer {token}"})
+    assert as_field.status_code == 401
+    assert len(rows(service, "api_keys")) == 1
+
+
+def test_an_expired_session_is_carried_on(ann, service, clock):
+    """A visitor with the refresh cookie alone gets new cookies, on the page of a key and with the form."""
+    create(ann)
+    key_id = first_key(ann)
+    clock.go_on(28_801)
+    response = ann.get(f"{KEY}?key={key_id}")
+    assert response.headers["location"] == f"{KEY}?key={key_id}"
+    clock.go_on(28_801)
+    response = ann.post(NEW, data=FIELDS)
+    assert set(set_cookies(response)) == {"access_token", "refresh_token"}
+    assert verify(service, texts_in(response)[0])
+
+
+def test_service_without_keys_has_no_pages(url, clock):
+    """With `api_keys` false, the paths are not there, and the account has no link to them."""
+    with service_at(url, clock=clock, api_keys=False) as service:
+        client = browser(Identity(service))
+        client.post("/register", data=ANN)
+        assert "API keys" not in words(client.get("/account"))
+        assert [client.get(path).status_code for path in (KEYS, NEW, KEY)] == [404] * 3
+
+
+def test_keys_are_recorded_for_audit(ann, service):
+    """Each of the three leaves its event, with the id of the key and without an acting key."""
+    create(ann)
+    key_id = first_key(ann)
+    ann.post(f"{KEY}/rotate", data={"key": key_id} | ROTATE)
+    ann.post(f"{KEY}/revoke", data={"key": key_id, "confirm": "yes"})
+    counts = service.audit.counts()
+    assert [counts[name] for name in (("api_key_create", "success"), ("api_key_rotate", "now"))] == [1, 1]
+    assert counts["api_key_revoke", "success"] == 1
