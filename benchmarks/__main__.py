@@ -18,6 +18,7 @@ PARTS = {
     "growth": (10, 4),
     "remote": (3, 1),
     "identity": (4, 1),
+    "api_keys": (20, 5),
     "enumeration": (300, 60),  # pairs
     "hostile": (3, 1),
 }  # rounds: in full, quick

@@ -42,7 +42,7 @@ BUILT: dict[str, Built] = {
         {
             **rows("list?", "protected_paths public_paths quotas"),
             **rows("text?", "login_path subprotocol"),
-            **rows("object?", "cookie resource revocations quota_store"),
+            **rows("object?", "cookie resource revocations backchannel_logout quota_store"),
             **rows("function?", "user_loader on_error"),
             **rows("list", "proofs proxies"),
             "preflight": "text",
@@ -245,9 +245,28 @@ BUILT: dict[str, Built] = {
             "replays": "function",
             "clock": "function",
             "token_types": "list",
+            "path": "text",
             **rows("seconds", "leeway token_lifetime"),
         },
         frozenset({"issuer"}),
+    ),
+    "BackChannelLogout.from_issuer": Built(
+        BackChannelLogout.from_issuer,
+        {
+            "issuer": URL,
+            "audience": AUDIENCE,
+            "revocations": ag.MemoryRevocations(),
+            "replays": _application,
+        },
+        {
+            "issuer": "text",
+            "audience": "texts",
+            "revocations": "object",
+            "replays": "function",
+            "algorithms": "list?",
+            "http": "object?",
+        },
+        frozenset({"options"}),
     ),
     "digest_api_key": Built(ag.digest_api_key, {"key": "sk"}, {"key": "text"}),
     "asgi": Built(

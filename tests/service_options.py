@@ -27,7 +27,7 @@ SERVICE: dict[str, Built] = {
             **rows("text", "github_client_id github_client_secret linkedin_client_id linkedin_client_secret"),
             **rows("text", "oidc_issuer oidc_client_id oidc_client_secret"),
             **rows("text", "cookie_name refresh_cookie_name pages_path"),
-            **rows("text?", "audience smtp_url mail_from"),
+            **rows("text?", "audience smtp_url mail_from revocations_url"),
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             "refresh_grace": "seconds",
             "worker_threads": "number",
@@ -104,5 +104,10 @@ SERVICE: dict[str, Built] = {
             "count": "flag",
         },
     ),
-    "SQLRevocations": Built(SQLRevocations, {}, {"database": "object"}, frozenset({"clock"})),
+    "SQLRevocations": Built(
+        SQLRevocations,
+        {"database": "sqlite:///authguard.db"},
+        {"database": "object", "bound": "seconds", "clock": "function"},
+        frozenset({"revocations_down"}),
+    ),
 }

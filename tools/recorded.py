@@ -1,6 +1,7 @@
 """The tests of each line, as a run of pytest with coverage records them; also its plugin for that."""
 
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -9,11 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from coverage import CoverageData
 
 from tools.mutations import Mutant
@@ -23,8 +28,19 @@ RECORDS = ROOT / ".mutation"  # git ignores it
 FOLDERS = ("core", "verifiers", "adapters", "remote", "identity", ".")  # of tests/; `.` is itself
 MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
 FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
+MIN_TEST_SECONDS = 0.002  # what is not measured of a test
+
+# A process that has imported what takes long, and forks for each run of pytest: 2 seconds less each time.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([
+    "pytest", "_pytest.python", "hypothesis", "trio", "anyio.pytest_plugin", "jwt", "httpx", "redis",
+    "starlette.testclient", "fastapi", "flask", "sqlalchemy.dialects.postgresql", "psycopg", "limits",
+    "alembic.command", "argon2", "joserfc.jwt", "uvicorn", "aiosmtpd.controller",
+])  # fmt: skip
+_polling = threading.Lock()  # an exit status is read once, and starting a process polls all others
 
 _durations: dict[str, float] = defaultdict(float)
+_failed: set[str] = set()
 
 
 def pytest_configure() -> None:
@@ -33,14 +49,17 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Add up how long a test takes."""
+    """Add up how long a test takes, and note if it fails."""
     _durations[report.nodeid] += report.duration
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
-    """Leave the durations where `record` wants them."""
+    """Leave the durations where `record` wants them: a test that fails without any mutant notices none."""
     if path := os.environ.get("MUTATE_DURATIONS"):
-        Path(path).write_text(json.dumps(_durations))
+        passed = {name: seconds for name, seconds in _durations.items() if name not in _failed}
+        Path(path).write_text(json.dumps(passed))
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
@@ -65,20 +84,34 @@ def run_pytest(
     tree: Path, *arguments: str, timeout: float | None = None, quiet: bool = True, **variables: str
 ) -> int | None:
     """Run pytest on a tree and return its exit status; None if it took too long."""
-    environment = {**os.environ, "PYTHONPATH": f"{tree / 'src'}:{tree}", **variables}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.recorded", "-q"]
-    process = subprocess.Popen(
-        [*command, *arguments], cwd=tree, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL if quiet else None, stderr=subprocess.DEVNULL if quiet else None,
-    )  # fmt: skip
+    process = _FORKS.Process(target=_run_pytest_here, args=(tree, arguments, variables, quiet))
+    with _polling:
+        process.start()
+    ended: object = None
     try:
-        return process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return None
+        ended = wait([process.sentinel], timeout)
     finally:
-        if process.poll() is None:  # after Ctrl-C, too
-            os.killpg(process.pid, signal.SIGKILL)  # with the servers that its tests have started
-            process.wait()
+        if not ended:  # after Ctrl-C, too
+            with suppress(ProcessLookupError):  # it ends just now
+                os.killpg(cast("int", process.pid), signal.SIGKILL)  # with the servers that its tests started
+            wait([process.sentinel])
+    with _polling:
+        return process.exitcode if ended else None
+
+
+def _run_pytest_here(tree: Path, arguments: tuple[str, ...], variables: dict[str, str], quiet: bool) -> None:
+    """Run pytest in this process, which was forked for it, and end with its exit status."""
+    os.setsid()
+    os.chdir(tree)
+    os.environ.update(variables, PYTHONPATH=f"{tree / 'src'}:{tree}")
+    sys.path[:0] = [str(tree / "src"), str(tree)]
+    if quiet:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.dup2(nothing, sys.stderr.fileno())
+    # Modules that are imported already cannot be rewritten to explain their assertions.
+    options = ["-p", "no:cacheprovider", "-p", "tools.recorded", "--assert=plain", "-q"]
+    sys.exit(pytest.main([*options, *arguments]))
 
 
 def record(folders: Iterable[str]) -> None:
@@ -118,25 +151,34 @@ class Recorded:
         self._tests_in = Counter(map(_file_of, self.durations))
 
     def tests_of(self, mutant: Mutant) -> list[list[str]]:
-        """Return the tests to run, the cheapest first, in two rounds: the files most about it begin."""
+        """Return the tests to run, the cheapest first, in two rounds: the files nearest to it begin."""
         by_line = self._tests_by_line(mutant.path)
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
         if mutant.names:  # a constant is made at import, and tested where it is used
             tests |= self._tests_of_users(mutant.names)
-        tests = tests or set().union(*by_line.values())
-        ordered = sorted(tests, key=lambda test: (self.durations.get(test, 0), test))
-        of_file = Counter(map(_file_of, tests))
-        nearest = sorted(of_file, key=lambda file: -of_file[file] / max(1, self._tests_in[file]))[
-            :FIRST_FILES
-        ]
+        tests = self.durations.keys() & (tests or set().union(*by_line.values()))
+        ordered = sorted(tests, key=lambda test: (self.durations[test], test))
+        nearest = self._nearest_files(tests)
         first = [test for test in ordered if _file_of(test) in nearest][:FIRST_TESTS]
         chosen = set(first)
         others = [test for test in ordered if test not in chosen]
         return [several for several in (first, others) if several]
 
+    def _nearest_files(self, tests: set[str]) -> list[str]:
+        """Return the files of which most tests run the line, in least time: those soonest notice a change."""
+        count = Counter(map(_file_of, tests))
+        seconds: dict[str, float] = defaultdict(float)
+        for test in tests:
+            seconds[_file_of(test)] += self.durations[test] + MIN_TEST_SECONDS
+
+        def cost(file: str) -> float:
+            return seconds[file] * self._tests_in[file] / count[file] ** 2
+
+        return sorted(count, key=cost)[:FIRST_FILES]
+
     def seconds_of(self, tests: Iterable[str]) -> float:
         """Return how long tests took when they were recorded."""
-        return sum(self.durations.get(test, 0) for test in tests)
+        return sum(self.durations[test] for test in tests)
 
     def _tests_by_line(self, path: str) -> dict[int, set[str]]:
         if path not in self._lines:

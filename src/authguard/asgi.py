@@ -24,6 +24,7 @@ from authguard._asgi.websockets import Websockets
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.options import Duration, check_flag, check_function, check_object
@@ -85,6 +86,7 @@ class AuthGuardMiddleware:
         check_flag(websocket_close_codes, "websocket_close_codes")
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else Charging(app, guard.quotas)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
@@ -189,6 +191,21 @@ class _WithMetadata:
             path = below(scope.get("root_path") or "", scope["path"])
             answer = self._page.answer(scope["method"], path)
         await (self.app if answer is None else responder(answer))(scope, receive, send)
+
+
+class _WithEndpoint:
+    """Serve the guard's endpoint; its path is public."""
+
+    def __init__(self, app: ASGIApp, endpoint: Endpoint) -> None:
+        self.app = app
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoint
+        is_for_it = (
+            scope["type"] == "http" and below(scope.get("root_path") or "", scope["path"]) == endpoint.path
+        )
+        await (endpoint.asgi if is_for_it else self.app)(scope, receive, send)
 
 
 def _closing(send: Send, guard: Guard) -> Send:

@@ -12,6 +12,7 @@ from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
@@ -185,6 +186,7 @@ class AuthGuardMiddleware:
         check_order(app)
         check_order_of_flask(app)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
@@ -270,6 +272,19 @@ class _Charging:
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         return start
+
+
+class _WithEndpoint:
+    """Serve the guard's endpoint; its path is public."""
+
+    def __init__(self, app: "WSGIApplication", endpoint: Endpoint) -> None:
+        self.app = app
+        self._endpoint = endpoint
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        is_for_it = _decoded(environ.get("PATH_INFO", "")) == self._endpoint.path
+        app: WSGIApplication = self._endpoint.wsgi if is_for_it else self.app
+        return app(environ, start_response)
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFields) -> None:

@@ -63,11 +63,13 @@ class Server:
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.incoming.put_nowait(CONNECT)
         self.sent: list[Message] = []
+        self.reads = 0
         self.writable = asyncio.Event()
         self.writable.set()
         self.error: Exception | None = None
 
     async def receive(self) -> Message:
+        self.reads += 1
         return await self.incoming.get()
 
     async def send(self, message: Message) -> None:

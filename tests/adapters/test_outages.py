@@ -312,6 +312,14 @@ def test_an_outage_of_on_error_is_503(face: Any) -> None:
     assert face(Guard(verifier(), on_error=failing("TypeError")), []).status == 500
 
 
+@pytest.mark.parametrize("name", ["ConnectionError", "TypeError"])
+def test_the_log_names_on_error(face: Any, name: str, caplog: Any) -> None:
+    """A verifier that is sound is not looked at in vain."""
+    face(Guard(verifier(), on_error=failing(name)), [])
+    (record,) = caplog.records
+    assert "on_error raised" in record.getMessage()
+
+
 @pytest.mark.parametrize(("name", "status"), [("ConnectionError", 503), ("redis", 503), ("TypeError", 500)])
 def test_an_outage_of_a_store_of_proofs_is_503(face: Any, name: str, status: int) -> None:
     """A proof that cannot be told from a replay is not the caller's fault."""

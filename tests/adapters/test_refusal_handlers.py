@@ -1,5 +1,6 @@
 """Exception handlers of the application are asked for refusals, and else the guard answers."""
 
+import logging
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.exception_handlers import http_exception_handler
+from flask import Flask
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
@@ -15,9 +17,12 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, Router
 
 import authguard.fastapi
+import authguard.flask
 import authguard.starlette
+from adapters.answering import SECRET
 from adapters.callers import READER, field, guarded
 from adapters.faces import ask_asgi
+from authguard import Guard, JWTVerifier
 from authguard._asgi.refusal import answering
 from authguard.fastapi import CurrentUser, RefusedHTTPException
 from authguard.starlette import RefusedHTTPException as StarletteRefused
@@ -149,6 +154,24 @@ def test_the_handlers_around_plain_mounts_count() -> None:
     routes = [Mount("/in", routes=[Route("/page", page)])]
     app = guarded(Starlette(routes=routes, exception_handlers={HTTPException: mine}))
     assert ask_asgi(app, "GET", "/in/page").body == b'{"mine":401}'
+
+
+def test_a_handler_of_flask_that_requires_a_caller_is_refused_for_the_path(caplog: Any) -> None:
+    """What it asks of nobody is logged with the path that was asked for."""
+    app = Flask("api")
+
+    @authguard.flask.requires()
+    def _helper() -> str:
+        return "in"
+
+    app.register_error_handler(401, lambda error: _helper())
+    guard = Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None))
+    authguard.flask.init_app(app, guard, error_handlers=True)
+    with caplog.at_level(logging.DEBUG, logger="authguard"):
+        assert app.test_client().get("/private").status_code >= 400
+    refusals = [record.getMessage() for record in caplog.records if record.name == "authguard"]
+    assert len(refusals) == 2
+    assert all("/private" in text for text in refusals)
 
 
 def test_both_faces_in_one_application() -> None:

@@ -1,6 +1,7 @@
 """The specification: one table of requests and answers, the same over every adapter."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,6 +160,7 @@ def test_a_login_page_that_sends_straight_back_makes_no_circle(face: Any) -> Non
     name, _, rest = first.headers["set-cookie"].partition("=")
     value, *attributes = rest.split("; ")
     assert name == "session-step-up"
+    assert re.fullmatch("[0-9a-f]{32}", value)
     assert set(attributes) == {"Max-Age=10", "Path=/", "HttpOnly", "SameSite=Lax"}
     back = ("Cookie", f"session={STALE}; {name}={value}".encode())
     again = face("GET", "/recent", [HTML, back])

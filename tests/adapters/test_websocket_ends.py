@@ -359,6 +359,27 @@ def test_what_the_application_has_closed_is_not_checked(closing: Message) -> Non
     assert verdicts.asked == 1
 
 
+def test_what_follows_the_end_is_waited_for_without_a_limit() -> None:
+    """The server is asked once for what comes after its own end, though a check would be due."""
+    clock, server, verdicts = Clock(), Server(), Verdicts()
+
+    async def go_later() -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        server.incoming.put_nowait(GONE)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        await send({"type": "websocket.close"})
+        clock.now += 30
+        going = asyncio.create_task(go_later())
+        assert await receive() == GONE
+        await going
+
+    run(app, server, guard=Guard(verdicts), clock=clock)
+    assert server.reads == 2  # with the one of the handshake
+
+
 def test_a_client_that_has_gone_is_not_checked() -> None:
     """The application gets its disconnect as it came, due or not."""
     clock, server, verdicts = Clock(), Server(), Verdicts()

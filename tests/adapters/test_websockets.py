@@ -211,6 +211,14 @@ def test_the_application_does_not_find_the_token_where_it_was() -> None:
     assert outer == {"headers": headers, "subprotocols": offered}
 
 
+def test_the_fields_after_the_token_stay() -> None:
+    """A field that offered nothing else is taken away alone."""
+    app, after = Echoing(), (b"x-tenant", b"7")
+    shake(middleware(app), headers=[(b"sec-websocket-protocol", entry(same.GOOD).encode()), after],
+          subprotocols=[entry(same.GOOD)])  # fmt: skip
+    assert app.scope["headers"] == [after, (b"authorization", f"Bearer {same.GOOD}".encode())]
+
+
 @pytest.mark.parametrize("subprotocols", [None, ...], ids=["None", "absent"])
 def test_a_server_need_not_say_what_is_offered(subprotocols: Any) -> None:
     """Then nothing is."""

@@ -1,11 +1,14 @@
 """DPoP proofs: RFC 9449."""
 
+from hashlib import sha256
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import ConfigurationError, DPoP, VerificationUnavailableError
+from authguard._core.jose.compact import base64url
 from authguard._core.model import Credential
 from authguard._core.proofs.dpop import thumbprint_of
 from authguard.drivers import run
@@ -293,6 +296,15 @@ def test_claims_that_are_no_object():
     refused(f"{signed}.{b64(sign(signed.encode(), 'ES256', ec_key()))}")
 
 
+@pytest.mark.parametrize("date", ['"exp": 1e999', '"nbf": -1e999'])
+def test_a_date_that_is_infinite_is_none(date):
+    """JSON can write a number that is infinite as a float."""
+    head, payload, _ = make_proof(TOKEN).split(".")
+    claims = base64url(payload.encode()).decode().replace("{", f"{{{date}, ", 1)
+    signed = f"{head}.{b64(claims.encode())}"
+    assert "a date" in refused(f"{signed}.{b64(sign(signed.encode(), 'ES256', ec_key()))}").reason
+
+
 @given(st.binary(max_size=300) | st.text(st.characters(codec="ascii"), max_size=300).map(str.encode))
 def test_no_field_makes_another_error(field):
     """Whatever it holds, it is refused."""
@@ -419,6 +431,11 @@ def test_only_true_is_a_yes(answer):
     refused(make_proof(TOKEN), dpop(replays=lambda digest, seconds: answer))
 
 
+def test_a_secret_of_nonces_needs_32_bytes():
+    """As many as it is asked for."""
+    assert dpop(nonce_secret=sha256(b"a seed").digest())
+
+
 @pytest.mark.parametrize(
     ("build", "says"),
     [
@@ -435,7 +452,7 @@ def test_only_true_is_a_yes(answer):
         (lambda: dpop(window=301), "window"),
         (lambda: dpop(window=True), "window"),
         (lambda: dpop(proofs_per_key=0), "proofs_per_key"),
-        (lambda: dpop(nonce_secret="short"), "32 random bytes"),
+        (lambda: dpop(nonce_secret=sha256(b"a seed").digest()[:31]), "32 random bytes"),
         (lambda: dpop(nonce_secret=7), "32 random bytes"),
     ],
     ids=range(15),

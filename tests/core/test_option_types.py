@@ -1,10 +1,17 @@
 """Each option of each public class and function refuses values of a wrong type when it is built."""
 
+import ast
 import inspect
+import random
 import re
+import ssl
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from math import inf
+from types import SimpleNamespace
 
+import httpx
 import pytest
 
 import authguard
@@ -41,6 +48,41 @@ def test_a_value_of_a_wrong_type_is_a_configuration_error_that_names_the_option(
     assert [text for value in values if (text := complaint(name, option, value))] == []
 
 
+STORE = SimpleNamespace(revocations=None, replays=None)
+#: What a spelling may name besides the public names.
+NAMES = {
+    "time": time,
+    "random": random,
+    "ssl": ssl,
+    "sys": sys,
+    "httpx": httpx,
+    "store": STORE,
+    "name": len,
+}
+
+
+def spellings(name, option):
+    """Return what the errors of an option say to write, if that is an argument."""
+    target, good, kinds, _ = BUILT[name]
+    for value in WRONG[kinds[option].rstrip("?")]:
+        try:
+            target(**{**good, option: value})
+        except ConfigurationError as error:
+            if advice := re.search(r": write (\w+=.+?)(?:, without parentheses)?\Z", str(error)):
+                yield from advice[1].replace("…", "...").split(" or ")
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS, ids=str)
+def test_what_an_error_says_to_write_is_python(name, option):
+    """It can be copied, and each name in it is there."""
+    public = {**vars(authguard), **BUILT, **NAMES}
+    for spelling in spellings(name, option):
+        (argument,) = ast.parse(f"f({spelling})", mode="eval").body.keywords
+        for node in ast.walk(argument):
+            assert not isinstance(node, ast.Name) or node.id in public
+            assert not isinstance(node, ast.Attribute) or hasattr(public[node.value.id], node.attr)
+
+
 @pytest.mark.parametrize("name", BUILT)
 def test_each_option_is_in_the_table(name):
     """An option that is added has to be checked as well."""
@@ -72,10 +114,11 @@ DURATIONS = [(name, option) for name, option in OPTIONS if BUILT[name].kinds[opt
 
 @pytest.mark.parametrize(("name", "option"), DURATIONS, ids=str)
 def test_a_duration_may_be_a_timedelta(name, option):
-    """It is as good as a number of seconds."""
+    """It is as good as a number of seconds, and is kept as one."""
     target, good, _, _ = BUILT[name]
     short = timedelta(minutes=5) if name == "Settings" else timedelta(seconds=5)
-    target(**{**good, option: LONG_ENOUGH.get(option, short)})
+    built = target(**{**good, option: LONG_ENOUGH.get(option, short)})
+    assert not isinstance(getattr(built, option, None), timedelta)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +145,12 @@ SECRETS = {
     "BearerAuth": ["password"],
     "APIKeyAuth": ["key"],
     "Settings": [
-        "secret", "previous_secret", "database", "limits_url", "smtp_url", "github_client_secret",
-        "linkedin_client_secret", "oidc_client_secret",
+        "secret", "previous_secret", "database", "limits_url", "smtp_url", "revocations_url",
+        "github_client_secret", "linkedin_client_secret", "oidc_client_secret",
     ],
     "Limiter": ["url"],
+    "RedisStore": ["url"],
+    "PostgresStore": ["url"],
     "SMTPMailer": ["url"],
     "GitHub": ["client_secret"],
     "SQLRevocations": ["database"],

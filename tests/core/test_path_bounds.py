@@ -241,6 +241,19 @@ def test_long_paths_are_not_kept():
     assert all(len(method) + len(path) + len(root) <= 16_384 for method, path, root in kept)
 
 
+@pytest.mark.parametrize(
+    ("size", "in_memory", "once"),
+    [(512, True, True), (513, False, True), (16_384, False, True), (16_385, False, False)],
+)
+def test_the_longest_paths_that_are_kept(size, in_memory, once):
+    """512 characters with the others, and 16,384 for the length of a request."""
+    one = policy()
+    key = ("GET", "/public/".ljust(size - 3, "x"), "")
+    verdict = one.find(*key)
+    assert (one.memory.get(key) is verdict) is in_memory
+    assert (one.find(*key) is verdict) is once
+
+
 def test_a_long_path_is_decided_once_for_a_request():
     """The steps of one request ask several times."""
     one, path = policy(), "/public/" + "x" * 5000

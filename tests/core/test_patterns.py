@@ -63,6 +63,7 @@ EQUAL = {
     "Next.js, rest": ("/docs/[...slug]", "'/docs/**'"),
     "Next.js, maybe": ("/docs/[[...slug]]", "'/docs/**'"),
     "Next.js, group": ("/(shop)/about", "'/about'"),
+    "Starlette, rest twice": ("/files/{a:path}/{b:path}", "'/files/**'"),
     "aiohttp": ("/files/{tail:.*}", "'/files/**'"),
     "ASP.NET": ("/files/{**slug}", "'/files/**'"),
     "Go": ("GET /files/{rest...}", "Rule('/files/**', methods=['GET'])"),
@@ -180,6 +181,23 @@ def test_foreign_pattern_is_refused_with_the_next_wider_spelling(pattern, spelli
     """Where no rule covers as much, the error contains the next wider one, and says that it is."""
     message = error_of(pattern)
     assert message.partition(": write ")[2].startswith(f"{spelling}, which covers more (in public_paths,")
+
+
+@pytest.mark.parametrize("converter", ["str", "string", "default", "unicode"])
+def test_a_converter_that_takes_any_segment_is_equal_to_a_star(converter):
+    """Of Starlette, Sanic, Flask and Django, in their ways to write it."""
+    for parameter in (f"{{id:{converter}}}", f"<id:{converter}>", f"<{converter}:id>"):
+        assert error_of(f"/users/{parameter}").endswith("write '/users/*'")
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "REPORT", "QUERY"],
+)
+def test_each_method_before_a_path_is_translated(method):
+    """In capitals or not."""
+    assert error_of(f"{method} /users").endswith(f"write Rule('/users', methods=['{method}'])")
+    assert error_of(f"{method.lower()}: /users").endswith(f"write Rule('/users', methods=['{method}'])")
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,12 @@ def test_head_by_its_own_get_rule_is_as_strict():
     assert policy.find("HEAD", "/a").requirements == (Requirement(["x"]),)
 
 
+def test_a_rule_for_handshakes_beats_the_rule_for_get():
+    """A GET rule covers handshakes only where there is no rule of their own."""
+    rules = [Rule("/a", methods=["GET"], scopes=["x"]), Rule("/a", methods=["WEBSOCKET"], scopes=["y"])]
+    assert Policy(rules, None).find("WEBSOCKET", "/a").requirements == (Requirement(["y"]),)
+
+
 def test_the_login_page_is_open():
     """One signs in there, so it is not protected."""
     policy = Policy(["/"], None, ["/login"])

@@ -299,3 +299,4 @@ def test_health_says_what_is_fresh_stale_and_failing():
     assert (health.state, health.failures, health.reason) == ("fresh", 0, "")
     assert (health.fetched_at, health.fresh_until) == (NOW, NOW + 300)
     assert state.health(NOW + 300).state == "stale"
+    assert state.health(NOW + 300 + DAY).state == "failing"

@@ -6,7 +6,7 @@ from base64 import b64encode, urlsafe_b64encode
 import pytest
 
 from authguard import ConfigurationError
-from authguard._core.jose.secret import check_not_place, place_of, readable, weakness_of
+from authguard._core.jose.secret import _SEQUENCES, check_not_place, place_of, readable, weakness_of
 from sizes import size
 
 KINDS = {
@@ -230,6 +230,14 @@ WEAK = [
 def test_a_long_secret_that_can_be_guessed_is_refused(text):
     """It repeats itself, counts, follows the keyboard, or is made of words that all use."""
     assert weakness_of(text.encode()) is not None
+
+
+@pytest.mark.parametrize("row", [row for row in _SEQUENCES if "z0" not in row])
+def test_a_sequence_ends_or_goes_round(row):
+    """No other group of characters is counted as one of a sequence: it might stand in a random secret."""
+    begin = len(set(row))  # where it goes round
+    assert row[begin:] == row[: len(row) - begin]
+    assert len(row[begin:]) not in (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Accounts: registration, sign-in, passwords, disabling, social accounts."""
 
+from contextlib import nullcontext
+
 import pytest
 from sqlalchemy import func, select
 
@@ -132,8 +134,9 @@ def test_disabled_account_does_not_sign_in(service):
 
 
 def test_password_that_is_changed_during_a_login_does_not_sign_in(url):
-    """Whoever signs in with a password that is replaced meanwhile gets no session."""
-    with service_at(url) as service:
+    """Whoever signs in with a password that is replaced meanwhile gets no session, and that is audited."""
+    events = []
+    with service_at(url, hook=events.append) as service:
         tokens = register(service)
         me = principal_of(service, tokens.access_token)
 
@@ -147,6 +150,8 @@ def test_password_that_is_changed_during_a_login_does_not_sign_in(url):
         object.__setattr__(service.accounts._base, "hasher", Overtaken.cheap())
         with pytest.raises(InvalidCredentialsError):
             login(service)
+    told = [(event.succeeded, event.user_id) for event in events if event.name == "login"]
+    assert told == [(False, tokens.user.id)]
 
 
 def test_disabling_nobody(service):
@@ -293,6 +298,14 @@ def test_social_account_without_an_address(service):
     """A provider that tells no address cannot make an account."""
     with pytest.raises(LinkRefusedError):
         service.sign_in_with(identity(email=None))
+
+
+@pytest.mark.parametrize(("length", "accepted"), [(255, True), (256, False)])
+def test_the_longest_subject_of_a_social_account(service, length, accepted):
+    """A provider may name its accounts by up to 255 characters (OpenID Connect Core section 2)."""
+    named = identity(subject="s" * length)
+    with nullcontext() if accepted else pytest.raises(LinkRefusedError):
+        assert service.sign_in_with(named).user.email == "ann@example.com"
 
 
 def test_disabled_account_is_not_signed_in_by_its_social_account(service):

@@ -167,7 +167,7 @@ def test_tokens_die_with_the_key(
     ENDS[end](service, ann, made)
     assert revocations.is_revoked(principal)
     assert not revocations.is_revoked(others)
-    revocations._database.close()
+    revocations.close()
 
 
 # By HTTP

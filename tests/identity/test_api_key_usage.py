@@ -222,12 +222,13 @@ def test_what_cannot_be_written_is_kept(
 ) -> None:
     """Until the database is back; what comes meanwhile is added."""
     recorder = UsageRecorder(service.database, seconds=3_600)
-    recorder.count(made.key.id, 1, clock.now, "192.0.2.1")
+    counter = recorder.counter(made.key.id, 1)
+    counter.count(clock.now, "192.0.2.1")
     with monkeypatch.context() as patch:
         patch.setattr(service.database, "write", unavailable)
         with pytest.raises(StoreUnavailableError):
             recorder.flush()
-    recorder.count(made.key.id, 1, clock.now - 5, None)
+    counter.count(clock.now - 5, None)
     recorder.close()
     assert stored(service, ann) == (2, clock.now, "192.0.2.1")
 
@@ -243,12 +244,13 @@ def test_many_threads_lose_nothing(
 ) -> None:
     """While the counts are written in between."""
     recorder = UsageRecorder(service.database, seconds=3_600)
+    counter = recorder.counter(made.key.id, 1)
     times = 2_000
 
     def work(index: int) -> None:
         for _ in range(times):
             if index:
-                recorder.count(made.key.id, 1, clock.now, None)
+                counter.count(clock.now, None)
         if not index:
             for _ in range(20):
                 recorder.flush()
@@ -258,13 +260,47 @@ def test_many_threads_lose_nothing(
     assert stored(service, ann)[0] == 4 * times
 
 
+def test_several_counters_of_one_key_are_one_row(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """A key is looked up again and again; the last use is the latest of all, with its address."""
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    first, second = recorder.counter(made.key.id, 1), recorder.counter(made.key.id, 1)
+    first.count(clock.now, "192.0.2.1")
+    second.count(clock.now + 2, None)
+    second.count(clock.now + DAY, "192.0.2.2")
+    second.count(clock.now + DAY - 1, None)
+    today = int(clock.now // DAY)
+    assert recorder.pending({made.key.id}) == {today: 2, today + 1: 2}
+    recorder.close()
+    assert recorder.pending({made.key.id}) == {}
+    assert stored(service, ann) == (4, clock.now + DAY, "192.0.2.2")
+    assert sorted(row.uses for row in rows(service, "api_key_usage")) == [2, 2]
+
+
+@pytest.mark.one_database
+def test_a_fork_counts_for_itself(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """What the parent has counted is not written twice."""
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    counter = recorder.counter(made.key.id, 1)
+    counter.count(clock.now, None)
+    recorder._begin_process()  # as in the child
+    assert recorder.pending({made.key.id}) == {}
+    counter.count(clock.now, None)
+    assert sum(recorder.pending({made.key.id}).values()) == 1
+    recorder.close()
+    assert stored(service, ann)[0] == 1
+
+
 @pytest.mark.one_database
 def test_the_counts_are_written_by_themselves(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
     """By a thread, after the interval."""
     recorder = UsageRecorder(service.database, seconds=0.01)
-    recorder.count(made.key.id, 1, clock.now, None)
+    recorder.counter(made.key.id, 1).count(clock.now, None)
     deadline = time.monotonic() + 10
     while stored(service, ann)[0] == 0 and time.monotonic() < deadline:
         recorder._closing.wait(0.01)
@@ -287,8 +323,9 @@ def test_a_minute_of_many_requests_is_few_statements(service: IdentityService, c
     recorder = UsageRecorder(service.database, seconds=3_600)
     statements: list[str] = []
     event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    for number in range(10 * count):
-        recorder.count(f"key_{number % count:05}", 1, clock.now, None)
+    counters = [recorder.counter(f"key_{number:05}", 1) for number in range(count)]
+    for counter in 10 * counters:
+        counter.count(clock.now, None)
     assert statements == []
     recorder.close()
     changes = [statement for statement in statements if statement.startswith(("UPDATE", "INSERT"))]

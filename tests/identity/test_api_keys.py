@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -606,3 +607,29 @@ def test_a_disabled_key_is_good_again_at_once(service: IdentityService, ann: Pri
     assert refused.value.cause == Cause.DISABLED
     update(service, "UPDATE api_keys SET disabled_at = NULL WHERE id = :id", id=made.key.id)
     verify(service, made.text, verifier)
+
+
+def test_requests_read_by_indexes_alone(service: IdentityService, ann: Principal) -> None:
+    """So that a million keys cost what a thousand do: no statement of a request goes through a table."""
+    made = create(service, ann)
+    seen: list[tuple[str, Any]] = []
+
+    def note(*args: Any) -> None:
+        seen.append((args[2], args[3]))
+
+    event.listen(service.database.engine, "before_cursor_execute", note)
+    verify(service, made.text)
+    service.api_keys.list(ann)
+    service.api_keys.usage(ann)
+    event.remove(service.database.engine, "before_cursor_execute", note)
+    assert len(seen) > 5
+    with service.database.read() as connection:
+        if not service.database.is_sqlite:
+            connection.exec_driver_sql("SET enable_seqscan = off")  # it is cheaper for a row or two
+        for statement, values in seen:
+            plan = "EXPLAIN QUERY PLAN" if service.database.is_sqlite else "EXPLAIN"
+            lines = str(connection.exec_driver_sql(f"{plan} {statement}", values).all())
+            assert "SCAN" not in lines
+            assert "Seq Scan" not in lines
+        if not service.database.is_sqlite:
+            connection.exec_driver_sql("RESET enable_seqscan")

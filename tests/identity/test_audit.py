@@ -6,6 +6,7 @@ import pytest
 
 from authguard.errors import RefusedError
 from authguard.identity import SocialIdentity
+from authguard.identity.errors import InvalidLinkError
 from identity.support import CALLER, PASSWORD, service_at
 from identity.test_sessions import principal_of, register
 
@@ -74,6 +75,26 @@ def test_each_flow_has_events(audited, events, postbox, clock):
     assert succeeded == both | {"forgot_password", "logout", "logout_everywhere", "disable", "mail"}
     assert failed == both
     assert ("refresh", "reuse") in {(event.name, event.reason) for event in events}
+
+
+def test_a_sign_in_is_told_with_its_session(audited, events):
+    """By a provider, as by a password: what the session does later can be followed."""
+    register(audited)
+    tokens = [audited.accounts.login("ann@example.com", PASSWORD, CALLER)]
+    tokens.append(audited.sign_in_with(SocialIdentity("github", "1", "bob@example.com", email_verified=True)))
+    told = [event.session_id for event in events if event.name in ("login", "social")]
+    assert told == [principal_of(audited, each.access_token).claims["sid"] for each in tokens]
+
+
+def test_a_registration_that_is_declined_is_told(audited, events, postbox):
+    """With the account that is gone, and again when the link is used up."""
+    user_id = register(audited).user.id
+    assert audited.outbox.flush()
+    audited.links.decline_registration(postbox.token(), CALLER)
+    with pytest.raises(InvalidLinkError):
+        audited.links.decline_registration(postbox.token(), CALLER)
+    told = [(event.succeeded, event.user_id) for event in events if event.name == "decline"]
+    assert told == [(True, user_id), (False, None)]
 
 
 def test_events_are_counted(audited, postbox, clock):

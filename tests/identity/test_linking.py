@@ -150,6 +150,7 @@ class TestNothingProven:
         text = ann.mail("GitHub was linked to your account").text
         assert "The password that the account had" in text
         assert "/forgot-password" in text
+        assert "unlink GitHub in your account" in text
         assert prevented(events) == ["password"]
 
     def test_provider_that_does_not_verify(self, mallory, ann, face):
@@ -232,9 +233,10 @@ class TestProviderThatDoesNotVerify:
         assert prevented(events) == ["identity"]
 
     def test_link_by_api(self, mallory, ann, face, events):
-        """The provider is unlinked, and the sessions that it has begun end."""
+        """The provider is unlinked, the sessions that it has begun end, and a mail says so."""
         ann.verify_by_api()
         assert not mallory.is_in(face)
+        assert "/forgot-password" in ann.mail("A provider was unlinked from your account").text
         assert not mallory.sign_in(MALLORY, face)
         assert prevented(events) == ["identity"]
 

@@ -1,5 +1,7 @@
 """One-time tokens: hashed, one hour, the newest only, once; nobody learns which addresses are known."""
 
+import logging
+
 import pytest
 from sqlalchemy import select
 
@@ -103,13 +105,14 @@ def test_changing_the_password_kills_the_token(service, postbox):
         service.links.reset_password(token, NEW, CALLER)
 
 
-def test_unknown_address_gets_no_mail(service, postbox):
-    """For an unknown address nothing is sent, and nothing is told."""
+def test_unknown_address_gets_no_mail(service, postbox, caplog):
+    """For an unknown address nothing is sent, nothing is told, and nothing fails."""
     service.links.request_password_reset("nobody@example.com", CALLER)
     service.links.request_password_reset("nonsense", CALLER)
     service.links.resend_verification("nobody@example.com", CALLER)
     assert service.outbox.flush()
     assert postbox.mails == []
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 def test_verification_is_sent_again(service, postbox):

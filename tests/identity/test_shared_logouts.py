@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from authguard import Credential, Principal
 from authguard.identity import IdentityService
 from authguard.stores import PostgresStore, RedisStore, SQLiteStore
-from identity.support import ANN, CALLER, PASSWORD, Clock, service_at
+from identity.support import ANN, CALLER, PASSWORD, Clock, Postbox, service_at
 from support import judge
 
 NEW = "An0ther-Password!"
@@ -65,6 +65,16 @@ def test_a_change_of_the_password_ends_the_other_sessions(service: IdentityServi
     service.accounts.change_password(mine, PASSWORD, NEW, CALLER)
     assert store.revocations.is_known_revoked(principal)
     assert not store.revocations.is_known_revoked(mine)
+
+
+def test_a_declined_registration_ends_its_sessions(
+    service: IdentityService, postbox: Postbox, store: Any
+) -> None:
+    """Their access tokens are revoked, though the account is gone."""
+    _, principal = tokens_of(service)
+    assert service.outbox.flush()
+    service.links.decline_registration(postbox.token(), CALLER)
+    assert store.revocations.is_known_revoked(principal)
 
 
 def test_the_service_knows_what_others_revoke(service: IdentityService, store: Any) -> None:

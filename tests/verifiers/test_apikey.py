@@ -83,20 +83,22 @@ def test_a_function_that_returns_something_else() -> None:
         (lambda: APIKeyVerifier({"short": APIKey("x")}), "at least 16"),
         (lambda: APIKeyVerifier({"caf\xe9" * 8: APIKey("x")}), "visible ASCII"),
         (lambda: APIKeyVerifier({"with a space in it, long": APIKey("x")}), "visible ASCII"),
-        (lambda: APIKeyVerifier({KEY: "x"}), "mapping of key text to APIKey"),  # type: ignore[dict-item]
+        (lambda: APIKeyVerifier({KEY: "x"}), r"text to APIKey, .*: write APIKey\('x'\)\Z"),  # type: ignore[dict-item]
+        (lambda: APIKeyVerifier({KEY: 7}), r"text to APIKey, .*: write APIKey\(…\)\Z"),  # type: ignore[dict-item]
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, header="Authorization"), "must be a field"),
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, header="X_API Key"), "must be a field"),
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, prefixes="sk_"), "must be a list"),
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, prefixes=["a"]), "at least three"),
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, cache_ttl=-1), "between 0 and 3600"),
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, cache_ttl=True), "between 0 and 3600"),
+        (lambda: APIKey("x", key_id=""), "key_id of the API key of 'x' must"),
         (lambda: APIKey(""), "subject of an API key must"),
         (lambda: APIKey("x", scopes="read"), "must be a list"),
         (lambda: APIKey("x", disabled="no"), "True or False"),  # type: ignore[arg-type]
         (lambda: APIKey("x", expires_at=datetime(2027, 1, 1)), "time zone"),
         (lambda: APIKey("x", expires_at="soon"), "seconds since the epoch"),  # type: ignore[arg-type]
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_a_mistake_is_named_when_it_is_built(build: Any, says: str) -> None:
     """What cannot be meant raises, and says what to change."""

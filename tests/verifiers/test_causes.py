@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authguard import APIKey, APIKeyVerifier, Credential, InvalidTokenError, JWTVerifier
+from authguard import APIKey, APIKeyVerifier, Credential, InvalidTokenError, JWTVerifier, RemoteKeySet
 from authguard._core.answer.refusal import Challenges, refuse
 from authguard.errors import Cause, RevokedTokenError, UnprovenTokenError
 from support import AUDIENCE, ISSUER, NOW, SECRET, b64, claims, judge, make_token
@@ -35,8 +35,13 @@ def verifier(**options):
         (make_token(claims(exp=...)), Cause.MISSING_CLAIM, "exp"),
         (make_token(claims(jti=5)), Cause.MALFORMED, "jti"),
         (make_token(claims(token_use="id")), Cause.KIND, "token_use"),
+        (make_token(claims(token_type="refresh")), Cause.KIND, "token_type"),
+        (make_token(claims(typ="ID")), Cause.KIND, "typ"),
+        (make_token(claims(type="password_reset")), Cause.KIND, "type"),
         (make_token(claims(at_hash="x")), Cause.KIND, "at_hash"),
         (make_token(claims(sub="client:billing")), Cause.INVALID, "sub"),
+        (make_token(claims(sub="")), Cause.MALFORMED, "sub"),
+        (make_token(claims(sub=..., username="ann", client_id="web")), Cause.MISSING_CLAIM, "sub"),
         (make_token(key=OTHER), Cause.SIGNATURE, None),
     ],
     ids=lambda value: value if isinstance(value, Cause) else None,
@@ -53,6 +58,14 @@ def test_a_token_without_a_key_for_it_has_a_cause_of_its_own():
     with pytest.raises(InvalidTokenError) as raised:
         judge(verifier(keys=ED25519, algorithms=["EdDSA"]), Credential(make_token(), "bearer"), NOW)
     assert raised.value.cause is Cause.UNKNOWN_KEY
+
+
+def test_an_algorithm_that_is_not_listed_has_a_cause_of_its_own():
+    """No keys are fetched for it."""
+    by = verifier(keys=RemoteKeySet(f"{ISSUER}/jwks"), algorithms=["ES256"])
+    with pytest.raises(InvalidTokenError) as raised:
+        judge(by, Credential(make_token(algorithm="HS512"), "bearer"), NOW)
+    assert raised.value.cause is Cause.ALGORITHM
 
 
 @pytest.mark.parametrize(

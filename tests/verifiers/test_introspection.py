@@ -291,6 +291,19 @@ def test_an_outage_is_not_the_callers_fault(answer):
     assert by.health(NOW + 60)[0].state == "fresh"
 
 
+def test_the_health_counts_the_failures_in_a_row():
+    """From none before the first request; a good answer begins anew."""
+    where, by = world(down()), verifier()
+    counted = [by.health(NOW)[0].failures]
+    for second in range(3):
+        with pytest.raises(VerificationUnavailableError):
+            ask(where, by, now=NOW + 10 * second)
+        counted.append(by.health(NOW)[0].failures)
+    where.pages[URL] = page(ACTIVE)
+    ask(where, by, now=NOW + 100)
+    assert [*counted, by.health(NOW)[0].failures] == [0, 1, 2, 3, 0]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_passed_on(status):
     """429 is the endpoint's word to us, and ours to the caller is 503."""
@@ -374,6 +387,21 @@ def test_the_endpoint_must_speak_of_the_same_token(changes):
     local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(InvalidTokenError, match="another"):
         ask(world(**changes), verifier(jwt=local), make_token(claims(client_id="app", jti="7")))
+
+
+@pytest.mark.parametrize(
+    ("token", "answer"),
+    [({"client_id": "app", "jti": "7"}, {}), ({}, {"client_id": "app", "jti": "7"})],
+    ids=str,
+)
+def test_what_only_one_of_both_says_is_no_contradiction(token, answer):
+    """The endpoint need not repeat what the token says, nor the token what the endpoint knows."""
+    local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    where = world(**{"client_id": ..., "jti": ..., **answer})
+    assert (
+        ask(where, verifier(jwt=local), make_token(claims(**{"jti": ..., **token}))).principal.subject
+        == "ann"
+    )
 
 
 def test_opaque_tokens_are_asked_about_beside_jwts():

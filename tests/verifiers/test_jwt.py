@@ -121,6 +121,7 @@ HEADERS = {
     "kid-int": {"kid": 7},
     "kid-null": {"kid": None},
     "cty": {"cty": "JWT"},
+    "cty-int": {"cty": 7},
 }
 TEXT = make_token()
 HOSTILE = {

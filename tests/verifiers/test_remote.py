@@ -1,5 +1,8 @@
 """JWTs with keys that are fetched: key sets by URL, and issuers that are discovered."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from authguard import (
@@ -13,6 +16,7 @@ from authguard import (
 )
 from authguard._core.flow import Response
 from authguard.errors import InvalidIssuerError, InvalidSignatureError
+from authguard.verifiers.discovery import IssuerKeySet
 from remote.world import World, down, page
 from support import AUDIENCE, ISSUER, NOW, SECRET, claims, ec_key, ed25519_key, jwk, make_token, rsa_key
 
@@ -59,6 +63,12 @@ def test_keys_are_fetched_for_the_first_token_only(world):
     assert world.asked == []
     assert [verify(world, by, token(sub=name)).principal.subject for name in ("ann", "bob")] == ["ann", "bob"]
     assert [question.url for question in world.asked] == [URL]
+
+
+def test_an_answer_may_have_64_kibibytes(world):
+    """The driver reads no more of one."""
+    verify(world, verifier(), token())
+    assert [question.max_bytes for question in world.asked] == [64 * 1024]
 
 
 def test_a_principal_is_remembered_while_the_keys_are_fresh(world):
@@ -182,6 +192,25 @@ def test_nobody_asks_again_in_the_pause_after_a_failure(world):
     assert len(world.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [(500, {}), (200, []), (200, {"keys": []}), (200, {"issuer": "https://other.example"})],
+    ids=["500", "no object", "no key", "another issuer"],
+)
+@pytest.mark.parametrize("keys", [RemoteKeySet(URL), IssuerKeySet(ISSUER)], ids=["keys", "issuer"])
+def test_the_pause_begins_when_the_last_answer_has_come(world, keys, status, document):
+    """It is no shorter for a server that takes its time."""
+    slow = replace(page(document, status), took=2.0)
+    world.pages = dict.fromkeys((URL, OIDC, OAUTH), slow)
+    by = JWTVerifier(keys, algorithms=["ES256"], audience=AUDIENCE, issuer=ISSUER)
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, by, token())
+    asked = len(world.asked)
+    with pytest.raises(VerificationUnavailableError):
+        verify(world, by, token(), NOW + 2 * asked + 0.4)
+    assert len(world.asked) == asked
+
+
 def test_known_keys_outlive_an_outage_of_24_hours(world):
     """No request fails, be they many or few."""
     by = verifier()
@@ -267,7 +296,8 @@ def test_wrong_options_are_found_when_built(options, says):
         ({"connect_timeout": True}, "connect_timeout"),
         ({"timeout": 61}, "timeout"),
         ({"client": object()}, "client"),
-        ({"client": World(), "proxy": "http://proxy:1"}, "client"),
+        ({"client": SimpleNamespace(stream=print), "proxy": "http://proxy:1"}, "left out with client"),
+        ({"client": SimpleNamespace(stream=print), "ca_bundle": "ca.pem"}, "left out with client"),
         ({"allow_private": "yes"}, r"allow_private must be True or False, got 'yes' \(str\)"),
         ({"allow_private": 1}, r"allow_private must be True or False, got 1 \(int\)"),
         ({"allow_private": None}, "allow_private must be True or False"),

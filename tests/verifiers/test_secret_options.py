@@ -19,7 +19,19 @@ from authguard import (
 from authguard.client import APIKeyAuth
 from authguard.identity import Settings
 from authguard.identity.social.github import GitHub
-from support import AUDIENCE, ISSUER, NOW, SECRET, Credential, judge, jwk, make_token, pem, rsa_key
+from support import (
+    AUDIENCE,
+    ISSUER,
+    NOW,
+    SECRET,
+    Credential,
+    ed25519_key,
+    judge,
+    jwk,
+    make_token,
+    pem,
+    rsa_key,
+)
 
 PROVIDER = {"redirect_uris": ["https://a.example/callback"]}
 
@@ -151,6 +163,8 @@ PUBLIC = pem(rsa_key())
         ("\udcff" * 40, "HS256", "Unicode, or bytes"),
         (b"\xff\xfe" * 40, "RS256", "must be PEM or JSON"),
         ("JWT_SECRET", "HS256", r'os.environ\["JWT_SECRET"\]'),
+        (pem(ed25519_key()), "ES256", "must name one for an Ed25519 key, got none"),
+        (PUBLIC, "EdDSA", "must name one for an RSA key, got none"),
         ("keys\0.pem", "RS256", "must be in a file that can be read"),
         ("k" * 5000 + ".pem", "RS256", "must be in a file that can be read"),
     ],
@@ -178,10 +192,10 @@ def test_an_open_file_is_no_list_of_keys(tmp_path):
         jwt(opened, "RS256")
 
 
-@pytest.mark.parametrize("name", ["", "missing"])
-def test_a_path_that_cannot_be_read_is_named(tmp_path, name):
+@pytest.mark.parametrize(("name", "error"), [("", "IsADirectoryError"), ("missing", "FileNotFoundError")])
+def test_a_path_that_cannot_be_read_is_named(tmp_path, name, error):
     """A directory, and a file that is not there."""
-    with pytest.raises(ConfigurationError, match=f"can be read, got '{tmp_path}"):
+    with pytest.raises(ConfigurationError, match=rf"can be read, got '{tmp_path / name}': {error}\Z"):
         jwt(tmp_path / name)
 
 

@@ -7,7 +7,7 @@ tokens whose keys are here, public pages. `decide` is all the rest, as a flow. N
 anything: adapters read the request and write the answer. `Callers` finds out who it is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,6 +22,7 @@ from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refu
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
+from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
@@ -34,14 +35,13 @@ from authguard._core.proofs.proof import Proof, Proofs
 from authguard._core.proxies import TrustedProxies
 from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
-from authguard._core.quotas import Quotas, QuotasByTier
+from authguard._core.quotas import QuotasByTier, quotas_for
 from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
-    ConfigurationError,
     CrossSiteRequestError,
     MissingCredentialsError,
     RateLimitedError,
@@ -69,6 +69,8 @@ class Guard:
         cookie: the cookie that may carry an access token, where no field has a credential; None
             ignores cookies.
         revocations: what has been logged out, asked for each request.
+        backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
+            out.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
@@ -102,6 +104,7 @@ class Guard:
         login_path: str | None = None,
         cookie: AccessCookie | None = None,
         revocations: Revocations | None = None,
+        backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
         proxies: Iterable[str] = (),
@@ -115,14 +118,19 @@ class Guard:
         cache_size: int = 10_000,
     ) -> None:
         _check_options(cookie, resource, revocations, user_loader, on_error)
+        example = "backchannel_logout=BackChannelLogout(…)"
+        check_object(backchannel_logout, "backchannel_logout", Endpoint, example)
         check_whole(cache_size, "cache_size", unit="credentials")
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
         all_proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
+        #: What adapters serve, at its path.
+        self.endpoint = backchannel_logout
         login_pages = [login_path] if login_path else []
-        self.policy = Policy(protected_paths, public_paths, login_pages, resource.paths if resource else ())
+        served = served_paths(resource.paths if resource else (), backchannel_logout)
+        self.policy = Policy(protected_paths, public_paths, login_pages, served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         self._preflight: Preflight = check_preflight(preflight)
@@ -130,14 +138,11 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        self._remotes = Remotes(self._verifiers)
+        self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
-        self.quotas = _quotas(quotas, quota_store, self.policy.rules)
-        told = any(verifier.has_terms for verifier in self._verifiers)
-        #: Chosen here, so that a guard without quotas and terms does not ask for them with each request.
-        self.recall: Callable[[Presented, RequestKey, float], Recalled | Allow | Deny] = (
-            self._recall_counted if self.quotas is not None else self._recall_told if told else self._recall
-        )
+        self.quotas = quotas_for(quotas, quota_store, self.policy.rules)
+        #: Decides at once if it can; see `_recall`.
+        self.recall = self._choose_recall()
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
             arranged,
@@ -151,6 +156,13 @@ class Guard:
         )
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
+
+    def _choose_recall(self) -> Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]:
+        """Return `_recall` for a guard without quotas and terms, which does not ask for them each time."""
+        if self.quotas is not None:
+            return self._recall_counted
+        told = any(verifier.has_terms for verifier in self._verifiers)
+        return self._recall_told if told else self._recall
 
     def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
@@ -194,8 +206,7 @@ class Guard:
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
         charge: Charge | RateLimitedError | None = Charge()  # a decorator of a public path may take from them
         if verdict.protected:
-            # What may be a preflight is not counted, and the flow finds out.
-            charge = None if request_key[0] == "OPTIONS" else self.quotas.charge_at_once(known, verdict)
+            charge = self.quotas.charge_at_once(known, verdict)
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):
@@ -377,17 +388,6 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
-
-
-def _quotas(
-    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
-) -> Quotas | None:
-    """Return what counts for a guard; None if it has no quotas."""
-    if quotas is None and not any(rule.quotas for rule in rules):
-        if store is not None:
-            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
-        return None
-    return Quotas(() if quotas is None else quotas, store, rules)
 
 
 def _check_options(

@@ -267,3 +267,14 @@ def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> N
                     f"cost of {rule!r} must be at most {quota.count}, since no caller has more of "
                     f"{quota.policy!r}, got {rule.cost}"
                 )
+
+
+def quotas_for(
+    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
+) -> Quotas | None:
+    """Return what counts for a guard; None if it has no quotas."""
+    if quotas is None and not any(rule.quotas for rule in rules):
+        if store is not None:
+            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
+        return None
+    return Quotas(() if quotas is None else quotas, store, rules)

@@ -29,6 +29,7 @@ from authguard.identity.storage.revocations import (
     RevocationStore,
     Spread,
     SQLRevocations,
+    open_store,
     shared_revocations_of,
 )
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
@@ -62,7 +63,7 @@ class IdentityService:
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
         store: where logouts are written besides the database, for guards that follow it, such as a
-            `RedisStore`. It is left open.
+            `RedisStore`, which is left open; None for that at `Settings.revocations_url`.
 
     Raises:
         ConfigurationError: for an option of another type, or settings that contradict each other.
@@ -88,7 +89,9 @@ class IdentityService:
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
-        self.database.after_marks = Spread(self.database, shared_revocations_of(store))
+        self._own_store = open_store(settings.revocations_url) if store is None else None
+        elsewhere = shared_revocations_of(self._own_store if store is None else store)
+        self.database.after_marks = Spread(self.database, elsewhere)
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
@@ -179,6 +182,9 @@ class IdentityService:
         """Send the mails that are waiting, and close all connections."""
         self.outbox.close()
         self.api_key_verifier.close()
+        self.revocations.close()
+        if self._own_store is not None:
+            self._own_store.close()
         self.database.close()
 
 

@@ -76,6 +76,10 @@ class Log(Protocol):
         """Return the marks of some keys, for a process that cannot hold all."""
         ...
 
+    def count(self, now: float, most: int) -> int:
+        """Return how many marks end later than a moment; no more are counted than `most`."""
+        ...
+
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
         ...

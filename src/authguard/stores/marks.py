@@ -150,10 +150,18 @@ class Marks:
             self._marks[mark.key] = merge(self._marks.get(mark.key), mark)
             self._kinds |= {mark.kind}
             if len(self._marks) >= self._purge_at:
-                # Replaced as a whole: requests on other threads look it up meanwhile.
-                self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
-                self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
+                self._purge(now)
             self.revision += 1  # last: a look-up that has missed the mark must have read the number before
+
+    def purge(self, now: float) -> None:
+        """Forget what has ended."""
+        with self._lock:
+            self._purge(now)
+
+    def _purge(self, now: float) -> None:
+        # Replaced as a whole: requests on other threads look it up meanwhile.
+        self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
+        self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
 
     def is_revoked(self, principal: Principal, now: float) -> bool:
         """Return whether the principal's token, API key, session or subject is revoked."""

@@ -90,6 +90,11 @@ class RedisLog:
         return [_parse(value) for value in values if value]
 
     @answering
+    def count(self, now: float, most: int) -> int:
+        """Return how many marks end later than a moment."""
+        return min(most, int(cast("Any", self.client.zcount(self._keys[3], f"({now!r}", "+inf"))))
+
+    @answering
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
         return bool(self._confirmed(keys=self._keys, args=(sequence, alive)))

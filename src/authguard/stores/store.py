@@ -38,7 +38,7 @@ class Store:
         log = open_log(seconds)
         self._name = name
         self.revocations = SharedRevocations(log, Follower(log, name, bound=seconds, stale=stale))
-        self.replays = Replays(log.use_proof)
+        self.replays = Replays(log.use_proof, pause=seconds)
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""

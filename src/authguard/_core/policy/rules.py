@@ -279,7 +279,9 @@ class Rule:
     def __repr__(self) -> str:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""
         required = f", {self.requirement.arguments()}" if self.requirement else ""
-        return f"Rule({self.path!r}{methods}{required})"
+        quotas = f", quota={[quota.policy for quota in self.quotas]}" if self.quotas else ""
+        cost = f", cost={self.cost}" if self.cost != 1 else ""
+        return f"Rule({self.path!r}{methods}{required}{quotas}{cost})"
 
 
 def check_preflight(preflight: object) -> Preflight:

@@ -190,10 +190,11 @@ def _look_up(service: "IdentityService", principal: Principal) -> Finding | None
 
 def _look_up_client(service: "IdentityService", principal: Principal) -> Finding | None:
     from authguard.identity.storage import queries as store
+    from authguard.identity.storage.revocation_queries import is_revoked
 
-    if service.revocations.is_revoked(principal):
-        return Finding("revoked", "it was revoked", "Have the client get a new one.")
     with service.database.read() as connection:
+        if is_revoked(connection, principal, service.clock()):
+            return Finding("revoked", "it was revoked", "Have the client get a new one.")
         row = store.find_client(connection, principal.subject)
     if row is None or row[0].disabled:
         return Finding(

@@ -151,7 +151,7 @@ class SQLAPIKeys(Verifier):
     def _count(self, row: KeyRow) -> Count:
         if self.recorder is None:
             return _count_nothing
-        return partial(self.recorder.count, row.key.id, row.secret.generation)
+        return self.recorder.counter(row.key.id, row.secret.generation).count
 
     def begin(self, row: KeyRow, now: float) -> None:
         """Let a generation that is used for the first time be the good one; of several uses, one does so."""

@@ -15,6 +15,7 @@ from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client, KeyClient
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import queries as store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
@@ -164,7 +165,7 @@ class Clients:
                 return None
             described = {**principal.claims, "username": user.email, "role": user.role}
             described |= {"email": user.email, "email_verified": user.email_verified}
-        elif self._revocations.is_revoked(principal) or not self._is_enabled(principal.subject):
+        elif self._is_revoked(principal) or not self._is_enabled(principal.subject):
             return None
         else:
             described = dict(principal.claims)
@@ -176,6 +177,10 @@ class Clients:
             owner = key_store.find_owner(connection, principal.subject)
         is_enabled = owner is not None and not owner.disabled
         return is_enabled and key is not None and key.is_active(self._base.clock())
+
+    def _is_revoked(self, principal: Principal) -> bool:
+        with self._base.database.read() as connection:
+            return revocation_store.is_revoked(connection, principal, self._base.clock())
 
     def _is_enabled(self, client_id: str) -> bool:
         with self._base.database.read() as connection:
