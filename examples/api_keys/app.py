@@ -25,7 +25,13 @@ ISSUER = os.environ.get("AUTHGUARD_ISSUER", "http://127.0.0.1:8000")
 
 guard = Guard(
     SQLAPIKeys(DATABASE),
-    JWTVerifier(os.environ["AUTHGUARD_SECRET"], algorithms=["HS256"], issuer=ISSUER, audience=ISSUER),
+    JWTVerifier(
+        os.environ["AUTHGUARD_SECRET"],
+        algorithms=["HS256"],
+        issuer=ISSUER,
+        audience=ISSUER,
+        tier_claim="tier",  # of tokens that were issued for a key
+    ),
     revocations=SQLRevocations(DATABASE),
     # The limits of the documents for keys; people who are signed in have none.
     quotas=tier_quotas(),

@@ -20,6 +20,7 @@ ELSEWHERE = {
     ): "sentences of `misplaced_in`; see tests/adapters/test_decorator_order.py",
     ("_extras.py", "self._extra"): "the arguments of MissingExtraError, which writes the text",
     ("database.py", "'postgres'"): "the same",
+    ("postgres.py", "'postgres'"): "the same",
 }
 
 

@@ -1,7 +1,8 @@
 """Make, rotate, use and revoke API keys, and be killed at one of the writes; see test_key_kills.
 
-Each answer is a line of JSON on the standard output, written before the next request. `KILL_AT` is the number
-of the moment, or 0 for none; the number of moments comes last.
+For each number on the standard input, a process is forked that dies at the moment of this number; 0 is for
+none. Each answer is a line of JSON on the standard output, written before the next request. The status of the
+process comes last.
 """
 
 import json
@@ -44,7 +45,7 @@ class Moments:
             commit(connection)
             self._pass()
 
-        engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+        engine.dialect.do_commit = do_commit  # type: ignore[assignment]
         self._armed = True
 
     def _statement(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
@@ -64,8 +65,18 @@ def acknowledge(step: str, **values: Any) -> None:
 
 
 def main() -> None:
+    """Run a process for each moment. Nothing is open when it is forked, and all modules are loaded."""
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            send_requests(Moments(int(line)))
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        acknowledge("end", status=status)
+
+
+def send_requests(moments: Moments) -> None:
     """Send the requests, one after the other."""
-    moments = Moments(int(os.environ["KILL_AT"]))
     service = IdentityService(
         settings(os.environ["TEST_DATABASE"]),
         mailer=Postbox(),

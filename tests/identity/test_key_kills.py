@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,42 +15,53 @@ from authguard.identity import Identity
 from identity.keys import bearer, key_field
 from identity.killed_process import EMAIL
 from identity.support import CALLER, PASSWORD, empty, service_at
+from sizes import size
 
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
 
 
-def run_until(url, moment):
-    """Run the process until it is killed at a moment; what it has been answered."""
-    environment = {
-        **os.environ,
-        "TEST_DATABASE": url,
-        "KILL_AT": str(moment),
-        "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
-    }
-    done = subprocess.run(
+@pytest.fixture
+def process(url):
+    """The process that forks those that are killed."""
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    with subprocess.Popen(
         [sys.executable, "-m", "identity.killed_process"],
-        cwd=TESTS, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == (-9 if moment else 0), done.stderr
-    return {line["step"]: line for line in map(json.loads, done.stdout.splitlines())}
+        cwd=TESTS, env={**os.environ, "TEST_DATABASE": url, "PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield process
+        process.stdin.close()
+        assert process.wait(30) == 0
 
 
-def test_nothing_acknowledged_is_lost(url):
+def run_until(process, moment):
+    """Have a process be killed at a moment; what it has been answered before."""
+    process.stdin.write(f"{moment}\n")
+    process.stdin.flush()
+    answered = {}
+    while "end" not in answered:
+        line = json.loads(process.stdout.readline())
+        answered[line["step"]] = line
+    assert answered["end"]["status"] == (signal.SIGKILL if moment else 0)
+    return answered
+
+
+def test_nothing_acknowledged_is_lost(url, process):
     """At whichever write the process dies, each answer that was given holds in the next process."""
-    moments = check_after(url, 0)["closed"]["moments"]
+    moments = check_after(url, process, 0)["closed"]["moments"]
     assert moments > 30
-    for moment in range(1, moments + 1):
-        check_after(url, moment)
+    for moment in range(1, moments + 1, size(3, 1)):
+        check_after(url, process, moment)
 
 
-def check_after(url, moment):
+def check_after(url, process, moment):
     """Run the process from the beginning, and look at what is left."""
     empty(url)
     with service_at(url, clock=time.time) as service:
         service.accounts.register(EMAIL, PASSWORD, "Ann", CALLER)
-    answered = run_until(url, moment)
+    answered = run_until(process, moment)
     with service_at(url, clock=time.time) as service:
         client = TestClient(Identity(service))
         login = client.post("/v1/auth/login", json={"email": EMAIL, "password": PASSWORD}).json()
