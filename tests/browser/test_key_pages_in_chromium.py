@@ -125,17 +125,22 @@ def test_a_double_click_selects_the_key(
 def test_a_pair_is_downloaded(
     browser: webdriver.Chrome, site: str, service: IdentityService, tmp_path: Path
 ) -> None:
-    """The file has the key and the client secret, a line each, under the policy of the page."""
+    """The file has both, a line each; the browser keeps neither of them anywhere else."""
     sign_in(browser, site, service)
     folder = tmp_path / "downloads"
     folder.mkdir()
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
     key = create(browser, site, "Robot", "claw")
     secret = browser.find_element(By.ID, "secret").get_property("value")
-    browser.find_element(By.LINK_TEXT, "Download").click()
+    browser.find_element(By.CSS_SELECTOR, "main form button").click()
     file = folder / f"{key[:12]}.txt"
     WebDriverWait(browser, 20).until(lambda _: file.exists())
     assert file.read_text() == f"{key}\n{secret}\n"
+    browser.get(f"{site}/account/keys")
+    browser.quit()  # writes what it keeps
+    kept = [path for path in (tmp_path / "profile").rglob("*") if path.is_file()]
+    assert [path.name for path in kept if key[20:50].encode() in path.read_bytes()] == []
+    assert any(file.name.encode() in path.read_bytes() for path in kept if path.name == "History")
 
 
 def test_key_pages_fit(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:

@@ -8,18 +8,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from authguard.errors import RefusedError
-from authguard.identity.errors import NotFoundError
+from authguard.identity.errors import InvalidFieldsError, NotFoundError
 from authguard.identity.keys.grants import owner_scopes
+from authguard.identity.keys.texts import KeyTexts, shown_part
 from authguard.identity.model import PERMISSIONS, ROTATE_SELF, NewAPIKey, StoredAPIKey
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.owner_pages import OwnerPages, for_owner
+from authguard.identity.pages.views import HEADERS, Views
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.key_forms import CreateKeyForm, RevokeKeyForm, RotateKeyForm
+from authguard.identity.web.key_forms import CreateKeyForm, KeepKeyForm, RevokeKeyForm, RotateKeyForm
 from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.parts import Web
 
 KEYS_PAGE = "/account/keys"
-_NEW, _KEY = f"{KEYS_PAGE}/new", f"{KEYS_PAGE}/key"
+_NEW, _KEY, _FILE = f"{KEYS_PAGE}/new", f"{KEYS_PAGE}/key", f"{KEYS_PAGE}/file"
 _DAYS = (7, 30, 90, 180, 365)
 #: How long the secret before a new one may stay good, in seconds.
 _GRACES = {
@@ -42,6 +45,10 @@ _FIRST_FORM = Form(values={"kind": "sk_live", "read": "yes", "write": "yes"})
 class KeyPages(OwnerPages):
     """Show the API keys of an account; a session of a browser is needed, and a key opens no page."""
 
+    def __init__(self, web: Web, views: Views) -> None:
+        super().__init__(web, views)
+        self._texts = KeyTexts(web.settings)
+
     def routes(self) -> list[Route]:
         """Return all routes; none if there are no keys."""
         if not self._service.settings.api_keys:
@@ -51,6 +58,7 @@ class KeyPages(OwnerPages):
             ("GET", KEYS_PAGE, self.keys),
             ("GET", _NEW, self.new_page),
             ("POST", _NEW, self.create),
+            ("POST", _FILE, self.download),
             ("GET", _KEY, self.key_page),
             ("POST", f"{_KEY}/rotate", self.rotate),
             ("POST", f"{_KEY}/revoke", self.revoke),
@@ -88,6 +96,20 @@ class KeyPages(OwnerPages):
             values = self._choices(visitor, Form.from_error(error, fields))
             return self._views.refusal(request, error, "account-key-new", visitor=visitor, **values)
         return self._show_once(request, visitor, new, heading="Your new key")
+
+    @for_owner(KEYS_PAGE)
+    async def download(self, request: Request, visitor: Visitor) -> Response:
+        """Make a file of the key that a page has just shown, which no longer is known here.
+
+        A link to `data:` would need no request, but a browser keeps it in its list of downloads.
+        """
+        body = validate(KeepKeyForm, await read_fields(request))
+        lines = [text.get_secret_value() for text in (body.key, body.secret) if text is not None]
+        formats = self._texts.keys, self._texts.client_secrets
+        if not all(form.is_well_formed(line) for form, line in zip(formats, lines, strict=False)):
+            raise InvalidFieldsError({"key": ["is no key of this service"]})
+        headers = {**HEADERS, "content-disposition": f'attachment; filename="{shown_part(lines[0])}.txt"'}
+        return Response("".join(f"{line}\n" for line in lines), 200, headers, "text/plain")
 
     @for_owner(_KEY)
     async def key_page(self, request: Request, visitor: Visitor) -> Response:

@@ -2,14 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
+from authguard._core.credential.key_format import MAX_KEY
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.model import PERMISSIONS, ROTATE_SELF, Activation, APIKeyRequest
 from authguard.identity.web.bodies import JSONBody
 
 _Checked = Literal["yes"] | None
 _KeyId = Annotated[str, Field(min_length=1, max_length=64)]
+_KeyText = Annotated[SecretStr, Field(max_length=MAX_KEY)]
 _MAX_SCOPES_TEXT = 4_096  # characters: 64 scopes of 63
 
 
@@ -36,6 +38,13 @@ class CreateKeyForm(JSONBody):
             kind=self.kind,
             expires_in_days=None if days is None else int(days),
         )
+
+
+class KeepKeyForm(JSONBody):
+    """Take the form that makes a file of a new key."""
+
+    key: _KeyText
+    secret: _KeyText | None = None
 
 
 class RotateKeyForm(JSONBody):
