@@ -14,6 +14,7 @@ from benchmarks import report
 PARTS = {
     "inprocess": (20, 5),
     "steps": (30, 6),
+    "quotas": (20, 5),
     "sockets": (5, 1),
     "growth": (10, 4),
     "remote": (3, 1),

@@ -251,7 +251,7 @@ class _WithMetadata:
 
 
 class _Charging:
-    """Add the RateLimit fields of a request to its response, and give back what a refused one took.
+    """Add the fields of a decision to the response, and give back what a refused request took.
 
     When the response begins, since decorators may take from the quotas, too.
     """
@@ -268,7 +268,7 @@ class _Charging:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             if charge.is_refused and status[:1] in "345":
                 run(self._quotas.give_back(charge))
-            headers = [*headers, *_as_text(charge.fields)]
+            headers = merged(headers, _as_text(charge.response_fields + charge.fields))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         return start

@@ -15,11 +15,9 @@ from adapters.answering import (
     bearer,
     token,
 )
-from adapters.faces import ask_asgi
+from adapters.faces import ask_asgi, decorated_starlette
 from adapters.quotas import EACH_DECORATED, Slow, World, remaining
-from authguard import (
-    Quota,
-)
+from authguard import Quota, Rule
 from authguard.asgi import AuthGuardMiddleware
 
 
@@ -61,6 +59,16 @@ def test_what_a_decorator_refuses_takes_nothing(make: Any, ask: Any, store: Any,
         assert (answer.status, "ratelimit" in answer.headers) == (403, False)
     both = bearer(token(scope="admin", sub="somebody"))
     assert [ask(app, "GET", "/route", [both]).status for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
+    """Nor by the flow that finds the user of a caller."""
+    world = World(
+        [Quota(1, 60)], protected_paths=[Rule("/route", cost=0)], user_loader=lambda principal: principal
+    )
+    app = decorated_starlette(world.guard, lambda: world.wall, {})
+    answers = [ask_asgi(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
+    assert [(answer.status, "ratelimit" in answer.headers) for answer in answers] == [(200, False)] * 3
 
 
 def test_a_refusal_that_the_application_does_not_send_is_not_given_back() -> None:

@@ -17,6 +17,7 @@ from authguard import (
     Rule,
     Verdict,
 )
+from authguard._core.answer.charge import Charge
 from authguard.drivers import run
 
 PER_MINUTE = Quota(3, 60)
@@ -113,7 +114,7 @@ def test_many_tiers_do_not_fill_the_memory_of_a_guard_that_has_none() -> None:
 
 def test_names_with_a_percent_sign_are_told_as_they_are() -> None:
     """The field is filled in by a template."""
-    charge = run_flow(guard([Quota(5, 60, name="100% of %d")]).quotas, Principal("ann"))
+    charge = run_charge(guard([Quota(5, 60, name="100% of %d")]).quotas, Principal("ann"))
     assert charge.fields[1] == (b"ratelimit", b'"100% of %d";r=4;t=60')
 
 
@@ -125,9 +126,11 @@ def test_a_store_that_answers_something_else_is_our_fault() -> None:
             return True
 
     with pytest.raises(TypeError, match="must return a Taken"):
-        run_flow(guard([PER_MINUTE], store=Odd()).quotas, Principal("ann"))
+        run_charge(guard([PER_MINUTE], store=Odd()).quotas, Principal("ann"))
 
 
-def run_flow(quotas: Any, principal: Principal) -> Any:
+def run_charge(quotas: Any, principal: Principal) -> Any:
     """Take from quotas as the flow of a request does."""
-    return run(quotas.charge(principal, Verdict(True)))
+    charge = Charge(())
+    run(quotas.charge(charge, principal, Verdict(True)))
+    return charge

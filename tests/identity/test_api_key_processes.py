@@ -81,7 +81,7 @@ def fleet_on(url: str) -> Iterator[Fleet]:
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:
-            process.wait(20)
+            process.wait(60)
 
 
 def is_open(port: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from authguard import Principal
+from authguard import Credential, Principal
 from authguard.errors import InsufficientScopeError, InvalidAPIKeyError, InvalidTokenError
 from authguard.identity import IdentityService, NewAPIKey, SQLAPIKeys
 from authguard.identity.errors import InvalidFieldsError, KeyNotActiveError, NotFoundError
@@ -136,6 +136,20 @@ def test_parallel_first_uses_activate_once(
     clock.go_on(30)
     assert use(service, newer, clock).status_code == 200
     assert sorted(rows(service, "api_key_secrets"), key=lambda row: row.generation) == [old, new]
+
+
+def test_a_first_use_of_a_rotation_that_was_cancelled_meanwhile_is_refused(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """Between the look-up and the first use: nothing of it passes."""
+    lost = rotate(service, ann, made.key.id, activate="first_use")
+    verifier = SQLAPIKeys(service.database, count=False)
+    flow = verifier.flow(Credential(lost.text, "api_key", "x-api-key"), clock.now)
+    row = verifier.find(next(flow).arguments[0])
+    rotate(service, ann, made.key.id, activate="first_use")
+    with pytest.raises(InvalidAPIKeyError):
+        verifier.begin(row, clock.now)
+    assert is_good(service, made)
 
 
 def test_parallel_rotations_leave_one_newest(

@@ -519,6 +519,15 @@ def test_networks_hold_in_other_applications(service: IdentityService, ann: Prin
     assert client.get("/me", headers=fields[0]).status_code == 403
 
 
+@pytest.mark.one_database
+def test_networks_that_cannot_be_read_are_not_left_out(service: IdentityService, ann: Principal) -> None:
+    """Without them the key would be good from everywhere: an error of ours, and no answer."""
+    made = create(service, ann, networks=["192.0.2.0/24"])
+    update(service, "UPDATE api_keys SET networks = '192.0.2.0/24 nonsense' WHERE id = :id", id=made.key.id)
+    with pytest.raises(ValueError, match="cannot be read"):
+        verify(service, made.text)
+
+
 def test_a_first_use_from_elsewhere_takes_nothing_over(
     service: IdentityService, ann: Principal, clock: Clock
 ) -> None:

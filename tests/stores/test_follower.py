@@ -241,6 +241,21 @@ def test_health_tells_how_the_log_is_followed(world: World) -> None:
     assert (process.health().mode, process.health().reason) == ("down", "the store is down")
 
 
+def test_a_thread_of_the_parent_ends_in_the_child(world: World) -> None:
+    """gevent takes it along when the process forks; the child has a thread of its own."""
+    process = revocations(world)
+    process.is_revoked(principal())
+    thread = process._follower._thread
+    assert thread is not None and thread.is_alive()
+    process._follower._begin_process()
+    process.is_revoked(principal())
+    world.closed.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert process._follower._thread is not None and process._follower._thread.is_alive()
+    process._follower.close()
+
+
 def test_waiting_ends_with_the_bound(world: World) -> None:
     """Where a process does not confirm: it may not trust its memory any more then."""
     log = FakeLog(world)

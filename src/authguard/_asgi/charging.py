@@ -4,15 +4,15 @@ from collections.abc import Awaitable
 
 from authguard._asgi.request import HANDLED, ASGIApp, HandledFields, Message, Receive, Scope, Send
 from authguard._core.answer.charge import Charge
+from authguard._core.answer.response_fields import merged
 from authguard._core.quotas import Quotas
 from authguard.drivers import asynchronous
 
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_REFUSALS = frozenset({"websocket.close"})
+_HANDSHAKES = frozenset({"websocket.accept", "websocket.http.response.start"})
 
 
 class Charging:
-    """Add the RateLimit fields of a request to its response, or to the answer to its handshake.
+    """Add the fields of a decision to the response; those of quotas also to the answer to a handshake.
 
     They are added when the response begins, since decorators and dependencies may take from the quotas, too.
 
@@ -36,9 +36,11 @@ class Charging:
         # No coroutine of its own for each message.
         def send_telling(message: Message) -> Awaitable[None]:
             kind = message["type"]
-            if charge.is_refused and (kind in _REFUSALS or message.get("status", 0) >= 300):
+            if charge.is_refused and (kind == "websocket.close" or message.get("status", 0) >= 300):
                 return self._giving_back(send, charge, message)
-            if charge.fields and kind in _STARTS:
+            if kind == "http.response.start":
+                _add_fields(message, charge)
+            elif charge.fields and kind in _HANDSHAKES:
                 message["headers"] = [*message.get("headers", ()), *charge.fields]
             return send(message)
 
@@ -46,4 +48,10 @@ class Charging:
 
     async def _giving_back(self, send: Send, charge: Charge, message: Message) -> None:
         await asynchronous.run(self._quotas.give_back(charge))
+        if message["type"] == "http.response.start":
+            _add_fields(message, charge)
         await send(message)
+
+
+def _add_fields(message: Message, charge: Charge) -> None:
+    message["headers"] = merged(message.get("headers", ()), charge.response_fields + charge.fields)

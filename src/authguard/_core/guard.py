@@ -201,19 +201,20 @@ class Guard:
     ) -> Recalled | Allow | Deny:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
         known = self._recall(presented, request_key, now)
-        if not isinstance(known, Known) or known is NOBODY or self.quotas is None:
+        if type(known) is not Known or known is NOBODY or self.quotas is None:
             return known
         verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
-        charge: Charge | RateLimitedError | None = Charge()  # a decorator of a public path may take from them
         if verdict.protected:
             charge = self.quotas.charge_at_once(known, verdict)
+        else:  # a decorator may take from them
+            charge = Charge(known.response_fields)
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):
             return self._denials.at_once(charge, request_key) or Refused(charge)
         if known.terms is not None:
             known.terms.count(now, None)
-        return Allow(known.auth, known.user, None, known.response_fields, charge=charge)
+        return Allow(known.auth, known.user, charge=charge)
 
     def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
         signs_in = self.cookie is not None and self.policy.is_login_page(request_key[1])
@@ -259,15 +260,15 @@ class Guard:
         except Exception as raised:
             return (yield from self._refused(request, verdict, refused_for(raised, auth)))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
-        charge = None
-        if self.quotas is not None:  # last, since a request that is refused takes nothing
-            charge = Charge()
-            if verdict.protected:
-                charge = yield from self.quotas.charge(auth.principal, verdict)
+        allowed = Allow(auth, user, response_fields=fields)
+        if self.quotas is not None:
+            allowed = Allow(auth, user, charge=(charge := Charge(fields)))
+            if verdict.protected:  # last, since a request that is refused takes nothing
+                yield from self.quotas.charge(charge, auth.principal, verdict)
         if known.terms is not None:
             address = self._proxies.client_address(request)
             known.terms.count(now, None if address is None else str(address))
-        return Allow(auth, user, response_fields=fields, charge=charge)
+        return allowed
 
     def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Allow | Deny]:
         """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
@@ -313,10 +314,9 @@ class Guard:
             return None
         try:
             verdict = self.policy.find_for(request.request_key)
-            taken = yield from self.quotas.charge(auth.principal, verdict)
+            yield from self.quotas.charge(charge, auth.principal, verdict)
         except Exception as raised:
             return (yield from self._denials.deny(request, as_refused(raised)))
-        charge.taken, charge.fields = taken.taken, taken.fields
         return None
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:

@@ -109,7 +109,8 @@ class Principal:
         claims: the verified claims; empty for API keys.
         issuer: the `iss` that vouches for the subject, if any.
         client_id: the OAuth client that acts, if the token names one.
-        token_id: the `jti`, by which a token is revoked.
+        token_id: the `jti`, by which a token is revoked; of an API key of the identity service, the name of
+            the secret that was presented, of which a key may have two.
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
         method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`; empty for nobody.

@@ -53,7 +53,7 @@ class Taken(NamedTuple):
 
 
 class QuotaStore(Protocol):
-    """Counts what callers take.
+    """Count what callers take.
 
     Its methods may be `async`; if not, they run in a worker thread, unless the store says of itself, by
     `in_memory = True`, that it never waits for anything. A `ConnectionError` or `TimeoutError` is answered
@@ -74,7 +74,7 @@ class QuotaStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QuotaHealth:
-    """Tells how a store of quotas is doing; see `Guard.health`.
+    """Tell how a store of quotas is doing; see `Guard.health`.
 
     Attributes:
         name: the store.

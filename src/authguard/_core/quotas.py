@@ -50,7 +50,7 @@ class Limits(NamedTuple):
 
 
 class Quotas:
-    """Takes from the quotas of a guard.
+    """Take from the quotas of a guard.
 
     Args:
         quotas: for all callers, or by tier.
@@ -91,25 +91,27 @@ class Quotas:
             return None
         try:
             takes: Sequence[Take]
-            if known.takes is not None and known.takes[0] is verdict:
-                _, limits, takes = known.takes
+            last = known.takes  # once, since another thread may put those of another path there
+            if last is not None and last[0] is verdict:
+                _, limits, takes = last
             else:
                 limits = self._limits_of(known.user, verdict)
                 takes = _takes(limits, known.user, verdict.cost)
                 known.takes = (verdict, limits, takes)
             if not takes:
-                return Charge(NOTHING)
+                return Charge(known.response_fields, NOTHING)
             taken: Any = self._store.take(takes)
         except Exception:  # noqa: BLE001 (as in the flow)
             return None  # the flow will meet it again, and say what is wrong
         if not taken.admitted:
             return _exceeded(limits, taken, known.user)
-        return Charge(taken, _fields(limits, taken))
+        return Charge(known.response_fields, taken, _fields(limits, taken))
 
-    def charge(self, principal: Principal, verdict: Verdict) -> Flow[Charge]:
+    def charge(self, charge: Charge, principal: Principal, verdict: Verdict) -> Flow[None]:
         """Take from the quotas of a request, from all or from none.
 
         Args:
+            charge: that of the request, which is filled in.
             principal: who is calling.
             verdict: what the rules ask.
 
@@ -120,13 +122,14 @@ class Quotas:
         limits = self._limits_of(principal, verdict)
         takes = _takes(limits, principal, verdict.cost)
         if not takes:
-            return Charge(NOTHING)
+            charge.taken = NOTHING
+            return
         taken = yield from self._ask(self._store.take, takes)
         if not isinstance(taken, Taken):
             raise TypeError("take() of a store of quotas must return a Taken")
         if not taken.admitted:
             raise _exceeded(limits, taken, principal)
-        return Charge(taken, _fields(limits, taken))
+        charge.taken, charge.fields = taken, _fields(limits, taken)
 
     def give_back(self, charge: Charge) -> Flow[None]:
         """Undo a charge, since the request was refused after it; nothing happens if nothing was taken."""

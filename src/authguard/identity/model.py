@@ -303,7 +303,7 @@ class StoredAPIKey:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Act for the owner of an account as who runs the service does, by the command; no request makes one.
+    """Name the account whose keys the operator of the service manages, by the command; no request makes one.
 
     Attributes:
         subject: the account.

@@ -106,7 +106,7 @@ class Settings:
         api_keys: whether accounts may have API keys.
         api_key_lifetime: seconds for which a new key is valid, unless it asks for another time.
         api_key_prefixes: what keys may begin with besides `sk_live_`, `sk_test_`, `claw_` and `ak_`.
-        api_key_check_secret: makes the check in new keys an HMAC, so that a key that somebody made up is
+        api_key_check_secret: makes the check in new keys an HMAC, so that a key that was made up is
             refused without a query; empty for a CRC32. A change of it ends all keys.
         api_key_scopes: the scopes that every account may give its keys, besides `read`, `write` and
             `apikeys:rotate:self`.

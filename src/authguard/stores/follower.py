@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, RLock, Thread, current_thread
+from threading import Event, Thread, current_thread
 from weakref import WeakMethod
 
 from authguard._core.logouts import Mode, StoreHealth
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import Log, Page, Position, StoreDownError
 from authguard.stores.marks import Marks
 
@@ -71,7 +72,7 @@ class Follower:
         self._position = Position()
         self._reason = ""
         self._retry_at = 0.0
-        self._steps = RLock()  # held while the log is read
+        self._steps = LateLock()  # held while the log is read
         self._thread: Thread | None = None
         self._closing = Event()
         #: There are too many marks to hold: requests ask the store.
@@ -231,8 +232,11 @@ class Follower:
                 )
                 self._thread.start()
 
-    def _follow_once(self) -> None:
-        """Wait for the store, and read."""
+    def _follow_once(self, closing: Event) -> None:
+        """Wait for the store, and read; end a thread of the parent process, which gevent runs in both."""
+        if closing is not self._closing:
+            closing.set()
+            return
         try:
             self._log.wait(self.bound / 3)
         except StoreDownError:
@@ -269,11 +273,11 @@ class Follower:
         self._log.close()
 
 
-def _follow(follow_once: "WeakMethod[Callable[[], None]]", closing: Event) -> None:
+def _follow(follow_once: "WeakMethod[Callable[[Event], None]]", closing: Event) -> None:
     """Follow until the follower is closed or gone."""
     while not closing.is_set() and (once := follow_once()) is not None:
         try:
-            once()
+            once(closing)
         except Exception:  # the thread must not end: memory would stay stale
             _log.exception("authguard: following the log of revocations failed")
             closing.wait(1.0)

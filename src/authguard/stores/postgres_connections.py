@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from authguard.stores import sql_tables as sql
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql_log import Dialect, Execute, Row, create_tables
 
@@ -39,7 +39,7 @@ class PostgresConnections:
 
     def forget(self) -> None:
         """Set connections of the parent process aside: to close them would close them for it, too."""
-        self._lock = Lock()
+        self._lock = LateLock()
         self._of_parent += [self._connection, self._listening]
         self._connection = self._listening = None
 

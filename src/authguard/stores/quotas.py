@@ -1,8 +1,9 @@
-"""Quotas in the memory of one process."""
+"""Count quotas in the memory of one process."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Lock
 from typing import TypeAlias
 
@@ -17,10 +18,12 @@ _FULL = "too many callers are counted"
 
 # What is to be taken, of which window, when, and after how many seconds that is possible.
 _Asked: TypeAlias = tuple[Take, Window, float, float]
+# As QuotaState(…) does it, without a call more.
+_new_state = partial(tuple.__new__, QuotaState)
 
 
 class MemoryQuotas:
-    """Counts quotas for an application that runs as one process, exactly.
+    """Count quotas for an application that runs as one process, exactly.
 
     Several processes count each for itself here, so that a caller may send as many times as much.
 
@@ -91,16 +94,14 @@ class MemoryQuotas:
             return self._take(asked)
 
     def _take(self, asked: Sequence[_Asked]) -> Taken:
-        states, receipt = [], []
+        states = []
         for take, window, at, wait in asked:
             if wait:
                 states.append(_state(take, window, at, wait))
-                continue
-            key, quota, cost = take
-            reset = window.take(quota.count, cost, at)
-            states.append(QuotaState(quota.count - window.used, reset, 0.0))
-            receipt.append((key, cost, at))
-        return Taken(True, states, receipt)
+            else:
+                reset = window.take(take.quota.count, take.cost, at)
+                states.append(_new_state((take.quota.count - window.used, reset, 0.0)))
+        return Taken(True, states, asked)
 
     def _make_room(self, number: int, now: float, today: float) -> None:
         """Forget windows that hold nothing, the oldest first; the others are asked again after all.
@@ -123,10 +124,10 @@ class MemoryQuotas:
         """Undo a `take` that was admitted: its request has been refused since."""
         with self._lock:
             now, today = self._monotonic(), self._clock()
-            for key, cost, taken_at in taken.receipt or ():
-                window = self._windows.get(key)
-                if window is not None:
-                    window.give_back(cost, taken_at, today if window.is_daily else now)
+            asked: Sequence[_Asked] = taken.receipt or ()
+            for take, window, taken_at, wait in asked:
+                if not wait and self._windows.get(take.key) is window:
+                    window.give_back(take.cost, taken_at, today if window.is_daily else now)
 
     def health(self) -> QuotaHealth:
         """Return how much is counted."""

@@ -102,18 +102,19 @@ class RedisLog:
     @answering
     def wait(self, seconds: float) -> None:
         """Return when something has been written, or when the time has passed."""
-        if self._listening is None:
-            listening: Any = cast("Any", self.client).pubsub()
+        listening = self._listening
+        if listening is None:
+            listening = cast("Any", self.client).pubsub()
             listening.subscribe(self._channel)
             self._listening = listening
             return  # what was written before the subscription is read now
         try:
-            message = self._listening.get_message(timeout=seconds)
+            message = listening.get_message(timeout=seconds)
             # The answer to the subscription is a message, too; so are the ones that wait already.
             while message is not None:
-                message = self._listening.get_message(timeout=0)
+                message = listening.get_message(timeout=0)
         except BaseException:
-            listening, self._listening = self._listening, None
+            self._listening = None
             listening.close()
             raise
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from threading import Lock
 from typing import cast
 
 from authguard.stores import sql_tables as sql
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql_log import Dialect, Execute, Row, create_tables
 
@@ -40,7 +40,7 @@ class SQLiteConnections:
 
     def forget(self) -> None:
         """Set the connection of the parent process aside: it must not be used or closed here."""
-        self._lock = Lock()
+        self._lock = LateLock()
         self._of_parent.append(self._connection)
         self._connection = None
 

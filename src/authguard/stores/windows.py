@@ -10,7 +10,7 @@ _DAY = 86_400
 
 
 class Window(Protocol):
-    """Counts what was taken of a quota.
+    """Count what was taken of a quota.
 
     Attributes:
         is_daily: whether its times are of the clock; else they are of one that never goes back.
@@ -44,7 +44,7 @@ class Window(Protocol):
 
 
 class SlidingWindow:
-    """Keeps a log of what was taken when, so that no window holds more than the quota.
+    """Keep a log of what was taken when, so that no window holds more than the quota.
 
     Of a quota of more than `MAX_ENTRIES`, an entry stands for a `MAX_ENTRIES`th part of the window, and
     counts until the last of it has expired: for so much longer at most, and never shorter.
@@ -115,7 +115,7 @@ class SlidingWindow:
 
 
 class DayWindow:
-    """Counts what was taken in one calendar day of UTC.
+    """Count what was taken in one calendar day of UTC.
 
     The day never goes back: if the clock is set back, the later day goes on until it is over.
     """

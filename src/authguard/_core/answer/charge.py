@@ -1,4 +1,4 @@
-"""Holds what a request has taken from the quotas of its caller."""
+"""Hold what a request has taken from the quotas of its caller."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,16 @@ from authguard._core.quota_store import Taken
 
 @dataclass(slots=True)
 class Charge:
-    """Holds what one request has taken from the quotas of its caller.
+    """Hold what one request has taken from the quotas of its caller.
 
     Attributes:
+        response_fields: what the adapter adds to the application's response in any case, by `merged`.
         taken: what was taken; None if a decorator or dependency has to take it, as on public paths.
         fields: the RateLimit fields of the response.
         is_refused: whether a decorator or dependency has refused the request afterwards.
     """
 
+    response_fields: ResponseFields
     taken: Taken | None = None
     fields: ResponseFields = ()
     is_refused: bool = False

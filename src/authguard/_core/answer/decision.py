@@ -22,7 +22,7 @@ class Allow:
         user: what `user_loader` made of the principal, or the principal.
         error: why a credential that was presented on an open path was not taken, if so.
         response_fields: what the adapter adds to the application's response, by `merged`.
-        charge: what the request has taken from the quotas of its caller; None if none are for it.
+        charge: what the request has taken from the quotas of its caller; the response fields are there, then.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
             may run, `"pass"` if the application gets it without its body, and its response is sealed.
     """

@@ -36,11 +36,10 @@ def limit_field(template: bytes, states: Iterable[State]) -> bytes:
         template: that of the quotas.
         states: of the quotas.
     """
-    values = []
+    values: tuple[int, ...] = ()
     for remaining, reset, _ in states:
-        values.append(remaining)
-        values.append(ceil(reset))
-    return template % tuple(values)
+        values += (remaining, ceil(reset))
+    return template % values
 
 
 def refused_field(quotas: Iterable[Quota], states: Iterable[State]) -> str:

@@ -38,7 +38,7 @@ class KeyFormat:
     """Make API keys with a prefix, and tell texts that are none.
 
     Without `check_secret` the check is a CRC32, which finds every mistyped character. With it the check is an
-    HMAC, which an outsider cannot compute: a text that somebody made up is then refused without a query.
+    HMAC, which an outsider cannot compute: a text that was made up is then refused without a query.
 
     Args:
         prefixes: what keys begin with, such as `sk_live_`: letters, digits and `_`, with `_` at the end.

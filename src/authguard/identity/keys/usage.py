@@ -3,7 +3,7 @@
 import logging
 import os
 from threading import Event, Lock, Thread
-from weakref import WeakMethod
+from weakref import WeakMethod, WeakValueDictionary
 
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database
@@ -25,7 +25,17 @@ class KeyCounter:
         generation: of the secret that was presented.
     """
 
-    __slots__ = ("_address", "_day", "_ends_at", "_generation", "_key_id", "_last", "_recorder", "uses")
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_day",
+        "_ends_at",
+        "_generation",
+        "_key_id",
+        "_last",
+        "_recorder",
+        "uses",
+    )
 
     def __init__(self, recorder: "UsageRecorder", key_id: str, generation: int) -> None:
         self._recorder = recorder
@@ -103,13 +113,18 @@ class UsageRecorder:
         for counter in self._counters:
             counter.uses = 0
         self._counters = []
+        self._known: WeakValueDictionary[tuple[str, int], KeyCounter] = WeakValueDictionary()
         self.rows: list[KeyUses] = []
         self._thread: Thread | None = None
         self._closing = Event()
 
     def counter(self, key_id: str, generation: int) -> KeyCounter:
-        """Return what counts the requests with a generation of a key."""
-        return KeyCounter(self, key_id, generation)
+        """Return what counts the requests with a generation of a key; the same one for all look-ups."""
+        with self.lock:
+            counter = self._known.get((key_id, generation))
+            if counter is None:
+                counter = self._known[key_id, generation] = KeyCounter(self, key_id, generation)
+        return counter
 
     def note(self, counter: KeyCounter) -> None:
         """Note that a counter has something to write; the lock is held."""

@@ -12,7 +12,7 @@ from authguard._core.credential.key_format import KeyFormat
 from authguard._core.encoding import sha256_hex
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.networks import parse_network
+from authguard._core.networks import Network, parse_network
 from authguard._core.options import Duration, check_flag, check_object, check_seconds, check_text_list
 from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
@@ -136,7 +136,7 @@ class SQLAPIKeys(Verifier):
         is_new = secret.active_from is None
         terms = Terms(
             count=self._count(row),
-            networks=tuple(filter(None, map(parse_network, key.networks))),
+            networks=_networks(key.networks),
             begin=partial(self.begin, row) if is_new else None,
             response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),
         )
@@ -154,14 +154,20 @@ class SQLAPIKeys(Verifier):
         return self.recorder.counter(row.key.id, row.secret.generation).count
 
     def begin(self, row: KeyRow, now: float) -> None:
-        """Let a generation that is used for the first time be the good one; of several uses, one does so."""
+        """Let a generation that is used for the first time be the good one; of several uses, one does so.
+
+        Raises:
+            InvalidAPIKeyError: if the key has ended meanwhile, or another rotation has cancelled this one.
+            StoreUnavailableError: if that could not be stored.
+        """
+        key_id, generation = row.key.id, row.secret.generation
         with self._database.write() as connection:
-            key = key_store.find_key(connection, row.key.id, row.key.user_id, lock=True)
-            if key is None or not key.is_active(now):
-                return
-            for secret in key_store.list_secrets(connection, key.id):
-                if secret.generation == row.secret.generation and secret.active_from is None:
-                    begin_generation(connection, key, secret, now)
+            key = key_store.find_key(connection, key_id, row.key.user_id, lock=True)
+            secrets = {secret.generation: secret for secret in key_store.list_secrets(connection, key_id)}
+            if key is None or not key.is_active(now) or generation not in secrets:
+                raise InvalidAPIKeyError("an API key that has ended meanwhile", key_id=key_id)
+            if secrets[generation].active_from is None:
+                begin_generation(connection, key, secrets[generation], now)
 
     def channels(self) -> Sequence[Channel]:
         """Return what lets a guard close this."""
@@ -185,6 +191,18 @@ class SQLAPIKeys(Verifier):
 def expiry_fields(expires_at: float) -> tuple[tuple[bytes, bytes], ...]:
     """Return the field that tells a caller when its generation of a key ends."""
     return ((b"api-key-expires", formatdate(expires_at, usegmt=True).encode("ascii")),)
+
+
+def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Return the networks of a key.
+
+    Raises:
+        ValueError: for text that is none: without it, the key could be used from more places, or from all.
+    """
+    networks = tuple(network for network in map(parse_network, texts) if network is not None)
+    if len(networks) != len(texts):
+        raise ValueError("the networks of an API key cannot be read")
+    return networks
 
 
 def _count_nothing(now: float, address: str | None) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal, api_key_id
-from authguard._core.networks import covers, parse_network
+from authguard._core.networks import Network, covers, parse_network
 from authguard.errors import InsufficientScopeError, InvalidTokenError
 from authguard.identity.errors import NotFoundError
 from authguard.identity.keys.generations import is_ending
@@ -84,7 +83,7 @@ def _covers(outer: Collection[str], inner: Collection[str]) -> bool:
     return covers(_networks(outer), _networks(inner))
 
 
-def _networks(texts: Collection[str]) -> list[Any]:
+def _networks(texts: Collection[str]) -> list[Network]:
     return [network for text in texts if (network := parse_network(text)) is not None]
 
 
@@ -153,7 +152,7 @@ def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock:
     """Return a key of the manager's owner.
 
     Raises:
-        NotFoundError: if there is none of this id, be it another owner's or nobody's.
+        NotFoundError: if there is none of this id, be it of another owner or of none.
     """
     key = None
     if may_be_id(key_id):

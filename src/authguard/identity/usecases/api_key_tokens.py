@@ -5,6 +5,7 @@ import secrets
 from typing import Any
 
 from authguard._core.encoding import sha256_hex
+from authguard.errors import InvalidAPIKeyError
 from authguard.identity.errors import OAuthError
 from authguard.identity.keys.checks import end_of, refusal_of
 from authguard.identity.keys.generations import MAX_TOKEN_SECONDS
@@ -53,13 +54,22 @@ class APIKeyTokens:
         row = self._find(key_text, secret)
         digest = _DUMMY_DIGEST if row is None else row.secret.client_digest or _DUMMY_DIGEST
         is_right = hmac.compare_digest(sha256_hex(secret), digest)
-        if row is None or not is_right or refusal_of(row, now) is not None:
+        if row is None or not is_right or not self._is_good(row, now):
             self._base.record_failure("api_key_token", caller, "invalid_client")
             self._base.wrong_secret("api_key_token", caller)
             raise OAuthError("invalid_client", "The client is not known by this id and secret.")
-        if row.secret.active_from is None:
-            self._verifier.begin(row, now)
         return self._client(row)
+
+    def _is_good(self, row: KeyRow, now: float) -> bool:
+        """Return whether a key is good; its first use is one."""
+        if refusal_of(row, now) is not None:
+            return False
+        try:
+            if row.secret.active_from is None:
+                self._verifier.begin(row, now)
+        except InvalidAPIKeyError:
+            return False
+        return True
 
     def _find(self, key_text: str, secret: str) -> KeyRow | None:
         """Return the key with this text; None without a query if one of the two is no text of a pair."""
