@@ -327,9 +327,9 @@ BUILT: dict[str, Built] = {
             "client": "object",
             "old_key_id": "text",
             "update": "function",
-            "name": "text?",
             "expires_in_days": "number",
         },
+        frozenset({"name"}),
     ),
     "issue_token": Built(
         testing.issue_token,
@@ -359,6 +359,7 @@ NOT_BUILT = frozenset(
 )
 #: What an error calls an option that is checked for what it holds.
 ALIASES = {
+    "tiers": "api_key_tiers",
     "protected_paths": "path",
     "public_paths": "path",
     "keys": "(?:keys|a key without kid|kty and crv)",

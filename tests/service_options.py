@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from authguard.identity import Identity, IdentityService, Settings, SQLAPIKeys, SQLRevocations
+from authguard.identity import (
+    Identity,
+    IdentityService,
+    Settings,
+    SQLAPIKeys,
+    SQLRevocations,
+    Tier,
+    tier_quotas,
+)
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
 from authguard.identity.mail.outbox import Outbox
@@ -104,6 +112,8 @@ SERVICE: dict[str, Built] = {
             "count": "flag",
         },
     ),
+    "Tier": Built(Tier, {"per_minute": 1, "per_day": 1}, rows("number", "per_minute per_day")),
+    "tier_quotas": Built(tier_quotas, {}, {"tiers": "mapping?"}),
     "SQLRevocations": Built(
         SQLRevocations,
         {"database": "sqlite:///authguard.db"},

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from authguard.client import APIKeyAuth, rotate_api_key
+from authguard.errors import ConfigurationError
 from identity.support import serving
 
 from .test_client import Recorder, world
@@ -47,6 +48,14 @@ def test_a_name_may_be_given(client, old):
     """The caller names the new key and says how long it is valid."""
     rotate_api_key(client, old["id"], len, name="Server, second", expires_in_days=7)
     assert "Server, second" in [key["name"] for key in client.get("/api-keys").json()]
+
+
+@pytest.mark.parametrize("name", ["", 5, True, b"n", ["n"]])
+def test_a_name_is_text(client, old, name):
+    """Another name is an error, and no key is made."""
+    with pytest.raises(ConfigurationError, match="name must be"):
+        rotate_api_key(client, old["id"], len, name=name)
+    assert len(client.get("/api-keys").json()) == 1
 
 
 def test_an_update_that_fails_revokes_nothing(world, client, old):

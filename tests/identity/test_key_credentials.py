@@ -3,6 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
+from authguard.identity.storage.database import Database
 from identity.keys import bearer, create_key, is_problem, key_field, register, stored_keys
 
 pytestmark = pytest.mark.one_database  # requests and answers
@@ -143,3 +144,31 @@ def test_a_key_reads_its_owner(client, key, path, way):
     """The profile of the owner takes keys."""
     headers = key_field(key["api_key"]) if way == "X-API-Key" else bearer(key["api_key"])
     assert client.get(path, headers=headers).json()["email"] == "ann@example.com"
+
+
+@pytest.mark.parametrize("way", ["bearer", "key"])
+def test_an_outage_is_503(client, service, ann, key, way):
+    """While the database is away each endpoint is 503 with Retry-After; afterwards the key is good."""
+    headers = ann if way == "bearer" else key_field(key["api_key"])
+    database = service.database
+    here = database._readers, database._writers
+    away = Database("sqlite:////nowhere/at/all.db")
+    database._readers, database._writers = away._readers, away._writers
+    for method, path, body in [*endpoints(key["id"]), ("GET", "/v1/users/me", None)]:
+        response = client.request(method, path, headers=headers, json=body)
+        assert is_problem(response, 503, "unavailable"), (method, path)
+        assert response.headers["retry-after"]
+    database._readers, database._writers = here
+    assert client.get("/v1/users/me", headers=headers).status_code == 200
+
+
+def test_a_write_that_fails_shows_no_key(client, service, ann):
+    """A key that could not be stored is not shown, and is not there."""
+    database, before = service.database, stored_keys(service)
+    here, database._writers = database._writers, Database("sqlite:////nowhere/at/all.db")._writers
+    for path, body in ((KEYS, {"name": "n"}), (PAIRS, {})):
+        response = client.post(path, headers=ann, json=body)
+        assert is_problem(response, 503, "unavailable")
+        assert "sk_live_" not in response.text and "claw_" not in response.text
+    database._writers = here
+    assert stored_keys(service) == before

@@ -21,7 +21,7 @@ _MAX_FIELD = 4096  # characters of RateLimit that are read
 
 
 class RequestPacer:
-    """Space out requests of all threads and tasks, so that in no 60 seconds there are too many.
+    """Keep requests apart of all threads and tasks, so that in no 60 seconds there are too many.
 
     Args:
         per_minute: how many there may be.
@@ -34,7 +34,7 @@ class RequestPacer:
         self._starts: deque[float] = deque(maxlen=per_minute)
 
     def reserve(self) -> float:
-        """Reserve the next start of a request, and return the seconds until then."""
+        """Take the next start of a request, and return the seconds until then."""
         with self._lock:
             now = start = self._clock()
             if len(self._starts) == self._starts.maxlen:

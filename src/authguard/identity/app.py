@@ -77,7 +77,6 @@ class Identity:
         self.guard = self._main_guard(paths, browser_paths)
         self.app = self._around(router, self.guard)
         self._by_path = self._exceptions(router)
-        self._key_paths = [route.path_regex for route in self._key_routes if route.param_convertors]
         self._add_key_guards(router)
 
     def _endpoints(self) -> list[BaseRoute]:
@@ -160,6 +159,7 @@ class Identity:
 
     def _add_key_guards(self, router: Starlette) -> None:
         """Take API keys as well as tokens where keys are managed, and where the owner is read."""
+        self._key_paths = [route.path_regex for route in self._key_routes if route.param_convertors]
         if not self._settings.api_keys:
             return
         guards = KeyGuards(self._web)

@@ -63,7 +63,7 @@ class EmailNotVerifiedError(RefusedError):
 
 
 class InteractiveOnlyError(RefusedError):
-    """An API key, where a person has to sign in; the key may be good elsewhere."""
+    """Refuse an API key where a person has to sign in; the key may be good elsewhere."""
 
     status_code = 403
     code = "interactive_only"

@@ -18,7 +18,7 @@ def _read_and_write() -> list[Any]:
 
 
 class CreateKey(JSONBody):
-    """`api-keys`; the document has the name and the days, and all others may be left out."""
+    """Take the body of `api-keys`; the document has the name and the days."""
 
     name: str
     expires_in_days: int | None = None
@@ -30,14 +30,14 @@ class CreateKey(JSONBody):
 
 
 class CreateKeyPair(JSONBody):
-    """`auth/api-keys`, as documented."""
+    """Take the body of `auth/api-keys`, as documented."""
 
     name: str = "Default Key"
     permissions: _Permissions = Field(default_factory=_read_and_write)
 
 
 class RotateKey(JSONBody):
-    """`api-keys/{key_id}/rotations`."""
+    """Take the body of `api-keys/{key_id}/rotations`."""
 
     activate: Literal["now", "first_use"] = "now"
     grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = 0
