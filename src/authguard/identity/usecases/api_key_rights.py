@@ -9,7 +9,7 @@ from authguard._core.model import Principal, api_key_id
 from authguard._core.networks import Network, covers, parse_network
 from authguard.errors import InsufficientScopeError, InvalidTokenError
 from authguard.identity.errors import NotFoundError
-from authguard.identity.keys.generations import is_ending
+from authguard.identity.keys.generations import find_presented
 from authguard.identity.keys.grants import ADMIN, owner_scopes
 from authguard.identity.model import Operator, StoredAPIKey
 from authguard.identity.settings import Settings
@@ -129,9 +129,12 @@ class Rights:
                 raise InvalidTokenError("a token of no session")
             return Manager(principal.subject, scopes, None)
         key = key_store.find_key(connection, key_id, principal.subject)
-        if key is None or not key.is_active(now):
+        # It may have been rotated while the client was still sending the body.
+        secret = None if key is None else find_presented(connection, key.id, principal, now)
+        if key is None or secret is None or not key.is_active(now):
             raise InvalidTokenError("the key is no longer good")
-        return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending(principal))
+        is_ending = secret.expires_at is not None
+        return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending)
 
     def check_by_key(self, manager: Manager) -> None:
         """Check that keys may manage keys, if a key does.

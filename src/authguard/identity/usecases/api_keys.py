@@ -67,11 +67,12 @@ class APIKeys:
             InvalidTokenError: if the principal is no longer good.
             StoreUnavailableError: if the key could not be stored.
         """
-        base = self._base
-        base.limited("api_key_create", caller, base.limiter.hit, "api_key", principal.subject)
+        base, now = self._base, self._base.clock()
         check_fields(request, base.settings)
-        now = base.clock()
         try:
+            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+                self._find_manager(connection, principal, now)
+            base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:
                 manager = self._find_manager(connection, principal, now, lock=True)
                 key = self._new_key(manager, request, now)
