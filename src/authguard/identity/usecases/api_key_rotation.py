@@ -86,7 +86,13 @@ class APIKeyRotation:
         return made
 
     def _find_rotated(
-        self, connection: Connection, principal: Principal, key_id: str, now: float, *, lock: bool = False
+        self,
+        connection: Connection,
+        principal: Principal | Operator,
+        key_id: str,
+        now: float,
+        *,
+        lock: bool = False,
     ) -> tuple[Manager, StoredAPIKey]:
         """Return the manager, and the key that is to be rotated; raise if that may not be."""
         manager = self._rights.find_manager(connection, principal, now)
