@@ -40,8 +40,8 @@ def test_bytes_of_rows(service: IdentityService) -> None:
 
     A quarter of the sign-ins is made, and counted four times: the limit is 100 in 15 minutes. The first one
     is counted once, since it takes the first page of each empty table. Each one ends a session and revokes it
-    as well, since the accounts have as many as they may have. There are four accounts: after 30 sign-ins to one,
-    answers come later.
+    as well, since the accounts have as many as they may have. There are four accounts: after 30 sign-ins to
+    one, answers come later.
     """
     if not service.database.is_sqlite:  # the space of rows that other tests have deleted
         with service.database.write() as connection:
