@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 # The later versions of Python that `make versions` runs the tests on.
 VERSIONS ?= 3.12 3.13 3.14 3.15
+LOWEST_INSTALL = $(TOOLS)/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python
+LOWEST_PYTEST = $(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarning
 
 .PHONY: demo demo-flask quick test slow frameworks versions lowest lint types bench check lock clean
 
@@ -47,11 +49,14 @@ version-%:
 # The lowest versions that pyproject.toml allows, and the wheel as users install it. Old releases use what newer
 # ones of their own requirements deprecate.
 lowest: $(VENV)-lowest/ready
-	rm -rf build/wheel
-	$(VENV)-lowest/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
-	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	rm -rf build/wheel build/command
+	$(TOOLS)/bin/uv build --quiet --wheel --out-dir build/wheel .
+	$(LOWEST_INSTALL) --no-deps --reinstall build/wheel/*.whl
 	$(VENV)-lowest/bin/python -c "import authguard; assert 'site-packages' in authguard.__file__"
-	$(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarning --numprocesses auto --dist loadfile $(ARGS)
+	$(LOWEST_PYTEST) --numprocesses auto --dist loadfile $(ARGS)
+# The servers of the tests need a newer uvicorn than the command does.
+	$(LOWEST_INSTALL) --no-deps --resolution lowest-direct --extra cli --requirement pyproject.toml --target build/command
+	PYTHONPATH=$(CURDIR)/build/command $(LOWEST_PYTEST) tests/cli/test_commands.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -99,11 +104,10 @@ $(TOOLS)/ready:
 	touch $@
 
 $(VENV)-lowest/ready: pyproject.toml $(TOOLS)/ready
-	$(PYTHON) -m venv $(VENV)-lowest
-	$(VENV)-lowest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PYTHON) -m venv --without-pip $(VENV)-lowest
 	$(TOOLS)/bin/uv pip compile --quiet --resolution lowest-direct --python $(VENV)-lowest/bin/python --no-header \
 		--no-annotate --all-extras --group test --output-file $(VENV)-lowest/constraints.txt pyproject.toml
-	$(VENV)-lowest/bin/python -m pip install --quiet --requirement $(VENV)-lowest/constraints.txt
+	$(LOWEST_INSTALL) --exact --requirement $(VENV)-lowest/constraints.txt
 	touch $@
 
 clean:

@@ -13,6 +13,8 @@ PACKAGES = (
     "sqlalchemy", "argon2-cffi", "aiosqlite", "joserfc", "litestar", "fastapi-users", "authx", "authlib", "mcp", "fastmcp", "flask-jwt-extended",
     "flask-httpauth",
 )  # fmt: skip
+#: The heading of what stays on the page when it is written anew.
+OTHERS = "## Measured by other commands"
 
 
 @dataclass
@@ -84,10 +86,18 @@ def versions() -> str:
 
 
 def write(path: Path, introduction: str, tables: Iterable[Table]) -> None:
-    """Write the page."""
+    """Write the page anew, but for what other commands have measured."""
     head = [
         "# Results",
         introduction,
         f"*Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}.* {versions()}; {machine()}.",
     ]
-    path.write_text("\n\n".join([*head, *(table.markdown() for table in tables)]) + "\n", encoding="utf-8")
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    pages = [*head, *(table.markdown() for table in tables), *kept_of(old)]
+    path.write_text("\n\n".join(pages) + "\n", encoding="utf-8")
+
+
+def kept_of(page: str) -> list[str]:
+    """Return the part of a page that others have measured, if there is one."""
+    _, heading, text = page.partition(OTHERS)
+    return [heading + text.rstrip()] if heading else []

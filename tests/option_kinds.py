@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 HOUR = timedelta(hours=1)
 #: What is of the wrong type for each kind of option; `kinds` below says which values are left out.
-NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES = (
-    None, True, nan, "5", 5, [5], [], {"a": 5}, len, b"5",
+EMPTY: list[Any] = []
+NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES = (
+    None, True, nan, "5", 5, [5], {"a": 5}, len, b"5",
 )  # fmt: skip
 WRONG: dict[str, list[Any]] = {
     "text": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],

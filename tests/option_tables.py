@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from fastapi import FastAPI
+from flask import Flask
+
 import authguard as ag
 from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
 from authguard.backchannel import BackChannelLogout
@@ -38,7 +41,7 @@ BUILT: dict[str, Built] = {
         {
             **rows("list?", "protected_paths public_paths"),
             **rows("text?", "login_path subprotocol"),
-            **rows("object?", "cookie resource revocations"),
+            **rows("object?", "cookie resource revocations backchannel_logout"),
             **rows("function?", "user_loader on_error"),
             "proofs": "list",
             "preflight": "text",
@@ -230,9 +233,28 @@ BUILT: dict[str, Built] = {
             "replays": "function",
             "clock": "function",
             "token_types": "list",
+            "path": "text",
             **rows("seconds", "leeway token_lifetime"),
         },
         frozenset({"issuer"}),
+    ),
+    "BackChannelLogout.from_issuer": Built(
+        BackChannelLogout.from_issuer,
+        {
+            "issuer": URL,
+            "audience": AUDIENCE,
+            "revocations": ag.MemoryRevocations(),
+            "replays": _application,
+        },
+        {
+            "issuer": "text",
+            "audience": "texts",
+            "revocations": "object",
+            "replays": "function",
+            "algorithms": "list?",
+            "http": "object?",
+        },
+        frozenset({"options"}),
     ),
     "digest_api_key": Built(ag.digest_api_key, {"key": "sk"}, {"key": "text"}),
     "asgi": Built(
@@ -257,12 +279,12 @@ BUILT: dict[str, Built] = {
     },
     "fastapi.install": Built(
         fastapi.install,
-        {"app": fastapi.FastAPI(), "guard": ag.Guard(verifier())},
+        {"app": FastAPI(), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "recheck": "seconds", "websocket_close_codes": "flag"},
     ),
     "flask.init_app": Built(
         flask.init_app,
-        {"app": flask.Flask("options"), "guard": ag.Guard(verifier())},
+        {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
     ),
     "BearerAuth": Built(

@@ -1,5 +1,7 @@
 """The options of the identity service, and of what it is built from."""
 
+from typing import Any
+
 from authguard.identity import Identity, IdentityService, Settings, SQLRevocations
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
@@ -13,7 +15,7 @@ from support import SECRET
 URL = "https://issuer.example"
 SOCIAL = {"client_id": "us", "client_secret": "provider-secret-1", "redirect_uris": [f"{URL}/callback"]}
 PROVIDER = {**rows("text", "client_id client_secret"), "redirect_uris": "list", "timeout": "seconds"}
-SETTINGS = {"secret": SECRET, "issuer": "https://auth.example.com"}
+SETTINGS: dict[str, Any] = {"secret": SECRET, "issuer": "https://auth.example.com"}
 LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer"
 
 SERVICE: dict[str, Built] = {
@@ -25,7 +27,7 @@ SERVICE: dict[str, Built] = {
             **rows("text", "github_client_id github_client_secret linkedin_client_id linkedin_client_secret"),
             **rows("text", "oidc_issuer oidc_client_id oidc_client_secret"),
             **rows("text", "cookie_name refresh_cookie_name pages_path"),
-            **rows("text?", "audience smtp_url mail_from"),
+            **rows("text?", "audience smtp_url mail_from revocations_url"),
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             "refresh_grace": "seconds",
             "worker_threads": "number",
@@ -88,5 +90,10 @@ SERVICE: dict[str, Built] = {
             "clock": "function",
         },
     ),
-    "SQLRevocations": Built(SQLRevocations, {}, {"database": "object"}, frozenset({"clock"})),
+    "SQLRevocations": Built(
+        SQLRevocations,
+        {"database": "sqlite:///authguard.db"},
+        {"database": "object", "bound": "seconds", "clock": "function"},
+        frozenset({"revocations_down"}),
+    ),
 }

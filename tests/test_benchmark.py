@@ -1,7 +1,7 @@
 """The benchmark proves that what it times does guard; its proof holds for us, and can fail."""
 
 import pytest
-from benchmarks import apps, tokens
+from benchmarks import apps, report, tokens
 from benchmarks.proof import ProofError, prove
 
 
@@ -29,3 +29,10 @@ def test_nobody_is_said_to_be_weaker_than_they_are() -> None:
     )
     with pytest.raises(ProofError, match="expired"):
         prove(slandered, tokens.issuer("HS256"))
+
+
+def test_a_new_page_keeps_what_other_commands_have_measured() -> None:
+    """Their figures take hours, and `make bench` does not repeat them."""
+    assert report.kept_of("# Results\n\n## Rules\n\nold\n") == []
+    other = f"{report.OTHERS}\n\n### One\n\nkept"
+    assert report.kept_of(f"# Results\n\n## Rules\n\nold\n\n{other}\n") == [other]

@@ -16,7 +16,7 @@ class Blocker:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Blocker())
-import authguard
+import authguard, authguard.stores
 from authguard.errors import ConfigurationError
 try:
     {statement}
@@ -58,11 +58,13 @@ def test_an_import_names_its_extra(package, module, extra):
     ("package", "statement", "extra"),
     [
         ("redis", "from authguard.identity.limits import _storage; _storage('redis://localhost')", "redis"),
+        ("redis", "authguard.stores.RedisStore('redis://localhost')", "redis"),
         (
             "psycopg",
             "from authguard.identity.storage.database import Database; Database('postgresql://localhost/test')",
             "postgres",
         ),
+        ("psycopg", "authguard.stores.PostgresStore('postgresql://localhost/test')", "postgres"),
     ],
 )
 def test_a_store_names_its_extra(package, statement, extra):
@@ -70,6 +72,32 @@ def test_a_store_names_its_extra(package, statement, extra):
     name, message = run_without(package, statement)
     assert name == package
     assert f'pip install "authguard[{extra}]"' in message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from authguard.identity.storage.database import Database; Database('postgresql://localhost/test')",
+        "import authguard.stores; authguard.stores.PostgresStore('postgresql://localhost/test')",
+    ],
+)
+def test_psycopg_without_libpq_names_the_extra(statement):
+    """A store whose psycopg has no libpq names the extra, which brings one."""
+    code = f"""
+import ctypes.util, sys
+sys.modules["psycopg_binary"] = sys.modules["psycopg_c"] = None
+ctypes.util.find_library = lambda name: None
+from authguard.errors import ConfigurationError
+try:
+    {statement}
+except ImportError as error:
+    assert isinstance(error, ConfigurationError)
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert 'no pq wrapper available: pip install "authguard[postgres]"' in done.stdout
 
 
 def test_another_missing_package_is_left_alone():

@@ -1,4 +1,4 @@
-"""The authentication guard for Python web applications.
+"""Guard Python web applications: authenticate each request before it reaches them.
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 

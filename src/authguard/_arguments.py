@@ -1,4 +1,4 @@
-"""The request or websocket among the arguments of a decorated function."""
+"""Find the request or websocket among the arguments of a decorated function."""
 
 import inspect
 import re
@@ -103,8 +103,8 @@ def connection_finder(endpoint: Any) -> Find:
     ]
     if not chosen and not any(parameter.kind in _VARIABLE for parameter in parameters):
         raise ConfigurationError(
-            f"{name_of(endpoint)} takes neither request nor websocket: "
-            "add a parameter such as `request: Request`"
+            f"{name_of(endpoint)} must take a request or a websocket, got neither: add a parameter such as "
+            "`request: Request`"
         )
     return among(endpoint, chosen, parameters)
 

@@ -1,11 +1,11 @@
-"""The cookie jar of HTTP clients that ask on behalf of many callers: it stays empty."""
+"""Keep the cookie jar of HTTP clients empty that ask on behalf of many callers."""
 
 from http.cookiejar import CookieJar
 from typing import Any
 
 
 class NoCookies(CookieJar):
-    """A cookie jar that stays empty.
+    """Take no cookie, and send none.
 
     What a server sets in the answer about one caller must not be sent with the questions about the others.
     """

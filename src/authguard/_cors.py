@@ -1,4 +1,4 @@
-"""Refusals with CORS fields, also when the guard stands outside CORSMiddleware.
+"""Give refusals their CORS fields, also when the guard stands outside CORSMiddleware.
 
 A browser shows a page neither status nor body of a refusal without them. In which order the two
 were added should not matter, so the guard finds the middleware that it wraps, and lets it treat

@@ -1,4 +1,4 @@
-"""The requirements of endpoints and dependencies, and the endpoints that a decorator does not guard."""
+"""Keep the requirements of endpoints and dependencies, and find endpoints that a decorator does not guard."""
 
 import functools
 import inspect
@@ -169,13 +169,14 @@ def misplaced_in(app: Any) -> list[str]:
     routes = list(_routes(app, "", {}))
     used = {id(wrapped) for route in routes for call in route.calls for wrapped in _unwrapped(call)}
     return [
-        f"@requires does not guard the route {route.path} ({_name(route.endpoint)}): "
-        "write the decorator of the route first, and @requires(...) below it"
+        f"@requires must stand below the decorator of the route {route.path} ({_name(route.endpoint)}), got "
+        "it above, where it guards nothing: write the decorator of the route first, and @requires(...) below "
+        "it"
         for route in routes
         if _is_misplaced(route.endpoint, used)
     ] + [
-        f"Depends(requires) of the route {route.path} ({_name(route.endpoint)}) requires nothing: "
-        "write Depends(requires()), with parentheses"
+        f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be called, got "
+        "Depends(requires), which requires nothing: write Depends(requires()), with parentheses"
         for route in routes
         if any(map(_is_decorator, route.calls))
     ]

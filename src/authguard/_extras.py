@@ -1,4 +1,4 @@
-"""The error of an import that an extra would satisfy; it says how to install the extra."""
+"""Turn the error of an import that an extra would satisfy into one that says how to install the extra."""
 
 from types import TracebackType
 
@@ -29,11 +29,14 @@ _PACKAGES = {
 
 
 class MissingExtraError(ConfigurationError, ModuleNotFoundError):
-    """A package is missing that an extra of authguard brings; `name` is the package's."""
+    """Tell that a package is missing which an extra of authguard brings; `name` is the package's."""
 
     def __init__(self, extra: str, cause: ImportError) -> None:
         problem = str(cause).partition("\n")[0].rstrip(".")
-        super().__init__(f'{problem}: pip install "authguard[{extra}]"')
+        super().__init__(
+            f'what authguard[{extra}] brings must be installed, got "{problem}": '
+            f'pip install "authguard[{extra}]"'
+        )
         self.name, self.path = cause.name, cause.path
 
 

@@ -1,4 +1,4 @@
-"""Layers of middleware: what can be called as an application, and what an instance keeps."""
+"""Read layers of middleware: what can be called as an application, and what an instance keeps."""
 
 import inspect
 from collections.abc import Iterator

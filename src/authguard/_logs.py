@@ -1,4 +1,4 @@
-"""The log of refusals: little, once, and never a credential (laws 4 and 9)."""
+"""Log refusals: little, once, and never a credential (laws 4 and 9)."""
 
 import logging
 import re
@@ -29,7 +29,7 @@ _hinted: set[str] = set()  # as many as there are cookies: each hint is worth on
 
 
 class _TooManyError(Exception):
-    """A request has more secrets than are looked for."""
+    """Tell that a request has more secrets than are looked for."""
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:

@@ -1,4 +1,4 @@
-"""The mount point that a wrapped application sets by itself, which a guard outside has to know.
+"""Find the mount point that a wrapped application sets by itself, which a guard outside has to know.
 
 FastAPI and Django, on ASGI, use their own `root_path` or `FORCE_SCRIPT_NAME` in the place of the server's
 mount point. They remove it from the path, so a guard around the whole application must do the same, or it
@@ -44,9 +44,9 @@ def mount_error(app: Any) -> ConfigurationError | None:
         root_path = _root_path_of(mounted)
         if root_path.strip("/") and root_path != own:
             return ConfigurationError(
-                f"an application with the root path {root_path!r} is mounted at '/', so that its pages are "
-                f"below {root_path!r} and below '/' alike, and rules for one of the two would not hold for "
-                "the other: give the root path to the server instead, such as uvicorn --root-path"
+                f"root_path of an application that is mounted at '/' must be empty, got {root_path!r}: its "
+                f"pages would be below {root_path!r} and below '/' alike, and rules for one of the two would "
+                "not hold for the other; give the root path to the server instead, such as by --root-path"
             )
     return None
 

@@ -1,4 +1,4 @@
-"""The rules in the OpenAPI documents of a FastAPI application and of those that are mounted in it."""
+"""Write the rules into the OpenAPI documents of a FastAPI application and of those that are mounted in it."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -76,7 +76,7 @@ def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Fas
 
 
 class _Document:
-    """An application's `openapi`, with the rules of a guard in what it returns."""
+    """Stand in the place of an application's `openapi`, and add the rules of a guard to what it returns."""
 
     def __init__(self, app: FastAPI, guard: Guard, prefix: str, root_path: str) -> None:
         self._app = app
@@ -118,7 +118,7 @@ class _Document:
 
 
 class _Operation:
-    """An operation: what the rules and the route ask of its callers.
+    """Describe an operation: what the rules and the route ask of its callers.
 
     Args:
         verdict: of the rules.

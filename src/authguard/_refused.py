@@ -1,4 +1,4 @@
-"""The exception of a refusal in Starlette and FastAPI, and the handler that answers it."""
+"""Raise refusals in Starlette and FastAPI, and answer them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
-from authguard._asgi.request import HANDLED, Scope
+from authguard._asgi.request import handled_by_guard
 from authguard._core.answer.refusal import Refusal
 from authguard.drivers.blocking import is_async
 
@@ -24,7 +24,7 @@ _PRIVATE_CODES = 4000
 
 
 class RefusedHTTPException(HTTPException, RaisedRefusal):
-    """A requirement of an endpoint or a dependency that the caller does not meet.
+    """Tell that the caller does not meet a requirement of an endpoint or a dependency.
 
     Register an exception handler for it, for HTTPException or for its status to answer in your own
     way; `headers` has the challenge. Without one the answer is the guard's. As for any HTTPException, a
@@ -46,7 +46,7 @@ class RefusedHTTPException(HTTPException, RaisedRefusal):
 
 
 class RefusedHandshake(RefusedHTTPException):
-    """The same for a websocket, which is refused by messages of its own, and not by a response."""
+    """Tell the same of a websocket, which is refused by messages of its own, and not by a response."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
@@ -89,9 +89,8 @@ def refused(
 
 def _is_unanswered(connection: HTTPConnection) -> bool:
     # An application between the guard and this place answers by itself, with a 500.
-    guarded: Scope = connection.scope[HANDLED][1]
     scope = connection.scope
-    return EXCEPTION_HANDLERS not in scope and guarded.get("app") is scope.get("app")
+    return EXCEPTION_HANDLERS not in scope and handled_by_guard(scope).scope.get("app") is scope.get("app")
 
 
 def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:

@@ -1,4 +1,4 @@
-"""Guards ASGI applications: http and websocket are guarded, lifespan passes, nothing else does."""
+"""Guard ASGI applications: http and websocket are guarded, lifespan passes, nothing else does."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from authguard._asgi.request import (
     HANDLED,
     ASGIApp,
     ASGIRequest,
-    Left,
     Message,
     Receive,
     Scope,
     Send,
+    handled_by_guard,
     request_key_below,
 )
 from authguard._asgi.startup import at_startup, startable
@@ -23,15 +23,15 @@ from authguard._asgi.websockets import Websockets
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.options import Duration, check_flag, check_function, check_object
 from authguard._core.policy.mounts import below
-from authguard._core.request import RequestKey, RequestView
+from authguard._core.request import RequestKey
 from authguard._logs import log_refusal
-from authguard._preflight.asgi import Preflights
+from authguard._preflight.asgi import ASGIPreflights
 from authguard.drivers.asynchronous import decide
-from authguard.errors import RefusedError
 
 __all__ = [
     "HANDLED",
@@ -42,14 +42,13 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
-    "handled_at",
     "handled_by_guard",
     "responder",
 ]
 
 
 class AuthGuardMiddleware:
-    """Guards an ASGI application.
+    """Guard an ASGI application.
 
     The application finds the caller on `request.state.user`, `request.user` and `request.auth`.
     Middleware outside of the guard reads `request.user` and `request.auth`. The request and its
@@ -85,7 +84,8 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_flag(websocket_close_codes, "websocket_close_codes")
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
-        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        self.app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
         self.root_path = _mounted.own_root_path(app)
@@ -93,7 +93,7 @@ class AuthGuardMiddleware:
         names = guard.credential_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = clock
-        self._preflights = Preflights(self.app)
+        self._preflights = ASGIPreflights(self.app)
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )
@@ -177,7 +177,7 @@ class AuthGuardMiddleware:
 
 
 class _WithMetadata:
-    """Serves the resource's metadata, inside the guard, to whom its paths are public."""
+    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
 
     def __init__(self, app: ASGIApp, page: MetadataPage) -> None:
         self.app = app
@@ -191,26 +191,19 @@ class _WithMetadata:
         await (self.app if answer is None else responder(answer))(scope, receive, send)
 
 
-def handled_by_guard(scope: Scope) -> tuple[Guard, RequestView, RefusedError | None]:
-    """Return what the middleware left on the scope: guard, request, and why nobody was found, if so.
+class _WithEndpoint:
+    """Serve the guard's endpoint; its path is public."""
 
-    Raises:
-        RuntimeError: if the middleware is not installed.
-    """
-    handled: Left | None = scope.get(HANDLED)
-    if handled is None:
-        raise RuntimeError(
-            "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "
-            "for FastAPI, else app.add_middleware(AuthGuardMiddleware, guard=guard)"
+    def __init__(self, app: ASGIApp, endpoint: Endpoint) -> None:
+        self.app = app
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoint
+        is_for_it = (
+            scope["type"] == "http" and below(scope.get("root_path") or "", scope["path"]) == endpoint.path
         )
-    guard, outer, error, _ = handled
-    return guard, ASGIRequest(outer, guard), error
-
-
-def handled_at(scope: Scope) -> float:
-    """Return when the middleware looked at the request, in seconds since the epoch."""
-    handled: Left = scope[HANDLED]
-    return handled[3]
+        await (endpoint.asgi if is_for_it else self.app)(scope, receive, send)
 
 
 def _closing(send: Send, guard: Guard) -> Send:

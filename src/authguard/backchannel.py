@@ -1,23 +1,26 @@
-"""Serves OpenID Connect Back-Channel Logout 1.0: an issuer says who has signed out there.
+"""Serve OpenID Connect Back-Channel Logout 1.0: an issuer says who has signed out there.
 
-Mount `BackChannelLogout(…).asgi` or `.wsgi` at a path that the guard leaves open, and register its URL at the
-issuer as `backchannel_logout_uri`.
+Write `Guard(…, backchannel_logout=BackChannelLogout.from_issuer(…))`, and register the URL at the issuer as
+`backchannel_logout_uri`.
 """
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from urllib.parse import parse_qsl
 
+from authguard._core.endpoint import Endpoint
 from authguard._core.flow import Call, Flow
+from authguard._core.jose.jwk import ASYMMETRIC
 from authguard._core.jose.logout_claims import Logout
 from authguard._core.options import check_function, check_method, check_seconds
 from authguard._core.remotes import Remotes
+from authguard._core.verifier import Verifier
 from authguard.drivers import asynchronous, blocking
 from authguard.errors import (
     InvalidRequestError,
@@ -25,6 +28,8 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 from authguard.stores.revocations import SharedRevocations
+from authguard.verifiers.discovery import IssuerKeySet
+from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.logout import LogoutTokenVerifier
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class EndpointAnswer(NamedTuple):
-    """A response of the endpoint."""
+    """Hold a response of the endpoint."""
 
     status: int
     fields: tuple[tuple[str, str], ...] = ()
@@ -47,14 +52,14 @@ class EndpointAnswer(NamedTuple):
 
 
 class Revoker(Protocol):
-    """A store of revocations, such as `store.revocations` or `MemoryRevocations()`."""
+    """Describe a store of revocations, such as `store.revocations` or `MemoryRevocations()`."""
 
     def revoke(self, **named: Any) -> Any:
         """Refuse a session, or the tokens of a subject."""
 
 
-class BackChannelLogout:
-    """Receives logout tokens of one issuer, and writes what they say to a store of revocations.
+class BackChannelLogout(Endpoint):
+    """Receive logout tokens of one issuer, and write what they say to a store of revocations.
 
     A token that names a session (`sid`) ends that session, and one that names a subject (`sub`) alone ends
     all of its sessions that began before. It is answered with 200; a bad token with 400, and a store or
@@ -71,11 +76,14 @@ class BackChannelLogout:
         token_lifetime: seconds that an access token of this issuer lives at most.
         leeway: seconds by which clocks may differ, 0 to 300.
         token_types: accepted `typ` of the header; add None for an issuer that sends none.
+        path: where the guard serves it, which is open then: exactly this path, below the mount point.
         clock: seconds since the epoch.
 
     Raises:
         ConfigurationError: if this cannot be meant.
     """
+
+    purpose = "back-channel logout"
 
     def __init__(
         self,
@@ -89,8 +97,10 @@ class BackChannelLogout:
         token_lifetime: float = 86_400,
         leeway: float = 30,
         token_types: Iterable[str | None] = ("logout+jwt",),
+        path: str = "/backchannel-logout",
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(path)
         self._verifier = LogoutTokenVerifier(
             keys,
             algorithms=algorithms,
@@ -108,6 +118,47 @@ class BackChannelLogout:
         self._leeway = leeway
         self._clock = clock
         self._remotes = Remotes([self._verifier])
+
+    @classmethod
+    def from_issuer(
+        cls,
+        issuer: str,
+        *,
+        audience: str | Iterable[str],
+        revocations: Revoker,
+        replays: Callable[[str, int], bool | Awaitable[bool]],
+        algorithms: Iterable[str] | None = None,
+        http: HTTPOptions | None = None,
+        **options: Any,
+    ) -> Self:
+        """Build an endpoint that finds the issuer's keys by itself, when the first token comes.
+
+        Args:
+            issuer: the issuer's identifier, character by character as it writes it in `iss`.
+            audience: see `BackChannelLogout`.
+            revocations: see `BackChannelLogout`.
+            replays: see `BackChannelLogout`.
+            algorithms: see `JWTVerifier.from_issuer`.
+            http: see `RemoteKeySet`.
+            options: the other options of `BackChannelLogout`.
+
+        Raises:
+            ConfigurationError: for an option of another type or out of range.
+        """
+        return cls(
+            IssuerKeySet(issuer, http=http),
+            algorithms=ASYMMETRIC if algorithms is None else algorithms,
+            issuer=issuer,
+            audience=audience,
+            revocations=revocations,
+            replays=replays,
+            **options,
+        )
+
+    @property
+    def verifiers(self) -> Sequence[Verifier]:
+        """Return what verifies logout tokens."""
+        return (self._verifier,)
 
     async def asgi(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         """Answer one request, as an ASGI application."""
@@ -174,7 +225,10 @@ class BackChannelLogout:
             raise InvalidRequestError("the logout token has been used before")
 
     def close(self) -> None:
-        """Close connections to the issuer, from outside of an event loop; the store is left open."""
+        """Close connections to the issuer, from outside of an event loop; the store is left open.
+
+        A guard that serves it does this.
+        """
         self._remotes.close()
 
     async def aclose(self) -> None:

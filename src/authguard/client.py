@@ -1,4 +1,4 @@
-"""`httpx.Auth` classes that present a token or an API key, for callers of a protected API."""
+"""Present a token or an API key to a protected API, by classes of `httpx.Auth`."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """The tokens of a login or refresh."""
+    """Hold the tokens of a login or refresh."""
 
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
@@ -58,7 +58,7 @@ _Flow = Generator[httpx.Request, httpx.Response | None, str]
 
 
 class BearerAuth(httpx.Auth):
-    """Signs in with a password, and presents access tokens that it keeps fresh.
+    """Sign in with a password, and present access tokens that are kept fresh.
 
     One object may be shared by threads, tasks and event loops. Bodies of requests are read into
     memory, so that a request that gets a 401 can be sent once more.
@@ -274,7 +274,7 @@ class BearerAuth(httpx.Auth):
 
 
 class _KeyedHeaders(httpx.Headers):
-    """Fields with a key that goes on the wire, and into no copy of them.
+    """Hold fields with a key that goes on the wire, and into no copy of them.
 
     httpx follows redirects below the auth flow, with a copy of the fields, and takes only
     `Authorization` off for another origin.
@@ -291,7 +291,7 @@ class _KeyedHeaders(httpx.Headers):
 
 
 class APIKeyAuth(httpx.Auth):
-    """Presents an API key to one origin.
+    """Present an API key to one origin.
 
     Args:
         base_url: where the API is; the key is sent to its origin alone.

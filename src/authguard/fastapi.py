@@ -188,7 +188,7 @@ def _is_dependency(parameter: inspect.Parameter) -> bool:
 
 
 class _Installed(AuthGuardMiddleware):
-    """Be the middleware of `install`, which knows the application; it is made when that is complete."""
+    """Guard an application for `install`, which it knows; it is made when that is complete."""
 
     def __init__(
         self,
@@ -218,8 +218,8 @@ def _refuse_constant_override(override: Any) -> None:
     """
     if override is not None and not signature_of(override).parameters:
         raise ConfigurationError(
-            "app.dependency_overrides[current_user] must not be a constant, since it opens no path that the "
-            "rules protect: write `with authguard.testing.override(guard, user):`"
+            "app.dependency_overrides[current_user] must be left out, got a function without parameters, "
+            "which opens no path that is protected: write `with authguard.testing.override(guard, user):`"
         )
 
 

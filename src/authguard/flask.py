@@ -25,7 +25,7 @@ from authguard._logs import log_refusal, logger
 from authguard._preflight.layers import MAX_LAYERS, is_guard
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
-from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_at, handled_by_guard, leave
+from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_by_guard, leave
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -205,11 +205,12 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal of a caller who does not meet a requirement."""
-    guard, seen, error = handled_by_guard(request.environ)
-    flow = guard.authorize(seen, request.environ[AUTH], error, requirement, handled_at(request.environ))
+    handled = handled_by_guard(request.environ)
+    view = handled.request
+    flow = handled.guard.authorize(view, request.environ[AUTH], handled.error, requirement, handled.at)
     denied = run_anywhere(flow)
     if denied is not None:
-        log_refusal(seen, denied)
+        log_refusal(view, denied)
         raise _exception_for(denied.refusal.status)(denied.refusal)
 
 

@@ -26,7 +26,7 @@ from authguard._refused import (
     refuse,
     refused,
 )
-from authguard.asgi import HANDLED, AuthGuardMiddleware, handled_at, handled_by_guard, responder
+from authguard.asgi import AuthGuardMiddleware, handled_by_guard, responder
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
@@ -61,17 +61,16 @@ def authorize_now(connection: HTTPConnection, requirement: Requirement) -> Deny 
 
 
 def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow[Deny | None] | None:
-    scope = connection.scope
-    auth: Auth | None = scope.get("auth") if HANDLED in scope else None
-    if auth is not None and requirement.is_met_by(auth.principal, handled_at(scope)):
+    handled = handled_by_guard(connection.scope)
+    auth: Auth = connection.scope["auth"]
+    if requirement.is_met_by(auth.principal, handled.at):
         return None  # without a request view and a flow
-    guard, request, error = handled_by_guard(scope)
-    return guard.authorize(request, scope["auth"], error, requirement, handled_at(scope))
+    return handled.guard.authorize(handled.request, auth, handled.error, requirement, handled.at)
 
 
 def _logged(connection: HTTPConnection, denied: Deny | None) -> Deny | None:
     if denied is not None:
-        log_refusal(handled_by_guard(connection.scope)[1], denied)
+        log_refusal(handled_by_guard(connection.scope).request, denied)
     return denied
 
 

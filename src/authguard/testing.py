@@ -1,4 +1,4 @@
-"""Helps to test applications: be anybody, and make tokens that a guard accepts."""
+"""Help to test applications: be anybody, and make tokens that a guard accepts."""
 
 import time
 from collections.abc import Iterable

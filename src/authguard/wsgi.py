@@ -1,7 +1,8 @@
-"""Guards WSGI applications (PEP 3333): Flask, Django, Bottle and anything else."""
+"""Guard WSGI applications (PEP 3333): Flask, Django, Bottle and anything else."""
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,13 +11,14 @@ from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
 from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
-from authguard._preflight.wsgi import Preflights
+from authguard._preflight.wsgi import WSGIPreflights
 from authguard.drivers.blocking import decide
 from authguard.errors import RefusedError
 
@@ -27,13 +29,12 @@ HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
 
-# What the middleware leaves for decorators: the guard, SCRIPT_NAME and PATH_INFO as it saw them,
-# why nobody was found, if so, and when that was.
-_Left: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
+# The fields of `WSGIHandled` but the environ: a tuple, which costs each request less than the object.
+_HandledFields: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
 
 
 class WSGIRequest(RequestView):
-    """Reads a request from a WSGI environ.
+    """Read a request from a WSGI environ.
 
     Args:
         environ: the environ.
@@ -90,6 +91,32 @@ class WSGIRequest(RequestView):
         return self._environ.get("SSL_CLIENT_CERT")
 
 
+@dataclass(frozen=True, slots=True)
+class WSGIHandled:
+    """Hold what the middleware has left in the environ of a request.
+
+    Attributes:
+        environ: the environ.
+        guard: the rules.
+        root_path: `SCRIPT_NAME` as the middleware had it; further in, mounts change it.
+        path: `PATH_INFO` as the middleware had it.
+        error: why no caller is known, if so.
+        at: when the guard decided, in seconds since the epoch.
+    """
+
+    environ: "WSGIEnvironment"
+    guard: Guard
+    root_path: str
+    path: str
+    error: RefusedError | None
+    at: float
+
+    @property
+    def request(self) -> WSGIRequest:
+        """Return the request as the guard sees it."""
+        return WSGIRequest(self.environ, self.guard, self.root_path, self.path)
+
+
 _Keys: TypeAlias = tuple[tuple[bytes, str], ...]
 
 
@@ -126,7 +153,7 @@ def _decoded(path: str) -> str:
 
 
 class AuthGuardMiddleware:
-    """Guards a WSGI application.
+    """Guard a WSGI application.
 
     The caller is `environ["authguard.user"]`; its scopes are in `environ["authguard.auth"]`.
     What the application returns is handed on as it is, so it streams, and its `close()` is
@@ -151,11 +178,12 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
-        self.app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
+        self.app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
         self._clock = clock
-        self._preflights = Preflights(self.app)
+        self._preflights = WSGIPreflights(self.app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""
@@ -203,7 +231,7 @@ class AuthGuardMiddleware:
 
 
 class _WithMetadata:
-    """Serves the resource's metadata, inside the guard, to whom its paths are public."""
+    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
 
     def __init__(self, app: "WSGIApplication", page: MetadataPage) -> None:
         self.app = app
@@ -214,33 +242,39 @@ class _WithMetadata:
         return (self.app if answer is None else responder(answer))(environ, start_response)
 
 
-def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _Left) -> None:
+class _WithEndpoint:
+    """Serve the guard's endpoint; its path is public."""
+
+    def __init__(self, app: "WSGIApplication", endpoint: Endpoint) -> None:
+        self.app = app
+        self._endpoint = endpoint
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        is_for_it = _decoded(environ.get("PATH_INFO", "")) == self._endpoint.path
+        app: WSGIApplication = self._endpoint.wsgi if is_for_it else self.app
+        return app(environ, start_response)
+
+
+def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFields) -> None:
     """Leave the caller in the environ."""
     environ[USER] = user
     environ[AUTH] = auth
     environ[HANDLED] = handled
 
 
-def handled_by_guard(environ: "WSGIEnvironment") -> tuple[Guard, RequestView, RefusedError | None]:
-    """Return what the middleware left in the environ: guard, request, and why nobody was found, if so.
+def handled_by_guard(environ: "WSGIEnvironment") -> WSGIHandled:
+    """Return what the middleware has left in the environ.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled: _Left | None = environ.get(HANDLED)
+    handled: _HandledFields | None = environ.get(HANDLED)
     if handled is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
             "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    guard, root_path, path, error, _ = handled
-    return guard, WSGIRequest(environ, guard, root_path, path), error
-
-
-def handled_at(environ: "WSGIEnvironment") -> float:
-    """Return when the middleware looked at the request, in seconds since the epoch."""
-    handled: _Left = environ[HANDLED]
-    return handled[4]
+    return WSGIHandled(environ, *handled)
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":

@@ -46,14 +46,20 @@ class Answer:
 
 
 def ask_asgi(
-    app: Any, method: str, path: str, fields: Iterable[Field] = (), *, scheme: str = "http"
+    app: Any,
+    method: str,
+    path: str,
+    fields: Iterable[Field] = (),
+    *,
+    scheme: str = "http",
+    body: bytes = b"",
 ) -> Answer:
     """Send one request to an ASGI application; `path` may have a query."""
     sent: list[dict[str, Any]] = []
     target, _, query = path.partition("?")
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -71,7 +77,13 @@ def ask_asgi(
 
 
 def ask_wsgi(
-    app: Any, method: str, path: str, fields: Iterable[Field] = (), *, scheme: str = "http"
+    app: Any,
+    method: str,
+    path: str,
+    fields: Iterable[Field] = (),
+    *,
+    scheme: str = "http",
+    body: bytes = b"",
 ) -> Answer:
     """Send one request to a WSGI application, joining repeated fields as servers do."""
     target, _, query = path.partition("?")
@@ -79,11 +91,12 @@ def ask_wsgi(
         "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": unquote(target, "latin-1"),
         "QUERY_STRING": query, "SERVER_NAME": "site.example", "SERVER_PORT": "80", "HTTP_HOST": "site.example",
         "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.version": (1, 0), "wsgi.url_scheme": scheme,
-        "wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO(), "wsgi.multithread": True,
+        "wsgi.input": io.BytesIO(body), "wsgi.errors": io.StringIO(), "wsgi.multithread": True,
         "wsgi.multiprocess": False, "wsgi.run_once": False,
     }  # fmt: skip
     for name, value in fields:
-        key = "HTTP_" + name.upper().replace("-", "_")
+        key = name.upper().replace("-", "_")
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     started: list[Any] = []

@@ -199,7 +199,7 @@ def test_an_application_of_another_framework(put_on: Any, app: Any) -> None:
 
 def test_decorator_on_a_function_without_request() -> None:
     """There would be nothing to check."""
-    with pytest.raises(ConfigurationError, match="neither request nor websocket"):
+    with pytest.raises(ConfigurationError, match="must take a request or a websocket, got neither"):
         authguard.starlette.requires("read")(lambda: None)
 
 

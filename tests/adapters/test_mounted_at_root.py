@@ -42,7 +42,7 @@ def _with_same_root_path() -> FastAPI:
 @pytest.mark.parametrize("kind", AT_ROOT)
 def test_pages_that_have_two_paths_are_refused(kind: str) -> None:
     """A rule for `/admin` would not hold for `/api/admin`, which is the same page."""
-    with pytest.raises(ConfigurationError, match="'/api' is mounted at '/'.*--root-path"):
+    with pytest.raises(ConfigurationError, match="mounted at '/' must be empty, got '/api'.*--root-path"):
         get(AuthGuardMiddleware(AT_ROOT[kind](), guard=guard(protected_paths=["/admin"])), "/api/admin")
     # Where all paths are protected alike, nothing is lost.
     assert get(AuthGuardMiddleware(AT_ROOT[kind](), guard=guard()), "/api/admin").status_code == 401

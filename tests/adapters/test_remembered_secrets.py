@@ -112,7 +112,11 @@ def _memories(guard: Guard) -> dict[str, int]:
         for way, memory in guard.callers._memories.items()
         if way[0] in ("bearer", "api_key", "cookie")
     }
-    others = {"bound": guard.callers._bound, "unknown keys": keys._refused, "inactive": asking._inactive}
+    others = {
+        "bound": guard.callers._bound,
+        "unknown keys": keys._refused,
+        "inactive": asking._inactive.until,
+    }
     proofs = {"proofs": dpop._used, "keys of proofs": dpop._keys}
     return {**carried, **{name: len(memory) for name, memory in (others | proofs).items()}}
 

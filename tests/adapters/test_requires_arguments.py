@@ -146,7 +146,7 @@ def test_starlette_takes_any_name_and_kind_of_the_connection() -> None:
 
 def test_a_parameter_of_another_type_is_no_connection_of_starlette() -> None:
     """Its name does not count, since its annotation says something else."""
-    with pytest.raises(ConfigurationError, match="neither request nor websocket"):
+    with pytest.raises(ConfigurationError, match="must take a request or a websocket, got neither"):
 
         @authguard.starlette.requires("read")
         async def _chat(request: ChatRequest) -> None: ...

@@ -311,7 +311,7 @@ def test_allowed_patterns_are_checked(command):
     """A pattern of another router is refused in the option, too, with the spelling that works."""
     result = command(ALLOWING, "app", "--allow", "/users/{id}")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "--allow: path '/users/{id}'" in result.stderr and "write '/users/*'" in result.stderr
+    assert "got '/users/{id}'" in result.stderr and "write '/users/*'" in result.stderr
 
 
 def test_findings_are_told_beside_the_table(command):

@@ -109,19 +109,19 @@ NOT_TOLD_APART = {
     "a field twice, with a key without the prefix": (
         [keys(), keys(BARE, prefixes=["pk_"])], "all its keys have"),
     "introspected keys in the field of others": ([keys(), introspection(header="X-API-Key")], "X-API-Key"),
-    "introspected tokens twice": ([introspection(), introspection("b")], "both take any token"),
+    "introspected tokens twice": ([introspection(), introspection("b")], "got two that take any token"),
     "introspected tokens, one of an issuer": (
-        [introspection(jwt=jwt()), introspection("b")], "both take any token"),
+        [introspection(jwt=jwt()), introspection("b")], "got two that take any token"),
     "introspected tokens of any issuer": (
-        [introspection(jwt=jwt()), introspection("b", jwt=jwt(issuer=None))], "both take any token"),
+        [introspection(jwt=jwt()), introspection("b", jwt=jwt(issuer=None))], "got two that take any token"),
     "introspected tokens of one issuer": (
         [introspection(jwt=jwt()), introspection("b", jwt=jwt())], "HS256 of 'https://issuer.example'"),
     "JWTs of one issuer, introspected, too": ([jwt(), introspection(jwt=jwt())], "keep one of them"),
     "JWTs of any issuer, introspected, too": (
-        [jwt(issuer=None), introspection(jwt=jwt())], "needs an issuer="),
+        [jwt(issuer=None), introspection(jwt=jwt())], "must both name their issuer"),
     "JWTs twice": ([jwt(), jwt()], "got two for"),
     "JWTs twice, by a subclass": ([jwt(), jwt(kind=SubclassedJWTVerifier)], "got two for"),
-    "own ones twice": ([Own(), Own()], "Own and Own both take any token"),
+    "own ones twice": ([Own(), Own()], "Own and Own must be for different tokens"),
     "an own one and introspection": ([Own(), introspection()], "accepts"),
     "own keys twice": ([Own(header="X-A"), Own(header="X-A")], "X-A"),
     "own keys in the field of others": ([keys(), Own(header="X-API-Key")], "X-API-Key"),

@@ -48,7 +48,7 @@ def _ports(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def _environment() -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    modules = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    modules = os.pathsep.join([str(ROOT), *sys.path])
     return {**os.environ, "PATH": path, "PYTHONPATH": modules}
 
 

@@ -12,6 +12,7 @@ REQUIREMENTS = range(1, 324)
 ROWS = re.findall(r"^\| (\S+) \| (.+?) \| (.+) \|$", TEXT, re.MULTILINE)
 NUMBERED = [(number, name, where) for number, name, where in ROWS if number != "#"]
 NAMED = sorted(set(re.findall(r"`((?:\w+/)*test_\w+\.py)`", TEXT)))
+FOLDERS = sorted(set(re.findall(r"`((?:\w+/)+)`", "\n".join(where for _, _, where in NUMBERED))))
 
 
 def test_each_requirement_has_one_line():
@@ -41,6 +42,12 @@ def test_a_file_that_is_named_has_tests(path):
     assert re.search(
         r"^(async )?def test_", (ROOT / "tests" / path).read_text(encoding="utf-8"), re.MULTILINE
     )
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_that_is_named_has_tests(folder):
+    """Each folder is there and has at least one file of tests."""
+    assert list((ROOT / "tests" / folder).glob("test_*.py"))
 
 
 def test_the_least_version_of_pyjwt():

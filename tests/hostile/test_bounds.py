@@ -96,7 +96,7 @@ def _inactive_tokens() -> tuple[Callable[[int], Any], Callable[[], int]]:
         world.asked.clear()
         world.run(verifier.flow(Credential(f"opaque{number}", "bearer"), NOW))
 
-    return ask, lambda: len(verifier._inactive)
+    return ask, lambda: len(verifier._inactive.until)
 
 
 def _proof_headers() -> tuple[Callable[[int], Any], Callable[[], int]]:

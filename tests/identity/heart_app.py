@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from authguard.asgi import ASGIApp, Receive, Scope, Send
 from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from identity.support import GENEROUS, Postbox, settings
@@ -14,7 +15,7 @@ BEAT = 0.005  # seconds
 SCHEDULE = Path("/proc/thread-self/schedstat")
 
 
-def _queued():
+def _queued() -> float:
     """Seconds for which this thread has been ready to run, and had no processor."""
     return int(SCHEDULE.read_text().split()[1]) / 1e9 if SCHEDULE.exists() else 0.0
 
@@ -26,11 +27,11 @@ class Heart:
         app: the application.
     """
 
-    def __init__(self, app):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.late = []
+        self.late: list[tuple[float, float]] = []
 
-    async def beat(self):
+    async def beat(self) -> None:
         """Each time: how late the loop came back, and how much of that it stood in the machine's queue."""
         while True:
             before, queued = time.perf_counter(), _queued()
@@ -38,7 +39,7 @@ class Heart:
             late = time.perf_counter() - before - BEAT
             self.late.append((late, _queued() - queued))
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             self.task = asyncio.create_task(self.beat())
             return await self.app(scope, receive, send)

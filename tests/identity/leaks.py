@@ -297,7 +297,7 @@ def note_settings(leaks: Leaks, settings: Settings) -> None:
         value = getattr(settings, one.name)
         if one.name.endswith("secret"):
             leaks.note(value, "setting")
-        elif one.name in ("database", "smtp_url", "limits_url") and value:
+        elif one.name in ("database", "smtp_url", "limits_url", "revocations_url") and value:
             with contextlib.suppress(ValueError):
                 leaks.note(unquote(urlsplit(value).password or ""), "setting")
 

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from contextlib import closing
 
 import jwt
 import pytest
@@ -446,9 +447,10 @@ def test_it_can_be_mounted(service):
 
 def test_another_guard_verifies_its_tokens_with_the_secret(service, client, token):
     """One line: an application that knows the secret accepts the tokens, and sees the role."""
+    revocations = SQLRevocations(service.settings.database, clock=Clock())
     guard = Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=ISSUER, role_claims=["role"]),
-        revocations=SQLRevocations(service.settings.database, clock=Clock()),
+        revocations=revocations,
     )
 
     async def app(scope, receive, send):
@@ -457,9 +459,10 @@ def test_another_guard_verifies_its_tokens_with_the_secret(service, client, toke
         await send({"type": "http.response.body", "body": roles})
 
     other = TestClient(AuthGuardMiddleware(app, guard=guard, clock=Clock()))
-    assert other.get("/", headers=bearer(token)).text == "USER"
-    client.post("/v1/auth/logout", headers=bearer(token))
-    assert other.get("/", headers=bearer(token)).status_code == 401
+    with closing(revocations):
+        assert other.get("/", headers=bearer(token)).text == "USER"
+        client.post("/v1/auth/logout", headers=bearer(token))
+        assert other.get("/", headers=bearer(token)).status_code == 401
 
 
 def test_slow_logins_do_not_hold_up_the_rest(app, token, service):

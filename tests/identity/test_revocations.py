@@ -2,13 +2,22 @@
 
 import math
 import secrets
+import time
+from contextlib import closing
+from threading import Event
 
+import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, Principal
+from authguard._core.answer.decision import Known
+from authguard.drivers.blocking import run
 from authguard.identity import SQLRevocations, upgrade
-from identity.support import NOW
+from authguard.identity.errors import StoreUnavailableError
+from identity.support import NOW, POSTGRES, postgres_database
+from support import FakeRequest
 
 KEY = "sk_live_" + secrets.token_urlsafe(32)
 
@@ -16,7 +25,13 @@ KEY = "sk_live_" + secrets.token_urlsafe(32)
 @pytest.fixture
 def revocations(url):
     upgrade(url)
-    return SQLRevocations(url, clock=lambda: NOW)
+    with closing(SQLRevocations(url, clock=lambda: NOW)) as revocations:
+        yield revocations
+
+
+def a_guard(revocations):
+    """A guard with one API key."""
+    return Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="k1")}), revocations=revocations)
 
 
 def token(**claims):
@@ -75,14 +90,85 @@ def test_exactly_one_thing_is_revoked(revocations, what):
 
 @pytest.mark.parametrize(("ask", "make"), [(ask_asgi, raw_asgi), (ask_wsgi, raw_wsgi)], ids=["asgi", "wsgi"])
 def test_revoking_a_key_works_at_once_for_a_remembered_key(revocations, ask, make):
-    """A key that was let in a moment ago is refused by every guard that asks the database."""
-    app = make(
-        Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="k1")}), revocations=revocations), lambda: NOW
-    )
+    """A key that was let in a moment ago is refused by every guard that follows the log."""
+    app = make(a_guard(revocations), lambda: NOW)
     fields = [("X-API-Key", KEY.encode())]
     assert [ask(app, "GET", "/private", fields).status for _ in range(2)] == [200, 200]
-    SQLRevocations(revocations._database, clock=lambda: NOW).revoke(key_id="k1", until=NOW + 60)
+    revocations.revoke(key_id="k1", until=NOW + 60)
     assert ask(app, "GET", "/private", fields).status == 401
+
+
+def test_a_known_caller_is_answered_from_memory(revocations):
+    """The straight path needs no query: it leaves nothing to the flow."""
+    guard = a_guard(revocations)
+    presented = [(b"x-api-key", KEY.encode())]
+    run(guard.decide(FakeRequest("/me", headers=presented), NOW, None))
+    assert isinstance(guard.recall(presented, ("GET", "/me", ""), NOW), Known)
+
+
+def test_another_process_knows_when_revoke_returns(revocations, url):
+    """From its memory, since `revoke` has waited for it."""
+    with closing(SQLRevocations(url, clock=lambda: NOW)) as other:
+        assert not other.is_revoked(token(sid="s1"))
+        receipt = revocations.revoke(session="s1", until=NOW + 60)
+        assert other.is_known_revoked(token(sid="s1"))
+        assert (other.health().mode, other.health().sequence) == ("pushed", receipt.sequence)
+
+
+@pytest.fixture
+def outage():
+    """A database, and how to let nobody in any more."""
+    with postgres_database() as url:
+        upgrade(url)
+
+        def begin():
+            with psycopg.connect(POSTGRES.replace("+psycopg", ""), autocommit=True) as admin:
+                name = make_url(url).database
+                admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+                )
+
+        yield url, begin
+
+
+def wait_until_old(revocations):
+    """Wait until the memory is older than the bound."""
+    while revocations.health().lag < revocations._follower.bound:
+        Event().wait(0.01)
+
+
+def test_without_the_database_nobody_is_let_in(outage):
+    """Beyond the bound; within it memory answers."""
+    url, begin = outage
+    with closing(SQLRevocations(url, bound=0.5)) as revocations:
+        assert not revocations.is_revoked(token(sid="s1"))
+        begin()
+        wait_until_old(revocations)
+        with pytest.raises(StoreUnavailableError):
+            revocations.is_revoked(token(sid="s1"))
+        assert revocations.health().mode == "down"
+
+
+def test_without_the_database_memory_may_answer_longer(outage):
+    """Where the operator prefers that; a revocation is refused all the same."""
+    url, begin = outage
+    with closing(SQLRevocations(url, bound=0.5, revocations_down=("stale", 60))) as revocations:
+        revocations.revoke(session="s2", until=time.time() + 60)
+        assert not revocations.is_revoked(token(sid="s1"))
+        begin()
+        wait_until_old(revocations)
+        assert not revocations.is_revoked(token(sid="s1"))
+        assert revocations.is_revoked(token(sid="s2"))
+        with pytest.raises(StoreUnavailableError):
+            revocations.revoke(session="s1", until=NOW + 60)
+
+
+@pytest.mark.parametrize("wrong", [{"bound": 0.01}, {"revocations_down": "allow"}], ids=str)
+def test_modes_are_checked(url, wrong):
+    """As those of the stores."""
+    with pytest.raises(ConfigurationError, match="must be"):
+        SQLRevocations(url, **wrong)
 
 
 @pytest.mark.parametrize(

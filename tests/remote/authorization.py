@@ -4,8 +4,10 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from authlib.common.security import generate_token
 from authlib.integrations.flask_oauth2 import AuthorizationServer
@@ -15,64 +17,69 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from flask import Flask, request
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey, Key, KeySet
 from werkzeug.serving import make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 AUDIENCE = "https://api.example"
 SECRET = "s3cr%t+with:odd chars"  # which only form-urlencoding carries safely
 
 
-class Client(ClientMixin):
+class Client(ClientMixin):  # type: ignore[misc]
     """A confidential client; its secret is the same for all."""
 
-    def __init__(self, client_id):
+    def __init__(self, client_id: str) -> None:
         self.client_id = client_id
 
-    def get_client_id(self):
+    def get_client_id(self) -> str:
         return self.client_id
 
-    def get_allowed_scope(self, scope):
+    def get_allowed_scope(self, scope: str | None) -> str:
         return scope or ""
 
-    def check_client_secret(self, client_secret):
+    def check_client_secret(self, client_secret: str) -> bool:
         return client_secret == SECRET
 
-    def check_endpoint_auth_method(self, method, endpoint):
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return method != "none"
 
-    def check_grant_type(self, grant_type):
+    def check_grant_type(self, grant_type: str) -> bool:
         return True
 
 
-class Token(TokenMixin):
+class Token(TokenMixin):  # type: ignore[misc]
     """A token that was issued."""
 
-    def __init__(self, token, client, user):
+    def __init__(self, token: dict[str, Any], client: Client, user: "User | None") -> None:
         self.token = token
         self.client = client
         self.user = user
         self.issued_at = int(time.time())
         self.revoked = False
 
-    def check_client(self, client):
+    def check_client(self, client: Client) -> bool:
         return self.client.client_id == client.client_id
 
-    def get_scope(self):
-        return self.token.get("scope", "")
+    def get_scope(self) -> str:
+        scope: str = self.token.get("scope", "")
+        return scope
 
-    def get_expires_in(self):
-        return self.token["expires_in"]
+    def get_expires_in(self) -> int:
+        seconds: int = self.token["expires_in"]
+        return seconds
 
-    def is_expired(self):
-        return time.time() >= self.issued_at + self.token["expires_in"]
+    def is_expired(self) -> bool:
+        return time.time() >= self.issued_at + self.get_expires_in()
 
-    def is_revoked(self):
+    def is_revoked(self) -> bool:
         return self.revoked
 
-    def get_user(self):
+    def get_user(self) -> "User | None":
         return self.user
 
-    def get_client(self):
+    def get_client(self) -> Client:
         return self.client
 
 
@@ -81,41 +88,41 @@ class User(str):
 
     __slots__ = ()
 
-    def get_user_id(self):
+    def get_user_id(self) -> str:
         return str(self)
 
 
-class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):
+class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
     """Anybody whose password is their name."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
-    def authenticate_user(self, username, password):
+    def authenticate_user(self, username: str, password: str) -> User | None:
         return User(username) if username == password else None
 
 
 class Issuer:
     """The server: its keys, its tokens, and how often each of its pages was asked for."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.url = ""
-        self.tokens = {}
-        self.counts = {}
-        self.keys = []
-        self.published = []
+        self.tokens: dict[str, Token] = {}
+        self.counts: dict[str, int] = {}
+        self.keys: list[Key] = []
+        self.published: list[Key] = []
         self.rotate()
 
-    def rotate(self, *, publish=True):
+    def rotate(self, *, publish: bool = True) -> None:
         """Sign with a new key from now on. Tokens do not name it: Authlib writes no kid."""
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
         self.keys.append(key)
         if publish:
             self.published = self.keys[-1:]
 
-    def save(self, token, request):
+    def save(self, token: dict[str, Any], request: Any) -> None:
         self.tokens[token["access_token"]] = Token(token, request.client, request.user)
 
-    def app(self):
+    def app(self) -> Flask:
         """The Flask application around Authlib's server."""
         app = Flask("issuer")
         server = AuthorizationServer(app, Client, self.save)
@@ -133,31 +140,33 @@ class Issuer:
         app.before_request(self.count)
         return app
 
-    def metadata(self):
+    def metadata(self) -> dict[str, Any]:
         """RFC 8414."""
         pages = {"token_endpoint": "token", "jwks_uri": "jwks", "introspection_endpoint": "introspection"}
         urls = {name: f"{self.url}/{page}" for name, page in pages.items()}
         return dict(AuthorizationServerMetadata(issuer=self.url, **urls))
 
-    def count(self):
+    def count(self) -> None:
         """A page is asked for."""
         self.counts[request.path] = self.counts.get(request.path, 0) + 1
 
 
-class Generator(JWTBearerTokenGenerator):
+class Generator(JWTBearerTokenGenerator):  # type: ignore[misc]
     """JWTs where the scope `jwt` is asked for, and random tokens else."""
 
-    def __init__(self, issuer):
+    def __init__(self, issuer: Issuer) -> None:
         super().__init__(issuer.url, alg="ES256")
         self._keys = issuer.keys
 
-    def get_jwks(self):
+    def get_jwks(self) -> Key:
         return self._keys[-1]
 
-    def get_audiences(self, client, user, scope):
+    def get_audiences(self, client: Client, user: User | None, scope: str | None) -> list[str]:
         return [AUDIENCE]
 
-    def access_token_generator(self, client, grant_type, user, scope):
+    def access_token_generator(
+        self, client: Client, grant_type: str, user: User | None, scope: str | None
+    ) -> Any:
         if "jwt" in (scope or "").split():
             return super().access_token_generator(client, grant_type, user, scope)
         return generate_token(42)
@@ -166,24 +175,26 @@ class Generator(JWTBearerTokenGenerator):
 class _Of:
     """An endpoint of one issuer."""
 
+    issuer: Issuer
+
     @classmethod
-    def of(cls, issuer):
+    def of(cls, issuer: Issuer) -> type[Any]:
         return type(cls.__name__, (cls,), {"issuer": issuer})
 
-    def query_token(self, token, token_type_hint):
+    def query_token(self, token: str, token_type_hint: str | None) -> Token | None:
         return self.issuer.tokens.get(token)
 
 
-class Introspection(_Of, IntrospectionEndpoint):
+class Introspection(_Of, IntrospectionEndpoint):  # type: ignore[misc]
     """RFC 7662; a client's own token has no sub."""
 
     CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
-    def check_permission(self, token, client, request):
+    def check_permission(self, token: Token, client: Client, request: Any) -> bool:
         return True
 
-    def introspect_token(self, token):
-        found = {
+    def introspect_token(self, token: Token) -> dict[str, Any]:
+        members = {
             "active": True,
             "client_id": token.client.client_id,
             "token_type": "Bearer",
@@ -193,24 +204,24 @@ class Introspection(_Of, IntrospectionEndpoint):
             "iat": token.issued_at,
             "exp": token.issued_at + token.get_expires_in(),
         }
-        return {**found, "sub": token.user, "username": token.user} if token.user else found
+        return {**members, "sub": token.user, "username": token.user} if token.user else members
 
 
-class Revocation(_Of, RevocationEndpoint):
+class Revocation(_Of, RevocationEndpoint):  # type: ignore[misc]
     """RFC 7009."""
 
-    def revoke_token(self, token, request):
+    def revoke_token(self, token: Token, request: Any) -> None:
         token.revoked = True
 
 
 @contextmanager
-def authorization_server():
+def authorization_server() -> Iterator[Issuer]:
     """The server in a thread, on a free port."""
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     issuer = Issuer()
 
-    def late(environ, start_response):
+    def late(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         return application(environ, start_response)
 
     http = make_server("127.0.0.1", 0, late, threaded=True)

@@ -1,12 +1,14 @@
 """Servers for the tests of this folder."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from remote.servers import serving
+from remote.servers import Server, serving
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Server]:
     """An HTTP server on loopback."""
     with serving() as server:
         yield server

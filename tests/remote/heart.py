@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 BEAT = 0.005
@@ -12,7 +13,7 @@ STANDING = 0.15  # less than what servers make us wait for, so that to wait in t
 
 
 @asynccontextmanager
-async def beating():
+async def beating() -> AsyncIterator[None]:
     """Fail if the loop computes for 50 ms between two beats, or waits in them.
 
     The garbage of the tests before is none of the loop's business.
@@ -21,15 +22,17 @@ async def beating():
     time, and of its pauses those of a thread beside it are taken off.
     """
     ended = threading.Event()
-    pauses, computing, beside = [], [], [0.0]
+    pauses: list[float] = []
+    computing: list[float] = []
+    beside = [0.0]
 
-    def control():
+    def control() -> None:
         while not ended.is_set():
             before = time.perf_counter()
             time.sleep(BEAT)
             beside.append(time.perf_counter() - before - BEAT)
 
-    async def beat():
+    async def beat() -> None:
         while not ended.is_set():
             before, computed = time.perf_counter(), time.thread_time()
             await asyncio.sleep(BEAT)

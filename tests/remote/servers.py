@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
 JSON = "application/json"
+
+Behaviour = Callable[[socket.socket, threading.Event], object]
 
 
 @dataclass
@@ -25,7 +28,7 @@ class Answer:
     before: Callable[[], None] | None = None
 
 
-def answer(document, status=200, **headers):
+def answer(document: Any, status: int = 200, **headers: str) -> Answer:
     """An answer in JSON."""
     fields = {"Content-Type": JSON, **{name.replace("_", "-"): text for name, text in headers.items()}}
     return Answer(json.dumps(document).encode(), status, fields)
@@ -45,13 +48,13 @@ class Seen:
 class Server:
     """An HTTP server with pages by path: an `Answer`, or a function of the request that makes one."""
 
-    def __init__(self, http):
+    def __init__(self, http: "_HTTP") -> None:
         self._http = http
-        self.pages = {}
-        self.seen = []
+        self.pages: dict[str, Answer | Callable[[Seen], Answer]] = {}
+        self.seen: list[Seen] = []
         self.url = f"http://127.0.0.1:{http.server_address[1]}"
 
-    def count(self, path):
+    def count(self, path: str) -> int:
         """How often a path was asked for."""
         return sum(seen.path == path for seen in self.seen)
 
@@ -59,8 +62,9 @@ class Server:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
+    server: "_HTTP"
 
-    def _handle(self):
+    def _handle(self) -> None:
         length = int(self.headers.get("content-length", 0))
         form = parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
         fields = {name.lower(): value for name, value in self.headers.items()}
@@ -83,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = _handle
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
 
@@ -91,13 +95,14 @@ class _HTTP(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 256
+    owner: Server
 
-    def handle_error(self, *_):
+    def handle_error(self, *_: Any) -> None:
         """Clients that hang up are what some tests are about."""
 
 
 @contextmanager
-def serving(tls=None) -> Iterator[Server]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server in a thread, on a free port."""
     http = _HTTP(("127.0.0.1", 0), _Handler)
     server = http.owner = Server(http)
@@ -115,16 +120,16 @@ def serving(tls=None) -> Iterator[Server]:
 
 
 @contextmanager
-def raw(behave) -> Iterator[str]:
+def raw(behave: Behaviour) -> Iterator[str]:
     """A server that does what `behave(connection, ended)` does with each connection; its address."""
     ended = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
 
-    def each(connection):
+    def each(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ssl.SSLError):
             behave(connection, ended)
 
-    def accept():
+    def accept() -> None:
         while not ended.is_set():
             try:
                 connection, _ = listener.accept()
@@ -148,12 +153,12 @@ def raw(behave) -> Iterator[str]:
         thread.join(5)
 
 
-def hang(connection, ended):
+def hang(connection: socket.socket, ended: threading.Event) -> None:
     """Accept, and say nothing."""
     ended.wait(20)
 
 
-def drip_body(connection, ended):
+def drip_body(connection: socket.socket, ended: threading.Event) -> None:
     """A byte of the body at a time, each well within any timeout for reading."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n")
@@ -161,7 +166,7 @@ def drip_body(connection, ended):
         connection.sendall(b" ")
 
 
-def drip_head(connection, ended):
+def drip_head(connection: socket.socket, ended: threading.Event) -> None:
     """The same with the header fields."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
@@ -169,7 +174,7 @@ def drip_head(connection, ended):
         connection.sendall(b"a")
 
 
-def half(connection, ended):
+def half(connection: socket.socket, ended: threading.Event) -> None:
     """Half a key set, and the end."""
     connection.recv(65536)
     connection.sendall(
@@ -177,18 +182,18 @@ def half(connection, ended):
     )
 
 
-def garbage(connection, ended):
+def garbage(connection: socket.socket, ended: threading.Event) -> None:
     """Nothing that looks like HTTP."""
     connection.recv(65536)
     connection.sendall(b"\x00\x01\x02 what?\r\n\r\n")
 
 
-def hang_up(connection, ended):
+def hang_up(connection: socket.socket, ended: threading.Event) -> None:
     """Accept, read and close."""
     connection.recv(65536)
 
 
-def endless(connection, ended):
+def endless(connection: socket.socket, ended: threading.Event) -> None:
     """A body without length and without end."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
@@ -203,7 +208,7 @@ def refused() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def until(condition, seconds=5.0):
+def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait until something has happened in another thread; fail if it does not."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,11 +1,16 @@
 """A driver without a network: flows are answered from pages by URL, in no time."""
 
 import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from authguard._core.flow import FetchFailedError, Response, Shared
+from authguard._core.flow import Failure, Fetch, FetchFailedError, Flow, Question, Response, Shared
+
+Result = TypeVar("Result")
+Page = Response | FetchFailedError | Callable[[Fetch], "Response | FetchFailedError"]
 
 
-def page(document, status=200, **headers):
+def page(document: Any, status: int = 200, **headers: str) -> Response:
     """An answer in JSON."""
     fields = {name.replace("_", "-"): text for name, text in headers.items()}
     return Response(status, {"content-type": "application/json", **fields}, json.dumps(document).encode())
@@ -14,11 +19,11 @@ def page(document, status=200, **headers):
 class World:
     """Pages by URL: a `Response`, a `FetchFailedError`, or a function of the question that makes one."""
 
-    def __init__(self, **pages):
-        self.pages = {}
-        self.asked = []
+    def __init__(self) -> None:
+        self.pages: dict[str, Page] = {}
+        self.asked: list[Fetch] = []
 
-    def run(self, flow):
+    def run(self, flow: Flow[Result]) -> Result:
         """Run a flow to its end."""
         try:
             question = next(flow)
@@ -30,23 +35,23 @@ class World:
                 else:
                     question = flow.send(answer)
         except StopIteration as stop:
-            return stop.value
+            return stop.value  # type: ignore[no-any-return]
         finally:
             flow.close()
 
-    def _answer(self, question):
+    def _answer(self, question: Question[Any]) -> Any:
         if isinstance(question, Shared):
             answer = self.run(question.make())
             return answer if question.wait else None
+        assert isinstance(question, Fetch)
         self.asked.append(question)
-        found = self.pages.get(question.url, Response(404, {}, b""))
-        if callable(found) and not isinstance(found, Exception):
-            found = found(question)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        page = self.pages.get(question.url, Response(404, {}, b""))
+        answer = page if isinstance(page, Response | FetchFailedError) else page(question)
+        if isinstance(answer, FetchFailedError):
+            raise answer
+        return answer
 
 
-def down(kind="connect"):
+def down(kind: Failure = "connect") -> FetchFailedError:
     """There is no answer."""
     return FetchFailedError(kind, f"{kind}: nobody there")

@@ -1,7 +1,7 @@
 """A shared log of revocations without a store: its clock and its outages are set by the tests."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from authguard.stores.follower import Follower
 from authguard.stores.log import Page, Position, State, StoreDownError
@@ -17,11 +17,13 @@ class World:
 
     def __init__(self) -> None:
         self.monotonic = 100.0
+        self.now = NOW
         self.down = False
         self.epoch = "first"
         self.began = -1000.0
         self.marks: list[Mark] = []
         self.readings = 0
+        self.on_read: Callable[[], None] = lambda: None
         self.closed = threading.Event()
 
     def forget(self) -> None:
@@ -44,6 +46,7 @@ class FakeLog:
         self._answer()
         world = self.world
         world.readings += 1
+        world.on_read()
         state: State = "ok" if position.epoch in ("", world.epoch) else "lost"
         reached = Position(world.epoch, len(world.marks), "tip")
         return Page(state, reached, world.monotonic - world.began, world.marks[position.sequence :])
@@ -59,9 +62,19 @@ class FakeLog:
         self._answer()
         return [mark for mark in self.world.marks if mark.key in keys]
 
+    def count(self, now: float, most: int) -> int:
+        """Count the marks that have not ended."""
+        self._answer()
+        return min(most, sum(mark.until > now for mark in self.world.marks))
+
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Say that no process reads."""
         return False
+
+    def use_proof(self, digest: str, seconds: int) -> bool:
+        """Say that no proof has been used before."""
+        self._answer()
+        return True
 
     def wait(self, seconds: float) -> None:
         """Wait for the end of the test."""
@@ -84,7 +97,7 @@ def revocations(world: World, *, stale: float = 0.0, max_marks: int = 1000) -> S
         bound=BOUND,
         stale=stale,
         monotonic=lambda: world.monotonic,
-        wall=lambda: NOW,
+        wall=lambda: world.now,
         max_marks=max_marks,
     )
-    return SharedRevocations(log, follower, clock=lambda: NOW, monotonic=lambda: world.monotonic)
+    return SharedRevocations(log, follower, clock=lambda: world.now, monotonic=lambda: world.monotonic)

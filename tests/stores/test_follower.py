@@ -142,6 +142,73 @@ def test_too_many_marks_for_memory_are_asked_for_one_by_one(world: World) -> Non
         process.is_revoked(principal("t3"))
 
 
+def overfull(world: World) -> SharedRevocations:
+    """A process that cannot hold the twelve marks there are, which end in a minute."""
+    for number in range(12):
+        revoke(world, f"t{number}")
+    process = revocations(world, max_marks=10)
+    process.is_revoked(principal())
+    assert process.health().mode == "checking"
+    return process
+
+
+def test_a_process_holds_marks_again_when_enough_have_ended(world: World) -> None:
+    """A minute later it counts, and reads them all again; requests ask the store until it has."""
+    process = overfull(world)
+    world.now += 61
+    world.marks.append(make_mark(token_id="later", until=world.now + 600))
+    modes: list[str] = []
+    world.on_read = lambda: modes.append(process.health().mode)
+    world.monotonic += 61
+    process._follower.step()
+    assert (modes, process.health().mode) == (["checking"], "pushed")
+    assert process.is_known_revoked(principal("later"))
+    assert not process.is_known_revoked(principal("t1"))
+
+
+def test_a_process_does_not_hold_marks_again_that_hardly_fit(world: World) -> None:
+    """Else it would let go of them soon after."""
+    process = overfull(world)
+    world.now += 61
+    world.marks += [make_mark(token_id=f"n{number}", until=world.now + 600) for number in range(10)]
+    for _ in range(5):
+        world.monotonic += 61
+        process._follower.step()
+        assert process.health().mode == "checking"
+    assert process.is_revoked(principal("n9"))
+
+
+def test_an_outage_while_marks_are_read_again_loses_none(world: World) -> None:
+    """The reading goes on where it stopped."""
+    process = overfull(world)
+    world.now += 61
+    revoke(world, "later")
+    world.marks[-1] = make_mark(token_id="later", until=world.now + 600)
+    world.monotonic += 61
+
+    def fail() -> None:
+        raise StoreDownError("the store is down")
+
+    world.on_read = fail
+    with pytest.raises(StoreDownError):
+        process._follower.step()
+    world.on_read = lambda: None
+    process._follower.step()
+    assert process.health().mode == "pushed"
+    assert process.is_known_revoked(principal("later"))
+
+
+def test_marks_that_have_ended_take_no_room(world: World) -> None:
+    """A process forgets them before it lets go of all."""
+    process = revocations(world, max_marks=10)
+    for _ in range(5):
+        for number in range(6):
+            world.marks.append(make_mark(token_id=f"t{number} {world.now}", until=world.now + 60))
+        process._follower.step()
+        assert process.health().mode == "pushed"
+        world.now += 61
+
+
 def test_an_outage_is_logged_once_a_minute(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """With its reason; and when it ends."""
     process = revocations(world)
@@ -172,6 +239,21 @@ def test_health_tells_how_the_log_is_followed(world: World) -> None:
     with pytest.raises(VerificationUnavailableError):
         process.is_revoked(principal())
     assert (process.health().mode, process.health().reason) == ("down", "the store is down")
+
+
+def test_a_thread_of_the_parent_ends_in_the_child(world: World) -> None:
+    """gevent takes it along when the process forks; the child has a thread of its own."""
+    process = revocations(world)
+    process.is_revoked(principal())
+    thread = process._follower._thread
+    assert thread is not None and thread.is_alive()
+    process._follower._begin_process()
+    process.is_revoked(principal())
+    world.closed.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert process._follower._thread is not None and process._follower._thread.is_alive()
+    process._follower.close()
 
 
 def test_waiting_ends_with_the_bound(world: World) -> None:

@@ -1,17 +1,21 @@
 """The log in each real store: numbers, pages, and a past that is lost."""
 
 import math
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from authguard.stores import sql_tables as sql
-from authguard.stores.log import MAX_PAGE, MAX_TIPS, Log, Position
+from authguard.stores.log import MAX_PAGE, MAX_TIPS, Log, Position, State, StoreDownError
 from authguard.stores.marks import Mark, make_mark
 from authguard.stores.postgres_connections import PostgresConnections
 from authguard.stores.sql_log import SQLLog
+from authguard.stores.sqlite_connections import SQLiteConnections
 
 OpenLog = Callable[[], Log]
 FAR = 4_000_000_000.0
@@ -95,6 +99,15 @@ def test_marks_that_ended_long_ago_are_deleted(open_log: OpenLog) -> None:
     assert log.find([("token", "", "old")]) == []
 
 
+def test_live_marks_are_counted(open_log: OpenLog) -> None:
+    """Those that end later than a moment, and no more than asked for."""
+    log = open_log()
+    ends = [FAR, FAR + 10, FAR + 20, math.inf]
+    log.append([make_mark(token_id=str(end), until=end) for end in ends])
+    assert [log.count(now, 100) for now in (0.0, FAR, FAR + 10.5, FAR + 20)] == [4, 3, 2, 1]
+    assert log.count(0.0, 2) == 2
+
+
 def test_a_reader_behind_a_log_that_went_back_is_told(open_log: OpenLog) -> None:
     """Also if the log has grown beyond it since: the random names of the numbers differ."""
     log = open_log()
@@ -165,6 +178,35 @@ def test_who_waits_is_woken_by_a_writing(open_log: OpenLog) -> None:
     assert woken.is_set()
 
 
+def test_a_reader_of_a_file_waits_for_nobody_that_writes(tmp_path: Path) -> None:
+    """A service that writes without a pause must not make the guards beside it refuse."""
+    reader = SQLLog(SQLiteConnections(tmp_path / "log.db", 1.0))
+    reader.append([token(1)])
+    _, position = read_all(reader)
+    with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        answers: list[State] = []
+        thread = threading.Thread(target=lambda: answers.append(reader.read("reader", position, 3.0).state))
+        thread.start()
+        thread.join(20.0)
+        assert answers == ["ok"]
+    reader.close()
+
+
+def test_a_new_reader_of_a_file_is_noted_before_it_reads(tmp_path: Path) -> None:
+    """Who revokes must know that it has to wait for it: so that reading fails while others write."""
+    log, reader = (SQLLog(SQLiteConnections(tmp_path / "log.db", 0.1)) for _ in range(2))
+    log.append([token(1)])
+    with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreDownError):
+            reader.read("reader", Position(), 3.0)
+    reader.read("reader", Position(), 3.0)
+    assert not log.is_confirmed(1, 60.0)
+    log.close()
+    reader.close()
+
+
 def test_numbers_are_in_the_order_of_commits(postgres_url: str) -> None:
     """A second writer waits for the first: no reader sees the greater number alone."""
     log = SQLLog(PostgresConnections(postgres_url, 5.0))
@@ -183,6 +225,17 @@ def test_numbers_are_in_the_order_of_commits(postgres_url: str) -> None:
                 assert reader.execute("SELECT seq FROM authguard_log").fetchone() == (3,)
     finally:
         log.close()
+
+
+def test_options_of_the_url_hold(postgres_url: str) -> None:
+    """The tables are in the schema that the search path names."""
+    with psycopg.connect(postgres_url) as admin:
+        admin.execute("CREATE SCHEMA guards")
+    log = SQLLog(PostgresConnections(f"{postgres_url}?options=-c%20search_path%3Dguards", 5.0))
+    log.append([token(1)])
+    log.close()
+    with psycopg.connect(postgres_url) as reader:
+        assert reader.execute("SELECT seq FROM guards.authguard_log").fetchone() == (1,)
 
 
 def test_a_proof_is_used_once(open_log: OpenLog) -> None:

@@ -43,6 +43,20 @@ def test_no_text_of_a_store_shows_its_password(make: Any, url: str) -> None:
     assert "s3cret" not in f"{store!r} {store.revocations.health()!r}"
 
 
+@pytest.mark.parametrize(
+    ("make", "url"),
+    [
+        (RedisStore, "redis://ann:s3cret@h:port/0"),
+        (PostgresStore, "postgresql://ann:s3cret@h/app?no_such_option=s3cret"),
+    ],
+)
+def test_a_url_that_its_library_cannot_read_is_refused(make: Any, url: str) -> None:
+    """When the store is built, and not by the first request; the password is not in the error."""
+    with pytest.raises(ConfigurationError, match="url must be the URL of") as raised:
+        make(url)
+    assert "s3cret" not in str(raised.value)
+
+
 def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     """It has names of sessions and users."""
     store = SQLiteStore(tmp_path / "a.db")

@@ -9,11 +9,9 @@ from support import AUDIENCE, ISSUER, NOW, claims, make_token
 def hostile_claims() -> Iterator[str]:
     """Make tokens whose form and signature are good, and whose claims are not."""
     changes: list[dict[str, Any]] = []
+    dates: tuple[Any, ...] = ("", "1", str(NOW + 600), True, False, [], {}, [NOW], -1, 253402300800, 1e300)
     for name in ("exp", "nbf", "iat", "auth_time"):
-        changes += [
-            {name: value}
-            for value in ("", "1", str(NOW + 600), True, False, [], {}, [NOW], -1, 253402300800, 1e300)
-        ]
+        changes += [{name: value} for value in dates]
     changes += [
         {"exp": NOW - 31},
         {"exp": 0},
@@ -55,17 +53,18 @@ def hostile_claims() -> Iterator[str]:
         ["*"],
     ):
         changes.append({"aud": audience})
-    changes += [{"sub": subject} for subject in (..., None, "", 0, 7, True, [], ["ann"], {}, 1.5)]
-    changes += [{name: value} for name in ("jti", "client_id", "azp") for value in (7, [], {}, True)]
+    subjects: tuple[Any, ...] = (..., None, "", 0, 7, True, [], ["ann"], {}, 1.5)
+    changes += [{"sub": subject} for subject in subjects]
+    no_texts: tuple[Any, ...] = (7, [], {}, True)
+    changes += [{name: value} for name in ("jti", "client_id", "azp") for value in no_texts]
     kinds = ("refresh", "id", "reset", "id_token", "refresh_token", "Refresh", "logout", "state")
     changes += [{name: kind} for name in ("token_use", "token_type", "typ") for kind in kinds]
-    changes += [
-        {name: value} for name in ("at_hash", "c_hash", "s_hash", "events") for value in ("x", {}, None)
-    ]
-    changes += [
-        {"cnf": value}
-        for value in ({"jkt": "x" * 43}, {"x5t#S256": "x"}, {"jwk": {}}, {"kid": "a"}, {}, "x", 7, [])
-    ]
+    others: tuple[Any, ...] = ("x", {}, None)
+    changes += [{name: value} for name in ("at_hash", "c_hash", "s_hash", "events") for value in others]
+    bindings: tuple[Any, ...] = (
+        {"jkt": "x" * 43}, {"x5t#S256": "x"}, {"jwk": {}}, {"kid": "a"}, {}, "x", 7, [],
+    )  # fmt: skip
+    changes += [{"cnf": value} for value in bindings]
     for name in ("exp", "iss", "aud", "sub"):
         changes += [
             {name: ..., name.upper(): claims()[name]},

@@ -6,8 +6,9 @@ one at a time. Each token has good claims, and the header that belongs to its ke
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
@@ -185,7 +186,7 @@ def _hmac() -> Iterator[bytes]:
 
 
 #: Families: the algorithm, what makes its key, and what makes its signatures.
-FAMILIES = {
+FAMILIES: dict[str, tuple[str, Callable[[], Any], Callable[[], Iterator[bytes]]]] = {
     "RSA bytes": ("RS256", rsa_key, _rsa_bytes), "RSA structures": ("RS256", rsa_key, _rsa_structures),
     "PSS": ("PS256", rsa_key, _pss), "ECDSA": ("ES256", ec_key, _ecdsa),
     "Ed25519": ("EdDSA", ed25519_key, _ed25519),

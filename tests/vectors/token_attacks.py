@@ -115,7 +115,10 @@ def _headers() -> Iterator[str]:
 def _embedded() -> Iterator[str]:
     own = jwk(ec_key())
     for algorithm, key in (("ES256", ec_key()), ("HS256", SECRET), ("HS256", "x" * 40)):
-        for value in (own, {}, None, "x", [], {"kty": "oct", "k": b64(b"x" * 40)}, {"keys": [own]}, 7):
+        values: tuple[Any, ...] = (
+            own, {}, None, "x", [], {"kty": "oct", "k": b64(b"x" * 40)}, {"keys": [own]}, 7,
+        )  # fmt: skip
+        for value in values:
             yield make_token(algorithm=algorithm, key=key, jwk=value)
         for url in (
             f"{ISSUER}/jwks",

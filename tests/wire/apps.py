@@ -4,23 +4,29 @@ import asyncio
 import contextlib
 import os
 import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from authguard import APIKey, APIKeyVerifier, DPoP, Guard, JWTVerifier
-from authguard.asgi import AuthGuardMiddleware
+from authguard.asgi import AuthGuardMiddleware, Receive, Scope, Send
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 PUBLIC = ["/public/**", "/healthz", "/static/**"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"]
 LEAK = {"X-Leak": "SECRET"}  # so that an answer to HEAD tells as well
 
 
-def _guard(**options):
+def _guard(**options: Any) -> Guard:
     return Guard(
         JWTVerifier(
             os.environ["WIRE_JWT_SECRET"], algorithms=["HS256"], issuer="https://issuer", audience="wire"
@@ -30,47 +36,55 @@ def _guard(**options):
     )
 
 
-STRICT = {"public_paths": PUBLIC}
-WEAK = {"protected_paths": ["/admin", "/mount"]}
-DPOP = {"public_paths": PUBLIC, "proofs": [DPoP("https://api.example")]}
-LOGIN = {"public_paths": PUBLIC, "login_path": "/login"}
+STRICT: dict[str, Any] = {"public_paths": PUBLIC}
+WEAK: dict[str, Any] = {"protected_paths": ["/admin", "/mount"]}
+DPOP: dict[str, Any] = {"public_paths": PUBLIC, "proofs": [DPoP("https://api.example")]}
+LOGIN: dict[str, Any] = {"public_paths": PUBLIC, "login_path": "/login"}
 
 
-def _starlette(options):
-    state = {"started": False, "release": None}
+class _State:
+    """Hold what an application has come to: whether it has started, and the end of its stream."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.release = asyncio.Event()
+
+
+def _starlette(options: dict[str, Any]) -> AuthGuardMiddleware:
+    state = _State()
 
     @contextlib.asynccontextmanager
-    async def lifespan(app):
-        state["started"] = True
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        state.started = True
         yield
 
-    async def secret(request):
+    async def secret(request: Request) -> PlainTextResponse:
         return PlainTextResponse("SECRET", headers=LEAK)
 
-    async def page(request):
+    async def page(request: Request) -> PlainTextResponse:
         return PlainTextResponse("page")
 
-    async def healthz(request):
-        return PlainTextResponse("started" if state["started"] else "not started")
+    async def healthz(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("started" if state.started else "not started")
 
-    async def upload(request):
+    async def upload(request: Request) -> PlainTextResponse:
         return PlainTextResponse(await request.body(), media_type="application/octet-stream")
 
-    async def stream(request):
-        state["release"] = asyncio.Event()
+    async def stream(request: Request) -> StreamingResponse:
+        state.release = asyncio.Event()
 
-        async def chunks():
+        async def chunks() -> AsyncIterator[bytes]:
             yield b"first"
-            await state["release"].wait()
+            await state.release.wait()
             yield b"second"
 
         return StreamingResponse(chunks())
 
-    async def release(request):
-        state["release"].set()
+    async def release(request: Request) -> PlainTextResponse:
+        state.release.set()
         return PlainTextResponse("released")
 
-    async def socket(websocket):
+    async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.close()
 
@@ -99,19 +113,19 @@ def _starlette(options):
     return AuthGuardMiddleware(app, guard=_guard(**options))
 
 
-def _sockets(**options):
+def _sockets(**options: Any) -> AuthGuardMiddleware:
     """Websockets that last: tokens have no leeway, so that a test need not wait for it."""
 
-    async def page(request):
+    async def page(request: Request) -> PlainTextResponse:
         return PlainTextResponse("page")
 
-    async def echo(websocket):
+    async def echo(websocket: WebSocket) -> None:
         await websocket.accept()
         with contextlib.suppress(WebSocketDisconnect):
             while True:
                 await websocket.send_text(f"{websocket.user.subject}: {await websocket.receive_text()}")
 
-    async def clock(websocket):
+    async def clock(websocket: WebSocket) -> None:
         await websocket.accept()
         while True:
             await websocket.send_text("tick")
@@ -131,10 +145,10 @@ def _sockets(**options):
     return AuthGuardMiddleware(app, guard=guard, **options)
 
 
-def _splitting(options):
+def _splitting(options: dict[str, Any]) -> AuthGuardMiddleware:
     """An application that removes the mount point wherever it is, as the routers of Litestar and Quart do."""
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return
         path, root_path = scope["path"], scope["root_path"]
@@ -151,39 +165,39 @@ class _Closing:
 
     closed = 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         yield b"closing"
 
-    def close(self):
+    def close(self) -> None:
         _Closing.closed += 1
 
 
-def _flask(options):
+def _flask(options: dict[str, Any]) -> Flask:
     app = Flask(__name__, static_folder=None)
     state = {"release": threading.Event()}
 
-    def secret(rest=""):
+    def secret(rest: str = "") -> Response:
         return Response("SECRET", headers=LEAK)
 
-    def page(rest=""):
+    def page(rest: str = "") -> str:
         return "page"
 
-    def stream():
+    def stream() -> Response:
         state["release"] = threading.Event()
 
-        def chunks():
+        def chunks() -> Iterator[bytes]:
             yield b"first"
             state["release"].wait(10)
             yield b"second"
 
         return Response(chunks())
 
-    def release():
+    def release() -> str:
         state["release"].set()
         return "released"
 
-    def add(path, view, methods=("GET",)):
-        app.add_url_rule(path, path, view, methods=methods, provide_automatic_options=False)
+    def add(path: str, view: Callable[..., Any], methods: Iterable[str] = ("GET",)) -> None:
+        app.add_url_rule(path, path, view, methods=list(methods), provide_automatic_options=False)
 
     for prefix in ("/admin", "/mount/admin"):
         add(prefix, secret, METHODS)
@@ -198,7 +212,8 @@ def _flask(options):
     add("/public/<path:rest>", page)
     add("/healthz", lambda: "started")
     add("/static/<path:rest>", page)
-    app.wsgi_app = WSGIAuthGuardMiddleware(app.wsgi_app, guard=_guard(**options))
+    inner: WSGIApplication = app.wsgi_app
+    app.wsgi_app = WSGIAuthGuardMiddleware(inner, guard=_guard(**options))  # type: ignore[method-assign]
     return app
 
 

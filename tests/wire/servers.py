@@ -19,18 +19,18 @@ class Answer:
     """What came back: `fields` in lower case, `raw` with everything."""
 
     status: int
-    fields: list
+    fields: list[tuple[str, str]]
     body: bytes
     raw: bytes
 
-    def field(self, name):
+    def field(self, name: str) -> str | None:
         """The one value of a field, or None."""
         values = [value for key, value in self.fields if key == name]
         assert len(values) <= 1, values
         return values[0] if values else None
 
 
-def parse(raw):
+def parse(raw: bytes) -> Answer:
     """An answer from its bytes; status 0 if the server just closed."""
     head, _, body = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -46,13 +46,15 @@ class Server:
 
     kind: str
     port: int
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
 
-    def connect(self):
+    def connect(self) -> socket.socket:
         """A new connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
 
-    def send(self, target, *fields, method="GET", body=b""):
+    def send(
+        self, target: str | bytes, *fields: str | bytes, method: str | bytes = "GET", body: bytes = b""
+    ) -> Answer:
         """Send one request, byte for byte, and read until the server closes."""
         message = request(target, *fields, method=method, body=body)
         with self.connect() as connection:
@@ -62,7 +64,13 @@ class Server:
             return parse(read(connection))
 
 
-def request(target, *fields, method="GET", body=b"", close=True):
+def request(
+    target: str | bytes,
+    *fields: str | bytes,
+    method: str | bytes = "GET",
+    body: bytes = b"",
+    close: bool = True,
+) -> bytes:
     """The bytes of a request; Host and Connection are added, Host only where it is missing."""
     lines = [_bytes(method) + b" " + _bytes(target) + b" HTTP/1.1"]
     given = [_bytes(field) for field in fields]
@@ -76,11 +84,11 @@ def request(target, *fields, method="GET", body=b"", close=True):
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-def _bytes(text):
+def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8")
 
 
-def read(connection, until=None):
+def read(connection: socket.socket, until: bytes | None = None) -> bytes:
     """Everything up to the close, or up to the first occurrence of these bytes."""
     raw = b""
     with contextlib.suppress(ConnectionResetError):
@@ -92,7 +100,7 @@ def read(connection, until=None):
     return raw
 
 
-def start(kind, app, environment, *options):
+def start(kind: str, app: str, environment: dict[str, str], *options: str) -> Server:
     """Start a server with an application of `wire.apps` on a free port."""
     target = f"wire.apps:{'wsgi' if kind == 'gunicorn' else 'asgi'}_{app}"
     if kind == "gunicorn":
@@ -102,7 +110,7 @@ def start(kind, app, environment, *options):
     return launch(kind, target, environment, "--http", kind.removeprefix("uvicorn-"), *options)
 
 
-def launch(kind, target, environment, *options):
+def launch(kind: str, target: str, environment: dict[str, str], *options: str) -> Server:
     """Start a server on a free port and wait until it accepts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -131,7 +139,7 @@ def launch(kind, target, environment, *options):
     return server
 
 
-def _wait(server):
+def _wait(server: Server) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         assert server.process.poll() is None, f"{server.kind} ended with {server.process.returncode}"
@@ -142,7 +150,7 @@ def _wait(server):
     raise AssertionError(f"{server.kind} does not accept")
 
 
-def stop(server):
+def stop(server: Server) -> None:
     """End the server that was started, and wait for it."""
     server.process.terminate()
     try:

@@ -1,1 +1,1 @@
-"""Holds what `authguard.asgi` is made of: requests, refusals, websockets."""
+"""Hold what `authguard.asgi` is made of: requests, refusals, websockets."""

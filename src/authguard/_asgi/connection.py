@@ -1,4 +1,4 @@
-"""Ends a websocket with its credential, and not with the next handshake."""
+"""End a websocket with its credential, and not with the next handshake."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,11 +40,11 @@ def check_recheck(seconds: float | Duration) -> float:
 
 
 class EndedError(OSError):
-    """Sending over a connection that the guard has closed; ASGI says that it is an OSError."""
+    """Refuse to send over a connection that the guard has closed; ASGI says that it is an OSError."""
 
 
 class Connection:
-    """Wraps `receive` and `send` of a websocket that somebody has opened.
+    """Wrap `receive` and `send` of a websocket that somebody has opened.
 
     The credential of the handshake is checked again when it expires and after every `recheck`
     seconds: before a message passes in either direction, and while the application waits for one.

@@ -1,4 +1,4 @@
-"""Sends refusals over ASGI: in the place of a response, or of a handshake."""
+"""Send refusals over ASGI: in the place of a response, or of a handshake."""
 
 from functools import lru_cache
 from typing import Any
@@ -17,7 +17,7 @@ _PRIVATE_CODES = 4000  # from here on they are the application's own: RFC 6455 s
 
 
 class RaisedRefusal(Exception):  # noqa: N818 (it is answered, and no error)
-    """Carries a refusal that a decorator raises; the frameworks answer it, and else the guard.
+    """Carry a refusal that a decorator raises; the frameworks answer it, and else the guard.
 
     Attributes:
         refusal: the answer.

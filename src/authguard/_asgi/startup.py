@@ -1,4 +1,4 @@
-"""Keeps an application from starting in which a decorator or a rule would guard nothing."""
+"""Keep an application from starting in which a decorator or a rule would guard nothing."""
 
 from typing import Any
 

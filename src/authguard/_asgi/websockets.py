@@ -1,4 +1,4 @@
-"""Guards websockets: the handshake is decided like a request, and the connection watched while it lasts."""
+"""Guard websockets: the handshake is decided like a request, and the connection watched while it lasts."""
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -17,7 +17,7 @@ _OFFER = b"sec-websocket-protocol"
 
 
 class Websockets:
-    """Guards the websockets of an application.
+    """Guard the websockets of an application.
 
     Args:
         app: the application.

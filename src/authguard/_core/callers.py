@@ -1,4 +1,4 @@
-"""Finds out who presents a credential, and remembers it."""
+"""Find out who presents a credential, and remember it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ Recalled: TypeAlias = Known | Refused | AskFirst | Undecided
 
 
 class Callers:
-    """Finds out who presents a credential, and remembers it.
+    """Find out who presents a credential, and remember it.
 
     Args:
         verifiers: in the order in which they are asked whether they accept a credential.

@@ -1,4 +1,4 @@
-"""Says which verifier of a guard is asked about a credential; refuses those that cannot be told apart.
+"""Say which verifier of a guard is asked about a credential; refuse those that cannot be told apart.
 
 The field and the prefix choose among those for API keys; the form of a token, and for JWTs the issuer,
 among those for tokens. What takes tokens of any form is asked last.
@@ -20,7 +20,7 @@ from authguard.errors import ConfigurationError, MalformedTokenError
 
 
 class _Narrowed(Verifier):
-    """Asks a verifier about some of the credentials that it accepts."""
+    """Ask a verifier about some of the credentials that it accepts."""
 
     def __init__(self, verifier: Verifier, admits: Callable[[Credential], bool]) -> None:
         self._verifier = verifier
@@ -107,9 +107,9 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
             continue
         if common := _common_prefix(first, second):
             raise ConfigurationError(
-                f"{first!r} and {second!r} are both for keys that begin with {common!r}, and a key in the "
-                "Authorization field could be for either: give each prefixes= of its own, or prefixes=[] to "
-                "one whose keys come in its field only"
+                f"{first!r} and {second!r} must be for different keys, got keys that begin with {common!r} "
+                "for both, and a key in the Authorization field could be for either: give each prefixes= of "
+                "its own, or prefixes=[] to one whose keys come in its field only"
             )
         field = _field_of(first)
         if field is None or field != _field_of(second):
@@ -117,8 +117,9 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
         unclear = [each for each in (first, second) if not each.prefixes or each.has_unprefixed_keys]
         if unclear:
             raise ConfigurationError(
-                f"{first!r} and {second!r} both read the field {first.header}, and {unclear[0]!r} is for "
-                "keys without a prefix: give each a header= of its own, or prefixes= that all its keys have"
+                f"{first!r} and {second!r} must both have a prefix for each of their keys, since both read "
+                f"the field {first.header}, got {unclear[0]!r} for keys without one: give each a header= of "
+                "its own, or prefixes= that all its keys have"
             )
         shared.add(field)
     return frozenset(shared)
@@ -149,9 +150,10 @@ def _arrange_tokens(
     for first, second in combinations(any_token, 2):
         if not (_names_issuers(first) and _names_issuers(second)):
             raise ConfigurationError(
-                f"{first!r} and {second!r} both take any token, so the second would never be asked. Give "
-                "header= or prefixes= to one for API keys, jwt=JWTVerifier(…, issuer=…) to each "
-                "IntrospectionVerifier if all tokens are JWTs, accepts(credential) to a verifier of your own"
+                f"{first!r} and {second!r} must be for different tokens, got two that take any token, of "
+                "which the second would never be asked: give header= or prefixes= to one for API keys, "
+                "jwt=JWTVerifier(…, issuer=…) to each IntrospectionVerifier if all tokens are JWTs, "
+                "accepts(credential) to a verifier of your own"
             )
     local = [verifier for verifier in verifiers if verifier.jwts and not verifier.takes_any_token]
     several = len(any_token) > 1
@@ -171,13 +173,14 @@ def _check_issuers(verifiers: Sequence[Verifier], by_issuer: Sequence[Verifier])
             continue  # JWTVerifier.together looks at these
         if not (_names_issuers(first) and _names_issuers(second)):
             raise ConfigurationError(
-                f"{first!r} and {second!r} are both for JWTs: each needs an issuer= to be chosen by"
+                f"{first!r} and {second!r} must both name their issuer, since both are for JWTs, got one "
+                "that names none: give each an issuer="
             )
         if common := first.jwts & second.jwts:
             issuer, algorithm = min(common, key=str)
             raise ConfigurationError(
-                f"{first!r} and {second!r} are both for {algorithm} of {issuer!r}, so one would never be "
-                "asked: keep one of them"
+                f"{first!r} and {second!r} must be for different tokens, got {algorithm} of {issuer!r} for "
+                "both, so one would never be asked: keep one of them"
             )
 
 

@@ -1,4 +1,4 @@
-"""Lets the core ask the world without touching it.
+"""Let the core ask the world without touching it.
 
 A flow is a generator. It asks with `answer = yield from Question(...)` and returns its result;
 a driver (authguard.drivers) answers, throws failures in, and closes it in every case. So each
@@ -18,7 +18,7 @@ Flow: TypeAlias = Generator["Question[Any]", Any, Result]
 
 
 class Question(Generic[Answer]):
-    """Asks what only the world can answer; `yield from` it, and the answer has its type."""
+    """Ask what only the world can answer; `yield from` it, and the answer has its type."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class Call(Question[Answer]):
 
 
 class Opened(Protocol):
-    """Holds what a driver has opened for a channel, in one event loop or in one process."""
+    """Hold what a driver has opened for a channel, in one event loop or in one process."""
 
     def close(self) -> None:
         """Close it from outside of an event loop, or have its loop close it soon."""
@@ -54,7 +54,7 @@ class Opened(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Channel:
-    """Says how one remote is reached: settings, and what drivers have opened by them.
+    """Say how one remote is reached: settings, and what drivers have opened by them.
 
     Attributes:
         tls: the `ssl.SSLContext`, or None for a client of the user's.
@@ -82,7 +82,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Holds the whole answer to a `Fetch`.
+    """Hold the whole answer to a `Fetch`.
 
     Attributes:
         status: the status code.
@@ -102,7 +102,7 @@ Failure: TypeAlias = Literal["connect", "tls", "timeout", "broken", "too_large"]
 
 
 class FetchFailedError(Exception):
-    """Says why there is no answer to a `Fetch`.
+    """Say why there is no answer to a `Fetch`.
 
     Args:
         kind: what failed.

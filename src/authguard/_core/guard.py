@@ -1,4 +1,4 @@
-"""Decides about requests: from a request to a decision. Read this first.
+"""Decide about requests: from a request to a decision. Read this first.
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
@@ -21,6 +21,7 @@ from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refu
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
+from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
@@ -46,7 +47,7 @@ _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
 class Guard:
-    """Decides who may pass. Immutable, shared by threads, event loops and adapters.
+    """Decide who may pass. Immutable, shared by threads, event loops and adapters.
 
     With no lists everything but the login page is protected. `public_paths` opens;
     `protected_paths` alone narrows the guard to what it lists, which is weaker: what you forget
@@ -62,6 +63,8 @@ class Guard:
         cookie: the cookie that may carry an access token, where no field has a credential; None
             ignores cookies.
         revocations: what has been logged out, asked for each request.
+        backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
+            out.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
@@ -78,7 +81,7 @@ class Guard:
         cache_size: how many verified credentials to remember.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: if options contradict each other, or one is of another type or out of range.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Guard:
         login_path: str | None = None,
         cookie: AccessCookie | None = None,
         revocations: Revocations | None = None,
+        backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
         resource: ResourceMetadata | None = None,
@@ -98,18 +102,20 @@ class Guard:
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
-        check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
-        check_method(revocations, "revocations", "is_revoked", "revocations=MemoryRevocations()")
-        check_function(user_loader, "user_loader")
-        check_function(on_error, "on_error")
+        _check_options(cookie, resource, revocations, user_loader, on_error)
+        example = "backchannel_logout=BackChannelLogout(…)"
+        check_object(backchannel_logout, "backchannel_logout", Endpoint, example)
+        check_whole(cache_size, "cache_size", unit="credentials")
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
         all_proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
+        #: What adapters serve, at its path.
+        self.endpoint = backchannel_logout
         login_pages = [login_path] if login_path else []
-        self.policy = Policy(protected_paths, public_paths, login_pages, resource.paths if resource else ())
+        served = served_paths(resource.paths if resource else (), backchannel_logout)
+        self.policy = Policy(protected_paths, public_paths, login_pages, served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         self._preflight: Preflight = check_preflight(preflight)
@@ -117,65 +123,62 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        check_whole(cache_size, "cache_size", unit="credentials")
-        self._remotes = Remotes(self._verifiers)
+        self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
-            arranged,
-            self._extractor,
-            all_proofs,
-            logouts=logouts,
-            user_loader=user_loader,
-            cache_size=cache_size,
+            arranged, extractor, all_proofs, logouts=logouts, user_loader=user_loader, cache_size=cache_size
         )
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
 
-    def recall(self, presented: Presented, asked: RequestKey, now: float) -> Recalled | Deny:
+    def recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
 
         Args:
             presented: the credential fields, as in `RequestView`.
-            asked: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
+            request_key: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
             now: seconds since the epoch.
 
         Returns:
             a decision (`Known` or `Deny`), or what `decide` needs to know.
         """
         if not presented:
-            return self._recall_nobody(asked)
+            return self._recall_nobody(request_key)
         recalled = self.callers.recall(presented, now)
         if not recalled.is_decision:
-            denied = self._denials.at_once(recalled.error, asked) if isinstance(recalled, Refused) else None
-            return denied or recalled
-        verdict = self.policy.memory.young.get(asked) or self.policy.find_for_http(asked)
+            if isinstance(recalled, Refused):
+                return self._denials.at_once(recalled.error, request_key) or recalled
+            return recalled
+        verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
         # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
         # others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
         return recalled
 
-    def _recall_nobody(self, asked: RequestKey) -> Recalled | Deny:
-        signs_in = self.cookie is not None and self.policy.is_login_page(asked[1])
+    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
+        signs_in = self.cookie is not None and self.policy.is_login_page(request_key[1])
         if not self.callers.at_once or signs_in:
             return UNDECIDED
-        if not self.policy.find_for_http(asked).protected:
+        if not self.policy.find_for_http(request_key).protected:
             return NOBODY
-        return self._denials.missing_at_once(asked) or Refused(MissingCredentialsError("no credential"))
+        return self._denials.missing_at_once(request_key) or Refused(MissingCredentialsError("no credential"))
 
-    def decide(self, request: RequestView, now: float, found: Recalled | None = None) -> Flow[Allow | Deny]:
+    def decide(
+        self, request: RequestView, now: float, recalled: Recalled | None = None
+    ) -> Flow[Allow | Deny]:
         """Decide about a request; nothing that callbacks raise gets past it.
 
         Args:
             request: the request.
             now: seconds since the epoch.
-            found: what `recall` has told, or the answer to its question.
+            recalled: what `recall` has returned, or the answer to its question.
         """
         try:
             verdict = self.policy.find_for(request.request_key)
             if verdict.protected and verdict.optional is None and self._extractor.is_preflight(request):
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=verdict.preflight or self._preflight)
-            outcome = (yield from found.question) if isinstance(found, AskFirst) else found
+            outcome = (yield from recalled.question) if isinstance(recalled, AskFirst) else recalled
             if isinstance(outcome, Refused):
                 return (yield from self._refused(request, verdict, outcome.error))
             known = outcome if isinstance(outcome, Known) else None
@@ -302,3 +305,13 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
+
+
+def _check_options(
+    cookie: object, resource: object, revocations: object, user_loader: object, on_error: object
+) -> None:
+    check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
+    check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
+    check_method(revocations, "revocations", "is_revoked", "revocations=MemoryRevocations()")
+    check_function(user_loader, "user_loader")
+    check_function(on_error, "on_error")

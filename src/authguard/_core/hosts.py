@@ -99,9 +99,9 @@ def is_public_host(host: str) -> bool:
     return name not in _LOCAL_NAMES and not name.endswith(_LOCAL_ENDINGS)
 
 
-def is_same_host(one: str, other: str) -> bool:
+def is_same_host(host: str, other: str) -> bool:
     """Return whether two hosts are the same, whatever their letters' case and the dot at their end."""
-    return _canonical(one) == _canonical(other)
+    return _canonical(host) == _canonical(other)
 
 
 def _canonical(host: str) -> str:

@@ -1,4 +1,4 @@
-"""Asks what has been logged out, of whatever keeps it."""
+"""Ask what has been logged out, of whatever keeps it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _EACH_TIME = -2  # a revision that no caller has, so that each request looks its
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """Tells how a process follows a shared store of revocations; see `Guard.health`.
+    """Tell how a process follows a shared store of revocations; see `Guard.health`.
 
     Attributes:
         name: the store, without secrets.
@@ -49,7 +49,7 @@ class StoreHealth:
 
 
 class Revocations(Protocol):
-    """Keeps logouts.
+    """Keep logouts.
 
     `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
     itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
@@ -64,7 +64,7 @@ class Revocations(Protocol):
 
 
 class SharedMemory(Protocol):
-    """Answers from memory, as long as that may be trusted."""
+    """Answer from memory, as long as that may be trusted."""
 
     def revision(self) -> int | None:
         """Return a number that changes after each revocation that memory learns of.
@@ -80,7 +80,7 @@ class SharedMemory(Protocol):
 
 
 class RememberedCaller(Protocol):
-    """A verified caller, as far as logouts are concerned.
+    """Describe a verified caller, as far as logouts are concerned.
 
     Attributes:
         user: the principal.
@@ -92,7 +92,7 @@ class RememberedCaller(Protocol):
 
 
 class Logouts:
-    """Asks a store, on the straight path or in a flow.
+    """Ask a store, on the straight path or in a flow.
 
     Args:
         store: the store.

@@ -1,4 +1,4 @@
-"""Remembers recent things in two generations: a bounded memory for the hot path."""
+"""Remember recent things in two generations: a bounded memory for the hot path."""
 
 from typing import Generic, TypeVar
 

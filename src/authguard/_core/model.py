@@ -1,4 +1,4 @@
-"""Names what a caller presents, and who that turns out to be."""
+"""Name what a caller presents, and who that turns out to be."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -28,7 +28,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(slots=True)
 class Credential:
-    """Holds what the caller presented: a secret, so it never shows itself.
+    """Hold what the caller presented: a secret, so it never shows itself.
 
     Attributes:
         value: the token or the key, without scheme or field name.
@@ -42,7 +42,7 @@ class Credential:
 
 
 class Claims(Mapping[str, Any]):
-    """Verified claims, kept as the JSON text they came in and read when asked.
+    """Keep verified claims as the JSON text they came in, which is read when asked.
 
     A remembered principal is small then, and nobody can change what the next request sees.
     """
@@ -95,7 +95,7 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Says who is calling: what a verifier found out, and nothing that it did not.
+    """Say who is calling: what a verifier found out, and nothing that it did not.
 
     It is also what Starlette expects of a user (`is_authenticated`, `display_name`,
     `identity`). Identify people by (`issuer`, `subject`), never by a claim such as `email`
@@ -180,7 +180,7 @@ ANONYMOUS = Principal(subject="", method="")
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Holds what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
+    """Hold what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
 
     Attributes:
         principal: who is calling.

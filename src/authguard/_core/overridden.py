@@ -1,4 +1,4 @@
-"""For tests of applications: whoever sends a request is a certain user."""
+"""Take the sender of each request for a certain user, in tests of applications."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from authguard.errors import InvalidTokenError, MissingCredentialsError
 
 
 class Overridden:
-    """Stands in the place of a guard's `Callers`, and identifies each caller as one user.
+    """Stand in the place of a guard's `Callers`, and identify each caller as one user.
 
     Args:
         user: a principal, `ANONYMOUS`, or the application's own user.
@@ -50,7 +50,7 @@ class Overridden:
 
 
 class Overridable(Protocol):
-    """A guard, as `overriding` sees it.
+    """Describe a guard, as `overriding` sees it.
 
     Attributes:
         callers: those in use.

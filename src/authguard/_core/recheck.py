@@ -1,4 +1,4 @@
-"""Checks that the caller of a connection that lasts is still who opened it."""
+"""Check that the caller of a connection that lasts is still who opened it."""
 
 from authguard._core.model import Principal
 from authguard.errors import InsufficientScopeError, InvalidTokenError

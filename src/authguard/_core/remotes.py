@@ -1,4 +1,4 @@
-"""The remotes that a guard's verifiers ask: how they are doing, and how they are closed."""
+"""Report on the remotes that a guard's verifiers ask, and close them."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from authguard._core.verifier import Verifier
 
 
 class Remotes:
-    """Knows the remotes of some verifiers.
+    """Know the remotes of some verifiers.
 
     Args:
         verifiers: those of a guard.

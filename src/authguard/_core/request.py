@@ -1,4 +1,4 @@
-"""A request as the core sees it; the ASGI and WSGI adapters make one each."""
+"""Define a request as the core sees it; the ASGI and WSGI adapters make one each."""
 
 from abc import ABC, abstractmethod
 from typing import TypeAlias
@@ -23,7 +23,7 @@ def http_method(method: str) -> str:
 
 
 class RequestView(ABC):
-    """Shows a request to the guard, without anything that a client could forge to change the path.
+    """Show a request to the guard, without anything that a client could forge to change the path.
 
     Attributes:
         method: the HTTP method; `WEBSOCKET` for a handshake.
@@ -48,7 +48,7 @@ class RequestView(ABC):
 
     @abstractmethod
     def fields(self, name: bytes) -> list[bytes]:
-        """Every value of a header field, in order, without the white space around it."""
+        """Return every value of a header field, in order, without the white space around it."""
 
     def field(self, name: bytes) -> bytes | None:
         """Return the value of a field that may occur once; None if it is absent or repeated."""
@@ -57,7 +57,7 @@ class RequestView(ABC):
 
     @property
     def request_key(self) -> RequestKey:
-        """Method, path and mount point, as the policy takes them."""
+        """Return method, path and mount point, as the policy takes them."""
         return (self.method, self.path, self.root_path)
 
     @property

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, without what Python's reader lets through.
+"""Read JSON as RFC 8259 has it, without what Python's reader lets through.
 
 Refused: duplicate names (RFC 7515 section 5.2, compared after unescaping), NaN and Infinity,
 a byte order mark, lone surrogates, nesting or numbers too large for the interpreter, and
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 
 class JSONError(ValueError):
-    """The text is not one strict JSON object."""
+    """Tell that a text is not one strict JSON object."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

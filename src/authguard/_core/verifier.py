@@ -1,4 +1,4 @@
-"""Defines what a verifier is, and adapts a user's own."""
+"""Define what a verifier is, and adapt a user's own."""
 
 import re
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ _TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
 
 @dataclass(slots=True)  # not frozen, since one is made for each first-seen credential
 class Verified:
-    """Holds a principal, and until when (seconds since the epoch) it may be remembered unasked."""
+    """Hold a principal, and until when (seconds since the epoch) it may be remembered unasked."""
 
     principal: Principal
     until: float
@@ -30,7 +30,7 @@ def as_flow(answer: "Flow[Verified] | Verified") -> Flow[Verified]:
 
 
 class CustomVerifier(Protocol):
-    """Verifies credentials in its own way.
+    """Verify credentials in its own way.
 
     It may also have `accepts(credential) -> bool`, if it is not for all Bearer tokens, and
     `header` and `prefixes`, as `APIKeyVerifier` has, if it is for API keys. It is then asked only about
@@ -49,7 +49,7 @@ class CustomVerifier(Protocol):
 
 
 class Verifier(ABC):
-    """Verifies credentials by a flow, so that it works with and without a loop; base of the built-in ones."""
+    """Verify credentials by a flow, so that it works with and without a loop; base of the built-in ones."""
 
     #: The field that carries what this verifies, besides Authorization; None for none.
     header: str | None = None

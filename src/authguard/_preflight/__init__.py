@@ -1,1 +1,1 @@
-"""CORS preflights of protected paths: answered by the application's CORS layer, without its handlers."""
+"""Answer CORS preflights of protected paths by the application's CORS layer, without its handlers."""

@@ -1,4 +1,4 @@
-"""Preflights of protected paths on ASGI: answered by the layers of the application, or passed on sealed."""
+"""Answer preflights of protected paths on ASGI by the layers of the application, or pass them on sealed."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -15,8 +15,8 @@ from authguard._preflight.sealed import SEARCH, Seal, Search
 _BODY_FIELDS = (b"content-length", b"transfer-encoding")
 
 
-class Preflights:
-    """Answers preflights of protected paths.
+class ASGIPreflights:
+    """Answer preflights of protected paths.
 
     Args:
         app: what the guard wraps.
@@ -54,7 +54,7 @@ class Preflights:
 
 
 class _Exchange:
-    """Carries no body in, and no body out."""
+    """Carry no body in, and no body out."""
 
     def __init__(self, receive: Receive, send: Send, seal: Callable[..., Any]) -> None:
         self._receive = receive

@@ -1,4 +1,4 @@
-"""Preflights of Django applications: answered by django-cors-headers, and by nothing else of Django."""
+"""Answer preflights of Django applications by django-cors-headers, and by nothing else of Django."""
 
 import io
 import sys
@@ -29,7 +29,7 @@ def wsgi(handler: Any) -> "WSGIApplication":
         if layer is None:
             response = _respond()
         else:
-            environ[SEARCH].found = True
+            environ[SEARCH].has_cors_layer = True
             response = layer(_respond)(handler.request_class(environ))
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
         return []
@@ -49,7 +49,7 @@ def asgi(handler: Any) -> ASGIApp:
         if layer is None:
             response = _respond()
         else:
-            scope[SEARCH].found = True
+            scope[SEARCH].has_cors_layer = True
             request, response = handler.create_request(scope, io.BytesIO())
             if request is not None and getattr(layer, "async_capable", False):
                 response = await layer(_arespond)(request)

@@ -1,4 +1,4 @@
-"""Preflights of Flask applications: answered by the functions around its views, and by none of the views."""
+"""Answer preflights of Flask applications by the functions around its views, and by none of the views."""
 
 from collections.abc import Callable, Iterable
 from types import CellType, FunctionType, MethodType
@@ -31,7 +31,7 @@ def wsgi(app: Any) -> "WSGIApplication":
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         with app.request_context(environ) as context:
             search = environ.get(SEARCH) or Search()
-            search.found = search.found or _has_flask_cors(app)
+            search.has_cors_layer = search.has_cors_layer or _has_flask_cors(app)
             try:
                 response = app.finalize_request(_result(app, context.request, search))
             except Exception as error:  # noqa: BLE001 (as in Flask.wsgi_app)
@@ -64,7 +64,7 @@ def _view(app: Any, request: Any, search: Search) -> Callable[..., Any] | None:
     view = app.view_functions.get(rule.endpoint)
     cross_origin = _cross_origin(app, view)
     if cross_origin is not None:
-        search.found = True
+        search.has_cors_layer = True
         return cross_origin
     return view if _is_for_options_alone(app, rule, view) else None
 

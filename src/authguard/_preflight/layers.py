@@ -1,4 +1,4 @@
-"""Layers of middleware: recognise them, and copy them around something else."""
+"""Recognise layers of middleware, and copy them around something else."""
 
 import copy
 import inspect

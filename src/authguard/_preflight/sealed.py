@@ -1,4 +1,4 @@
-"""The seal on answers to preflights: status and CORS fields leave the application, nothing else does."""
+"""Seal answers to preflights: status and CORS fields leave the application, nothing else does."""
 
 from collections.abc import Iterable
 
@@ -16,20 +16,20 @@ Fields = list[tuple[str, str]]
 
 
 class Search:
-    """The search for a CORS layer, for one preflight.
+    """Search for a CORS layer, for one preflight.
 
     Attributes:
-        found: set by a layer that is known to decide about CORS, also if it refuses the origin.
+        has_cors_layer: set by a layer that is known to decide about CORS, also if it refuses the origin.
     """
 
-    __slots__ = ("found",)
+    __slots__ = ("has_cors_layer",)
 
     def __init__(self) -> None:
-        self.found = False
+        self.has_cors_layer = False
 
 
 class Seal:
-    """Keeps status and CORS fields of answers to preflights, and drops all else; one for each middleware.
+    """Keep status and CORS fields of answers to preflights, and drop all else; one for each middleware.
 
     It warns once if no CORS layer has been found, since browsers then fail.
     """
@@ -60,7 +60,7 @@ class Seal:
             status = 204 if 200 <= status < 300 else status
             # Which paths and methods there are is not for strangers.
             kept = [(name, value) for name, value in kept if name.lower() != "allow"]
-            if not (search.found or _varies_by_origin(kept)):
+            if not (search.has_cors_layer or _varies_by_origin(kept)):
                 self._warn(request)
         # RFC 9110 section 8.6: no length where there can be no body.
         has_body = status >= 200 and status not in (204, 304)

@@ -1,4 +1,4 @@
-"""Routes of Starlette and FastAPI: follow a preflight, and run a route only if it is made to answer it."""
+"""Follow a preflight through routes of Starlette and FastAPI; run a route only if it is made to answer it."""
 
 import sys
 from collections.abc import Callable, Iterator

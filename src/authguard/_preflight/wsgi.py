@@ -1,4 +1,4 @@
-"""Preflights of protected paths on WSGI: answered by the layers of the application, or passed on sealed."""
+"""Answer preflights of protected paths on WSGI by the layers of the application, or pass them on sealed."""
 
 import copy
 import io
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _NAMES = ("app", "wsgi_app", "application")
 
 
-class Preflights:
-    """Answers preflights of protected paths.
+class WSGIPreflights:
+    """Answer preflights of protected paths.
 
     Args:
         app: what the guard wraps.

@@ -1,4 +1,4 @@
-"""The `authguard` command; `main` says what to install where something is missing."""
+"""Run the `authguard` command; `main` says what to install where something is missing."""
 
 import sys
 

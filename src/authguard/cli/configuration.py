@@ -1,4 +1,4 @@
-"""The settings that a command works with: options first, then the environment, then a file."""
+"""Read the settings that a command works with: options first, then the environment, then a file."""
 
 import os
 import secrets
@@ -72,7 +72,9 @@ def raw_settings(config: str | None) -> dict[str, Any]:
         try:
             from_file = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"cannot read {path}: {type(error).__name__}") from error
+            raise ConfigurationError(
+                f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
+            ) from error
     prefix = "AUTHGUARD_"
     return from_file | {
         name.removeprefix(prefix).lower(): text

@@ -1,4 +1,4 @@
-"""`authguard db`: the tables of the identity service."""
+"""Make and update the tables of the identity service: `authguard db`."""
 
 import click
 

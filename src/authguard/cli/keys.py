@@ -1,4 +1,4 @@
-"""`authguard keys`: signing keys in files, and those of the service."""
+"""Make signing keys in files, and rotate those of the service: `authguard keys`."""
 
 import json
 import os

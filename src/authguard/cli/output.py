@@ -1,4 +1,4 @@
-"""The output of commands: failures, tables, JSON, and colours where there is a terminal."""
+"""Write the output of commands: failures, tables, JSON, and colours where there is a terminal."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ Style = Callable[[str], str]
 
 
 class Failure(click.ClickException):
-    """An error that ends a command.
+    """End a command with an error.
 
     Args:
         message: what went wrong, and what to change. No secrets.

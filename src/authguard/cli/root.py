@@ -1,4 +1,4 @@
-"""The root of the command: its groups, its version, and what an error becomes."""
+"""Define the root of the command: its groups, its version, and what an error becomes."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, V
 
 
 class _Root(click.Group):
-    """Makes one line of each error that is foreseen, and never a traceback."""
+    """Make one line of each error that is foreseen, and never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

@@ -1,4 +1,4 @@
-"""`authguard serve`: the identity service on a socket, by uvicorn."""
+"""Serve the identity service on a socket, by uvicorn: `authguard serve`."""
 
 import copy
 import gc
@@ -22,7 +22,7 @@ _GRACE_SECONDS = 10  # for requests that go on when the service is stopped
 
 
 class WithoutQuery(logging.Filter):
-    """Takes the query out of lines of the access log: one-time tokens and OAuth codes are in there."""
+    """Take the query out of lines of the access log: one-time tokens and OAuth codes are in there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record; uvicorn has the path as its third argument."""

@@ -1,4 +1,4 @@
-"""The identity service, as commands open it: without a mail server and without limits."""
+"""Open the identity service for commands: without a mail server and without limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class _NoMailer:
-    """Refuses to send: commands send no mails, so they need no mail server."""
+    """Refuse to send: commands send no mails, so they need no mail server."""
 
     def send(self, mail: "Mail") -> None:
         """Refuse."""
-        raise ConfigurationError("a command sends no mails")
+        raise ConfigurationError("a command must send no mails, got one")
 
 
 @contextmanager

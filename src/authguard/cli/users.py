@@ -1,4 +1,4 @@
-"""`authguard users`: make, list and disable accounts."""
+"""Make, list and disable accounts: `authguard users`."""
 
 import sys
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Drives flows in servers with an event loop, which it never blocks."""
+"""Drive flows in servers with an event loop, which it never blocks."""
 
 import asyncio
 import inspect
@@ -102,7 +102,7 @@ async def _call(call: Call[Any]) -> Any:
 
 
 class _Flight:
-    """Holds a flow under way, and who waits for it."""
+    """Hold a flow under way, and who waits for it."""
 
     __slots__ = ("shared", "task", "waiters")
 
@@ -113,7 +113,7 @@ class _Flight:
 
 
 class LoopState:
-    """Holds what one event loop has opened for a channel: a client, and flows that are under way."""
+    """Hold what one event loop has opened for a channel: a client, and flows that are under way."""
 
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel

@@ -1,4 +1,4 @@
-"""Drives flows in servers without an event loop: it blocks the thread that asks, and no other."""
+"""Drive flows in servers without an event loop: it blocks the thread that asks, and no other."""
 
 import asyncio
 import inspect
@@ -103,7 +103,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 class ProcessState:
-    """Holds what one process has opened for a channel: a client, and flows that are under way.
+    """Hold what one process has opened for a channel: a client, and flows that are under way.
 
     There are no locks: `dict.setdefault` is one step, and a lock that is held in another thread
     while the process forks would be held for ever in the child.

@@ -1,4 +1,4 @@
-"""Shares between both drivers how a client is made, what is sent, and what a failure means."""
+"""Share between both drivers how a client is made, what is sent, and what a failure means."""
 
 import ssl
 import time
@@ -53,7 +53,7 @@ def request_options(question: Fetch) -> dict[str, Any]:
 
 
 class Body:
-    """Collects a body, and stops at its limit."""
+    """Collect a body, and stop at its limit."""
 
     def __init__(self, question: Fetch, response: "httpx.Response") -> None:
         self._max_bytes = question.max_bytes

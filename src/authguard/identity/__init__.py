@@ -1,4 +1,4 @@
-"""The identity service: it issues what the guard verifies.
+"""Issue what the guard verifies: the identity service.
 
     api, pages ─► web ─► service ─► usecases ─► storage ─► SQLite or PostgreSQL
 

@@ -1,4 +1,4 @@
-"""The ASGI application: the endpoints and the pages, behind the package's own guard."""
+"""Build the ASGI application: the endpoints and the pages, behind the package's own guard."""
 
 import re
 from collections.abc import AsyncIterator, Iterable
@@ -31,7 +31,7 @@ _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 
 
 class Identity:
-    """The identity service as an ASGI application, to be mounted or to be run alone.
+    """Serve the identity service as an ASGI application, mounted or alone.
 
     It protects itself: mounted in a guarded application, open its path in `public_paths`.
 

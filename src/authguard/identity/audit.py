@@ -18,7 +18,7 @@ logger = logging.getLogger("authguard.audit")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A flow that succeeded or failed.
+    """Describe a flow that succeeded or failed.
 
     Attributes:
         name: the flow, such as `login` or `password_reset`.
@@ -44,7 +44,7 @@ Hook: TypeAlias = Callable[[Event], None]
 
 
 class Audit:
-    """Takes events; safe to use from several threads.
+    """Take events; safe to use from several threads.
 
     Args:
         hook: called with each event, in the thread in which it happened; it should be quick.
@@ -58,7 +58,7 @@ class Audit:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def record(self, event: Event) -> None:
-        """Log, count and hand on an event."""
+        """Write an event to the log, count it and hand it on."""
         outcome = event.reason or ("success" if event.succeeded else "failure")
         with self._lock:
             self._counts[event.name, outcome] += 1

@@ -25,7 +25,7 @@ from authguard.errors import AuthGuardError, RefusedError, VerificationUnavailab
 
 
 class InvalidFieldsError(RefusedError):
-    """A body that cannot be used.
+    """Refuse a body that cannot be used.
 
     Args:
         fields: for each field what to change, in words that never repeat what was sent.
@@ -42,7 +42,7 @@ class InvalidFieldsError(RefusedError):
 
 
 class InvalidCredentialsError(RefusedError):
-    """E-mail address and password do not belong together, or may not sign in."""
+    """Refuse a sign-in: address and password do not belong together, or may not sign in."""
 
     status_code = 401
     code = "invalid_credentials"
@@ -51,7 +51,7 @@ class InvalidCredentialsError(RefusedError):
 
 
 class EmailNotVerifiedError(RefusedError):
-    """The password is right, and the address has yet to be verified."""
+    """Refuse a sign-in whose password is right, because the address has yet to be verified."""
 
     status_code = 403
     code = "email_not_verified"
@@ -60,7 +60,7 @@ class EmailNotVerifiedError(RefusedError):
 
 
 class EmailTakenError(RefusedError):
-    """There is an account with this address."""
+    """Refuse an address that an account has already."""
 
     status_code = 409
     code = "email_taken"
@@ -69,7 +69,7 @@ class EmailTakenError(RefusedError):
 
 
 class LinkRefusedError(RefusedError):
-    """There is an account with the address of this social account, and one of the two is unverified."""
+    """Refuse to link a social account whose address an account has, because one of the two is unverified."""
 
     status_code = 409
     code = "link_refused"
@@ -78,7 +78,7 @@ class LinkRefusedError(RefusedError):
 
 
 class LastSignInError(RefusedError):
-    """The provider is the only way to sign in to the account."""
+    """Refuse to unlink a provider that is the only way to sign in to the account."""
 
     status_code = 409
     code = "last_sign_in"
@@ -87,7 +87,7 @@ class LastSignInError(RefusedError):
 
 
 class SocialSignInError(RefusedError):
-    """The provider said no, its ID token does not hold, or the browser is not the one that was sent there."""
+    """Refuse a social sign-in: denied by the provider, a bad ID token, or another browser than was sent."""
 
     status_code = 400
     code = "social_sign_in"
@@ -96,7 +96,7 @@ class SocialSignInError(RefusedError):
 
 
 class InvalidLinkError(RefusedError):
-    """A one-time token that is unknown, used, replaced or too old: one answer for all of them."""
+    """Refuse a one-time token that is unknown, used, replaced or too old: one answer for all of them."""
 
     status_code = 400
     code = "invalid_link"
@@ -105,7 +105,7 @@ class InvalidLinkError(RefusedError):
 
 
 class NotFoundError(RefusedError):
-    """There is nothing here, or nothing of the caller's."""
+    """Tell that there is nothing here, or nothing of the caller's."""
 
     status_code = 404
     code = "not_found"
@@ -114,7 +114,7 @@ class NotFoundError(RefusedError):
 
 
 class MethodNotAllowedError(RefusedError):
-    """The path is known, and the method is not for it."""
+    """Refuse a method that is not for the path."""
 
     status_code = 405
     code = "method_not_allowed"
@@ -123,7 +123,7 @@ class MethodNotAllowedError(RefusedError):
 
 
 class PayloadTooLargeError(RefusedError):
-    """A body that is larger than any use of it could be."""
+    """Refuse a body that is larger than any use of it could be."""
 
     status_code = 413
     code = "payload_too_large"
@@ -132,7 +132,7 @@ class PayloadTooLargeError(RefusedError):
 
 
 class UnsupportedMediaError(RefusedError):
-    """A body of another type: a form of another site can send text, but not JSON (ASVS 3.5.2)."""
+    """Refuse a body of another type: a form of another site can send text, but not JSON (ASVS 3.5.2)."""
 
     status_code = 415
     code = "unsupported_media_type"
@@ -141,13 +141,13 @@ class UnsupportedMediaError(RefusedError):
 
 
 class StoreUnavailableError(VerificationUnavailableError):
-    """The database cannot be asked, or did not keep what it was told."""
+    """Tell that the database cannot be asked, or did not keep what it was told."""
 
     detail = "The service cannot do this at the moment."
 
 
 class OAuthError(AuthGuardError):
-    """A refusal of the token, introspection or revocation endpoint (RFC 6749 section 5.2).
+    """Refuse a request to the token, introspection or revocation endpoint (RFC 6749 section 5.2).
 
     Args:
         error: the code.

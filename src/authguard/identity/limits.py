@@ -133,7 +133,7 @@ def read_limits(text: str) -> dict[str, str]:
 
 
 class Limiter:
-    """Counts by name and key in sliding windows, in the memory of this process or in Redis.
+    """Count by name and key in sliding windows, in the memory of this process or in Redis.
 
     Counting is atomic, so that parallel guesses cannot pass it. If Redis cannot be asked, what is
     limited is refused with 503 until it is back: at once, but for one request a second that tries it.
@@ -302,7 +302,7 @@ class Limiter:
 
 
 class _Memory(MemoryStorage):
-    """The library's memory, without a thread for each count.
+    """Count as the library's memory does, without a thread for each count.
 
     To forget what has expired, the library starts a thread that looks through all keys whenever
     something is counted, which costs more with each key.

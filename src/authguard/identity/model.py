@@ -7,7 +7,7 @@ MAX_NAME = 200  # characters of the name of an owner
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account, as stored, without its password.
+    """Hold an account, as stored, without its password.
 
     Attributes:
         id: a UUID, the `sub` of its tokens.
@@ -32,7 +32,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of an account. Times are seconds since the epoch.
+    """Hold a session of an account. Times are seconds since the epoch.
 
     Attributes:
         id: the `sid` of its tokens.
@@ -74,7 +74,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a list that is shown in pages: next to a row, in one direction.
+    """Name a place in a list that is shown in pages: next to a row, in one direction.
 
     Attributes:
         is_older: whether the page has the older rows; else the newer ones.
@@ -89,7 +89,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """A page of an account's sessions.
+    """Hold a page of an account's sessions.
 
     Attributes:
         sessions: those on the page, the newest first.
@@ -104,7 +104,7 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The result of signing in or refreshing.
+    """Hold the result of signing in or refreshing.
 
     Attributes:
         access_token: a JWT.
@@ -123,7 +123,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The origin of a request, for limits and for the list of sessions.
+    """Name the origin of a request, for limits and for the list of sessions.
 
     Attributes:
         address: the peer's IP address; empty if the server does not know it.
@@ -140,7 +140,7 @@ NO_CALLER = Caller()
 
 @dataclass(frozen=True, slots=True)
 class SocialIdentity:
-    """The claims of a social provider about a person who signed in there.
+    """Hold the claims of a social provider about a person who signed in there.
 
     Attributes:
         provider: its name, such as `github`.
@@ -163,7 +163,7 @@ class SocialIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentity:
-    """A social identity that signs in to an account.
+    """Describe a social identity that signs in to an account.
 
     Attributes:
         provider: its name, such as `github`.
@@ -189,7 +189,7 @@ _TITLES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered OAuth client. Its secret is not here: there is only a digest of it.
+    """Describe a registered OAuth client. Its secret is not here: there is only a digest of it.
 
     Attributes:
         id: the `client_id`.

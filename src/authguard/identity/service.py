@@ -26,6 +26,7 @@ from authguard.identity.storage.revocations import (
     RevocationStore,
     Spread,
     SQLRevocations,
+    open_store,
     shared_revocations_of,
 )
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
@@ -44,7 +45,7 @@ from authguard.identity.usecases.social_sign_in import SocialSignIn
 
 
 class IdentityService:
-    """Everything that the identity service does, to be called from any thread.
+    """Build the use cases of the identity service; its methods may be called from any thread.
 
     Args:
         settings: how it is to behave.
@@ -57,10 +58,10 @@ class IdentityService:
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
         store: where logouts are written besides the database, for guards that follow it, such as a
-            `RedisStore`. It is left open.
+            `RedisStore`, which is left open; None for that at `Settings.revocations_url`.
 
     Raises:
-        ConfigurationError: if it cannot be built from this.
+        ConfigurationError: for an option of another type, or settings that contradict each other.
     """
 
     def __init__(
@@ -77,17 +78,15 @@ class IdentityService:
         store: RevocationStore | None = None,
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
-        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
-        check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
-        check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
-        check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
-        check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+        _check_parts(mailer, policy, breaches, hasher, limiter)
         check_function(audit_hook, "audit_hook")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
-        self.database.after_marks = Spread(self.database, shared_revocations_of(store))
+        self._own_store = open_store(settings.revocations_url) if store is None else None
+        elsewhere = shared_revocations_of(self._own_store if store is None else store)
+        self.database.after_marks = Spread(self.database, elsewhere)
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
@@ -155,7 +154,18 @@ class IdentityService:
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""
         self.outbox.close()
+        self.revocations.close()
+        if self._own_store is not None:
+            self._own_store.close()
         self.database.close()
+
+
+def _check_parts(mailer: object, policy: object, breaches: object, hasher: object, limiter: object) -> None:
+    check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
+    check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
+    check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
+    check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
+    check_method(limiter, "limiter", "hit", "limiter=Limiter()")
 
 
 def _mailer(settings: Settings) -> Mailer:

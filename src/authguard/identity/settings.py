@@ -75,6 +75,9 @@ class Settings:
             only with the password of the account, or from a caller who is signed in to it.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
+        revocations_url: where logouts are written besides the database, for guards that have no access to it:
+            `redis://…` for those with a `RedisStore`, `postgresql://…` for those with a `PostgresStore`; None
+            for nowhere.
         limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
             10 in 900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
@@ -122,6 +125,7 @@ class Settings:
     verify_needs_password: bool = False
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
+    revocations_url: str | None = field(default=None, repr=False)
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
@@ -216,7 +220,7 @@ class Settings:
 
     def _check_texts(self) -> None:
         """Check the texts that may be empty or None, and are looked at further where they are used."""
-        for name in ("smtp_url", "limits_url"):
+        for name in ("smtp_url", "limits_url", "revocations_url"):
             if getattr(self, name) is not None or name == "limits_url":
                 check_text(getattr(self, name), name, must="be a URL", secret=True)
         for name in ("audience", "mail_from"):
@@ -294,7 +298,7 @@ def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
         raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
         variables = " and ".join(_ENVIRONMENT + name.upper() for name in missing)
-        raise ConfigurationError(f"{' and '.join(missing)} must be given: set {variables}")
+        raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
     return cls(**values)
 
 

@@ -6,21 +6,24 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, RLock, Thread, current_thread
+from threading import Event, Thread, current_thread
 from weakref import WeakMethod
 
 from authguard._core.logouts import Mode, StoreHealth
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import Log, Page, Position, StoreDownError
 from authguard.stores.marks import Marks
 
 MAX_MARKS = 1_000_000  # some 400 MB; beyond, each request asks the store
+_ROOM = 0.9  # of them; a process that holds more lets go of all, and below it holds them again
+_RECOUNT_SECONDS = 60.0
 _WARNING_SECONDS = 60.0
 _ALIVE_BOUNDS = 3  # bounds without a reading after which a process counts as gone
 _log = logging.getLogger("authguard")
 
 
 class Follower:
-    """Follows a log by a thread of its own, which each process starts for itself.
+    """Follow a log by a thread of its own, which each process starts for itself.
 
     Memory may be trusted for `bound` seconds after the moment at which the last complete reading began. The
     thread reads when the store wakes it, and at least each third of the bound.
@@ -69,10 +72,13 @@ class Follower:
         self._position = Position()
         self._reason = ""
         self._retry_at = 0.0
-        self._steps = RLock()  # held while the log is read
+        self._steps = LateLock()  # held while the log is read
         self._thread: Thread | None = None
         self._closing = Event()
+        #: There are too many marks to hold: requests ask the store.
         self.is_overfull = False
+        self._holds = True  # also while an overfull process reads all marks again
+        self._recount_at = 0.0
         self._confirmed_at: float | None = None
         #: Until when memory may be trusted, by the monotonic clock: all that a request compares.
         self.trusted_until = 0.0
@@ -126,9 +132,9 @@ class Follower:
         """
         with self._steps:
             started = self._monotonic()
-            if self.is_overfull:
-                self.marks.clear()
             try:
+                if not self._holds:
+                    self._hold_again(started)
                 page = self._read()
                 while not page.is_last:
                     page = self._read()
@@ -143,6 +149,16 @@ class Follower:
             self._note_success(started)
             return 0.0
 
+    def _hold_again(self, now: float) -> None:
+        """Let go of all marks; begin to read them again if they have become few enough."""
+        # Not before this reading: a request may have been looking at them.
+        if len(self.marks):
+            self.marks.clear()
+        if now >= self._recount_at:
+            self._recount_at = now + _RECOUNT_SECONDS
+            if self._log.count(self._wall(), self._max_marks) <= _ROOM * self._max_marks:
+                self._holds, self._position = True, Position()
+
     def _read(self) -> Page:
         page = self._log.read(self._process, self._position, _ALIVE_BOUNDS * self.bound)
         if page.state == "lost":
@@ -152,14 +168,20 @@ class Follower:
             return self._read_anew()
         now = self._wall()
         for mark in page.marks:
-            if mark.until > now and not self.is_overfull:
+            if mark.until > now and self._holds:
                 self.marks.put(mark, now)
-        if len(self.marks) > self._max_marks:
-            # The marks are cleared by the next reading: a request may be looking at them.
-            self.trusted_until = 0.0
-            self.is_overfull = True
+        if self._holds and len(self.marks) > self._max_marks:
+            self._make_room(now)
         self._position = page.position
         return page
+
+    def _make_room(self, now: float) -> None:
+        """Forget the marks that have ended; if that does not help, let requests ask the store."""
+        self.marks.purge(now)
+        if len(self.marks) > _ROOM * self._max_marks:
+            self.trusted_until = 0.0
+            self.is_overfull, self._holds = True, False
+            self._recount_at = self._monotonic() + _RECOUNT_SECONDS
 
     def _write_back(self) -> None:
         """Give the store what it has lost, as far as this process holds it."""
@@ -181,6 +203,7 @@ class Follower:
             self._warned_at = None
             _log.info("authguard: %s answers again", self._name)
         self._confirmed_at = started
+        self.is_overfull = not self._holds
         self.trusted_until = 0.0 if self.is_overfull else started + self.bound
 
     def _note_failure(self, reason: str, now: float) -> None:
@@ -209,8 +232,11 @@ class Follower:
                 )
                 self._thread.start()
 
-    def _follow_once(self) -> None:
-        """Wait for the store, and read."""
+    def _follow_once(self, closing: Event) -> None:
+        """Wait for the store, and read; end a thread of the parent process, which gevent runs in both."""
+        if closing is not self._closing:
+            closing.set()
+            return
         try:
             self._log.wait(self.bound / 3)
         except StoreDownError:
@@ -247,11 +273,11 @@ class Follower:
         self._log.close()
 
 
-def _follow(follow_once: "WeakMethod[Callable[[], None]]", closing: Event) -> None:
+def _follow(follow_once: "WeakMethod[Callable[[Event], None]]", closing: Event) -> None:
     """Follow until the follower is closed or gone."""
     while not closing.is_set() and (once := follow_once()) is not None:
         try:
-            once()
+            once(closing)
         except Exception:  # the thread must not end: memory would stay stale
             _log.exception("authguard: following the log of revocations failed")
             closing.wait(1.0)

@@ -1,4 +1,4 @@
-"""The log of revocations that processes share: its pages, and what a store must offer."""
+"""Define the log of revocations that processes share: its pages, and what a store must offer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ State: TypeAlias = Literal["ok", "old", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Tells where a process has stopped reading.
+    """Tell where a process has stopped reading.
 
     Attributes:
         epoch: the name of the log's life; empty before the first reading.
@@ -33,7 +33,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The marks of a log after a position.
+    """Hold the marks of a log after a position.
 
     Attributes:
         state: how the log stands to the position that was asked for.
@@ -51,7 +51,7 @@ class Page:
 
 
 class Log(Protocol):
-    """A log in a store. Everything blocks, and raises `StoreDownError` if the store does not answer."""
+    """Define a log in a store. Everything blocks; `StoreDownError` is raised if the store does not answer."""
 
     def read(self, process: str, position: Position, alive: float) -> Page:
         """Read after a position, and note that the process has read up to it.
@@ -76,6 +76,10 @@ class Log(Protocol):
         """Return the marks of some keys, for a process that cannot hold all."""
         ...
 
+    def count(self, now: float, most: int) -> int:
+        """Return how many marks end later than a moment; no more are counted than `most`."""
+        ...
+
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
         ...
@@ -95,4 +99,4 @@ class Log(Protocol):
 
 
 class StoreDownError(Exception):
-    """The store does not answer; the text names the reason, without secrets."""
+    """Tell that the store does not answer; the text names the reason, without secrets."""

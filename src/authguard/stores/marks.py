@@ -1,4 +1,4 @@
-"""The live revocations of a process, as marks to look up."""
+"""Keep the live revocations of a process, as marks to look up."""
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued la
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A thing that is revoked.
+    """Name a thing that is revoked.
 
     Attributes:
         kind: a token, an API key, a session, a subject, or all tokens.
@@ -78,7 +78,9 @@ def make_mark(
     ((kind, name),) = given
     before = None if issued_before is None else check_moment(issued_before, "issued_before")
     if before is not None and kind not in _BY_TIME:
-        raise ConfigurationError(f"issued_before must be left out for a {kind}: it has no tokens of later")
+        raise ConfigurationError(
+            f"issued_before must be left out for a {kind}, which has no tokens of later, got {before}"
+        )
     ending = check_moment(until, "until", infinite=True)
     return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
 
@@ -126,7 +128,7 @@ def merge(older: Mark | None, newer: Mark) -> Mark:
 
 
 class Marks:
-    """The marks of a process, looked up by requests without a lock and changed under one.
+    """Keep the marks of a process, looked up by requests without a lock and changed under one.
 
     Args:
         revision: the first one; no smaller one has been another memory's.
@@ -148,10 +150,18 @@ class Marks:
             self._marks[mark.key] = merge(self._marks.get(mark.key), mark)
             self._kinds |= {mark.kind}
             if len(self._marks) >= self._purge_at:
-                # Replaced as a whole: requests on other threads look it up meanwhile.
-                self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
-                self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
+                self._purge(now)
             self.revision += 1  # last: a look-up that has missed the mark must have read the number before
+
+    def purge(self, now: float) -> None:
+        """Forget what has ended."""
+        with self._lock:
+            self._purge(now)
+
+    def _purge(self, now: float) -> None:
+        # Replaced as a whole: requests on other threads look it up meanwhile.
+        self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
+        self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
 
     def is_revoked(self, principal: Principal, now: float) -> bool:
         """Return whether the principal's token, API key, session or subject is revoked."""

@@ -1,4 +1,4 @@
-"""Revocations in the memory of one process."""
+"""Keep revocations in the memory of one process."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from authguard.stores.revoking import Revoking
 
 
 class MemoryRevocations(Revoking):
-    """Keeps revocations for an application that runs as one process.
+    """Keep revocations for an application that runs as one process.
 
     Several processes need a shared store, such as `authguard.stores.RedisStore`: here, a logout that reached
     one worker is unknown to the next.

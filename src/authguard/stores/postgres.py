@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from authguard._core.options import Duration
-from authguard._extras import needs_extra
+from authguard._core.options import Duration, type_of
+from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
 from authguard.stores.postgres_connections import PostgresConnections
@@ -12,7 +12,7 @@ from authguard.stores.store import Store
 
 
 class PostgresStore(Store):
-    """Keeps revocations and used proofs in PostgreSQL, in tables that it makes for itself.
+    """Keep revocations and used proofs in PostgreSQL, in tables that it makes for itself.
 
     Args:
         url: `postgresql://…`, as libpq reads it.
@@ -38,9 +38,8 @@ class PostgresStore(Store):
         replays_down: Down = "deny",
     ) -> None:
         name = _check_url(url)
-        url = url.replace("postgresql+psycopg:", "postgresql:", 1)
         super().__init__(
-            lambda timeout: SQLLog(PostgresConnections(url, timeout)),
+            lambda timeout: SQLLog(PostgresConnections(_for_libpq(url), timeout)),
             name,
             bound=bound,
             revocations_down=revocations_down,
@@ -52,7 +51,25 @@ def _check_url(url: object) -> str:
     """Return what may be shown of a URL."""
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ConfigurationError('url must be the URL of a database: write "postgresql://localhost/app"')
-    with needs_extra("postgres"):
-        import psycopg  # noqa: F401
+        raise _wrong_url(url)
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError as error:  # psycopg is missing, or it is there without libpq
+        raise MissingExtraError("postgres", error) from error
+    try:
+        conninfo_to_dict(_for_libpq(str(url)))
+    except ProgrammingError:  # whose text may have a password
+        raise _wrong_url(url) from None
     return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
+
+
+def _for_libpq(url: str) -> str:
+    return url.replace("postgresql+psycopg:", "postgresql:", 1)
+
+
+def _wrong_url(url: object) -> ConfigurationError:
+    return ConfigurationError(
+        "url must be the URL of a PostgreSQL database, got "
+        f'{"other text" if isinstance(url, str) else type_of(url)}: write "postgresql://localhost/app"'
+    )

@@ -1,26 +1,26 @@
-"""Connections to PostgreSQL, by psycopg."""
+"""Connect to PostgreSQL, by psycopg."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from authguard.stores import sql_tables as sql
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
-from authguard.stores.sql_log import Dialect, Execute, create_tables
+from authguard.stores.sql_log import Dialect, Execute, Row, create_tables
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 _CHANNEL = "authguard_log"
 ANNOUNCE = f"SELECT pg_notify('{_CHANNEL}', '')"
-DIALECT = Dialect(
-    "%s", "extract(epoch FROM clock_timestamp())::double precision", "greatest", writes_in_queries=True
-)
+DIALECT = Dialect("%s", "extract(epoch FROM clock_timestamp())::double precision", "greatest")
+_LOOK = DIALECT.spell(f"WITH beat AS ({sql.PUT_READER}) {sql.READ_LOG}")  # one round trip
 _TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
 
 
 class PostgresConnections:
-    """A connection for statements, used by one thread at a time, and one that listens.
+    """Hold a connection for statements, used by one thread at a time, and one that listens.
 
     Args:
         url: of the database, as libpq reads it.
@@ -39,7 +39,7 @@ class PostgresConnections:
 
     def forget(self) -> None:
         """Set connections of the parent process aside: to close them would close them for it, too."""
-        self._lock = Lock()
+        self._lock = LateLock()
         self._of_parent += [self._connection, self._listening]
         self._connection = self._listening = None
 
@@ -54,6 +54,11 @@ class PostgresConnections:
         """Run statements, each by itself."""
         with self._open_connection() as connection:
             yield cast("Execute", connection.execute)
+
+    def look(self, process: str, sequence: int, *, is_noted: bool) -> Row:
+        """Note that a process has read up to a number, and return how the log stands."""
+        with self.statements() as execute:
+            return cast("Row", execute(_LOOK, (process, sequence, sequence)).fetchone())
 
     def announce(self, execute: Execute) -> None:
         """Wake the processes that listen, when the transaction commits."""
@@ -83,13 +88,15 @@ class PostgresConnections:
 
     def _open(self, prepare: Any) -> "Connection[Any]":
         from psycopg import Connection
+        from psycopg.conninfo import conninfo_to_dict
 
+        given = conninfo_to_dict(self._url).get("options") or ""  # such as the search path of the tables
         connection = Connection.connect(
             self._url,
             autocommit=True,
             connect_timeout=max(2, round(self._timeout)),
             application_name="authguard",
-            options=f"-c statement_timeout={round(self._timeout * 1000)}",
+            options=f"{given} -c statement_timeout={round(self._timeout * 1000)}",
             keepalives_idle=5,
             tcp_user_timeout=round(self._timeout * 1000),
         )

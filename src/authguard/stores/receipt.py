@@ -1,11 +1,11 @@
-"""The receipt of a revocation."""
+"""Give a receipt for a revocation."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Tells when a revocation holds.
+    """Tell when a revocation holds.
 
     Attributes:
         sequence: the number of the revocation in the log.

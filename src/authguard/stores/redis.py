@@ -1,10 +1,10 @@
 """Share revocations and DPoP proofs by Redis, for several machines."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from authguard._core.options import Duration, check_text
+from authguard._core.options import Duration, check_text, type_of
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
@@ -19,7 +19,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 
 
 class RedisStore(Store):
-    """Keeps revocations and used proofs in Redis 6.2 or later.
+    """Keep revocations and used proofs in Redis 6.2 or later.
 
     Redis should keep its data on disk (`appendonly yes`). If it loses them, living processes write back what
     they hold, and requests are refused with 503 meanwhile, for about the bound.
@@ -63,10 +63,21 @@ def _check_url(url: object) -> str:
     """Return what may be shown of a URL."""
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
-        raise ConfigurationError('url must be the URL of a Redis server: write "redis://localhost:6379/0"')
+        raise _wrong_url(url)
     with needs_extra("redis"):
-        import redis  # noqa: F401
-    return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+        from redis.connection import parse_url
+    try:
+        cast("Any", parse_url)(url)
+        return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:  # whose text has the URL
+        raise _wrong_url(url) from None
+
+
+def _wrong_url(url: object) -> ConfigurationError:
+    return ConfigurationError(
+        "url must be the URL of a Redis server, got "
+        f'{"other text" if isinstance(url, str) else type_of(url)}: write "redis://localhost:6379/0"'
+    )
 
 
 def _connect(url: str, timeout: float) -> "Redis":

@@ -1,4 +1,4 @@
-"""A log of revocations in Redis, by redis-py."""
+"""Keep a log of revocations in Redis, by redis-py."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ def answering(method: Callable[P, Result]) -> Callable[P, Result]:
 
 
 class RedisLog:
-    """Keeps the log in keys of one hash tag; see `redis_scripts` for them.
+    """Keep the log in keys of one hash tag; see `redis_scripts` for them.
 
     Args:
         connect: makes a client of redis-py, whose answers are bytes.
@@ -90,6 +90,11 @@ class RedisLog:
         return [_parse(value) for value in values if value]
 
     @answering
+    def count(self, now: float, most: int) -> int:
+        """Return how many marks end later than a moment."""
+        return min(most, int(cast("Any", self.client.zcount(self._keys[3], f"({now!r}", "+inf"))))
+
+    @answering
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
         return bool(self._confirmed(keys=self._keys, args=(sequence, alive)))
@@ -97,18 +102,19 @@ class RedisLog:
     @answering
     def wait(self, seconds: float) -> None:
         """Return when something has been written, or when the time has passed."""
-        if self._listening is None:
-            listening: Any = cast("Any", self.client).pubsub()
+        listening = self._listening
+        if listening is None:
+            listening = cast("Any", self.client).pubsub()
             listening.subscribe(self._channel)
             self._listening = listening
             return  # what was written before the subscription is read now
         try:
-            message = self._listening.get_message(timeout=seconds)
+            message = listening.get_message(timeout=seconds)
             # The answer to the subscription is a message, too; so are the ones that wait already.
             while message is not None:
-                message = self._listening.get_message(timeout=0)
+                message = listening.get_message(timeout=0)
         except BaseException:
-            listening, self._listening = self._listening, None
+            self._listening = None
             listening.close()
             raise
 

@@ -1,4 +1,4 @@
-"""The Lua scripts of the log in Redis; each runs as one step.
+"""Hold the Lua scripts of the log in Redis; each runs as one step.
 
 All keys have one hash tag, so that a cluster keeps them together:
 

@@ -1,5 +1,6 @@
-"""Used DPoP proofs that processes share."""
+"""Remember used DPoP proofs that processes share."""
 
+import time
 from collections.abc import Callable
 
 from authguard.errors import VerificationUnavailableError
@@ -7,14 +8,29 @@ from authguard.stores.log import StoreDownError
 
 
 class Replays:
-    """The used proofs of a store, for `DPoP(replays=…)`.
+    """Remember used proofs in a store, for `DPoP(replays=…)`.
+
+    While the store is down one caller at a time asks it. The others are refused at once: each would hold a
+    thread until its time is over.
 
     Args:
         use: given a digest and seconds, keeps the digest and returns False if it was kept already.
+        pause: seconds after which a store that was down is asked again.
+        monotonic: a clock that never goes back.
     """
 
-    def __init__(self, use: Callable[[str, int], bool]) -> None:
+    def __init__(
+        self,
+        use: Callable[[str, int], bool],
+        *,
+        pause: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._use = use
+        self._pause = pause
+        self._monotonic = monotonic
+        self._reason = ""  # of the outage
+        self._retry_at = 0.0
 
     def __call__(self, digest: str, seconds: int) -> bool:
         """Return True if the proof has not been used, and note that it is.
@@ -22,7 +38,15 @@ class Replays:
         Raises:
             VerificationUnavailableError: if the store does not answer.
         """
+        if self._reason:
+            if self._monotonic() < self._retry_at:
+                raise VerificationUnavailableError(self._reason, retry_after=1)
+            self._retry_at = self._monotonic() + self._pause
         try:
-            return self._use(digest, seconds)
+            is_new = self._use(digest, seconds)
         except StoreDownError as error:
+            self._retry_at = self._monotonic() + self._pause
+            self._reason = str(error)
             raise VerificationUnavailableError(str(error), retry_after=1) from error
+        self._reason = ""
+        return is_new

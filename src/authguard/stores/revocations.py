@@ -1,9 +1,8 @@
-"""Revocations that processes and machines share, answered from memory."""
+"""Answer from memory about revocations that processes and machines share."""
 
 import time
 from collections.abc import Callable, Sequence
 from threading import Event
-from typing import final
 
 from authguard._core.logouts import StoreHealth
 from authguard._core.model import Principal
@@ -18,9 +17,8 @@ _FIRST_PAUSE = 0.002  # seconds between two looks at those who have confirmed
 _MAX_PAUSE = 0.05
 
 
-@final
 class SharedRevocations(Revoking):
-    """The revocations of a store, for `Guard(revocations=…)`.
+    """Answer about the revocations of a store, for `Guard(revocations=…)`.
 
     A request is answered from the memory of its process, as long as the log has been confirmed within the
     bound; otherwise the log is read first.
@@ -64,13 +62,17 @@ class SharedRevocations(Revoking):
             if wait:
                 self._wait(sequence, self._monotonic() + bound)
         except StoreDownError as error:
-            raise VerificationUnavailableError(str(error), retry_after=1) from error
+            raise self._unavailable(error) from error
         return receipt
+
+    def _unavailable(self, error: StoreDownError) -> VerificationUnavailableError:
+        """Return what is raised while the store does not answer."""
+        return VerificationUnavailableError(str(error), retry_after=1)
 
     def _wait(self, sequence: int, end: float) -> None:
         pause = _FIRST_PAUSE
-        while (left := end - self._monotonic()) > 0 and not self._follower.is_known_everywhere(sequence):
-            Event().wait(min(pause, left))
+        while (remaining := end - self._monotonic()) > 0 and not self._follower.is_known_everywhere(sequence):
+            Event().wait(min(pause, remaining))
             pause = min(2 * pause, _MAX_PAUSE)
 
     def is_current(self) -> bool:
@@ -100,7 +102,7 @@ class SharedRevocations(Revoking):
             if follower.is_overfull:
                 return revokes(self._log.find(list(keys_of(principal))), principal, self._clock())
         except StoreDownError as error:
-            raise VerificationUnavailableError(str(error), retry_after=1) from error
+            raise self._unavailable(error) from error
         return follower.marks.is_revoked(principal, self._clock())
 
     def health(self) -> StoreHealth:

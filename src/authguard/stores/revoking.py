@@ -1,14 +1,29 @@
-"""The revocation of tokens, keys, sessions and subjects, as all stores take it."""
+"""Revoke tokens, keys, sessions and subjects, as all stores do."""
 
+import asyncio
 from abc import ABC, abstractmethod
+from typing import Required, TypedDict, Unpack
 
 from authguard._core.options import Moment, check_flag
 from authguard.stores.marks import Mark, make_mark
 from authguard.stores.receipt import Receipt
 
 
+class Revocation(TypedDict, total=False):
+    """Hold the arguments of `revoke`."""
+
+    token_id: str | None
+    key_id: str | None
+    subject: str | None
+    session: str | None
+    issuer: str | None
+    issued_before: float | Moment | None
+    until: Required[float | Moment]
+    wait: bool
+
+
 class Revoking(ABC):
-    """Takes revocations. A store says how their marks are kept."""
+    """Take revocations. A store says how their marks are kept."""
 
     def revoke(
         self,
@@ -54,6 +69,18 @@ class Revoking(ABC):
             until=until,
         )
         return self._keep(mark, wait=wait)
+
+    async def arevoke(self, **revocation: Unpack[Revocation]) -> Receipt:
+        """Do as `revoke` does, for callers in an event loop: a worker thread waits for the store.
+
+        Args:
+            revocation: the arguments of `revoke`.
+
+        Raises:
+            ConfigurationError: as `revoke` does.
+            VerificationUnavailableError: as `revoke` does.
+        """
+        return await asyncio.to_thread(self.revoke, **revocation)
 
     @abstractmethod
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:

@@ -1,4 +1,4 @@
-"""A log of revocations in a SQL database; the two databases differ in their statements' details alone."""
+"""Keep a log of revocations in a SQL database; the two databases differ in details of statements alone."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Row = tuple[Any, ...]
 
 
 class Cursor(Protocol):
-    """The part of a DB-API cursor that is used."""
+    """Define the part of a DB-API cursor that is used."""
 
     rowcount: int
 
@@ -30,18 +30,16 @@ Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
 
 class Dialect:
-    """Spells the statements for a database.
+    """Spell the statements for a database.
 
     Args:
         parameter: the mark of a parameter.
         now: the clock of the database, in seconds since the epoch.
         greatest: the function that returns the greater of two values.
-        writes_in_queries: a query may have a part that writes.
     """
 
-    def __init__(self, parameter: str, now: str, greatest: str, *, writes_in_queries: bool) -> None:
+    def __init__(self, parameter: str, now: str, greatest: str) -> None:
         self._words = {"p": parameter, "now": now, "greatest": greatest}
-        self.writes_in_queries = writes_in_queries
 
     def spell(self, statement: str) -> str:
         """Return a statement as the database reads it."""
@@ -49,7 +47,7 @@ class Dialect:
 
 
 class Connections(Protocol):
-    """Opens transactions. Each raises `StoreDownError` if the database does not answer."""
+    """Open transactions. Each raises `StoreDownError` if the database does not answer."""
 
     dialect: Dialect
 
@@ -59,6 +57,16 @@ class Connections(Protocol):
 
     def statements(self) -> AbstractContextManager[Execute]:
         """Run statements, each by itself."""
+        ...
+
+    def look(self, process: str, sequence: int, *, is_noted: bool) -> Row:
+        """Note that a process has read up to a number, and return how the log stands.
+
+        Args:
+            process: the name of the process.
+            sequence: the number.
+            is_noted: the process has been noted before, so that it may be noted later if others write now.
+        """
         ...
 
     def announce(self, execute: Execute) -> None:
@@ -75,7 +83,7 @@ class Connections(Protocol):
 
 
 class SQLLog:
-    """Keeps the log in tables; see `sql_tables` for them.
+    """Keep the log in tables; see `sql_tables` for them.
 
     Args:
         connections: of the database.
@@ -88,30 +96,20 @@ class SQLLog:
 
     def read(self, process: str, position: Position, alive: float) -> Page:
         """Read after a position, and note that the process has read up to it."""
-        sequence = position.sequence
-        with self._connections.statements() as execute:
-            epoch, last, age, tip, last_tip = self._beat(execute, process, sequence)
-            state = _state(position, epoch, last, tip)
-            if state != "ok":
-                return Page(state, Position(epoch, last, ""), age)
-            rows: list[Row] = []
-            if last > sequence:
+        sequence, is_noted = position.sequence, bool(position.epoch)
+        epoch, last, age, tip, last_tip = self._connections.look(process, sequence, is_noted=is_noted)
+        state = _state(position, epoch, last, tip)
+        if state != "ok":
+            return Page(state, Position(epoch, last, ""), age)
+        rows: list[Row] = []
+        if last > sequence:
+            with self._connections.statements() as execute:
                 # Without an upper end: a mark that was written anew since has a greater number now.
                 rows = execute(self._spell(sql.READ_MARKS), (sequence, MAX_PAGE)).fetchall()
         is_last = len(rows) < MAX_PAGE
         reached = Position(epoch, last, last_tip or "") if is_last else Position(epoch, rows[-1][5], "")
         self._sequence = reached.sequence
         return Page("ok", reached, age, [_mark(row) for row in rows], is_last)
-
-    def _beat(self, execute: Execute, process: str, sequence: int) -> Row:
-        """Note that the process has read up to a number, and return how the log stands."""
-        beat, read = self._spell(sql.PUT_READER), self._spell(sql.READ_LOG)
-        if self._connections.dialect.writes_in_queries:
-            row = execute(f"WITH beat AS ({beat}) {read}", (process, sequence, sequence)).fetchone()
-        else:
-            execute(beat, (process, sequence))
-            row = execute(read, (sequence,)).fetchone()
-        return cast("Row", row)
 
     def append(self, marks: Sequence[Mark], *, lost_epoch: str = "") -> int:
         """Write marks, and return the number of the last one."""
@@ -127,6 +125,12 @@ class SQLLog:
         with self._connections.statements() as execute:
             rows = [execute(self._spell(sql.FIND_MARK), key).fetchone() for key in keys]
         return [_mark(row) for row in rows if row is not None]
+
+    def count(self, now: float, most: int) -> int:
+        """Return how many marks end later than a moment; no more are counted than `most`."""
+        with self._connections.statements() as execute:
+            (count,) = execute(self._spell(sql.COUNT_MARKS), (now, most)).fetchone()
+        return int(count)
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""

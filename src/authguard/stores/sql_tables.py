@@ -1,4 +1,4 @@
-"""The tables of the log in SQL, alike in SQLite and PostgreSQL.
+"""Define the tables of the log in SQL, alike in SQLite and PostgreSQL.
 
 One row of `authguard_log` counts. A writer changes it first, and holds it until it commits: so numbers are
 in the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller
@@ -47,6 +47,7 @@ READ_MARKS = """SELECT kind, issuer, name, issued_before, until, seq FROM authgu
     WHERE seq > {p} ORDER BY seq LIMIT {p}"""
 FIND_MARK = """SELECT kind, issuer, name, issued_before, until FROM authguard_marks
     WHERE kind = {p} AND issuer = {p} AND name = {p}"""
+COUNT_MARKS = "SELECT count(*) FROM (SELECT 1 FROM authguard_marks WHERE until > {p} LIMIT {p}) AS live"
 PUT_READER = """INSERT INTO authguard_readers (process, seq, seen) VALUES ({p}, {p}, {now})
     ON CONFLICT (process) DO UPDATE SET seq = excluded.seq, seen = excluded.seen"""
 DELETE_READERS = "DELETE FROM authguard_readers WHERE seen < {now} - {p}"

@@ -12,7 +12,7 @@ from authguard.stores.store import Store
 
 
 class SQLiteStore(Store):
-    """Keeps revocations and used proofs in a file, in tables that it makes for itself.
+    """Keep revocations and used proofs in a file, in tables that it makes for itself.
 
     Args:
         path: of the file, on a disk of this machine; a new one is readable by its owner alone.

@@ -1,24 +1,28 @@
-"""Connections to SQLite, by the standard library: several processes on one machine."""
+"""Connect to SQLite, by the standard library: several processes on one machine."""
 
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from threading import Lock
 from typing import cast
 
+from authguard.stores import sql_tables as sql
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
-from authguard.stores.sql_log import Dialect, Execute, create_tables
+from authguard.stores.sql_log import Dialect, Execute, Row, create_tables
 
-DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max", writes_in_queries=False)
+DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max")
 _LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody
+_HURRY = 0.1  # of the timeout
+_BEAT, _READ = DIALECT.spell(sql.PUT_READER), DIALECT.spell(sql.READ_LOG)
+_HAS_TABLES = "SELECT count(*) FROM sqlite_schema WHERE name = 'authguard_replays'"
 _SEQUENCE = "SELECT seq FROM authguard_log"
 
 
 class SQLiteConnections:
-    """Lends one connection to one thread at a time.
+    """Lend one connection to one thread at a time.
 
     Args:
         path: of the file.
@@ -36,7 +40,7 @@ class SQLiteConnections:
 
     def forget(self) -> None:
         """Set the connection of the parent process aside: it must not be used or closed here."""
-        self._lock = Lock()
+        self._lock = LateLock()
         self._of_parent.append(self._connection)
         self._connection = None
 
@@ -48,9 +52,20 @@ class SQLiteConnections:
 
     @contextmanager
     def statements(self) -> Iterator[Execute]:
-        """Run statements; together, since a transaction costs more than a statement."""
-        with self._transaction("BEGIN IMMEDIATE") as execute:
+        """Run queries, together; they wait for nobody that writes."""
+        with self._transaction("BEGIN") as execute:
             yield execute
+
+    def look(self, process: str, sequence: int, *, is_noted: bool) -> Row:
+        """Note that a process has read up to a number, and return how the log stands.
+
+        Who writes all the time leaves others no room: a process that is noted already is noted next time.
+        """
+        may_fail = suppress(StoreDownError) if is_noted else nullcontext()
+        with may_fail, self._transaction("BEGIN IMMEDIATE", hurried=is_noted) as execute:
+            execute(_BEAT, (process, sequence))
+        with self._transaction("BEGIN") as execute:
+            return cast("Row", execute(_READ, (sequence,)).fetchone())
 
     def announce(self, execute: Execute) -> None:
         """Do nothing: the others look."""
@@ -72,10 +87,14 @@ class SQLiteConnections:
                 self._connection = None
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Execute]:
+    def _transaction(self, begin: str, *, hurried: bool = False) -> Iterator[Execute]:
         with self._lock:
             try:
                 connection = self._connection = self._connection or self._open()
+                milliseconds = round(1000 * self._timeout * (_HURRY if hurried else 1))
+                connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+                # What a power cut takes away is noted again; a revocation would be gone.
+                connection.execute(f"PRAGMA synchronous = {'NORMAL' if hurried else 'FULL'}")
                 connection.execute(begin)
                 try:
                     yield cast("Execute", connection.execute)
@@ -85,7 +104,8 @@ class SQLiteConnections:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                if self._connection is not None:
+                is_busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+                if self._connection is not None and not is_busy:
                     self._connection.close()
                     self._connection = None
                 raise StoreDownError(f"SQLite: {type(error).__name__}") from error
@@ -99,9 +119,10 @@ class SQLiteConnections:
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            create_tables(cast("Execute", connection.execute), self.dialect.spell)
-            connection.execute("COMMIT")
+            if connection.execute(_HAS_TABLES).fetchone() == (0,):
+                connection.execute("BEGIN IMMEDIATE")
+                create_tables(cast("Execute", connection.execute), self.dialect.spell)
+                connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise

@@ -1,4 +1,4 @@
-"""The part that all stores share: revocations that are followed, and used proofs."""
+"""Define the part that all stores share: revocations that are followed, and used proofs."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from authguard.stores.revocations import SharedRevocations
 
 
 class Store:
-    """Keeps revocations and used proofs in a log that processes share.
+    """Keep revocations and used proofs in a log that processes share.
 
     Args:
         open_log: opens the log, given the bound, which is also the seconds that a call may take.
@@ -38,7 +38,7 @@ class Store:
         log = open_log(seconds)
         self._name = name
         self.revocations = SharedRevocations(log, Follower(log, name, bound=seconds, stale=stale))
-        self.replays = Replays(log.use_proof)
+        self.replays = Replays(log.use_proof, pause=seconds)
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""

@@ -1,1 +1,1 @@
-"""Verifiers: each turns one kind of credential into a principal, or raises."""
+"""Verify credentials: each verifier turns one kind into a principal, or raises."""

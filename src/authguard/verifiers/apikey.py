@@ -30,6 +30,7 @@ from authguard.verifiers.secret_text import check_secret_text
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{3,}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 MIN_KEY = 16  # characters; keys of 32 random bytes have 43
+_MAKE_KEY = "python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
 _REFUSED_SECONDS = 10
 _REFUSED_KEYS = 10_000
 
@@ -208,16 +209,14 @@ class _Mapping:
                 )
             if "," in text:
                 raise ConfigurationError(
-                    "each of keys must not contain a comma, since servers join two fields with one: make a "
-                    "new "
-                    "key, python -c \"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
+                    "each of keys must have no comma, by which servers join two fields, got one: make a new "
+                    f"key, {_MAKE_KEY}"
                 )
             check_secret_text(text, "each of keys", chosen_here=False)
             if len(text) < MIN_KEY:
                 raise ConfigurationError(
-                    f"each of keys must have at least {MIN_KEY} random characters, got {len(text)}: python "
-                    "-c "
-                    "\"import secrets; print('sk_live_' + secrets.token_urlsafe(32))\""
+                    f"each of keys must have at least {MIN_KEY} random characters, got {len(text)}: "
+                    f"{_MAKE_KEY}"
                 )
             if not isinstance(key, APIKey):
                 shown = f"APIKey({key!r})" if isinstance(key, str) else "APIKey(…)"
@@ -231,7 +230,7 @@ class _Mapping:
         return False
 
     def refresh(self, now: float) -> None:
-        """Nothing changes here."""
+        """Do nothing: what is given in the program does not change."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
         return self._keys.get(digest), inf

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import jwt
 
 from authguard._core.jose.jwk import ASYMMETRIC
-from authguard._core.options import check_choice, check_flag, check_text, got
+from authguard._core.options import check_choice, check_flag, check_text, got, type_of
 from authguard.errors import ConfigurationError
 from authguard.verifiers.secret_text import check_secret_text
 
@@ -88,9 +88,10 @@ class ClientAuth(ABC):
             key = jwt.get_algorithm_by_name(algorithm).prepare_key(private_key)
             jwt.encode({}, key, algorithm)
         except Exception:  # noqa: BLE001 (whatever it is, its text may show the key)
+            shown = "other text" if isinstance(private_key, str) else type_of(private_key)
             raise ConfigurationError(
-                f"private_key must be a private key for {algorithm}: an object, or the PEM text of a file, "
-                'such as Path("key.pem").read_text()'
+                f"private_key must be a private key for {algorithm}, got {shown}: give an object, or the PEM "
+                'text of a file, such as Path("key.pem").read_text()'
             ) from None
         return _PrivateKey(name, key, algorithm, kid)
 

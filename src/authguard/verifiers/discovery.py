@@ -53,30 +53,30 @@ class IssuerKeySource(KeySource):
         super().__init__(key_set, remote, algorithms)
         self._issuer = key_set.url
         self._max_stale = cast("float", key_set.max_stale)
-        self._found: Location | None = None
+        self._location: Location | None = None
         self._fresh_until = self._over_at = float("-inf")
 
     @property
     def key_set_url(self) -> str | None:
         """Return the URL that the metadata names."""
-        return None if self._found is None else self._found.url
+        return None if self._location is None else self._location.url
 
     def locate(self, now: float) -> Flow[Location]:
         """Return where the metadata says that the key set is.
 
         The last good metadata is used while there is no better (RFC 8414 section 3.2).
         """
-        if self._found is not None and now < self._fresh_until <= now + MAX_TTL:
-            return self._found
+        if self._location is not None and now < self._fresh_until <= now + MAX_TTL:
+            return self._location
         try:
-            self._found, ttl = yield from self._discover(now)
+            self._location, ttl = yield from self._discover(now)
         except (FetchFailedError, UnusableAnswerError):
-            if self._found is None or now >= self._over_at:
+            if self._location is None or now >= self._over_at:
                 raise
         else:
             self._fresh_until = now + ttl
             self._over_at = self._fresh_until + self._max_stale
-        return self._found
+        return self._location
 
     def forget(self) -> None:
         """Look for the key set again, for it may have moved."""
@@ -108,8 +108,8 @@ class IssuerKeySource(KeySource):
         except ConfigurationError as error:
             raise UnusableAnswerError(str(error)) from error
         names = document.get("id_token_signing_alg_values_supported")
-        known = names[:MAX_ALGORITHMS] if isinstance(names, list) else []
-        return Location(url, frozenset(name for name in known if isinstance(name, str)))
+        listed = names[:MAX_ALGORITHMS] if isinstance(names, list) else []
+        return Location(url, frozenset(name for name in listed if isinstance(name, str)))
 
 
 def metadata_urls(issuer: str) -> list[str]:

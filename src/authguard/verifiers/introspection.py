@@ -1,16 +1,13 @@
 """Ask the issuer whether a credential is active: RFC 7662, RFC 9701."""
 
 import random
-import secrets
 import time
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from math import ceil
 from urllib.parse import urlencode
 
 from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.jose.claims import Expectations
-from authguard._core.memory import Memory
 from authguard._core.model import Credential
 from authguard._core.options import (
     MAX_LEEWAY,
@@ -32,14 +29,13 @@ from authguard.errors import (
 )
 from authguard.verifiers.client_auth import ClientAuth
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
+from authguard.verifiers.inactive import InactiveCredentials
 from authguard.verifiers.jwt import JWTVerifier
 from authguard.verifiers.remote import UnusableAnswerError, read_document
 from authguard.verifiers.signed_answer import SIGNED, AnswerKeys
 
 _TIMEOUT = 5.0
 MAX_TTL = 3600
-_REFUSED_SECONDS = 10
-_REFUSED = 10_000
 _THRESHOLD = 3
 _DEFAULT_PAUSE = 5.0
 _OVERLOADED = 429
@@ -117,31 +113,18 @@ class IntrospectionVerifier(Verifier):
         self.jwts = jwt.jwts if jwt is not None and self.takes_any_token else frozenset()
         self._hint = None if token_type_hint is None else check_text(token_type_hint, "token_type_hint")
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_TTL)
-        audiences = () if audience is None else check_text_or_list(audience, "audience")
-        seconds = check_seconds(leeway, "leeway", MAX_LEEWAY)
-        self._expected = Expectations(
-            issuer=None,
-            audience=frozenset(audiences),
-            leeway=seconds,
-            required=check_text_list(required_claims, "required_claims"),
-            types=frozenset({None}),
-            scope_claims=check_text_list(scope_claims, "scope_claims"),
-            role_claims=check_text_list(role_claims, "role_claims"),
-        )
+        self._inactive = InactiveCredentials(self._cache_ttl)
+        self._expected = _expectations(audience, leeway, required_claims, scope_claims, role_claims)
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
-        self._answer_keys = None
-        if answer_keys is not None:
-            self._answer_keys = AnswerKeys(
-                answer_keys, answer_algorithms, issuer, self._auth.client_id, seconds
-            )
+        self._answer_keys = (
+            AnswerKeys(answer_keys, answer_algorithms, issuer, self._auth.client_id, self._expected.leeway)
+            if answer_keys is not None
+            else None
+        )
         self._breaker = Breaker(random.random, _THRESHOLD)
         self._reason = ""
         self._asked_at: float | None = None
-        # Known to be inactive, briefly; a flood of random tokens evicts only its own kind. The salt
-        # makes what is kept of a token of no use outside of this process.
-        self._inactive: Memory[bytes, float] = Memory(_REFUSED)
-        self._salt = secrets.token_bytes(16)
 
     def accepts(self, credential: Credential) -> bool:
         """Tell an API key of the field or a prefix, where there is one, and a token elsewhere."""
@@ -154,8 +137,8 @@ class IntrospectionVerifier(Verifier):
         local = None
         if self._jwt is not None and self._jwt.accepts(credential):
             local = yield from as_flow(self._jwt.flow(credential, now))
-        digest = sha256(self._salt + credential.value.encode()).digest()
-        if now < (self._inactive.get(digest) or 0):
+        digest = self._inactive.digest(credential)
+        if self._inactive.has(digest, now):
             raise InvalidTokenError(
                 "the introspection endpoint has said that it is not active", cause=Cause.INACTIVE
             )
@@ -177,7 +160,7 @@ class IntrospectionVerifier(Verifier):
         except VerificationUnavailableError as error:
             raise self._unavailable(error.reason, error.retry_after) from error
         except InvalidTokenError:
-            self._inactive.put(digest, now + min(_REFUSED_SECONDS, self._cache_ttl))
+            self._inactive.put(digest, now)
             self._asked_at, self._reason = now, ""
             raise
         self._asked_at, self._reason = now, ""
@@ -259,6 +242,26 @@ class IntrospectionVerifier(Verifier):
 
     def __repr__(self) -> str:
         return f"IntrospectionVerifier({self._endpoint!r})"
+
+
+def _expectations(
+    audience: str | Iterable[str] | None,
+    leeway: float | Duration,
+    required_claims: Iterable[str],
+    scope_claims: Iterable[str],
+    role_claims: Iterable[str],
+) -> Expectations:
+    """Return what an answer must have."""
+    audiences = () if audience is None else check_text_or_list(audience, "audience")
+    return Expectations(
+        issuer=None,
+        audience=frozenset(audiences),
+        leeway=check_seconds(leeway, "leeway", MAX_LEEWAY),
+        required=check_text_list(required_claims, "required_claims"),
+        types=frozenset({None}),
+        scope_claims=check_text_list(scope_claims, "scope_claims"),
+        role_claims=check_text_list(role_claims, "role_claims"),
+    )
 
 
 def _client_auth(client_id: str | None, client_secret: str | None, auth: ClientAuth | None) -> ClientAuth:

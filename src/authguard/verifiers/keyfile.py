@@ -75,7 +75,9 @@ class APIKeyFile:
         try:
             status = self._path.stat()
         except OSError as error:
-            raise ConfigurationError(f"{self._path}: {error.strerror}") from error
+            raise ConfigurationError(
+                f"path must be a file that can be read, got {str(self._path)!r}: {error.strerror}"
+            ) from error
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def _read(self) -> tuple[tuple[int, int, int], dict[str, APIKey]]:
@@ -89,7 +91,7 @@ class APIKeyFile:
                 f"{self._path} must be text in UTF-8 that can be read, got {type(error).__name__}"
             ) from error
         if self._stat() != before:
-            raise ConfigurationError(f"{self._path}: changed while it was read")
+            raise ConfigurationError(f"{self._path} must stay the same while it is read, got a change")
         return before, self._parse(text)
 
     def _parse(self, text: str) -> dict[str, APIKey]:
@@ -99,11 +101,14 @@ class APIKeyFile:
             else:
                 if text.rstrip().rpartition("\n")[2].strip() != _END:
                     raise ConfigurationError(
-                        f"{self._path}: the last line must be {_END!r}; it may be half written"
+                        f"the last line of {self._path} must be {_END!r}, got another: it may be half written"
                     )
                 document = tomllib.loads(text)
         except (JSONError, tomllib.TOMLDecodeError) as error:
-            raise ConfigurationError(f"{self._path}: {error}") from error
+            form = self._path.suffix[1:].upper()
+            raise ConfigurationError(
+                f"{self._path} must be strict {form}, got other text: {error}"
+            ) from error
         keys: dict[str, APIKey] = {}
         for digest, members in document.items():
             try:

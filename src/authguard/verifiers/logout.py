@@ -1,4 +1,4 @@
-"""Logout tokens: signature, algorithms and keys as for access tokens, claims as OpenID says."""
+"""Verify logout tokens: signature, algorithms and keys as for access tokens, claims as OpenID says."""
 
 from collections.abc import Iterable
 
@@ -8,13 +8,14 @@ from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import VerificationKey
 from authguard._core.jose.logout_claims import Logout, read_logout
 from authguard._core.model import Credential, Principal
+from authguard._core.options import got
 from authguard._core.verifier import Verified, as_flow
 from authguard.errors import ConfigurationError
 from authguard.verifiers.jwt import JWTVerifier
 
 
 class LogoutTokenVerifier(JWTVerifier):
-    """Verifies logout tokens of one issuer.
+    """Verify logout tokens of one issuer.
 
     Args:
         keys: as for `JWTVerifier`.
@@ -36,7 +37,10 @@ class LogoutTokenVerifier(JWTVerifier):
         token_types: Iterable[str | None] = ("logout+jwt",),
     ) -> None:
         if not issuer or not audience:
-            raise ConfigurationError("issuer and audience must be given: name the issuer, and our client_id")
+            raise ConfigurationError(
+                f"issuer and audience must be given, got {got(issuer)} and {got(audience)}: name the issuer, "
+                "and our client_id"
+            )
         super().__init__(
             keys,
             algorithms=algorithms,
@@ -60,7 +64,7 @@ class LogoutTokenVerifier(JWTVerifier):
 
 
 class _VerifiedLogout(Verified):
-    """A logout in the place of a principal."""
+    """Hold a logout in the place of a principal."""
 
     def __init__(self, logout: Logout, until: float) -> None:
         super().__init__(Principal(logout.subject or "logout"), until)

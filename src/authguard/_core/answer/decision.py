@@ -1,4 +1,4 @@
-"""Names what the guard decides: the request may pass, or this is the answer."""
+"""Name what the guard decides: the request may pass, or this is the answer."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, final

@@ -1,4 +1,4 @@
-"""Makes the answer to an error: a login redirect for a person's browser, else a problem document."""
+"""Make the answer to an error: a login redirect for a person's browser, else a problem document."""
 
 import errno
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ _MAX_CAUSES = 8  # libraries wrap an exception twice or three times
 
 
 class Denials:
-    """Makes the answers of one guard.
+    """Make the answers of one guard.
 
     Args:
         policy: says where one signs in.

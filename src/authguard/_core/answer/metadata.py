@@ -1,4 +1,4 @@
-"""Describes the protected resource, so that clients find who issues tokens (RFC 9728)."""
+"""Describe the protected resource, so that clients find who issues tokens (RFC 9728)."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _ORIGIN = re.compile(r"(?P<origin>https?://[^/]+)(?P<path>/.*)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetadata:
-    """Names the resource that the guard protects, and the authorization servers for it.
+    """Name the resource that the guard protects, and the authorization servers for it.
 
     Args:
         resource: the URL that clients know the application by, such as
@@ -97,7 +97,7 @@ class ResourceMetadata:
 
 
 class MetadataPage:
-    """Answers for the metadata, in the application's place; adapters ask it first.
+    """Answer for the metadata, in the application's place; adapters ask it first.
 
     Args:
         metadata: what to serve.

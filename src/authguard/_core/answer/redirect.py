@@ -1,4 +1,4 @@
-"""Makes redirects that cannot leave the site: where to sign in, and where to go after that.
+"""Make redirects that cannot leave the site: where to sign in, and where to go after that.
 
 Law 6 for `next`: it is a path and a query on this site, refused if any reading of it is
 something else. What is emitted is put together anew from what was understood, never echoed.

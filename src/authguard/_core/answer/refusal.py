@@ -1,4 +1,4 @@
-"""Makes what goes on the wire when a request may not pass: status, challenge, problem document."""
+"""Make what goes on the wire when a request may not pass: status, challenge, problem document."""
 
 import json
 import re
@@ -26,7 +26,7 @@ _NO_STORE = ("cache-control", "no-store")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Holds a response that takes the application's place; `on_error` may return a changed copy.
+    """Hold a response that takes the application's place; `on_error` may return a changed copy.
 
     Attributes:
         status: the HTTP status.
@@ -72,7 +72,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Challenges:
-    """Holds what the challenges of a guard say, whatever the error.
+    """Hold what the challenges of a guard say, whatever the error.
 
     Attributes:
         realm: the realm.

@@ -1,4 +1,4 @@
-"""Makes the fields that a decision adds to a response: what caches must know, and nonces."""
+"""Make the fields that a decision adds to a response: what caches must know, and nonces."""
 
 from collections.abc import Iterable
 from typing import AnyStr, TypeAlias

@@ -1,4 +1,4 @@
-"""Sends a person who has to sign in anew to the login page, but never in a redirect loop."""
+"""Send a person who has to sign in anew to the login page, but never in a redirect loop."""
 
 from hashlib import sha256
 
@@ -11,7 +11,7 @@ _SECONDS = 10  # a loop takes less, and hardly anybody signs in so fast
 
 
 class RedirectLoopDetector:
-    """Detects that a login page has sent a browser straight back.
+    """Detect that a login page has sent a browser straight back.
 
     Many login pages send on whoever is signed in already. For a sign-in that is too old, that would
     be a redirect loop. So a redirect leaves a cookie for some seconds, which names where it led.

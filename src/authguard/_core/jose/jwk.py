@@ -20,7 +20,7 @@ from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certifica
 from authguard._core.jose.compact import base64url
 from authguard._core.jose.secret import check_not_place, weakness_of
 from authguard._core.jose.signatures import Check, checker
-from authguard._core.options import got
+from authguard._core.options import got, type_of
 from authguard.errors import ConfigurationError, MalformedTokenError
 
 _HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}  # least bytes of the secret, RFC 7518 section 3.2
@@ -88,7 +88,9 @@ def from_secret(
     try:
         data = secret.encode() if isinstance(secret, str) else bytes(secret)
     except UnicodeEncodeError:
-        raise UnusableKeyError(f"{option} must be text in Unicode, or bytes") from None
+        raise UnusableKeyError(
+            f"{option} must be text in Unicode, or bytes, got text that UTF-8 cannot encode"
+        ) from None
     if _holds_key(data) or _holds_key(_unwrapped(data)):
         raise UnusableKeyError(
             f"{option} must be an HMAC secret, got a public key, a certificate or a JSON document: "
@@ -212,14 +214,18 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str]) -> Verification
 def _check_use(jwk: Mapping[str, Any], named: str) -> None:
     """Check what the key is for (RFC 7517 sections 4.2 and 4.3)."""
     if jwk.get("use", "sig") != "sig":
-        raise UnusableKeyError(f"use of {named} must be sig, for signatures, or be left out")
+        raise UnusableKeyError(
+            f"use of {named} must be sig, for signatures, or be left out, got {got(jwk['use'])}"
+        )
     operations = jwk.get("key_ops", ["verify"])
     if (
         not isinstance(operations, list)
         or "verify" not in operations
         or len({str(operation) for operation in operations}) != len(operations)
     ):
-        raise UnusableKeyError(f"key_ops of {named} must have verify, or be left out")
+        raise UnusableKeyError(
+            f"key_ops of {named} must have verify and nothing twice, or be left out, got {got(operations)}"
+        )
 
 
 def _public_key(jwk: Mapping[str, Any]) -> Any:
@@ -235,10 +241,15 @@ def _public_key(jwk: Mapping[str, Any]) -> Any:
                 return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(jwk, "x", 32))
             case _:
                 raise UnusableKeyError(
-                    "kty and crv must be RSA, EC on P-256, P-384 or P-521, or OKP on Ed25519"
+                    "kty and crv must be RSA, EC on P-256, P-384 or P-521, or OKP on Ed25519, got "
+                    f"{got(jwk.get('kty'))} and {got(jwk.get('crv'))}"
                 )
+    except UnusableKeyError:
+        raise
     except ValueError as error:
-        raise UnusableKeyError(str(error) or "out of range") from error
+        raise UnusableKeyError(
+            f"its members must be those of a public key, got others: {str(error) or 'out of range'}"
+        ) from error
 
 
 def _curve(name: str) -> ec.EllipticCurve:
@@ -261,7 +272,7 @@ def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificat
     elif isinstance(key, ed25519.Ed25519PublicKey):
         algorithm = _the_one(algorithms & {"EdDSA"}, "an Ed25519 key")
     else:
-        raise UnusableKeyError("a key must be RSA, EC or Ed25519")
+        raise UnusableKeyError(f"a key must be RSA, EC or Ed25519, got {type_of(key)}")
     return VerificationKey(algorithm, key_id, checker(algorithm, key))
 
 
@@ -282,7 +293,9 @@ def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
             f"an RSA key must have between 2048 and 16384 bits, got {numbers.n.bit_length()}"
         )
     if numbers.e < _MIN_EXPONENT or numbers.e % 2 == 0:
-        raise UnusableKeyError(f"an RSA exponent must be odd and at least {_MIN_EXPONENT}")
+        raise UnusableKeyError(
+            f"an RSA exponent must be odd and at least {_MIN_EXPONENT}, got {got(numbers.e, numeric=True)}"
+        )
     if _is_roca(numbers.n):
         raise UnusableKeyError(
             "an RSA key must be sound, got one that can be factored (ROCA, CVE-2017-15361)"
@@ -309,11 +322,12 @@ def _powers(prime: int) -> frozenset[int]:
 def _bytes(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
     text = jwk.get(name)
     if not isinstance(text, str) or not _ALPHABET.match(text):
-        raise UnusableKeyError(f"{name} must be base64url")
+        shown = "other text" if isinstance(text, str) else type_of(text)
+        raise UnusableKeyError(f"{name} must be text in base64url, got {shown}")
     try:
         data = base64url(text.encode())
     except MalformedTokenError as error:
-        raise UnusableKeyError(f"{name} must be canonical base64url") from error
+        raise UnusableKeyError(f"{name} must be canonical base64url, got another spelling") from error
     if size is not None and len(data) != size:
         raise UnusableKeyError(f"{name} must have {size} bytes, got {len(data)}")
     return data
@@ -322,5 +336,7 @@ def _bytes(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
 def _integer(jwk: Mapping[str, Any], name: str) -> int:
     data = _bytes(jwk, name)
     if data[0] == 0:
-        raise UnusableKeyError(f"{name} must not start with a zero byte (RFC 7518 section 2)")
+        raise UnusableKeyError(
+            f"{name} must begin with its highest byte (RFC 7518 section 2), got a zero byte before it"
+        )
     return int.from_bytes(data, "big")

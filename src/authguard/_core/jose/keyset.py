@@ -209,6 +209,6 @@ def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list
             reasons.append(str(error))  # skipped, as RFC 7517 section 5 has it
     if not keys:
         raise ConfigurationError(
-            "a JWK set must hold a key for the algorithms, got none: " + ("; ".join(reasons) or "it is empty")
+            f"a JWK set must hold a key for the algorithms, got none: {'; '.join(reasons) or 'it is empty'}"
         )
     return keys

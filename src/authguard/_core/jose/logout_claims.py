@@ -1,4 +1,4 @@
-"""The claims of a logout token whose signature has been verified: OpenID Connect Back-Channel Logout 1.0."""
+"""Check the claims of a logout token whose signature is verified: OpenID Connect Back-Channel Logout 1.0."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """Names the session or subject that an issuer has logged out.
+    """Name the session or subject that an issuer has logged out.
 
     Attributes:
         issuer: the `iss`.

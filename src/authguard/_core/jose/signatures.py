@@ -1,4 +1,4 @@
-"""From an algorithm and a key to the function that checks signatures by them: RFC 7518 section 3."""
+"""Make the function that checks signatures by an algorithm and a key: RFC 7518 section 3."""
 
 import hmac
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def checker(algorithm: str, key: Any) -> Check:
 
 
 def _verifies_hmac(keyed: hmac.HMAC, signed: bytes, signature: bytes) -> bool:
-    # A copy has the key in it already: 1.4 µs for a token, and 2.8 when PyJWT begins anew.
+    # A copy has the key in it already, so that it is not hashed for each token.
     code = keyed.copy()
     code.update(signed)
     return hmac.compare_digest(code.digest(), signature)
@@ -50,7 +50,7 @@ def _verifies_hmac(keyed: hmac.HMAC, signed: bytes, signature: bytes) -> bool:
 def _verifies_ecdsa(
     key: ec.EllipticCurvePublicKey, size: int, scheme: ec.ECDSA, signed: bytes, signature: bytes
 ) -> bool:
-    """In the form of section 3.4; 6 µs of 140 less than PyJWT's."""
+    """Verify a signature in the form of section 3.4, in fewer steps than PyJWT."""
     if len(signature) != 2 * size:
         return False
     r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")

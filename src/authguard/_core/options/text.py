@@ -70,9 +70,9 @@ def check_list(values: object, option: str, example: str = "…") -> list[Any]:
         ConfigurationError: for text, a mapping, and anything that is not iterable.
     """
     if isinstance(values, (str, bytes, Mapping, type)) or not isinstance(values, Iterable):
-        one = repr(values) if isinstance(values, str) and values else example
+        item = repr(values) if isinstance(values, str) and values else example
         name = option.rpartition(": ")[2].partition(" ")[0]
-        raise ConfigurationError(f"{option} must be a list, got {got(values)}: write {name}=[{one}]")
+        raise ConfigurationError(f"{option} must be a list, got {got(values)}: write {name}=[{item}]")
     return list(values)
 
 

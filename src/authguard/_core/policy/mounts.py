@@ -1,4 +1,4 @@
-"""Mount points: find the part of a path below a mount point, as different frameworks see it.
+"""Find the part of a path below a mount point, as different frameworks see it.
 
 ASGI has the mount point in the path, but some servers and proxies remove it. Frameworks remove it in
 different ways, some of them wherever it occurs. So a path has a single reading only if the mount
@@ -35,7 +35,7 @@ def is_misplaced(root_path: str, path: str) -> bool:
 
 
 class Mount:
-    """The mount point of a request.
+    """Read the path of a request below its mount point.
 
     Args:
         root_path: ASGI `root_path` or WSGI `SCRIPT_NAME`; slashes alone are none.

@@ -1,4 +1,4 @@
-"""Paths as segments: which are canonical, and how else a path might be read.
+"""Split paths into segments: tell which are canonical, and how else a path might be read.
 
 Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and
 that way is listed; it is protected if any of its `readings` is. The readings undo what routers,
@@ -43,7 +43,7 @@ _SLASHES = re.compile(r"/{2,}")
 
 
 class TooMuchWorkError(Exception):
-    """A path that would cost too much to be read in every way, or to be looked up."""
+    """Refuse a path that would cost too much to be read in every way, or to be looked up."""
 
 
 class WorkBudget:
@@ -53,19 +53,19 @@ class WorkBudget:
         units: the number of units: characters to read, or places of a tree to visit.
     """
 
-    __slots__ = ("left",)
+    __slots__ = ("units",)
 
     def __init__(self, units: int) -> None:
-        self.left = units
+        self.units = units
 
     def spend(self, units: int) -> None:
         """Take some units.
 
         Raises:
-            TooMuchWorkError: if fewer are left.
+            TooMuchWorkError: if there are fewer.
         """
-        self.left -= units
-        if self.left < 0:
+        self.units -= units
+        if self.units < 0:
             raise TooMuchWorkError
 
 
@@ -126,7 +126,7 @@ def readings(*paths: str) -> set[Segments]:
             reader.read(text)
         done |= texts
         texts = {unquote(_PERCENT_U.sub(_from_percent_u, text)) for text in texts} - done
-    return reader.found
+    return reader.readings
 
 
 def _from_percent_u(match: re.Match[str]) -> str:
@@ -137,7 +137,7 @@ class _Reader:
     """Read the texts of a path: each distinct form and each distinct segment is folded once."""
 
     def __init__(self) -> None:
-        self.found: set[Segments] = set()
+        self.readings: set[Segments] = set()
         self._budget = WorkBudget(MAX_READ_CHARACTERS)
         self._forms: set[str] = set()
         self._folded: dict[str, str] = {}
@@ -178,7 +178,7 @@ class _Reader:
 
     def _fold(self, segments: Iterable[str]) -> None:
         folded = (self._folded_segment(segment) for segment in segments)
-        self.found.add(tuple(segment for segment in folded if segment))
+        self.readings.add(tuple(segment for segment in folded if segment))
 
     def _folded_segment(self, segment: str) -> str:
         folded = self._folded.get(segment)
@@ -190,7 +190,7 @@ class _Reader:
 
 
 def _without_dot_segments(segments: Iterable[str]) -> list[str]:
-    """RFC 3986 section 5.2.4, on a whole path."""
+    """Remove dot segments from a whole path (RFC 3986 section 5.2.4)."""
     kept: list[str] = []
     for segment in segments:
         if segment == "..":

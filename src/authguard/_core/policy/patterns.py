@@ -1,4 +1,4 @@
-"""Path patterns given by configuration: parsed, or refused with the spelling that works."""
+"""Parse path patterns of the configuration, or refuse them with the spelling that works."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -34,8 +34,8 @@ def parse_pattern(path: object) -> tuple[str, ...]:
         prefix = _PREFIX.fullmatch(path)
         nearest = f", or {prefix[1]!r} for it and what is below it" if prefix else ""
         raise ConfigurationError(
-            f"path {path!r} must be a decoded path on this site, with '*' for one segment and '**' for any "
-            f"number of them, none included: write {spelling}{_more(spelling)}{nearest}"
+            "path must be a decoded path on this site, with '*' for one segment and '**' for any number of "
+            f"them, none included, got {path!r}: write {spelling}{_more(spelling)}{nearest}"
         )
     return tuple(path.strip("/").split("/")) if path != "/" else ()
 

@@ -1,9 +1,10 @@
-"""The rules, compiled once: which of them decides for a path, in a time that does not grow."""
+"""Compile the rules, and find the one that decides for a path, in a time that does not grow."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from types import MappingProxyType
 
 from authguard._core.memory import Memory
 from authguard._core.model import Principal
@@ -32,7 +33,7 @@ _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Tells the requirements of one method and path.
+    """Tell the requirements of one method and path.
 
     Attributes:
         protected: whether anybody is kept out at all.
@@ -83,13 +84,13 @@ class Verdict:
 
 
 class Policy:
-    """Decides by path and method alone what is protected (laws 5 and 6).
+    """Decide by path and method alone what is protected (laws 5 and 6).
 
     Args:
         protected_paths: patterns or rules to protect; None for none.
         public_paths: patterns or rules to open; None for none.
         login_paths: pages that are open as they stand, since one signs in there.
-        metadata_paths: where the resource's metadata is, which is for everybody (RFC 9728 3.1).
+        served: the paths that the guard answers at, which are for everybody, and what each is for.
 
     Raises:
         ConfigurationError: for an empty list, or rules that contradict each other.
@@ -100,7 +101,7 @@ class Policy:
         protected_paths: Iterable[str | Rule] | None,
         public_paths: Iterable[str | Rule] | None,
         login_paths: Iterable[str] = (),
-        metadata_paths: Iterable[str] = (),
+        served: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         protected = _rules(protected_paths, "protected_paths")
         public = _rules(public_paths, "public_paths")
@@ -110,7 +111,11 @@ class Policy:
         self.rules = self.protected_rules + self.public_rules
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
         self._login = frozenset(split(path) for path in self.login_paths)
-        self.metadata_paths = frozenset(metadata_paths)
+        self.served = dict(served)
+        for path in filter(self.is_login_page, served):
+            raise ConfigurationError(
+                f"{served[path]} must have a path of its own, got the login page {path!r}"
+            )
         self._protected = RuleTree(protected, protects=True)
         self._protected_in_any_case = RuleTree(protected, protects=True, folded=True)
         self._public = RuleTree(public, protects=False)
@@ -178,10 +183,8 @@ class Policy:
 
     def _decide_canonical(self, method: str, path: str, mount: Mount, visits: WorkBudget) -> Verdict:
         segments = split(path)
-        if path in self.metadata_paths or self.is_login_page(path):
-            return Verdict(
-                False, reason="the resource's metadata" if path in self.metadata_paths else "the login page"
-            )
+        if path in self.served or self.is_login_page(path):
+            return Verdict(False, reason=self.served.get(path, "the login page"))
         opened = most_specific(self._public.covering(segments, method, visits))
         deciding = self._plainly(segments, method, visits)
         # The rule that decides may have the mount point in its words; callers must not append it to them.
@@ -294,19 +297,23 @@ def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) ->
         for method in rule.methods or {""}:
             other = seen.setdefault((fold(rule.path), method), rule)
             if other is not rule:
-                raise ConfigurationError(_same_path(other, rule, protected, public))
+                raise _same_path_error(other, rule, protected, public)
 
 
-def _same_path(first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]) -> str:
+def _same_path_error(
+    first: Rule, other: Rule, protected: Sequence[Rule], public: Sequence[Rule]
+) -> ConfigurationError:
     in_both = any(rule is first for rule in protected) and any(rule is other for rule in public)
     if not in_both:
-        return f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+        return ConfigurationError(
+            f"each path must have one rule, got {first} and {other} for the same path: keep one of them"
+        )
     if first.segments or first.methods or first.requirement or first.optional:
-        return (
+        return ConfigurationError(
             f"each path must be in one list, got {first} in protected_paths and {other} in public_paths for "
             "the same path: keep one of them"
         )
-    return (
+    return ConfigurationError(
         f"each path must be in one list, got {first.path!r} in both, the same path: leave it out of "
         "protected_paths, since everything that public_paths does not open is protected"
     )

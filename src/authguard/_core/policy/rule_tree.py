@@ -1,4 +1,4 @@
-"""A tree of rules by segments: which rules cover a path, in a time that does not grow with their number."""
+"""Find the rules that cover a path by a tree of segments, in a time that does not grow with their number."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _WORD, _STAR, _STARS = 3, 2, 1
 
 
 class Match(NamedTuple):
-    """A rule that covers a path, and how closely: by its segments, then by its methods."""
+    """Name a rule that covers a path, and how closely: by its segments, then by its methods."""
 
     rule: Rule
     specificity: tuple[tuple[int, ...], int]
@@ -42,7 +42,7 @@ class _Node:
 
 
 class RuleTree:
-    """A tree of segments. A look-up walks the path, so 10,000 rules cost what ten do.
+    """Hold rules in a tree of segments. A look-up walks the path, so 10,000 rules cost what ten do.
 
     Args:
         rules: all rules of one kind.

@@ -234,11 +234,13 @@ class Rule:
         self.preflight = None if preflight is None else check_preflight(preflight)
         if preflight and optional:
             raise ConfigurationError(
-                f"Rule({path!r}): preflight must be left out with optional, where preflights pass anyway"
+                f"Rule({path!r}): preflight must be left out with optional, where preflights pass anyway, "
+                f"got {preflight!r}"
             )
         if preflight and self.methods and "OPTIONS" not in self.methods:
             raise ConfigurationError(
-                f"Rule({path!r}): methods must name OPTIONS, or be left out, for preflight to have an effect"
+                f"Rule({path!r}): methods must name OPTIONS, or be left out, for preflight to have an "
+                f"effect, got {sorted(self.methods)}"
             )
         if optional and self.requirement:
             raise ConfigurationError(

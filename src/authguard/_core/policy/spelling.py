@@ -1,4 +1,4 @@
-"""The spelling of a path pattern that works here, for patterns in the syntax of other routers and proxies.
+"""Find the spelling that works here for path patterns in the syntax of other routers and proxies.
 
 It is for error messages only. A translation never covers less than the original, as far as a rule can
 say it, and `Spelling.wider` tells that it covers more.
@@ -66,7 +66,7 @@ _IS_REGEX = re.compile(r"[\\?*|\[\]^$/]|\A\.?:|\A\.+\Z|\.\+")
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """The rules to write instead.
+    """Name the rules to write instead.
 
     Args:
         paths: their patterns.
@@ -208,7 +208,7 @@ def _alternatives(text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Segment:
-    """Holds one segment of a pattern, as it is read.
+    """Hold one segment of a pattern, as it is read.
 
     Args:
         text: its literal text.
@@ -249,7 +249,7 @@ def _translate(text: str) -> tuple[str, bool]:
     if text == "*":
         plain = "**"  # without a slash before it, it is everything
     segments = list(_read(f"/{plain}"))
-    while segments[-1].may_be_missing and not any(one.wild for one in segments[:-1]):
+    while segments[-1].may_be_missing and not any(segment.wild for segment in segments[:-1]):
         segments.pop()  # `/users/:id?`: the plain path covers what is below it, too
         is_exact = True
         if not segments:

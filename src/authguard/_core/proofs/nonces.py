@@ -1,4 +1,4 @@
-"""Nonces for DPoP proofs that no process has to remember (RFC 9449 sections 8, 9 and 11.3)."""
+"""Issue nonces for DPoP proofs that no process has to remember (RFC 9449 sections 8, 9 and 11.3)."""
 
 from hmac import compare_digest, digest
 

@@ -15,7 +15,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class URI(NamedTuple):
-    """A URI without query and fragment, in the one form that is compared.
+    """Hold a URI without query and fragment, in the one form that is compared.
 
     Attributes:
         origin: scheme, host in lower case, and the port if it is not the scheme's own.

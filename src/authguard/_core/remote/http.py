@@ -1,4 +1,4 @@
-"""Decisions about what is asked over HTTP: when to ask again, and what an answer means."""
+"""Decide about what is asked over HTTP: when to ask again, and what an answer means."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ MAX_PAUSE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteHealth:
-    """Tells how one remote is doing; see `Guard.health`.
+    """Tell how one remote is doing; see `Guard.health`.
 
     Attributes:
         name: the URL, or the issuer.
@@ -42,7 +42,7 @@ class RemoteHealth:
 
 
 class Backoff:
-    """Pauses after failures: 1 second, 2, 4 … 30, each shortened at random by up to a half.
+    """Pause after failures: 1 second, 2, 4 … 30, each shortened at random by up to a half.
 
     Args:
         random: gives numbers from 0 to 1, so that many processes do not come back all at once.
@@ -73,13 +73,13 @@ class Backoff:
         self._until = float("-inf")
 
     def remaining(self, now: float) -> float:
-        """Seconds until the next attempt; 0 if it may be made now."""
+        """Return the seconds until the next attempt; 0 if it may be made now."""
         seconds = self._until - now
         return seconds if 0 < seconds <= MAX_PAUSE else 0.0  # more is a clock that was set back
 
 
 class Budget:
-    """A few attempts that may be made at once, and that come back one by one.
+    """Count attempts: a few may be made at once, and they come back one by one.
 
     A plain cooldown would let one senseless request lock out the sensible one that follows.
 
@@ -91,22 +91,22 @@ class Budget:
     def __init__(self, size: int, seconds: float) -> None:
         self._size = size
         self._seconds = seconds
-        self._left = float(size)
+        self._attempts = float(size)
         self._at = float("-inf")
 
     def take(self, now: float) -> bool:
         """Take one attempt, if there is one."""
         gained = max(0.0, now - self._at) / self._seconds
-        self._left = min(self._size, self._left + gained)
+        self._attempts = min(self._size, self._attempts + gained)
         self._at = now
-        if self._left < 1:
+        if self._attempts < 1:
             return False
-        self._left -= 1
+        self._attempts -= 1
         return True
 
 
 class Breaker:
-    """Stops asking a server that does not answer, and lets one request try it now and then.
+    """Stop asking a server that does not answer, and let one request try it now and then.
 
     Args:
         random: see `Backoff`.
@@ -123,7 +123,7 @@ class Breaker:
         self._trial_until = float("-inf")
 
     def blocked(self, now: float, trial: float) -> float:
-        """Seconds until one may ask; 0 lets this one ask.
+        """Return the seconds until one may ask; 0 lets this one ask.
 
         Args:
             now: seconds since the epoch.
@@ -159,7 +159,7 @@ class Breaker:
 
 
 def freshness(headers: Mapping[str, str], ttl: float) -> float:
-    """Seconds for which an answer is fresh (RFC 9111 section 4.2.1), from a minute to a day.
+    """Return for how many seconds an answer is fresh (RFC 9111 section 4.2.1), from a minute to a day.
 
     Args:
         headers: the fields of the answer.

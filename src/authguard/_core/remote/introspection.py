@@ -1,4 +1,4 @@
-"""Reads the answer of an introspection endpoint: RFC 7662 section 2.2, RFC 9701 section 5."""
+"""Read the answer of an introspection endpoint: RFC 7662 section 2.2, RFC 9701 section 5."""
 
 import json
 from collections.abc import Mapping

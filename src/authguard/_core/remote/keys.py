@@ -1,4 +1,4 @@
-"""The keys of a remote issuer: which of them to use now, and when to ask for them again."""
+"""Keep the keys of a remote issuer: which of them to use now, and when to ask for them again."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -9,6 +9,7 @@ from authguard._core.jose.compact import Header
 from authguard._core.jose.jwk import ASYMMETRIC, UnusableKeyError, VerificationKey, from_jwk
 from authguard._core.jose.keyset import KeySet
 from authguard._core.memory import Memory
+from authguard._core.options import type_of
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard.errors import ConfigurationError
 
@@ -23,7 +24,7 @@ _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class Plan(Enum):
-    """Names the next step for a token's key."""
+    """Name the next step for a token's key."""
 
     USE = auto()
     REFRESH = auto()  # use it, and fetch in the background
@@ -33,7 +34,7 @@ class Plan(Enum):
 
 
 class RemoteKeys:
-    """Keeps the keys of one issuer, and decides when to fetch them; it fetches nothing itself.
+    """Keep the keys of one issuer, and decide when to fetch them; nothing is fetched here.
 
     Args:
         name: of the issuer or its key set, for `health`.
@@ -110,7 +111,7 @@ class RemoteKeys:
         return Plan.REFUSE
 
     def usable_until(self, now: float) -> float:
-        """Until when a token that was verified with these keys may be remembered."""
+        """Return until when a token that was verified with these keys may be remembered."""
         if self._is_fresh(now):
             return self._fresh_until
         return min(now + _AHEAD, self._fresh_until + self._max_stale)
@@ -125,7 +126,9 @@ class RemoteKeys:
         if not keys:
             # The issuer says that none of what we have is its key any more.
             self._keys = None
-            raise ConfigurationError("no usable key in the set: " + ("; ".join(reasons) or "it is empty"))
+            raise ConfigurationError(
+                f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
+            )
         self._keys = KeySet(keys)
         self._reason = "; ".join(reasons)
         self._asked_at = now
@@ -172,7 +175,7 @@ def _mark(header: Header) -> bytes:
 
 
 class Parse:
-    """Reads the usable keys of a key set, and says why the others are not.
+    """Read the usable keys of a key set, and say why the others are not.
 
     Args:
         algorithms: those that keys may be for; HMAC is never among them.
@@ -191,9 +194,9 @@ class Parse:
         """
         members = document.get("keys")
         if not isinstance(members, list):
-            raise ConfigurationError("not a key set: there is no list of keys")
+            raise ConfigurationError(f"keys of the key set must be a list, got {type_of(members)}")
         if len(members) > MAX_KEYS:
-            raise ConfigurationError(f"the set has {len(members)} keys, and more than {MAX_KEYS} are refused")
+            raise ConfigurationError(f"the key set must have at most {MAX_KEYS} keys, got {len(members)}")
         keys: list[VerificationKey] = []
         reasons: list[str] = []
         for member in members:
@@ -205,15 +208,15 @@ class Parse:
 
     def _key(self, member: object) -> VerificationKey:
         if not isinstance(member, Mapping):
-            raise UnusableKeyError("a key that is not an object")
+            raise UnusableKeyError(f"each key of the key set must be an object, got {type_of(member)}")
         if member.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(member):
             # Whoever has fetched the set knows it now (RFC 7517 section 9.2).
-            raise UnusableKeyError("a secret or private key is published in the set")
+            raise UnusableKeyError("each key of the key set must be public, got a secret or private key")
         return from_jwk(member, self._algorithms if "alg" in member else self._hinted)
 
 
 def _told_apart(keys: list[VerificationKey], reasons: list[str]) -> list[VerificationKey]:
-    """Without the keys that a token could not name one of (RFC 7517 section 4.5)."""
+    """Drop the keys that a token could not name one of (RFC 7517 section 4.5)."""
     seen: dict[tuple[str | None, str], int] = {}
     for key in keys:
         name = (key.key_id, key.algorithm if key.key_id is None else "")

@@ -1,4 +1,4 @@
-"""Finds who may use a route, and by which rule of the guards around it or the route itself."""
+"""Find who may use a route, and by which rule of the guards around it or the route itself."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Tells what a request meets.
+    """Tell what a request meets.
 
     Attributes:
         access: who may send it.
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A route, and who may use it.
+    """Describe a route, and who may use it.
 
     Attributes:
         path: as the application writes it.

@@ -1,4 +1,4 @@
-"""`authguard routes`: every route of an application, with the rule that protects it."""
+"""List every route of an application, with the rule that protects it: `authguard routes`."""
 
 from collections import Counter
 from collections.abc import Sequence

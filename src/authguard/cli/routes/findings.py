@@ -1,4 +1,4 @@
-"""Faults that `authguard routes` finds beside the routes themselves, such as rules that match none."""
+"""Find the faults that `authguard routes` reports beside the routes, such as rules that match none."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class RouteFinding:
-    """A fault of the application, or something that cannot be told.
+    """Describe a fault of the application, or something that cannot be told.
 
     Attributes:
         severity: how bad it is.
@@ -75,7 +75,7 @@ def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> RouteFindi
     shown = f"{rule!r} in {'protected_paths' if protects else 'public_paths'}"
     targets = [(route, target) for route in routes for target in _targets(route, guard, protects=protects)]
     targets = [(route, target) for route, target in targets if _methods_meet(rule, route, protects=protects)]
-    own = [template([path]) for path in (*guard.policy.login_paths, *guard.policy.metadata_paths)]
+    own = [template([path]) for path in (*guard.policy.login_paths, *guard.policy.served)]
     # As the policy has it: a public pattern with wildcards, and the root, open just what they match.
     covers_below = protects or (bool(rule.segments) and not {"*", "**"}.intersection(rule.segments))
     meets = partial(can_meet, rule=rule.segments, below=covers_below, any_case=protects)

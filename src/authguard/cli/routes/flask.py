@@ -1,4 +1,4 @@
-"""The routes of Flask applications, and of what Werkzeug mounts beside them."""
+"""List the routes of Flask applications, and of what Werkzeug mounts beside them."""
 
 import re
 from collections.abc import Iterator

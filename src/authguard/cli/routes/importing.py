@@ -1,4 +1,4 @@
-"""`module:app`: from what is written on the command line to the application."""
+"""Import the application that the command line names as `module:app`."""
 
 import importlib
 import inspect

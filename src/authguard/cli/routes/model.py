@@ -1,4 +1,4 @@
-"""The places of an application, and what is in them: guards, routes, and applications to go on with."""
+"""Describe the places of an application, and what is in them: guards, routes, and other applications."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
@@ -13,7 +13,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A guard that a request passes.
+    """Describe a guard that a request passes.
 
     Attributes:
         guard: the guard.
@@ -28,7 +28,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route, and the guards around it.
+    """Describe a route, and the guards around it.
 
     Attributes:
         path: as the application writes it, with its mount points.
@@ -49,7 +49,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RoutePlace:
-    """A place in an application; the fields are those of `Route`."""
+    """Describe a place in an application; the fields are those of `Route`."""
 
     path: str = ""
     template: Template = ()
@@ -81,7 +81,7 @@ class RoutePlace:
 
 
 class Inner(NamedTuple):
-    """Another application in a place, to look into.
+    """Name another application in a place, to look into.
 
     Attributes:
         app: the application.

@@ -1,4 +1,4 @@
-"""Paths with parameters in them: which paths they stand for, and where they meet rules."""
+"""Compare paths with parameters in them: which paths they stand for, and where they meet rules."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -16,7 +16,7 @@ _VALUES = (
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a path.
+    """Describe a parameter of a path.
 
     Args:
         regex: what its values match.
@@ -35,7 +35,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Segment:
-    """Holds what stands between two slashes: text, parameters, or both."""
+    """Hold what stands between two slashes: text, parameters, or both."""
 
     pieces: tuple[str | Parameter, ...]
 

@@ -1,4 +1,4 @@
-"""The routes of Starlette and FastAPI applications."""
+"""List the routes of Starlette and FastAPI applications."""
 
 import re
 import sys

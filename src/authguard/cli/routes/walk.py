@@ -1,4 +1,4 @@
-"""The routes of an application: through guards, wrappers and mounts, whatever the framework."""
+"""List the routes of an application through guards, wrappers and mounts, whatever the framework."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _WRAPPED = ("app", "wsgi_app", "wsgi_application")
 
 
 class UnknownApplicationError(Exception):
-    """The application is of no framework whose routes can be listed; the message is its class."""
+    """Tell that the application is of no framework whose routes can be listed; the message is its class."""
 
 
 def routes_of(app: Any) -> list[Route]:

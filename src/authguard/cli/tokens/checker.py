@@ -1,4 +1,4 @@
-"""The checker behind `token inspect`: the verifier of a guard, or the service and its sessions."""
+"""Check tokens for `token inspect`: by the verifier of a guard, or by the service and its sessions."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ _SIGN_IN = "Get a new one: sign in again."
 
 @dataclass(frozen=True, slots=True)
 class TokenChecker:
-    """Finds out whether a token would be accepted.
+    """Find out whether a token would be accepted.
 
     Attributes:
         verifier: the verifier of a guard or of the service.
@@ -74,7 +74,7 @@ def _bound(principal: Principal) -> Finding | None:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """The options that say what to check a token by.
+    """Hold the options that say what to check a token by.
 
     Attributes:
         key: a file with keys, or the URL of a key set.
@@ -190,10 +190,11 @@ def _look_up(service: "IdentityService", principal: Principal) -> Finding | None
 
 def _look_up_client(service: "IdentityService", principal: Principal) -> Finding | None:
     from authguard.identity.storage import queries as store
+    from authguard.identity.storage.revocation_queries import is_revoked
 
-    if service.revocations.is_revoked(principal):
-        return Finding("revoked", "it was revoked", "Have the client get a new one.")
     with service.database.read() as connection:
+        if is_revoked(connection, principal, service.clock()):
+            return Finding("revoked", "it was revoked", "Have the client get a new one.")
         row = store.find_client(connection, principal.subject)
     if row is None or row[0].disabled:
         return Finding(

@@ -1,4 +1,4 @@
-"""The reason for which a token is refused, and the remedy, in words that never have the token in them."""
+"""Explain why a token is refused, and the remedy, in words that never have the token in them."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _TYPES = (None, "jwt", "at+jwt")
 
 
 class Finding(NamedTuple):
-    """A fault of a token.
+    """Describe a fault of a token.
 
     Attributes:
         code: a word for programs.
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The expectations of the verifier; see `JWTVerifier`."""
+    """Hold the expectations of the verifier; see `JWTVerifier`."""
 
     algorithms: frozenset[str]
     issuer: str | None

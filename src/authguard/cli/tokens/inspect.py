@@ -1,4 +1,4 @@
-"""`authguard token inspect`: show the contents of a token, and why it is refused; never the token itself."""
+"""Show the contents of a token, and why it is refused, never the token itself: `authguard token inspect`."""
 
 import sys
 import time
@@ -40,7 +40,7 @@ _COLOURS = {"accepted": "green", "refused": "red"}
 
 @dataclass(frozen=True, slots=True)
 class TokenReport:
-    """The contents of a token, as far as they are shown.
+    """Hold the contents of a token, as far as they are shown.
 
     Attributes:
         header: its header; None if it cannot be read.

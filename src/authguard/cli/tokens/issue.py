@@ -1,4 +1,4 @@
-"""`authguard token issue`: tokens for accounts of the service, and for tests of any API."""
+"""Issue tokens for accounts of the service, and for tests of any API: `authguard token issue`."""
 
 import secrets
 from typing import Any

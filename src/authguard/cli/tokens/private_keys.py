@@ -1,4 +1,4 @@
-"""Private keys from files: what tokens are signed with by hand."""
+"""Read private keys from files, to sign tokens by hand."""
 
 import os
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A key that signs tokens.
+    """Hold a key that signs tokens.
 
     Attributes:
         key: the secret, or the key as an object.

@@ -59,7 +59,7 @@ PUBLIC_PATHS = (
 
 
 class AccountEndpoints:
-    """The endpoints of accounts and sessions, to be put under each prefix.
+    """Answer at the endpoints of accounts and sessions, under each prefix.
 
     Args:
         web: the service and its threads.
@@ -262,8 +262,7 @@ def principal_of(request: Request) -> Principal:
     Raises:
         RefusedError: if there is none, with the reason of the guard.
     """
-    _, _, error = handled_by_guard(request.scope)
     auth: Auth = request.scope["auth"]
     if not auth.principal.is_authenticated:
-        raise error or MissingCredentialsError("no credential")
+        raise handled_by_guard(request.scope).error or MissingCredentialsError("no credential")
     return auth.principal

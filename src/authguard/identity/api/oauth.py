@@ -46,7 +46,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class OAuthEndpoints:
-    """The endpoints of an authorization server, without pages.
+    """Answer at the endpoints of an authorization server, without pages.
 
     Args:
         web: the service and its threads.

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from authguard._core.answer.redirect import safe_next
 from authguard._core.credential.cookies import AccessCookie
+from authguard._core.options import got
 from authguard.asgi import handled_by_guard
 from authguard.errors import ConfigurationError, InsufficientUserAuthenticationError, RefusedError
 from authguard.identity.api.documents import social_token_document
@@ -37,7 +38,7 @@ PUBLIC_PATHS = "/auth/{name}/authorize", "/auth/{name}" + CALLBACK
 
 
 class SocialEndpoints:
-    """The endpoints of the providers under one prefix.
+    """Answer at the endpoints of the providers under one prefix.
 
     Args:
         web: the service and its threads.
@@ -71,7 +72,9 @@ class SocialEndpoints:
         for provider in self._providers.values():
             url = self._callback_url(provider)
             if url not in provider.redirect_uris:
-                raise ConfigurationError(f"{provider.name}: redirect_uris lacks {url}")
+                raise ConfigurationError(
+                    f"redirect_uris of {provider.name} must name {url}, got {got(provider.redirect_uris)}"
+                )
         return [
             Route(self._prefix + path, endpoint, methods=[method])
             for method, path, endpoint in (
@@ -193,7 +196,7 @@ class SocialEndpoints:
 
     def _state(self, request: Request, provider: Provider) -> dict[str, str]:
         """Return the content of the cookie, if this browser was sent to this provider a short time ago."""
-        _, view, _ = handled_by_guard(request.scope)
+        view = handled_by_guard(request.scope).request
         try:
             sealed = (self._cookie.read(view) or "").encode()
             opened = self._fernet.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))

@@ -26,7 +26,7 @@ _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 class MailError(AuthGuardError):
-    """A mail that could not be sent.
+    """Tell that a mail could not be sent.
 
     Args:
         reason: why, without the mail's text or any password.
@@ -40,7 +40,7 @@ class MailError(AuthGuardError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail to one person; its text holds links, and is in no log.
+    """Hold a mail to one person; its text holds links, and is in no log.
 
     Args:
         to: the address, `local@domain`.
@@ -77,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 
 class Mailer(Protocol):
-    """An object that sends mails."""
+    """Describe an object that sends mails."""
 
     def send(self, mail: Mail) -> None:
         """Send one, or raise MailError; blocks for as long as that takes."""
@@ -85,7 +85,7 @@ class Mailer(Protocol):
 
 
 class ConsoleMailer:
-    """Writes mails to the console, for development: its readers can follow the links.
+    """Write mails to the console, for development: its readers can follow the links.
 
     Args:
         stream: where to; None for standard error.
@@ -103,7 +103,7 @@ class ConsoleMailer:
 
 
 class SMTPMailer:
-    """Hands mails to an SMTP server, one connection for each.
+    """Hand mails to an SMTP server, one connection for each.
 
     Args:
         url: `smtp+starttls://user:password@host:587`, `smtps://user:password@host:465`, or

@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """Counts of the mails so far.
+    """Count of the mails so far.
 
     Attributes:
         sent: handed to the mail server.
@@ -56,7 +56,7 @@ def _ignore(succeeded: bool, reason: str) -> None:
 
 
 class Outbox:
-    """Mails to be made and sent after the answer; what failed for the moment is tried again.
+    """Make and send mails after the answer; try again what failed for the moment.
 
     They wait in memory: what has not been sent when the process dies is not sent, and whoever
     waits for it asks for another. A failure is logged without the mail's text and address. A mail

@@ -48,7 +48,7 @@ def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
 
 
 class AccountPages:
-    """The pages that only the owner of an account sees.
+    """Show the pages that only the owner of an account sees.
 
     Args:
         web: the service, its threads and the sessions of browsers.

@@ -25,7 +25,7 @@ from authguard.identity.web.refusals import HANDLERS
 
 
 class Pages:
-    """All pages of the service; none if the settings say so.
+    """Build all pages of the service; none if the settings say so.
 
     Args:
         web: the service, its threads and the sessions of browsers.

@@ -21,7 +21,7 @@ from authguard.identity.web.refusals import (
 
 
 class PageErrors:
-    """The answers to errors, where there are pages; the API's answers stay what they are.
+    """Answer errors by pages, where there are pages; the API's answers stay what they are.
 
     Args:
         views: makes the responses.
@@ -65,5 +65,5 @@ class PageErrors:
         return await handle_unexpected_error(request, error)
 
     def _is_page(self, request: Request) -> bool:
-        _, view, _ = handled_by_guard(request.scope)
+        view = handled_by_guard(request.scope).request
         return view.path in self._pages or (view.path in self._browser_paths and navigates(view))

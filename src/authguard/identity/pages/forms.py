@@ -58,7 +58,7 @@ _SECRET = frozenset({"password", "current_password", "new_password", "token"})
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as a page shows it.
+    """Describe a form as a page shows it.
 
     Attributes:
         values: what was sent, without secrets, so that nobody has to type it again.

@@ -34,7 +34,7 @@ LINK_PATHS = "/verify-email", "/reset-password"
 
 
 class SignInPages:
-    """The pages that are open to everybody.
+    """Show the pages that are open to everybody.
 
     Args:
         web: the service, its threads and the sessions of browsers.

@@ -25,7 +25,7 @@ _PAGE = "verify-email"
 
 
 class VerifyPages:
-    """The page of the link that verifies an address.
+    """Show the page of the link that verifies an address.
 
     Args:
         web: the service, its threads and the sessions of browsers.

@@ -59,7 +59,7 @@ NOTICES: Mapping[str, str] = {
 
 
 class Views:
-    """Makes the responses.
+    """Make the responses.
 
     Args:
         settings: say where the pages are, and what the site is called.
@@ -127,7 +127,7 @@ class Views:
         html = self._render(request, template, **{"error": error} | values)
         refusal = refuse(error, Challenges(REALM)).with_body(html, "text/html; charset=utf-8")
         if not isinstance(error, UnexpectedError):  # the server logs that one
-            log_refusal(handled_by_guard(request.scope)[1], Deny(error, refusal))
+            log_refusal(handled_by_guard(request.scope).request, Deny(error, refusal))
         response = as_response(refusal)
         response.headers.update(HEADERS)
         return response

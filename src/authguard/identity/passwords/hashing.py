@@ -114,7 +114,7 @@ def _is_special(char: str) -> bool:
 
 
 class PasswordHasher:
-    """Hashes and verifies passwords with argon2id, a few at a time.
+    """Hash and verify passwords with argon2id, a few at a time.
 
     Each call takes the memory and the time that are set, in the calling thread and without the
     interpreter's lock: call it from worker threads, never from an event loop.

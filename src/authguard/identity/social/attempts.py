@@ -31,7 +31,7 @@ MAX_PAUSE = 5.0
 
 
 class Attempts:
-    """Attempts to ask one provider. After one that took too long, only one at a time tries again.
+    """Admit attempts to ask one provider. After one that took too long, only one at a time tries again.
 
     Args:
         name: of the provider.
@@ -127,11 +127,11 @@ class Attempts:
 
 
 class NoAnswerError(VerificationUnavailableError):
-    """A request within an attempt got no answer in time."""
+    """Tell that a request within an attempt got no answer in time."""
 
 
 class ProviderClient(OAuth2Client):  # type: ignore[misc]  # Authlib has no types
-    """Authlib's client, which takes answers of a bounded size, in a bounded time.
+    """Ask by Authlib's client, and take answers of a bounded size, in a bounded time.
 
     Attributes:
         seconds: for the body of an answer.

@@ -10,7 +10,7 @@ from authguard.identity.social.provider import Provider, picture_or_none, secure
 
 
 class GitHub(Provider):
-    """GitHub, or a GitHub Enterprise Server.
+    """Sign in with GitHub, or a GitHub Enterprise Server.
 
     The address is the primary one of `/user/emails`, and verified if GitHub has verified it.
 

@@ -29,7 +29,7 @@ _ALLOW_PRIVATE = "allow_private=True of OpenIDProvider, or the setting oidc_allo
 
 
 class OpenIDProvider(Provider):
-    """A provider of OpenID Connect, found by discovery from its issuer.
+    """Sign in with a provider of OpenID Connect, found by discovery from its issuer.
 
     Args:
         name: what it is called in paths.
@@ -186,7 +186,7 @@ class OpenIDProvider(Provider):
 
 
 class LinkedIn(OpenIDProvider):
-    """LinkedIn, by OpenID Connect ("Sign In with LinkedIn using OpenID Connect").
+    """Sign in with LinkedIn, by OpenID Connect ("Sign In with LinkedIn using OpenID Connect").
 
     Args:
         client_id: of the application.

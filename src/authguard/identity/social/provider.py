@@ -28,7 +28,7 @@ _AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 
 
 class Provider:
-    """A provider to sign in with.
+    """Define a provider to sign in with.
 
     Args:
         name: what it is called in paths, such as `github`.

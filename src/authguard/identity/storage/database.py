@@ -37,7 +37,7 @@ _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.Inte
 
 
 class Database:
-    """Connections to one database; safe to use from several threads.
+    """Connect to one database; safe to use from several threads.
 
     Args:
         url: as in `Settings.database`.
@@ -51,6 +51,8 @@ class Database:
         check_whole(connections, "connections")
         parsed = _parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        #: The file of SQLite; None for PostgreSQL.
+        self.file = _file(parsed) if self.is_sqlite else None
         self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite)
         if self.is_sqlite:
             self._readers = _ConnectionPool(self.engine, connections)
@@ -135,7 +137,7 @@ def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
 
 
 class _ConnectionPool:
-    """Connections that are kept when they are not in use.
+    """Keep connections that are not in use.
 
     To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
     """
@@ -223,7 +225,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
     except ImportError as error:  # psycopg is missing, or it is there without libpq
         raise MissingExtraError("postgres", error) from error
     if is_sqlite:
-        _keep_private(engine, url.database or "")
+        _keep_private(engine, _file(url))
         _set_up_sqlite(engine)
     else:
         _set_up_postgresql(engine)
@@ -252,9 +254,14 @@ def _set_up_postgresql(engine: Engine) -> None:
         connection.commit()
 
 
-def _keep_private(engine: Engine, database: str) -> None:
+def _file(url: URL) -> Path:
+    """Return the file of a SQLite database, whose name may be a URI."""
+    name = url.database or ""
+    return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
+
+
+def _keep_private(engine: Engine, path: Path) -> None:
     """Make a new database file readable by its owner alone; SQLite gives `-wal` and `-shm` the same mode."""
-    path = Path(unquote(urlsplit(database).path) if database.startswith("file:") else database)
 
     @event.listens_for(engine, "do_connect")
     def connect(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Writes revocations to the log that processes follow, at the end of a transaction."""
+"""Write revocations to the log that processes follow, at the end of a transaction."""
 
 from collections.abc import Iterable
 from typing import Any, cast

@@ -42,14 +42,14 @@ def user_from_row(row: Sequence[Any]) -> User:
 
 
 class UserRow(NamedTuple):
-    """An account and its password hash."""
+    """Hold an account and its password hash."""
 
     user: User
     password_hash: str | None
 
 
 class ClientRow(NamedTuple):
-    """An OAuth client and the digest of its secret."""
+    """Hold an OAuth client and the digest of its secret."""
 
     client: Client
     secret_digest: str

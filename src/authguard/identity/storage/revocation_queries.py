@@ -8,7 +8,7 @@ from authguard._core.model import Principal
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import marks, proofs
 from authguard.stores.log import KEEP_SECONDS
-from authguard.stores.marks import Mark, keys_of, mark_name
+from authguard.stores.marks import Mark, keys_of, mark_name, revokes
 
 _NAMED = ("token", "key", "session", "subject")  # kinds of marks that have a name
 _DECOY = "decoy-"
@@ -23,11 +23,11 @@ _MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_befor
 )
 
 
-def find_marks(connection: Connection, principal: Principal, now: float) -> list[Mark]:
-    """Return the live marks of a principal's token, API key, session and subject, and those of all tokens."""
+def is_revoked(connection: Connection, principal: Principal, now: float) -> bool:
+    """Return whether a principal's token, API key, session or subject is revoked, by a query."""
     names = {kind: name for kind, issuer, name in keys_of(principal) if not issuer and kind != "all"}
     values = {**dict.fromkeys(_NAMED, ""), **names, "issuer": mark_name(principal.issuer or ""), "now": now}
-    return [Mark(*row) for row in connection.execute(_MARKS, values)]
+    return revokes([Mark(*row) for row in connection.execute(_MARKS, values)], principal, now)
 
 
 def write_decoy(connection: Connection, now: float) -> None:

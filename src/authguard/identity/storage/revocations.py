@@ -7,18 +7,21 @@ from dataclasses import replace
 from threading import Event
 from typing import Protocol
 
-from authguard._core.model import Principal
-from authguard._core.options import check_function, check_object
-from authguard.errors import VerificationUnavailableError
+from authguard._core.options import Duration, check_function, check_object
+from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.log import log_name, open_log
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
+from authguard.stores import PostgresStore, RedisStore
 from authguard.stores import sql_tables as sql
-from authguard.stores.marks import Mark, revokes
+from authguard.stores.downtime import Down, check_bound, check_revocations_down
+from authguard.stores.follower import Follower
+from authguard.stores.log import StoreDownError
+from authguard.stores.marks import Mark
 from authguard.stores.receipt import Receipt
 from authguard.stores.revocations import SharedRevocations
-from authguard.stores.revoking import Revoking
 
 _BOUND = 1.0  # of processes that follow the log
 _ALIVE_SECONDS = 3 * _BOUND  # without a reading, after which a process counts as gone
@@ -26,13 +29,30 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.002, 0.05
 
 
 class RevocationStore(Protocol):
-    """A store of `authguard.stores`.
+    """Describe a store of `authguard.stores`.
 
     Attributes:
         revocations: where logouts are written.
     """
 
     revocations: SharedRevocations
+
+
+def open_store(url: str | None) -> RedisStore | PostgresStore | None:
+    """Open the store at `Settings.revocations_url`.
+
+    Raises:
+        ConfigurationError: for the URL of another kind of store, or if its library is missing.
+    """
+    if url is None:
+        return None
+    if url.startswith(("redis:", "rediss:", "unix:")):
+        return RedisStore(url)
+    if url.startswith("postgresql"):
+        return PostgresStore(url)
+    raise ConfigurationError(
+        "revocations_url must begin with redis://, rediss://, unix:// or postgresql://, got other text"
+    )
 
 
 def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | None:
@@ -48,28 +68,44 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
     return store.revocations
 
 
-class SQLRevocations(Revoking):
-    """Revocations for `Guard(revocations=…)`, shared by all processes that use the database.
+class SQLRevocations(SharedRevocations):
+    """Answer for `Guard(revocations=…)`, with revocations that all processes that use the database share.
 
-    Each request asks the database, so that a logout holds at once, everywhere. If the database
-    cannot be asked, the guard answers 503. It is the log that `PostgresStore` and `SQLiteStore` of
-    `authguard.stores` follow, which ask it three times a second instead.
-    `revoke` always waits for the processes that follow it, and raises `StoreUnavailableError` if the database
-    does not answer: nothing is revoked then.
+    Each process follows the log in the database, as those with a store of `authguard.stores` do: a request
+    is answered from memory, as long as the log has been confirmed within the bound. `revoke` always waits for
+    all who follow the log, and raises `StoreUnavailableError` if the database does not answer: nothing is
+    revoked then.
 
     Args:
         database: the database of the identity service, or its URL.
+        bound: seconds within which a revocation holds in every process, 0.1 to 60.
+        revocations_down: what happens when the database has not answered for the bound: `"deny"` answers with
+            503, `("stale", seconds)` trusts what is known for that much longer.
         clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: if an option is of the wrong type or out of range.
     """
 
-    def __init__(self, database: Database | str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database | str,
+        *,
+        bound: float | Duration = 1.0,
+        revocations_down: Down = "deny",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         if not isinstance(database, str):
             check_object(database, "database", Database, 'SQLRevocations("postgresql://…")', or_none=False)
-        self._database = Database(database) if isinstance(database, str) else database
-        if isinstance(database, str):
-            self._database.after_marks = Spread(self._database)
+        seconds, stale = check_bound(bound), check_revocations_down(revocations_down)
         check_function(clock, "clock", "clock=time.time", or_none=False)
-        self._clock = clock
+        self._is_own = isinstance(database, str)
+        self._database = Database(database) if isinstance(database, str) else database
+        if self._is_own:
+            self._database.after_marks = Spread(self._database)
+        log = open_log(self._database, seconds)
+        follower = Follower(log, log_name(self._database), bound=seconds, stale=stale, wall=clock)
+        super().__init__(log, follower, clock=clock)
 
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
         """Write a mark, and return when all processes that follow the log know, or after a second."""
@@ -81,22 +117,20 @@ class SQLRevocations(Revoking):
             revocation_store.delete_old_marks(connection, now)
         with self._database.read() as connection:
             (sequence,) = execute_by(connection)("SELECT seq FROM authguard_log", ()).fetchone()
-        return Receipt(sequence, self._clock() + _BOUND)
+        return Receipt(sequence, self._clock() + self._follower.bound)
 
-    def is_revoked(self, principal: Principal) -> bool:
-        """Return whether the principal's token, API key, session or subject has been revoked.
+    def _unavailable(self, error: StoreDownError) -> StoreUnavailableError:
+        return StoreUnavailableError(str(error), retry_after=1)
 
-        Raises:
-            StoreUnavailableError: if the database cannot be asked.
-        """
-        now = self._clock()
-        with self._database.read() as connection:
-            marks = revocation_store.find_marks(connection, principal, now)
-        return bool(marks) and revokes(marks, principal, now)
+    def close(self) -> None:
+        """End the thread and close the connections; a later request opens new ones."""
+        super().close()
+        if self._is_own:
+            self._database.close()
 
 
 class Spread:
-    """Waits until the processes that follow the log of a database know, for a second at most.
+    """Wait until the processes that follow the log of a database know, for a second at most.
 
     Args:
         database: whose log it is.
@@ -121,8 +155,8 @@ class Spread:
             except VerificationUnavailableError as error:
                 raise StoreUnavailableError(error.reason) from error
         with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
-            while not self._is_known(sequence) and (left := end - time.monotonic()) > 0:
-                Event().wait(min(pause, left))
+            while not self._is_known(sequence) and (remaining := end - time.monotonic()) > 0:
+                Event().wait(min(pause, remaining))
                 pause = min(2 * pause, _MAX_PAUSE)
 
     def _is_known(self, sequence: int) -> bool:

@@ -1,4 +1,4 @@
-"""The query for a page of an account's sessions, by keyset: it reads the rows of the page and no others."""
+"""Query a page of an account's sessions, by keyset: the rows of the page and no others are read."""
 
 from sqlalchemy import Connection, select, tuple_
 

@@ -45,7 +45,7 @@ _SESSION_COLUMNS = len(sessions.c)
 
 
 class SessionRow(NamedTuple):
-    """A session and its account."""
+    """Hold a session and its account."""
 
     session: Session
     user: User

@@ -1,4 +1,4 @@
-"""Cursors: opaque names of places in a list, good for that list of that account alone.
+"""Make cursors: opaque names of places in a list, good for that list of that account alone.
 
 base64url( direction 1 | moment 8 | id | HMAC 16 )
 """
@@ -20,7 +20,7 @@ _TAG = 16
 
 
 class Cursors:
-    """Makes and reads cursors.
+    """Make and read cursors.
 
     Args:
         settings: the secret.

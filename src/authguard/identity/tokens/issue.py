@@ -29,7 +29,7 @@ _CHARACTERS = len(_PREFIX) + _LENGTH * 4 // 3
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """The content of a refresh token.
+    """Hold the content of a refresh token.
 
     Attributes:
         session_id: the session it refreshes.
@@ -41,7 +41,7 @@ class RefreshToken:
 
 
 class RefreshTokens:
-    """Makes and reads refresh tokens.
+    """Make and read refresh tokens.
 
     Args:
         settings: the secret.
@@ -82,7 +82,7 @@ def _checksum(body: bytes) -> bytes:
 
 
 class AccessTokens:
-    """Makes access tokens.
+    """Make access tokens.
 
     Args:
         settings: issuer, audience and lifetime.

@@ -49,7 +49,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key to sign with.
+    """Hold a key to sign with.
 
     Attributes:
         kid: its name in the key set; None for the secret, as in the documents' tokens.
@@ -96,7 +96,7 @@ def _opens(fernet: Fernet, encrypted: str) -> bool:
 
 
 class SigningKeys:
-    """The keys of the service; safe to use from several threads.
+    """Keep the keys of the service; safe to use from several threads.
 
     Args:
         settings: which algorithm, and how long a key signs.
@@ -117,7 +117,7 @@ class SigningKeys:
 
     @property
     def is_shared_secret(self) -> bool:
-        """True if tokens are signed with the secret: there is no key set then."""
+        """Tell whether tokens are signed with the secret: there is no key set then."""
         return self._settings.algorithm == "HS256"
 
     def current(self, now: float) -> SigningKey:
@@ -145,7 +145,10 @@ class SigningKeys:
     def _add(self, now: float, is_done: Callable[[list[SigningKey]], bool]) -> None:
         """Make a new key, unless `is_done` says that another process has made it."""
         if self.is_shared_secret:
-            raise ConfigurationError("HS256 signs with the secret: there are no keys to rotate")
+            raise ConfigurationError(
+                "algorithm must be RS256, ES256 or EdDSA to have keys to rotate, got HS256, which signs with "
+                "the secret"
+            )
         new_key = self._make()  # before the transaction: RSA keys take a while
         with self._database.write() as connection:
             key_store.lock_signing_keys(connection)
@@ -220,7 +223,10 @@ class SigningKeys:
         try:
             return load_pem_private_key(self._fernet.decrypt(encrypted), None)
         except InvalidToken:
-            raise ConfigurationError("secret: the signing keys were encrypted with another one") from None
+            raise ConfigurationError(
+                "secret must be the one that the signing keys were encrypted with, got another: give that "
+                "one as previous_secret"
+            ) from None
 
     def public_keys(self, now: float) -> list[dict[str, Any]]:
         """Return the public key set (RFC 7517); empty for HS256."""

@@ -14,7 +14,7 @@ from authguard.verifiers.jwt import JWTVerifier
 
 
 class OwnTokens(Verifier):
-    """Verifies the tokens of this service with its own keys, whichever process has made them.
+    """Verify the tokens of this service with its own keys, whichever process has made them.
 
     Args:
         settings: issuer and audience.

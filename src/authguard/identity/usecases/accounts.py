@@ -1,4 +1,4 @@
-"""Use cases of accounts: register, sign in, change the password, disable."""
+"""Register accounts, sign in to them, change their passwords, disable them."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -22,7 +22,7 @@ from authguard.identity.usecases.sessions import Sessions
 
 
 class Accounts:
-    """Accounts with passwords. `SocialSignIn` has those of providers.
+    """Register and authenticate accounts with passwords. `SocialSignIn` does so by providers.
 
     Args:
         base: the parts that use cases share.

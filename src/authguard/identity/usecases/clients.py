@@ -14,6 +14,7 @@ from authguard.errors import InvalidTokenError
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Caller, Client
 from authguard.identity.storage import queries as store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
@@ -25,7 +26,7 @@ _DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
 
 
 class Clients:
-    """OAuth clients, which are registered to ask for tokens and about tokens.
+    """Register OAuth clients, which ask for tokens and about tokens.
 
     Args:
         base: the parts that use cases share.
@@ -144,11 +145,15 @@ class Clients:
                 return None
             described = {**principal.claims, "username": user.email, "role": user.role}
             described |= {"email": user.email, "email_verified": user.email_verified}
-        elif self._revocations.is_revoked(principal) or not self._is_enabled(principal.subject):
+        elif self._is_revoked(principal) or not self._is_enabled(principal.subject):
             return None
         else:
             described = dict(principal.claims)
         return described | {"token_type": "Bearer"}
+
+    def _is_revoked(self, principal: Principal) -> bool:
+        with self._base.database.read() as connection:
+            return revocation_store.is_revoked(connection, principal, self._base.clock())
 
     def _is_enabled(self, client_id: str) -> bool:
         with self._base.database.read() as connection:

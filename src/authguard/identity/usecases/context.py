@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The parts that all use cases share.
+    """Hold the parts that all use cases share.
 
     Attributes:
         settings: how the service is to behave.

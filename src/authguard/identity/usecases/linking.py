@@ -10,7 +10,7 @@ from authguard.identity.usecases.sessions import Sessions
 
 
 class Linking:
-    """Providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
+    """Link providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
 
     Args:
         base: the parts that use cases share.

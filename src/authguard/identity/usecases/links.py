@@ -26,7 +26,7 @@ _RESET = "reset"
 
 
 class Links:
-    """One-time links in mails.
+    """Send one-time links in mails, and redeem them.
 
     Args:
         base: the parts that use cases share.

@@ -20,7 +20,7 @@ _UNLINKED = (
 
 
 class Notices:
-    """Mails without links, and the limit on mails to one mailbox.
+    """Send mails without links, and limit the mails to one mailbox.
 
     Args:
         base: the parts that use cases share.

@@ -19,7 +19,7 @@ from authguard.identity.usecases.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class EndedSignIns:
-    """The ways to sign in that a proof has ended.
+    """Name the ways to sign in that a proof has ended.
 
     Attributes:
         password: a password that the owner of the mailbox has not proven.

@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 5  # to change a row that other requests change at the same time
 
 
 class RefreshRequest(NamedTuple):
-    """A refresh token that was sent.
+    """Hold a refresh token that was sent.
 
     Attributes:
         refresh_token: as it was issued.
@@ -39,7 +39,7 @@ class RefreshRequest(NamedTuple):
 
 
 class ProlongRequest(NamedTuple):
-    """An access token that was sent to be exchanged for a new one.
+    """Hold an access token that was sent to be exchanged for a new one.
 
     Attributes:
         principal: the principal of the token.
@@ -56,7 +56,7 @@ class _Decision(NamedTuple):
 
 
 class SessionRefresher:
-    """Refreshes sessions, several in one transaction.
+    """Refresh sessions, several in one transaction.
 
     Args:
         base: the parts that use cases share.

@@ -11,7 +11,7 @@ from authguard.identity.usecases.sessions import MAX_SESSIONS
 
 
 class SessionPages:
-    """Sessions of accounts, to be shown.
+    """Show sessions of accounts.
 
     Args:
         base: the parts that use cases share.

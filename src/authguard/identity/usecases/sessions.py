@@ -29,7 +29,7 @@ MAX_SESSIONS = 100
 
 
 class Sessions:
-    """Sessions of accounts.
+    """Begin, refresh and end sessions of accounts.
 
     Args:
         base: the parts that use cases share.
@@ -238,7 +238,7 @@ class Sessions:
 
     @property
     def _lifetime(self) -> float:
-        """Seconds after which no access token that was issued by now is valid anywhere."""
+        """Return the seconds after which no access token that was issued by now is valid anywhere."""
         return self._base.settings.access_lifetime + MAX_LEEWAY
 
 

@@ -23,7 +23,7 @@ MAX_SUBJECT = 255  # OpenID Connect Core section 2
 
 @dataclass(frozen=True, slots=True)
 class _NewLink:
-    """A link that was made or verified.
+    """Hold a link that was made or verified.
 
     Attributes:
         ended: what has ended for it.
@@ -35,7 +35,7 @@ class _NewLink:
 
 
 class SocialSignIn:
-    """Signs in with social accounts.
+    """Sign in with social accounts.
 
     Args:
         base: the parts that use cases share.

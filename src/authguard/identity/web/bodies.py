@@ -29,13 +29,13 @@ _MESSAGES = {
 
 
 class JSONBody(BaseModel):
-    """A JSON object with these fields and no others."""
+    """Take a JSON object with these fields and no others."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Register(JSONBody):
-    """`auth/register`; one document says `name`, the other `full_name`."""
+    """Take the body of `auth/register`; one document says `name`, the other `full_name`."""
 
     email: _Email
     password: _Password
@@ -55,66 +55,66 @@ class Register(JSONBody):
 
 
 class Login(JSONBody):
-    """`auth/login`."""
+    """Take the body of `auth/login`."""
 
     email: _Email
     password: _Password
 
 
 class LoginJSON(JSONBody):
-    """`auth/login-json`."""
+    """Take the body of `auth/login-json`."""
 
     username: _Email
     password: _Password
 
 
 class Refresh(JSONBody):
-    """`auth/refresh`."""
+    """Take the body of `auth/refresh`."""
 
     refresh_token: _Token
 
 
 class Email(JSONBody):
-    """`auth/forgot-password`, `auth/verify-email/resend`."""
+    """Take the body of `auth/forgot-password` and `auth/verify-email/resend`."""
 
     email: _Email
 
 
 class OneTimeToken(JSONBody):
-    """`auth/verify-email/decline`."""
+    """Take the body of `auth/verify-email/decline`."""
 
     token: _Token
 
 
 class VerifyEmail(JSONBody):
-    """`auth/verify-email`; the password of the account proves that its owner has set it."""
+    """Take the body of `auth/verify-email`; the password of the account proves that its owner has set it."""
 
     token: _Token
     password: _Password | None = None
 
 
 class VerifyEmailForm(VerifyEmail):
-    """The forms of the page that verifies an address; a new password takes the place of the one there is."""
+    """Take the forms of the page that verifies an address; a new password takes the place of the old."""
 
     new_password: _Password | None = None
 
 
 class ResetPassword(JSONBody):
-    """`auth/reset-password`."""
+    """Take the body of `auth/reset-password`."""
 
     token: _Token
     new_password: _Password
 
 
 class ChangePassword(JSONBody):
-    """`auth/change-password`."""
+    """Take the body of `auth/change-password`."""
 
     current_password: _Password
     new_password: _Password
 
 
 class EndSession(JSONBody):
-    """The form on the page of an account that ends another session."""
+    """Take the form on the page of an account that ends another session."""
 
     session: Annotated[str, Field(min_length=1, max_length=64)]
     # Of the page that the form is on.
@@ -122,13 +122,13 @@ class EndSession(JSONBody):
 
 
 class Unlink(JSONBody):
-    """The form on the page of an account that unlinks a provider."""
+    """Take the form on the page of an account that unlinks a provider."""
 
     provider: Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class SocialCallback(JSONBody):
-    """`auth/{provider}/callback`; `code_verifier` for applications that use PKCE."""
+    """Take the body of `auth/{provider}/callback`; `code_verifier` is for applications that use PKCE."""
 
     code: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
     redirect_uri: Annotated[str, Field(min_length=1, max_length=2048)]

@@ -21,7 +21,7 @@ Refreshes: TypeAlias = Batcher[RefreshRequest, Tokens]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A person who is signed in.
+    """Name a person who is signed in.
 
     Attributes:
         user: the account.
@@ -35,7 +35,7 @@ class Visitor:
 
 
 class BrowserSessions:
-    """The sessions of browsers.
+    """Keep the sessions of browsers.
 
     Args:
         service: the use cases.
@@ -59,8 +59,7 @@ class BrowserSessions:
         Raises:
             CrossSiteRequestError: unless the browser says that this site started the request.
         """
-        _, view, _ = handled_by_guard(request.scope)
-        if self._access.is_cross_site(view) is not False:
+        if self._access.is_cross_site(handled_by_guard(request.scope).request) is not False:
             raise CrossSiteRequestError("nothing shows that this site sent the form")
 
     async def find_visitor(self, request: Request) -> Visitor | None:
@@ -73,10 +72,11 @@ class BrowserSessions:
         Raises:
             RefusedError: for an outage, cookies that cannot be told apart, or a bad credential elsewhere.
         """
-        _, view, error = handled_by_guard(request.scope)
+        handled = handled_by_guard(request.scope)
         auth: Auth = request.scope["auth"]
         if auth.principal.is_authenticated:
             return Visitor(request.user, auth.principal)
+        view, error = handled.request, handled.error
         # A bad credential in another field is a program's mistake, and no cookie makes up for it.
         sent_field = any(name != b"cookie" for name, _ in view.presented)
         if error is not None and (error.status_code != 401 or sent_field):

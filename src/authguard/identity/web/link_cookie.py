@@ -6,7 +6,7 @@ of the query before anything else sees it, and the browser is sent on to a clean
 """
 
 import re
-from typing import Any, cast
+from typing import cast
 from urllib.parse import parse_qs
 
 from starlette.datastructures import QueryParams
@@ -49,15 +49,14 @@ def callback_query(request: Request) -> QueryParams:
 
 
 def _empty_query(scope: Scope) -> None:
-    outer: Any = scope
+    outer: Scope | None = scope
     while outer is not None:
         outer["query_string"] = b""
-        handled = outer.get(HANDLED)
-        outer = None if handled is None else handled[1]
+        outer = handled_by_guard(outer).scope if HANDLED in outer else None
 
 
 class LinkCookie:
-    """Keeps the token of one kind of link between the link and the form.
+    """Keep the token of one kind of link between the link and the form.
 
     Args:
         settings: say how cookies are named, and for how long links are valid.
@@ -90,8 +89,7 @@ class LinkCookie:
         Raises:
             InvalidRequestError: if there are two.
         """
-        _, view, _ = handled_by_guard(request.scope)
-        return self._cookie.read(view) or ""
+        return self._cookie.read(handled_by_guard(request.scope).request) or ""
 
     def clear(self, response: Response) -> None:
         """Take the token from the browser."""

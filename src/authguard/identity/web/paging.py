@@ -1,4 +1,4 @@
-"""Lists in pages on the wire: `limit` and `cursor` in the query, and a Link field (RFC 8288)."""
+"""List in pages on the wire: `limit` and `cursor` in the query, and a Link field (RFC 8288)."""
 
 from urllib.parse import urlencode
 

@@ -10,7 +10,7 @@ from authguard.identity.web.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The parts that all endpoints and pages share.
+    """Hold the parts that all endpoints and pages share.
 
     Attributes:
         service: the use cases.

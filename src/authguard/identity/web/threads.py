@@ -27,7 +27,7 @@ MAX_WAIT_SECONDS = 5.0
 
 
 class _Pending(NamedTuple, Generic[Question, Answer]):
-    """A question whose answer is awaited."""
+    """Hold a question whose answer is awaited."""
 
     loop: AbstractEventLoop
     future: "Future[Answer]"
@@ -36,7 +36,7 @@ class _Pending(NamedTuple, Generic[Question, Answer]):
 
 
 class Threads:
-    """A few threads that run functions for whichever event loop asks.
+    """Run functions in a few threads, for whichever event loop asks.
 
     Not `ThreadPoolExecutor`, whose second future has locks of its own and costs many requests a second.
 
@@ -114,7 +114,7 @@ class Threads:
 
 
 class Batcher(Generic[Question, Answer]):
-    """Answers by one call all questions that are asked while a thread is busy.
+    """Answer by one call all questions that are asked while a thread is busy.
 
     With a call for each, loop and threads take the interpreter's lock from each other at each statement of
     the database.

@@ -45,7 +45,7 @@ class _Queue:
 
 
 class Turns:
-    """Turns by key, for whichever event loops ask.
+    """Turn by key, for whichever event loops ask.
 
     Args:
         seconds: for which a request waits.

@@ -15,7 +15,7 @@ MAX_WAITING_FOR_REMOTES = 64
 
 
 class Workers:
-    """Threads for use cases, apart from those of the application that this is mounted in.
+    """Run use cases in threads, apart from those of the application that this is mounted in.
 
     Each kind of waiting has threads and a queue of its own, so that it never delays another kind:
     guarded requests are answered by threads that read the database and do nothing else.

@@ -50,8 +50,8 @@ def check(database: Database) -> None:
         revision = context.get_current_revision()
     if revision != newest:
         raise ConfigurationError(
-            f"database: its tables are of version {revision}, and this needs {newest}: "
-            "run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
+            f"the tables of database must be of version {newest}, got {revision or 'no tables'}: run "
+            "`authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Which passwords and linked identities the owner of the mailbox has proven."""
+"""Note which passwords and linked identities the owner of the mailbox has proven."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""From where a session was refreshed, how often that was repeated, and when its owner signed in elsewhere."""
+"""Note where a session was refreshed, how often that was repeated, and when its owner signed in elsewhere."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Revocations in the log that processes follow, in the tables of `authguard.stores`."""
+"""Move revocations to the log that processes follow, in the tables of `authguard.stores`."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,51 @@
+"""Hold the source to the lengths of CONTRIBUTING.md: short files, and functions that do one thing."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+MAX_FILE = 400
+MAX_FUNCTION = 40
+#: A migration is a list of tables.
+LISTS = "migrations/versions/"
+
+
+def lengths(source: str) -> Iterator[tuple[str, int]]:
+    """Yield each function with the lines of its body, without its docstring.
+
+    A signature is a list of options, with a line for each.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[1:] if ast.get_docstring(node) else node.body
+            if first:
+                yield node.name, (node.end_lineno or 0) - first[0].lineno + 1
+
+
+def test_functions_are_short() -> None:
+    """No function has more than 40 lines."""
+    long = [
+        f"{file.name}: {name} has {number} lines"
+        for file in SOURCE.rglob("*.py")
+        if LISTS not in file.as_posix()
+        for name, number in lengths(file.read_text())
+        if number > MAX_FUNCTION
+    ]
+    assert long == []
+
+
+def test_files_are_short() -> None:
+    """No file has more than 400 lines."""
+    numbers = {file.name: len(file.read_text().splitlines()) for file in SOURCE.rglob("*.py")}
+    assert {name: number for name, number in numbers.items() if number > MAX_FILE} == {}
+
+
+@pytest.mark.parametrize(("lines", "length"), [(40, 40), (41, 41)])
+def test_what_is_counted(lines: int, length: int) -> None:
+    """Lines of statements count; the signature, the docstring and what is around do not."""
+    body = "\n".join(f"    value = {number}" for number in range(lines))
+    source = f'def f(\n    a,\n    b,\n):\n    """Say it.\n\n    Twice.\n    """\n{body}\n\n\nother = 1\n'
+    assert list(lengths(source)) == [("f", length)]

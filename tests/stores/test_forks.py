@@ -1,0 +1,66 @@
+"""Workers that are forked after the guard has followed the log: each follows it by a thread of its own."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authguard.stores import PostgresStore, RedisStore, SQLiteStore
+from stores.servers import RedisServer, store_server, token
+from wire.servers import launch, stop
+
+UNTIL = 4_000_000_000.0
+
+
+@pytest.fixture(name="url", params=["redis", "postgres", "sqlite"])
+def _url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store of this test alone."""
+    if request.param == "postgres":
+        yield request.getfixturevalue("postgres_url")
+    elif request.param == "sqlite":
+        yield str(tmp_path / "log.db")
+    else:
+        server = store_server("redis", tmp_path)
+        assert isinstance(server, RedisServer)
+        server.start()
+        yield server.url
+        server.stop()
+
+
+def store_at(url: str) -> RedisStore | PostgresStore | SQLiteStore:
+    """Return the store of a URL, or of a path."""
+    kind = url.partition(":")[0]
+    return (
+        RedisStore(url)
+        if kind == "redis"
+        else PostgresStore(url)
+        if kind == "postgresql"
+        else SQLiteStore(url)
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_forked_workers_follow_the_log(url: str) -> None:
+    """With gunicorn --preload, the parent's thread and connections are of no use to them."""
+    server = launch("gunicorn", "stores.forked_app:app", {"STORE_URL": url}, "--preload", "--workers", "2")
+    store = store_at(url)
+
+    def ask(name: str) -> Any:
+        return server.send("/", f"Authorization: Bearer {token(name)}")
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for number in range(10):
+                name, processes = f"t{number}", set[str]()
+                while len(processes) < 2:
+                    answers = list(pool.map(ask, [name] * 8))
+                    assert {(one.status, one.field("x-mode")) for one in answers} == {(200, "pushed")}
+                    processes |= {one.field("x-process") for one in answers}
+                store.revocations.revoke(token_id=name, until=UNTIL, wait=True)
+                assert {one.status for one in pool.map(ask, [name] * 16)} == {401}
+    finally:
+        stop(server)
+        store.close()
