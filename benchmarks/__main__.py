@@ -14,10 +14,12 @@ from benchmarks import report
 PARTS = {
     "inprocess": (20, 5),
     "steps": (30, 6),
+    "quotas": (20, 5),
     "sockets": (5, 1),
     "growth": (10, 4),
     "remote": (3, 1),
     "identity": (4, 1),
+    "api_keys": (20, 5),
     "enumeration": (300, 60),  # pairs
     "hostile": (3, 1),
 }  # rounds: in full, quick

@@ -297,10 +297,58 @@ def _paths() -> dict[str, Sent]:
     return found
 
 
+def _api_keys() -> dict[str, Sent]:
+    """Return requests for API keys, of the owner and of callers with texts that are none."""
+    posts = "/v1/api-keys", "/v1/auth/api-keys", "/v1/api-keys/key_1/rotations"
+    bodies = _json_bodies() | {
+        "scopes": json.dumps({"name": "n", "scopes": [5] * 20_000}).encode(), "permissions": json.dumps({"permissions": ["x"] * 12_000}).encode(),
+        "networks": json.dumps({"name": "n", "networks": ["1.1.1.1"] * 5000}).encode(), "a long network": json.dumps({"name": "n", "networks": ["1" * 60_000]}).encode(),
+        "metadata": json.dumps({"name": "n", "metadata": {str(number): number for number in range(3000)}}).encode(),
+        "nested metadata": b'{"name":"n","metadata":{"a":' + b"[" * 900 + b"]" * 900 + b"}}", "days": b'{"name":"n","expires_in_days":' + b"9" * 4000 + b"}",
+        "an activation": json.dumps({"activate": "a" * 60_000}).encode(), "a grace": b'{"grace_seconds":' + b"9" * 4000 + b"}",
+    }  # fmt: skip
+    bodies |= {
+        f"a name of {name}": json.dumps({"name": text[:201] + "\0"}).encode()
+        for name, text in _nasty(320).items()
+    }
+    found = {
+        f"POST {path}: {name}": Sent(path, "POST", signed_in=True).typed(_JSON, body)
+        for path in posts
+        for name, body in bodies.items()
+    }
+    for name, text in {
+        "letters": "a" * MOST,
+        "NUL": "\0",
+        "ligatures": "\ufdfa" * 20_000,
+        "surrogates": "\udcff" * 20_000,
+        "dots": ".." * 20,
+    }.items():
+        for path, method in (
+            (f"/v1/api-keys/{text}", "DELETE"),
+            (f"/v1/auth/api-keys/{text}", "DELETE"),
+            (f"/v1/api-keys/{text}/rotations", "POST"),
+        ):
+            found[f"{method} a key of {name}: {path[:20]}"] = Sent(path, method, signed_in=True).typed(
+                _JSON, b"{}"
+            )
+    body = b"a" * 16 + b"_" + b"b" * 43 + b"_"
+    keys = {
+        "64 KB": b"sk_live_" + b"a" * MOST, "underscores": b"sk_live_" + b"_" * 500, "the longest": b"sk_live_" + b"a" * 500, "no check": b"claw_" + body,
+        "a wrong check": b"claw_" + body + b"000000", "letters and underscores": b"sk_live_" + b"a_" * 250, "bytes": b"\xff" * 500, "commas": b"," * 500,
+    }  # fmt: skip
+    for name, key in keys.items():
+        for path in ("/v1/users/me", "/v1/api-keys", "/v1/auth/usage", "/v1/auth/change-password", "/login"):
+            found[f"{path}: an X-API-Key of {name}"] = Sent(path, fields=((b"x-api-key", key),))
+            found[f"{path}: a Bearer key of {name}"] = Sent(
+                path, fields=((b"authorization", b"Bearer " + key),)
+            )
+    return found
+
+
 #: All requests, in groups.
 GROUPS: dict[str, Callable[[], dict[str, Sent]]] = {
     "the service's bodies": _bodies, "the service's fields of bodies": _field_values, "the service's header fields": _header_fields,
-    "the service's queries": _queries, "the service's paths and methods": _paths,
+    "the service's queries": _queries, "the service's paths and methods": _paths, "the service's API keys": _api_keys,
 }  # fmt: skip
 
 
@@ -311,5 +359,5 @@ def usual() -> list[Sent]:
     return [
         Sent("/v1/auth/login", "POST").typed(_JSON, login), _entrance("/login", "POST").typed(_FORM, form), Sent("/v1/auth/login", "POST").typed(_JSON, b"{}"),
         *(_entrance(path, "GET") for path in _READS), Sent("/nothing", "GET", _BROWSER), *(_entrance(path, "POST").typed(_FORM, b"") for path in FORM_ENTRANCES),
-        Sent("/v1/users/me", signed_in=True),
+        Sent("/v1/users/me", signed_in=True), Sent("/v1/api-keys", signed_in=True), Sent("/v1/auth/usage", signed_in=True),
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 from flask import Flask
 
@@ -39,11 +40,11 @@ BUILT: dict[str, Built] = {
         _GuardOf,
         {},
         {
-            **rows("list?", "protected_paths public_paths"),
+            **rows("list?", "protected_paths public_paths quotas"),
             **rows("text?", "login_path subprotocol"),
-            **rows("object?", "cookie resource revocations backchannel_logout"),
+            **rows("object?", "cookie resource revocations backchannel_logout quota_store"),
             **rows("function?", "user_loader on_error"),
-            "proofs": "list",
+            **rows("list", "proofs proxies"),
             "preflight": "text",
             "realm": "text",
             "cache_size": "number",
@@ -58,6 +59,7 @@ BUILT: dict[str, Built] = {
             "audience": "texts",
             "leeway": "seconds",
             **rows("list", "algorithms required_claims token_types scope_claims role_claims"),
+            "tier_claim": "text?",
         },
     ),
     "JWTVerifier.from_issuer": Built(
@@ -81,7 +83,7 @@ BUILT: dict[str, Built] = {
         {
             "endpoint": "text",
             **rows("text", "client_id client_secret"),
-            **rows("text?", "issuer header token_type_hint"),
+            **rows("text?", "issuer header token_type_hint tier_claim"),
             "audience": "texts",
             **rows("object?", "auth jwt http"),
             **rows("seconds", "cache_ttl leeway"),
@@ -129,10 +131,10 @@ BUILT: dict[str, Built] = {
         {"subject": "bob"},
         {
             "subject": "text",
-            **rows("list", "scopes roles"),
+            **rows("list", "scopes roles quotas"),
             "expires_at": "moment?",
             "disabled": "flag",
-            "key_id": "text?",
+            **rows("text?", "key_id tier"),
         },
     ),
     "APIKeyFile": Built(ag.APIKeyFile, {}, {"path": "path"}),
@@ -183,17 +185,27 @@ BUILT: dict[str, Built] = {
             "acr": "texts",
             "max_age": "seconds?",
             **rows("text?", "optional login_path preflight"),
+            "quota": "object?",
+            "cost": "number",
         },
+    ),
+    "Quota": Built(
+        ag.Quota,
+        {"count": 10, "seconds": 60},
+        {"count": "number", "seconds": "seconds", "name": "text?", "by": "text", "enforce": "flag"},
+    ),
+    "MemoryQuotas": Built(
+        ag.MemoryQuotas, {}, {"max_counters": "number", **rows("function", "monotonic clock")}
     ),
     "Principal": Built(
         ag.Principal,
         {"subject": "ann"},
         {
             "subject": "text",
-            **rows("list", "scopes roles"),
+            **rows("list", "scopes roles quotas"),
             "claims": "mapping",
             "expires_at": "moment?",
-            **rows("text?", "issuer client_id token_id key_id"),
+            **rows("text?", "issuer client_id token_id key_id tier"),
             "method": "text",
         },
     ),
@@ -298,7 +310,26 @@ BUILT: dict[str, Built] = {
         },
     ),
     "APIKeyAuth": Built(
-        client.APIKeyAuth, {"base_url": URL, "key": "sk"}, rows("text", "base_url key header")
+        client.APIKeyAuth,
+        {"base_url": URL, "key": "sk"},
+        {
+            **rows("text", "base_url key header"),
+            "requests_per_minute": "number?",
+            "max_wait": "seconds",
+            **rows("function", "clock sleep"),
+            "async_sleep": "function?",
+        },
+    ),
+    "rotate_api_key": Built(
+        client.rotate_api_key,
+        {"client": httpx.Client(), "old_key_id": "key_1", "update": len},
+        {
+            "client": "object",
+            "old_key_id": "text",
+            "update": "function",
+            "expires_in_days": "number",
+        },
+        frozenset({"name"}),
     ),
     "issue_token": Built(
         testing.issue_token,
@@ -315,6 +346,7 @@ NOT_BUILT = frozenset(
         "ANONYMOUS",
         "Claims",
         "Credential",
+        "QuotaHealth",
         "Refusal",
         "RemoteHealth",
         "RequestView",
@@ -327,6 +359,7 @@ NOT_BUILT = frozenset(
 )
 #: What an error calls an option that is checked for what it holds.
 ALIASES = {
+    "tiers": "api_key_tiers",
     "protected_paths": "path",
     "public_paths": "path",
     "keys": "(?:keys|a key without kid|kty and crv)",

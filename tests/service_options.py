@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from authguard.identity import Identity, IdentityService, Settings, SQLRevocations
+from authguard.identity import (
+    Identity,
+    IdentityService,
+    Settings,
+    SQLAPIKeys,
+    SQLRevocations,
+    Tier,
+    tier_quotas,
+)
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
 from authguard.identity.mail.outbox import Outbox
@@ -16,7 +24,7 @@ URL = "https://issuer.example"
 SOCIAL = {"client_id": "us", "client_secret": "provider-secret-1", "redirect_uris": [f"{URL}/callback"]}
 PROVIDER = {**rows("text", "client_id client_secret"), "redirect_uris": "list", "timeout": "seconds"}
 SETTINGS: dict[str, Any] = {"secret": SECRET, "issuer": "https://auth.example.com"}
-LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer"
+LIFETIMES = "signing_key access refresh session link bearer_refresh lost_answer api_key"
 
 SERVICE: dict[str, Built] = {
     "Settings": Built(
@@ -31,8 +39,10 @@ SERVICE: dict[str, Built] = {
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             "refresh_grace": "seconds",
             "worker_threads": "number",
-            "limits": "mapping",
-            **rows("list", "prefixes redirect_uris"),
+            **rows("mapping", "limits api_key_tiers"),
+            **rows("list", "prefixes redirect_uris api_key_prefixes api_key_scopes admin_roles"),
+            **rows("text", "api_key_check_secret api_key_tier"),
+            **rows("flag", "api_keys api_keys_manage_keys count_key_management"),
             **rows("flag", "require_verified_email enumeration_safe verify_needs_password password_grant"),
             **rows("flag", "oidc_allow_private pages dev"),
         },
@@ -90,6 +100,20 @@ SERVICE: dict[str, Built] = {
             "clock": "function",
         },
     ),
+    "SQLAPIKeys": Built(
+        SQLAPIKeys,
+        {"database": "sqlite:///keys.db"},
+        {
+            "database": "object",
+            **rows("text", "header check_secret"),
+            **rows("list", "prefixes admin_roles"),
+            "scopes": "list?",
+            "cache_ttl": "seconds",
+            "count": "flag",
+        },
+    ),
+    "Tier": Built(Tier, {"per_minute": 1, "per_day": 1}, rows("number", "per_minute per_day")),
+    "tier_quotas": Built(tier_quotas, {}, {"tiers": "mapping?"}),
     "SQLRevocations": Built(
         SQLRevocations,
         {"database": "sqlite:///authguard.db"},

@@ -16,7 +16,7 @@ import pytest
 
 import authguard.asgi
 import authguard.wsgi
-from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
+from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryQuotas, Quota, Rule
 from authguard.stores.follower import Follower
 from authguard.stores.revocations import SharedRevocations
 from authguard.testing import issue_token
@@ -26,15 +26,17 @@ from stores.fake_log import FakeLog, World
 # application's are not counted. Later versions of Python need fewer calls (PEP 709), and have other
 # instructions: those are compared on the version that they were counted on only.
 LIMITS = {
-    "asgi, known token": (25, 375),
-    "asgi, known token, with scopes to check": (27, 415),
-    "asgi, known API key": (26, 397),
-    "wsgi, known token": (17, 217),
-    "wsgi, known API key": (18, 248),
-    "asgi, first-seen HS256 token": (123, 1589),
-    "wsgi, first-seen HS256 token": (115, 1431),
-    "asgi, known token, shared revocations": (26, 398),
-    "wsgi, known token, shared revocations": (18, 240),
+    "asgi, known token": (25, 374),
+    "asgi, known token, with scopes to check": (27, 414),
+    "asgi, known API key": (26, 396),
+    "asgi, known API key with two quotas": (56, 975),
+    "wsgi, known API key with two quotas": (50, 885),
+    "wsgi, known token": (17, 216),
+    "wsgi, known API key": (18, 247),
+    "asgi, first-seen HS256 token": (123, 1619),
+    "wsgi, first-seen HS256 token": (115, 1461),
+    "asgi, known token, shared revocations": (26, 397),
+    "wsgi, known token, shared revocations": (18, 239),
 }
 COUNTED_ON = (3, 11)
 
@@ -61,14 +63,22 @@ def _shared() -> SharedRevocations:
     return SharedRevocations(log, follower)
 
 
-def _guard(*protected: Rule, revocations: SharedRevocations | None = None) -> Guard:
+def _guard(
+    *protected: Rule, revocations: SharedRevocations | None = None, quotas: list[Quota] | None = None
+) -> Guard:
     jwt = JWTVerifier(
         SECRET, algorithms=["HS256"], issuer="https://issuer.example", audience="https://api.example"
     )
     keys = APIKeyVerifier({API_KEY: APIKey("robot")})
     rules = ["/", *protected]
     return Guard(
-        jwt, keys, protected_paths=rules, public_paths=["/static", "/login"], revocations=revocations
+        jwt,
+        keys,
+        protected_paths=rules,
+        public_paths=["/static", "/login"],
+        revocations=revocations,
+        quotas=quotas,
+        quota_store=quotas and MemoryQuotas(monotonic=_clock, clock=_clock),
     )
 
 
@@ -174,6 +184,8 @@ CASES: dict[str, tuple[type[Face], list[Rule], str | None]] = {
     "asgi, known token": (_ASGI, [], "token"),
     "asgi, known token, with scopes to check": (_ASGI, [Rule("/items", scopes=["read"])], "token"),
     "asgi, known API key": (_ASGI, [], "key"),
+    "asgi, known API key with two quotas": (_ASGI, [], "key"),
+    "wsgi, known API key with two quotas": (_WSGI, [], "key"),
     "wsgi, known token": (_WSGI, [], "token"),
     "wsgi, known API key": (_WSGI, [], "key"),
     "asgi, first-seen HS256 token": (_ASGI, [], None),
@@ -186,7 +198,8 @@ CASES: dict[str, tuple[type[Face], list[Rule], str | None]] = {
 def _added(case: str) -> tuple[Counter[str], Counter[str]]:
     """Calls and instructions of the guarded application, less those of the bare one."""
     kind, rules, credential = CASES[case]
-    face = kind(_guard(*rules, revocations=_shared() if "shared" in case else None))
+    quotas = [Quota(1_000, 60), Quota(10_000, "day")] if "quotas" in case else None
+    face = kind(_guard(*rules, revocations=_shared() if "shared" in case else None, quotas=quotas))
     numbers = iter(range(1000))
 
     def request() -> Any:

@@ -17,6 +17,9 @@ from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Rule
 from authguard._core.proofs.dpop import DPoP
 from authguard._core.proofs.mtls import MutualTLS
+from authguard._core.quota import Quota
+from authguard._core.quota_store import QuotaHealth
+from authguard._core.quotas import Quotas
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import RequestView
 from authguard.errors import (
@@ -30,6 +33,7 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 from authguard.stores.memory import MemoryRevocations
+from authguard.stores.quotas import MemoryQuotas
 from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
 from authguard.verifiers.client_auth import ClientAuth
 from authguard.verifiers.http import HTTPOptions
@@ -39,6 +43,8 @@ from authguard.verifiers.keyfile import APIKeyFile
 from authguard.verifiers.remote import RemoteKeySet
 
 __version__ = "0.1.0"
+
+Quotas.default_store = MemoryQuotas
 
 __all__ = [
     "ANONYMOUS",
@@ -59,10 +65,13 @@ __all__ = [
     "IntrospectionVerifier",
     "InvalidTokenError",
     "JWTVerifier",
+    "MemoryQuotas",
     "MemoryRevocations",
     "MissingCredentialsError",
     "MutualTLS",
     "Principal",
+    "Quota",
+    "QuotaHealth",
     "RefusedError",
     "RemoteHealth",
     "RemoteKeySet",

@@ -1,7 +1,7 @@
 """Write the rules into the OpenAPI documents of a FastAPI application and of those that are mounted in it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -32,7 +32,18 @@ _PROBLEM_SCHEMA = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {"type": "string"},
+        "violated-policies": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The quotas that refuse, where the status is 429.",
+        },
     },
+}
+_CHALLENGE = {"WWW-Authenticate": "The challenge (RFC 6750)."}
+_LIMIT_FIELDS = {
+    "Retry-After": "The seconds after which to come back.",
+    "RateLimit-Policy": "The quotas, as in draft-ietf-httpapi-ratelimit-headers.",
+    "RateLimit": "What remains of them.",
 }
 
 
@@ -110,7 +121,8 @@ class _Document:
                 if method not in operations:
                     continue
                 verdict = self.guard.explain(method.upper(), sample, self._root_path)
-                operation = _Operation(verdict, of_routes.get((path, method), ()))
+                may_exceed = self.guard.quotas is not None and self.guard.quotas.may_refuse(verdict)
+                operation = _Operation(verdict, of_routes.get((path, method), ()), may_exceed=may_exceed)
                 operation.secure(operations[method], list(schemes), has_names=has_names)
                 cookies = self.guard.cookie is not None and method not in _SAFE_METHODS
                 if operation.answer(operations[method], cookies=cookies):
@@ -123,9 +135,11 @@ class _Operation:
     Args:
         verdict: of the rules.
         own: the requirements of the route.
+        may_exceed: whether a quota may refuse an authenticated caller.
     """
 
-    def __init__(self, verdict: Verdict, own: tuple[Requirement, ...]) -> None:
+    def __init__(self, verdict: Verdict, own: tuple[Requirement, ...], *, may_exceed: bool) -> None:
+        self._may_exceed = may_exceed
         self._protected = verdict.protected or bool(own)
         self._optional = verdict.optional if not own else None
         rules = verdict.requirements if verdict.protected else ()
@@ -154,9 +168,13 @@ class _Operation:
 
     def answer(self, operation: dict[str, Any], *, cookies: bool) -> bool:
         """Say which refusals there are; the application's own words stay."""
-        if not self._protected or self._optional == "lenient":
+        if not self._protected:
             return False
         responses = operation.setdefault("responses", {})
+        if self._may_exceed:
+            responses.setdefault("429", _response("The caller has sent too much.", _LIMIT_FIELDS))
+        if self._optional == "lenient":
+            return self._may_exceed
         signing_in = [
             Requirement(acr=requirement.acr or None, max_age=requirement.max_age)
             for requirement in self._requirements
@@ -166,11 +184,11 @@ class _Operation:
         if signing_in:
             words = _words(signing_in)
             unauthenticated = f"Nobody has signed in, or not as is asked here: {words}."
-        responses.setdefault("401", _response(unauthenticated, challenge=True))
+        responses.setdefault("401", _response(unauthenticated, _CHALLENGE))
         granted = [Requirement(each.scopes, each.any_of, each.roles) for each in self._requirements]
         if any(granted):
             forbidden = f"The caller lacks what is required: {_words(filter(None, granted))}."
-            responses.setdefault("403", _response(forbidden, challenge=True))
+            responses.setdefault("403", _response(forbidden, _CHALLENGE))
         elif cookies:
             responses.setdefault("403", _response("A request with a cookie came from another site."))
         return True
@@ -180,15 +198,15 @@ def _words(requirements: Iterable[Requirement]) -> str:
     return " and ".join(dict.fromkeys(map(str, requirements)))
 
 
-def _response(description: str, *, challenge: bool = False) -> dict[str, Any]:
+def _response(description: str, fields: Mapping[str, str] | None = None) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{_PROBLEM}"}
     response: dict[str, Any] = {
         "description": description,
         "content": {"application/problem+json": {"schema": schema}},
     }
-    if challenge:
+    if fields:
         response["headers"] = {
-            "WWW-Authenticate": {"description": "The challenge (RFC 6750).", "schema": {"type": "string"}}
+            name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in fields.items()
         }
     return response
 

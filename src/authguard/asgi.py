@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 
 from authguard import _cors, _mounted
+from authguard._asgi.charging import Charging
 from authguard._asgi.connection import check_recheck
 from authguard._asgi.refusal import answering, responder
 from authguard._asgi.request import (
@@ -85,7 +86,8 @@ class AuthGuardMiddleware:
         check_flag(websocket_close_codes, "websocket_close_codes")
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
-        self.app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
+        app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
+        self.app = app if guard.quotas is None else Charging(app, guard.quotas)
         self.guard = guard
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
         self.root_path = _mounted.own_root_path(app)
@@ -128,7 +130,7 @@ class AuthGuardMiddleware:
         scope["user"] = decision.user
         scope["auth"] = decision.auth
         inner = dict(scope)
-        inner[HANDLED] = (self.guard, scope, decision.error, now)
+        inner[HANDLED] = (self.guard, scope, decision, now)
         # A dict of its own: some servers share theirs between all requests of a connection.
         state = scope.get("state")
         inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}
@@ -147,7 +149,7 @@ class AuthGuardMiddleware:
         inner = {
             **scope,
             "state": {**(scope.get("state") or {}), "user": ANONYMOUS},
-            HANDLED: (self.guard, scope, None, now),
+            HANDLED: (self.guard, scope, decision, now),
         }
         mode = decision.preflight or "answer"
         await self._preflights(mode, inner, receive, send, request)

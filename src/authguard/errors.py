@@ -21,10 +21,12 @@
         ├── InsufficientUserAuthenticationError
         │                                401  insufficient_user_authentication  to sign in anew
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
+        ├── AddressDeniedError           403  address_denied      an API key from where it must not be used
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
         ├── RateLimitedError             429  rate_limited        too many in too short a time
         ├── UnexpectedError              500  internal_error      a callback raised; our fault
         └── VerificationUnavailableError 503  unavailable         a key source, store or callback is down
+            └── QuotaUnavailableError         the same for the store of quotas
 
 `reason` is for logs and decorators, and never holds anything that the caller sent.
 `detail` is public and the same for all errors of one answer, so that it tells an
@@ -108,6 +110,8 @@ class RefusedError(AuthGuardError):
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal Server Error"
     detail: ClassVar[str] = "The request could not be checked."
+    #: The `type` of the problem document (RFC 9457 section 3.1.1).
+    problem_type: ClassVar[str] = "about:blank"
     #: The `error` of the challenge (RFC 6750 section 3.1), where it has one.
     challenge_error: ClassVar[str | None] = None
     #: The scheme whose challenge has the `error`; None for the scheme that the request used.
@@ -335,6 +339,24 @@ class InsufficientUserAuthenticationError(RefusedError):
         return acr + age
 
 
+class AddressDeniedError(RefusedError):
+    """Refuse an API key that is good, and used from an address in none of its networks.
+
+    Args:
+        reason: what was wrong.
+        key_id: the public name of the API key, for logs.
+    """
+
+    status_code = 403
+    code = "address_denied"
+    title = "Forbidden"
+    detail = "The credential may not be used from this address."
+
+    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.key_id = key_id
+
+
 class CrossSiteRequestError(RefusedError):
     """Refuse an unsafe request with a cookie that this site did not start."""
 
@@ -348,23 +370,40 @@ class RateLimitedError(RefusedError):
     """Refuse requests that are too many in too short a time (RFC 6585 section 4).
 
     Args:
-        policy: the name of the limit, for the RateLimit fields.
+        policy: the name of the limit, for the RateLimit fields; of several, the one to wait for longest.
         quota: how many it lets through.
         window: in how many seconds.
         retry_after: seconds after which one gets through again, at least 1.
+        violated: the names of all limits that refuse the request; None for this one.
+        fields: the RateLimit fields, where there are several limits; empty for those of this one.
     """
 
     status_code = 429
     code = "rate_limited"
-    title = "Too Many Requests"
+    title = "Request cannot be satisfied as assigned quota has been exceeded"
     detail = "There were too many requests. Try again later."
+    problem_type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
-    def __init__(self, policy: str, *, quota: int, window: int, retry_after: int) -> None:
-        super().__init__(f"over the limit {policy}")
+    def __init__(
+        self,
+        policy: str,
+        *,
+        quota: int,
+        window: int,
+        retry_after: int,
+        violated: Sequence[str] | None = None,
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.policy = policy
         self.quota = quota
         self.window = window
         self.retry_after = max(1, int(retry_after))
+        self.violated = (policy,) if violated is None else tuple(violated)
+        self.fields = tuple(fields) or (
+            ("ratelimit-policy", f'"{policy}";q={quota};w={window}'),
+            ("ratelimit", f'"{policy}";r=0;t={self.retry_after}'),
+        )
+        super().__init__("over the limit " + " and ".join(self.violated))
 
 
 class UnexpectedError(RefusedError):
@@ -391,3 +430,11 @@ class VerificationUnavailableError(RefusedError):
     def __init__(self, reason: str = "", *, retry_after: int = 5) -> None:
         super().__init__(reason)
         self.retry_after = max(1, int(retry_after))
+
+
+class QuotaUnavailableError(VerificationUnavailableError):
+    """Report that the quota of a caller cannot be looked up just now."""
+
+    detail = "The quota cannot be checked at the moment."
+    title = "Request cannot be satisfied due to temporary server capacity constraints"
+    problem_type = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"

@@ -138,7 +138,7 @@ class _ThroughFlask(AuthGuardMiddleware):
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         # The handlers may look at current_user, who is nobody now.
         paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied.error, self._clock()))
+        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied, self._clock()))
         with self.flask.request_context(environ):
             try:
                 error = _exception_for(denied.refusal.status)(denied.refusal)
@@ -206,8 +206,10 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal of a caller who does not meet a requirement."""
     handled = handled_by_guard(request.environ)
-    view = handled.request
-    flow = handled.guard.authorize(view, request.environ[AUTH], handled.error, requirement, handled.at)
+    view, charge = handled.request, handled.decision.charge
+    flow = handled.guard.authorize(
+        view, request.environ[AUTH], handled.error, requirement, handled.at, charge=charge
+    )
     denied = run_anywhere(flow)
     if denied is not None:
         log_refusal(view, denied)

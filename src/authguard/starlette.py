@@ -63,9 +63,12 @@ def authorize_now(connection: HTTPConnection, requirement: Requirement) -> Deny 
 def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow[Deny | None] | None:
     handled = handled_by_guard(connection.scope)
     auth: Auth = connection.scope["auth"]
-    if requirement.is_met_by(auth.principal, handled.at):
+    charge = handled.decision.charge
+    if requirement.is_met_by(auth.principal, handled.at) and (charge is None or charge.taken is not None):
         return None  # without a request view and a flow
-    return handled.guard.authorize(handled.request, auth, handled.error, requirement, handled.at)
+    return handled.guard.authorize(
+        handled.request, auth, handled.error, requirement, handled.at, charge=charge
+    )
 
 
 def _logged(connection: HTTPConnection, denied: Deny | None) -> Deny | None:

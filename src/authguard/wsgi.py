@@ -7,6 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
@@ -15,11 +16,12 @@ from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
+from authguard._core.quotas import Quotas
 from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
-from authguard.drivers.blocking import decide
+from authguard.drivers.blocking import decide, run
 from authguard.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ USER = "authguard.user"
 AUTH = "authguard.auth"
 
 # The fields of `WSGIHandled` but the environ: a tuple, which costs each request less than the object.
-_HandledFields: TypeAlias = tuple[Guard, str, str, RefusedError | None, float]
+_HandledFields: TypeAlias = tuple[Guard, str, str, Decision, float]
 
 
 class WSGIRequest(RequestView):
@@ -100,7 +102,7 @@ class WSGIHandled:
         guard: the rules.
         root_path: `SCRIPT_NAME` as the middleware had it; further in, mounts change it.
         path: `PATH_INFO` as the middleware had it.
-        error: why no caller is known, if so.
+        decision: of the guard.
         at: when the guard decided, in seconds since the epoch.
     """
 
@@ -108,8 +110,13 @@ class WSGIHandled:
     guard: Guard
     root_path: str
     path: str
-    error: RefusedError | None
+    decision: Decision
     at: float
+
+    @property
+    def error(self) -> RefusedError | None:
+        """Return why no caller is known, if so."""
+        return self.decision.error
 
     @property
     def request(self) -> WSGIRequest:
@@ -179,7 +186,8 @@ class AuthGuardMiddleware:
         check_order(app)
         check_order_of_flask(app)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
-        self.app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
+        app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
+        self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
         self._clock = clock
@@ -204,7 +212,7 @@ class AuthGuardMiddleware:
         # As `leave` does it, which would be a call more for each request.
         environ[USER] = decision.user
         environ[AUTH] = decision.auth
-        environ[HANDLED] = (guard, root_path, path, decision.error, now)
+        environ[HANDLED] = (guard, root_path, path, decision, now)
         return self.app(environ, start_response)
 
     def _answer(
@@ -222,7 +230,7 @@ class AuthGuardMiddleware:
             return self.answer(environ, decision)(environ, start_response)
         inner = {**environ}
         where = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        leave(inner, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *where, None, now))
+        leave(inner, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *where, decision, now))
         return self._preflights(decision.preflight or "answer", inner, start_response, request)
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
@@ -240,6 +248,30 @@ class _WithMetadata:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         answer = self._page.answer(environ["REQUEST_METHOD"], _decoded(environ.get("PATH_INFO", "")))
         return (self.app if answer is None else responder(answer))(environ, start_response)
+
+
+class _Charging:
+    """Add the fields of a decision to the response, and give back what a refused request took.
+
+    When the response begins, since decorators may take from the quotas, too.
+    """
+
+    def __init__(self, app: "WSGIApplication", quotas: Quotas) -> None:
+        self.app = app
+        self._quotas = quotas
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        charge = handled_by_guard(environ).decision.charge
+        return self.app(environ, start_response if charge is None else self._telling(start_response, charge))
+
+    def _telling(self, start_response: "StartResponse", charge: Charge) -> "StartResponse":
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if charge.is_refused and status[:1] in "345":
+                run(self._quotas.give_back(charge))
+            headers = merged(headers, _as_text(charge.response_fields + charge.fields))
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        return start
 
 
 class _WithEndpoint:

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Principal, Rule
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Principal, Quota, Rule
 from authguard.fastapi import CurrentUser, current_user, install, requires
 from support import SECRET
 
@@ -146,7 +146,7 @@ def test_refusals_are_problem_documents() -> None:
     assert get(app, "/mine")["responses"]["403"] == {"description": "Mine."}
     schema = app.openapi()["components"]["schemas"]["AuthGuardProblem"]
     answer = TestClient(app).get("/mine").json()
-    assert set(answer) == set(schema["properties"]) == set(schema["required"])
+    assert set(answer) == set(schema["required"]) == set(schema["properties"]) - {"violated-policies"}
 
 
 def test_optional_routes_are_optional() -> None:
@@ -265,3 +265,36 @@ def test_two_guards_are_both_marked() -> None:
     app.mount("/sub", sub)
     install(app, Guard(JWT, protected_paths=[Rule("/sub", scopes=["outer"])]))
     assert get(sub, "/x")["security"] == [{"Bearer": ["inner", "outer"]}]
+
+
+def test_an_operation_with_a_quota_may_answer_429() -> None:
+    """With the fields that tell when to come back; not where nothing is taken, and not where nobody is asked."""
+    rules = ["/x", Rule("/free", cost=0), Rule("/maybe", optional="lenient")]
+    app = installed(
+        "/x", "/free", "/maybe", "/open", protected_paths=rules, public_paths=["/open"], quotas=[Quota(9, 60)]
+    )
+    answer = get(app, "/x")["responses"]["429"]
+    assert (answer["content"], list(answer["headers"])) == (
+        PROBLEM, ["Retry-After", "RateLimit-Policy", "RateLimit"],
+    )  # fmt: skip
+    assert set(get(app, "/maybe")["responses"]) == {"200", "429"}
+    assert [path for path in ("/free", "/open") if "429" in get(app, path)["responses"]] == []
+
+
+def test_a_quota_of_a_rule_alone_is_documented() -> None:
+    """Other paths have none, and neither has one that is not enforced."""
+    rules = [Rule("/x", quota=Quota(9, 60)), "/y", Rule("/z", quota=Quota(9, 60, enforce=False))]
+    app = installed("/x", "/y", "/z", protected_paths=rules)
+    assert [path for path in ("/x", "/y", "/z") if "429" in get(app, path)["responses"]] == ["/x"]
+
+
+def test_a_decorator_on_a_public_path_is_counted_and_documented() -> None:
+    """The quotas of the guard hold there, too."""
+    app = FastAPI()
+
+    @app.get("/mine")
+    def mine(user: CurrentUser) -> str:
+        return user.subject
+
+    install(app, Guard(JWT, public_paths=["/**"], quotas={"free": [Quota(9, 60)], None: []}))
+    assert "429" in get(app, "/mine")["responses"]

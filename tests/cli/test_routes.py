@@ -695,3 +695,32 @@ def test_the_middleware_does_what_is_told_on_wsgi(command):
             status = client.open(path, method=method).status_code
             assert status in (200, 401), path
             assert (status == 401) is (told["access"] == "protected"), (method, path, told)
+
+
+QUOTAS = (
+    COMMON
+    + "from authguard import Quota\n"
+    + "app = guarded([Route('/search', hello), Route('/free', hello), Route('/a', hello)], protected_paths=["
+    + "Rule('/search', scopes=['read'], quota=[Quota(5, 60, name='search'), Quota(9, 'day')], cost=2), "
+    + "Rule('/free', cost=0), '/a'])"
+)
+
+
+def test_the_quotas_of_a_rule_stand_with_what_it_asks(command):
+    """And so does the cost of a request, unless it is 1."""
+    lines = [" ".join(line.split()) for line in command(QUOTAS).stdout.splitlines()]
+    quotas = "5 per 60 seconds (search), 9 per calendar day (/search per-day)"
+    assert lines[1].startswith(f"GET /search protected: scope read, {quotas}, cost 2 protected by Rule(")
+    assert lines[2].startswith("GET /free protected: cost 0 protected by Rule(")
+    assert lines[3] == "GET /a protected protected by Rule('/a')"
+
+
+def test_the_quotas_of_a_rule_are_in_the_json(listing):
+    """With all that a quota is."""
+    listing(QUOTAS)
+    assert [row["cost"] for row in listing.rows] == [2, 0, 1]
+    assert [row["quotas"] for row in listing.rows[1:]] == [[], []]
+    assert listing.rows[0]["quotas"] == [
+        {"name": "search", "count": 5, "seconds": 60, "by": "owner", "enforce": True},
+        {"name": "/search per-day", "count": 9, "seconds": "day", "by": "owner", "enforce": True},
+    ]

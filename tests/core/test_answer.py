@@ -27,6 +27,7 @@ ANSWERS = [
         "insufficient_user_authentication",
     ),
     (errors.CrossSiteRequestError, 403, "cross_site_request", None),
+    (errors.AddressDeniedError, 403, "address_denied", None),
     (errors.UnexpectedError, 500, "internal_error", None),
     (errors.VerificationUnavailableError, 503, "unavailable", None),
 ]

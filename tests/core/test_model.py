@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from authguard import ANONYMOUS, Credential, Principal
+from authguard import ANONYMOUS, Credential, Principal, Quota
 from authguard._core.model import ANONYMOUS_AUTH, Auth, Claims, make_principal
 
 
@@ -91,7 +91,7 @@ def test_a_principal_made_at_once_is_one_made_by_its_constructor():
         "subject": "ann", "scopes": frozenset({"read"}), "roles": frozenset({"boss"}),
         "claims": Claims("{}"),
         "issuer": "i", "client_id": "c", "token_id": "t", "key_id": "k", "expires_at": 5.0,
-        "method": "cookie",
+        "method": "cookie", "tier": "free", "quotas": (Quota(1, 60),),
     }  # fmt: skip
     made, built = make_principal(**values), Principal(**values)
     assert (made, hash(made), repr(made)) == (built, hash(built), repr(built))

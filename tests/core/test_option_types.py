@@ -1,6 +1,7 @@
 """Each option of each public class and function refuses values of a wrong type when it is built."""
 
 import ast
+import asyncio
 import inspect
 import random
 import re
@@ -51,6 +52,7 @@ def test_a_value_of_a_wrong_type_is_a_configuration_error_that_names_the_option(
 STORE = SimpleNamespace(revocations=None, replays=None)
 #: What a spelling may name besides the public names.
 NAMES = {
+    "asyncio": asyncio,
     "time": time,
     "random": random,
     "ssl": ssl,

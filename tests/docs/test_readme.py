@@ -20,7 +20,9 @@ from authguard import (
     HTTPOptions,
     IntrospectionVerifier,
     JWTVerifier,
+    MemoryQuotas,
     MutualTLS,
+    Quota,
     RemoteKeySet,
     ResourceMetadata,
     Rule,
@@ -238,6 +240,8 @@ def _documented() -> list[tuple[type, str]]:
         BackChannelLogout,
         ResourceMetadata,
         Rule,
+        Quota,
+        MemoryQuotas,
     )
     return [(cls, name) for cls in classes for name in inspect.signature(cls).parameters]
 

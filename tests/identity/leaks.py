@@ -31,6 +31,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 import authguard
 from authguard.identity import Identity, IdentityService, Settings
+from authguard.identity.keys.texts import KeyTexts, MadeKey
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.social.provider import Provider
@@ -281,6 +282,7 @@ def _watch_service(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
     before(Provider, "__init__", lambda *args, **_: leaks.note(args[3], "provider's secret"))
     before(MultiFernet, "encrypt", lambda seal, pem: leaks.note(_middle_line(pem), "signing key"))
     after(MultiFernet, "encrypt", lambda encrypted: leaks.note(encrypted, "encrypted key"))
+    after(KeyTexts, "make", lambda made: _note_key(leaks, made))
     after(Clients, "create", lambda made: leaks.note(made[1], "client secret"))
     after(httpx2.Response, "json", lambda document: _note_fields(leaks, document, "provider's token"))
 
@@ -300,6 +302,11 @@ def note_settings(leaks: Leaks, settings: Settings) -> None:
         elif one.name in ("database", "smtp_url", "limits_url", "revocations_url") and value:
             with contextlib.suppress(ValueError):
                 leaks.note(unquote(urlsplit(value).password or ""), "setting")
+
+
+def _note_key(leaks: Leaks, made: MadeKey) -> None:
+    leaks.note(made.text, "API key")
+    leaks.note(made.secret, "client secret of a key")
 
 
 def _note_mail(leaks: Leaks, mail: Mail) -> None:

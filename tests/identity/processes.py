@@ -20,6 +20,7 @@ from identity.support import PASSWORD, SECRET
 _DATABASE = re.compile(r"(?:sqlite|postgresql(?:\+\w+)?)://[^\s'\"]+")
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN")
 _TOKENS = r"\brt_[\w-]{40,}|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+_TOKENS += r"|\b(?:sk_live|sk_test|claw|clsk|ak)_[0-9A-Za-z]{16,}_[0-9A-Za-z]{43,}_"
 #: What no database holds; logs and arguments neither, nor password hashes and the tokens of links.
 _STORED_SHAPES = re.compile(_TOKENS)
 _SHOWN_SHAPES = re.compile(rf"{_TOKENS}|\$argon2\w+\$\S+|token=[\w-]{{20,}}")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from authguard._core.answer.decision import Decision
 from authguard._core.guard import Guard
 from authguard._core.policy.mounts import below, is_misplaced
 from authguard._core.request import WEBSOCKET, Presented, RequestKey, RequestView, http_method
@@ -19,7 +20,7 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 HANDLED = "authguard"
 
 # The fields of `ASGIHandled`: a tuple, which costs each request less than the object.
-_HandledFields: TypeAlias = tuple[Guard, Scope, RefusedError | None, float]
+HandledFields: TypeAlias = tuple[Guard, Scope, Decision, float]
 
 
 class ASGIRequest(RequestView):
@@ -79,14 +80,19 @@ class ASGIHandled:
     Attributes:
         guard: the rules.
         scope: the scope as the middleware had it; further in, mounts change it.
-        error: why no caller is known, if so.
+        decision: of the guard.
         at: when the guard decided, in seconds since the epoch.
     """
 
     guard: Guard
     scope: Scope
-    error: RefusedError | None
+    decision: Decision
     at: float
+
+    @property
+    def error(self) -> RefusedError | None:
+        """Return why no caller is known, if so."""
+        return self.decision.error
 
     @property
     def request(self) -> ASGIRequest:
@@ -100,7 +106,7 @@ def handled_by_guard(scope: Scope) -> ASGIHandled:
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled: _HandledFields | None = scope.get(HANDLED)
+    handled: HandledFields | None = scope.get(HANDLED)
     if handled is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "

@@ -56,7 +56,7 @@ class Websockets:
             "user": decision.user,
             "auth": decision.auth,
             "state": {**(scope.get("state") or {}), "user": decision.user},
-            HANDLED: (guard, scope, decision.error, now),
+            HANDLED: (guard, scope, decision, now),
         }
         if not decision.auth.principal.is_authenticated:
             await self._app(inner, receive, send)

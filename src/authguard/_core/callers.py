@@ -13,15 +13,21 @@ from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow, Shared
 from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
-from authguard._core.model import Credential, Principal, make_auth
+from authguard._core.model import Credential, Principal, api_key_id, make_auth
+from authguard._core.networks import is_within
 from authguard._core.proofs.proof import Proofs
+from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
+from authguard._core.terms import Terms
 from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import (
+    AddressDeniedError,
+    ConfigurationError,
     CrossSiteRequestError,
     InvalidTokenError,
     MissingCredentialsError,
     RefusedError,
+    RevokedTokenError,
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
@@ -80,8 +86,10 @@ class Callers:
         verifiers: in the order in which they are asked whether they accept a credential.
         extractor: finds the credential of a request.
         proofs: for tokens that are bound to a key or a certificate.
+        proxies: tell the address of a client.
         logouts: what has been logged out; None if nothing can be.
         user_loader: from principal to the application's own user.
+        counts: whether the guard counts quotas, so that keys may have some.
         cache_size: how many verified credentials to remember, for each way to carry one.
     """
 
@@ -91,17 +99,21 @@ class Callers:
         extractor: Extractor,
         proofs: Proofs,
         *,
+        proxies: TrustedProxies,
         logouts: Logouts | None,
         user_loader: UserLoader | None,
+        counts: bool,
         cache_size: int,
     ) -> None:
         self._verifiers = verifiers
         self._extractor = extractor
         self._plain_bearer = extractor.plain_bearer
         self._proofs = proofs
+        self._proxies = proxies
         self._logouts = logouts
         self._revision = None if logouts is None else logouts.revision
         self._user_loader = user_loader
+        self._counts = counts
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
         # One memory for each way and field to carry a credential, so that none passes for another.
@@ -109,7 +121,7 @@ class Callers:
         key_fields = sorted(field.decode("ascii") for field in extractor.key_fields)
         carried = [*_CARRIED, *(("api_key", field) for field in key_fields)]
         self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
-        # Tokens that need a proof with each request, where `recall` never looks.
+        # Credentials that need more than a look-up with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
         #: Whether `recall` can tell anything; not if each request has a slow step.
         self.at_once = user_loader is None and (logouts is None or logouts.is_memory)
@@ -157,8 +169,11 @@ class Callers:
             return Refused(error)
         except Exception:
             return UNDECIDED  # the flow will meet it again, and say what is wrong
-        # A bound token needs a proof with each request.
-        if known.auth.confirmation or (self._logouts is not None and not self._logouts.clears_now(known)):
+        if (
+            known.auth.confirmation
+            or known.terms
+            or (self._logouts is not None and not self._logouts.clears_now(known))
+        ):
             return UNDECIDED
         return known
 
@@ -183,9 +198,36 @@ class Callers:
         confirmation = known.auth.confirmation
         if credential is not None and not proven and (confirmation or credential.method == "dpop"):
             nonce = yield from self._proofs.check(request, credential, confirmation, now)
-        if self._logouts is not None:
-            yield from self._logouts.check(known.auth.principal)
+        known = yield from self._unless_revoked(credential, known, now)
+        if known.terms is not None:
+            yield from self._keep(known.terms, known.auth.principal, request, now)
         return known, nonce
+
+    def _unless_revoked(self, credential: Credential | None, known: Known, now: float) -> Flow[Known]:
+        """Return the caller, if it is not revoked; raise RevokedTokenError if it is.
+
+        Of an API key, what is remembered may be revoked while the key is good: a newer generation has taken
+        over, and the one that was presented has become one that ends soon. So it is looked up again.
+        """
+        if self._logouts is None:
+            return known
+        try:
+            yield from self._logouts.check(known.auth.principal)
+        except RevokedTokenError:
+            if credential is None or credential.method != "api_key":
+                raise
+            known = _settled((yield from self._verify(credential, _digest_of(credential), now)))
+            yield from self._logouts.check(known.auth.principal)
+        return known
+
+    def _keep(self, terms: Terms, principal: Principal, request: RequestView, now: float) -> Flow[None]:
+        """Check what is asked of each request with a credential."""
+        if terms.networks and not is_within(self._proxies.client_address(request), terms.networks):
+            raise AddressDeniedError(
+                "from an address in none of the networks of the key", key_id=api_key_id(principal)
+            )
+        if terms.begin is not None:
+            yield from Call(terms.begin, now)
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the application's own user, or the principal where it has none."""
@@ -213,11 +255,7 @@ class Callers:
         if known is not None and now < known.until:
             return known
         question = self._shared(credential, digest, now)
-        outcome = yield from question or self._verify(credential, digest, now)
-        if isinstance(outcome, Refused):
-            # It may be raised for many, and its traceback would grow each time.
-            raise outcome.error.with_traceback(None)
-        return outcome
+        return _settled((yield from question or self._verify(credential, digest, now)))
 
     def _shared(self, credential: Credential, digest: bytes, now: float) -> Shared[Outcome] | None:
         """Return the question of all who present this credential now; None if each has its own."""
@@ -238,11 +276,16 @@ class Callers:
         principal, method = verified.principal, credential.method
         if not principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
+        if principal.quotas and not self._counts:
+            raise ConfigurationError("quotas of a key hold in a guard that counts: write Guard(quotas=[])")
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
-        known = Known(auth, self._response_fields[method], verified.until)
+        terms = verified.terms
+        known = Known(auth, self._response_fields[method], verified.until, terms)
+        if terms is not None:
+            known.response_fields += terms.response_fields
         if verified.until > now and (self._logouts is None or self._may_keep(known, self._logouts)):
-            if confirmation:
+            if confirmation or (terms is not None and terms.needs_request):
                 self._bound.put((method, credential.header, digest), known)
             else:
                 self._memories[method, credential.header].put(digest, known)
@@ -262,6 +305,14 @@ class Callers:
             if verifier.accepts(credential):
                 return verifier
         raise InvalidTokenError("no verifier is for this kind of credential")
+
+
+def _settled(outcome: Outcome) -> Known:
+    """Return the caller of an outcome, or raise why there is none."""
+    if isinstance(outcome, Refused):
+        # It may be raised for many, and its traceback would grow each time.
+        raise outcome.error.with_traceback(None)
+    return outcome
 
 
 def _digest_of(credential: Credential) -> bytes:

@@ -7,10 +7,11 @@ tokens whose keys are here, public pages. `decide` is all the rest, as a flow. N
 anything: adapters read the request and write the answer. `Callers` finds out who it is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
 from authguard._core.answer.denials import Denials, OnError, as_refused, refused_for
 from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
@@ -31,6 +32,10 @@ from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
 from authguard._core.proofs.proof import Proof, Proofs
+from authguard._core.proxies import TrustedProxies
+from authguard._core.quota import Quota
+from authguard._core.quota_store import QuotaHealth, QuotaStore
+from authguard._core.quotas import QuotasByTier, quotas_for
 from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
@@ -39,6 +44,7 @@ from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     CrossSiteRequestError,
     MissingCredentialsError,
+    RateLimitedError,
     RefusedError,
     UnexpectedError,
 )
@@ -69,6 +75,8 @@ class Guard:
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
+        proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
+            API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
         resource: what this application is, and who issues tokens for it; served and named in
             every challenge (RFC 9728).
         subprotocol: the websocket subprotocol by which a browser may present a token, such as
@@ -76,6 +84,10 @@ class Guard:
         preflight: how a CORS preflight of a protected path is treated. `"answer"`: the guard answers it
             by the application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the
             application gets it, without its body, and only status and CORS fields come out.
+        quotas: how much callers may send: a list of `Quota` for all of them, or lists by their tiers; see
+            `Quota`. Counted are the requests of authenticated callers to protected paths, and to others
+            where a decorator or dependency requires a caller. None counts those of rules with a quota only.
+        quota_store: where to count; None for the memory of this process.
         on_error: given the request and the `Refusal`, returns the one to send.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
@@ -95,9 +107,12 @@ class Guard:
         backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
         proofs: Iterable[Proof] = (),
+        proxies: Iterable[str] = (),
         resource: ResourceMetadata | None = None,
         subprotocol: str | None = None,
         preflight: Preflight = "answer",
+        quotas: Iterable[Quota] | QuotasByTier | None = None,
+        quota_store: QuotaStore | None = None,
         on_error: OnError | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
@@ -124,14 +139,32 @@ class Guard:
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
+        self._proxies = TrustedProxies(proxies)
+        self.quotas = quotas_for(quotas, quota_store, self.policy.rules)
+        #: Decides at once if it can; see `_recall`.
+        self.recall = self._choose_recall()
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         self.callers: Callers | Overridden = Callers(
-            arranged, extractor, all_proofs, logouts=logouts, user_loader=user_loader, cache_size=cache_size
+            arranged,
+            extractor,
+            all_proofs,
+            proxies=self._proxies,
+            logouts=logouts,
+            user_loader=user_loader,
+            counts=self.quotas is not None,
+            cache_size=cache_size,
         )
         #: The guard's own, and those of tests; see `overriding`.
         self.all_callers: list[Callers | Overridden] = [self.callers]
 
-    def recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+    def _choose_recall(self) -> Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]:
+        """Return `_recall` for a guard without quotas and terms, which does not ask for them each time."""
+        if self.quotas is not None:
+            return self._recall_counted
+        told = any(verifier.has_terms for verifier in self._verifiers)
+        return self._recall_told if told else self._recall
+
+    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
 
         Args:
@@ -155,6 +188,33 @@ class Guard:
         if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
         return recalled
+
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+        known = self._recall(presented, request_key, now)
+        if isinstance(known, Known) and known.terms is not None:
+            known.terms.count(now, None)
+        return known
+
+    def _recall_counted(
+        self, presented: Presented, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Deny:
+        """Decide as `_recall` does, and take from the quotas of a known caller."""
+        known = self._recall(presented, request_key, now)
+        if type(known) is not Known or known is NOBODY or self.quotas is None:
+            return known
+        verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
+        if verdict.protected:
+            charge = self.quotas.charge_at_once(known, verdict)
+        else:  # a decorator may take from them
+            charge = Charge(known.response_fields)
+        if charge is None:
+            return UNDECIDED
+        if isinstance(charge, RateLimitedError):
+            return self._denials.at_once(charge, request_key) or Refused(charge)
+        if known.terms is not None:
+            known.terms.count(now, None)
+        return Allow(known.auth, known.user, charge=charge)
 
     def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
         signs_in = self.cookie is not None and self.policy.is_login_page(request_key[1])
@@ -189,7 +249,7 @@ class Guard:
     def _allow(
         self, request: RequestView, now: float, verdict: Verdict, known: Known | None
     ) -> Flow[Allow | Deny]:
-        """Let the request pass, if its caller is found and has what the rules ask for."""
+        """Let the request pass, if its caller is found, and has what the rules ask for and quota enough."""
         callers, auth = self.callers, None
         try:
             known, nonce = yield from callers.identify(request, now, known)
@@ -200,13 +260,21 @@ class Guard:
         except Exception as raised:
             return (yield from self._refused(request, verdict, refused_for(raised, auth)))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
-        return Allow(auth, user, response_fields=fields)
+        allowed = Allow(auth, user, response_fields=fields)
+        if self.quotas is not None:
+            allowed = Allow(auth, user, charge=(charge := Charge(fields)))
+            if verdict.protected:  # last, since a request that is refused takes nothing
+                yield from self.quotas.charge(charge, auth.principal, verdict)
+        if known.terms is not None:
+            address = self._proxies.client_address(request)
+            known.terms.count(now, None if address is None else str(address))
+        return allowed
 
     def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Allow | Deny]:
         """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
-        if (verdict.protected and not optional) or isinstance(error, UnexpectedError):
+        if (verdict.protected and not optional) or isinstance(error, (UnexpectedError, RateLimitedError)):
             return (yield from self._denials.deny(request, error))
         if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")
@@ -219,8 +287,12 @@ class Guard:
         error: RefusedError | None,
         requirement: Requirement,
         now: float,
+        *,
+        charge: Charge | None = None,
     ) -> Flow[Deny | None]:
         """Check what a route asks for beyond the path rules; return None if the caller has it.
+
+        On public paths, the first route or dependency that requires a caller takes from its quotas.
 
         Args:
             request: the request.
@@ -228,13 +300,23 @@ class Guard:
             error: why nobody was found, if so.
             requirement: what the route requires; if empty, just to be somebody.
             now: seconds since the epoch.
+            charge: that of the decision about the request.
         """
         if not auth.principal.is_authenticated:
             return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
         try:
             requirement.check(auth.principal, now)
         except RefusedError as lacking:
+            if charge is not None:
+                charge.is_refused = True
             return (yield from self._denials.deny(request, refused_for(lacking, auth)))
+        if charge is None or charge.taken is not None or self.quotas is None:
+            return None
+        try:
+            verdict = self.policy.find_for(request.request_key)
+            yield from self.quotas.charge(charge, auth.principal, verdict)
+        except Exception as raised:
+            return (yield from self._denials.deny(request, as_refused(raised)))
         return None
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
@@ -280,14 +362,15 @@ class Guard:
         """Take whoever sends a request for this user; see `authguard.testing.override`."""
         return overriding(self, user, principal)
 
-    def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth]:
-        """Return how each remote and shared store is doing that this guard asks: fresh, stale or failing.
+    def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth | QuotaHealth]:
+        """Return how each remote and store is doing that this guard asks: fresh, stale or failing.
 
         Args:
             now: seconds since the epoch; None for the time of day.
         """
         stores = () if self._logouts is None else self._logouts.health()
-        return [*self._remotes.health(now), *stores]
+        quotas = () if self.quotas is None else self.quotas.health()
+        return [*self._remotes.health(now), *stores, *quotas]
 
     def close(self) -> None:
         """Close the connections to remotes, from outside of an event loop; later requests open new ones.

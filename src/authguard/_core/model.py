@@ -14,6 +14,7 @@ from authguard._core.options import (
     check_text,
     got,
 )
+from authguard._core.quota import Quota, check_quotas
 from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
@@ -108,10 +109,14 @@ class Principal:
         claims: the verified claims; empty for API keys.
         issuer: the `iss` that vouches for the subject, if any.
         client_id: the OAuth client that acts, if the token names one.
-        token_id: the `jti`, by which a token is revoked.
+        token_id: the `jti`, by which a token is revoked; of an API key of the identity service, the name of
+            the secret that was presented, of which a key may have two.
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
         method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`; empty for nobody.
+        tier: the tier of an API key, or of the claim that the verifier was told to read, which says what
+            quotas hold; None for none.
+        quotas: of this API key alone, beside those of its tier.
 
     Raises:
         ConfigurationError: without a subject, and for an attribute of another type. A list of scopes or
@@ -128,6 +133,8 @@ class Principal:
     key_id: str | None = None
     expires_at: float | None = None
     method: Method = "bearer"
+    tier: str | None = None
+    quotas: tuple[Quota, ...] = ()
 
     def __post_init__(self) -> None:
         if self.method != "" or self.subject != "":  # as of `ANONYMOUS`
@@ -140,7 +147,7 @@ class Principal:
             for value in getattr(self, name):
                 check_text(value, f"each of {name} of a Principal")
         check_mapping(self.claims, "claims of a Principal", 'claims={"tenant": "a"}')
-        for name in ("issuer", "client_id", "token_id", "key_id"):
+        for name in ("issuer", "client_id", "token_id", "key_id", "tier"):
             if not isinstance(getattr(self, name), str | None):
                 raise ConfigurationError(
                     f"{name} of a Principal must be text, got {got(getattr(self, name))}"
@@ -148,6 +155,8 @@ class Principal:
         if self.expires_at is not None:
             moment = check_moment(self.expires_at, "expires_at of a Principal", infinite=True)
             object.__setattr__(self, "expires_at", moment)
+        if self.quotas != ():
+            object.__setattr__(self, "quotas", check_quotas(self.quotas, "quotas of a Principal"))
 
     @property
     def is_authenticated(self) -> bool:

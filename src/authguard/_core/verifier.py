@@ -10,6 +10,7 @@ from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import check_text, check_text_list, got, type_of
 from authguard._core.remote.http import RemoteHealth
+from authguard._core.terms import Terms
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
@@ -18,10 +19,17 @@ _TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
 
 @dataclass(slots=True)  # not frozen, since one is made for each first-seen credential
 class Verified:
-    """Hold a principal, and until when (seconds since the epoch) it may be remembered unasked."""
+    """Hold a principal, and until when (seconds since the epoch) it may be remembered unasked.
+
+    Attributes:
+        principal: who presents the credential.
+        until: when the credential has to be verified again.
+        terms: what holds for each request with it; None for nothing.
+    """
 
     principal: Principal
     until: float
+    terms: Terms | None = None
 
 
 def as_flow(answer: "Flow[Verified] | Verified") -> Flow[Verified]:
@@ -64,6 +72,8 @@ class Verifier(ABC):
     has_unprefixed_keys: bool = False
     #: It chooses by code of the user's, so nothing is known about which credentials it takes.
     chooses_itself: bool = False
+    #: It may ask something of each request with a credential of its own; see `Terms`.
+    has_terms: bool = False
     #: It verifies tokens of whatever form, so that it is asked last.
     takes_any_token: bool = False
 

@@ -10,24 +10,44 @@ from authguard._extras import needs_extra
 with needs_extra("identity"):
     from authguard.identity.app import Identity, create_app
     from authguard.identity.audit import Event
-    from authguard.identity.model import Caller, Client, Session, SocialIdentity, Tokens, User
+    from authguard.identity.keys.verify import SQLAPIKeys
+    from authguard.identity.model import (
+        APIKeyRequest,
+        Caller,
+        Client,
+        NewAPIKey,
+        Session,
+        SocialIdentity,
+        StoredAPIKey,
+        Tokens,
+        Usage,
+        User,
+    )
     from authguard.identity.service import IdentityService
     from authguard.identity.settings import Settings
     from authguard.identity.storage.migrations import upgrade
     from authguard.identity.storage.revocations import SQLRevocations
+    from authguard.identity.tiers import Tier, tier_quotas
 
 __all__ = [
+    "APIKeyRequest",
     "Caller",
     "Client",
     "Event",
     "Identity",
     "IdentityService",
+    "NewAPIKey",
+    "SQLAPIKeys",
     "SQLRevocations",
     "Session",
     "Settings",
     "SocialIdentity",
+    "StoredAPIKey",
+    "Tier",
     "Tokens",
+    "Usage",
     "User",
     "create_app",
+    "tier_quotas",
     "upgrade",
 ]

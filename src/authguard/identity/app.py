@@ -14,6 +14,8 @@ from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Sen
 from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity.api import accounts, oauth, social
 from authguard.identity.api.accounts import AccountEndpoints
+from authguard.identity.api.api_keys import APIKeyEndpoints
+from authguard.identity.api.key_pairs import KeyPairEndpoints
 from authguard.identity.api.oauth import OAuthEndpoints
 from authguard.identity.api.social import SocialEndpoints
 from authguard.identity.pages.account import LOGOUT_PAGE
@@ -23,6 +25,8 @@ from authguard.identity.settings import Settings
 from authguard.identity.social.configured import providers_from
 from authguard.identity.social.provider import Provider
 from authguard.identity.storage import migrations
+from authguard.identity.web.interactive import KeysRefused
+from authguard.identity.web.key_guards import KeyGuards
 from authguard.identity.web.link_cookie import take_query
 from authguard.identity.web.messages import REALM
 from authguard.identity.web.parts import build_web
@@ -73,11 +77,14 @@ class Identity:
         self.guard = self._main_guard(paths, browser_paths)
         self.app = self._around(router, self.guard)
         self._by_path = self._exceptions(router)
+        self._add_key_guards(router)
 
     def _endpoints(self) -> list[BaseRoute]:
         """Return the routes of the API, and of the documents outside of its prefixes."""
         prefixes = self._settings.prefixes
         endpoints = AccountEndpoints(self._web).routes(prefixes)
+        self._key_routes = self._managing_keys() if self._settings.api_keys else []
+        endpoints += self._key_routes
         oauth_endpoints = OAuthEndpoints(self._web)
         for prefix in prefixes:
             endpoints += oauth_endpoints.routes(prefix)
@@ -85,6 +92,13 @@ class Identity:
         for prefix in prefixes:
             endpoints += SocialEndpoints(self._web, prefix, self._providers, on_refused).routes()
         return endpoints + oauth_endpoints.well_known()
+
+    def _managing_keys(self) -> list[Route]:
+        """Return the routes by which API keys are managed, and their usage is read."""
+        parts = APIKeyEndpoints(self._web), KeyPairEndpoints(self._web)
+        return [
+            route for part in parts for prefix in self._settings.prefixes for route in part.routes(prefix)
+        ]
 
     def _router(self, endpoints: list[BaseRoute]) -> Starlette:
         router = Starlette(
@@ -108,6 +122,7 @@ class Identity:
         public += [*oauth.WELL_KNOWN_PATHS, *browser_paths]
         return Guard(
             self.service.own_tokens,
+            self._keys_refused,
             public_paths=["/.well-known", *public, *self._pages.paths],
             # Each by its name, since a public path opens what is below it, whatever the prefixes are.
             protected_paths=sorted(_pattern(path) for path in paths.difference(public)),
@@ -134,7 +149,35 @@ class Identity:
 
     def _light_guard(self, verifier: Verifier, public_paths: list[str] | None) -> Guard:
         """Build a guard that verifies the token alone."""
-        return Guard(verifier, public_paths=public_paths, cookie=self._settings.access_cookie, realm=REALM)
+        cookie = self._settings.access_cookie
+        return Guard(verifier, self._keys_refused, public_paths=public_paths, cookie=cookie, realm=REALM)
+
+    @property
+    def _keys_refused(self) -> KeysRefused:
+        """Return what refuses API keys at all paths but those of `_add_key_guards`."""
+        return KeysRefused(self._settings.key_prefixes)
+
+    def _add_key_guards(self, router: Starlette) -> None:
+        """Take API keys as well as tokens where keys are managed, and where the owner is read."""
+        self._key_paths = [route.path_regex for route in self._key_routes if route.param_convertors]
+        if not self._settings.api_keys:
+            return
+        guards = KeyGuards(self._web)
+        reading = guards.build(self.service.api_key_verifier, counted=True)
+        managing = reading  # whose limits are the same then
+        if not self._settings.count_key_management:
+            managing = guards.build(self.service.key_manager_verifier, counted=False)
+        self._managing = self._around(router, managing)
+        owner = [prefix + path for prefix in self._settings.prefixes for path in accounts.OWNER_PATHS]
+        self._by_path |= dict.fromkeys(owner, self._around(router, reading))
+        self._by_path |= dict.fromkeys((route.path for route in self._key_routes), self._managing)
+
+    def _app_of(self, path: str) -> AuthGuardMiddleware:
+        """Return the guarded application for a path."""
+        app = self._by_path.get(path)
+        if app is None and any(pattern.match(path) for pattern in self._key_paths):
+            return self._managing
+        return app or self.app
 
     def _around(self, router: Starlette, guard: Guard) -> AuthGuardMiddleware:
         return AuthGuardMiddleware(router, guard=guard, clock=self.service.clock)
@@ -146,7 +189,7 @@ class Identity:
         if scope["type"] == "http":
             if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
                 take_query(scope)
-            app = self._by_path.get(ASGIRequest(scope, self.guard, []).path, app)
+            app = self._app_of(ASGIRequest(scope, self.guard, []).path)
         await app(scope, receive, send)
 
     @asynccontextmanager

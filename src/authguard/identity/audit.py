@@ -29,6 +29,8 @@ class Event:
         user_id: whom it is about, if that is known. Addresses of accounts are never in an event.
         session_id: the session it is about, if there is one.
         address: where the request came from.
+        key_id: the public id of the API key it is about, if there is one.
+        actor_key_id: the public id of the API key that has done it, if one has.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Event:
     user_id: str | None = None
     session_id: str | None = None
     address: str = ""
+    key_id: str | None = None
+    actor_key_id: str | None = None
 
 
 Hook: TypeAlias = Callable[[Event], None]

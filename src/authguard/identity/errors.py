@@ -4,7 +4,10 @@
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
+    ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
     ├── EmailTakenError           409  email_taken           an account has the address
+    ├── TooManyKeysError          409  too_many_keys         an owner who has as many API keys as there may be
+    ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
@@ -59,6 +62,15 @@ class EmailNotVerifiedError(RefusedError):
     detail = "Verify your e-mail address first: follow the link that was sent to it."
 
 
+class InteractiveOnlyError(RefusedError):
+    """Refuse an API key where a person has to sign in; the key may be good elsewhere."""
+
+    status_code = 403
+    code = "interactive_only"
+    title = "Forbidden"
+    detail = "An API key cannot do this: sign in, and send the access token."
+
+
 class EmailTakenError(RefusedError):
     """Refuse an address that an account has already."""
 
@@ -66,6 +78,24 @@ class EmailTakenError(RefusedError):
     code = "email_taken"
     title = "Conflict"
     detail = "Email already registered"
+
+
+class TooManyKeysError(RefusedError):
+    """Refuse to make an API key for an owner who has as many as there may be."""
+
+    status_code = 409
+    code = "too_many_keys"
+    title = "Conflict"
+    detail = "There are too many API keys: revoke some that are not needed any more."
+
+
+class KeyNotActiveError(RefusedError):
+    """Refuse to rotate an API key that has expired, been disabled or been revoked."""
+
+    status_code = 409
+    code = "key_not_active"
+    title = "Conflict"
+    detail = "The API key cannot be used any more: create another one."
 
 
 class LinkRefusedError(RefusedError):

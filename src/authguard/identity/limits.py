@@ -77,6 +77,7 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "mail_account": Limit(10, 3_600),  # by mailbox and kind of mail: more are not sent, and nobody is refused
     "register_address": Limit(30, 3_600),
     "authorize_address": Limit(60, 900),  # browsers that are sent to a provider
+    "api_key": Limit(60, 3_600),  # by account: keys that are made or rotated
     "secret_address": Limit(60, 60),  # by address: wrong one-time tokens, client secrets, provider codes
 }
 

@@ -1,8 +1,20 @@
 """Define the values of the identity service: rows, and the arguments and results of use cases."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
-MAX_NAME = 200  # characters of the name of an owner
+MAX_NAME = 200  # characters of the name of an owner, and of an API key
+
+#: The permissions of the documents; they are scopes as all others.
+PERMISSIONS = ("read", "write", "admin")
+#: The scope by which a key may rotate itself.
+ROTATE_SELF = "apikeys:rotate:self"
+#: Seconds before the expiry of an API key in which its state is `expiring`.
+EXPIRING_SECONDS = 30 * 86_400
+
+KeyState: TypeAlias = Literal["active", "expiring", "expired", "disabled", "revoked"]
+Activation: TypeAlias = Literal["now", "first_use"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +214,147 @@ class Client:
     name: str
     scopes: frozenset[str]
     disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClient(Client):
+    """Present an API key with a client secret as an OAuth client, whose id is that of the key.
+
+    Attributes:
+        key: the key.
+        ends_at: when the secret that was presented ends, in seconds since the epoch.
+        role: the role of the owner, if the key may have it.
+    """
+
+    key: "StoredAPIKey"
+    ends_at: float
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAPIKey:
+    """Hold an API key, as stored. Its text is not here: there is only a digest of it. Times are seconds.
+
+    Attributes:
+        id: its public name: `key_…` for keys that begin with `sk_`, 24 hexadecimal digits for `claw_`.
+        user_id: the account of its owner.
+        name: what its owner calls it.
+        prefix: what its text begins with, such as `sk_live_`.
+        shown: the first twelve characters of its text.
+        readable_id: the 16 characters after the prefix, by which a log or a mail can name it.
+        scopes: what it grants, as long as its owner has it.
+        tier: which limits its requests have.
+        metadata: what its owner keeps with it: an object of JSON of at most 2 KB.
+        networks: from where it may be used, as texts; empty for from everywhere.
+        created_at: when it was made.
+        created_by: the id of the key that has made it; None for its owner.
+        expires_at: when it ends.
+        disabled_at: when it was switched off, if it is.
+        revoked_at: when it was revoked, if it was.
+        generation: of its newest secret.
+        last_used_at: when it was last used, as far as that has been counted; None for never.
+        last_used_address: where from.
+        usage_count: how many requests it has made, as far as they have been counted.
+    """
+
+    id: str
+    user_id: str
+    name: str
+    prefix: str
+    shown: str
+    readable_id: str
+    scopes: frozenset[str]
+    tier: str
+    metadata: Mapping[str, Any]
+    networks: tuple[str, ...]
+    created_at: float
+    created_by: str | None
+    expires_at: float
+    disabled_at: float | None = None
+    revoked_at: float | None = None
+    generation: int = 1
+    last_used_at: float | None = None
+    last_used_address: str | None = None
+    usage_count: int = 0
+
+    @property
+    def permissions(self) -> list[str]:
+        """Return those of its scopes that the documents call permissions, in their order."""
+        return [name for name in PERMISSIONS if name in self.scopes]
+
+    def state(self, now: float) -> KeyState:
+        """Return whether the key can be used; `expiring` can, for at most 30 days more.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        if self.revoked_at is not None:
+            return "revoked"
+        if now >= self.expires_at:
+            return "expired"
+        if self.disabled_at is not None:
+            return "disabled"
+        return "expiring" if now >= self.expires_at - EXPIRING_SECONDS else "active"
+
+    def is_active(self, now: float) -> bool:
+        """Return whether the key can be used."""
+        return self.state(now) in ("active", "expiring")
+
+
+@dataclass(frozen=True, slots=True)
+class NewAPIKey:
+    """Hold the result of creating or rotating an API key: its text, which is shown once.
+
+    Attributes:
+        key: the key, as stored.
+        text: what its user presents.
+        secret: the client secret that belongs to a `claw_` key; None for others.
+    """
+
+    key: StoredAPIKey
+    text: str = field(repr=False)
+    secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class APIKeyRequest:
+    """Hold what an API key is to be. What is left out is as the settings or the documents have it.
+
+    Attributes:
+        name: what its owner calls it.
+        scopes: what it is to grant.
+        kind: what it begins with, without the last `_`: `sk_live`, `sk_test`, `ak`, `claw`, which has a
+            client secret, too, or one of `Settings.api_key_prefixes`.
+        expires_in_days: for how many days it is valid; None for `Settings.api_key_lifetime`.
+        tier: which limits its requests have; None for `Settings.api_key_tier`, or that of the key that makes
+            it.
+        metadata: what its owner keeps with it.
+        networks: from where it may be used; empty for from everywhere, or as the key that makes it.
+    """
+
+    name: str = "Default Key"
+    scopes: Collection[str] = ("read", "write")
+    kind: str = "sk_live"
+    expires_in_days: int | None = None
+    tier: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    networks: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tell how many requests the keys of an owner have made, and how many they may.
+
+    Attributes:
+        tier: whose limits these are.
+        today: requests of this day in UTC.
+        month: requests of this month in UTC.
+        per_day: how many a day.
+        per_minute: how many in 60 seconds.
+    """
+
+    tier: str
+    today: int
+    month: int
+    per_day: int
+    per_minute: int

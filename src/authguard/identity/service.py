@@ -6,6 +6,7 @@ sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
+api_keys         create, list, revoke, rotate and count API keys
 """
 
 import time
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
+from authguard.identity.keys.texts import KeyTexts
+from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
@@ -33,6 +36,8 @@ from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.accounts import Accounts
+from authguard.identity.usecases.api_key_tokens import APIKeyTokens
+from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.clients import Clients
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.linking import Linking
@@ -119,7 +124,29 @@ class IdentityService:
         self.linking = Linking(base, self.sessions, notices)
         self.accounts = Accounts(base, self.sessions, self.links, notices)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens)
+        settings = self.settings
+        #: For guards of the service itself: each request looks its key up, so that all changes hold at once.
+        self.api_key_verifier = self._verify_keys(count=True)
+        #: The same, for the requests that manage keys.
+        self.key_manager_verifier = (
+            self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
+        )
+        texts = KeyTexts(settings)
+        self.api_keys = APIKeys(base, texts, self.api_key_verifier)
+        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+
+    def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
+        settings = self.settings
+        return SQLAPIKeys(
+            self.database,
+            prefixes=settings.key_prefixes,
+            check_secret=settings.api_key_check_secret,
+            scopes=settings.api_key_scopes,
+            admin_roles=settings.admin_roles,
+            cache_ttl=0,
+            count=count,
+        )
 
     def _report_mail(self, succeeded: bool, reason: str) -> None:
         self.audit.record(Event("mail", succeeded, self.clock(), reason))
@@ -154,6 +181,7 @@ class IdentityService:
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""
         self.outbox.close()
+        self.api_key_verifier.close()
         self.revocations.close()
         if self._own_store is not None:
             self._own_store.close()

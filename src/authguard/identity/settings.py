@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from authguard._core.credential.cookies import AccessCookie
+from authguard._core.credential.key_format import check_check_secret, check_prefixes
 from authguard._core.jose.jwk import from_secret
 from authguard._core.options import (
     check_choice,
@@ -25,6 +26,7 @@ from authguard._core.options import (
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits, read_limits
+from authguard.identity.tiers import parse_tiers, read_tiers
 from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
@@ -33,7 +35,11 @@ _DAY = 86_400
 _ENVIRONMENT = "AUTHGUARD_"
 _DATABASE = re.compile(r"sqlite:///|postgresql(?:\+psycopg)?://")
 _ROLE = re.compile(r"(?s:.{1,64})\Z")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
+#: What keys of the documents begin with, and those of the guide.
+KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
+_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles")
 _ORDERED_LIFETIMES = (
     ("session_lifetime", "refresh_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
@@ -97,6 +103,20 @@ class Settings:
         refresh_cookie_name: the cookie that carries the refresh token for pages.
         pages: whether there are pages for browsers: sign in, register, account and so on.
         pages_path: what comes before their paths, such as `/auth`; links in mails lead there.
+        api_keys: whether accounts may have API keys.
+        api_key_lifetime: seconds for which a new key is valid, unless it asks for another time.
+        api_key_prefixes: what keys may begin with besides `sk_live_`, `sk_test_`, `claw_` and `ak_`.
+        api_key_check_secret: makes the check in new keys an HMAC, so that a key that was made up is
+            refused without a query; empty for a CRC32. A change of it ends all keys.
+        api_key_scopes: the scopes that every account may give its keys, besides `read`, `write` and
+            `apikeys:rotate:self`.
+        admin_roles: the roles whose accounts may give their keys the scope `admin`, and any tier.
+        api_keys_manage_keys: whether a key with the scope `write` may create, rotate and revoke keys.
+        api_key_tiers: requests a minute and a day by name of the tier, in the place of the defaults or
+            besides: `{"free": "10/1000"}`.
+        api_key_tier: the tier of new keys.
+        count_key_management: whether requests that manage keys, or read their usage, count as uses of a key
+            and take from the limits of its tier.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -142,6 +162,16 @@ class Settings:
     refresh_cookie_name: str = "refresh_token"
     pages: bool = True
     pages_path: str = ""
+    api_keys: bool = True
+    api_key_lifetime: int = 90 * _DAY
+    api_key_prefixes: Iterable[str] = ()
+    api_key_check_secret: str = field(default="", repr=False)
+    api_key_scopes: Iterable[str] = ()
+    admin_roles: Iterable[str] = ("ADMIN",)
+    api_keys_manage_keys: bool = True
+    api_key_tiers: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    api_key_tier: str = "free"
+    count_key_management: bool = False
     worker_threads: int = 8
     dev: bool = False
 
@@ -164,6 +194,7 @@ class Settings:
         object.__setattr__(self, "redirect_uris", uris)
         check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
         self._check_texts()
+        self._check_api_keys()
         if self.smtp_url is not None and not self.mail_from:
             raise ConfigurationError(
                 "mail_from must be the sender of mails, such as accounts@example.com, where there is an "
@@ -191,6 +222,11 @@ class Settings:
     def refresh_cookie(self) -> AccessCookie:
         """Return the cookie from which the pages refresh a session."""
         return AccessCookie(self.refresh_cookie_name, secure=self.is_https)
+
+    @property
+    def key_prefixes(self) -> tuple[str, ...]:
+        """Return what API keys may begin with."""
+        return (*KEY_PREFIXES, *self.api_key_prefixes)
 
     @property
     def is_https(self) -> bool:
@@ -231,6 +267,21 @@ class Settings:
         for name in ("cookie_name", "refresh_cookie_name"):
             check_text(getattr(self, name), name)
 
+    def _check_api_keys(self) -> None:
+        given = check_prefixes(self.api_key_prefixes, "api_key_prefixes")
+        check_prefixes((*KEY_PREFIXES, *given), "api_key_prefixes")
+        object.__setattr__(self, "api_key_prefixes", given)
+        check_check_secret(self.api_key_check_secret, "api_key_check_secret")
+        object.__setattr__(self, "api_key_tiers", parse_tiers(self.api_key_tiers))
+        check_choice(self.api_key_tier, "api_key_tier", self.api_key_tiers)
+        scopes = check_text_list(self.api_key_scopes, "api_key_scopes", '"invoices:read"')
+        must = "be a scope of 1 to 64 characters, and not admin, which admin_roles gives"
+        for scope in scopes:
+            check_text(scope if scope != "admin" else "", "each of api_key_scopes", pattern=_SCOPE, must=must)
+        object.__setattr__(self, "api_key_scopes", scopes)
+        roles = check_text_list(self.admin_roles, "admin_roles", '"ADMIN"')
+        object.__setattr__(self, "admin_roles", roles)
+
     def _check_numbers(self) -> None:
         durations = {
             "signing_key_lifetime": (3_600, 3_650 * _DAY),
@@ -241,6 +292,7 @@ class Settings:
             "lost_answer_lifetime": (0, 30 * _DAY),
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
+            "api_key_lifetime": (60, 3_650 * _DAY),
         }
         for name, (least, most) in durations.items():
             seconds = check_whole_seconds(getattr(self, name), name, most, least=least)
@@ -253,7 +305,8 @@ class Settings:
                     f"{longer} must be at least {shorter}, which is {least}, got {seconds}"
                 )
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
-        for name in (*flags, "verify_needs_password", "pages", "dev"):
+        key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
+        for name in (*flags, *key_flags, "verify_needs_password", "pages", "dev"):
             check_flag(getattr(self, name), name)
 
     @property
@@ -324,7 +377,9 @@ def _from_text(name: str, text: str) -> Any:
         return words[text.strip().lower()]
     if name == "limits":
         return read_limits(text)
-    if name in ("prefixes", "redirect_uris"):
+    if name == "api_key_tiers":
+        return read_tiers(text)
+    if name in _LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
 

@@ -23,6 +23,7 @@ from authguard._core.options import (
     got,
     type_of,
 )
+from authguard._core.quota import Quota, check_quotas
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, ConfigurationError, InvalidAPIKeyError
 from authguard.verifiers.secret_text import check_secret_text
@@ -57,6 +58,8 @@ class APIKey:
         disabled: whether it is switched off.
         key_id: its public name, which is in the log line of a refusal, and by which it is revoked:
             `revoke(key_id=…)`; None for the first twelve digits of its digest.
+        tier: which of the quotas of `Guard(quotas={…})` hold; None for those of callers without a tier.
+        quotas: quotas of this key alone, beside those of its tier.
 
     Raises:
         ConfigurationError: for an empty subject, names that are no list, a date without zone.
@@ -68,6 +71,8 @@ class APIKey:
     expires_at: float | Moment | None = None
     disabled: bool = False
     key_id: str | None = None
+    tier: str | None = None
+    quotas: Iterable[Quota] = ()
 
     def __post_init__(self) -> None:
         check_text(self.subject, "subject of an API key")
@@ -82,6 +87,9 @@ class APIKey:
             object.__setattr__(self, "expires_at", check_moment(self.expires_at, f"expires_at {where}"))
         if self.key_id is not None:
             check_text(self.key_id, f"key_id {where}")
+        if self.tier is not None:
+            check_text(self.tier, f"tier {where}")
+        object.__setattr__(self, "quotas", check_quotas(self.quotas, f"quotas {where}"))
 
 
 class KeyStore(Protocol):
@@ -192,6 +200,8 @@ def _principal(key: APIKey, key_id: str) -> Principal:
         key_id=key_id,
         expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
         method="api_key",
+        tier=key.tier,
+        quotas=tuple(key.quotas),
     )
 
 

@@ -71,6 +71,7 @@ class IntrospectionVerifier(Verifier):
         required_claims: members that an answer must have.
         scope_claims: where scopes are, as for `JWTVerifier`.
         role_claims: where roles are, as for `JWTVerifier`.
+        tier_claim: where the tier is, as for `JWTVerifier`.
         answer_keys: what signed answers (RFC 9701) are verified with, as the keys of `JWTVerifier`;
             all answers must be signed then. None asks for plain ones.
         answer_algorithms: the algorithms of signed answers.
@@ -98,6 +99,7 @@ class IntrospectionVerifier(Verifier):
         required_claims: Iterable[str] = (),
         scope_claims: Iterable[str] = ("scope",),
         role_claims: Iterable[str] = ("roles",),
+        tier_claim: str | None = None,
         answer_keys: object = None,
         answer_algorithms: Iterable[str] = ("RS256",),
         http: HTTPOptions | None = None,
@@ -114,7 +116,9 @@ class IntrospectionVerifier(Verifier):
         self._hint = None if token_type_hint is None else check_text(token_type_hint, "token_type_hint")
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_TTL)
         self._inactive = InactiveCredentials(self._cache_ttl)
-        self._expected = _expectations(audience, leeway, required_claims, scope_claims, role_claims)
+        self._expected = _expectations(
+            audience, leeway, required_claims, scope_claims, role_claims, tier_claim=tier_claim
+        )
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
         self._answer_keys = (
@@ -250,6 +254,8 @@ def _expectations(
     required_claims: Iterable[str],
     scope_claims: Iterable[str],
     role_claims: Iterable[str],
+    *,
+    tier_claim: str | None,
 ) -> Expectations:
     """Return what an answer must have."""
     audiences = () if audience is None else check_text_or_list(audience, "audience")
@@ -261,6 +267,7 @@ def _expectations(
         types=frozenset({None}),
         scope_claims=check_text_list(scope_claims, "scope_claims"),
         role_claims=check_text_list(role_claims, "role_claims"),
+        tier_claim=None if tier_claim is None else check_text(tier_claim, "tier_claim"),
     )
 
 

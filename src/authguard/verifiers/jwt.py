@@ -54,6 +54,7 @@ class JWTVerifier(Verifier):
         scope_claims: where scopes are: names, or dotted paths such as `realm_access.roles`; text
             is split at spaces, a list is taken as it is.
         role_claims: where roles are; text is one role.
+        tier_claim: where the tier is, which says what quotas hold: a name or a dotted path; None for none.
 
     Raises:
         ConfigurationError: for weak, mixed, private or ambiguous keys, and what else cannot be
@@ -72,6 +73,7 @@ class JWTVerifier(Verifier):
         token_types: Iterable[str | None] = (None, "JWT", "at+jwt"),
         scope_claims: Iterable[str] = ("scope",),
         role_claims: Iterable[str] = ("roles",),
+        tier_claim: str | None = None,
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.issuer = None if issuer is None else check_text(issuer, "issuer")
@@ -96,6 +98,7 @@ class JWTVerifier(Verifier):
             types=types,
             scope_claims=check_text_list(scope_claims, "scope_claims", '"scope"'),
             role_claims=check_text_list(role_claims, "role_claims", '"roles"'),
+            tier_claim=None if tier_claim is None else check_text(tier_claim, "tier_claim"),
         )
 
     def accepts(self, credential: Credential) -> bool:

@@ -15,7 +15,7 @@ _LOOK_SECONDS = 1.0  # how often to look whether the file has changed
 _GRACE_SECONDS = 60.0  # how long to go on with the last good content of a file gone bad
 MAX_FILE = 16 * 1024 * 1024
 _END = "# end"
-_MEMBERS = frozenset({"subject", "scopes", "roles", "expires_at", "disabled", "key_id"})
+_MEMBERS = frozenset({"subject", "scopes", "roles", "expires_at", "disabled", "key_id", "tier"})
 
 
 class APIKeyFile:

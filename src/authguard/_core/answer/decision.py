@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
+from authguard._core.answer.charge import Charge
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
+from authguard._core.terms import Terms
 from authguard.errors import RefusedError
 
 
@@ -20,6 +22,7 @@ class Allow:
         user: what `user_loader` made of the principal, or the principal.
         error: why a credential that was presented on an open path was not taken, if so.
         response_fields: what the adapter adds to the application's response, by `merged`.
+        charge: what the request has taken from the quotas of its caller; the response fields are there, then.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
             may run, `"pass"` if the application gets it without its body, and its response is sealed.
     """
@@ -29,6 +32,9 @@ class Allow:
     error: RefusedError | None = None
     response_fields: ResponseFields = ()
     preflight: Preflight | None = None
+    charge: Charge | None = None
+
+    is_decision: ClassVar[Literal[True]] = True
 
     @property
     def reaches_app(self) -> bool:
@@ -46,25 +52,32 @@ class Known:
         auth: the principal and its scopes.
         response_fields: as in `Allow`.
         until: seconds since the epoch; the credential must be verified again from then on.
+        terms: what holds for each request with the credential; None for nothing.
 
     Attributes:
         user: the principal.
         revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
+        takes: what its last request took from quotas; see `Quotas`.
     """
 
-    __slots__ = ("auth", "response_fields", "revision", "until", "user")
+    __slots__ = ("auth", "response_fields", "revision", "takes", "terms", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
     error = None
     preflight = None
+    charge = None
 
-    def __init__(self, auth: Auth, response_fields: ResponseFields, until: float) -> None:
+    def __init__(
+        self, auth: Auth, response_fields: ResponseFields, until: float, terms: Terms | None = None
+    ) -> None:
         self.auth = auth
         self.user = auth.principal
         self.response_fields = response_fields
         self.until = until
+        self.terms = terms
         self.revision = -1  # looked up never
+        self.takes: Any = None
 
 
 #: For requests without a credential, where none is needed.
@@ -82,6 +95,7 @@ class Deny:
     auth: ClassVar[Auth] = ANONYMOUS_AUTH
     user: ClassVar[Any] = ANONYMOUS
     response_fields: ClassVar[ResponseFields] = ()
+    charge: ClassVar[None] = None
 
     error: RefusedError
     refusal: Refusal

@@ -134,13 +134,14 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
         scheme: the scheme that the request used.
     """
     kind: Any = type(error)
-    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, _needed(error))
+    violated = error.violated if isinstance(error, RateLimitedError) else ()
+    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, _needed(error), violated)
     if isinstance(error, NonceRequiredError):
         headers = (*headers, ("dpop-nonce", error.nonce))
     if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
         headers = (*headers, ("retry-after", str(error.retry_after)))
     if isinstance(error, RateLimitedError):
-        headers = (*headers, *_rate_limit(error))
+        headers = (*headers, *error.fields)
     return Refusal(error.status_code, headers, body, error)
 
 
@@ -155,27 +156,25 @@ def _needed(error: RefusedError) -> Parameters:
 
 @lru_cache(maxsize=256)  # nothing of the request is in it
 def _problem(
-    kind: type[RefusedError], challenges: Challenges, scheme: str, needed: Parameters
+    kind: type[RefusedError],
+    challenges: Challenges,
+    scheme: str,
+    needed: Parameters,
+    violated: tuple[str, ...],
 ) -> tuple[Headers, bytes]:
     problem: dict[str, Any] = {
-        "type": "about:blank",
+        "type": kind.problem_type,
         "title": kind.title,
         "status": kind.status_code,
         "detail": kind.detail,
         "code": kind.code,
     }
+    if violated:
+        problem["violated-policies"] = violated
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
     if kind.status_code == 401 or kind.challenge_error:
         headers.append(("www-authenticate", challenges.about(kind, scheme, needed)))
     return tuple(headers), json.dumps(problem).encode()
-
-
-def _rate_limit(error: RateLimitedError) -> list[tuple[str, str]]:
-    """Return the fields of draft-ietf-httpapi-ratelimit-headers; the names of limits are plain words."""
-    return [
-        ("ratelimit-policy", f'"{error.policy}";q={error.quota};w={error.window}'),
-        ("ratelimit", f'"{error.policy}";r=0;t={error.retry_after}'),
-    ]
 
 
 def see_other(location: str) -> Refusal:

@@ -63,6 +63,7 @@ class Expectations:
     types: frozenset[str | None]
     scope_claims: tuple[str, ...]
     role_claims: tuple[str, ...]
+    tier_claim: str | None = None
 
 
 def read_claims(token: Token) -> tuple[str, dict[str, Any]]:
@@ -133,6 +134,8 @@ def verify_claims(
         key_id=key_id,
         expires_at=expires_at,
         method=method,
+        tier=None if expected.tier_claim is None else _tier_at(claims, expected.tier_claim),
+        quotas=(),
     )
 
 
@@ -222,6 +225,15 @@ def _names_at(claims: Mapping[str, Any], paths: tuple[str, ...], *, split: bool)
             continue
         granted = granted | names if granted else names
     return granted
+
+
+def _tier_at(claims: Mapping[str, Any], path: str) -> str | None:
+    tier = claims.get(path)
+    if tier is None and "." in path:
+        tier = _value_at(claims, path)
+    if tier is not None and (type(tier) is not str or not tier):
+        raise MalformedTokenError(f"{path} is no tier", claim=path)
+    return tier
 
 
 def _value_at(claims: Mapping[str, Any], path: str) -> object:

@@ -13,6 +13,7 @@ from authguard._core.policy.paths import Segments, TooMuchWorkError, WorkBudget,
 from authguard._core.policy.patterns import listed
 from authguard._core.policy.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
 from authguard._core.policy.rules import Optional, Preflight, Requirement, Rule, first_lack
+from authguard._core.quota import Quota
 from authguard._core.request import WEBSOCKET, RequestKey, http_method
 from authguard.errors import ConfigurationError
 
@@ -43,6 +44,8 @@ class Verdict:
         reason: which rule decided and why, in words.
         by_default: whether no rule names the path, so that the default decided.
         preflight: how a CORS preflight is treated; None for as the guard says.
+        quotas: those of the rules, beside those of the guard.
+        cost: how much a request takes from all quotas.
     """
 
     protected: bool
@@ -52,6 +55,8 @@ class Verdict:
     reason: str = ""
     by_default: bool = False
     preflight: Preflight | None = None
+    quotas: tuple[Quota, ...] = ()
+    cost: int = 1
 
     def check(self, principal: Principal, now: float) -> None:
         """Raise what is lacking, unless the principal meets every requirement.
@@ -121,7 +126,13 @@ class Policy:
         self._public = RuleTree(public, protects=False)
         self._all_folded = all(fold(rule.path) == rule.segments for rule in protected)
         self._default_open = bool(protected) and not public
-        self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
+        self._strictest = Verdict(
+            True,
+            tuple(dict.fromkeys(r.requirement for r in protected if r.requirement)),
+            reason="an odd path, too long to be read in every way",
+            quotas=_quotas_of(protected),
+            cost=max([1, *(rule.cost for rule in protected)]),
+        )
         #: What was decided of late, by what was asked.
         self.memory: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_VERDICTS)
         self._long_paths: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
@@ -179,7 +190,7 @@ class Policy:
                 return self._together((), rules, odd=True)
             return self._decide_canonical(method, path, mount, visits)
         except TooMuchWorkError:
-            return Verdict(True, self._requirements, reason="an odd path, too long to be read in every way")
+            return self._strictest
 
     def _decide_canonical(self, method: str, path: str, mount: Mount, visits: WorkBudget) -> Verdict:
         segments = split(path)
@@ -266,7 +277,13 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
         login_path=next((rule.login_path for rule in rules if rule.login_path), None),
         reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
         preflight=preflight,
+        quotas=_quotas_of(rules),
+        cost=max(rule.cost for rule in rules),
     )
+
+
+def _quotas_of(rules: Iterable[Rule]) -> tuple[Quota, ...]:
+    return tuple(dict.fromkeys(quota for rule in rules for quota in rule.quotas))
 
 
 def _words(matches: Sequence[Match]) -> int:
@@ -288,7 +305,8 @@ def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
 
 def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
     for rule in public:
-        if rule.requirement or rule.optional or rule.login_path or rule.preflight:
+        counts = rule.quotas or rule.cost != 1
+        if rule.requirement or rule.optional or rule.login_path or rule.preflight or counts:
             raise ConfigurationError(
                 f"public_paths must ask for nothing, got {rule}: list it in protected_paths"
             )

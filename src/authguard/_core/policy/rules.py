@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Literal, cast, get_args
+from urllib.parse import quote
 
 from authguard._core.model import Principal
 from authguard._core.options import (
@@ -10,11 +11,13 @@ from authguard._core.options import (
     check_choice,
     check_text,
     check_text_or_list,
+    check_whole,
     check_whole_seconds,
     is_numeric_date,
 )
 from authguard._core.policy.names import check_methods, check_names
 from authguard._core.policy.patterns import local_path, parse_pattern
+from authguard._core.quota import Quota, check_quota_or_list
 from authguard.errors import (
     ConfigurationError,
     InsufficientScopeError,
@@ -202,12 +205,25 @@ class Rule:
             bad ones; `"lenient"` treats a bad credential like none.
         login_path: where browsers are sent to sign in, instead of the guard's own login page.
         preflight: how a CORS preflight is treated here, instead of as the guard says; see `Guard`.
+        quota: a `Quota` for these paths, or a list of them, beside those of the guard. One without a name
+            is the rule's own; rules with a quota of the same name share it.
+        cost: how much a request takes from all quotas; 0 for nothing, so that none refuses it.
 
     Raises:
         ConfigurationError: for a rule that cannot be meant.
     """
 
-    __slots__ = ("login_path", "methods", "optional", "path", "preflight", "requirement", "segments")
+    __slots__ = (
+        "cost",
+        "login_path",
+        "methods",
+        "optional",
+        "path",
+        "preflight",
+        "quotas",
+        "requirement",
+        "segments",
+    )
 
     def __init__(
         self,
@@ -222,6 +238,8 @@ class Rule:
         optional: Optional | None = None,
         login_path: str | None = None,
         preflight: Preflight | None = None,
+        quota: Quota | Iterable[Quota] | None = None,
+        cost: int = 1,
     ) -> None:
         self.segments = parse_pattern(path)
         self.path = path
@@ -232,6 +250,9 @@ class Rule:
         if optional is not None:
             check_choice(optional, f"Rule({path!r}): optional", get_args(Optional))
         self.preflight = None if preflight is None else check_preflight(preflight)
+        self.cost = check_whole(cost, f"Rule({path!r}): cost", 0)
+        quotas = check_quota_or_list(quota, f"Rule({path!r}): quota")
+        self.quotas = tuple(self._with_name(quota) for quota in quotas)
         if preflight and optional:
             raise ConfigurationError(
                 f"Rule({path!r}): preflight must be left out with optional, where preflights pass anyway, "
@@ -248,10 +269,19 @@ class Rule:
                 f"{optional!r}"
             )
 
+    def _with_name(self, quota: Quota) -> Quota:
+        """Return a quota under a name that no other rule has, unless it has been given one."""
+        if quota.name is not None:
+            return quota
+        where = " ".join([*sorted(self.methods), quote(self.path, safe="/*:@!$&'()+,;=~")])
+        return quota.named(f"{where} {quota.policy}")
+
     def __repr__(self) -> str:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""
         required = f", {self.requirement.arguments()}" if self.requirement else ""
-        return f"Rule({self.path!r}{methods}{required})"
+        quotas = f", quota={[quota.policy for quota in self.quotas]}" if self.quotas else ""
+        cost = f", cost={self.cost}" if self.cost != 1 else ""
+        return f"Rule({self.path!r}{methods}{required}{quotas}{cost})"
 
 
 def check_preflight(preflight: object) -> Preflight:

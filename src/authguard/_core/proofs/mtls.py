@@ -4,7 +4,6 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, ClassVar, Literal
 from urllib.parse import unquote
 
@@ -14,8 +13,9 @@ from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x
 from authguard._core.encoding import encode_base64url
 from authguard._core.flow import Flow
 from authguard._core.model import Credential
-from authguard._core.options import check_choice, check_list, check_text, got
+from authguard._core.options import check_choice, check_text, got
 from authguard._core.proofs.proof import Proof
+from authguard._core.proxies import TrustedProxies
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError, UnprovenTokenError
 
@@ -54,12 +54,12 @@ class MutualTLS(Proof):
         encoding: Literal["pem", "rfc9440"] = "pem",
         proxies: Iterable[str] = (),
     ) -> None:
-        self._proxies = [_network(proxy) for proxy in check_list(proxies, "proxies", '"10.0.0.0/24"')]
+        self._proxies = TrustedProxies(proxies)
         if header is not None:
             check_text(
                 header, "header", pattern=_FIELD, must="be a field name of letters, digits and hyphens"
             )
-        if (header is None) != (not self._proxies):
+        if (header is None) != (not self._proxies.networks):
             raise ConfigurationError(
                 f"header and proxies must go together, got {got(header)} and {got(list(proxies))}: name the "
                 "field, and who may send it"
@@ -94,37 +94,16 @@ class MutualTLS(Proof):
         if self._header is None:
             return _from_pem(request.certificate or "")
         values = request.fields(self._header)
-        if not self._is_proxy(request.peer) or len(values) != 1 or len(values[0]) > _MAX_CERTIFICATE:
+        if not self._proxies.includes(request.peer) or len(values) != 1 or len(values[0]) > _MAX_CERTIFICATE:
             return None
         if self._encoding == "pem":
             return _from_pem(unquote(values[0].decode("ascii")))
         encoded = _BYTE_SEQUENCE.match(values[0])
         return load_der_x509_certificate(b64decode(encoded[1], validate=True)) if encoded else None
 
-    def _is_proxy(self, peer: str | None) -> bool:
-        try:
-            address = ip_address(peer or "")
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._proxies)
-
     def __repr__(self) -> str:
-        return f"MutualTLS(header={self._header!r}, proxies={list(map(str, self._proxies))})"
+        return f"MutualTLS(header={self._header!r}, proxies={list(map(str, self._proxies.networks))})"
 
 
 def _from_pem(text: str) -> Certificate | None:
     return load_pem_x509_certificate(text.encode("ascii")) if _PEM.match(text) else None
-
-
-def _network(text: object) -> IPv4Network | IPv6Network:
-    try:
-        network = ip_network(check_text(text, "each of proxies"))
-    except ValueError:
-        raise ConfigurationError(
-            f"each of proxies must be an address or a network such as '10.0.0.0/24', got {got(text)}"
-        ) from None
-    if network.prefixlen == 0:
-        raise ConfigurationError(f"each of proxies must be narrower than everybody, got {got(text)}")
-    return network

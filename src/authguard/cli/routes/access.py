@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Requirement
+from authguard._core.quota import Quota
 from authguard._core.request import WEBSOCKET
 from authguard.cli.routes.model import Layer, Route, sort_methods
 from authguard.cli.routes.paths import meeting, samples
@@ -23,11 +24,15 @@ class Answer:
     Attributes:
         access: who may send it.
         requirements: what the caller must have, all of them.
+        quotas: those of the rules, beside those of the guards.
+        cost: how much a request takes from the quotas.
         by: which rules decide, in words; the outermost guard first.
     """
 
     access: Access
     requirements: tuple[Requirement, ...]
+    quotas: tuple[Quota, ...]
+    cost: int
     by: tuple[str, ...]
 
 
@@ -106,7 +111,10 @@ def _answer(route: Route, method: str, path: Sequence[str]) -> Answer:
     reasons += [f"the route asks for {requirement}" for requirement in own]
     by_rules = [requirement for verdict in verdicts for requirement in verdict.requirements]
     requirements = tuple(dict.fromkeys(filter(None, (*by_rules, *own))))
-    return Answer(_access(verdicts, route.requirements), requirements, tuple(reasons) or ("no guard",))
+    quotas = tuple(dict.fromkeys(quota for verdict in verdicts for quota in verdict.quotas))
+    cost = max([verdict.cost for verdict in verdicts], default=1)
+    access = _access(verdicts, route.requirements)
+    return Answer(access, requirements, quotas, cost, tuple(reasons) or ("no guard",))
 
 
 def _verdict(layer: Layer, method: str, path: Sequence[str]) -> Verdict:
@@ -131,7 +139,7 @@ def _reason(verdict: Verdict, layer: Layer, path: Sequence[str]) -> str:
 
 
 def _differ(answer: Answer, other: Answer) -> bool:
-    return (answer.access, answer.requirements) != (other.access, other.requirements)
+    return replace(answer, by=()) != replace(other, by=())
 
 
 def _joined(path: Sequence[str]) -> str:

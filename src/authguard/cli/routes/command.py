@@ -73,8 +73,11 @@ def _methods(row: Row) -> str:
 
 
 def _access(answer: Answer) -> str:
-    requirements = " and ".join(map(str, answer.requirements))
-    return f"{answer.access}: {requirements}" if requirements else answer.access
+    parts = [" and ".join(map(str, answer.requirements)), *map(str, answer.quotas)]
+    if answer.cost != 1:
+        parts.append(f"cost {answer.cost}")
+    asked = ", ".join(filter(None, parts))
+    return f"{answer.access}: {asked}" if asked else answer.access
 
 
 def _coloured(cell: str) -> str:
@@ -116,4 +119,20 @@ def _answer(answer: Answer) -> dict[str, Any]:
         }
         for requirement in answer.requirements
     ]
-    return {"access": answer.access, "requirements": requirements, "by": list(answer.by)}
+    quotas = [
+        {
+            "name": quota.policy,
+            "count": quota.count,
+            "seconds": quota.seconds,
+            "by": quota.by,
+            "enforce": quota.enforce,
+        }
+        for quota in answer.quotas
+    ]
+    return {
+        "access": answer.access,
+        "requirements": requirements,
+        "quotas": quotas,
+        "cost": answer.cost,
+        "by": list(answer.by),
+    }

@@ -41,6 +41,8 @@ _CHECK_MAIL = "Check your mail: a link in it finishes the registration."
 REFRESH = "/auth/refresh"
 LOGOUT = "/auth/logout"
 
+#: The paths below each prefix that tell about the caller's account, to an API key as well.
+OWNER_PATHS = ("/users/me", "/auth/me")
 #: The paths below each prefix that need no caller; the guard protects all others.
 PUBLIC_PATHS = (
     "/auth/register",
@@ -73,8 +75,7 @@ class AccountEndpoints:
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
         """Return the routes under each prefix; the ones that are called most come first."""
         table: list[tuple[str, str, Endpoint]] = [
-            ("GET", "/users/me", self.me),
-            ("GET", "/auth/me", self.me),
+            *(("GET", path, self.me) for path in OWNER_PATHS),
             ("POST", REFRESH, self.refresh),
             ("POST", "/auth/login", self.login),
             ("POST", "/auth/login-json", self.login_json),

@@ -26,7 +26,7 @@ def user_document(user: User) -> dict[str, Any]:
         "role": user.role,
         "email_verified": user.email_verified,
         "picture": user.picture,
-        "created_at": _moment(user.created_at),
+        "created_at": moment(user.created_at),
     }
 
 
@@ -50,9 +50,9 @@ def session_document(session: Session, current: object) -> dict[str, Any]:
     """Return a session; `current` is the id of the session of the caller."""
     return {
         "id": session.id,
-        "created_at": _moment(session.created_at),
-        "last_used_at": _moment(session.refreshed_at),
-        "expires_at": _moment(session.expires_at),
+        "created_at": moment(session.created_at),
+        "last_used_at": moment(session.refreshed_at),
+        "expires_at": moment(session.expires_at),
         "ip_address": session.address,
         "user_agent": session.user_agent,
         "current": session.id == current,
@@ -61,8 +61,9 @@ def session_document(session: Session, current: object) -> dict[str, Any]:
 
 def identity_document(identity: LinkedIdentity) -> dict[str, Any]:
     """Return a provider that signs in to an account."""
-    return {"provider": identity.provider, "linked_at": _moment(identity.created_at)}
+    return {"provider": identity.provider, "linked_at": moment(identity.created_at)}
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """Return a moment as text (RFC 3339), in whole seconds."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from authguard.errors import RefusedError
 from authguard.identity.api.documents import token_document
 from authguard.identity.errors import OAuthError
-from authguard.identity.model import Caller, Client
+from authguard.identity.model import Caller, Client, KeyClient
 from authguard.identity.usecases.refresh import RefreshRequest
 from authguard.identity.web.messages import caller_of, json_response, read_form
 from authguard.identity.web.parts import Web
@@ -81,6 +81,8 @@ class OAuthEndpoints:
             return json_response(
                 await self._workers.read(issue, client, form.get("scope"), caller_of(request))
             )
+        if isinstance(client, KeyClient):
+            raise OAuthError("unauthorized_client", "API keys have client_credentials, and no other grant.")
         if "scope" in form:
             raise OAuthError("invalid_scope", "The tokens of users have no scopes.")
         client_id = None if client is None else client.id

@@ -5,6 +5,7 @@ tokens are hashed, signing keys are encrypted, and of refresh tokens there is a 
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -128,6 +129,65 @@ clients = Table(
     Column("scopes", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(32), nullable=False),
+    Column("shown", String(32), nullable=False),
+    Column("readable_id", String(64), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("tier", String(32), nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("networks", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    # Another key of the same owner, which may have been deleted.
+    Column("created_by", String(64)),
+    Column("expires_at", Double, nullable=False),
+    Column("disabled_at", Double),
+    Column("revoked_at", Double),
+    # Of the newest secret, so that no two of a key ever have the same number.
+    Column("generation", Integer, nullable=False),
+    Column("last_used_at", Double),
+    Column("last_used_address", String(64)),
+    Column("usage_count", BigInteger, nullable=False),
+    Index("ix_api_keys_user_id", "user_id", "created_at", "id"),
+)
+
+api_key_secrets = Table(
+    "api_key_secrets",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("made_at", Double, nullable=False),
+    # None until its first use, where that is to end the generation before it.
+    Column("active_from", Double),
+    # Seconds for which the generation before it stays good after that.
+    Column("grace", Double, nullable=False),
+    # None for the newest generation, which ends with the key.
+    Column("expires_at", Double),
+    # Of the client secret that belongs to the same generation.
+    Column("client_digest", String(64)),
+    Index("ix_api_key_secrets_key_id", "key_id", "generation", unique=True),
+)
+
+# Of the owner, so that it outlives the key: a key that is deleted does not make its requests undone.
+api_key_usage = Table(
+    "api_key_usage",
+    metadata,
+    Column("key_id", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    # Days in UTC since the epoch.
+    Column("day", Integer, nullable=False),
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    PrimaryKeyConstraint("key_id", "generation", "day"),
+    Index("ix_api_key_usage_user_id", "user_id", "day"),
 )
 
 # Of `authguard.stores`, whose statements make them: see its `sql_tables`.

@@ -16,7 +16,7 @@ from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
-from authguard.identity.model import Session, User
+from authguard.identity.model import KeyClient, Session, User
 from authguard.identity.settings import Settings
 from authguard.identity.tokens.derive import derive_key
 from authguard.identity.tokens.signing import SigningKeys
@@ -110,6 +110,14 @@ class AccessTokens:
         """Issue a token for a client that acts for itself (RFC 6749 section 4.4)."""
         claims = {"sub": client_id, "client_id": client_id, "scope": " ".join(sorted(scopes))}
         return self._sign(claims, self._settings.access_lifetime, now)
+
+    def issue_for_key(self, client: KeyClient, scopes: frozenset[str], lifetime: int, now: float) -> str:
+        """Issue a token for an API key, which acts for its owner and is the session of the token."""
+        claims = {"sub": client.key.user_id, "client_id": client.id, "sid": client.id}
+        claims |= {"scope": " ".join(sorted(scopes)), "tier": client.key.tier}
+        if client.role is not None:
+            claims["role"] = client.role
+        return self._sign(claims, lifetime, now)
 
     def _sign(self, claims: dict[str, Any], lifetime: int, now: float) -> str:
         claims |= {

@@ -11,6 +11,7 @@ from authguard.identity.errors import (
     InvalidFieldsError,
     NotFoundError,
 )
+from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.mail.addresses import email_key, lookup_address, parse_email
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.storage import queries as store
@@ -235,6 +236,11 @@ class Accounts:
             row = store.find_user_by_address(connection, address)
         return None if row is None else row.user
 
+    def find_by_id(self, user_id: str) -> User | None:
+        """Find the account with this id."""
+        with self._base.database.read() as connection:
+            return store.find_user(connection, user_id)
+
     def list(self, limit: int = 100, after: str = "") -> list[User]:
         """List accounts in the order of their addresses.
 
@@ -257,4 +263,5 @@ class Accounts:
             if disabled:
                 self._sessions.end_sessions_of(connection, user_id)
                 store.delete_one_time_tokens(connection, user_id)
+                end_keys_of(connection, user_id, self._base.clock())
         self._base.succeeded("disable" if disabled else "enable", NO_CALLER, user_id=user_id)

@@ -12,14 +12,16 @@ from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import OAuthError
-from authguard.identity.model import Caller, Client
+from authguard.identity.model import Caller, Client, KeyClient
+from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
+from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.session_claims import session_id_or_empty
+from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
 _DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
@@ -33,15 +35,22 @@ class Clients:
         sessions: what user's tokens belong to.
         revocations: where revoked tokens of clients are.
         own_tokens: verifies access tokens.
+        key_tokens: issues the tokens of API keys.
     """
 
     def __init__(
-        self, base: Base, sessions: Sessions, revocations: SQLRevocations, own_tokens: OwnTokens
+        self,
+        base: Base,
+        sessions: Sessions,
+        revocations: SQLRevocations,
+        own_tokens: OwnTokens,
+        key_tokens: APIKeyTokens,
     ) -> None:
         self._base = base
         self._sessions = sessions
         self._revocations = revocations
         self._own_tokens = own_tokens
+        self._key_tokens = key_tokens
 
     def create(self, name: str, scopes: frozenset[str] = frozenset()) -> tuple[Client, str]:
         """Register a client.
@@ -62,6 +71,8 @@ class Clients:
             OAuthError: `invalid_client`, for an unknown or disabled client and a wrong secret alike.
             RateLimitedError: if there were too many wrong ones.
         """
+        if self._key_tokens.is_key(client_id):
+            return self._key_tokens.authenticate(client_id, secret, caller)
         row = None
         if client_id.isascii() and client_id.isprintable():  # anything else is none of ours
             with self._base.database.read() as connection:
@@ -80,6 +91,8 @@ class Clients:
         Raises:
             OAuthError: `invalid_scope`, for a scope that the client was not given.
         """
+        if isinstance(client, KeyClient):
+            return self._key_tokens.issue(client, scope, caller)
         scopes = client.scopes if scope is None else frozenset(scope.split())
         if not scopes <= client.scopes:
             raise OAuthError("invalid_scope", "The client may not ask for this scope.")
@@ -103,8 +116,11 @@ class Clients:
             client: the client that asks.
 
         Raises:
+            OAuthError: `unauthorized_client` for an API key: everybody who has an account may have one.
             StoreUnavailableError: if the database cannot be asked.
         """
+        if isinstance(client, KeyClient):
+            raise OAuthError("unauthorized_client", "Introspection is for registered clients.")
         described = self._describe_refresh_token(token, client)
         if described is None:
             described = self._describe_access_token(token)
@@ -139,7 +155,11 @@ class Clients:
         principal = self._verify(token)
         if principal is None:
             return None
-        if "sid" in principal.claims:
+        if is_of_key(principal):
+            if self._revocations.is_revoked(principal) or not self._is_good_key(principal):
+                return None
+            described = dict(principal.claims)
+        elif "sid" in principal.claims:
             user = self._sessions.authenticate(principal)
             if user is None:
                 return None
@@ -150,6 +170,13 @@ class Clients:
         else:
             described = dict(principal.claims)
         return described | {"token_type": "Bearer"}
+
+    def _is_good_key(self, principal: Principal) -> bool:
+        with self._base.database.read() as connection:
+            key = key_store.find_key(connection, principal.client_id or "", principal.subject)
+            owner = key_store.find_owner(connection, principal.subject)
+        is_enabled = owner is not None and not owner.disabled
+        return is_enabled and key is not None and key.is_active(self._base.clock())
 
     def _is_revoked(self, principal: Principal) -> bool:
         with self._base.database.read() as connection:
@@ -188,7 +215,8 @@ class Clients:
         """Revoke the session of an access token, or the token if it has none; False if it is dead already."""
         if principal is None:
             return False
-        if session_id := session_id_or_empty(principal):
+        session_id = session_id_or_empty(principal)
+        if session_id and not is_of_key(principal):
             return self._revoke_session(session_id, client)
         if not principal.token_id:
             return False

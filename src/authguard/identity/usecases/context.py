@@ -76,6 +76,8 @@ class Base:
         reason: str = "",
         user_id: str | None = None,
         session_id: str | None = None,
+        key_id: str | None = None,
+        actor_key_id: str | None = None,
     ) -> None:
         """Record that a flow did what was asked for.
 
@@ -85,9 +87,21 @@ class Base:
             reason: what is worth noting about it, as a code.
             user_id: the account that it is about.
             session_id: the session that it is about.
+            key_id: the API key that it is about.
+            actor_key_id: the API key that has done it.
         """
-        now = self.clock()
-        self.audit.record(Event(name, True, now, reason, user_id, session_id, caller.address))
+        event = Event(
+            name,
+            True,
+            self.clock(),
+            reason,
+            user_id,
+            session_id,
+            caller.address,
+            key_id,
+            actor_key_id,
+        )
+        self.audit.record(event)
 
     def failed(
         self, name: str, caller: Caller, error: RefusedError, *, reason: str = "", user_id: str | None = None

@@ -23,6 +23,12 @@ def session_id_or_empty(principal: Principal) -> str:
     return session_id if isinstance(session_id, str) else ""
 
 
+def is_of_key(principal: Principal) -> bool:
+    """Return whether a token was issued for an API key, which is its client and its session."""
+    session_id = session_id_or_empty(principal)
+    return bool(session_id) and session_id == principal.client_id
+
+
 def is_alive(row: SessionRow, principal: Principal) -> bool:
     """Return whether a session has not ended, and its account is the principal's and not disabled."""
     session, user = row

@@ -1,8 +1,7 @@
-"""Present a token or an API key to a protected API, by classes of `httpx.Auth`."""
+"""Sign in with a password, and present access tokens that stay fresh."""
 
 import asyncio
 import json
-import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -16,18 +15,15 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from authguard._cookiejar import NoCookies
-from authguard._core.jose.secret import check_not_place
 from authguard._core.options import (
     Duration,
     check_function,
     check_object,
     check_seconds,
     check_text,
-    check_url,
 )
+from authguard.client.origins import check_base_url, origin_of
 from authguard.errors import LoginError
-
-__all__ = ["APIKeyAuth", "BearerAuth"]
 
 #: Before its expiry, when a token is refreshed, as the AINative guide has it.
 _REFRESH_AHEAD_SECONDS = 300.0
@@ -38,9 +34,6 @@ _PAUSE_SECONDS = 30.0
 _REFUSAL_SECONDS = 300.0
 #: Of an answer with tokens; much more than any has.
 _MAX_BODY_BYTES = 64 * 1024
-_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
-_FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ class BearerAuth(httpx.Auth):
         verify: SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._base, self._origin = _checked(base_url)
+        self._base, self._origin = check_base_url(base_url)
         self._email = check_text(email, "email", must="be the address of the account")
         self._password = check_text(password, "password", secret=True)
         seconds = check_seconds(timeout, "timeout", inf, exclusive=True)
@@ -106,7 +99,7 @@ class BearerAuth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Present the token, and once more with a new one if it is refused."""
-        if _origin(request.url) != self._origin:
+        if origin_of(request.url) != self._origin:
             self._strip(request)
             yield request
             return
@@ -119,7 +112,7 @@ class BearerAuth(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Present the token, and once more with a new one if it is refused."""
-        if _origin(request.url) != self._origin:
+        if origin_of(request.url) != self._origin:
             self._strip(request)
             yield request
             return
@@ -150,7 +143,7 @@ class BearerAuth(httpx.Auth):
 
     def _refused(self, response: httpx.Response) -> bool:
         # After a redirect the 401 may be another server's, which has not seen the token.
-        return response.status_code == 401 and _origin(response.request.url) == self._origin
+        return response.status_code == 401 and origin_of(response.request.url) == self._origin
 
     def _strip(self, request: httpx.Request) -> None:
         tokens = self._tokens
@@ -273,67 +266,6 @@ class BearerAuth(httpx.Auth):
         return access
 
 
-class _KeyedHeaders(httpx.Headers):
-    """Hold fields with a key that goes on the wire, and into no copy of them.
-
-    httpx follows redirects below the auth flow, with a copy of the fields, and takes only
-    `Authorization` off for another origin.
-    """
-
-    def __init__(self, headers: httpx.Headers, name: str, key: str) -> None:
-        super().__init__(headers)
-        self._key = (name.encode(), key.encode())
-
-    @property
-    def raw(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields as they are sent."""
-        return [*super().raw, self._key]
-
-
-class APIKeyAuth(httpx.Auth):
-    """Present an API key to one origin.
-
-    Args:
-        base_url: where the API is; the key is sent to its origin alone.
-        key: the API key.
-        header: the field that carries it.
-
-    Raises:
-        ConfigurationError: for a URL that is not https, other than on loopback, or a key that
-            is no printable ASCII.
-    """
-
-    def __init__(self, base_url: str, key: str, *, header: str = "X-API-Key") -> None:
-        self._base, self._origin = _checked(base_url)
-        must = "be printable ASCII without spaces"
-        self._key = check_text(key, "key", pattern=_VISIBLE, must=must, secret=True)
-        check_not_place(key, "key", chosen_here=False)
-        self._header = check_text(
-            header, "header", pattern=_FIELD_NAME, must="be the name of a field, such as X-API-Key"
-        )
-
-    def __repr__(self) -> str:
-        return f"APIKeyAuth({self._base!r})"
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Present the key, and again where a redirect inside the origin has lost it."""
-        request.headers.pop(self._header, None)
-        if _origin(request.url) != self._origin:
-            yield request
-            return
-        response = yield self._keyed(request)
-        for _ in range(5):
-            followed = response.request
-            if response.status_code != 401 or followed is request or _origin(followed.url) != self._origin:
-                return
-            request = followed
-            response = yield self._keyed(request)
-
-    def _keyed(self, request: httpx.Request) -> httpx.Request:
-        request.headers = _KeyedHeaders(request.headers, self._header, self._key)
-        return request
-
-
 def _bearing(request: httpx.Request, token: str) -> httpx.Request:
     request.headers["Authorization"] = f"Bearer {token}"
     return request
@@ -354,12 +286,3 @@ def _failure(name: str, response: httpx.Response | None) -> LoginError:
 
 def _refusal(name: str, status: int) -> LoginError:
     return LoginError(f"{name}: the service answered {status}", status)
-
-
-def _checked(base_url: str) -> tuple[str, tuple[str, str, int | None]]:
-    check_url(base_url, "base_url", reason="credentials are sent there")
-    return base_url.rstrip("/"), _origin(httpx.URL(base_url))
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)

@@ -1,0 +1,1 @@
+"""An application that takes the API keys of the identity service."""

@@ -1,0 +1,23 @@
+"""Hold what a request has taken from the quotas of its caller."""
+
+from dataclasses import dataclass
+
+from authguard._core.answer.response_fields import ResponseFields
+from authguard._core.quota_store import Taken
+
+
+@dataclass(slots=True)
+class Charge:
+    """Hold what one request has taken from the quotas of its caller.
+
+    Attributes:
+        response_fields: what the adapter adds to the application's response in any case, by `merged`.
+        taken: what was taken; None if a decorator or dependency has to take it, as on public paths.
+        fields: the RateLimit fields of the response.
+        is_refused: whether a decorator or dependency has refused the request afterwards.
+    """
+
+    response_fields: ResponseFields
+    taken: Taken | None = None
+    fields: ResponseFields = ()
+    is_refused: bool = False

@@ -1,0 +1,151 @@
+"""Write and check the text of API keys: `<prefix><id>_<secret>_<check>`.
+
+The check tells a random or mistyped text from a key without a query, and the id names a key in a log without
+giving it away. All characters are letters, digits and `_`, so that a double click selects the whole key.
+"""
+
+import hmac
+import re
+import secrets
+import string
+from binascii import crc32
+from collections.abc import Iterable
+
+from authguard._core.options import check_list, check_text
+from authguard.errors import ConfigurationError
+
+#: Characters of the longest text that is looked at.
+MAX_KEY = 512
+
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_BASE = len(_ALPHABET)
+_ID_CHARACTERS = 16  # 95 bits
+_SECRET_BYTES = 32
+_SECRET_CHARACTERS = 43  # of 32 bytes
+_CHECK_CHARACTERS = 6  # 35 bits
+_CHECK_VALUES = _BASE**_CHECK_CHARACTERS
+# Two digits at a time: a division for each of six would be half of what a check costs.
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_PAIR_BASE = _BASE**2
+_MIN_CHECK_SECRET = 16  # characters
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*_\Z")
+# Longer ids and secrets are accepted, so that a later format needs no new verifiers everywhere.
+_DIGITS = "[0-9A-Za-z]"
+_BODY = f"{_DIGITS}{{{_ID_CHARACTERS},}}_{_DIGITS}{{{_SECRET_CHARACTERS},}}_{_DIGITS}{{{_CHECK_CHARACTERS}}}"
+
+
+class KeyFormat:
+    """Make API keys with a prefix, and tell texts that are none.
+
+    Without `check_secret` the check is a CRC32, which finds every mistyped character. With it the check is an
+    HMAC, which an outsider cannot compute: a text that was made up is then refused without a query.
+
+    Args:
+        prefixes: what keys begin with, such as `sk_live_`: letters, digits and `_`, with `_` at the end.
+        check_secret: the key of the HMAC; empty for CRC32. Keys that were made with another one are refused.
+
+    Raises:
+        ConfigurationError: for a prefix of other characters, or a secret of fewer than 16 characters.
+    """
+
+    def __init__(self, prefixes: Iterable[str], *, check_secret: str = "") -> None:
+        self.prefixes = check_prefixes(prefixes, "prefixes")
+        if not self.prefixes:
+            raise ConfigurationError('prefixes must name at least one, such as "sk_live_", got an empty list')
+        key = check_check_secret(check_secret, "check_secret").encode()
+        self._hmac = hmac.new(key, digestmod="sha256") if key else None
+        beginnings = "|".join(map(re.escape, sorted(self.prefixes, key=len, reverse=True)))
+        #: The text of a regular expression that all keys match, for scanners of secrets.
+        self.pattern = rf"\b(?:{beginnings}){_BODY}\b"
+        self._shape = re.compile(rf"(?:{beginnings}){_BODY}\Z")
+
+    def make(self, prefix: str, readable_id: str | None = None) -> str:
+        """Return the text of a new key, with 32 random bytes.
+
+        Args:
+            prefix: one of `prefixes`.
+            readable_id: 16 letters and digits that name the key; None for random ones.
+        """
+        if prefix not in self.prefixes:
+            raise ValueError("the prefix must be one of the format")
+        if readable_id is None:
+            readable_id = make_readable_id()
+        number = int.from_bytes(secrets.token_bytes(_SECRET_BYTES))
+        body = f"{prefix}{readable_id}_{_base62(number, _SECRET_CHARACTERS)}"
+        return f"{body}_{self._check(body)}"
+
+    def is_well_formed(self, text: str) -> bool:
+        """Return whether a text has the form of a key, and the right check; takes some microseconds."""
+        if len(text) > MAX_KEY or self._shape.match(text) is None:
+            return False
+        check = self._check(text[: -_CHECK_CHARACTERS - 1])
+        return hmac.compare_digest(check, text[-_CHECK_CHARACTERS:])
+
+    def _check(self, body: str) -> str:
+        data = body.encode("ascii")
+        if self._hmac is None:
+            number = crc32(data)
+        else:
+            keyed = self._hmac.copy()
+            keyed.update(data)
+            number = int.from_bytes(keyed.digest()[:8]) % _CHECK_VALUES
+        number, low = divmod(number, _PAIR_BASE)
+        high, middle = divmod(number, _PAIR_BASE)
+        return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
+
+    def __repr__(self) -> str:
+        return f"KeyFormat({list(self.prefixes)})"
+
+
+def make_readable_id() -> str:
+    """Return 16 random letters and digits, which name a key and are no secret."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_CHARACTERS))
+
+
+def readable_id_of(text: str) -> str:
+    """Return the id in the text of a well-formed key."""
+    return text.rsplit("_", 3)[1]
+
+
+def check_prefixes(prefixes: object, option: str) -> tuple[str, ...]:
+    """Check the prefixes of API keys, of which none may begin with another.
+
+    Raises:
+        ConfigurationError: for a prefix of other characters, and for two of which one begins with the other.
+    """
+    checked = tuple(check_list(prefixes, option, '"ak_"'))
+    must = 'be 3 to 32 letters, digits and "_", with a letter first and "_" last, such as "ak_"'
+    for prefix in checked:
+        check_text(prefix, f"each of {option}", pattern=_PREFIX, must=must)
+        if not 3 <= len(prefix) <= 32:
+            raise ConfigurationError(f"each of {option} must {must}, got {len(prefix)} characters")
+    for prefix in checked:
+        if any(other != prefix and other.startswith(prefix) for other in checked):
+            raise ConfigurationError(
+                f"each of {option} must lead to one kind of keys, got {prefix!r}, with which another begins"
+            )
+    return tuple(dict.fromkeys(checked))
+
+
+def check_check_secret(secret: object, option: str) -> str:
+    """Check the key of the HMAC in API keys; empty for none.
+
+    Raises:
+        ConfigurationError: for another type, and for fewer than 16 characters.
+    """
+    if secret == "":
+        return ""
+    text = check_text(secret, option, must="be text, or empty for CRC32", secret=True)
+    if len(text) < _MIN_CHECK_SECRET:
+        raise ConfigurationError(
+            f"{option} must have at least {_MIN_CHECK_SECRET} random characters, got {len(text)}"
+        )
+    return text
+
+
+def _base62(number: int, characters: int) -> str:
+    digits = []
+    for _ in range(characters):
+        number, digit = divmod(number, _BASE)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))

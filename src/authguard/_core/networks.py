@@ -1,0 +1,61 @@
+"""Read networks and addresses of IP, also IPv4 that is written as IPv6 (RFC 4291 section 2.5.5.2)."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+_MAX_ADDRESS = 64  # characters; the longest one has 45, and a zone may follow
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def parse_address(text: str | None) -> Address | None:
+    """Return an address; of one that is IPv4 written as IPv6, the IPv4 address. None for other text."""
+    if text is None or len(text) > _MAX_ADDRESS:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address.scope_id is not None:  # the zone is the machine's own name for a link
+            return IPv6Address(int(address))
+    return address
+
+
+def parse_network(text: str) -> Network | None:
+    """Return a network such as `10.0.0.0/24`, or the one of a single address. None for other text.
+
+    Bits of an address behind the prefix make it other text, since it cannot be told which of both was meant.
+    """
+    if len(text) > _MAX_ADDRESS or "%" in text:
+        return None
+    try:
+        network = ip_network(text)
+    except ValueError:
+        return None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        number = int(network.network_address) & 0xFFFF_FFFF
+        return IPv4Network((number, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def is_within(address: Address | None, networks: Iterable[Network]) -> bool:
+    """Return whether one of the networks has an address; False if the address is not known."""
+    return address is not None and any(address in network for network in networks)
+
+
+def covers(outer: Iterable[Network], inner: Iterable[Network]) -> bool:
+    """Return whether each network of `inner` lies in one of `outer`."""
+    outer = list(outer)
+    return all(any(_is_subnet(network, around) for around in outer) for network in inner)
+
+
+def _is_subnet(network: Network, around: Network) -> bool:
+    if isinstance(network, IPv4Network):
+        return isinstance(around, IPv4Network) and network.subnet_of(around)
+    return isinstance(around, IPv6Network) and network.subnet_of(around)

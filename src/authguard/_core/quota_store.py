@@ -1,0 +1,106 @@
+"""Define what counts the quotas of callers: the port that stores implement."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+from authguard._core.quota import Quota
+
+#: What is counted, and whom it is counted for.
+CounterKey: TypeAlias = tuple[str | None, ...]
+
+
+class Take(NamedTuple):
+    """Ask a store for a part of one quota.
+
+    Attributes:
+        key: what is counted, and whom it is counted for.
+        quota: how much there is.
+        cost: how much to take, at least 1.
+    """
+
+    key: CounterKey
+    quota: Quota
+    cost: int
+
+
+class QuotaState(NamedTuple):
+    """Tell how much of one quota a caller has.
+
+    Attributes:
+        remaining: how much may be taken now.
+        reset: seconds until more may be.
+        wait: seconds until the cost that was asked for may be taken; 0 if it could be, infinity if never.
+    """
+
+    remaining: int
+    reset: float
+    wait: float
+
+
+class Taken(NamedTuple):
+    """Answer a `QuotaStore`'s `take`.
+
+    Attributes:
+        admitted: whether all quotas that are enforced had enough.
+        states: of each quota, in order, after what was taken.
+        receipt: what `give_back` needs to know.
+    """
+
+    admitted: bool
+    states: Sequence[QuotaState]
+    receipt: Any = None
+
+
+class QuotaStore(Protocol):
+    """Count what callers take.
+
+    Its methods may be `async`; if not, they run in a worker thread, unless the store says of itself, by
+    `in_memory = True`, that it never waits for anything. A `ConnectionError` or `TimeoutError` is answered
+    with 503, anything else with 500. It may also have `health() -> QuotaHealth`.
+    """
+
+    def take(self, takes: Sequence[Take]) -> Taken | Awaitable[Taken]:
+        """Take from all quotas in one step; from none if one that is enforced has too little.
+
+        A quota that is not enforced and has too little is left alone, as if it had refused.
+        """
+        ...
+
+    def give_back(self, taken: Taken) -> Awaitable[None] | None:
+        """Undo a `take` that was admitted: its request has been refused since."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaHealth:
+    """Tell how a store of quotas is doing; see `Guard.health`.
+
+    Attributes:
+        name: the store.
+        counters: how many quotas of how many callers it counts, times each other.
+        max_counters: how many it can count.
+        admitted: how many requests it has let through.
+        refused: how many it has refused.
+        would_refuse: how many it would have refused, by quotas that are not enforced.
+        reason: why it refuses callers that it does not count yet; empty if it does not.
+    """
+
+    name: str
+    counters: int
+    max_counters: int
+    admitted: int
+    refused: int
+    would_refuse: int
+    reason: str = ""
+
+    @property
+    def state(self) -> Literal["unused", "fresh", "failing"]:
+        """Return it in the words of `RemoteHealth`."""
+        if self.reason:
+            return "failing"
+        return "fresh" if self.admitted or self.refused else "unused"
+
+
+#: What a request takes that nothing is counted for.
+NOTHING = Taken(admitted=True, states=())

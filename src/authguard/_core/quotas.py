@@ -1,0 +1,283 @@
+"""Say which quotas hold for a request, and take from all of them at once."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
+from math import ceil, isfinite
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+from authguard._core.answer.charge import Charge
+from authguard._core.answer.decision import Known
+from authguard._core.answer.denials import as_refused
+from authguard._core.answer.rate_limit import limit_field, limit_template, policy_field, refused_field
+from authguard._core.answer.response_fields import ResponseFields
+from authguard._core.flow import Call, Flow
+from authguard._core.memory import Memory
+from authguard._core.model import Principal, api_key_id
+from authguard._core.options import check_method, check_text, got
+from authguard._core.policy.policy import Verdict
+from authguard._core.policy.rules import Rule
+from authguard._core.quota import Quota, check_quotas
+from authguard._core.quota_store import NOTHING, CounterKey, QuotaHealth, QuotaStore, Take, Taken
+from authguard.errors import (
+    ConfigurationError,
+    QuotaUnavailableError,
+    RateLimitedError,
+    VerificationUnavailableError,
+)
+
+QuotasByTier: TypeAlias = Mapping[str | None, Iterable[Quota]]
+
+_MAX_SETS = 1_000  # sets of quotas that hold together; there is one for each tier and rule
+_MAX_SUBJECT = 200  # characters that a counter keeps of its caller
+_JITTERED_SECONDS = 3600  # from here on, callers must not all come back in the same second
+_JITTER = 0.05
+
+
+class Limits(NamedTuple):
+    """Hold the quotas that hold together.
+
+    Attributes:
+        quotas: the quotas.
+        counters: under what each of them is counted.
+        policy: the value of RateLimit-Policy.
+        template: that of RateLimit.
+    """
+
+    quotas: tuple[Quota, ...]
+    counters: tuple[str, ...]
+    policy: bytes
+    template: bytes
+
+
+class Quotas:
+    """Take from the quotas of a guard.
+
+    Args:
+        quotas: for all callers, or by tier.
+        store: where to count; None for the memory of this process.
+        rules: those of the guard, which may have quotas of their own.
+
+    Raises:
+        ConfigurationError: if names clash, a cost is above a quota, or nothing is said of callers without
+            a tier.
+    """
+
+    #: The default store. The package sets it: the core has neither locks nor clocks.
+    default_store: ClassVar[type[QuotaStore]]
+
+    def __init__(
+        self,
+        quotas: Iterable[Quota] | QuotasByTier,
+        store: QuotaStore | None,
+        rules: Iterable[Rule],
+    ) -> None:
+        check_method(store, "quota_store", "take", "quota_store=MemoryQuotas()")
+        self._store = Quotas.default_store() if store is None else store
+        self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
+        self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
+        _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
+        #: Whether it can be asked on the straight path.
+        self.at_once = bool(getattr(self._store, "in_memory", False))
+        self._limits: Memory[tuple[Any, ...], Limits] = Memory(_MAX_SETS)
+
+    def charge_at_once(self, known: Known, verdict: Verdict) -> Charge | RateLimitedError | None:
+        """Take from the quotas of a request; None if the flow has to find out.
+
+        Args:
+            known: the caller.
+            verdict: what the rules ask.
+        """
+        if not self.at_once:
+            return None
+        try:
+            takes: Sequence[Take]
+            last = known.takes  # once, since another thread may put those of another path there
+            if last is not None and last[0] is verdict:
+                _, limits, takes = last
+            else:
+                limits = self._limits_of(known.user, verdict)
+                takes = _takes(limits, known.user, verdict.cost)
+                known.takes = (verdict, limits, takes)
+            if not takes:
+                return Charge(known.response_fields, NOTHING)
+            taken: Any = self._store.take(takes)
+        except Exception:  # noqa: BLE001 (as in the flow)
+            return None  # the flow will meet it again, and say what is wrong
+        if not taken.admitted:
+            return _exceeded(limits, taken, known.user)
+        return Charge(known.response_fields, taken, _fields(limits, taken))
+
+    def charge(self, charge: Charge, principal: Principal, verdict: Verdict) -> Flow[None]:
+        """Take from the quotas of a request, from all or from none.
+
+        Args:
+            charge: that of the request, which is filled in.
+            principal: who is calling.
+            verdict: what the rules ask.
+
+        Raises:
+            RateLimitedError: if there is too little of one that is enforced.
+            QuotaUnavailableError: if that cannot be found out.
+        """
+        limits = self._limits_of(principal, verdict)
+        takes = _takes(limits, principal, verdict.cost)
+        if not takes:
+            charge.taken = NOTHING
+            return
+        taken = yield from self._ask(self._store.take, takes)
+        if not isinstance(taken, Taken):
+            raise TypeError("take() of a store of quotas must return a Taken")
+        if not taken.admitted:
+            raise _exceeded(limits, taken, principal)
+        charge.taken, charge.fields = taken, _fields(limits, taken)
+
+    def give_back(self, charge: Charge) -> Flow[None]:
+        """Undo a charge, since the request was refused after it; nothing happens if nothing was taken."""
+        taken, charge.taken, charge.fields, charge.is_refused = charge.taken, None, (), False
+        if taken is not None and taken is not NOTHING:
+            yield from self._ask(self._store.give_back, taken)
+
+    def _ask(self, function: Callable[..., Any], argument: object) -> Flow[Any]:
+        try:
+            if self.at_once:
+                return function(argument)
+            return (yield from Call(function, argument))
+        except Exception as raised:
+            refused = as_refused(raised, "the store of quotas")
+            if not isinstance(refused, VerificationUnavailableError):
+                raise refused from raised
+            raise QuotaUnavailableError(refused.reason, retry_after=refused.retry_after) from raised
+
+    def health(self) -> Sequence[QuotaHealth]:
+        """Return how the store is doing, if it says so."""
+        health: Callable[[], QuotaHealth] | None = getattr(self._store, "health", None)
+        return () if health is None else (health(),)
+
+    def may_refuse(self, verdict: Verdict) -> bool:
+        """Return whether a caller of a path may be refused by a quota; those of single keys left aside."""
+        tiers = [self._for_all] if self._by_tier is None else list(self._by_tier.values())
+        quotas = [*verdict.quotas, *(quota for tier in tiers for quota in tier)]
+        return bool(verdict.cost) and any(quota.enforce for quota in quotas)
+
+    def _limits_of(self, principal: Principal, verdict: Verdict) -> Limits:
+        tier = None if self._by_tier is None else principal.tier
+        key = (tier, verdict.quotas, principal.quotas)
+        return self._limits.get(key) or self._find_limits(*key)
+
+    def _find_limits(self, tier: str | None, of_rule: tuple[Quota, ...], own: tuple[Quota, ...]) -> Limits:
+        by_tier = self._by_tier
+        if by_tier is not None and tier not in by_tier:
+            raise ConfigurationError(
+                f"quotas must name the tiers of all callers, got one of the tier {got(tier)}: add it"
+            )
+        of_tier = self._for_all if by_tier is None else by_tier[tier]
+        # One counter for each length: what is counted for a minute is forgotten before the hour is over.
+        # Names have no quotes, so that no two of these are the same text.
+        place = "all" if by_tier is None else f"tier {tier}" if tier else "no tier"
+        counted = [(f'"{quota.policy}" {quota.seconds} {place}', quota) for quota in of_tier]
+        counted += [(f'"{quota.policy}" {quota.seconds} rule', quota) for quota in of_rule]
+        counted += [(f'"{quota.policy}" {quota.seconds} own', quota) for quota in map(_of_key, own)]
+        quotas = tuple(quota for _, quota in counted)
+        policy, template = policy_field(quotas).encode("ascii"), limit_template(quotas)
+        limits = Limits(quotas, tuple(name for name, _ in counted), policy, template)
+        self._limits.put((tier, of_rule, own), limits)
+        return limits
+
+
+def _of_key(quota: Quota) -> Quota:
+    """Return a quota of one key, under a name that no other quota of the guard has."""
+    return Quota(
+        quota.count, quota.seconds, name=f"key-{quota.policy}"[:128], by="key", enforce=quota.enforce
+    )
+
+
+def _takes(limits: Limits, principal: Principal, cost: int) -> Sequence[Take]:
+    """Return what a request takes; nothing if it costs nothing."""
+    owner = (principal.issuer, principal.subject)
+    if len(principal.subject) + len(principal.issuer or "") > _MAX_SUBJECT:
+        owner = ("", sha256(repr(owner).encode()).hexdigest())
+    keys: Mapping[str, CounterKey] = {"owner": owner, "key": (*owner, api_key_id(principal))}
+    named = zip(limits.counters, limits.quotas, strict=True)
+    return tuple(Take((name, *keys[quota.by]), quota, cost) for name, quota in named) if cost else ()
+
+
+def _fields(limits: Limits, taken: Taken) -> ResponseFields:
+    field = limit_field(limits.template, taken.states)
+    return ((b"ratelimit-policy", limits.policy), (b"ratelimit", field))
+
+
+def _exceeded(limits: Limits, taken: Taken, principal: Principal) -> RateLimitedError:
+    """Return the refusal by all quotas that have too little."""
+    states = zip(limits.quotas, taken.states, strict=True)
+    violated = [(quota, state) for quota, state in states if state.wait > 0 and quota.enforce]
+    quota, state = max(violated, key=lambda each: each[1].wait)
+    wait = state.wait if isfinite(state.wait) else quota.window
+    error = RateLimitedError(
+        quota.policy,
+        quota=quota.count,
+        window=quota.window,
+        retry_after=_spread(wait, quota.window, principal),
+        violated=[quota.policy for quota, _ in violated],
+        fields=(
+            ("ratelimit-policy", limits.policy.decode("ascii")),
+            ("ratelimit", refused_field(limits.quotas, taken.states)),
+        ),
+    )
+    error.key_id = api_key_id(principal)
+    return error
+
+
+def _spread(wait: float, window: int, principal: Principal) -> int:
+    """Return after how many seconds to come back; after long waits not all callers in the same second."""
+    if window < _JITTERED_SECONDS:
+        return ceil(wait)
+    digest = sha256(f"{principal.issuer}\n{principal.subject}".encode()).digest()
+    later = wait * (1 + _JITTER * int.from_bytes(digest[:2], "big") / 0xFFFF)
+    return ceil(max(wait, min(later, window)))
+
+
+def _by_tier(quotas: Mapping[Any, Any]) -> dict[str | None, tuple[Quota, ...]]:
+    by_tier: dict[str | None, tuple[Quota, ...]] = {}
+    for tier, listed in quotas.items():
+        if tier is not None:
+            check_text(tier, "each tier of quotas", must="be text that is not empty, or None")
+        by_tier[tier] = check_quotas(listed, "quotas of a tier" if tier is None else f"quotas of {tier}")
+    if None not in by_tier:
+        raise ConfigurationError(
+            "quotas must say what holds for callers without a tier: write None: [Quota(…)], or None: [] for "
+            "no quota"
+        )
+    return by_tier
+
+
+def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> None:
+    """Check that each quota has a name of its own, and that no request costs more than there is."""
+    by_name: dict[str, tuple[Quota, str]] = {
+        quota.policy: (quota, "quotas of the Guard") for tier in tiers for quota in tier
+    }
+    names_of_tiers = set(by_name)
+    for rule in rules:
+        for quota in rule.quotas:
+            other, place = by_name.setdefault(quota.policy, (quota, repr(rule)))
+            if other != quota or quota.policy in names_of_tiers:
+                raise ConfigurationError(
+                    f"each quota must have a name of its own, got {quota.policy!r} in {rule!r} and in "
+                    f"{place}: write Quota(…, name=…)"
+                )
+        for quota in (*rule.quotas, *(quota for tier in tiers for quota in tier)):
+            if rule.cost > quota.count:
+                raise ConfigurationError(
+                    f"cost of {rule!r} must be at most {quota.count}, since no caller has more of "
+                    f"{quota.policy!r}, got {rule.cost}"
+                )
+
+
+def quotas_for(
+    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
+) -> Quotas | None:
+    """Return what counts for a guard; None if it has no quotas."""
+    if quotas is None and not any(rule.quotas for rule in rules):
+        if store is not None:
+            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
+        return None
+    return Quotas(() if quotas is None else quotas, store, rules)

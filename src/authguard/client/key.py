@@ -1,0 +1,168 @@
+"""Present an API key, and wait as the limits of the server say."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from dataclasses import dataclass
+from math import inf
+from typing import TypeAlias
+
+import httpx
+
+from authguard._core.jose.secret import check_not_place
+from authguard._core.options import Duration, check_function, check_seconds, check_text, check_whole
+from authguard.client.origins import check_base_url, origin_of
+from authguard.client.waiting import RequestPacer, seconds_to_wait
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
+_FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_MAX_REDIRECTS = 5  # inside the origin, each of which loses the key
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """Wait before the next request, after a response that has to be read first."""
+
+    seconds: float
+    response: httpx.Response | None = None
+
+
+#: A flow yields requests, and is sent their responses; it yields pauses, and is sent None.
+_Steps: TypeAlias = Generator[httpx.Request | _Pause, httpx.Response | None, None]
+
+
+class _KeyedHeaders(httpx.Headers):
+    """Hold fields with a key that goes on the wire, and into no copy of them.
+
+    httpx follows redirects below the auth flow, with a copy of the fields, and takes only
+    `Authorization` off for another origin.
+    """
+
+    def __init__(self, headers: httpx.Headers, name: str, key: str) -> None:
+        super().__init__(headers)
+        self._key = (name.encode(), key.encode())
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """Return the fields as they are sent."""
+        return [*super().raw, self._key]
+
+
+class APIKeyAuth(httpx.Auth):
+    """Present an API key to one origin, and wait when the server answers 429.
+
+    One object may be shared by threads, tasks and event loops, which then share `requests_per_minute`.
+
+    Args:
+        base_url: where the API is; the key is sent to its origin alone.
+        key: the API key.
+        header: the field that carries it.
+        requests_per_minute: how many requests to send in any 60 seconds; more of them wait for their
+            turn. None for no limit.
+        max_wait: seconds, or a timedelta, that one request may wait in all because of 429; what would
+            take longer, such as the limit of a day, is the answer at once. 0 for never waiting.
+        clock: seconds, by a clock that is never set back.
+        sleep: waits, in a thread.
+        async_sleep: waits, in an event loop; None for `asyncio.sleep`.
+
+    Raises:
+        ConfigurationError: for a URL that is not https, other than on loopback, or a key that
+            is no printable ASCII.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        header: str = "X-API-Key",
+        requests_per_minute: int | None = None,
+        max_wait: float | Duration = 90.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[object]] | None = None,
+    ) -> None:
+        self._base, self._origin = check_base_url(base_url)
+        must = "be printable ASCII without spaces"
+        self._key = check_text(key, "key", pattern=_VISIBLE, must=must, secret=True)
+        check_not_place(key, "key", chosen_here=False)
+        self._header = check_text(
+            header, "header", pattern=_FIELD_NAME, must="be the name of a field, such as X-API-Key"
+        )
+        if requests_per_minute is not None:
+            check_whole(requests_per_minute, "requests_per_minute")
+        self._max_wait = check_seconds(max_wait, "max_wait", inf)
+        check_function(clock, "clock", "clock=time.monotonic", or_none=False)
+        check_function(sleep, "sleep", "sleep=time.sleep", or_none=False)
+        check_function(async_sleep, "async_sleep", "async_sleep=asyncio.sleep")
+        self._sleep, self._async_sleep = sleep, async_sleep or asyncio.sleep
+        self._pacer = None if requests_per_minute is None else RequestPacer(requests_per_minute, clock)
+
+    def __repr__(self) -> str:
+        return f"APIKeyAuth({self._base!r})"
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Present the key, and again after a 429 or where a redirect inside the origin has lost it."""
+        steps = self._steps(request)
+        answer: httpx.Response | None = None
+        while (step := _next(steps, answer)) is not None:
+            answer = None
+            if isinstance(step, httpx.Request):
+                answer = yield step
+                continue
+            if step.response is not None:
+                step.response.read()  # gives the connection back
+            self._sleep(step.seconds)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Present the key, and again after a 429 or where a redirect inside the origin has lost it."""
+        steps = self._steps(request)
+        answer: httpx.Response | None = None
+        while (step := _next(steps, answer)) is not None:
+            answer = None
+            if isinstance(step, httpx.Request):
+                answer = yield step
+                continue
+            if step.response is not None:
+                await step.response.aread()
+            await self._async_sleep(step.seconds)
+
+    def _steps(self, request: httpx.Request) -> _Steps:
+        request.headers.pop(self._header, None)
+        if origin_of(request.url) != self._origin:
+            yield request
+            return
+        redirects, waited = 0, 0.0
+        while True:
+            if self._pacer is not None and (turn := self._pacer.reserve()) > 0:
+                yield _Pause(turn)
+            response = yield self._keyed(request)
+            assert response is not None  # noqa: S101 (for the type: the driver sends one for a request)
+            previous, request = request, response.request
+            if origin_of(request.url) != self._origin:
+                return
+            if response.status_code == 401 and request is not previous and redirects < _MAX_REDIRECTS:
+                redirects += 1
+                continue
+            pause = seconds_to_wait(response)
+            if pause is None or waited + pause > self._max_wait or not _can_be_sent_again(request):
+                return
+            waited += pause
+            yield _Pause(pause, response)
+
+    def _keyed(self, request: httpx.Request) -> httpx.Request:
+        request.headers = _KeyedHeaders(request.headers, self._header, self._key)
+        return request
+
+
+def _next(steps: _Steps, answer: httpx.Response | None) -> httpx.Request | _Pause | None:
+    try:
+        return steps.send(answer)
+    except StopIteration:
+        return None
+
+
+def _can_be_sent_again(request: httpx.Request) -> bool:
+    # Other streams can be read once, or not fit into memory.
+    return isinstance(request.stream, httpx.ByteStream)

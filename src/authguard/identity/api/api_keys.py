@@ -1,0 +1,79 @@
+"""Serve the API keys of an account, as the AINative document has them; and their rotations."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.identity.api.accounts import principal_of
+from authguard.identity.api.key_documents import key_document, new_key_document
+from authguard.identity.model import APIKeyRequest
+from authguard.identity.web.key_bodies import CreateKey, RotateKey
+from authguard.identity.web.messages import caller_of, json_response, message_response, read_json
+from authguard.identity.web.parts import Web
+
+_KEYS = "/api-keys"
+_KEY = f"{_KEYS}/{{key_id}}"
+_ROTATIONS = f"{_KEY}/rotations"
+
+
+class APIKeyEndpoints:
+    """Serve the endpoints of API keys, to be put under each prefix.
+
+    Args:
+        web: the service and its threads.
+    """
+
+    def __init__(self, web: Web) -> None:
+        self._service, self._workers = web.service, web.workers
+
+    def routes(self, prefix: str) -> list[Route]:
+        """Return the routes under a prefix."""
+        return [
+            Route(prefix + _KEYS, self.create, methods=["POST"]),
+            Route(prefix + _KEYS, self.list, methods=["GET"]),
+            Route(prefix + _KEY, self.revoke, methods=["DELETE"]),
+            Route(prefix + _ROTATIONS, self.rotate, methods=["POST"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """Make a key: 201 with its text, which is shown this once."""
+        principal = principal_of(request)
+        body = await read_json(request, CreateKey)
+        wish = APIKeyRequest(
+            name=body.name,
+            scopes=body.scopes,
+            kind=body.kind,
+            expires_in_days=body.expires_in_days,
+            tier=body.tier,
+            metadata=body.metadata,
+            networks=body.networks,
+        )
+        new = await self._workers.write(self._service.api_keys.create, principal, wish, caller_of(request))
+        return json_response(new_key_document(new), 201)
+
+    async def list(self, request: Request) -> Response:
+        """List all keys of the owner, the newest first."""
+        keys = await self._workers.read(self._service.api_keys.list, principal_of(request))
+        now = self._service.clock()
+        return json_response([key_document(key, now) for key in keys])
+
+    async def revoke(self, request: Request) -> Response:
+        """Revoke a key."""
+        revoke = self._service.api_keys.revoke
+        key_id = request.path_params["key_id"]
+        await self._workers.write(revoke, principal_of(request), key_id, caller_of(request))
+        return message_response("API key revoked successfully")
+
+    async def rotate(self, request: Request) -> Response:
+        """Give a key a new secret: 201 with its new text, which is shown this once; the id stays."""
+        principal = principal_of(request)
+        body = await read_json(request, RotateKey)
+        new = await self._workers.write(
+            self._service.api_keys.rotate,
+            principal,
+            request.path_params["key_id"],
+            activate=body.activate,
+            grace_seconds=body.grace_seconds,
+            caller=caller_of(request),
+        )
+        return json_response(new_key_document(new), 201)

@@ -1,0 +1,95 @@
+"""Make the JSON documents of API keys, field for field as the two documents show them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from authguard.identity.api.documents import moment
+from authguard.identity.model import NewAPIKey, StoredAPIKey, Usage
+
+#: The message of the Invora document: keep the secret, which is shown once.
+_KEEP_SECRET = "请妥善保存 secret,它只会显示一次。"
+
+
+def new_key_document(new: NewAPIKey) -> dict[str, Any]:
+    """Return a key that has just been made or rotated, with its text, which is never shown again."""
+    key = new.key
+    document = {
+        "id": key.id,
+        "api_key": new.text,
+        "name": key.name,
+        "prefix": _prefix_of(key),
+        "expires_at": moment(key.expires_at),
+        "created_at": moment(key.created_at),
+    }
+    return document if new.secret is None else {**document, "secret": new.secret}
+
+
+def key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
+    """Return a key as the AINative list shows it.
+
+    Args:
+        key: the key.
+        now: seconds since the epoch, at which it is active or not.
+    """
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": _prefix_of(key),
+        "is_active": key.is_active(now),
+        "last_used_at": None if key.last_used_at is None else moment(key.last_used_at),
+        "usage_count": key.usage_count,
+        "expires_at": moment(key.expires_at),
+        "created_at": moment(key.created_at),
+    }
+
+
+def new_pair_document(new: NewAPIKey) -> dict[str, Any]:
+    """Return a key and its client secret, which have just been made and are never shown again."""
+    key = new.key
+    return {
+        "id": key.id,
+        "key": new.text,
+        "secret": new.secret,
+        "name": key.name,
+        "permissions": key.permissions,
+        "tier": key.tier,
+        "message": _KEEP_SECRET,
+    }
+
+
+def pair_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
+    """Return a key as the Invora list shows it, with its first twelve characters.
+
+    Args:
+        key: the key.
+        now: seconds since the epoch, at which it is enabled or not.
+    """
+    return {
+        "_id": key.id,
+        "key": f"{key.shown}...",
+        "name": key.name,
+        "permissions": key.permissions,
+        "tier": key.tier,
+        "enabled": key.is_active(now),
+        "createdAt": _moment_with_milliseconds(key.created_at),
+    }
+
+
+def usage_document(usage: Usage) -> dict[str, Any]:
+    """Return how many requests the keys of an owner have made, and how many they may."""
+    return {
+        "tier": usage.tier,
+        "usage": {"today": usage.today, "month": usage.month},
+        "limits": {"perDay": usage.per_day, "perMinute": usage.per_minute},
+    }
+
+
+def _prefix_of(key: StoredAPIKey) -> str:
+    """Return the prefix as the documents write it: without the `_` at its end."""
+    return key.prefix.removesuffix("_")
+
+
+def _moment_with_milliseconds(seconds: float) -> str:
+    milliseconds = int(seconds * 1000) / 1000
+    text = datetime.fromtimestamp(milliseconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

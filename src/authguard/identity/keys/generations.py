@@ -1,0 +1,72 @@
+"""Begin and end the generations of the secret of a key, so that guards which remember one learn of it.
+
+A guard remembers the principal of a generation with its name in `token_id`. When a generation becomes one
+that ends soon, its name changes, and the name of before is revoked: the guard looks the key up again, and
+learns when the generation ends.
+"""
+
+from sqlalchemy import Connection
+
+from authguard._core.model import Principal
+from authguard._core.options import MAX_LEEWAY
+from authguard.identity.model import StoredAPIKey
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage.api_key_queries import Secret
+from authguard.identity.storage.marks import add_marks
+from authguard.stores.marks import make_mark
+
+#: Seconds for which a guard may remember a key at most.
+MAX_REMEMBERED = 300
+#: Seconds for which the token of a key is valid at most.
+MAX_TOKEN_SECONDS = 900
+_ENDING = ".ending"
+_MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
+
+
+def generation_name(key_id: str, secret: Secret) -> str:
+    """Return the name of a generation: another one as soon as it is to end before its key does."""
+    return f"{key_id}.{secret.generation}{'' if secret.expires_at is None else _ENDING}"
+
+
+def is_ending(principal: Principal) -> bool:
+    """Return whether a principal has presented a generation that is to end before its key does."""
+    return principal.token_id is not None and principal.token_id.endswith(_ENDING)
+
+
+def revoke_generation(connection: Connection, key_id: str, secret: Secret, now: float) -> None:
+    """Let guards forget a generation as it was."""
+    mark = make_mark(token_id=generation_name(key_id, secret), until=now + _MARK_SECONDS)
+    add_marks(connection, [mark])
+
+
+def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
+    """Let guards forget all keys of an account, and refuse the tokens that were issued for them.
+
+    If the account is enabled again, guards that follow the log refuse its keys for ten minutes more.
+    """
+    key_ids = key_store.list_key_ids(connection, user_id)
+    if key_ids:
+        until = now + MAX_TOKEN_SECONDS + MAX_LEEWAY
+        add_marks(connection, [make_mark(session=key_id, until=until) for key_id in key_ids])
+        add_marks(connection, [make_mark(subject=user_id, issued_before=now, until=now + _MARK_SECONDS)])
+
+
+def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:
+    """Let the newest generation be the good one, and end those before it.
+
+    Args:
+        connection: the transaction, which has locked the key.
+        key: the key.
+        secret: the generation.
+        now: seconds since the epoch.
+    """
+    ends_at = min(now + secret.grace, key.expires_at)
+    for older in key_store.list_secrets(connection, key.id):
+        if older.generation >= secret.generation:
+            continue
+        revoke_generation(connection, key.id, older, now)
+        if older.expires_at is None and older.active_from is not None and ends_at > now:
+            key_store.update_secret(connection, key.id, older.generation, expires_at=ends_at)
+        else:  # of two that are good, one is the newest
+            key_store.delete_secret(connection, key.id, older.generation)
+    key_store.update_secret(connection, key.id, secret.generation, active_from=now)

@@ -1,0 +1,65 @@
+"""Make the texts and the public ids of API keys."""
+
+import secrets
+from typing import NamedTuple
+from uuid import uuid4
+
+from authguard._core.credential.key_format import KeyFormat
+from authguard._core.encoding import sha256_hex
+from authguard.identity.settings import Settings
+
+#: What client secrets begin with.
+CLIENT_SECRET_PREFIX = "clsk_"
+#: What keys begin with that have a client secret.
+PAIR_PREFIX = "claw_"
+_SHOWN_CHARACTERS = 12
+
+
+class MadeKey(NamedTuple):
+    """Hold the texts of a new key or generation; the first and the third are secret.
+
+    Attributes:
+        text: what the user of the key presents.
+        digest: of the text.
+        secret: the client secret; None for keys that have none.
+        client_digest: of the client secret.
+    """
+
+    text: str
+    digest: str
+    secret: str | None
+    client_digest: str | None
+
+    def __repr__(self) -> str:
+        return f"MadeKey({shown_part(self.text)}…)"
+
+
+class KeyTexts:
+    """Make the texts of keys, and tell texts that are none.
+
+    Args:
+        settings: the prefixes, and the secret of the check.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        check_secret = settings.api_key_check_secret
+        self.keys = KeyFormat(settings.key_prefixes, check_secret=check_secret)
+        self.client_secrets = KeyFormat([CLIENT_SECRET_PREFIX], check_secret=check_secret)
+
+    def make(self, prefix: str, readable_id: str) -> MadeKey:
+        """Make the text of a key, and its client secret if it has one."""
+        text = self.keys.make(prefix, readable_id)
+        if prefix != PAIR_PREFIX:
+            return MadeKey(text, sha256_hex(text), None, None)
+        secret = self.client_secrets.make(CLIENT_SECRET_PREFIX, readable_id)
+        return MadeKey(text, sha256_hex(text), secret, sha256_hex(secret))
+
+
+def make_key_id(prefix: str) -> str:
+    """Return a public id in the form of the document whose keys begin with a prefix."""
+    return secrets.token_hex(12) if prefix == PAIR_PREFIX else f"key_{uuid4()}"
+
+
+def shown_part(text: str) -> str:
+    """Return the first twelve characters of a key, which lists show."""
+    return text[:_SHOWN_CHARACTERS]

@@ -1,0 +1,209 @@
+"""Verify the API keys of the identity service, in it and in other applications with the same database."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate
+from functools import partial
+from threading import Lock
+
+from cachetools import LRUCache
+
+from authguard._core.credential.key_format import KeyFormat
+from authguard._core.encoding import sha256_hex
+from authguard._core.flow import Call, Channel, Flow
+from authguard._core.model import Credential, Principal
+from authguard._core.networks import Network, parse_network
+from authguard._core.options import Duration, check_flag, check_object, check_seconds, check_text_list
+from authguard._core.terms import Count, Terms
+from authguard._core.verifier import Verified, Verifier, check_key_field
+from authguard.errors import Cause, InvalidAPIKeyError
+from authguard.identity.keys.checks import end_of, refusal_of
+from authguard.identity.keys.generations import MAX_REMEMBERED, begin_generation, generation_name
+from authguard.identity.keys.grants import ADMIN, granted_role, owner_scopes
+from authguard.identity.keys.usage import UsageRecorder
+from authguard.identity.settings import KEY_PREFIXES
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage.api_key_queries import KeyRow
+from authguard.identity.storage.database import Database
+from authguard.identity.storage.revocations import Spread
+
+_REFUSED_SECONDS = 10
+_REFUSED_KEYS = 10_000
+
+
+class SQLAPIKeys(Verifier):
+    """Verify the API keys of an identity service by its database: `Guard(SQLAPIKeys("postgresql://…"))`.
+
+    A text that is no key is refused without a query. A key is one query, and is then remembered. What is
+    revoked, disabled or at its end is refused within `cache_ttl`; with `Guard(revocations=…)`, a store on the
+    same database, within the bound of the store.
+
+    Args:
+        database: the database of the identity service, or its URL.
+        header: the field that carries keys.
+        prefixes: what keys begin with; as `Settings.api_key_prefixes`, with those of the documents.
+        check_secret: as `Settings.api_key_check_secret`.
+        scopes: as `Settings.api_key_scopes`: what is no longer among them is no longer granted. None grants
+            what the keys have.
+        admin_roles: as `Settings.admin_roles`: a key has `admin` as long as its owner has one of these.
+        cache_ttl: seconds, or a timedelta, for which a key is remembered; 0 asks for each request.
+        count: whether requests are counted, for `last_used_at`, `usage_count` and the usage of the owner.
+
+    Raises:
+        ConfigurationError: for an option of another type or out of range.
+    """
+
+    has_terms = True
+
+    def __init__(
+        self,
+        database: Database | str,
+        *,
+        header: str = "X-API-Key",
+        prefixes: Iterable[str] = KEY_PREFIXES,
+        check_secret: str = "",
+        scopes: Iterable[str] | None = None,
+        admin_roles: Iterable[str] = ("ADMIN",),
+        cache_ttl: float | Duration = 30,
+        count: bool = True,
+    ) -> None:
+        self._format = KeyFormat(prefixes, check_secret=check_secret)
+        self.header = check_key_field(header)
+        self.prefixes = self._format.prefixes
+        self._scopes = None if scopes is None else check_text_list(scopes, "scopes", '"invoices:read"')
+        self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
+        self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
+        self._owns_database = isinstance(database, str)
+        if isinstance(database, str):
+            database = Database(database)
+            database.after_marks = Spread(database)
+        check_object(database, "database", Database, 'SQLAPIKeys("postgresql://…")', or_none=False)
+        self._database = database
+        self.recorder = UsageRecorder(database) if check_flag(count, "count") else None
+        # Known to be bad for good, briefly. A flood of bad keys evicts only its own kind.
+        self._refused: LRUCache[str, float] = LRUCache(_REFUSED_KEYS)
+        self._refused_lock = Lock()
+        self._channel = Channel(opened={"keys": self})
+
+    def accepts(self, credential: Credential) -> bool:
+        """Tell an API key that came by the field, or with one of the prefixes."""
+        return credential.method == "api_key" and self.carries(credential)
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified]:
+        """Look the key up by its digest, if the text is one of a key."""
+        if not self._format.is_well_formed(credential.value):
+            raise InvalidAPIKeyError("no key of this form", cause=Cause.MALFORMED)
+        digest = sha256_hex(credential.value)
+        with self._refused_lock:
+            if now < self._refused.get(digest, 0):
+                raise InvalidAPIKeyError("a key that was refused a moment ago")
+        return self._look_up(digest, now)
+
+    def _look_up(self, digest: str, now: float) -> Flow[Verified]:
+        row = yield from Call(self.find, digest)
+        error = refusal_of(row, now)
+        if error is not None:
+            if error.cause != Cause.DISABLED:
+                with self._refused_lock:
+                    self._refused[digest] = now + min(_REFUSED_SECONDS, self._cache_ttl)
+            raise error
+        assert row is not None  # noqa: S101 (told by the refusal)
+        return self._verified(row, now)
+
+    def find(self, digest: str) -> KeyRow | None:
+        """Return the key that has a secret with this digest, be it good or not.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with self._database.read() as connection:
+            return key_store.find_key_by_digest(connection, digest)
+
+    def _verified(self, row: KeyRow, now: float) -> Verified:
+        key, secret = row.key, row.secret
+        granted, ends_at = self.granted(row), end_of(row)
+        role = granted_role(row.role, granted, self._admin_roles)
+        principal = Principal(
+            subject=key.user_id,
+            scopes=granted,
+            roles=frozenset() if role is None else frozenset({role}),
+            token_id=generation_name(key.id, secret),
+            key_id=key.id,
+            expires_at=ends_at,
+            method="api_key",
+            tier=key.tier,
+        )
+        is_new = secret.active_from is None
+        terms = Terms(
+            count=self._count(row),
+            networks=_networks(key.networks),
+            begin=partial(self.begin, row) if is_new else None,
+            response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),
+        )
+        # Until its first use has ended the generation before it, each request looks it up.
+        return Verified(principal, now if is_new else min(now + self._cache_ttl, ends_at), terms)
+
+    def granted(self, row: KeyRow) -> frozenset[str]:
+        """Return the scopes of a key that its owner still has."""
+        further = row.key.scopes - {ADMIN} if self._scopes is None else self._scopes
+        return row.key.scopes & owner_scopes(row.role, self._admin_roles, further)
+
+    def _count(self, row: KeyRow) -> Count:
+        if self.recorder is None:
+            return _count_nothing
+        return self.recorder.counter(row.key.id, row.secret.generation).count
+
+    def begin(self, row: KeyRow, now: float) -> None:
+        """Let a generation that is used for the first time be the good one; of several uses, one does so.
+
+        Raises:
+            InvalidAPIKeyError: if the key has ended meanwhile, or another rotation has cancelled this one.
+            StoreUnavailableError: if that could not be stored.
+        """
+        key_id, generation = row.key.id, row.secret.generation
+        with self._database.write() as connection:
+            key = key_store.find_key(connection, key_id, row.key.user_id, lock=True)
+            secrets = {secret.generation: secret for secret in key_store.list_secrets(connection, key_id)}
+            if key is None or not key.is_active(now) or generation not in secrets:
+                raise InvalidAPIKeyError("an API key that has ended meanwhile", key_id=key_id)
+            if secrets[generation].active_from is None:
+                begin_generation(connection, key, secrets[generation], now)
+
+    def channels(self) -> Sequence[Channel]:
+        """Return what lets a guard close this."""
+        return (self._channel,)
+
+    def close(self) -> None:
+        """Write what has been counted, and close the connections; a later request opens new ones."""
+        if self.recorder is not None:
+            self.recorder.close()
+        if self._owns_database:
+            self._database.close()
+
+    async def aclose(self) -> None:
+        """Do what `close` does, while the event loop goes on."""
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"SQLAPIKeys(header={self.header!r})"
+
+
+def expiry_fields(expires_at: float) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the field that tells a caller when its generation of a key ends."""
+    return ((b"api-key-expires", formatdate(expires_at, usegmt=True).encode("ascii")),)
+
+
+def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Return the networks of a key.
+
+    Raises:
+        ValueError: for text that is none: without it, the key could be used from more places, or from all.
+    """
+    networks = tuple(network for network in map(parse_network, texts) if network is not None)
+    if len(networks) != len(texts):
+        raise ValueError("the networks of an API key cannot be read")
+    return networks
+
+
+def _count_nothing(now: float, address: str | None) -> None:
+    """Count nothing."""

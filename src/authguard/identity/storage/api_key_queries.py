@@ -1,0 +1,176 @@
+"""Query API keys and their secrets. Use cases pass the connection of their transaction."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+
+from authguard.identity.model import StoredAPIKey
+from authguard.identity.storage.schema import api_key_secrets, api_keys, users
+
+_SECRET_COLUMNS = (
+    api_key_secrets.c.generation,
+    api_key_secrets.c.made_at,
+    api_key_secrets.c.active_from,
+    api_key_secrets.c.grace,
+    api_key_secrets.c.expires_at,
+    api_key_secrets.c.client_digest,
+)
+_KEY_COLUMNS = len(api_keys.c)
+# Statements of every request are made once.
+_BY_DIGEST = (
+    select(api_keys, *_SECRET_COLUMNS, users.c.role, users.c.disabled)
+    .join(api_keys, api_keys.c.id == api_key_secrets.c.key_id)
+    .join(users, users.c.id == api_keys.c.user_id)
+    .where(api_key_secrets.c.digest == bindparam("digest"))
+)
+
+
+class Secret(NamedTuple):
+    """Hold a generation of the secret of a key, without its digest.
+
+    Attributes:
+        generation: its number.
+        made_at: when it was made.
+        active_from: when it was used first, or made; None until its first use.
+        grace: seconds for which the one before it stays good after that.
+        expires_at: when it ends; None for with the key.
+        client_digest: of the client secret that belongs to it.
+    """
+
+    generation: int
+    made_at: float
+    active_from: float | None
+    grace: float
+    expires_at: float | None
+    client_digest: str | None
+
+
+class Owner(NamedTuple):
+    """Hold what keys depend on of an account."""
+
+    role: str
+    disabled: bool
+
+
+class KeyRow(NamedTuple):
+    """Hold a key that was found by a secret of it, and its owner as far as the key depends on it."""
+
+    key: StoredAPIKey
+    secret: Secret
+    role: str
+    owner_disabled: bool
+
+
+def find_key_by_digest(connection: Connection, digest: str) -> KeyRow | None:
+    """Return the key that has a secret with this digest, be it good or not."""
+    row = connection.execute(_BY_DIGEST, {"digest": digest}).first()
+    if row is None:
+        return None
+    *values, role, disabled = row
+    return KeyRow(_key(values), Secret(*values[_KEY_COLUMNS:]), role, disabled)
+
+
+def find_key(connection: Connection, key_id: str, user_id: str, *, lock: bool = False) -> StoredAPIKey | None:
+    """Return a key of an account.
+
+    Args:
+        connection: the transaction.
+        key_id: the public id of the key.
+        user_id: the account.
+        lock: whether others who want to change the key have to wait.
+    """
+    statement = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
+    row = connection.execute(statement.with_for_update(key_share=True) if lock else statement).first()
+    return None if row is None else _key(row)
+
+
+def list_keys(connection: Connection, user_id: str, limit: int) -> list[StoredAPIKey]:
+    """List the keys of an account, in whatever state, the newest first."""
+    newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()
+    statement = select(api_keys).where(api_keys.c.user_id == user_id).order_by(*newest_first).limit(limit)
+    return [_key(row) for row in connection.execute(statement)]
+
+
+def find_owner(connection: Connection, user_id: str, *, lock: bool = False) -> Owner | None:
+    """Return what keys depend on of an account.
+
+    Args:
+        connection: the transaction.
+        user_id: the account.
+        lock: whether others who make keys for it have to wait.
+    """
+    statement = select(users.c.role, users.c.disabled).where(users.c.id == user_id)
+    row = connection.execute(statement.with_for_update(key_share=True) if lock else statement).first()
+    return None if row is None else Owner(*row)
+
+
+def count_live_keys(connection: Connection, user_id: str, now: float) -> int:
+    """Return how many keys of an account have neither expired nor been revoked."""
+    statement = select(func.count()).where(
+        api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None), api_keys.c.expires_at > now
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def delete_dead_keys(connection: Connection, user_id: str, now: float, keep: int) -> None:
+    """Delete keys of an account that have expired or been revoked, but for the newest of them."""
+    is_dead = api_keys.c.revoked_at.is_not(None) | (api_keys.c.expires_at <= now)
+    statement = select(api_keys.c.id).where(api_keys.c.user_id == user_id, is_dead)
+    newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()
+    surplus = connection.execute(statement.order_by(*newest_first).offset(keep)).scalars().all()
+    if surplus:
+        connection.execute(delete(api_keys).where(api_keys.c.id.in_(surplus)))
+
+
+def insert_key(connection: Connection, key: StoredAPIKey) -> None:
+    """Add a key, which has no secret yet."""
+    values: dict[str, Any] = {name: getattr(key, name) for name in StoredAPIKey.__slots__}
+    values["scopes"] = " ".join(sorted(key.scopes))
+    values["metadata"] = json.dumps(dict(key.metadata), separators=(",", ":"), ensure_ascii=False)
+    values["networks"] = " ".join(key.networks)
+    connection.execute(insert(api_keys), values)
+
+
+def update_key(connection: Connection, key_id: str, **values: Any) -> None:
+    """Change a key."""
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
+
+
+def insert_secret(connection: Connection, key_id: str, digest: str, secret: Secret) -> None:
+    """Add a generation of the secret of a key."""
+    connection.execute(insert(api_key_secrets), {"key_id": key_id, "digest": digest, **secret._asdict()})
+
+
+def list_key_ids(connection: Connection, user_id: str) -> Sequence[str]:
+    """Return the ids of the keys of an account, in whatever state."""
+    return connection.execute(select(api_keys.c.id).where(api_keys.c.user_id == user_id)).scalars().all()
+
+
+def _key(row: Sequence[Any]) -> StoredAPIKey:
+    values = dict(zip(api_keys.c.keys(), row, strict=False))
+    values["scopes"] = frozenset(values["scopes"].split())
+    values["metadata"] = json.loads(values["metadata"])
+    values["networks"] = tuple(values["networks"].split())
+    return StoredAPIKey(**values)
+
+
+def list_secrets(connection: Connection, key_id: str) -> list[Secret]:
+    """List the generations of the secret of a key, the oldest first."""
+    statement = select(*_SECRET_COLUMNS).where(api_key_secrets.c.key_id == key_id)
+    return [Secret(*row) for row in connection.execute(statement.order_by(api_key_secrets.c.generation))]
+
+
+def update_secret(connection: Connection, key_id: str, generation: int, **values: Any) -> None:
+    """Change a generation of the secret of a key."""
+    connection.execute(update(api_key_secrets).where(_is_secret(key_id, generation)).values(values))
+
+
+def delete_secret(connection: Connection, key_id: str, generation: int) -> None:
+    """Delete a generation of the secret of a key."""
+    connection.execute(delete(api_key_secrets).where(_is_secret(key_id, generation)))
+
+
+def _is_secret(key_id: str, generation: int) -> ColumnElement[bool]:
+    return (api_key_secrets.c.key_id == key_id) & (api_key_secrets.c.generation == generation)

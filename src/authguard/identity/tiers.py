@@ -1,0 +1,113 @@
+"""Read the tiers of API keys: how many requests a minute and a day an owner has."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authguard._core.options import check_mapping, check_whole, got
+from authguard._core.quota import Quota
+from authguard.errors import ConfigurationError
+
+MAX_REQUESTS = 1_000_000_000
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
+_TIER = re.compile(r"\s*([0-9]{1,10})\s*/\s*([0-9]{1,10})\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Allow so many requests.
+
+    Attributes:
+        per_minute: in any 60 seconds.
+        per_day: in a calendar day in UTC.
+
+    Raises:
+        ConfigurationError: unless both are whole numbers of at least 1.
+    """
+
+    per_minute: int
+    per_day: int
+
+    def __post_init__(self) -> None:
+        for name in ("per_minute", "per_day"):
+            check_whole(getattr(self, name), f"{name} of a tier such as Tier(10, 1000)", 1, MAX_REQUESTS)
+
+
+#: `free` is the documents'; the others are ours.
+DEFAULT_TIERS: Mapping[str, Tier] = {
+    "free": Tier(10, 1_000),
+    "basic": Tier(60, 10_000),
+    "pro": Tier(600, 100_000),
+    "enterprise": Tier(6_000, 1_000_000),
+}
+
+
+def parse_tiers(tiers: object) -> dict[str, Tier]:
+    """Return the default tiers, with others in their place or besides.
+
+    Args:
+        tiers: for each name a `Tier`, a text such as `10/1000` (a minute and a day), or a table with
+            `per_minute` and `per_day`.
+
+    Raises:
+        ConfigurationError: for a name that is none, or something else than that.
+    """
+    given = check_mapping(tiers, "api_key_tiers", 'api_key_tiers={"free": "10/1000"}')
+    return {**DEFAULT_TIERS, **{_check_name(name): _parse_tier(name, value) for name, value in given.items()}}
+
+
+def _check_name(name: object) -> str:
+    if isinstance(name, str) and _NAME.match(name):
+        return name
+    raise ConfigurationError(
+        f'each name of api_key_tiers must be 1 to 32 letters, digits, "_" or "-", got {got(name)}'
+    )
+
+
+def _parse_tier(name: str, value: object) -> Tier:
+    try:
+        if isinstance(value, Tier):
+            return value
+        if isinstance(value, str) and (numbers := _TIER.fullmatch(value)):
+            return Tier(int(numbers[1]), int(numbers[2]))
+        if isinstance(value, Mapping) and value.keys() == {"per_minute", "per_day"}:
+            return Tier(value["per_minute"], value["per_day"])
+    except ConfigurationError:
+        pass
+    raise ConfigurationError(
+        f"the tier {name} must be requests a minute and a day, both at least 1, such as 10/1000, got "
+        f"{got(value)}"
+    )
+
+
+def read_tiers(text: str) -> dict[str, str]:
+    """Return tiers as they are in a variable, by name: `free=10/1000,pro=600/100000`.
+
+    Raises:
+        ConfigurationError: for a part that is no name with a tier, or a name that is there twice.
+    """
+    tiers: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or name in tiers:
+            raise ConfigurationError(
+                f"api_key_tiers must be as in free=10/1000,pro=600/100000, each once, got {part!r}"
+            )
+        tiers[name] = value
+    return tiers
+
+
+def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, list[Quota]]:
+    """Return the limits of tiers for `Guard(quotas=…)`; callers without a tier, who have no key, have none.
+
+    Args:
+        tiers: as `Settings.api_key_tiers`; None for the defaults.
+
+    Raises:
+        ConfigurationError: for a name that is none, and for limits that are none.
+    """
+    parsed = parse_tiers({} if tiers is None else tiers)
+    quotas: dict[str | None, list[Quota]] = {
+        name: [Quota(tier.per_minute, 60), Quota(tier.per_day, "day")] for name, tier in parsed.items()
+    }
+    return {None: [], **quotas}

@@ -1,0 +1,153 @@
+"""Say who manages API keys, and what they may give to a key."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authguard._core.model import Principal, api_key_id
+from authguard._core.networks import Network, covers, parse_network
+from authguard.errors import InsufficientScopeError, InvalidTokenError
+from authguard.identity.errors import NotFoundError
+from authguard.identity.keys.generations import is_ending
+from authguard.identity.keys.grants import ADMIN, owner_scopes
+from authguard.identity.model import StoredAPIKey
+from authguard.identity.settings import Settings
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import session_queries as session_store
+from authguard.identity.usecases.session_claims import is_alive, session_id_or_empty
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Tell who manages keys: the owner of an account, or one of its keys.
+
+    Attributes:
+        user_id: the account.
+        scopes: what a key may be given.
+        key: the key that acts; None for the owner.
+        is_ending: whether the secret of it that was presented ends before the key.
+    """
+
+    user_id: str
+    scopes: frozenset[str]
+    key: StoredAPIKey | None
+    is_ending: bool = False
+
+    @property
+    def key_id(self) -> str | None:
+        """Return the id of the key that acts, for the record of events."""
+        return None if self.key is None else self.key.id
+
+    def check_gives(self, scopes: Collection[str], networks: Collection[str], tier: str) -> None:
+        """Check that a key is given nothing that the manager lacks.
+
+        Raises:
+            InsufficientScopeError: for a scope, a network or a tier that is not the manager's to give.
+        """
+        missing = frozenset(scopes) - self.scopes
+        if missing:
+            raise InsufficientScopeError("a scope that is not the caller's to give", scopes=missing)
+        if self.key is None:
+            return
+        if self.key.networks and not (networks and _covers(self.key.networks, networks)):
+            raise InsufficientScopeError("a network from where the caller must not be used")
+        if tier != self.key.tier and ADMIN not in self.scopes:
+            raise InsufficientScopeError("a tier that is not the caller's to give", scopes=[ADMIN])
+
+    def check_lasts(self) -> None:
+        """Check that it is no secret that a newer one has taken over from.
+
+        It may have been rotated because others know it, who would keep what they get by it.
+
+        Raises:
+            InsufficientScopeError: if it is one.
+        """
+        if self.is_ending:
+            raise InsufficientScopeError("a secret that has been rotated")
+
+    def check_manages(self) -> None:
+        """Check that the manager may change keys.
+
+        Raises:
+            InsufficientScopeError: for a key without the scope `write`, and as `check_lasts`.
+        """
+        self.check_lasts()
+        if self.key is not None and "write" not in self.scopes:
+            raise InsufficientScopeError("a key that may not write", scopes=["write"])
+
+
+def _covers(outer: Collection[str], inner: Collection[str]) -> bool:
+    return covers(_networks(outer), _networks(inner))
+
+
+def _networks(texts: Collection[str]) -> list[Network]:
+    return [network for text in texts if (network := parse_network(text)) is not None]
+
+
+class Rights:
+    """Tell who a principal is, as far as keys are concerned.
+
+    Args:
+        settings: what accounts may give their keys.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def find_manager(
+        self, connection: Connection, principal: Principal, now: float, *, lock: bool = False
+    ) -> Manager:
+        """Return who manages keys, as they are now and not as the principal was when it was verified.
+
+        Args:
+            connection: the transaction.
+            principal: of a session, or of an API key.
+            now: seconds since the epoch.
+            lock: whether others who make keys for the same account have to wait.
+
+        Raises:
+            InvalidTokenError: if the account is gone or disabled, the key no longer good, or the token one of
+                no session.
+            NotFoundError: if there are no keys.
+        """
+        settings = self._settings
+        if not settings.api_keys:
+            raise NotFoundError
+        owner = key_store.find_owner(connection, principal.subject, lock=lock)
+        if owner is None or owner.disabled:
+            raise InvalidTokenError("the account is gone or disabled")
+        scopes = owner_scopes(owner.role, settings.admin_roles, settings.api_key_scopes)
+        key_id = api_key_id(principal)
+        if key_id is None:
+            row = session_store.find_session(connection, session_id_or_empty(principal))
+            if row is None or not is_alive(row, principal):
+                raise InvalidTokenError("a token of no session")
+            return Manager(principal.subject, scopes, None)
+        key = key_store.find_key(connection, key_id, principal.subject)
+        if key is None or not key.is_active(now):
+            raise InvalidTokenError("the key is no longer good")
+        return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending(principal))
+
+    def check_by_key(self, manager: Manager) -> None:
+        """Check that keys may manage keys, if a key does.
+
+        Raises:
+            InsufficientScopeError: if they may not.
+        """
+        if manager.key is not None and not self._settings.api_keys_manage_keys:
+            raise InsufficientScopeError("keys do not manage keys here")
+
+
+def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock: bool = True) -> StoredAPIKey:
+    """Return a key of the manager's owner.
+
+    Raises:
+        NotFoundError: if there is none of this id, be it of another owner or of none.
+    """
+    key = None
+    if key_id.isascii() and key_id.isprintable():  # a database refuses some of the others
+        key = key_store.find_key(connection, key_id, manager.user_id, lock=lock)
+    if key is None:
+        raise NotFoundError
+    return key

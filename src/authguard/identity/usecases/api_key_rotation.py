@@ -1,0 +1,126 @@
+"""Rotate API keys: a new secret for the same key, while the one before it stays good for a while."""
+
+from dataclasses import replace
+from typing import get_args
+
+from sqlalchemy import Connection
+
+from authguard._core.model import Principal
+from authguard.errors import InsufficientScopeError, RefusedError
+from authguard.identity.errors import InvalidFieldsError, KeyNotActiveError
+from authguard.identity.keys.generations import begin_generation
+from authguard.identity.keys.texts import KeyTexts
+from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, StoredAPIKey
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage.api_key_queries import Secret
+from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
+from authguard.identity.usecases.context import Base
+
+#: Seconds for which the generation before the new one may stay good.
+MAX_GRACE = 30 * 86_400
+
+
+class APIKeyRotation:
+    """Give keys new secrets.
+
+    Args:
+        base: the parts that use cases share.
+        texts: makes the texts of keys.
+        rights: tells who may do so.
+    """
+
+    def __init__(self, base: Base, texts: KeyTexts, rights: Rights) -> None:
+        self._base = base
+        self._texts = texts
+        self._rights = rights
+
+    def rotate(
+        self,
+        principal: Principal,
+        key_id: str,
+        caller: Caller,
+        *,
+        activate: Activation = "now",
+        grace_seconds: int = 0,
+    ) -> NewAPIKey:
+        """Make a new generation of the secret of a key; its id, usage and limits stay.
+
+        A rotation that waits for its first use is cancelled by a second one. Of a key, two generations are
+        good at most: when a third one begins, the first one ends.
+
+        Args:
+            principal: of a session, or of an API key; a key may rotate itself with `apikeys:rotate:self`.
+            key_id: the public id of the key.
+            caller: where the request comes from.
+            activate: when the new generation takes over: now, or with its first use.
+            grace_seconds: for how long the one before it stays good from then on, never longer than the key.
+
+        Raises:
+            InvalidFieldsError: for another activation, and a grace that is out of range.
+            NotFoundError: if the owner has no such key.
+            KeyNotActiveError: if the key cannot be used any more.
+            InsufficientScopeError: if the key that asks has less than the one that is to be rotated.
+            RateLimitedError: if too many were made of late.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if that could not be stored; all stays as it was then.
+        """
+        base = self._base
+        base.limited("api_key_rotate", caller, base.limiter.hit, "api_key", principal.subject)
+        _check_fields(activate, grace_seconds)
+        now = base.clock()
+        try:
+            with base.database.write() as connection:
+                manager = self._rights.find_manager(connection, principal, now)
+                key = find_own_key(connection, manager, key_id)
+                self._check_rotates(manager, key)
+                if not key.is_active(now):
+                    raise KeyNotActiveError
+                made = self._add_generation(connection, key, grace_seconds, now, is_now=activate == "now")
+        except RefusedError as error:
+            raise base.failed("api_key_rotate", caller, error, user_id=principal.subject) from None
+        base.succeeded(
+            "api_key_rotate",
+            caller,
+            reason=activate,
+            user_id=manager.user_id,
+            key_id=key.id,
+            actor_key_id=manager.key_id,
+        )
+        return made
+
+    def _check_rotates(self, manager: Manager, key: StoredAPIKey) -> None:
+        """Check that the manager may have a new secret of a key, which is as good as the key itself."""
+        if manager.key_id == key.id:
+            manager.check_lasts()
+            if ROTATE_SELF not in manager.scopes:
+                raise InsufficientScopeError("a key that may not rotate itself", scopes=[ROTATE_SELF])
+            return
+        self._rights.check_by_key(manager)
+        manager.check_manages()
+        if manager.key is not None:
+            manager.check_gives(key.scopes, key.networks, key.tier)
+
+    def _add_generation(
+        self, connection: Connection, key: StoredAPIKey, grace: int, now: float, *, is_now: bool
+    ) -> NewAPIKey:
+        for older in key_store.list_secrets(connection, key.id):
+            if older.active_from is None:
+                key_store.delete_secret(connection, key.id, older.generation)
+        generation = key.generation + 1
+        made = self._texts.make(key.prefix, key.readable_id)
+        secret = Secret(generation, now, None, grace, None, made.client_digest)
+        key_store.insert_secret(connection, key.id, made.digest, secret)
+        key_store.update_key(connection, key.id, generation=generation)
+        if is_now:
+            begin_generation(connection, key, secret, now)
+        return NewAPIKey(replace(key, generation=generation), made.text, made.secret)
+
+
+def _check_fields(activate: object, grace_seconds: object) -> None:
+    problems: dict[str, list[str]] = {}
+    if activate not in get_args(Activation):
+        problems["activate"] = [f"is one of {', '.join(get_args(Activation))}"]
+    if type(grace_seconds) is not int or not 0 <= grace_seconds <= MAX_GRACE:
+        problems["grace_seconds"] = [f"is a whole number between 0 and {MAX_GRACE}"]
+    if problems:
+        raise InvalidFieldsError(problems)

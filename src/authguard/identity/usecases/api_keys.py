@@ -1,0 +1,173 @@
+"""Create, list and revoke API keys."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from authguard._core.credential.key_format import make_readable_id
+from authguard._core.model import Principal
+from authguard._core.options import MAX_LEEWAY
+from authguard.errors import RefusedError
+from authguard.identity.errors import TooManyKeysError
+from authguard.identity.keys.generations import MAX_REMEMBERED, MAX_TOKEN_SECONDS
+from authguard.identity.keys.grants import ADMIN
+from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
+from authguard.identity.keys.verify import SQLAPIKeys
+from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, StoredAPIKey
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.storage.api_key_queries import Secret
+from authguard.identity.storage.marks import add_marks
+from authguard.identity.usecases.api_key_fields import check_fields
+from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
+from authguard.identity.usecases.api_key_rotation import APIKeyRotation
+from authguard.identity.usecases.api_key_tokens import APIKeyTokens
+from authguard.identity.usecases.api_key_usage import APIKeyUsage
+from authguard.identity.usecases.context import Base
+from authguard.stores.marks import make_mark
+
+#: Of one owner that can be used; there cannot be one more.
+MAX_KEYS = 100
+#: Of one owner that have expired or been revoked; older ones are deleted when a key is made.
+MAX_DEAD_KEYS = 100
+_DAY = 86_400
+
+
+class APIKeys:
+    """Create, list and revoke the API keys of accounts, for their owners or for keys of theirs.
+
+    Args:
+        base: the parts that use cases share.
+        texts: makes the texts of keys.
+        verifier: looks keys up, and counts their uses.
+    """
+
+    def __init__(self, base: Base, texts: KeyTexts, verifier: SQLAPIKeys) -> None:
+        self._base = base
+        self._texts = texts
+        self._rights = Rights(base.settings)
+        rotation = APIKeyRotation(base, texts, self._rights)
+        self.rotate = rotation.rotate
+        self.usage = APIKeyUsage(base, self._rights, verifier.recorder).usage
+        self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
+
+    def create(self, principal: Principal, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
+        """Make a key for the owner of the principal.
+
+        Args:
+            principal: of a session, or of an API key.
+            request: what the key is to be.
+            caller: where the request comes from.
+
+        Raises:
+            InvalidFieldsError: for a field that is not accepted.
+            InsufficientScopeError: for what the owner or the key that asks has not got itself.
+            TooManyKeysError: if the owner has too many keys.
+            RateLimitedError: if too many were made of late.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if the key could not be stored.
+        """
+        base = self._base
+        base.limited("api_key_create", caller, base.limiter.hit, "api_key", principal.subject)
+        check_fields(request, base.settings)
+        now = base.clock()
+        try:
+            with base.database.write() as connection:
+                manager = self._find_manager(connection, principal, now, lock=True)
+                key = self._new_key(manager, request, now)
+                if key_store.count_live_keys(connection, manager.user_id, now) >= MAX_KEYS:
+                    raise TooManyKeysError
+                key_store.delete_dead_keys(connection, manager.user_id, now, MAX_DEAD_KEYS)
+                made = self._insert(connection, key, now)
+        except RefusedError as error:
+            raise base.failed("api_key_create", caller, error, user_id=principal.subject) from None
+        self._record("api_key_create", manager, key.id, caller)
+        return made
+
+    def _find_manager(
+        self, connection: Connection, principal: Principal, now: float, *, lock: bool = False
+    ) -> Manager:
+        """Return who changes keys; raise if they may not."""
+        manager = self._rights.find_manager(connection, principal, now, lock=lock)
+        self._rights.check_by_key(manager)
+        manager.check_manages()
+        return manager
+
+    def _new_key(self, manager: Manager, request: APIKeyRequest, now: float) -> StoredAPIKey:
+        settings, maker = self._base.settings, manager.key
+        prefix = f"{request.kind}_"
+        tier = request.tier or (settings.api_key_tier if maker is None else maker.tier)
+        networks = tuple(request.networks) or (() if maker is None else maker.networks)
+        manager.check_gives(request.scopes, networks, tier)
+        if tier != settings.api_key_tier and maker is None:
+            manager.check_gives([ADMIN], networks, tier)
+        days = request.expires_in_days
+        readable_id = make_readable_id()
+        return StoredAPIKey(
+            id=make_key_id(prefix),
+            user_id=manager.user_id,
+            name=request.name.strip(),
+            prefix=prefix,
+            shown=shown_part(f"{prefix}{readable_id}"),
+            readable_id=readable_id,
+            scopes=frozenset(request.scopes),
+            tier=tier,
+            metadata=dict(request.metadata),
+            networks=networks,
+            created_at=now,
+            created_by=manager.key_id,
+            expires_at=now + (settings.api_key_lifetime if days is None else days * _DAY),
+        )
+
+    def _insert(self, connection: Connection, key: StoredAPIKey, now: float) -> NewAPIKey:
+        made: MadeKey = self._texts.make(key.prefix, key.readable_id)
+        key_store.insert_key(connection, key)
+        secret = Secret(key.generation, now, now, 0, None, made.client_digest)
+        key_store.insert_secret(connection, key.id, made.digest, secret)
+        return NewAPIKey(key, made.text, made.secret)
+
+    def list(self, principal: Principal) -> Sequence[StoredAPIKey]:
+        """List all keys of the principal's owner, the newest first; also those that cannot be used any more.
+
+        Raises:
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with self._base.database.read() as connection:
+            manager = self._rights.find_manager(connection, principal, self._base.clock())
+            return key_store.list_keys(connection, manager.user_id, MAX_KEYS + MAX_DEAD_KEYS)
+
+    def revoke(self, principal: Principal, key_id: str, caller: Caller) -> None:
+        """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
+
+        Guards that follow the log know when this returns, or within a second. A key that has been revoked
+        before is left alone.
+
+        Raises:
+            NotFoundError: if the owner has no such key.
+            InsufficientScopeError: if the key that asks may not manage keys.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if that could not be stored; the key goes on then.
+        """
+        base, now = self._base, self._base.clock()
+        try:
+            with base.database.write() as connection:
+                manager = self._find_manager(connection, principal, now)
+                key = find_own_key(connection, manager, key_id)
+                if key.revoked_at is None:
+                    self._revoke_in(connection, key.id, now)
+        except RefusedError as error:
+            raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
+        self._record("api_key_revoke", manager, key.id, caller)
+
+    def _revoke_in(self, connection: Connection, key_id: str, now: float) -> None:
+        key_store.update_key(connection, key_id, revoked_at=now)
+        until = now + max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
+        # The key, and the tokens that were issued for it, which name it as their session.
+        add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])
+        revocation_store.delete_old_marks(connection, now)
+
+    def _record(self, name: str, manager: Manager, key_id: str, caller: Caller) -> None:
+        self._base.succeeded(
+            name, caller, user_id=manager.user_id, key_id=key_id, actor_key_id=manager.key_id
+        )

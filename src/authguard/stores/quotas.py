@@ -1,0 +1,150 @@
+"""Count quotas in the memory of one process."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Lock
+from typing import TypeAlias
+
+from authguard._core.options import check_function, check_whole
+from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Take, Taken
+from authguard.errors import QuotaUnavailableError
+from authguard.stores.windows import DayWindow, SlidingWindow, Window
+
+_LOOKED_AT = 2  # counters that are looked at for each new one, so that all are before they are twice as many
+_LOOKED_AT_IF_FULL = 1_000  # less than a millisecond
+_FULL = "too many callers are counted"
+
+# What is to be taken, of which window, when, and after how many seconds that is possible.
+_Asked: TypeAlias = tuple[Take, Window, float, float]
+# As QuotaState(…) does it, without a call more.
+_new_state = partial(tuple.__new__, QuotaState)
+
+
+class MemoryQuotas:
+    """Count quotas for an application that runs as one process, exactly.
+
+    Several processes count each for itself here, so that a caller may send as many times as much.
+
+    Args:
+        max_counters: for how many callers and quotas, times each other, to count at once; each takes up to
+            3 KB, and a few hundred bytes as a rule. What no window holds any more is forgotten. Beyond that,
+            callers that are not counted yet are refused with 503.
+        monotonic: seconds since any time, for windows; it never goes back.
+        clock: seconds since the epoch, for calendar days alone.
+
+    Raises:
+        ConfigurationError: for an option of another type or out of range.
+    """
+
+    in_memory = True
+
+    def __init__(
+        self,
+        *,
+        max_counters: int = 100_000,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._max_counters = check_whole(max_counters, "max_counters")
+        check_function(monotonic, "monotonic", "monotonic=time.monotonic", or_none=False)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
+        self._monotonic = monotonic
+        self._clock = clock
+        self._lock = Lock()
+        self._windows: OrderedDict[CounterKey, Window] = OrderedDict()
+        self._admitted = self._refused = self._would_refuse = 0
+        self._is_full = False
+
+    def take(self, takes: Sequence[Take]) -> Taken:
+        """Take from all quotas in one step; from none if one that is enforced has too little.
+
+        Raises:
+            ValueError: if a cost is below 1.
+            QuotaUnavailableError: if there is no room for another counter.
+        """
+        with self._lock:
+            now, today = self._monotonic(), self._clock()
+            asked: list[_Asked] = []
+            may_pass, is_short, new = True, False, 0
+            for take in takes:
+                key, quota, cost = take
+                if cost < 1:
+                    raise ValueError(f"cost must be at least 1, got {cost}")
+                window = self._windows.get(key)
+                if window is None:
+                    new += 1
+                    window = DayWindow() if quota.is_daily else SlidingWindow(quota.window)
+                at = today if window.is_daily else now
+                wait = window.wait(quota.count, cost, at)
+                if wait:
+                    is_short = True
+                    may_pass = may_pass and not quota.enforce
+                asked.append((take, window, at, wait))
+            if not may_pass:
+                self._refused += 1
+                return Taken(False, [_state(*each) for each in asked])
+            if new:
+                self._make_room(new, now, today)
+                # All of them: to make room may have dropped one that was there, since it held nothing.
+                self._windows |= {take.key: window for take, window, _, wait in asked if not wait}
+            self._admitted += 1
+            self._would_refuse += is_short
+            return self._take(asked)
+
+    def _take(self, asked: Sequence[_Asked]) -> Taken:
+        states = []
+        for take, window, at, wait in asked:
+            if wait:
+                states.append(_state(take, window, at, wait))
+            else:
+                reset = window.take(take.quota.count, take.cost, at)
+                states.append(_new_state((take.quota.count - window.used, reset, 0.0)))
+        return Taken(True, states, asked)
+
+    def _make_room(self, number: int, now: float, today: float) -> None:
+        """Forget windows that hold nothing, the oldest first; the others are asked again after all.
+
+        Raises:
+            QuotaUnavailableError: if there is no room for so many.
+        """
+        windows = self._windows
+        is_full = len(windows) + number > self._max_counters
+        for _ in range(min(len(windows), _LOOKED_AT_IF_FULL if is_full else _LOOKED_AT * number)):
+            key, window = windows.popitem(last=False)
+            window.expire(today if window.is_daily else now)
+            if window.used:
+                windows[key] = window
+        self._is_full = len(windows) + number > self._max_counters
+        if self._is_full:
+            raise QuotaUnavailableError(_FULL)
+
+    def give_back(self, taken: Taken) -> None:
+        """Undo a `take` that was admitted: its request has been refused since."""
+        with self._lock:
+            now, today = self._monotonic(), self._clock()
+            asked: Sequence[_Asked] = taken.receipt or ()
+            for take, window, taken_at, wait in asked:
+                if not wait and self._windows.get(take.key) is window:
+                    window.give_back(take.cost, taken_at, today if window.is_daily else now)
+
+    def health(self) -> QuotaHealth:
+        """Return how much is counted."""
+        return QuotaHealth(
+            "memory",
+            len(self._windows),
+            self._max_counters,
+            self._admitted,
+            self._refused,
+            self._would_refuse,
+            _FULL if self._is_full else "",
+        )
+
+    def __repr__(self) -> str:
+        return "MemoryQuotas()"
+
+
+def _state(take: Take, window: Window, at: float, wait: float) -> QuotaState:
+    remaining = take.quota.count - window.used
+    return QuotaState(max(0, remaining), window.reset(at), wait)

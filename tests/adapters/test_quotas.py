@@ -1,0 +1,232 @@
+"""Quotas over every adapter: which of them hold, what they count, and what answers tell."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.answering import (
+    ADMIN,
+    GOOD,
+    NOW,
+    api_key,
+    bearer,
+    token,
+)
+from adapters.faces import ASGI, ask_asgi
+from adapters.quotas import EACH_FACE, KEYS, PER_MINUTE, World, by_tier, fields, remaining, rules
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    Guard,
+    Quota,
+    Rule,
+)
+
+
+@EACH_FACE
+def test_a_quota_lets_its_count_through(ask: Any, make: Any) -> None:
+    """The fourth of three is refused, and passes when the first is a minute old."""
+    world = World(by_tier())
+    app = make(world.guard, lambda: world.wall)
+    assert [ask(app, "GET", "/private", [api_key(KEYS["ann"])]).status for _ in range(4)] == [200] * 3 + [429]
+    world.later(60)
+    assert ask(app, "GET", "/private", [api_key(KEYS["ann"])]).status == 200
+
+
+@EACH_FACE
+def test_a_response_tells_what_remains(ask: Any, make: Any) -> None:
+    """The policies of the caller, and what is left of them."""
+    world = World(by_tier())
+    world.wall = NOW - NOW % 86_400 + 86_400 - 1000.5  # before midnight
+    app = make(world.guard, lambda: world.wall)
+    ask(app, "GET", "/private", [api_key(KEYS["ann"])])
+    world.later(10)
+    answer = ask(app, "GET", "/private", [api_key(KEYS["ann"])])
+    assert answer.headers["ratelimit-policy"] == '"per-minute";q=3;w=60, "per-day";q=5;w=86400'
+    assert answer.headers["ratelimit"] == '"per-minute";r=1;t=50, "per-day";r=3;t=991'
+    assert "retry-after" not in answer.headers
+    assert fields(answer)["ratelimit"].keys() == fields(answer)["ratelimit-policy"].keys()
+
+
+@EACH_FACE
+def test_a_refusal_tells_how_long_to_wait(ask: Any, make: Any) -> None:
+    """429 with Retry-After, the fields, and a problem document; never a challenge, and never kept."""
+    world = World(by_tier())
+    app = make(world.guard, lambda: world.wall)
+    for _ in range(3):
+        ask(app, "GET", "/private", [api_key(KEYS["ann"])])
+    world.later(20)
+    answer = ask(app, "GET", "/private", [api_key(KEYS["ann"])])
+    assert json.loads(answer.body) == {
+        "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+        "title": "Request cannot be satisfied as assigned quota has been exceeded",
+        "status": 429,
+        "detail": "There were too many requests. Try again later.",
+        "code": "rate_limited",
+        "violated-policies": ["per-minute"],
+    }
+    assert (answer.status, answer.headers["retry-after"]) == (429, "40")
+    assert answer.headers["ratelimit"] == '"per-minute";r=0;t=40, "per-day";r=2'
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "www-authenticate" not in answer.headers
+
+
+@EACH_FACE
+def test_a_refusal_names_all_quotas_that_refuse(ask: Any, make: Any) -> None:
+    """And says when the last of them lets the request through."""
+    world = World([Quota(2, 60), Quota(2, 600, name="ten minutes"), Quota(9, 5)])
+    app = make(world.guard, lambda: world.wall)
+    for _ in range(2):
+        ask(app, "GET", "/private", [bearer(GOOD)])
+    answer = ask(app, "GET", "/private", [bearer(GOOD)])
+    assert json.loads(answer.body)["violated-policies"] == ["per-minute", "ten minutes"]
+    assert answer.headers["retry-after"] == "600"
+    assert fields(answer)["ratelimit"]["per-5-seconds"] == {"r": 7}
+
+
+@EACH_FACE
+def test_retry_after_is_not_before_the_window_ends(ask: Any, make: Any) -> None:
+    """Nor before a caller who waits so long gets through; hours later not all come in the same second."""
+    waits = set()
+    for subject in range(20):
+        world = World([Quota(1, 7200)])
+        app = make(world.guard, lambda world=world: world.wall)
+        known = [bearer(token(sub=f"user {subject}", exp=NOW + 9_000))]
+        ask(app, "GET", "/private", known)
+        world.later(1800.5)
+        answer = ask(app, "GET", "/private", known)
+        waits.add(wait := int(answer.headers["retry-after"]))
+        assert fields(answer)["ratelimit"]["per-7200-seconds"]["t"] <= wait <= 5_400 * 1.05
+        world.later(wait)
+        assert ask(app, "GET", "/private", known).status == 200
+    assert len(waits) > 10
+
+
+@EACH_FACE
+def test_keys_of_one_owner_share_a_quota(ask: Any, make: Any) -> None:
+    """More keys are not more quota; another owner has a quota of his own."""
+    world = World(by_tier())
+    app = make(world.guard, lambda: world.wall)
+    sent = ["ann", "ann2", "ann", "ann2", "bob"]
+    assert [ask(app, "GET", "/private", [api_key(KEYS[name])]).status for name in sent] == [
+        200, 200, 200, 429, 200,
+    ]  # fmt: skip
+
+
+@EACH_FACE
+def test_keys_may_count_apart(ask: Any, make: Any) -> None:
+    """`by="key"` is for a limit of each key."""
+    world = World([Quota(1, 60, by="key")])
+    app = make(world.guard, lambda: world.wall)
+    sent = ["ann", "ann2", "ann", "ann2"]
+    assert [ask(app, "GET", "/private", [api_key(KEYS[name])]).status for name in sent] == [
+        200,
+        200,
+        429,
+        429,
+    ]
+
+
+@EACH_FACE
+def test_all_tokens_of_a_subject_count_together(ask: Any, make: Any) -> None:
+    """The `kid` of a token is its issuer's, and says nothing of the caller."""
+    world = World([Quota(2, 60, by="key")])
+    app = make(world.guard, lambda: world.wall)
+    sent = [bearer(token(jti=str(number))) for number in range(3)]
+    assert [ask(app, "GET", "/private", [field]).status for field in sent] == [200, 200, 429]
+
+
+@EACH_FACE
+def test_the_tier_of_a_token_is_in_a_claim(ask: Any, make: Any) -> None:
+    """`tier_claim` names it, with dots or without."""
+    world = World(by_tier())
+    app = make(world.guard, lambda: world.wall)
+    answer = ask(app, "GET", "/private", [bearer(token(plan={"tier": "pro"}))])
+    assert answer.headers["ratelimit-policy"] == '"per-minute";q=100;w=60'
+    assert "ratelimit" not in ask(app, "GET", "/private", [bearer(GOOD)]).headers  # without a tier
+    assert ask(app, "GET", "/private", [bearer(token(plan={"tier": ["pro"]}))]).status == 401
+
+
+@EACH_FACE
+def test_a_tier_without_quotas_is_our_fault(ask: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not unlimited: 500, and the log names it."""
+    world = World(by_tier())
+    app = make(world.guard, lambda: world.wall)
+    for _ in range(2):
+        assert ask(app, "GET", "/private", [api_key(KEYS["gold"])]).status == 500
+    assert "got one of the tier 'gold'" in caplog.text
+
+
+@EACH_FACE
+def test_a_key_may_have_a_quota_of_its_own(ask: Any, make: Any) -> None:
+    """Beside those of its tier."""
+    world = World(by_tier())
+    app = make(world.guard, lambda: world.wall)
+    answers = [ask(app, "GET", "/private", [api_key(KEYS["own"])]) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 429]
+    assert remaining(answers[0]) == {"per-minute": 2, "per-day": 4, "key-per-minute": 0}
+    assert json.loads(answers[1].body)["violated-policies"] == ["key-per-minute"]
+
+
+def test_quotas_of_a_key_are_not_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    """A guard that does not count refuses such a key, and says what to write."""
+    guard = Guard(APIKeyVerifier({KEYS["own"]: APIKey("own", quotas=[PER_MINUTE])}))
+    assert ask_asgi(ASGI["asgi"](guard, lambda: NOW), "GET", "/private", [api_key(KEYS["own"])]).status == 500
+    assert "write Guard(quotas=[])" in caplog.text
+
+
+@EACH_FACE
+def test_a_rule_has_a_quota_and_a_cost(ask: Any, make: Any) -> None:
+    """Its quota is beside those of the guard, and its cost is taken from all."""
+    world = World([Quota(10, 60)], protected_paths=rules())
+    app = make(world.guard, lambda: world.wall)
+    answers = [ask(app, "GET", "/roles", [bearer(GOOD)]) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 429]
+    assert answers[0].headers["ratelimit-policy"] == '"per-minute";q=10;w=60, "/roles per-minute";q=2;w=60'
+    assert remaining(answers[0]) == {"per-minute": 8, "/roles per-minute": 0}
+    assert remaining(ask(app, "GET", "/private", [bearer(GOOD)])) == {"per-minute": 7}
+
+
+@EACH_FACE
+def test_what_costs_nothing_is_never_refused(ask: Any, make: Any) -> None:
+    """Such as to look at one's own usage, when nothing is left."""
+    world = World([Quota(2, 60)], protected_paths=rules())
+    app = make(world.guard, lambda: world.wall)
+    paths = ["/private", "/private", "/private", "/lenient", "/lenient"]
+    assert [ask(app, "GET", path, [bearer(GOOD)]).status for path in paths] == [200, 200, 429, 200, 200]
+
+
+@EACH_FACE
+def test_an_odd_path_has_the_quotas_of_all_its_readings(ask: Any, make: Any) -> None:
+    """No spelling of a path evades the quota of its rule."""
+    world = World([], protected_paths=rules())
+    app = make(world.guard, lambda: world.wall)
+    paths = ["/roles", "/x/../roles", "//roles", "/ROLES", "/roles;a", "/%72oles"]
+    assert [ask(app, "GET", path, [bearer(ADMIN)]).status for path in paths[:1]] == [200]
+    assert [ask(app, "GET", path, [bearer(ADMIN)]).status for path in paths[1:]] == [429] * 5
+
+
+@EACH_FACE
+def test_rules_may_share_a_quota(ask: Any, make: Any) -> None:
+    """By its name."""
+    search = Quota(2, 60, name="search")
+    world = World(
+        [], protected_paths=[Rule("/admin", quota=search), Rule("/roles", quota=search), "/private"]
+    )
+    app = make(world.guard, lambda: world.wall)
+    paths = ["/admin", "/roles", "/admin", "/roles", "/private"]
+    assert [ask(app, "GET", path, [bearer(GOOD)]).status for path in paths] == [200, 200, 429, 429, 200]
+
+
+def test_quotas_of_rules_need_none_of_the_guard() -> None:
+    """A rule with a quota is enough."""
+    guard = Guard(
+        APIKeyVerifier({KEYS["ann"]: APIKey("ann")}),
+        protected_paths=[Rule("/private", methods=["GET"], quota=PER_MINUTE)],
+    )
+    app = ASGI["asgi"](guard, lambda: NOW)
+    answers = [ask_asgi(app, "GET", "/private", [api_key(KEYS["ann"])]) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert list(remaining(answers[0])) == ["GET /private per-minute"]

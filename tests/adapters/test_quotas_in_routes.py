@@ -1,0 +1,149 @@
+"""Quotas where decorators and dependencies require a caller, and in handshakes of websockets."""
+
+import json
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient, WebSocketDenialResponse
+
+import authguard.starlette
+from adapters.answering import (
+    GOOD,
+    bearer,
+    token,
+)
+from adapters.faces import ask_asgi, decorated_starlette
+from adapters.quotas import EACH_DECORATED, Slow, World, remaining
+from authguard import Quota, Rule
+from authguard.asgi import AuthGuardMiddleware
+
+
+def open_world(**options: Any) -> World:
+    return World([Quota(2, 60)], public_paths=["/**"], **options)
+
+
+@EACH_DECORATED
+def test_a_decorator_on_a_public_path_counts_once(make: Any, ask: Any) -> None:
+    """A dependency beside it does not count again."""
+    world = open_world()
+    app = make(world.guard, lambda: world.wall, {})
+    answers = [ask(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert [remaining(answer) for answer in answers] == [{"per-minute": left} for left in (1, 0, 0)]
+    assert answers[2].headers["retry-after"] == "60"
+    assert json.loads(answers[2].body)["violated-policies"] == ["per-minute"]
+
+
+@EACH_DECORATED
+def test_a_decorator_on_a_protected_path_does_not_count_again(make: Any, ask: Any) -> None:
+    """The middleware has counted the request."""
+    world = World([Quota(2, 60)])
+    app = make(world.guard, lambda: world.wall, {"scopes": ["read"]})
+    answers = [ask(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert remaining(answers[0]) == {"per-minute": 1}
+
+
+@EACH_DECORATED
+@pytest.mark.parametrize("store", [None, Slow], ids=["memory", "slow"])
+@pytest.mark.parametrize("options", [{}, {"public_paths": ["/**"]}], ids=["protected", "public"])
+def test_what_a_decorator_refuses_takes_nothing(make: Any, ask: Any, store: Any, options: Any) -> None:
+    """What the middleware has taken is given back, and the refusal does not speak of it."""
+    world = World([Quota(2, 60)], store=store and store(), **options)
+    app = make(world.guard, lambda: world.wall, {"scopes": ["admin"]})
+    for _ in range(4):
+        answer = ask(app, "GET", "/route", [bearer(GOOD)])
+        assert (answer.status, "ratelimit" in answer.headers) == (403, False)
+    both = bearer(token(scope="admin", sub="somebody"))
+    assert [ask(app, "GET", "/route", [both]).status for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
+    """Nor by the flow that finds the user of a caller."""
+    world = World(
+        [Quota(1, 60)], protected_paths=[Rule("/route", cost=0)], user_loader=lambda principal: principal
+    )
+    app = decorated_starlette(world.guard, lambda: world.wall, {})
+    answers = [ask_asgi(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
+    assert [(answer.status, "ratelimit" in answer.headers) for answer in answers] == [(200, False)] * 3
+
+
+def test_a_refusal_that_the_application_does_not_send_is_not_given_back() -> None:
+    """It has answered the request, and a caller must not get answers for nothing."""
+
+    @authguard.starlette.requires("admin")
+    async def details(request: Any) -> str:
+        return "details"
+
+    async def page(request: Any) -> PlainTextResponse:
+        try:
+            return PlainTextResponse(await details(request))
+        except authguard.starlette.RefusedHTTPException:
+            return PlainTextResponse("no details")
+
+    world = World([Quota(2, 60)])
+    app = AuthGuardMiddleware(
+        Starlette(routes=[Route("/route", page)]), guard=world.guard, clock=lambda: world.wall
+    )
+    answers = [ask_asgi(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert remaining(answers[0]) == {"per-minute": 1}
+
+
+async def _echo(socket: Any) -> None:
+    await socket.accept()
+    await socket.send_text("hello")
+    await socket.close()
+
+
+@authguard.starlette.requires("admin")
+async def _secret(websocket: Any) -> None:
+    await _echo(websocket)
+
+
+def sockets(**options: Any) -> tuple[World, TestClient]:
+    world = World([Quota(2, 60)], **options)
+    routes = [WebSocketRoute("/ws", _echo), WebSocketRoute("/secret", _secret)]
+    app = AuthGuardMiddleware(Starlette(routes=routes), guard=world.guard, clock=lambda: world.wall)
+    return world, TestClient(app)
+
+
+def handshake(client: TestClient, path: str, text: str = GOOD) -> tuple[int, dict[str, str]]:
+    """The status and the RateLimit fields of the answer to a handshake."""
+    try:
+        with client.websocket_connect(path, headers={"Authorization": f"Bearer {text}"}) as socket:
+            assert socket.receive_text() == "hello"
+            status, headers = (
+                101,
+                [(name.decode(), value.decode()) for name, value in socket.extra_headers or ()],
+            )
+    except WebSocketDenialResponse as denied:
+        status, headers = denied.status_code, list(denied.headers.items())
+    return status, {name: value for name, value in headers if name in ("ratelimit", "retry-after")}
+
+
+def test_a_handshake_counts() -> None:
+    """Its answer has the fields, and so has its refusal."""
+    _, client = sockets()
+    assert handshake(client, "/ws") == (101, {"ratelimit": '"per-minute";r=1;t=60'})
+    assert handshake(client, "/ws")[0] == 101
+    assert handshake(client, "/ws") == (429, {"retry-after": "60", "ratelimit": '"per-minute";r=0;t=60'})
+
+
+@pytest.mark.parametrize("options", [{}, {"public_paths": ["/**"]}], ids=["protected", "public"])
+def test_a_handshake_that_a_decorator_refuses_takes_nothing(options: Any) -> None:
+    """As with requests."""
+    _, client = sockets(**options)
+    for _ in range(3):
+        assert handshake(client, "/secret") == (403, {})
+    assert [handshake(client, "/secret", token(scope="admin"))[0] for _ in range(3)] == [101, 101, 429]
+
+
+def test_an_open_websocket_is_not_counted_again() -> None:
+    """Not when its credential is checked anew, nor for each message."""
+    world, client = sockets()
+    handshake(client, "/ws")
+    assert world.guard.health()[-1].admitted == 1  # type: ignore[union-attr]

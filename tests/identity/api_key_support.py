@@ -1,0 +1,62 @@
+"""What the tests of API keys share: owners, keys, and a guarded application on the same database."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from authguard import Credential, Guard, Principal
+from authguard.identity import APIKeyRequest, IdentityService, NewAPIKey, SQLAPIKeys
+from identity.support import CALLER, PASSWORD, Clock
+from support import judge
+
+EMAIL = "ann@example.com"
+
+
+def owner(service: IdentityService, email: str = EMAIL, role: str | None = None) -> Principal:
+    """The principal of the session of a new account."""
+    user = service.accounts.create(email, PASSWORD, "Ann", role)
+    tokens = service.accounts.issue_tokens(user.id, CALLER)
+    return judge(service.own_tokens, Credential(tokens.access_token, "bearer"), service.clock()).principal
+
+
+def create(service: IdentityService, principal: Principal, **wishes: Any) -> NewAPIKey:
+    """A new key."""
+    return service.api_keys.create(principal, APIKeyRequest(**wishes), CALLER)
+
+
+def verify(service: IdentityService, key_text: str, verifier: SQLAPIKeys | None = None) -> Principal:
+    """The principal of a key, as a guard of the service sees it."""
+    verifier = verifier or service.api_key_verifier
+    return judge(verifier, Credential(key_text, "api_key", "x-api-key"), service.clock()).principal
+
+
+def rows(service: IdentityService, table: str) -> list[Any]:
+    """All rows of a table."""
+    with service.database.read() as connection:
+        return list(connection.execute(text(f"SELECT * FROM {table}")).all())
+
+
+def update(service: IdentityService, statement: str, **values: Any) -> None:
+    """Change the database as an operator would."""
+    with service.database.write() as connection:
+        connection.execute(text(statement), values)
+
+
+def guarded(verifier: SQLAPIKeys, clock: Clock, **options: Any) -> Any:
+    """An ASGI application behind a guard, and a client of it."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from authguard.asgi import AuthGuardMiddleware
+
+    def me(request: Any) -> Any:
+        return JSONResponse({"subject": request.user.subject, "key": request.user.key_id})
+
+    guard = Guard(verifier, **options)
+    app = Starlette(
+        routes=[Route("/me", me)], middleware=[Middleware(AuthGuardMiddleware, guard=guard, clock=clock)]
+    )
+    return TestClient(app, base_url="http://api.example")

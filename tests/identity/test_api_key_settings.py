@@ -1,0 +1,101 @@
+"""The settings of API keys."""
+
+from typing import Any
+
+import pytest
+
+from authguard.errors import ConfigurationError
+from authguard.identity import Settings
+from authguard.identity.tiers import DEFAULT_TIERS, Tier
+
+GOOD: dict[str, Any] = {"secret": "t3st-0nly-Secret-of-enough-bytes-5Kp2", "issuer": "https://a.example"}
+TIERS = {**DEFAULT_TIERS, "free": Tier(20, 2_000), "gold": Tier(7, 70)}
+
+
+def test_the_defaults_are_those_of_the_documents() -> None:
+    """90 days, 10 a minute and 1,000 a day."""
+    settings = Settings(**GOOD)
+    assert settings.api_key_lifetime == 90 * 86_400
+    assert (settings.api_key_tier, settings.api_key_tiers["free"]) == ("free", Tier(10, 1_000))
+    assert list(settings.api_key_tiers) == ["free", "basic", "pro", "enterprise"]
+    assert settings.key_prefixes == ("sk_live_", "sk_test_", "claw_", "ak_")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"free": Tier(20, 2_000), "gold": Tier(7, 70)},
+        {"free": "20/2000", "gold": " 7 / 70 "},
+        {"free": {"per_minute": 20, "per_day": 2_000}, "gold": "7/70"},
+    ],
+    ids=["objects", "texts", "a table"],
+)
+def test_tiers_in_a_program(given: dict[str, Any]) -> None:
+    """Those that are not named stay as they are."""
+    assert Settings(**GOOD, api_key_tiers=given).api_key_tiers == TIERS
+
+
+def test_lists_and_tiers_in_the_environment() -> None:
+    """With commas between them."""
+    variables = {
+        "AUTHGUARD_SECRET": GOOD["secret"],
+        "AUTHGUARD_ISSUER": GOOD["issuer"],
+        "AUTHGUARD_API_KEY_TIERS": "free=20/2000, gold=7/70",
+        "AUTHGUARD_API_KEY_PREFIXES": "acme_live_, acme_test_",
+        "AUTHGUARD_API_KEY_SCOPES": "invoices:read",
+        "AUTHGUARD_ADMIN_ROLES": "ROOT,ADMIN",
+        "AUTHGUARD_API_KEYS_MANAGE_KEYS": "false",
+    }
+    settings = Settings.from_env(variables)
+    assert settings.api_key_tiers == TIERS
+    assert settings.key_prefixes[-2:] == ("acme_live_", "acme_test_")
+    assert settings.api_key_scopes == ("invoices:read",)
+    assert settings.admin_roles == ("ROOT", "ADMIN")
+    assert not settings.api_keys_manage_keys
+
+
+def test_tiers_in_a_file(tmp_path: Any) -> None:
+    """A table of them."""
+    path = tmp_path / "authguard.toml"
+    lines = [f'secret = "{GOOD["secret"]}"', f'issuer = "{GOOD["issuer"]}"', "[api_key_tiers]"]
+    path.write_text("\n".join([*lines, 'free = "20/2000"', "gold = { per_minute = 7, per_day = 70 }"]))
+    assert Settings.from_toml(str(path)).api_key_tiers == TIERS
+
+
+WRONG = {
+    "api_key_tiers": [
+        {"free": "10"},
+        {"free": "0/10"},
+        {"free": 10},
+        {"a b": "1/1"},
+        {"": "1/1"},
+        {"free": None},
+    ],
+    "api_key_tier": ["gold", ""],
+    "api_key_prefixes": [["sk_live_x_"], ["claw_"[:3] + "_w_", "cla_"], ["ak_ak_"], ["-_"], ["x"]],
+    "api_key_check_secret": ["short", 7],
+    "api_key_scopes": [["admin"], ["a b"], ["x" * 65], "read"],
+    "admin_roles": ["ADMIN", [""], [7]],
+    "api_key_lifetime": [0, 59, 3_651 * 86_400, "90"],
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "index"), [(option, index) for option, values in WRONG.items() for index in range(len(values))]
+)
+def test_a_wrong_setting_is_named(option: str, index: int) -> None:
+    """With what it must be; a secret is not shown."""
+    value = WRONG[option][index]  # type: ignore[index]
+    name = "tier" if option == "api_key_tiers" else option
+    with pytest.raises(ConfigurationError, match=name) as error:
+        Settings(**GOOD, **{option: value})
+    if option == "api_key_check_secret":
+        assert "short" not in str(error.value)
+
+
+def test_tiers_that_are_named_twice_are_refused() -> None:
+    """In a variable, where the last one would win."""
+    variables = {"AUTHGUARD_SECRET": GOOD["secret"], "AUTHGUARD_ISSUER": GOOD["issuer"]}
+    for text in ("free=1/1,free=2/2", "free"):
+        with pytest.raises(ConfigurationError, match="api_key_tiers"):
+            Settings.from_env({**variables, "AUTHGUARD_API_KEY_TIERS": text})

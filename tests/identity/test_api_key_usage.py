@@ -1,0 +1,398 @@
+"""Count the uses of API keys: in memory while requests run, and in the database once a minute."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import event
+
+from authguard import Principal
+from authguard.identity import IdentityService, NewAPIKey, SQLAPIKeys
+from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.keys.usage import UsageRecorder
+from authguard.identity.storage.usage_queries import KeyUses, add_uses
+from identity.api_key_support import create, guarded, owner, rows, update, verify
+from identity.support import CALLER, Clock, service_at, together
+from sizes import size
+from stores.servers import free_port, wait_until
+
+DAY = 86_400
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(name="ann")
+def _ann(service: IdentityService) -> Principal:
+    return owner(service)
+
+
+@pytest.fixture(name="made")
+def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
+    return create(service, ann)
+
+
+@pytest.fixture(name="verifier")
+def _verifier(service: IdentityService) -> Iterator[SQLAPIKeys]:
+    """Another application on the same database, which counts."""
+    verifier = SQLAPIKeys(service.database)
+    yield verifier
+    verifier.close()
+
+
+def get(client: Any, made: NewAPIKey, path: str = "/me") -> int:
+    """Send a request with a key."""
+    return client.get(path, headers={"x-api-key": made.text}).status_code
+
+
+def recorder_of(verifier: SQLAPIKeys) -> UsageRecorder:
+    """The counts of an application."""
+    assert verifier.recorder is not None
+    return verifier.recorder
+
+
+def stored(service: IdentityService, principal: Principal) -> tuple[int, float | None, str | None]:
+    """What the list of keys shows."""
+    (key,) = service.api_keys.list(principal)
+    return key.usage_count, key.last_used_at, key.last_used_address
+
+
+def test_each_request_counts(
+    service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """The first, and those of a key that is remembered; nothing is written while they run."""
+    client = guarded(verifier, clock)
+    assert [get(client, made) for _ in range(7)] == [200] * 7
+    assert stored(service, ann) == (0, None, None)
+    recorder_of(verifier).flush()
+    assert stored(service, ann) == (7, clock.now, None)
+
+
+def test_refused_requests_do_not_count(
+    service: IdentityService, ann: Principal, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """Neither those of a bad key nor those of one that lacks a scope."""
+    from authguard import Rule
+
+    client = guarded(verifier, clock, protected_paths=["/", Rule("/admin", scopes=["admin"])])
+    made = create(service, ann)
+    assert get(client, made, "/admin") == 403
+    service.api_keys.revoke(ann, made.key.id, CALLER)
+    recorder_of(verifier).flush()
+    assert rows(service, "api_key_usage") == []
+
+
+def test_generations_count_apart(
+    service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """And together they are the uses of the key."""
+    client = guarded(verifier, clock)
+    newer = service.api_keys.rotate(ann, made.key.id, CALLER, grace_seconds=DAY)
+    for each, times in ((made, 2), (newer, 3)):
+        for _ in range(times):
+            get(client, each)
+    recorder_of(verifier).flush()
+    uses = {row.generation: row.uses for row in rows(service, "api_key_usage")}
+    assert uses == {1: 2, 2: 3}
+    assert stored(service, ann)[0] == 5
+
+
+def test_days_count_apart(
+    service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """In UTC: a second later it is another one, and the usage of the month has both."""
+    midnight = datetime(2027, 1, 16, tzinfo=UTC).timestamp()
+    clock.now = midnight - 1
+    client = guarded(verifier, clock)
+    get(client, made)
+    clock.go_on(1)
+    get(client, made)
+    get(client, made)
+    recorder_of(verifier).flush()
+    assert sorted(row.uses for row in rows(service, "api_key_usage")) == [1, 2]
+    told = service.api_keys.usage(owner_of(service, made))
+    assert (told.today, told.month) == (2, 3)
+
+
+def owner_of(service: IdentityService, made: NewAPIKey) -> Principal:
+    """The principal of a key, which asks for its owner."""
+    return verify(service, made.text)
+
+
+def test_usage_is_that_of_all_keys_of_the_owner(
+    service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """And of no other owner's, with the limits of the tier."""
+    client = guarded(verifier, clock)
+    for each in (made, create(service, ann, kind="claw"), create(service, owner(service, "bob@example.com"))):
+        get(client, each)
+    recorder_of(verifier).flush()
+    told = service.api_keys.usage(ann)
+    assert (told.tier, told.today, told.month, told.per_day, told.per_minute) == ("free", 2, 2, 1_000, 10)
+
+
+def test_usage_survives_revoked_and_deleted_keys(
+    service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """To make keys and to revoke them does not make requests undone."""
+    get(guarded(verifier, clock), made)
+    recorder_of(verifier).flush()
+    update(service, "DELETE FROM api_keys WHERE id = :id", id=made.key.id)
+    assert service.api_keys.usage(ann).today == 1
+
+
+def test_usage_of_last_month_is_not_told(
+    service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
+) -> None:
+    """The month is that of the calendar in UTC."""
+    get(guarded(verifier, clock), made)
+    recorder_of(verifier).flush()
+    clock.now = datetime(2027, 2, 1, tzinfo=UTC).timestamp()
+    told = service.api_keys.usage(owner_of(service, made))
+    assert (told.today, told.month) == (0, 0)
+
+
+@pytest.mark.one_database
+def test_the_service_does_not_count_its_own_requests(url: str, clock: Clock) -> None:
+    """Unless the setting says so; then what is not written yet is told, too."""
+    for counts, uses in ((False, 0), (True, 3)):
+        with service_at(url, clock=clock, count_key_management=counts) as service:
+            ann = owner(service, f"{counts}@example.com")
+            made = create(service, ann)
+            client = guarded(service.api_key_verifier, clock)
+            for _ in range(3):
+                get(client, made)
+            told = service.api_keys.usage(ann)
+            assert (told.today, told.month) == (uses, uses)
+
+
+def test_counts_never_go_back(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """Of processes whose clocks differ, the latest moment stays, with its address."""
+    day = int(clock.now // DAY)
+    add_uses(service.database, [KeyUses(made.key.id, 1, day, 5, clock.now, "192.0.2.1")])
+    add_uses(service.database, [KeyUses(made.key.id, 1, day, 2, clock.now - 3_600, "192.0.2.2")])
+    assert stored(service, ann) == (7, clock.now, "192.0.2.1")
+    add_uses(service.database, [KeyUses(made.key.id, 1, day, 1, clock.now + 1, None)])
+    assert stored(service, ann) == (8, clock.now + 1, "192.0.2.1")
+
+
+def test_two_generations_in_one_writing(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """Both count."""
+    day = int(clock.now // DAY)
+    add_uses(
+        service.database, [KeyUses(made.key.id, number, day, number, clock.now, None) for number in (1, 2)]
+    )
+    assert stored(service, ann)[0] == 3
+
+
+def test_keys_that_are_gone_are_left_out(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """The others are written."""
+    day = int(clock.now // DAY)
+    gone = KeyUses("key_gone", 1, day, 5, clock.now, None)
+    add_uses(service.database, [gone, KeyUses(made.key.id, 1, day, 2, clock.now, None)])
+    assert stored(service, ann)[0] == 2
+    add_uses(service.database, [gone])
+
+
+def test_processes_that_write_at_the_same_time(
+    service: IdentityService, ann: Principal, clock: Clock
+) -> None:
+    """None waits for the other for ever, and nothing is lost."""
+    keys = [create(service, ann).key.id for _ in range(8)]
+    day = int(clock.now // DAY)
+    written = [KeyUses(key_id, 1, day, 1, clock.now, None) for key_id in keys]
+    assert together(6, lambda _: add_uses(service.database, written)) == [None] * 6
+    assert {key.usage_count for key in service.api_keys.list(ann)} == {6}
+
+
+def test_what_cannot_be_written_is_kept(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the database is back; what comes meanwhile is added."""
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    counter = recorder.counter(made.key.id, 1)
+    counter.count(clock.now, "192.0.2.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(service.database, "write", unavailable)
+        with pytest.raises(StoreUnavailableError):
+            recorder.flush()
+    counter.count(clock.now - 5, None)
+    recorder.close()
+    assert stored(service, ann) == (2, clock.now, "192.0.2.1")
+
+
+def unavailable(**_: Any) -> Any:
+    """Stand for a database that is down."""
+    raise StoreUnavailableError("down")
+
+
+@pytest.mark.one_database
+def test_many_threads_lose_nothing(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """While the counts are written in between."""
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    counter = recorder.counter(made.key.id, 1)
+    times = 2_000
+
+    def work(index: int) -> None:
+        for _ in range(times):
+            if index:
+                counter.count(clock.now, None)
+        if not index:
+            for _ in range(20):
+                recorder.flush()
+
+    together(5, work)
+    recorder.close()
+    assert stored(service, ann)[0] == 4 * times
+
+
+def test_several_days_of_one_key_are_a_row_each(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """A key is looked up again and again, and is one to count; the last use is the latest of all."""
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    first, second = recorder.counter(made.key.id, 1), recorder.counter(made.key.id, 1)
+    assert first is second
+    first.count(clock.now, "192.0.2.1")
+    second.count(clock.now + 2, None)
+    second.count(clock.now + DAY, "192.0.2.2")
+    second.count(clock.now + DAY - 1, None)
+    today = int(clock.now // DAY)
+    assert recorder.pending({made.key.id}) == {today: 2, today + 1: 2}
+    recorder.close()
+    assert recorder.pending({made.key.id}) == {}
+    assert stored(service, ann) == (4, clock.now + DAY, "192.0.2.2")
+    assert sorted(row.uses for row in rows(service, "api_key_usage")) == [2, 2]
+
+
+@pytest.mark.one_database
+def test_a_fork_counts_for_itself(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """What the parent has counted is not written twice."""
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    counter = recorder.counter(made.key.id, 1)
+    counter.count(clock.now, None)
+    recorder._begin_process()  # as in the child
+    assert recorder.pending({made.key.id}) == {}
+    counter.count(clock.now, None)
+    assert sum(recorder.pending({made.key.id}).values()) == 1
+    recorder.close()
+    assert stored(service, ann)[0] == 1
+
+
+@pytest.mark.one_database
+def test_the_counts_are_written_by_themselves(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """By a thread, after the interval."""
+    recorder = UsageRecorder(service.database, seconds=0.01)
+    recorder.counter(made.key.id, 1).count(clock.now, None)
+    deadline = time.monotonic() + 10
+    while stored(service, ann)[0] == 0 and time.monotonic() < deadline:
+        recorder._closing.wait(0.01)
+    recorder.close()
+    assert stored(service, ann)[0] == 1
+
+
+@pytest.mark.one_database
+def test_a_minute_of_many_requests_is_few_statements(service: IdentityService, clock: Clock) -> None:
+    """Requests write nothing; 10,000 keys are two batches of three statements."""
+    from dataclasses import replace
+
+    from authguard.identity.storage import api_key_queries as key_store
+
+    key = create(service, owner(service)).key
+    count = size(1_000, 10_000)
+    with service.database.write() as connection:
+        for number in range(count):
+            key_store.insert_key(connection, replace(key, id=f"key_{number:05}"))
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    statements: list[str] = []
+    event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    counters = [recorder.counter(f"key_{number:05}", 1) for number in range(count)]
+    for counter in 10 * counters:
+        counter.count(clock.now, None)
+    assert statements == []
+    recorder.close()
+    changes = [statement for statement in statements if statement.startswith(("UPDATE", "INSERT"))]
+    assert len(changes) == 2 * -(-count // 5_000)
+    with service.database.read() as connection:
+        some = key_store.find_key(connection, "key_00007", key.user_id)
+    assert some is not None
+    assert some.usage_count == 10
+
+
+SERVER = """
+import os, sys
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import Route
+from authguard import Guard
+from authguard.asgi import AuthGuardMiddleware
+from authguard.identity import SQLAPIKeys
+
+guard = Guard(SQLAPIKeys(os.environ["STORE_URL"]), public_paths=["/open"])
+app = Starlette(
+    routes=[Route("/me", lambda request: Response("me")), Route("/open", lambda request: Response("open"))],
+    middleware=[Middleware(AuthGuardMiddleware, guard=guard)],
+)
+"""
+
+
+@pytest.mark.one_database
+def test_sigterm_loses_nothing(url: str, tmp_path: Path) -> None:
+    """A server that is stopped writes what it has counted."""
+    (tmp_path / "counted_app.py").write_text(SERVER)
+    port = free_port()
+    environment = {**os.environ, "STORE_URL": url, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "counted_app:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    with service_at(url, clock=time.time) as service:
+        ann = owner(service)
+        made = create(service, ann)
+        server = subprocess.Popen(command, env=environment)
+        try:
+            wait_until(lambda: httpx2.get(f"http://127.0.0.1:{port}/open"), "the server does not answer")
+            for _ in range(5):
+                answer = httpx2.get(f"http://127.0.0.1:{port}/me", headers={"x-api-key": made.text})
+                assert answer.status_code == 200
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(60)
+        uses, last, address = stored(service, ann)
+        assert (uses, address) == (5, "127.0.0.1")
+        assert last is not None
+
+
+@pytest.mark.one_database
+def test_a_tier_that_is_gone_has_the_limits_of_the_default(url: str, clock: Clock) -> None:
+    """It is named as it is, and is not without limits."""
+    with service_at(url, clock=clock, api_key_tiers={"gold": "7/70"}, api_key_tier="gold") as service:
+        made = create(service, owner(service))
+    with service_at(url, clock=clock) as service:
+        told = service.api_keys.usage(verify(service, made.text))
+    assert (told.tier, told.per_day, told.per_minute) == ("gold", 1_000, 10)
