@@ -15,6 +15,7 @@ from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
 from authguard._core.model import Credential, Principal, api_key_id, make_auth
 from authguard._core.networks import is_within
+from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
 from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
@@ -105,7 +106,10 @@ class Callers:
         counts: bool,
         cache_size: int,
     ) -> None:
+        check_function(user_loader, "user_loader")
         self._verifiers = verifiers
+        #: Whether a verifier is told of each request; see `Verifier.has_terms`.
+        self.has_terms = any(verifier.has_terms for verifier in verifiers)
         self._extractor = extractor
         self._plain_bearer = extractor.plain_bearer
         self._proofs = proofs
@@ -277,7 +281,10 @@ class Callers:
         if not principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
         if principal.quotas and not self._counts:
-            raise ConfigurationError("quotas of a key hold in a guard that counts: write Guard(quotas=[])")
+            raise ConfigurationError(
+                "quotas of a key must be in a guard that counts, got a guard without quotas: write "
+                "Guard(quotas=[])"
+            )
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
         terms = verified.terms

@@ -244,8 +244,8 @@ def _by_tier(quotas: Mapping[Any, Any]) -> dict[str | None, tuple[Quota, ...]]:
         by_tier[tier] = check_quotas(listed, "quotas of a tier" if tier is None else f"quotas of {tier}")
     if None not in by_tier:
         raise ConfigurationError(
-            "quotas must say what holds for callers without a tier: write None: [Quota(…)], or None: [] for "
-            "no quota"
+            "quotas must say what holds for callers without a tier, got tiers alone: write None: [Quota(…)], "
+            "or None: [] for no quota"
         )
     return by_tier
 
@@ -278,6 +278,8 @@ def quotas_for(
     """Return what counts for a guard; None if it has no quotas."""
     if quotas is None and not any(rule.quotas for rule in rules):
         if store is not None:
-            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
+            raise ConfigurationError(
+                "quota_store must be left out without quotas, got a store: write quotas=[Quota(…)]"
+            )
         return None
     return Quotas(() if quotas is None else quotas, store, rules)
