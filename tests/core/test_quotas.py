@@ -23,10 +23,24 @@ from authguard.drivers import run
 PER_MINUTE = Quota(3, 60)
 
 
+def known(**options: Any) -> APIKeyVerifier:
+    """A verifier whose key is known in advance."""
+    return APIKeyVerifier({"sk_live_0123456789-ann": APIKey("ann", **options)})
+
+
+KEYS = known()
+
+
+class TakesOnly:
+    """A store that cannot give back."""
+
+    def take(self, takes: Any) -> Any:
+        """Take nothing."""
+
+
 def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
     """A guard with quotas."""
-    keys = APIKeyVerifier({"sk_live_0123456789-ann": APIKey("ann")})
-    return Guard(keys, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
+    return Guard(KEYS, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +70,11 @@ def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
         (lambda: guard([], public_paths=[Rule("/a", quota=PER_MINUTE)]), "public_paths must ask for nothing"),
         (lambda: guard([], public_paths=[Rule("/a", cost=2)]), "public_paths must ask for nothing, got"),
         (lambda: guard(None), "quota_store must be left out without quotas"),
+        (lambda: guard([], store=TakesOnly()), r"quota_store must be an object with give_back\(…\)"),
+        (lambda: Guard(KEYS, protected_paths=[Rule("/a", cost=2)]), "cost must be left out without quotas"),
+        (lambda: Rule("/a", quota=PER_MINUTE, cost=0), "quota must be left out with cost=0"),
+        (lambda: Guard(known(quotas=[PER_MINUTE])), "quotas of a key hold in a guard that counts"),
+        (lambda: Guard(known(tier="fre"), quotas={"free": [PER_MINUTE], None: []}), "one of the tier 'fre'"),
         (lambda: Quota(1, "hour"), 'seconds of a Quota must be a number, a timedelta or "day"'),
         (lambda: Quota(1, 0.5), "seconds of a Quota must be a whole number of seconds"),
         (lambda: Quota(1, 60, name='say "x"'), "name of a Quota must be at most 128 printable ASCII"),
@@ -125,6 +144,9 @@ def test_a_store_that_answers_something_else_is_our_fault() -> None:
         def take(self, takes: Any) -> Any:
             return True
 
+        def give_back(self, taken: Any) -> None:
+            """Nothing was taken."""
+
     with pytest.raises(TypeError, match="must return a Taken"):
         run_charge(guard([PER_MINUTE], store=Odd()).quotas, Principal("ann"))
 
@@ -134,3 +156,20 @@ def run_charge(quotas: Any, principal: Principal) -> Any:
     charge = Charge(())
     run(quotas.charge(charge, principal, Verdict(True)))
     return charge
+
+
+@pytest.mark.parametrize(
+    ("of_guard", "of_key"),
+    [
+        ([Quota(9, 60, name="key-per-minute")], [PER_MINUTE]),
+        ([], [Quota(9, 60, name=f"{'a' * 125}b"), Quota(2, 60, name=f"{'a' * 125}c")]),
+    ],
+    ids=["name of the guard", "long names"],
+)
+def test_quotas_of_a_key_share_no_name(of_guard: list[Quota], of_key: list[Quota]) -> None:
+    """A caller could not tell them apart, and two that count together would take twice."""
+    quotas = guard(of_guard).quotas
+    assert quotas is not None
+    principal = Principal("ann", method="api_key", key_id="k", quotas=tuple(of_key))
+    with pytest.raises(ConfigurationError, match="each quota must have a name of its own"):
+        run(quotas.charge(Charge(()), principal, Verdict(True)))
