@@ -12,7 +12,8 @@ VERSIONS ?= 3.12 3.13 3.14 3.15
 LOWEST_INSTALL = $(TOOLS)/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python
 LOWEST_PYTEST = $(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarning
 # The tests of a file on one processor, and the files in the order of `tests/conftest.py`.
-SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+IN_ORDER := --dist loadfile --no-loadscope-reorder
+SPREAD := --numprocesses auto $(IN_ORDER)
 # They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
 COVERING := tests/core tests/verifiers tests/adapters
 
@@ -26,12 +27,12 @@ demo-flask: $(VENV)/ready
 
 # What needs no database, no browser and no other process.
 quick: $(VENV)/ready
-	$(BIN)/python -m pytest $(SPREAD) $(COVERING) tests/vectors tests/docs $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) $(COVERING) tests/vectors tests/docs $(ARGS)
 
 # Some of the tests cannot cover all of the core, so with ARGS there is no limit for the coverage.
 test: $(VENV)/ready
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest $(SPREAD) --cov=authguard._core --cov-report= $(COVERING)
+	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) --cov=authguard._core --cov-report= $(COVERING)
 	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
 	$(BIN)/python -m pytest $(SPREAD) $(COVERING:%=--ignore=%)
 else

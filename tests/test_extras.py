@@ -97,7 +97,7 @@ except ImportError as error:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert 'no pq wrapper available: pip install "authguard[postgres]"' in done.stdout
+    assert 'got "no pq wrapper available": pip install "authguard[postgres]"' in done.stdout
 
 
 def test_another_missing_package_is_left_alone():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tools import mutate
-from tools.mutations import mutants_of
+from tools.mutations import constants_of, mutants_of
 
 
 def changed(source):
@@ -64,6 +64,12 @@ def test_every_mutant_of_a_file_can_be_compiled():
     for mutant in mutants:
         compile(mutant.applied(path.read_bytes()), str(path), "exec")
     assert len(mutants) > 50
+
+
+def test_the_constants_of_a_file():
+    """A change of one is noticed by the tests of what is made of it."""
+    source = "A = 1\nclass B:\n    C: int = A + 1\ndef f():\n    d = A\n"
+    assert list(constants_of(source)) == [("A", "1"), ("C", "A + 1")]
 
 
 def test_the_same_seed_draws_the_same():

@@ -60,6 +60,13 @@ def mutants_of(path: str, source: bytes) -> Iterator[Mutant]:
                 yield Mutant(path, _lines(statement, node), start, end, text, names)
 
 
+def constants_of(source: str) -> Iterator[tuple[str, str]]:
+    """Yield the names that a file defines at import, each with the text of its value."""
+    for statement, names in _statements(ast.parse(source).body, at_import=True):
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            yield from ((name, ast.unparse(statement.value)) for name in names)
+
+
 def _statements(body: list[ast.stmt], *, at_import: bool) -> Iterator[tuple[ast.stmt, tuple[str, ...]]]:
     """Yield the statements of a body and those in them, with the names that they define at import."""
     for statement in body:

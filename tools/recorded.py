@@ -21,7 +21,7 @@ from typing import Any, cast
 import pytest
 from coverage import CoverageData
 
-from tools.mutations import Mutant
+from tools.mutations import Mutant, constants_of
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / ".mutation"  # git ignores it
@@ -161,6 +161,9 @@ class Recorded:
             # The tree that was recorded is gone; below it the files have the same names.
             names = {f"src/{name.partition('/src/')[2]}": name for name in data.measured_files()}
             self._data.append((data, names))
+        self._sources = {
+            str(file.relative_to(ROOT)): file.read_text() for file in (ROOT / "src").rglob("*.py")
+        }
         self._tests_in = Counter(map(_file_of, self.durations))
 
     def tests_of(self, mutant: Mutant) -> list[list[str]]:
@@ -203,12 +206,20 @@ class Recorded:
         return self._lines[path]
 
     def _tests_of_users(self, names: tuple[str, ...]) -> set[str]:
-        pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
+        """Return the tests of the lines that use constants, or other constants that are made of these."""
         tests: set[str] = set()
-        for file in (ROOT / "src").rglob("*.py"):
-            for number, line in enumerate(file.read_text().splitlines(), 1):
-                if pattern.search(line):
-                    tests |= self._tests_by_line(str(file.relative_to(ROOT))).get(number, set())
+        waiting, seen = list(names), set(names)
+        while waiting:
+            word = re.compile(rf"\b{re.escape(waiting.pop())}\b")
+            for path, source in self._sources.items():
+                if not word.search(source):
+                    continue
+                for number, line in enumerate(source.splitlines(), 1):
+                    if word.search(line):
+                        tests |= self._tests_by_line(path).get(number, set())
+                made = {name for name, text in constants_of(source) if word.search(text)} - seen
+                waiting += made
+                seen |= made
         return tests
 
 

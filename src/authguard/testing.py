@@ -12,7 +12,6 @@ import jwt
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard._core.options import check_moment, check_seconds
-from authguard._core.overridden import overriding
 
 
 def override(guard: Guard, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
@@ -27,7 +26,7 @@ def override(guard: Guard, user: Any, *, principal: Principal | None = None) -> 
         user: a `Principal`, `ANONYMOUS`, or the application's own user.
         principal: whom the guard sees, if the user is not a principal.
     """
-    return overriding(guard, user, principal)
+    return guard.override(user, principal=principal)
 
 
 def issue_token(

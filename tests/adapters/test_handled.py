@@ -75,7 +75,7 @@ def test_error_tells_why_a_credential_was_not_taken(handled_on: Any) -> None:
 def test_nothing_can_be_changed(handled_on: Any) -> None:
     """An application cannot change what was left for the code behind it."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        handled_on("Basic eA==").error = None
+        handled_on("Basic eA==").at = 0
 
 
 @pytest.mark.parametrize("module", [authguard.asgi, authguard.wsgi], ids=["asgi", "wsgi"])

@@ -105,15 +105,15 @@ def _memories(guard: Guard) -> dict[str, int]:
     keys, asking, dpop = (
         guard._verifiers[1],
         guard._verifiers[2],
-        next(iter(guard.callers._proofs._proofs.values())),
+        next(iter(guard._straight_path.callers._proofs._proofs.values())),
     )
     carried = {
         str(way): len(memory)
-        for way, memory in guard.callers._memories.items()
+        for way, memory in guard._straight_path.callers._memories.items()
         if way[0] in ("bearer", "api_key", "cookie")
     }
     others = {
-        "bound": guard.callers._bound,
+        "bound": guard._straight_path.callers._bound,
         "unknown keys": keys._refused,
         "inactive": asking._inactive.until,
     }
@@ -173,7 +173,7 @@ def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
 def test_a_credential_in_clear_is_found(kind: str) -> None:
     """The search finds a mark wherever a memory might have it, so that finding none says something."""
     guard = _guard("http://127.0.0.1:9")
-    memory: Any = guard.callers._memories["bearer", "authorization"]
+    memory: Any = guard._straight_path.callers._memories["bearer", "authorization"]
     error = ValueError("refused", TOKEN)
     planted: dict[str, tuple[Any, Any]] = {
         "key": (TOKEN, None),

@@ -73,7 +73,7 @@ def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
         (lambda: guard([], store=TakesOnly()), r"quota_store must be an object with give_back\(…\)"),
         (lambda: Guard(KEYS, protected_paths=[Rule("/a", cost=2)]), "cost must be left out without quotas"),
         (lambda: Rule("/a", quota=PER_MINUTE, cost=0), "quota must be left out with cost=0"),
-        (lambda: Guard(known(quotas=[PER_MINUTE])), "quotas of a key hold in a guard that counts"),
+        (lambda: Guard(known(quotas=[PER_MINUTE])), "quotas of a key must be in a guard that counts"),
         (lambda: Guard(known(tier="fre"), quotas={"free": [PER_MINUTE], None: []}), "one of the tier 'fre'"),
         (lambda: Quota(1, "hour"), 'seconds of a Quota must be a number, a timedelta or "day"'),
         (lambda: Quota(1, 0.5), "seconds of a Quota must be a whole number of seconds"),

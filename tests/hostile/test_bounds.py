@@ -69,11 +69,11 @@ def test_a_guard_remembers_no_more_than_it_was_told() -> None:
             request = FakeRequest("/a", headers=fields, credential_fields=FIELDS)
             assert type(run(guard.decide(request, NOW))).__name__ == "Allow", kind
     memories = [
-        guard.callers._memories[way]
-        for way in guard.callers._memories
+        guard._straight_path.callers._memories[way]
+        for way in guard._straight_path.callers._memories
         if way[0] != "dpop" and way[1] != "sec-websocket-protocol"
     ]
-    sizes = [len(memory) for memory in [*memories, guard.callers._bound] if len(memory)]
+    sizes = [len(memory) for memory in [*memories, guard._straight_path.callers._bound] if len(memory)]
     assert len(sizes) == 4
     assert max(sizes) <= SIZE
 

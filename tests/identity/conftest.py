@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 from jinja2 import Environment, FileSystemBytecodeCache
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity, IdentityService
 from authguard.identity.pages import views
+from event_loop import one_event_loop  # noqa: F401  # a fixture
 from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity.leaks import Leaks, close_connections, watching
 from identity.support import ANN, Clock, Postbox, browser, service_at
@@ -21,14 +21,6 @@ def searched_databases() -> Iterator[None]:
     """Close what was opened to search the databases, before they are dropped."""
     yield
     close_connections()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_event_loop() -> Iterator[None]:
-    """Run all requests of tests in one event loop, as a server does: to start one for each is dear."""
-    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TestClient, "portal", portal)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from authguard.errors import RefusedError
 from authguard.identity import SocialIdentity
-from authguard.identity.errors import InvalidLinkError
+from authguard.identity.errors import InvalidCredentialsError, InvalidLinkError
 from identity.support import CALLER, PASSWORD, service_at
 from identity.test_sessions import principal_of, register
 
@@ -84,6 +84,17 @@ def test_a_sign_in_is_told_with_its_session(audited, events):
     tokens.append(audited.sign_in_with(SocialIdentity("github", "1", "bob@example.com", email_verified=True)))
     told = [event.session_id for event in events if event.name in ("login", "social")]
     assert told == [principal_of(audited, each.access_token).claims["sid"] for each in tokens]
+
+
+def test_a_sign_in_to_a_disabled_account_is_told(audited, events):
+    """By a provider: the caller is told no more than of a wrong password, and the event says why."""
+    mine = SocialIdentity("github", "1", "bob@example.com", email_verified=True)
+    user_id = audited.sign_in_with(mine).user.id
+    audited.accounts.disable(user_id)
+    with pytest.raises(InvalidCredentialsError):
+        audited.sign_in_with(mine)
+    told = [(event.reason, event.user_id) for event in events if event.name == "social"]
+    assert told == [("", user_id), ("disabled", user_id)]
 
 
 def test_a_registration_that_is_declined_is_told(audited, events, postbox):

@@ -38,9 +38,10 @@ def stored_bytes(service: IdentityService) -> int:
 def test_bytes_of_rows(service: IdentityService) -> None:
     """The largest inputs of an hour, 30 registrations and 400 sign-ins, need a megabyte at most.
 
-    A quarter of the sign-ins is made, and counted four times: the limit is 100 in 15 minutes. Each one ends a
-    session and revokes it as well, since the accounts have as many as they may have. There are four accounts:
-    after 30 sign-ins to one, answers come later.
+    A quarter of the sign-ins is made, and counted four times: the limit is 100 in 15 minutes. The first one
+    is counted once, since it takes the first page of each empty table. Each one ends a session and revokes it
+    as well, since the accounts have as many as they may have. There are four accounts: after 30 sign-ins to
+    one, answers come later.
     """
     if not service.database.is_sqlite:  # the space of rows that other tests have deleted
         with service.database.write() as connection:
@@ -56,8 +57,9 @@ def test_bytes_of_rows(service: IdentityService) -> None:
     for number in range(30):
         body = {"email": f"{number:03}{LONG}", "password": PASSWORD, "name": "\U0001d518" * 200}
         assert client.post("/v1/auth/register", json=body).status_code == 201
-    registrations = stored_bytes(service) - before
     for number in range(100):
+        if number == 1:
+            registrations = stored_bytes(service) - before
         body = {"email": emails[number % 4], "password": PASSWORD}
         assert client.post("/v1/auth/login", json=body).status_code == 200
     sign_ins = 4 * (stored_bytes(service) - before - registrations)

@@ -25,6 +25,13 @@ class World:
         self.readings = 0
         self.on_read: Callable[[], None] = lambda: None
         self.closed = threading.Event()
+        self.processes: list[SharedRevocations] = []
+
+    def close(self) -> None:
+        """End the threads, so that none of them logs during the next test."""
+        self.closed.set()
+        for process in self.processes:
+            process.close()
 
     def forget(self) -> None:
         """Lose everything, as a Redis without a disk does."""
@@ -100,4 +107,6 @@ def revocations(world: World, *, stale: float = 0.0, max_marks: int = 1000) -> S
         wall=lambda: world.now,
         max_marks=max_marks,
     )
-    return SharedRevocations(log, follower, clock=lambda: world.now, monotonic=lambda: world.monotonic)
+    process = SharedRevocations(log, follower, clock=lambda: world.now, monotonic=lambda: world.monotonic)
+    world.processes.append(process)
+    return process

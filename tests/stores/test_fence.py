@@ -92,7 +92,7 @@ class Process:
         """Whether anything is kept of a credential."""
         field, value = self.presented(name)
         request = FakeRequest("/me", headers=[(field, value)])
-        callers: Any = self.guard.callers
+        callers: Any = self.guard._straight_path.callers
         credential = callers._credential(request)
         return callers._memories[credential.method, credential.header].get(_digest_of(credential)) is not None
 

@@ -15,6 +15,7 @@ from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
 from authguard._core.model import Credential, Principal, api_key_id, make_auth
 from authguard._core.networks import is_within
+from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
 from authguard._core.proxies import TrustedProxies
 from authguard._core.quotas import check_counts
@@ -105,7 +106,10 @@ class Callers:
         counts: bool,
         cache_size: int,
     ) -> None:
+        check_function(user_loader, "user_loader")
         self._verifiers = verifiers
+        #: Whether a verifier is told of each request; see `Verifier.has_terms`.
+        self.has_terms = any(verifier.has_terms for verifier in verifiers)
         self._extractor = extractor
         self._plain_bearer = extractor.plain_bearer
         self._proofs = proofs

@@ -26,6 +26,7 @@ class _Narrowed(Verifier):
         self._verifier = verifier
         self._admits = admits
         self.channel = verifier.channel
+        self.has_terms = verifier.has_terms
 
     def accepts(self, credential: Credential) -> bool:
         return self._verifier.accepts(credential) and self._admits(credential)

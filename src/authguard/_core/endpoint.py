@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from authguard._core.options import check_object
 from authguard._core.policy.patterns import local_path
 from authguard._core.verifier import Verifier
 
@@ -39,6 +40,11 @@ class Endpoint(ABC):
 
 
 def served_paths(metadata_paths: Iterable[str], endpoint: Endpoint | None) -> dict[str, str]:
-    """Return the paths that a guard answers at, and what each is for."""
+    """Return the paths that a guard answers at, and what each is for.
+
+    Raises:
+        ConfigurationError: if the endpoint is none.
+    """
+    check_object(endpoint, "backchannel_logout", Endpoint, "backchannel_logout=BackChannelLogout(…)")
     served = {} if endpoint is None else {endpoint.path: endpoint.purpose}
     return served | dict.fromkeys(metadata_paths, "the resource's metadata")

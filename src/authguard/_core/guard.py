@@ -2,32 +2,33 @@
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
-`recall` is the straight path, for what can be told without asking anybody: known credentials,
-tokens whose keys are here, public pages. `decide` is all the rest, as a flow. Neither does
-anything: adapters read the request and write the answer. `Callers` finds out who it is.
+`recall` is the straight path, for what needs no question: known credentials, tokens whose keys are
+here, public pages; see `StraightPath`. `decide` is all the rest, as a flow. Neither does anything:
+adapters read the request and write the answer. `Callers` finds out who presents a credential.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
+from authguard._core.answer.decision import Allow, Deny, Known
 from authguard._core.answer.denials import Denials, OnError, as_refused, refused_for
 from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.answer.response_fields import response_fields
-from authguard._core.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, UserLoader
+from authguard._core.callers import AskFirst, Callers, Recalled, Refused, UserLoader
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.dispatch import arrange, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
+from authguard._core.later_checks import LaterChecks
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
-from authguard._core.options import check_function, check_method, check_object, check_whole
-from authguard._core.overridden import Overridden, overriding
+from authguard._core.options import check_object, check_whole
+from authguard._core.overridden import overriding
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
@@ -36,10 +37,10 @@ from authguard._core.proxies import TrustedProxies
 from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.quotas import QuotasByTier, quotas_for
-from authguard._core.recheck import check_nothing_withdrawn, check_same_subject
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import Presented, RequestKey, RequestView
+from authguard._core.request import RequestView
+from authguard._core.straight_path import StraightPath
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     CrossSiteRequestError,
@@ -117,9 +118,8 @@ class Guard:
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        _check_options(cookie, resource, revocations, user_loader, on_error)
-        example = "backchannel_logout=BackChannelLogout(…)"
-        check_object(backchannel_logout, "backchannel_logout", Endpoint, example)
+        check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
+        check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
         check_whole(cache_size, "cache_size", unit="credentials")
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
@@ -128,9 +128,8 @@ class Guard:
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
         #: What adapters serve, at its path.
         self.endpoint = backchannel_logout
-        login_pages = [login_path] if login_path else []
         served = served_paths(resource.paths if resource else (), backchannel_logout)
-        self.policy = Policy(protected_paths, public_paths, login_pages, served)
+        self.policy = Policy(protected_paths, public_paths, [login_path] if login_path else [], served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         self._preflight: Preflight = check_preflight(preflight)
@@ -141,10 +140,8 @@ class Guard:
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
-        #: Decides at once if it can; see `_recall`.
-        self.recall = self._choose_recall()
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
-        self.callers: Callers | Overridden = Callers(
+        callers = Callers(
             arranged,
             extractor,
             all_proofs,
@@ -154,75 +151,13 @@ class Guard:
             counts=self.quotas is not None,
             cache_size=cache_size,
         )
-        #: The guard's own, and those of tests; see `overriding`.
-        self.all_callers: list[Callers | Overridden] = [self.callers]
-
-    def _choose_recall(self) -> Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]:
-        """Return `_recall` for a guard without quotas and terms, which does not ask for them each time."""
-        if self.quotas is not None:
-            return self._recall_counted
-        told = any(verifier.has_terms for verifier in self._verifiers)
-        return self._recall_told if told else self._recall
-
-    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
-        """Decide about an HTTP request, if nothing has to be asked; else tell what is known of it.
-
-        Args:
-            presented: the credential fields, as in `RequestView`.
-            request_key: as in `RequestView.request_key`, but with the HTTP method as the server gives it.
-            now: seconds since the epoch.
-
-        Returns:
-            a decision (`Known` or `Deny`), or what `decide` needs to know.
-        """
-        if not presented:
-            return self._recall_nobody(request_key)
-        recalled = self.callers.recall(presented, now)
-        if not recalled.is_decision:
-            if isinstance(recalled, Refused):
-                return self._denials.at_once(recalled.error, request_key) or recalled
-            return recalled
-        verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
-        # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
-        # others were returned above: it does not narrow by the truth of a constant.)
-        if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
-            return UNDECIDED
-        return recalled
-
-    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
-        """Decide as `_recall` does, and tell the verifier of a request that passes."""
-        known = self._recall(presented, request_key, now)
-        if isinstance(known, Known) and known.terms is not None:
-            known.terms.count(now, None)
-        return known
-
-    def _recall_counted(
-        self, presented: Presented, request_key: RequestKey, now: float
-    ) -> Recalled | Allow | Deny:
-        """Decide as `_recall` does, and take from the quotas of a known caller."""
-        known = self._recall(presented, request_key, now)
-        if type(known) is not Known or known is NOBODY or self.quotas is None:
-            return known
-        verdict = self.policy.memory.young.get(request_key) or self.policy.find_for_http(request_key)
-        if verdict.protected:
-            charge = self.quotas.charge_at_once(known, verdict)
-        else:  # a decorator may take from them
-            charge = Charge(known.response_fields)
-        if charge is None:
-            return UNDECIDED
-        if isinstance(charge, RateLimitedError):
-            return self._denials.at_once(charge, request_key) or Refused(charge)
-        if known.terms is not None:
-            known.terms.count(now, None)
-        return Allow(known.auth, known.user, charge=charge)
-
-    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
-        signs_in = self.cookie is not None and self.policy.is_login_page(request_key[1])
-        if not self.callers.at_once or signs_in:
-            return UNDECIDED
-        if not self.policy.find_for_http(request_key).protected:
-            return NOBODY
-        return self._denials.missing_at_once(request_key) or Refused(MissingCredentialsError("no credential"))
+        path = StraightPath(callers, self.policy, self._denials, self.quotas, cookie=cookie)
+        self._straight_path = path
+        self._later_checks = LaterChecks(self._straight_path, self.policy, self._denials, self.quotas)
+        #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
+        #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
+        #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
+        self.recall = self._straight_path.recall
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None
@@ -250,7 +185,7 @@ class Guard:
         self, request: RequestView, now: float, verdict: Verdict, known: Known | None
     ) -> Flow[Allow | Deny]:
         """Let the request pass, if its caller is found, and has what the rules ask for and quota enough."""
-        callers, auth = self.callers, None
+        callers, auth = self._straight_path.callers, None
         try:
             known, nonce = yield from callers.identify(request, now, known)
             auth = known.auth
@@ -290,59 +225,12 @@ class Guard:
         *,
         charge: Charge | None = None,
     ) -> Flow[Deny | None]:
-        """Check what a route asks for beyond the path rules; return None if the caller has it.
-
-        On public paths, the first route or dependency that requires a caller takes from its quotas.
-
-        Args:
-            request: the request.
-            auth: what `decide` found.
-            error: why nobody was found, if so.
-            requirement: what the route requires; if empty, just to be somebody.
-            now: seconds since the epoch.
-            charge: that of the decision about the request.
-        """
-        if not auth.principal.is_authenticated:
-            return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
-        try:
-            requirement.check(auth.principal, now)
-        except RefusedError as lacking:
-            if charge is not None:
-                charge.is_refused = True
-            return (yield from self._denials.deny(request, refused_for(lacking, auth)))
-        if charge is None or charge.taken is not None or self.quotas is None:
-            return None
-        try:
-            verdict = self.policy.find_for(request.request_key)
-            yield from self.quotas.charge(charge, auth.principal, verdict)
-        except Exception as raised:
-            return (yield from self._denials.deny(request, as_refused(raised)))
-        return None
+        """Check what a route asks for beyond the path rules; see `LaterChecks.authorize`."""
+        return self._later_checks.authorize(request, auth, error, requirement, now, charge=charge)
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
-        """Check again whether a connection that lasts, such as a websocket, may go on; return None if it may.
-
-        The credential of its handshake is looked at again, and the rules hold as they did. A proof of
-        possession is not asked for, since there is no request that could bring another.
-
-        Args:
-            request: the handshake.
-            auth: what `decide` found.
-            now: seconds since the epoch.
-        """
-        callers = self.callers
-        try:
-            known, _ = yield from callers.identify(request, now, proven=True)
-            principal = known.auth.principal
-            check_same_subject(principal, auth.principal)
-            verdict = self.policy.find_for(request.request_key)
-            if verdict.protected:
-                verdict.check(principal, now)
-            check_nothing_withdrawn(principal, auth.principal)
-            yield from callers.load_user(principal)
-        except Exception as raised:
-            return (yield from self._denials.deny(request, refused_for(raised, auth)))
-        return None
+        """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
+        return self._later_checks.recheck(request, auth, now)
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return which rule decides about a request, and why.
@@ -360,7 +248,7 @@ class Guard:
 
     def override(self, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
         """Take whoever sends a request for this user; see `authguard.testing.override`."""
-        return overriding(self, user, principal)
+        return overriding(self._straight_path, user, principal)
 
     def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth | QuotaHealth]:
         """Return how each remote and store is doing that this guard asks: fresh, stale or failing.
@@ -388,13 +276,3 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
-
-
-def _check_options(
-    cookie: object, resource: object, revocations: object, user_loader: object, on_error: object
-) -> None:
-    check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
-    check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
-    check_method(revocations, "revocations", "is_revoked", "revocations=MemoryRevocations()")
-    check_function(user_loader, "user_loader")
-    check_function(on_error, "on_error")

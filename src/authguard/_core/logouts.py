@@ -6,6 +6,7 @@ from typing import Literal, Protocol, TypeAlias, cast
 
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal, api_key_id
+from authguard._core.options import check_method
 from authguard.errors import RevokedTokenError
 
 Mode: TypeAlias = Literal["unused", "pushed", "checking", "stale", "down"]
@@ -103,6 +104,7 @@ class Logouts:
     """
 
     def __init__(self, store: Revocations) -> None:
+        check_method(store, "revocations", "is_revoked", "revocations=MemoryRevocations()")
         self._store = store
         memory = cast("SharedMemory | None", store if hasattr(store, "is_known_revoked") else None)
         in_memory = bool(getattr(store, "in_memory", False))

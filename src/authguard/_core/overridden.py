@@ -50,7 +50,7 @@ class Overridden:
 
 
 class Overridable(Protocol):
-    """Describe a guard, as `overriding` sees it.
+    """Describe a straight path, as `overriding` sees it.
 
     Attributes:
         callers: those in use.
@@ -62,23 +62,23 @@ class Overridable(Protocol):
 
 
 @contextmanager
-def overriding(guard: Overridable, user: Any, principal: Principal | None) -> Iterator[None]:
+def overriding(path: Overridable, user: Any, principal: Principal | None) -> Iterator[None]:
     """Take whoever sends a request for this user; see `authguard.testing.override`.
 
     Contexts may overlap in any order, and in several threads: the one that was entered last holds.
     """
     overridden = Overridden(user, principal)
-    guard.all_callers.append(overridden)
-    _use_last(guard)
+    path.all_callers.append(overridden)
+    _use_last(path)
     try:
         yield
     finally:
-        guard.all_callers.remove(overridden)
-        _use_last(guard)
+        path.all_callers.remove(overridden)
+        _use_last(path)
 
 
-def _use_last(guard: Overridable) -> None:
+def _use_last(path: Overridable) -> None:
     # The core has no locks. Another thread may change the list at any time; but each looks at the list
     # again after it has set the attribute, so the last one to set it leaves what the list says.
-    while guard.callers is not (last := guard.all_callers[-1]):
-        guard.callers = last
+    while path.callers is not (last := path.all_callers[-1]):
+        path.callers = last

@@ -262,8 +262,8 @@ def _by_tier(quotas: Mapping[Any, Any]) -> dict[str | None, tuple[Quota, ...]]:
         by_tier[tier] = check_quotas(listed, "quotas of a tier" if tier is None else f"quotas of {tier}")
     if None not in by_tier:
         raise ConfigurationError(
-            "quotas must say what holds for callers without a tier: write None: [Quota(…)], or None: [] for "
-            "no quota"
+            "quotas must say what holds for callers without a tier, got tiers alone: write None: [Quota(…)], "
+            "or None: [] for no quota"
         )
     return by_tier
 
@@ -312,7 +312,9 @@ def quotas_for(
         for principal in known:
             check_counts(principal, counts=False)
         if store is not None:
-            raise ConfigurationError("quota_store must be left out without quotas: write quotas=[Quota(…)]")
+            raise ConfigurationError(
+                "quota_store must be left out without quotas, got a store: write quotas=[Quota(…)]"
+            )
         for rule in rules:
             if rule.cost != 1:
                 raise ConfigurationError(
@@ -332,4 +334,7 @@ def check_counts(principal: Principal, *, counts: bool) -> None:
         ConfigurationError: if it does not.
     """
     if principal.quotas and not counts:
-        raise ConfigurationError("quotas of a key hold in a guard that counts: write Guard(quotas=[])")
+        raise ConfigurationError(
+            "quotas of a key must be in a guard that counts, got a guard without quotas: write "
+            "Guard(quotas=[])"
+        )

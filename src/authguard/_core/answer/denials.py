@@ -11,6 +11,7 @@ from authguard._core.answer.step_up import RedirectLoopDetector
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
+from authguard._core.options import check_function
 from authguard._core.policy.policy import Policy
 from authguard._core.request import RequestKey, RequestView
 from authguard.errors import (
@@ -50,6 +51,7 @@ class Denials:
         extractor: Extractor,
         on_error: OnError | None,
     ) -> None:
+        check_function(on_error, "on_error")
         self._policy = policy
         self._login_path = login_path
         self._challenges = challenges

@@ -126,13 +126,9 @@ class Policy:
         self._public = RuleTree(public, protects=False)
         self._all_folded = all(fold(rule.path) == rule.segments for rule in protected)
         self._default_open = bool(protected) and not public
-        self._strictest = Verdict(
-            True,
-            tuple(dict.fromkeys(r.requirement for r in protected if r.requirement)),
-            reason="an odd path, too long to be read in every way",
-            quotas=_quotas_of(protected),
-            cost=max([1, *(rule.cost for rule in protected)]),
-        )
+        self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
+        self._quotas = _quotas_of(protected)
+        self._cost = max([1, *(rule.cost for rule in protected)])
         #: What was decided of late, by what was asked.
         self.memory: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_VERDICTS)
         self._long_paths: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
@@ -190,7 +186,8 @@ class Policy:
                 return self._together((), rules, odd=True)
             return self._decide_canonical(method, path, mount, visits)
         except TooMuchWorkError:
-            return self._strictest
+            reason = "an odd path, too long to be read in every way"
+            return Verdict(True, self._requirements, reason=reason, quotas=self._quotas, cost=self._cost)
 
     def _decide_canonical(self, method: str, path: str, mount: Mount, visits: WorkBudget) -> Verdict:
         segments = split(path)

@@ -10,7 +10,7 @@ from authguard.errors import InsufficientScopeError, RefusedError
 from authguard.identity.errors import InvalidFieldsError, KeyNotActiveError
 from authguard.identity.keys.generations import begin_generation
 from authguard.identity.keys.texts import KeyTexts
-from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, StoredAPIKey
+from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
@@ -36,7 +36,7 @@ class APIKeyRotation:
 
     def rotate(
         self,
-        principal: Principal,
+        principal: Principal | Operator,
         key_id: str,
         caller: Caller,
         *,
@@ -86,7 +86,13 @@ class APIKeyRotation:
         return made
 
     def _find_rotated(
-        self, connection: Connection, principal: Principal, key_id: str, now: float, *, lock: bool = False
+        self,
+        connection: Connection,
+        principal: Principal | Operator,
+        key_id: str,
+        now: float,
+        *,
+        lock: bool = False,
     ) -> tuple[Manager, StoredAPIKey]:
         """Return the manager, and the key that is to be rotated; raise if that may not be."""
         manager = self._rights.find_manager(connection, principal, now)

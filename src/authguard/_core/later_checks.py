@@ -1,0 +1,111 @@
+"""Check callers after the decision: what a route asks for, and connections that last."""
+
+from authguard._core.answer.charge import Charge
+from authguard._core.answer.decision import Deny
+from authguard._core.answer.denials import Denials, as_refused, refused_for
+from authguard._core.flow import Flow
+from authguard._core.model import Auth, Principal
+from authguard._core.policy.policy import Policy
+from authguard._core.policy.rules import Requirement
+from authguard._core.quotas import Quotas
+from authguard._core.request import RequestView
+from authguard._core.straight_path import StraightPath
+from authguard.errors import InsufficientScopeError, InvalidTokenError, MissingCredentialsError, RefusedError
+
+
+class LaterChecks:
+    """Check what could not be checked when the request came.
+
+    Args:
+        straight_path: has the callers in use.
+        policy: the rules.
+        denials: makes the answers.
+        quotas: those of the guard; None if it has none.
+    """
+
+    def __init__(
+        self, straight_path: StraightPath, policy: Policy, denials: Denials, quotas: Quotas | None
+    ) -> None:
+        self._straight_path = straight_path
+        self._policy = policy
+        self._denials = denials
+        self._quotas = quotas
+
+    def authorize(
+        self,
+        request: RequestView,
+        auth: Auth,
+        error: RefusedError | None,
+        requirement: Requirement,
+        now: float,
+        *,
+        charge: Charge | None = None,
+    ) -> Flow[Deny | None]:
+        """Check what a route asks for beyond the path rules; return None if the caller has it.
+
+        On public paths, the first route or dependency that requires a caller takes from its quotas.
+
+        Args:
+            request: the request.
+            auth: what `decide` found.
+            error: why nobody was found, if so.
+            requirement: what the route requires; if empty, just to be somebody.
+            now: seconds since the epoch.
+            charge: that of the decision about the request.
+        """
+        if not auth.principal.is_authenticated:
+            return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
+        try:
+            requirement.check(auth.principal, now)
+        except RefusedError as lacking:
+            if charge is not None:
+                charge.is_refused = True
+            return (yield from self._denials.deny(request, refused_for(lacking, auth)))
+        if charge is None or charge.taken is not None or self._quotas is None:
+            return None
+        try:
+            verdict = self._policy.find_for(request.request_key)
+            yield from self._quotas.charge(charge, auth.principal, verdict)
+        except Exception as raised:
+            return (yield from self._denials.deny(request, as_refused(raised)))
+        return None
+
+    def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
+        """Check again whether a connection that lasts, such as a websocket, may go on; return None if it may.
+
+        The credential of its handshake is looked at again, and the rules hold as they did. A proof of
+        possession is not asked for, since there is no request that could bring another.
+
+        Args:
+            request: the handshake.
+            auth: what `decide` found.
+            now: seconds since the epoch.
+        """
+        callers = self._straight_path.callers
+        try:
+            known, _ = yield from callers.identify(request, now, proven=True)
+            principal = known.auth.principal
+            _check_same_subject(principal, auth.principal)
+            verdict = self._policy.find_for(request.request_key)
+            if verdict.protected:
+                verdict.check(principal, now)
+            _check_nothing_withdrawn(principal, auth.principal)
+            yield from callers.load_user(principal)
+        except Exception as raised:
+            return (yield from self._denials.deny(request, refused_for(raised, auth)))
+        return None
+
+
+def _check_same_subject(principal: Principal, before: Principal) -> None:
+    """Raise InvalidTokenError if the credential does not stand for the same subject as before."""
+    if (principal.issuer, principal.subject) != (before.issuer, before.subject):
+        raise InvalidTokenError("the credential is another subject's now")
+
+
+def _check_nothing_withdrawn(principal: Principal, before: Principal) -> None:
+    """Raise InsufficientScopeError if the principal has fewer scopes or roles than before.
+
+    What a route asked for beyond the rules is not known any more, so nothing may be missing.
+    """
+    if not (principal.scopes >= before.scopes and principal.roles >= before.roles):
+        raise InsufficientScopeError("a scope or a role was withdrawn", scopes=before.scopes)

@@ -1,0 +1,107 @@
+"""Decide about HTTP requests at once, where nothing has to be asked: the straight path of a guard."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from authguard._core.answer.charge import Charge
+from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
+from authguard._core.answer.denials import Denials
+from authguard._core.callers import UNDECIDED, Callers, Recalled, Refused
+from authguard._core.credential.cookies import AccessCookie
+from authguard._core.overridden import Overridden
+from authguard._core.policy.policy import Policy
+from authguard._core.quotas import Quotas
+from authguard._core.request import Presented, RequestKey
+from authguard.errors import MissingCredentialsError, RateLimitedError
+
+Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]
+
+
+class StraightPath:
+    """Decide about known callers, public pages and plain refusals, without a flow.
+
+    Args:
+        callers: finds out who presents a credential.
+        policy: the rules.
+        denials: makes the answers.
+        quotas: those of the guard; None if it has none.
+        cookie: the cookie that may sign a caller in at the login page.
+
+    Attributes:
+        callers: those in use.
+        all_callers: the guard's own, and those of tests; see `overriding`.
+        recall: decides about a request, if nothing has to be asked; else tells what is known of it.
+    """
+
+    def __init__(
+        self,
+        callers: Callers,
+        policy: Policy,
+        denials: Denials,
+        quotas: Quotas | None,
+        *,
+        cookie: AccessCookie | None,
+    ) -> None:
+        self.callers: Callers | Overridden = callers
+        self.all_callers: list[Callers | Overridden] = [callers]
+        self._policy = policy
+        self._denials = denials
+        self._quotas = quotas
+        self._cookie = cookie
+        # A guard without quotas and terms does not ask for them each time.
+        self.recall: Recall = self._recall
+        if quotas is not None:
+            self.recall = self._recall_counted
+        elif callers.has_terms:
+            self.recall = self._recall_told
+
+    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+        """Decide about a request; the arguments are those of `Guard.recall`."""
+        if not presented:
+            return self._recall_nobody(request_key)
+        recalled = self.callers.recall(presented, now)
+        if not recalled.is_decision:
+            if isinstance(recalled, Refused):
+                return self._denials.at_once(recalled.error, request_key) or recalled
+            return recalled
+        verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
+        # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
+        # others were returned above: it does not narrow by the truth of a constant.)
+        if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
+            return UNDECIDED
+        return recalled
+
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+        known = self._recall(presented, request_key, now)
+        if isinstance(known, Known) and known.terms is not None:
+            known.terms.count(now, None)
+        return known
+
+    def _recall_counted(
+        self, presented: Presented, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Deny:
+        """Decide as `_recall` does, and take from the quotas of a known caller."""
+        known = self._recall(presented, request_key, now)
+        if type(known) is not Known or known is NOBODY or self._quotas is None:
+            return known
+        verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
+        if verdict.protected:
+            charge = self._quotas.charge_at_once(known, verdict)
+        else:  # a decorator may take from them
+            charge = Charge(known.response_fields)
+        if charge is None:
+            return UNDECIDED
+        if isinstance(charge, RateLimitedError):
+            return self._denials.at_once(charge, request_key) or Refused(charge)
+        if known.terms is not None:
+            known.terms.count(now, None)
+        return Allow(known.auth, known.user, charge=charge)
+
+    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
+        signs_in = self._cookie is not None and self._policy.is_login_page(request_key[1])
+        if not self.callers.at_once or signs_in:
+            return UNDECIDED
+        if not self._policy.find_for_http(request_key).protected:
+            return NOBODY
+        return self._denials.missing_at_once(request_key) or Refused(MissingCredentialsError("no credential"))
