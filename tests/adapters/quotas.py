@@ -117,6 +117,7 @@ class Slow:
         self.inner = MemoryQuotas()
         self.error = error
         self.given_back: list[Taken] = []
+        self.has_gone = False  # since something was taken
 
     async def take(self, takes: Sequence[Take]) -> Taken:
         await asyncio.sleep(0)
@@ -126,5 +127,7 @@ class Slow:
 
     async def give_back(self, taken: Taken) -> None:
         await asyncio.sleep(0)
+        if self.has_gone:
+            raise ConnectionError("the store is down")
         self.given_back.append(taken)
         self.inner.give_back(taken)

@@ -1,6 +1,7 @@
 """Say which quotas hold for a request, and take from all of them at once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from math import ceil, isfinite
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -135,10 +136,14 @@ class Quotas:
         charge.taken, charge.fields = taken, _fields(limits, taken)
 
     def give_back(self, charge: Charge) -> Flow[None]:
-        """Undo a charge, since the request was refused after it; nothing happens if nothing was taken."""
+        """Undo a charge, since the request was refused after it; nothing happens if nothing was taken.
+
+        If the store is down, it stays taken: the refusal has to be sent all the same.
+        """
         taken, charge.taken, charge.fields, charge.is_refused = charge.taken, None, (), False
         if taken is not None and taken is not NOTHING:
-            yield from self._ask(self._store.give_back, taken)
+            with suppress(QuotaUnavailableError):
+                yield from self._ask(self._store.give_back, taken)
 
     def _ask(self, function: Callable[..., Any], argument: object) -> Flow[Any]:
         try:
