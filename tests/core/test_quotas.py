@@ -1,13 +1,16 @@
 """Quotas that cannot be meant are refused when they are built."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from authguard import (
     APIKey,
+    APIKeyFile,
     APIKeyVerifier,
     ConfigurationError,
     Guard,
@@ -16,6 +19,7 @@ from authguard import (
     Quota,
     Rule,
     Verdict,
+    digest_api_key,
 )
 from authguard._core.answer.charge import Charge
 from authguard.drivers import run
@@ -173,3 +177,13 @@ def test_quotas_of_a_key_share_no_name(of_guard: list[Quota], of_key: list[Quota
     principal = Principal("ann", method="api_key", key_id="k", quotas=tuple(of_key))
     with pytest.raises(ConfigurationError, match="each quota must have a name of its own"):
         run(quotas.charge(Charge(()), principal, Verdict(True)))
+
+
+def test_a_tier_in_a_file_of_keys_has_quotas(tmp_path: Path) -> None:
+    """One that is misspelled there is found when the guard is built."""
+    path = tmp_path / "keys.json"
+    digest = digest_api_key("sk_live_0123456789-ann")
+    path.write_text(json.dumps({digest: {"subject": "ann", "tier": "fre"}}))
+    keys = APIKeyVerifier(APIKeyFile(path))
+    with pytest.raises(ConfigurationError, match="got one of the tier 'fre'"):
+        Guard(keys, quotas={"free": [PER_MINUTE], None: []})
