@@ -125,6 +125,15 @@ def test_a_path_that_is_too_odd_to_read_has_all_quotas() -> None:
     assert (len(verdict.quotas), verdict.cost) == (2, 3)
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/FREE"), ("get", "/free"), ("GET", "//free")])
+def test_a_path_that_is_only_like_a_free_one_costs_something(method: str, path: str) -> None:
+    """The application may have another page there."""
+    rules = [Rule("/free", methods=["GET"], cost=0)]
+    some = guard([PER_MINUTE], protected_paths=rules, public_paths=["/open"])
+    assert some.explain("GET", "/free").cost == 0
+    assert some.explain(method, path).cost == 1
+
+
 def test_many_tiers_do_not_fill_the_memory_of_a_guard_that_has_none() -> None:
     """Where all callers have the same quotas, a claim with another tier each time makes no difference."""
     quotas = guard([PER_MINUTE]).quotas
