@@ -139,7 +139,7 @@ class Guard:
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
-        self.quotas = quotas_for(quotas, quota_store, self.policy.rules)
+        self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         callers = Callers(
             arranged,
