@@ -84,6 +84,7 @@ class BackChannelLogout(Endpoint):
     """
 
     purpose = "back-channel logout"
+    revocations: Revoker
 
     def __init__(
         self,
