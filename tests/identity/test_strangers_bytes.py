@@ -39,9 +39,9 @@ def test_bytes_of_rows(service: IdentityService) -> None:
     """The largest inputs of an hour, 30 registrations and 400 sign-ins, need a megabyte at most.
 
     A quarter of the sign-ins is made, and counted four times: the limit is 100 in 15 minutes. The first one
-    is counted once, since it takes the first page of each empty table. Each one ends a session and revokes it as
-    well, since the accounts have as many as they may have. There are four accounts: after 30 sign-ins to one,
-    answers come later.
+    is counted once, since it takes the first page of each empty table. Each one ends a session and revokes it
+    as well, since the accounts have as many as they may have. There are four accounts: after 30 sign-ins to
+    one, answers come later.
     """
     if not service.database.is_sqlite:  # the space of rows that other tests have deleted
         with service.database.write() as connection:
