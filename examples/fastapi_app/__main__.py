@@ -52,9 +52,13 @@ def introduction(settings: Settings) -> str:
     url = settings.url
     account = quote(json.dumps({"email": EMAIL, "password": PASSWORD}))
     login = f"curl -s {JSON} -d {account} {url}{IDENTITY_PATH}/api/v1/auth/login"
-    token = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+    token, made = (
+        f"""python3 -c 'import json, sys; print(json.load(sys.stdin)["{name}"])'"""
+        for name in ("access_token", "api_key")
+    )
     bearer = '-H "Authorization: Bearer $TOKEN"'
     key = f"-H 'X-API-Key: {settings.api_key}'"
+    new_key = f"""{JSON} -d '{{"name": "demo", "scopes": ["read"]}}' {url}{IDENTITY_PATH}/api/v1/api-keys"""
     note = f"""{JSON} -d '{{"text": "hello"}}'"""
     return f"""
 In a browser  {url}/dashboard
@@ -69,6 +73,9 @@ A person, by a token for e-mail and password:
   curl -i {bearer} {url}/api/me
   curl -i {bearer} {note} {url}/api/notes
   curl -i {bearer} --data-binary @README.md {url}/api/upload
+A program of that person, by an API key of their account:
+  KEY=$(curl -s {bearer} {new_key} | {made})
+  curl -i -H "X-API-Key: $KEY" {url}/api/me
 A robot, by API key, which may read notes, but not write them (403):
   curl -i {key} {url}/api/notes
   curl -i {key} {note} {url}/api/notes

@@ -9,13 +9,15 @@ from .settings import IDENTITY_PATH, Settings
 def build_guard(settings: Settings, service: IdentityService) -> Guard:
     """The guard around the application; the identity service inside has a guard of its own.
 
-    An application in another process would write `JWTVerifier(secret, …)` and
+    An application in another process would write `JWTVerifier(secret, …)`, `SQLAPIKeys(database)` and
     `SQLRevocations(database)` in place of what it gets from the service here.
     """
     robot = APIKey("robot", roles=["ROBOT"])
     return Guard(
         service.own_tokens,
-        APIKeyVerifier({settings.api_key: robot}),
+        # Keys of accounts, which their owners make; and a key of the configuration.
+        service.api_key_verifier,
+        APIKeyVerifier({settings.api_key: robot}, prefixes=["robot_"]),
         protected_paths=["/dashboard", "/api", Rule("/admin", roles=["ADMIN"]), "/ws"],
         public_paths=["/", "/healthz", "/static", "/docs", "/openapi.json", IDENTITY_PATH],
         login_path=f"{IDENTITY_PATH}/login",

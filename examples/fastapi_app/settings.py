@@ -25,7 +25,7 @@ class Settings:
     #: Where the database is.
     directory: Path = field(default_factory=lambda: Path(mkdtemp(prefix="notes-")))
     secret: str = field(default_factory=lambda: _from_environment("DEMO_SECRET"), repr=False)
-    api_key: str = field(default_factory=lambda: _from_environment("DEMO_API_KEY", "sk_test_"), repr=False)
+    api_key: str = field(default_factory=lambda: _from_environment("DEMO_API_KEY", "robot_"), repr=False)
     largest_upload: int = 64 * 1024 * 1024
 
     @property

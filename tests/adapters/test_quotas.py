@@ -14,7 +14,7 @@ from adapters.answering import (
     token,
 )
 from adapters.faces import ASGI, ask_asgi
-from adapters.quotas import EACH_FACE, KEYS, PER_MINUTE, World, by_tier, fields, remaining, rules
+from adapters.quotas import EACH_FACE, KEYS, PER_MINUTE, World, by_tier, fields, find_key, remaining, rules
 from authguard import (
     APIKey,
     APIKeyVerifier,
@@ -172,7 +172,7 @@ def test_a_key_may_have_a_quota_of_its_own(ask: Any, make: Any) -> None:
 
 def test_quotas_of_a_key_are_not_ignored(caplog: pytest.LogCaptureFixture) -> None:
     """A guard that does not count refuses such a key, and says what to write."""
-    guard = Guard(APIKeyVerifier({KEYS["own"]: APIKey("own", quotas=[PER_MINUTE])}))
+    guard = Guard(APIKeyVerifier(find_key))
     assert ask_asgi(ASGI["asgi"](guard, lambda: NOW), "GET", "/private", [api_key(KEYS["own"])]).status == 500
     assert "write Guard(quotas=[])" in caplog.text
 

@@ -61,6 +61,16 @@ def test_what_a_decorator_refuses_takes_nothing(make: Any, ask: Any, store: Any,
     assert [ask(app, "GET", "/route", [both]).status for _ in range(3)] == [200, 200, 429]
 
 
+@EACH_DECORATED
+def test_a_refusal_is_sent_if_it_cannot_be_given_back(make: Any, ask: Any) -> None:
+    """The store went down after the guard had asked it: the caller learns what is missing all the same."""
+    store = Slow()
+    store.has_gone = True
+    world = World([Quota(2, 60)], store=store)
+    app = make(world.guard, lambda: world.wall, {"scopes": ["admin"]})
+    assert ask(app, "GET", "/route", [bearer(GOOD)]).status == 403
+
+
 def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
     """Nor by the flow that finds the user of a caller."""
     world = World(

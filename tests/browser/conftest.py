@@ -1,7 +1,10 @@
 """Chromium, for the tests in this folder."""
 
 import os
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -9,7 +12,9 @@ from threading import Thread
 import pytest
 from selenium import webdriver
 
+from authguard.identity import Identity, IdentityService
 from browser.support import CHROMIUM, DRIVER, PASSWORD, start
+from identity.support import Postbox, service_at, serving, upgrade
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,6 +29,42 @@ def needs_chromium() -> None:
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
     driver = start(tmp_path / "profile")
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    return Postbox()
+
+
+@pytest.fixture
+def service(tmp_path: Path, postbox: Postbox) -> Iterator[IdentityService]:
+    """The service on a database of its own, under the address that browsers will know it by."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"sqlite:///{tmp_path}/identity.db"
+    upgrade(url)
+    issuer = f"http://127.0.0.1:{port}"
+    with service_at(url, issuer=issuer, postbox=postbox, clock=time.time) as running:
+        yield running
+
+
+@pytest.fixture
+def identity_site(service: IdentityService) -> Iterator[str]:
+    """The service at work; its URL."""
+    issuer = service.settings.issuer
+    with serving(Identity(service), port=int(issuer.rpartition(":")[2])):
+        yield issuer
+
+
+@pytest.fixture
+def browser_without_scripts(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    """A browser without JavaScript."""
+    driver = start(tmp_path / "profile", scripts=False)
     try:
         yield driver
     finally:

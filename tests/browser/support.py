@@ -8,6 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+EMAIL = "ada@example.com"
 PASSWORD = "1-Password for tests!"
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -49,3 +50,23 @@ def leave(browser: webdriver.Chrome, act: Callable[[], None]) -> None:
         return bool(found) and found[0].id != before and ready
 
     WebDriverWait(browser, 20).until(is_next)
+
+
+def fill(driver: webdriver.Chrome, **fields: str) -> None:
+    """Fill the form of the page in, and send it."""
+    for name, text in fields.items():
+        driver.find_element(By.ID, name).clear()
+        driver.find_element(By.ID, name).send_keys(text)
+    press(driver, "main form button")
+
+
+def words(driver: webdriver.Chrome) -> str:
+    return driver.find_element(By.TAG_NAME, "main").text
+
+
+def look(driver: webdriver.Chrome, width: int, scheme: str) -> None:
+    """Look through a window of this width, in light or in dark."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", features)

@@ -1,9 +1,6 @@
 """The pages of the identity service in a real browser, with JavaScript off unless a test says otherwise."""
 
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,47 +8,21 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from authguard.identity import Caller, Identity, IdentityService
-from browser.support import PASSWORD, leave, press, start
-from identity.support import Postbox, service_at, serving, upgrade
+from authguard.identity import Caller, IdentityService
+from browser.support import EMAIL, PASSWORD, fill, leave, look, press, start, words
+from identity.support import Postbox
 
 NEW, NEWEST = "2-Password for tests!", "3-Password for tests!"
-EMAIL = "ada@example.com"
 
 
 @pytest.fixture
-def postbox() -> Postbox:
-    return Postbox()
+def site(identity_site: str) -> str:
+    return identity_site
 
 
 @pytest.fixture
-def service(tmp_path: Path, postbox: Postbox) -> Iterator[IdentityService]:
-    """The service on a database of its own, under the address that browsers will know it by."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"sqlite:///{tmp_path}/identity.db"
-    upgrade(url)
-    issuer = f"http://127.0.0.1:{port}"
-    with service_at(url, issuer=issuer, postbox=postbox, clock=time.time) as running:
-        yield running
-
-
-@pytest.fixture
-def site(service: IdentityService) -> Iterator[str]:
-    issuer = service.settings.issuer
-    with serving(Identity(service), port=int(issuer.rpartition(":")[2])):
-        yield issuer
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """A browser without JavaScript."""
-    driver = start(tmp_path / "profile", scripts=False)
-    try:
-        yield driver
-    finally:
-        driver.quit()
+def browser(browser_without_scripts: webdriver.Chrome) -> webdriver.Chrome:
+    return browser_without_scripts
 
 
 @pytest.fixture
@@ -62,18 +33,6 @@ def another(tmp_path: Path) -> Iterator[webdriver.Chrome]:
         yield driver
     finally:
         driver.quit()
-
-
-def fill(driver: webdriver.Chrome, **fields: str) -> None:
-    """Fill the form of the page in, and send it."""
-    for name, text in fields.items():
-        driver.find_element(By.ID, name).clear()
-        driver.find_element(By.ID, name).send_keys(text)
-    press(driver, "main form button")
-
-
-def words(driver: webdriver.Chrome) -> str:
-    return driver.find_element(By.TAG_NAME, "main").text
 
 
 def link_of(service: IdentityService, postbox: Postbox) -> str:
@@ -192,14 +151,6 @@ def test_keys_alone_will_do(browser: webdriver.Chrome, site: str, service: Ident
     leave(browser, lambda: type_in(Keys.TAB, Keys.ENTER))
     assert browser.current_url == f"{site}/account/password"
     assert browser.switch_to.active_element.get_attribute("id") == "current_password"
-
-
-def look(driver: webdriver.Chrome, width: int, scheme: str) -> None:
-    """Look through a window of this width, in light or in dark."""
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
 
 
 def test_a_link_in_another_browser(

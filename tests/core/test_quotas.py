@@ -1,13 +1,16 @@
 """Quotas that cannot be meant are refused when they are built."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from authguard import (
     APIKey,
+    APIKeyFile,
     APIKeyVerifier,
     ConfigurationError,
     Guard,
@@ -16,6 +19,7 @@ from authguard import (
     Quota,
     Rule,
     Verdict,
+    digest_api_key,
 )
 from authguard._core.answer.charge import Charge
 from authguard.drivers import run
@@ -23,10 +27,24 @@ from authguard.drivers import run
 PER_MINUTE = Quota(3, 60)
 
 
+def known(**options: Any) -> APIKeyVerifier:
+    """A verifier whose key is known in advance."""
+    return APIKeyVerifier({"sk_live_0123456789-ann": APIKey("ann", **options)})
+
+
+KEYS = known()
+
+
+class TakesOnly:
+    """A store that cannot give back."""
+
+    def take(self, takes: Any) -> Any:
+        """Take nothing."""
+
+
 def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
     """A guard with quotas."""
-    keys = APIKeyVerifier({"sk_live_0123456789-ann": APIKey("ann")})
-    return Guard(keys, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
+    return Guard(KEYS, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +74,11 @@ def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
         (lambda: guard([], public_paths=[Rule("/a", quota=PER_MINUTE)]), "public_paths must ask for nothing"),
         (lambda: guard([], public_paths=[Rule("/a", cost=2)]), "public_paths must ask for nothing, got"),
         (lambda: guard(None), "quota_store must be left out without quotas"),
+        (lambda: guard([], store=TakesOnly()), r"quota_store must be an object with give_back\(…\)"),
+        (lambda: Guard(KEYS, protected_paths=[Rule("/a", cost=2)]), "cost must be left out without quotas"),
+        (lambda: Rule("/a", quota=PER_MINUTE, cost=0), "quota must be left out with cost=0"),
+        (lambda: Guard(known(quotas=[PER_MINUTE])), "quotas of a key must be in a guard that counts"),
+        (lambda: Guard(known(tier="fre"), quotas={"free": [PER_MINUTE], None: []}), "one of the tier 'fre'"),
         (lambda: Quota(1, "hour"), 'seconds of a Quota must be a number, a timedelta or "day"'),
         (lambda: Quota(1, 0.5), "seconds of a Quota must be a whole number of seconds"),
         (lambda: Quota(1, 60, name='say "x"'), "name of a Quota must be at most 128 printable ASCII"),
@@ -102,6 +125,15 @@ def test_a_path_that_is_too_odd_to_read_has_all_quotas() -> None:
     assert (len(verdict.quotas), verdict.cost) == (2, 3)
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/FREE"), ("get", "/free"), ("GET", "//free")])
+def test_a_path_that_is_only_like_a_free_one_costs_something(method: str, path: str) -> None:
+    """The application may have another page there."""
+    rules = [Rule("/free", methods=["GET"], cost=0)]
+    some = guard([PER_MINUTE], protected_paths=rules, public_paths=["/open"])
+    assert some.explain("GET", "/free").cost == 0
+    assert some.explain(method, path).cost == 1
+
+
 def test_many_tiers_do_not_fill_the_memory_of_a_guard_that_has_none() -> None:
     """Where all callers have the same quotas, a claim with another tier each time makes no difference."""
     quotas = guard([PER_MINUTE]).quotas
@@ -125,6 +157,9 @@ def test_a_store_that_answers_something_else_is_our_fault() -> None:
         def take(self, takes: Any) -> Any:
             return True
 
+        def give_back(self, taken: Any) -> None:
+            """Nothing was taken."""
+
     with pytest.raises(TypeError, match="must return a Taken"):
         run_charge(guard([PER_MINUTE], store=Odd()).quotas, Principal("ann"))
 
@@ -134,3 +169,30 @@ def run_charge(quotas: Any, principal: Principal) -> Any:
     charge = Charge(())
     run(quotas.charge(charge, principal, Verdict(True)))
     return charge
+
+
+@pytest.mark.parametrize(
+    ("of_guard", "of_key"),
+    [
+        ([Quota(9, 60, name="key-per-minute")], [PER_MINUTE]),
+        ([], [Quota(9, 60, name=f"{'a' * 125}b"), Quota(2, 60, name=f"{'a' * 125}c")]),
+    ],
+    ids=["name of the guard", "long names"],
+)
+def test_quotas_of_a_key_share_no_name(of_guard: list[Quota], of_key: list[Quota]) -> None:
+    """A caller could not tell them apart, and two that count together would take twice."""
+    quotas = guard(of_guard).quotas
+    assert quotas is not None
+    principal = Principal("ann", method="api_key", key_id="k", quotas=tuple(of_key))
+    with pytest.raises(ConfigurationError, match="each quota must have a name of its own"):
+        run(quotas.charge(Charge(()), principal, Verdict(True)))
+
+
+def test_a_tier_in_a_file_of_keys_has_quotas(tmp_path: Path) -> None:
+    """One that is misspelled there is found when the guard is built."""
+    path = tmp_path / "keys.json"
+    digest = digest_api_key("sk_live_0123456789-ann")
+    path.write_text(json.dumps({digest: {"subject": "ann", "tier": "fre"}}))
+    keys = APIKeyVerifier(APIKeyFile(path))
+    with pytest.raises(ConfigurationError, match="got one of the tier 'fre'"):
+        Guard(keys, quotas={"free": [PER_MINUTE], None: []})

@@ -53,12 +53,15 @@ def test_nobody_else_is_let_in(app, cookies):
     """Each page of the account sends whoever is nobody to the login page, and back again."""
     routes = account_routes(app)
     assert len([one for one in routes if one[0] == "POST"]) >= 4
-    assert {path for method, path in routes if method == "GET"} == {"/account", "/account/password"}
+    pages = {"/account", "/account/password", "/account/keys", "/account/keys/new", "/account/keys/key"}
+    assert {path for method, path in routes if method == "GET"} == pages
     for method, path in routes:
         client = browser(app)
         client.cookies.update(cookies)
         response = client.request(method, path, data={"session": "x"} if method == "POST" else None)
-        assert re.fullmatch(r"/login\?next=%2Faccount(%2Fpassword)?", location(response)), (method, path)
+        assert re.fullmatch(
+            r"/login\?next=%2Faccount(%2Fpassword|%2Fkeys(%2Fnew|%2Fkey)?)?", location(response)
+        ), (method, path)
 
 
 def test_session_that_was_ended_is_not_let_in(app, ann, other, service):

@@ -13,6 +13,7 @@ from authguard.identity import Identity, SocialIdentity
 from authguard.identity.api import accounts, oauth
 from authguard.identity.pages.agents import describe_agent
 from authguard.identity.social.provider import Provider
+from identity.key_pages import first_key
 from identity.support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
 pytestmark = pytest.mark.one_database  # headers, forms and pages
@@ -150,11 +151,22 @@ def test_address_that_takes_forms_only(app, path):
 
 # --- accessibility
 
+_TEXT = ("username", "current-password", "new-password", "name", "off")
+#: What fields of each type may say; those that are chosen from, and not typed into, say nothing.
+_AUTOCOMPLETE = {
+    **dict.fromkeys(("email", "text", "password"), _TEXT),
+    **dict.fromkeys(("checkbox", "radio", ""), ("", "off")),
+}
+
 
 def test_pages_are_accessible(app, ann):
     """Language, title, landmarks, one heading, labels, autocomplete; references lead to what there is."""
     bad = [browser(app).post(path, data={"email": "x"}) for path in ("/login", "/register")]
     bad.append(ann.post("/account/password", data={"new_password": "weak"}))
+    key = {"name": "Robot", "kind": "claw"}
+    made = ann.post("/account/keys/new", data=key)
+    shown = ann.get(f"/account/keys/key?key={first_key(ann)}")
+    bad += [made, shown, ann.post("/account/keys/new", data=key | {"kind": "x", "expires_in_days": "0"})]
     answers = [client.get(path) for client in (browser(app), ann) for path in routes(app, "GET")]
     for response in [one for one in answers if one.status_code == 200] + bad:
         page = Page(response)
@@ -164,10 +176,11 @@ def test_pages_are_accessible(app, ann):
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
         labels = {one["for"] for one in page.all("label")}
-        for one in page.all("input"):
+        for one in page.all("input") + page.all("textarea") + page.all("select"):
             if one.get("type") != "hidden" and "hidden" not in one:
                 assert one["id"] in labels
-                assert one["autocomplete"] in ("username", "current-password", "new-password", "name")
+                assert one.get("autocomplete", "") in _AUTOCOMPLETE[one.get("type", "")]
+        assert len(page.all("fieldset")) == response.text.count("<legend>")
         for _, attributes in page.elements:
             for name in ("aria-describedby", "aria-labelledby"):
                 assert set(attributes.get(name, "").split()) <= set(ids)

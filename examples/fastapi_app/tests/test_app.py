@@ -104,6 +104,18 @@ def test_a_new_account_is_a_user(client):
     assert client.get("/api/me").json()["roles"] == ["USER"]
 
 
+def test_a_key_of_an_account_may_read(client, accounts):
+    """It is made at the service, and is its owner here, without the role that writing needs."""
+    made = client.post("/id/api/v1/api-keys", json={"name": "demo"}, headers=bearer(client, ADA)).json()
+    key = {"x-api-key": made["api_key"]}
+    assert client.get("/api/me", headers=key).json()["method"] == "api_key"
+    assert client.get("/api/notes", headers=key).status_code == 200
+    assert client.post("/api/notes", json={"text": "hello"}, headers=key).status_code == 403
+    revoked = client.delete(f"/id/api/v1/api-keys/{made['id']}", headers=bearer(client, ADA))
+    assert revoked.status_code == 200
+    assert client.get("/api/me", headers=key).status_code == 401
+
+
 def test_an_api_key_may_read_and_not_write(client, robot):
     """The robot's role is not among those that may write."""
     me = {"name": "robot", "roles": ["ROBOT"], "method": "api_key"}

@@ -79,7 +79,7 @@ def test_the_printed_lines_work(demo):
     if missing:
         assert os.environ.get("CI") != "true", f"{missing} missing"
         pytest.skip(f"{missing} missing")
-    lines = re.findall(r"^  ((?:curl|TOKEN=).*)$", demo.printed, re.MULTILINE)
+    lines = re.findall(r"^  ((?:curl|TOKEN=|KEY=).*)$", demo.printed, re.MULTILINE)
     script = "\n".join(["export NO_PROXY='*'", *lines])
     bash = [str(shutil.which("bash")), "-eu"]
     ran = subprocess.run(  # noqa: S603
@@ -92,11 +92,12 @@ def test_the_printed_lines_work(demo):
         "201",
         "200",
         "200",
+        "200",
         "403",
         "200",
         "401",
     ]
-    assert len(lines) == 9
+    assert len(lines) == 11
     size = (ROOT / "README.md").stat().st_size
     for told in (
         {"name": "ada@example.com", "roles": ["ADMIN"], "method": "bearer"},
@@ -104,6 +105,7 @@ def test_the_printed_lines_work(demo):
     ):
         assert json.dumps(told, separators=(",", ":")) in ran.stdout
     assert f'"size":{size},' in ran.stdout
+    assert ran.stdout.count('"roles":[],"method":"api_key"}') == 1
 
 
 def test_the_page_it_names_is_there(demo):

@@ -70,6 +70,8 @@ class Verifier(ABC):
     jwts: frozenset[tuple[str | None, str]] = frozenset()
     #: It has API keys that begin with none of its prefixes, so that only the field leads to it.
     has_unprefixed_keys: bool = False
+    #: Callers that it knows in advance, so that a guard can check what it has for them.
+    known_principals: Sequence[Principal] = ()
     #: It chooses by code of the user's, so nothing is known about which credentials it takes.
     chooses_itself: bool = False
     #: It may ask something of each request with a credential of its own; see `Terms`.

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import authguard
+from authguard.cli.apikeys import apikeys
 from authguard.cli.db import db
 from authguard.cli.keys import keys
 from authguard.cli.output import MISUSED, Failure
@@ -54,5 +55,5 @@ def root() -> None:
     """
 
 
-for command in (serve, db, users, keys, token, routes):
+for command in (serve, db, users, apikeys, keys, token, routes):
     root.add_command(command)

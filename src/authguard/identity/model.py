@@ -302,6 +302,17 @@ class StoredAPIKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """Name the account whose keys the operator of the service manages, by the command; no request makes one.
+
+    Attributes:
+        subject: the account.
+    """
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewAPIKey:
     """Hold the result of creating or rotating an API key: its text, which is shown once.
 

@@ -143,6 +143,8 @@ class APIKeyVerifier(Verifier):
             check_text(prefix, "each of prefixes", pattern=_PREFIX, must=must)
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", 3600)
         self._store = _store(keys)
+        known_keys: Callable[[], Iterable[APIKey]] = getattr(self._store, "known_keys", tuple)
+        self.known_principals = [_principal(key, key.key_id or "") for key in known_keys()]
         # Others are looked up by their digests, which say nothing of prefixes.
         self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
             text.startswith(self.prefixes) for text in keys
@@ -235,6 +237,9 @@ class _Mapping:
                     f"{shown}"
                 )
             self._keys[digest_api_key(text)] = key
+
+    def known_keys(self) -> Iterable[APIKey]:
+        return self._keys.values()
 
     def is_due(self, now: float) -> bool:
         return False

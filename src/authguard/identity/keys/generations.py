@@ -28,9 +28,13 @@ def generation_name(key_id: str, secret: Secret) -> str:
     return f"{key_id}.{secret.generation}{'' if secret.expires_at is None else _ENDING}"
 
 
-def is_ending(principal: Principal) -> bool:
-    """Return whether a principal has presented a generation that is to end before its key does."""
-    return principal.token_id is not None and principal.token_id.endswith(_ENDING)
+def find_presented(connection: Connection, key_id: str, principal: Principal, now: float) -> Secret | None:
+    """Return the generation that a principal has presented, as it is now; None if it has ended since."""
+    presented = (principal.token_id or "").removesuffix(_ENDING)
+    for secret in key_store.list_secrets(connection, key_id):
+        if presented == f"{key_id}.{secret.generation}":
+            return secret if secret.expires_at is None or now < secret.expires_at else None
+    return None
 
 
 def revoke_generation(connection: Connection, key_id: str, secret: Secret, now: float) -> None:

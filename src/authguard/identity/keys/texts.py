@@ -55,6 +55,11 @@ class KeyTexts:
         return MadeKey(text, sha256_hex(text), secret, sha256_hex(secret))
 
 
+def secret_pattern(settings: Settings) -> str:
+    """Return a regular expression that all keys and client secrets of a service match."""
+    return KeyFormat([*settings.key_prefixes, CLIENT_SECRET_PREFIX]).pattern
+
+
 def make_key_id(prefix: str) -> str:
     """Return a public id in the form of the document whose keys begin with a prefix."""
     return secrets.token_hex(12) if prefix == PAIR_PREFIX else f"key_{uuid4()}"

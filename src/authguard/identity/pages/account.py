@@ -1,9 +1,6 @@
 """Serve the pages of an account: its sessions, providers and password, signing out."""
 
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import wraps
-from typing import Any, TypeAlias
-from urllib.parse import urlencode
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,18 +8,12 @@ from starlette.routing import Route
 
 from authguard.errors import RefusedError
 from authguard.identity.pages.forms import Form
-from authguard.identity.pages.views import NOTICES, Views
-from authguard.identity.tokens.cursors import MAX_CURSOR
+from authguard.identity.pages.owner_pages import OwnerPages, for_owner
 from authguard.identity.usecases.session_claims import session_id_of
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
 from authguard.identity.web.messages import caller_of, query_of, read_fields
-from authguard.identity.web.parts import Web
-
-_Handler: TypeAlias = Callable[["AccountPages", Request, Visitor], Awaitable[Response]]
-_Endpoint: TypeAlias = Callable[["AccountPages", Request], Coroutine[Any, Any, Response]]
-
 
 LOGOUT_PAGE = "/logout"
 
@@ -30,35 +21,8 @@ LOGOUT_PAGE = "/logout"
 PAGE_SIZE = 20
 
 
-def _for_owner(back: str) -> Callable[[_Handler], _Endpoint]:
-    """Require a visitor who is signed in; others sign in first, and come to the page `back`.
-
-    A visitor who is known by the refresh cookie alone gets new cookies with the answer, whatever that is: the
-    old token is used up.
-    """
-
-    def decorate(handler: _Handler) -> _Endpoint:
-        @wraps(handler)
-        async def endpoint(self: "AccountPages", request: Request) -> Response:
-            return await self._let_in(request, handler, back, self._to_login(request, back))
-
-        return endpoint
-
-    return decorate
-
-
-class AccountPages:
-    """Show the pages that only the owner of an account sees.
-
-    Args:
-        web: the service, its threads and the sessions of browsers.
-        views: makes the responses.
-    """
-
-    def __init__(self, web: Web, views: Views) -> None:
-        self._service, self._workers = web.service, web.workers
-        self._browser_sessions = web.browser_sessions
-        self._views = views
+class AccountPages(OwnerPages):
+    """Show an account: its sessions, providers and password; and sign out."""
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -82,30 +46,7 @@ class AccountPages:
         """Send the browser to the account, or to sign in."""
         return self._views.see_other(self._views.path(request, "/account"))
 
-    async def _let_in(self, request: Request, handler: _Handler, back: str, signed_out: Response) -> Response:
-        self._browser_sessions.refuse_cross_site(request)
-        visitor = await self._browser_sessions.find_visitor(request)
-        if visitor is None:
-            return signed_out
-        if visitor.renewed is None:
-            return await handler(self, request, visitor)
-        if request.method in ("GET", "HEAD"):
-            query = query_of(request)
-            notice, cursor = query.get("notice", ""), query.get("cursor", "")
-            kept_query = {"notice": notice} if notice in NOTICES else {}
-            kept_query |= {"cursor": cursor} if 0 < len(cursor) <= MAX_CURSOR else {}
-            here = self._views.path(request, back) + (f"?{urlencode(kept_query)}" if kept_query else "")
-            response = self._views.see_other(here)
-        else:
-            try:
-                response = await handler(self, request, visitor)
-            except RefusedError as error:
-                response = self._views.refusal(request, error, visitor=visitor)
-        if "set-cookie" not in response.headers:
-            self._browser_sessions.set_cookies(response, visitor.renewed)
-        return response
-
-    @_for_owner("/account")
+    @for_owner("/account")
     async def account(self, request: Request, visitor: Visitor) -> Response:
         """Show the account, its providers, the visitor's session, and a page of the others."""
         cursor, principal = query_of(request).get("cursor"), visitor.principal
@@ -119,16 +60,17 @@ class AccountPages:
             "current": await self._workers.read(self._service.session_pages.find_current, principal),
             "page": page,
             "cursor": cursor,
+            "has_keys": self._service.settings.api_keys,
         }
         return self._views.page(request, "account", visitor=visitor, **values)
 
-    @_for_owner("/account/password")
+    @for_owner("/account/password")
     async def password_page(self, request: Request, visitor: Visitor) -> Response:
         """Show the form for a new password."""
         values: dict[str, Any] = {"form": Form(), "rules": self._service.policy.check("")}
         return self._views.page(request, "account-password", visitor=visitor, **values)
 
-    @_for_owner("/account/password")
+    @for_owner("/account/password")
     async def change_password(self, request: Request, visitor: Visitor) -> Response:
         """Set a new password; all other sessions end."""
         fields = await read_fields(request)
@@ -142,7 +84,7 @@ class AccountPages:
             return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
         return self._views.redirect_with_notice(request, "/account", "password-changed")
 
-    @_for_owner("/account")
+    @for_owner("/account")
     async def end_session(self, request: Request, visitor: Visitor) -> Response:
         """End one of the other sessions, and show the same page of them."""
         body = validate(bodies.EndSession, await read_fields(request))
@@ -151,7 +93,7 @@ class AccountPages:
         cursor = {"cursor": body.cursor} if body.cursor else {}
         return self._views.redirect_with_notice(request, "/account", "ended", **cursor)
 
-    @_for_owner("/account")
+    @for_owner("/account")
     async def unlink(self, request: Request, visitor: Visitor) -> Response:
         """Unlink a provider; all other sessions end."""
         body = validate(bodies.Unlink, await read_fields(request))
@@ -159,14 +101,14 @@ class AccountPages:
         await self._workers.write(unlink, visitor.principal, body.provider, caller_of(request))
         return self._views.redirect_with_notice(request, "/account", "unlinked")
 
-    @_for_owner("/account")
+    @for_owner("/account")
     async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
         """Send the mail again that verifies the address."""
         resend = self._service.links.resend_verification
         await self._workers.count(resend, visitor.user.email, caller_of(request))
         return self._views.redirect_with_notice(request, "/account", "sent")
 
-    @_for_owner("/account")
+    @for_owner("/account")
     async def log_out_everywhere(self, request: Request, visitor: Visitor) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
@@ -181,18 +123,14 @@ class AccountPages:
         """End the session of this browser. The cookies are taken only when that has been stored."""
         signed_out = self._signed_out(request, "logged-out")
 
-        async def end(self: AccountPages, request: Request, visitor: Visitor) -> Response:
+        async def end(request: Request, visitor: Visitor) -> Response:
             log_out = self._service.sessions.log_out
             await self._workers.write(log_out, visitor.principal, caller_of(request))
             return signed_out
 
-        return await self._let_in(request, end, "/account", signed_out)
+        return await self.let_in(request, end, "/account", signed_out)
 
     def _signed_out(self, request: Request, notice: str) -> Response:
         response = self._views.redirect_with_notice(request, "/login", notice)
         self._browser_sessions.clear_cookies(response)
         return response
-
-    def _to_login(self, request: Request, back: str) -> Response:
-        query = urlencode({"next": self._views.path(request, back)})
-        return self._views.see_other(self._views.path(request, f"/login?{query}"))

@@ -3,6 +3,8 @@
 sign_in_pages   sign in, register, forgotten passwords: for everybody
 verify          the link that verifies an address
 account         the account, its sessions, providers and password, signing out: for its owner
+key_pages       the API keys of an account: for its owner
+owner_pages     what both of them share
 views           templates, headers, style
 forms           what is wrong with a form, in words
 error_pages     which refusals become pages
@@ -16,6 +18,7 @@ from starlette.routing import Route
 from authguard.asgi import Scope
 from authguard.identity.pages.account import AccountPages
 from authguard.identity.pages.error_pages import PageErrors
+from authguard.identity.pages.key_pages import KeyPages
 from authguard.identity.pages.sign_in_pages import LINK_PATHS, SignInPages
 from authguard.identity.pages.verify import VerifyPages
 from authguard.identity.pages.views import Views
@@ -44,8 +47,9 @@ class Pages:
             views = Views(web.settings)
             sign_in = SignInPages(web, views, providers)
             verify = VerifyPages(web, views)
-            account = AccountPages(web, views)
-            self.routes = [*sign_in.routes(), *verify.routes(), *account.routes(), *views.routes()]
+            account, keys = AccountPages(web, views), KeyPages(web, views)
+            parts = sign_in, verify, account, keys, views
+            self.routes = [route for part in parts for route in part.routes()]
             self.handlers = PageErrors(views, self.paths, browser_paths).handlers
 
     @property

@@ -14,6 +14,12 @@ LABELS: Mapping[str, str] = {
     "password": "Password",
     "current_password": "Current password",
     "new_password": "New password",
+    "kind": "Kind",
+    "scopes": "Scopes",
+    "expires_in_days": "Valid for",
+    "activate": "The new secret",
+    "grace_seconds": "The old secret",
+    "confirm": "Confirmation",
 }
 #: The heading and the text of the page of a refusal, by its code. The API's text is for programs.
 _REFUSALS: Mapping[str, tuple[str, str]] = {
@@ -44,6 +50,10 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
         "Verify your e-mail address first: follow the link that was sent to it.",
     ),
     "link_refused": ("There is an account already", ""),
+    "interactive_only": ("Please sign in", "An API key opens no page. Sign in with your browser."),
+    "insufficient_scope": ("Not yours to give", "A key can be given no more than your account has."),
+    "too_many_keys": ("Too many keys", ""),
+    "key_not_active": ("This key has ended", ""),
     "last_sign_in": ("Your only way to sign in", ""),
     "unavailable": (
         "Please try again in a moment",

@@ -86,6 +86,11 @@ def find_key(connection: Connection, key_id: str, user_id: str, *, lock: bool = 
     return None if row is None else _key(row)
 
 
+def find_owner_id(connection: Connection, key_id: str) -> str | None:
+    """Return the account of a key."""
+    return connection.execute(select(api_keys.c.user_id).where(api_keys.c.id == key_id)).scalar()
+
+
 def list_keys(connection: Connection, user_id: str, limit: int) -> list[StoredAPIKey]:
     """List the keys of an account, in whatever state, the newest first."""
     newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()

@@ -33,6 +33,7 @@ class OwnTokens(Verifier):
             leeway=0,
             required_claims=("exp", "sub", "iat", "jti"),
             role_claims=("role",),
+            tier_claim="tier",
         )
         secrets = settings.secrets if keys.is_shared_secret else ()
         self._by_secret = [self._make(secret) for secret in secrets]

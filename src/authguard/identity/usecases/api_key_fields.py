@@ -12,13 +12,14 @@ from authguard.identity.settings import Settings
 
 MAX_DAYS = 3_650
 MAX_METADATA = 2_048  # bytes of JSON
+MAX_DEPTH = 32  # of metadata: a reader may have less of the stack left than who has checked it
 MAX_NETWORKS = 32
 MAX_SCOPES = 64
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 _NAME = f"has 1 to {MAX_NAME} characters, and no control characters"
 _SCOPES = f"has at most {MAX_SCOPES} scopes of 1 to 64 characters, without spaces"
 _DAYS = f"is a whole number between 1 and {MAX_DAYS}"
-_METADATA = f"is an object of JSON of at most {MAX_METADATA} bytes"
+_METADATA = f"is an object of JSON of at most {MAX_METADATA} bytes, nested at most {MAX_DEPTH} deep"
 _NETWORKS = f"has at most {MAX_NETWORKS} addresses or networks, such as 192.0.2.0/24"
 
 
@@ -68,9 +69,17 @@ def _is_metadata(metadata: object) -> bool:
         return False
     try:
         text = json.dumps(dict(metadata), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return len(text.encode()) <= MAX_METADATA
+        return len(text.encode()) <= MAX_METADATA and _is_shallow(metadata, MAX_DEPTH)
     except (TypeError, ValueError, RecursionError):  # half of a surrogate pair is a ValueError, too
         return False
+
+
+def _is_shallow(value: object, depth: int) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)):
+        return True
+    return depth > 0 and all(_is_shallow(part, depth - 1) for part in value)
 
 
 def _are_networks(networks: object) -> bool:

@@ -9,9 +9,9 @@ from authguard._core.model import Principal, api_key_id
 from authguard._core.networks import Network, covers, parse_network
 from authguard.errors import InsufficientScopeError, InvalidTokenError
 from authguard.identity.errors import NotFoundError
-from authguard.identity.keys.generations import is_ending
+from authguard.identity.keys.generations import find_presented
 from authguard.identity.keys.grants import ADMIN, owner_scopes
-from authguard.identity.model import StoredAPIKey
+from authguard.identity.model import Operator, StoredAPIKey
 from authguard.identity.settings import Settings
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import session_queries as session_store
@@ -27,12 +27,14 @@ class Manager:
         scopes: what a key may be given.
         key: the key that acts; None for the owner.
         is_ending: whether the secret of it that was presented ends before the key.
+        is_operator: whether it is neither, but who runs the service.
     """
 
     user_id: str
     scopes: frozenset[str]
     key: StoredAPIKey | None
     is_ending: bool = False
+    is_operator: bool = False
 
     @property
     def key_id(self) -> str | None:
@@ -96,13 +98,13 @@ class Rights:
         self._settings = settings
 
     def find_manager(
-        self, connection: Connection, principal: Principal, now: float, *, lock: bool = False
+        self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
     ) -> Manager:
         """Return who manages keys, as they are now and not as the principal was when it was verified.
 
         Args:
             connection: the transaction.
-            principal: of a session, or of an API key.
+            principal: of a session, or of an API key; or the operator, for whom the account may be disabled.
             now: seconds since the epoch.
             lock: whether others who make keys for the same account have to wait.
 
@@ -115,9 +117,11 @@ class Rights:
         if not settings.api_keys:
             raise NotFoundError
         owner = key_store.find_owner(connection, principal.subject, lock=lock)
-        if owner is None or owner.disabled:
+        if owner is None or (owner.disabled and not isinstance(principal, Operator)):
             raise InvalidTokenError("the account is gone or disabled")
         scopes = owner_scopes(owner.role, settings.admin_roles, settings.api_key_scopes)
+        if isinstance(principal, Operator):
+            return Manager(principal.subject, scopes, None, is_operator=True)
         key_id = api_key_id(principal)
         if key_id is None:
             row = session_store.find_session(connection, session_id_or_empty(principal))
@@ -125,9 +129,12 @@ class Rights:
                 raise InvalidTokenError("a token of no session")
             return Manager(principal.subject, scopes, None)
         key = key_store.find_key(connection, key_id, principal.subject)
-        if key is None or not key.is_active(now):
+        # It may have been rotated while the client was still sending the body.
+        secret = None if key is None else find_presented(connection, key.id, principal, now)
+        if key is None or secret is None or not key.is_active(now):
             raise InvalidTokenError("the key is no longer good")
-        return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending(principal))
+        is_ending = secret.expires_at is not None
+        return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending)
 
     def check_by_key(self, manager: Manager) -> None:
         """Check that keys may manage keys, if a key does.
@@ -139,6 +146,11 @@ class Rights:
             raise InsufficientScopeError("keys do not manage keys here")
 
 
+def may_be_id(text: str) -> bool:
+    """Return whether a text can be asked for as the id of a key; a database refuses some texts."""
+    return text.isascii() and text.isprintable()
+
+
 def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock: bool = True) -> StoredAPIKey:
     """Return a key of the manager's owner.
 
@@ -146,7 +158,7 @@ def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock:
         NotFoundError: if there is none of this id, be it of another owner or of none.
     """
     key = None
-    if key_id.isascii() and key_id.isprintable():  # a database refuses some of the others
+    if may_be_id(key_id):
         key = key_store.find_key(connection, key_id, manager.user_id, lock=lock)
     if key is None:
         raise NotFoundError

@@ -10,7 +10,7 @@ from authguard.errors import InsufficientScopeError, RefusedError
 from authguard.identity.errors import InvalidFieldsError, KeyNotActiveError
 from authguard.identity.keys.generations import begin_generation
 from authguard.identity.keys.texts import KeyTexts
-from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, StoredAPIKey
+from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
@@ -36,7 +36,7 @@ class APIKeyRotation:
 
     def rotate(
         self,
-        principal: Principal,
+        principal: Principal | Operator,
         key_id: str,
         caller: Caller,
         *,
@@ -64,17 +64,14 @@ class APIKeyRotation:
             InvalidTokenError: if the principal is no longer good.
             StoreUnavailableError: if that could not be stored; all stays as it was then.
         """
-        base = self._base
-        base.limited("api_key_rotate", caller, base.limiter.hit, "api_key", principal.subject)
+        base, now = self._base, self._base.clock()
         _check_fields(activate, grace_seconds)
-        now = base.clock()
         try:
+            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+                self._find_rotated(connection, principal, key_id, now)
+            base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:
-                manager = self._rights.find_manager(connection, principal, now)
-                key = find_own_key(connection, manager, key_id)
-                self._check_rotates(manager, key)
-                if not key.is_active(now):
-                    raise KeyNotActiveError
+                manager, key = self._find_rotated(connection, principal, key_id, now, lock=True)
                 made = self._add_generation(connection, key, grace_seconds, now, is_now=activate == "now")
         except RefusedError as error:
             raise base.failed("api_key_rotate", caller, error, user_id=principal.subject) from None
@@ -87,6 +84,23 @@ class APIKeyRotation:
             actor_key_id=manager.key_id,
         )
         return made
+
+    def _find_rotated(
+        self,
+        connection: Connection,
+        principal: Principal | Operator,
+        key_id: str,
+        now: float,
+        *,
+        lock: bool = False,
+    ) -> tuple[Manager, StoredAPIKey]:
+        """Return the manager, and the key that is to be rotated; raise if that may not be."""
+        manager = self._rights.find_manager(connection, principal, now)
+        key = find_own_key(connection, manager, key_id, lock=lock)
+        self._check_rotates(manager, key)
+        if not key.is_active(now):
+            raise KeyNotActiveError
+        return manager, key
 
     def _check_rotates(self, manager: Manager, key: StoredAPIKey) -> None:
         """Check that the manager may have a new secret of a key, which is as good as the key itself."""

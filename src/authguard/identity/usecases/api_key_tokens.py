@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from authguard._core.encoding import sha256_hex
@@ -65,7 +66,8 @@ class APIKeyTokens:
         if refusal_of(row, now) is not None:
             return False
         try:
-            if row.secret.active_from is None:
+            # A key with a list of networks gets no token, and is not used by asking for one.
+            if row.secret.active_from is None and not row.key.networks:
                 self._verifier.begin(row, now)
         except InvalidAPIKeyError:
             return False
@@ -107,6 +109,7 @@ class APIKeyTokens:
         if client.key.networks:
             raise OAuthError("unauthorized_client", "There are no tokens for a key with a list of networks.")
         base, now = self._base, self._base.clock()
+        client = replace(client, role=self._role(client, scopes))
         seconds = min(MAX_TOKEN_SECONDS, base.settings.access_lifetime, int(client.ends_at - now))
         token = base.access_tokens.issue_for_key(client, scopes, seconds, now)
         base.succeeded("api_key_token", caller, user_id=client.key.user_id, key_id=client.id)
@@ -116,6 +119,11 @@ class APIKeyTokens:
             "expires_in": seconds,
             "scope": " ".join(sorted(scopes)),
         }
+
+    def _role(self, client: KeyClient, scopes: frozenset[str]) -> str | None:
+        """Return the role of a token, which may have fewer scopes than its key."""
+        role = client.role
+        return None if role is None else granted_role(role, scopes, self._base.settings.admin_roles)
 
     def issue_token(self, key_text: str, secret: str, scope: str | None, caller: Caller) -> dict[str, Any]:
         """Return a token response for a key and its client secret; see `authenticate` and `issue`."""

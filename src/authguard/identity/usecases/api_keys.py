@@ -8,18 +8,18 @@ from authguard._core.credential.key_format import make_readable_id
 from authguard._core.model import Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard.errors import RefusedError
-from authguard.identity.errors import TooManyKeysError
+from authguard.identity.errors import NotFoundError, TooManyKeysError
 from authguard.identity.keys.generations import MAX_REMEMBERED, MAX_TOKEN_SECONDS
 from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
-from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, StoredAPIKey
+from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.storage.marks import add_marks
 from authguard.identity.usecases.api_key_fields import check_fields
-from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
+from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key, may_be_id
 from authguard.identity.usecases.api_key_rotation import APIKeyRotation
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_key_usage import APIKeyUsage
@@ -51,7 +51,7 @@ class APIKeys:
         self.usage = APIKeyUsage(base, self._rights, verifier.recorder).usage
         self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
-    def create(self, principal: Principal, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
+    def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
         """Make a key for the owner of the principal.
 
         Args:
@@ -67,11 +67,12 @@ class APIKeys:
             InvalidTokenError: if the principal is no longer good.
             StoreUnavailableError: if the key could not be stored.
         """
-        base = self._base
-        base.limited("api_key_create", caller, base.limiter.hit, "api_key", principal.subject)
+        base, now = self._base, self._base.clock()
         check_fields(request, base.settings)
-        now = base.clock()
         try:
+            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+                self._find_manager(connection, principal, now)
+            base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:
                 manager = self._find_manager(connection, principal, now, lock=True)
                 key = self._new_key(manager, request, now)
@@ -85,7 +86,7 @@ class APIKeys:
         return made
 
     def _find_manager(
-        self, connection: Connection, principal: Principal, now: float, *, lock: bool = False
+        self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
     ) -> Manager:
         """Return who changes keys; raise if they may not."""
         manager = self._rights.find_manager(connection, principal, now, lock=lock)
@@ -99,7 +100,7 @@ class APIKeys:
         tier = request.tier or (settings.api_key_tier if maker is None else maker.tier)
         networks = tuple(request.networks) or (() if maker is None else maker.networks)
         manager.check_gives(request.scopes, networks, tier)
-        if tier != settings.api_key_tier and maker is None:
+        if tier != settings.api_key_tier and maker is None and not manager.is_operator:
             manager.check_gives([ADMIN], networks, tier)
         days = request.expires_in_days
         readable_id = make_readable_id()
@@ -126,7 +127,7 @@ class APIKeys:
         key_store.insert_secret(connection, key.id, made.digest, secret)
         return NewAPIKey(key, made.text, made.secret)
 
-    def list(self, principal: Principal) -> Sequence[StoredAPIKey]:
+    def list(self, principal: Principal | Operator) -> Sequence[StoredAPIKey]:
         """List all keys of the principal's owner, the newest first; also those that cannot be used any more.
 
         Raises:
@@ -137,7 +138,22 @@ class APIKeys:
             manager = self._rights.find_manager(connection, principal, self._base.clock())
             return key_store.list_keys(connection, manager.user_id, MAX_KEYS + MAX_DEAD_KEYS)
 
-    def revoke(self, principal: Principal, key_id: str, caller: Caller) -> None:
+    def find_operator(self, key_id: str) -> Operator:
+        """Return the operator that acts for the owner of a key.
+
+        Raises:
+            NotFoundError: if there is no such key.
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        user_id = None
+        if may_be_id(key_id):
+            with self._base.database.read() as connection:
+                user_id = key_store.find_owner_id(connection, key_id)
+        if user_id is None:
+            raise NotFoundError
+        return Operator(user_id)
+
+    def revoke(self, principal: Principal | Operator, key_id: str, caller: Caller) -> None:
         """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
 
         Guards that follow the log know when this returns, or within a second. A key that has been revoked

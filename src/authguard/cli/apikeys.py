@@ -1,0 +1,207 @@
+"""Make, list, revoke and rotate API keys of accounts: `authguard apikeys`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from authguard.cli.configuration import read_settings_without_secret, with_settings
+from authguard.cli.output import Failure, echo_json, echo_table, moment, note, printable
+from authguard.cli.service import find_user, open_service
+from authguard.errors import InsufficientScopeError
+
+if TYPE_CHECKING:
+    from authguard.identity import IdentityService, NewAPIKey, StoredAPIKey
+    from authguard.identity.model import Operator
+
+
+@click.group()
+def apikeys() -> None:
+    """Look after the API keys of accounts. Give it the settings that the service has.
+
+    The text of a key is written once, to standard output, by create and rotate.
+    """
+
+
+@apikeys.command()
+@click.argument("email")
+@click.option("--name", default="Default Key", show_default=True, help="What to call it.")
+@click.option(
+    "--scope", "scopes", multiple=True, help="A scope, such as read. May be repeated; else read and write."
+)
+@click.option(
+    "--kind", default="sk_live", show_default=True, help="What it begins with: sk_live, sk_test, claw, ak."
+)
+@click.option("--expires-in-days", type=int, metavar="DAYS", help="Days until it ends; else as the settings.")
+@click.option("--tier", help="Which limits it has; else the tier of the settings.")
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    help="An address or a network from where it may be used. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the key as JSON.")
+@with_settings
+def create(
+    *,
+    email: str,
+    scopes: tuple[str, ...],
+    as_json: bool,
+    database: str | None,
+    config: str | None,
+    **wishes: Any,
+) -> None:
+    """Make a key of an account, with no more than its owner may have."""
+    from authguard.identity import APIKeyRequest, Caller
+    from authguard.identity.model import Operator
+
+    with _open(database, config) as service:
+        wish = APIKeyRequest(scopes=scopes or ("read", "write"), **wishes)
+        owner = Operator(find_user(service, email).id)
+        _echo_new(service.api_keys.create(owner, wish, Caller()), as_json=as_json)
+
+
+@apikeys.command("list")
+@click.argument("email")
+@click.option("--json", "as_json", is_flag=True, help="Write the keys as JSON.")
+@with_settings
+def list_keys(*, email: str, as_json: bool, database: str | None, config: str | None) -> None:
+    """List the keys of an account, the newest first; their texts are not known."""
+    from authguard.identity.model import Operator
+
+    with _open(database, config) as service:
+        keys = service.api_keys.list(Operator(find_user(service, email).id))
+        now = service.clock()
+    if as_json:
+        echo_json([_document(key, now) for key in keys])
+    else:
+        _echo_keys(keys, now)
+
+
+@apikeys.command()
+@click.argument("key_id")
+@with_settings
+def revoke(key_id: str, database: str | None, config: str | None) -> None:
+    """Revoke a key by its id; it is refused at once, and so are the tokens of it."""
+    from authguard.identity import Caller
+
+    with _open(database, config) as service:
+        service.api_keys.revoke(_owner_of(service, key_id), key_id, Caller())
+    click.echo("The key is revoked.")
+
+
+@apikeys.command()
+@click.argument("key_id")
+@click.option(
+    "--activate",
+    type=click.Choice(["now", "first_use"]),
+    default="now",
+    show_default=True,
+    help="When the new secret takes over.",
+)
+@click.option(
+    "--grace",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For how long the old secret stays good from then on: up to 30 days.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the key as JSON.")
+@with_settings
+def rotate(
+    *, key_id: str, activate: str, grace: int, as_json: bool, database: str | None, config: str | None
+) -> None:
+    """Give a key a new secret; its id, usage and limits stay."""
+    from authguard.identity import Caller
+
+    when: Any = activate
+    with _open(database, config) as service:
+        owner = _owner_of(service, key_id)
+        new = service.api_keys.rotate(owner, key_id, Caller(), activate=when, grace_seconds=grace)
+        _echo_new(new, as_json=as_json)
+
+
+@apikeys.command()
+@with_settings
+def pattern(database: str | None, config: str | None) -> None:
+    """Write a regular expression that all keys and client secrets match, for scanners of secrets."""
+    from authguard.identity.keys.texts import secret_pattern
+
+    click.echo(secret_pattern(read_settings_without_secret(config, database)))
+
+
+@contextmanager
+def _open(database: str | None, config: str | None) -> "Iterator[IdentityService]":
+    """Open the service, and put refusals into words for operators.
+
+    Raises:
+        Failure: if there are no keys, or the account may not give a scope.
+    """
+    settings = read_settings_without_secret(config, database)
+    if not settings.api_keys:
+        raise Failure("the settings say that there are no API keys: api_keys is false")
+    try:
+        with open_service(settings) as service:
+            yield service
+    except InsufficientScopeError as error:
+        raise Failure(
+            f"the account may not give its keys: {printable(' '.join(error.scopes))}. "
+            "See api_key_scopes and admin_roles of the settings"
+        ) from None
+
+
+def _owner_of(service: "IdentityService", key_id: str) -> "Operator":
+    from authguard.identity.errors import NotFoundError
+
+    try:
+        return service.api_keys.find_operator(key_id)
+    except NotFoundError:
+        raise Failure("no key has this id; authguard apikeys list shows the ids") from None
+
+
+def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
+    """Write the text of a key: the only time that it is known."""
+    from authguard.identity.api.key_documents import new_key_document
+
+    if as_json:
+        echo_json(new_key_document(new))
+        return
+    click.echo(new.text)
+    if new.secret is not None:
+        click.echo(new.secret)
+    note(f"this is shown once; the id is {new.key.id}, and it ends on {moment(new.key.expires_at)}")
+
+
+def _document(key: "StoredAPIKey", now: float) -> dict[str, Any]:
+    from authguard.identity.api.key_documents import key_document
+
+    more = {
+        "shown": key.shown,
+        "scopes": sorted(key.scopes),
+        "tier": key.tier,
+        "state": key.state(now),
+        "networks": list(key.networks),
+    }
+    return key_document(key, now) | more
+
+
+def _echo_keys(keys: "Sequence[StoredAPIKey]", now: float) -> None:
+    rows = [
+        [
+            key.name,
+            f"{key.shown}...",
+            " ".join(sorted(key.scopes)),
+            key.tier,
+            key.state(now),
+            moment(key.created_at),
+            moment(key.expires_at),
+            "never" if key.last_used_at is None else moment(key.last_used_at),
+            str(key.usage_count),
+            key.id,
+        ]
+        for key in keys
+    ]
+    headings = ["name", "key", "scopes", "tier", "state", "created", "expires", "last used", "uses", "id"]
+    echo_table(headings, rows)

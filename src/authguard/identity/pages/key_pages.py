@@ -1,0 +1,210 @@
+"""Serve the pages of the API keys of an account: list, create, rotate, revoke."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.errors import RefusedError
+from authguard.identity.errors import InvalidFieldsError, NotFoundError
+from authguard.identity.keys.grants import owner_scopes
+from authguard.identity.keys.texts import KeyTexts, shown_part
+from authguard.identity.model import PERMISSIONS, ROTATE_SELF, NewAPIKey, StoredAPIKey
+from authguard.identity.pages.forms import Form
+from authguard.identity.pages.owner_pages import OwnerPages, for_owner
+from authguard.identity.pages.views import HEADERS, Views
+from authguard.identity.web.bodies import validate
+from authguard.identity.web.browser_session import Visitor
+from authguard.identity.web.key_forms import CreateKeyForm, KeepKeyForm, RevokeKeyForm, RotateKeyForm
+from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.parts import Web
+
+KEYS_PAGE = "/account/keys"
+_NEW, _KEY, _FILE = f"{KEYS_PAGE}/new", f"{KEYS_PAGE}/key", f"{KEYS_PAGE}/file"
+_DAYS = (7, 30, 90, 180, 365)
+#: How long the secret before a new one may stay good, in seconds.
+_GRACES = {
+    "0": "ends at once",
+    "3600": "ends 1 hour later",
+    "86400": "ends 1 day later",
+    "604800": "ends 7 days later",
+    "2592000": "ends 30 days later",
+}
+#: For whom the keys are that begin so; those of `Settings.api_key_prefixes` speak for themselves.
+_KINDS = {
+    "sk_live": "for production",
+    "sk_test": "for tests",
+    "claw": "with a client secret, for OAuth client credentials",
+    "ak": "for an agent",
+}
+_FIRST_FORM = Form(values={"kind": "sk_live", "read": "yes", "write": "yes"})
+
+
+class KeyPages(OwnerPages):
+    """Show the API keys of an account; a session of a browser is needed, and a key opens no page."""
+
+    def __init__(self, web: Web, views: Views) -> None:
+        super().__init__(web, views)
+        self._texts = KeyTexts(web.settings)
+
+    def routes(self) -> list[Route]:
+        """Return all routes; none if there are no keys."""
+        if not self._service.settings.api_keys:
+            return []
+        prefix = self._service.settings.pages_path
+        table = [
+            ("GET", KEYS_PAGE, self.keys),
+            ("GET", _NEW, self.new_page),
+            ("POST", _NEW, self.create),
+            ("POST", _FILE, self.download),
+            ("GET", _KEY, self.key_page),
+            ("POST", f"{_KEY}/rotate", self.rotate),
+            ("POST", f"{_KEY}/revoke", self.revoke),
+        ]
+        return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
+
+    @for_owner(KEYS_PAGE)
+    async def keys(self, request: Request, visitor: Visitor) -> Response:
+        """Show all keys, those that can be used first; and how much they have been used."""
+        keys = await self._list(visitor)
+        now = self._service.clock()
+        values: dict[str, Any] = {
+            "usable": [key for key in keys if key.is_active(now)],
+            "ended": [key for key in keys if not key.is_active(now)],
+            "usage": await self._workers.read(self._service.api_keys.usage, visitor.principal),
+            "now": now,
+        }
+        return self._views.page(request, "account-keys", visitor=visitor, **values)
+
+    @for_owner(_NEW)
+    async def new_page(self, request: Request, visitor: Visitor) -> Response:
+        """Show the form for a new key."""
+        values = self._choices(visitor, _FIRST_FORM)
+        return self._views.page(request, "account-key-new", visitor=visitor, **values)
+
+    @for_owner(_NEW)
+    async def create(self, request: Request, visitor: Visitor) -> Response:
+        """Make a key, and show it this once."""
+        fields = await read_fields(request)
+        create = self._service.api_keys.create
+        try:
+            wish = validate(CreateKeyForm, fields).as_request()
+            new = await self._workers.write(create, visitor.principal, wish, caller_of(request))
+        except RefusedError as error:
+            values = self._choices(visitor, Form.from_error(error, fields))
+            return self._views.refusal(request, error, "account-key-new", visitor=visitor, **values)
+        return self._show_once(request, visitor, new, heading="Your new key")
+
+    @for_owner(KEYS_PAGE)
+    async def download(self, request: Request, visitor: Visitor) -> Response:
+        """Make a file of the key that a page has just shown, which no longer is known here.
+
+        A link to `data:` would need no request, but a browser keeps it in its list of downloads.
+        """
+        body = validate(KeepKeyForm, await read_fields(request))
+        lines = [text.get_secret_value() for text in (body.key, body.secret) if text is not None]
+        formats = self._texts.keys, self._texts.client_secrets
+        if not all(form.is_well_formed(line) for form, line in zip(formats, lines, strict=False)):
+            raise InvalidFieldsError({"key": ["is no key of this service"]})
+        headers = {**HEADERS, "content-disposition": f'attachment; filename="{shown_part(lines[0])}.txt"'}
+        return Response("".join(f"{line}\n" for line in lines), 200, headers, "text/plain")
+
+    @for_owner(_KEY)
+    async def key_page(self, request: Request, visitor: Visitor) -> Response:
+        """Show one key, with the forms to rotate and to revoke it."""
+        key = await self._find(visitor, query_of(request).get("key", ""))
+        return self._views.page(request, "account-key", visitor=visitor, **self._key_values(key, Form()))
+
+    @for_owner(KEYS_PAGE)
+    async def rotate(self, request: Request, visitor: Visitor) -> Response:
+        """Give a key a new secret, and show it this once."""
+        fields = await read_fields(request)
+        rotate = self._service.api_keys.rotate
+        try:
+            body = validate(RotateKeyForm, fields)
+            new = await self._workers.write(
+                rotate,
+                visitor.principal,
+                body.key,
+                caller_of(request),
+                activate=body.activate,
+                grace_seconds=int(body.grace_seconds),
+            )
+        except RefusedError as error:
+            return await self._refuse(request, visitor, error, fields)
+        return self._show_once(request, visitor, new, heading="Your new secret", before=_fate_of_old(body))
+
+    @for_owner(KEYS_PAGE)
+    async def revoke(self, request: Request, visitor: Visitor) -> Response:
+        """Revoke a key, if that was confirmed."""
+        fields = await read_fields(request)
+        revoke = self._service.api_keys.revoke
+        try:
+            body = validate(RevokeKeyForm, fields)
+            body.check_confirmed()
+            await self._workers.write(revoke, visitor.principal, body.key, caller_of(request))
+        except RefusedError as error:
+            return await self._refuse(request, visitor, error, fields)
+        return self._views.redirect_with_notice(request, KEYS_PAGE, "key-revoked")
+
+    async def _list(self, visitor: Visitor) -> Sequence[StoredAPIKey]:
+        return await self._workers.read(self._service.api_keys.list, visitor.principal)
+
+    async def _find(self, visitor: Visitor, key_id: str) -> StoredAPIKey:
+        """Return a key of the visitor.
+
+        Raises:
+            NotFoundError: if the visitor has none of this id.
+        """
+        for key in await self._list(visitor):
+            if key.id == key_id:
+                return key
+        raise NotFoundError
+
+    def _choices(self, visitor: Visitor, form: Form) -> dict[str, Any]:
+        """Return what the form for a new key offers: no more than the account may give."""
+        settings = self._service.settings
+        scopes = owner_scopes(visitor.user.role, settings.admin_roles, settings.api_key_scopes)
+        kinds = [prefix.removesuffix("_") for prefix in settings.key_prefixes]
+        return {
+            "form": form,
+            "kinds": [(kind, _KINDS.get(kind, "")) for kind in kinds],
+            "permissions": [name for name in PERMISSIONS if name in scopes],
+            "further": sorted(scopes.difference(PERMISSIONS, [ROTATE_SELF])),
+            "days": _DAYS,
+            "lifetime": _period(settings.api_key_lifetime),
+        }
+
+    def _key_values(self, key: StoredAPIKey, form: Form) -> dict[str, Any]:
+        return {"key": key, "form": form, "graces": _GRACES, "now": self._service.clock()}
+
+    async def _refuse(
+        self, request: Request, visitor: Visitor, error: RefusedError, fields: Mapping[str, str]
+    ) -> Response:
+        """Show the page of the key again, with what is wrong."""
+        key = await self._find(visitor, fields.get("key", ""))
+        values = self._key_values(key, Form.from_error(error, fields))
+        return self._views.refusal(request, error, "account-key", visitor=visitor, **values)
+
+    def _show_once(
+        self, request: Request, visitor: Visitor, new: NewAPIKey, *, heading: str, before: str = ""
+    ) -> Response:
+        """Show the text of a key, in the answer to the form alone: there is no address to see it again."""
+        values: dict[str, Any] = {"new": new, "heading": heading, "before": before}
+        return self._views.page(request, "account-key-shown", visitor=visitor, **values)
+
+
+def _fate_of_old(body: RotateKeyForm) -> str:
+    """Return what becomes of the secret before a new one, as a sentence."""
+    since = "takes over now" if body.activate == "now" else "takes over with its first use"
+    end = _GRACES.get(body.grace_seconds, f"ends {body.grace_seconds} seconds later")
+    return f"The new secret {since}. The one before it {end}."
+
+
+def _period(seconds: float) -> str:
+    """Return the lifetime of keys as a text, such as `90 days`."""
+    size, unit = (86_400, "day") if seconds >= 86_400 else (60, "minute")
+    count = int(seconds // size)
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

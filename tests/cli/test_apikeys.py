@@ -1,0 +1,263 @@
+"""`authguard apikeys`: keys of accounts from the command line, on both databases."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard.identity import Identity
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from identity.support import service_at
+
+EMAIL = "ann@example.com"
+_TEXT = re.compile(r"sk_live_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\Z")
+
+
+@pytest.fixture
+def ann(service):
+    """The variables of a service that has the account of Ann."""
+    make(service)
+    return service
+
+
+def make(service, email=EMAIL, *options):
+    """Make an account."""
+    done = invoke("users", "create", email, "--password-stdin", *options, given=PASSWORD, **service)
+    assert done.exit_code == 0, done.stderr
+
+
+def create(service, *options, email=EMAIL):
+    """The document of a new key."""
+    done = invoke("apikeys", "create", email, "--json", *options, **service)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def listed(service, email=EMAIL):
+    """The keys of an account."""
+    done = invoke("apikeys", "list", email, "--json", **service)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def client(service) -> Iterator[TestClient]:
+    """A client of the service on the same database."""
+    settings = {"secret": SECRET, "issuer": ISSUER, "clock": time.time}
+    with service_at(service["AUTHGUARD_DATABASE"], **settings) as running:
+        yield TestClient(Identity(running))
+
+
+def status_of(client, key):
+    """The status of a request with a key."""
+    return client.get("/v1/users/me", headers={"x-api-key": key}).status_code
+
+
+def test_a_key_is_made_listed_rotated_and_revoked_in_real_processes(ann, client):
+    """The text is all of standard output; the service takes it until it is revoked."""
+    made = run("apikeys", "create", EMAIL, "--name", "Nightly", **ann)
+    assert (made.returncode, bool(_TEXT.match(made.stdout.strip()))) == (0, True)
+    key_id = re.search(r"the id is (key_[0-9a-f-]{36}),", made.stderr)[1]
+    assert status_of(client, made.stdout.strip()) == 200
+
+    shown = run("apikeys", "list", EMAIL, **ann)
+    assert shown.stdout.splitlines()[1].split()[:2] == ["Nightly", f"{made.stdout[:12]}..."]
+
+    rotated = run("apikeys", "rotate", key_id, **ann)
+    assert bool(_TEXT.match(rotated.stdout.strip()))
+    assert [status_of(client, each.stdout.strip()) for each in (made, rotated)] == [401, 200]
+
+    revoked = run("apikeys", "revoke", key_id, **ann)
+    assert (revoked.returncode, revoked.stdout) == (0, "The key is revoked.\n")
+    assert status_of(client, rotated.stdout.strip()) == 401
+
+
+def test_the_text_is_written_once(ann):
+    """No later command writes it, and no error output ever has it."""
+    made = invoke("apikeys", "create", EMAIL, **ann)
+    key = made.stdout.strip()
+    later = [
+        invoke("apikeys", "list", EMAIL, **ann),
+        invoke("apikeys", "list", EMAIL, "--json", **ann),
+        invoke("apikeys", "revoke", key, **ann),
+    ]
+    assert not any(key[20:50] in text for done in later for text in (done.stdout, done.stderr))
+    assert key[20:50] not in made.stderr
+
+
+def test_json_is_the_document_of_the_api(ann):
+    """`create --json` writes what the API answers, `rotate --json` the same with the new text."""
+    made = create(ann)
+    assert set(made) == {"id", "api_key", "name", "prefix", "expires_at", "created_at"}
+    done = invoke("apikeys", "rotate", made["id"], "--json", **ann)
+    rotated = json.loads(done.stdout)
+    assert (set(rotated), rotated["id"]) == (set(made), made["id"])
+    assert rotated["api_key"] != made["api_key"]
+
+
+def test_options_make_the_key(ann):
+    """Name, scopes, kind, expiry, tier and networks are those of the options."""
+    create(
+        ann, "--name", "Robot", "--scope", "read", "--scope", "apikeys:rotate:self", "--kind", "sk_test",
+        "--expires-in-days", "7", "--tier", "enterprise", "--network", "192.0.2.0/24", "--network", "::1",
+    )  # fmt: skip
+    (key,) = listed(ann)
+    assert (key["name"], key["prefix"], key["tier"], key["state"]) == (
+        "Robot", "sk_test", "enterprise", "expiring",
+    )  # fmt: skip
+    assert key["scopes"] == ["apikeys:rotate:self", "read"]
+    assert key["networks"] == ["192.0.2.0/24", "::1"]
+
+
+def test_a_pair_is_two_lines(ann):
+    """A `claw` key comes with its client secret on the second line."""
+    done = invoke("apikeys", "create", EMAIL, "--kind", "claw", **ann)
+    assert [line[:5] for line in done.stdout.splitlines()] == ["claw_", "clsk_"]
+
+
+def test_the_list_has_states(ann):
+    """Keys that have been revoked are listed, with their state."""
+    made = create(ann)
+    create(ann, "--name", "Second")
+    assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
+    assert [(key["name"], key["state"]) for key in listed(ann)] == [
+        ("Second", "active"),
+        ("Default Key", "revoked"),
+    ]
+
+
+def test_names_cannot_steer_the_terminal(ann):
+    """A name with control characters is refused, and not written back."""
+    done = invoke("apikeys", "create", EMAIL, "--name", "\x1b[2J", **ann)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("authguard: name: has 1 to 200 characters")
+    assert "\x1b" not in done.stderr
+
+
+def test_first_use_takes_over(ann, client):
+    """With `--activate first_use`, the grace of the old text begins when the new one is used."""
+    made = create(ann)
+    done = invoke("apikeys", "rotate", made["id"], "--activate", "first_use", "--grace", "60", **ann)
+    new = done.stdout.strip()
+    assert [status_of(client, key) for key in (made["api_key"], new, made["api_key"])] == [200] * 3
+    answer = client.get("/v1/users/me", headers={"x-api-key": made["api_key"]})
+    assert "api-key-expires" in answer.headers
+
+
+def test_keys_of_a_disabled_account(ann, client):
+    """They can be listed and revoked, and are refused."""
+    made = create(ann)
+    assert invoke("users", "disable", EMAIL, **ann).exit_code == 0
+    assert status_of(client, made["api_key"]) == 401
+    assert [key["id"] for key in listed(ann)] == [made["id"]]
+    assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
+
+
+def test_admin_needs_the_role(service):
+    """The scope `admin` is for keys of accounts whose role may give it."""
+    make(service)
+    make(service, "root@example.com", "--role", "ADMIN")
+    done = invoke("apikeys", "create", EMAIL, "--scope", "admin", **service)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "authguard: the account may not give its keys: admin. "
+        "See api_key_scopes and admin_roles of the settings\n"
+    )
+    assert create(service, "--scope", "admin", email="root@example.com")["id"]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--kind", "rt"], "kind: is one of sk_live"),
+        (["--expires-in-days", "0"], "expires_in_days: is a whole number between 1 and 3650"),
+        (["--tier", "gold"], "tier: is one of free"),
+        (["--network", "example.com"], "networks: has at most"),
+        (["--scope", "two words"], "scopes: has at most"),
+    ],
+)
+def test_wrong_options_are_named(ann, options, word):
+    """The line on standard error names the field, and what it may be; nothing is made."""
+    done = invoke("apikeys", "create", EMAIL, *options, **ann)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"authguard: {word}")
+    assert listed(ann) == []
+
+
+@pytest.mark.parametrize("options", [["--expires-in-days", "soon"], ["--unknown"]])
+def test_options_that_cannot_be_meant(ann, options):
+    """They end the command with 2."""
+    assert invoke("apikeys", "create", EMAIL, *options, **ann).exit_code == 2
+
+
+@pytest.mark.parametrize("grace", ["-1", "2592001"])
+def test_a_grace_out_of_range_is_refused(ann, grace):
+    """It names the field; the key keeps its text."""
+    made = create(ann)
+    done = invoke("apikeys", "rotate", made["id"], "--grace", grace, **ann)
+    assert (done.exit_code, done.stdout, done.stderr[:26]) == (1, "", "authguard: grace_seconds: ")
+
+
+@pytest.mark.parametrize("command", ["revoke", "rotate"])
+@pytest.mark.parametrize("key_id", ["key_nobody", "", "é", "x" * 9_000, "' OR 1=1 --"])
+def test_unknown_ids_are_said(ann, command, key_id):
+    """There is no key of this id, whatever it is made of."""
+    create(ann)
+    done = invoke("apikeys", command, key_id, **ann)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "authguard: no key has this id; authguard apikeys list shows the ids\n"
+
+
+@pytest.mark.parametrize("command", ["create", "list"])
+def test_unknown_accounts_are_said(service, command):
+    """There is no account with this address."""
+    done = invoke("apikeys", command, EMAIL, **service)
+    assert (done.exit_code, done.stderr) == (1, "authguard: no account has this address\n")
+
+
+def test_a_revoked_key_is_not_rotated(ann):
+    """The refusal says what to do instead."""
+    made = create(ann)
+    assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
+    done = invoke("apikeys", "rotate", made["id"], **ann)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "authguard: The API key cannot be used any more: create another one.\n"
+
+
+def test_service_without_keys_is_said(ann):
+    """With `api_keys` false, each command says so."""
+    without = ann | {"AUTHGUARD_API_KEYS": "false"}
+    for arguments in (["create", EMAIL], ["list", EMAIL], ["revoke", "k"], ["rotate", "k"]):
+        done = invoke("apikeys", *arguments, **without)
+        assert (done.exit_code, "api_keys is false" in done.stderr) == (1, True), arguments
+
+
+def test_the_pattern_finds_keys_and_nothing_else(ann):
+    """All kinds of keys and client secrets match, of configured prefixes too; no part of a key does."""
+    variables = ann | {"AUTHGUARD_API_KEY_PREFIXES": "acme_live_"}
+    pattern = invoke("apikeys", "pattern", **variables).stdout.strip()
+    texts = []
+    for kind in ("sk_live", "sk_test", "claw", "ak", "acme_live"):
+        texts += invoke("apikeys", "create", EMAIL, "--kind", kind, **variables).stdout.split()
+    assert len(texts) == 6
+    for text in texts:
+        assert re.findall(pattern, f'key = "{text}", and more') == [text]
+        assert re.findall(pattern, text[:-1]) == []
+        assert re.findall(pattern, f"x{text}") == []
+
+
+def test_the_pattern_is_for_other_programs(ann):
+    """It needs no database, and `grep -P` takes it."""
+    pattern = invoke("apikeys", "pattern", AUTHGUARD_DATABASE="sqlite:////nowhere/at/all.db").stdout.strip()
+    key = create(ann)["api_key"]
+    grep = shutil.which("grep")
+    assert grep is not None
+    found = subprocess.run(
+        [grep, "-oP", pattern], input=f"KEY={key}\n", capture_output=True, text=True, check=True
+    )
+    assert found.stdout == f"{key}\n"

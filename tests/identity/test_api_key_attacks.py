@@ -1,0 +1,143 @@
+"""Attacks on API keys by those who have one, or had one."""
+
+import pytest
+
+from authguard import Credential, Principal
+from authguard.errors import InsufficientScopeError, InvalidTokenError, RateLimitedError
+from authguard.identity import IdentityService
+from authguard.identity.errors import InvalidFieldsError, OAuthError
+from authguard.identity.limits import Limit
+from authguard.identity.model import ROTATE_SELF
+from authguard.identity.usecases.api_key_fields import MAX_DEPTH
+from identity.api_key_support import create, owner, verify
+from identity.support import CALLER, GENEROUS, Clock, service_at
+from support import judge
+
+DAY = 86_400
+
+
+def rotate(service: IdentityService, principal: Principal, key_id: str, grace_seconds: int = 0) -> None:
+    """Replace the secret of a key."""
+    service.api_keys.rotate(principal, key_id, CALLER, grace_seconds=grace_seconds)
+
+
+# Requests that were verified before a rotation, and whose body came after it
+
+
+def test_a_secret_that_was_replaced_meanwhile_makes_no_key(service: IdentityService) -> None:
+    """Those who know a leaked secret could hold requests open until its owner rotates the key."""
+    ann = owner(service)
+    made = create(service, ann, name="leaked", scopes=["read", "write", ROTATE_SELF])
+    held = verify(service, made.text)
+    rotate(service, ann, made.key.id)
+    with pytest.raises(InvalidTokenError):
+        create(service, held, name="to stay")
+    with pytest.raises(InvalidTokenError):
+        rotate(service, held, made.key.id)
+    with pytest.raises(InvalidTokenError):
+        service.api_keys.revoke(held, made.key.id, CALLER)
+
+
+def test_a_secret_that_ends_meanwhile_makes_no_key(service: IdentityService) -> None:
+    """Within its grace it is good, and no longer for keys that would outlive it."""
+    ann = owner(service)
+    made = create(service, ann, name="leaked", scopes=["read", "write", ROTATE_SELF])
+    held = verify(service, made.text)
+    rotate(service, ann, made.key.id, grace_seconds=DAY)
+    with pytest.raises(InsufficientScopeError):
+        create(service, held, name="to stay")
+    with pytest.raises(InsufficientScopeError):
+        rotate(service, held, made.key.id)
+    assert len(service.api_keys.list(held)) == 1
+
+
+def test_a_secret_whose_grace_is_over_meanwhile_lists_no_keys(service: IdentityService, clock: Clock) -> None:
+    """It has ended like one that was replaced at once."""
+    ann = owner(service)
+    made = create(service, ann, name="leaked")
+    rotate(service, ann, made.key.id, grace_seconds=60)
+    held = verify(service, made.text)
+    clock.now += 60
+    with pytest.raises(InvalidTokenError):
+        service.api_keys.list(held)
+
+
+# Limits of the owner
+
+
+def test_keys_that_may_not_manage_keys_use_up_no_limit(url: str, clock: Clock) -> None:
+    """Else a key that may only read would keep its owner from rotating it."""
+    with service_at(url, clock=clock, limits={**GENEROUS, "api_key": Limit(2, 3600)}) as service:
+        ann = owner(service)
+        made = create(service, ann, name="page", scopes=["read"])
+        thief = verify(service, made.text)
+        for _ in range(3):
+            with pytest.raises(InsufficientScopeError):
+                create(service, thief, name="mine")
+            with pytest.raises(InsufficientScopeError):
+                rotate(service, thief, made.key.id)
+        rotate(service, ann, made.key.id)
+        with pytest.raises(RateLimitedError):
+            rotate(service, ann, made.key.id)
+
+
+# Tokens of keys
+
+
+def token_of(service: IdentityService, scopes: list[str], scope: str | None, role: str) -> Principal:
+    """The principal of a token for a key with some scopes."""
+    made = create(service, owner(service, role=role), name="pair", kind="claw", scopes=scopes)
+    response = service.api_keys.issue_token(made.text, made.secret or "", scope, CALLER)
+    credential = Credential(response["access_token"], "bearer")
+    return judge(service.own_tokens, credential, service.clock()).principal
+
+
+@pytest.mark.one_database
+def test_a_token_without_admin_has_no_role_of_admins(service: IdentityService) -> None:
+    """A key of an admin may ask for a token that may do less, to give it to others."""
+    assert token_of(service, ["read", "admin"], "read", "ADMIN").roles == frozenset()
+
+
+@pytest.mark.one_database
+def test_a_token_with_admin_has_the_role_of_its_owner(service: IdentityService) -> None:
+    """As the key has."""
+    assert token_of(service, ["read", "admin"], "admin", "ADMIN").roles == {"ADMIN"}
+
+
+@pytest.mark.one_database
+def test_a_token_of_a_key_has_its_tier(service: IdentityService) -> None:
+    """Else the limits of the tier would end with the exchange of the key for a token."""
+    assert token_of(service, ["read"], None, "USER").tier == "free"
+
+
+@pytest.mark.one_database
+def test_a_refused_token_does_not_begin_a_generation(service: IdentityService) -> None:
+    """A key with a list of networks gets no token, so that asking from elsewhere is no first use."""
+    ann = owner(service)
+    made = create(service, ann, name="pair", kind="claw", networks=["192.0.2.0/24"])
+    newer = service.api_keys.rotate(ann, made.key.id, CALLER, activate="first_use")
+    with pytest.raises(OAuthError) as error:
+        service.api_keys.issue_token(newer.text, newer.secret or "", None, CALLER)
+    assert error.value.error == "unauthorized_client"
+    assert verify(service, made.text).key_id == made.key.id
+
+
+# Metadata
+
+
+def nested(depth: int) -> dict[str, object]:
+    """An object with lists inside of each other."""
+    inner: list[object] = []
+    for _ in range(depth - 2):
+        inner = [inner]
+    return {"a": inner}
+
+
+@pytest.mark.one_database
+def test_deep_metadata_is_refused(service: IdentityService) -> None:
+    """Whether it could be read again would depend on the stack of who reads it."""
+    ann = owner(service)
+    create(service, ann, name="deep", metadata=nested(MAX_DEPTH))
+    with pytest.raises(InvalidFieldsError):
+        create(service, ann, name="deeper", metadata=nested(MAX_DEPTH + 1))
+    assert [key.name for key in service.api_keys.list(ann)] == ["deep"]
