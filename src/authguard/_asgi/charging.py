@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from authguard._asgi.request import HANDLED, ASGIApp, HandledFields, Message, Receive, Scope, Send
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.response_fields import merged
+from authguard._core.quota_store import NOTHING
 from authguard._core.quotas import Quotas
 from authguard.drivers import asynchronous
 
@@ -33,24 +34,17 @@ class Charging:
         return self.app(scope, receive, send if charge is None else self._telling(send, charge))
 
     def _telling(self, send: Send, charge: Charge) -> Send:
-        is_open = False  # a websocket, whose caller has had something for what was taken
-
         # No coroutine of its own for each message.
         def send_telling(message: Message) -> Awaitable[None]:
             kind = message["type"]
-            nonlocal is_open
-            if (
-                charge.is_refused
-                and not is_open
-                and (kind == "websocket.close" or message.get("status", 0) >= 300)
-            ):
+            if charge.is_refused and (kind == "websocket.close" or message.get("status", 0) >= 300):
                 return self._giving_back(send, charge, message)
-            if kind == "websocket.accept":  # that of a refusal by a close code aside
-                is_open = not charge.is_refused
             if kind == "http.response.start":
                 _add_fields(message, charge)
             elif charge.fields and kind in _HANDSHAKES:
                 message["headers"] = [*message.get("headers", ()), *charge.fields]
+                if not charge.is_refused:  # it is open, so that nothing is given back any more
+                    charge.taken = NOTHING
             return send(message)
 
         return send_telling
