@@ -114,9 +114,21 @@ async def _secret(websocket: Any) -> None:
     await _echo(websocket)
 
 
+async def _late(socket: Any) -> None:
+    await socket.accept()
+    await socket.send_text("hello")
+    await _admit(socket)
+
+
+@authguard.starlette.requires("admin")
+async def _admit(websocket: Any) -> None:
+    await websocket.send_text("you are an admin")
+
+
 def sockets(**options: Any) -> tuple[World, TestClient]:
     world = World([Quota(2, 60)], **options)
-    routes = [WebSocketRoute("/ws", _echo), WebSocketRoute("/secret", _secret)]
+    pages = {"/ws": _echo, "/secret": _secret, "/late": _late}
+    routes = [WebSocketRoute(path, page) for path, page in pages.items()]
     app = AuthGuardMiddleware(Starlette(routes=routes), guard=world.guard, clock=lambda: world.wall)
     return world, TestClient(app)
 
@@ -157,3 +169,9 @@ def test_an_open_websocket_is_not_counted_again() -> None:
     world, client = sockets()
     handshake(client, "/ws")
     assert world.guard.health()[-1].admitted == 1  # type: ignore[union-attr]
+
+
+def test_a_websocket_that_was_open_is_not_given_back() -> None:
+    """A caller must not open as many as it likes by asking in each for what it may not have."""
+    _, client = sockets()
+    assert [handshake(client, "/late")[0] for _ in range(3)] == [101, 101, 429]

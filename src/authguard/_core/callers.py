@@ -280,7 +280,8 @@ class Callers:
         principal, method = verified.principal, credential.method
         if not principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
-        check_counts(principal, counts=self._counts)
+        if principal.quotas:
+            check_counts(principal, counts=self._counts)
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
         terms = verified.terms
