@@ -23,7 +23,7 @@ class Endpoint(ABC):
     #: What the path is for, in words.
     purpose: str
     #: Where it writes revocations.
-    revocations: object
+    revocations: Any
 
     def __init__(self, path: str) -> None:
         self.path = local_path(path, "path")
