@@ -22,6 +22,7 @@ from authguard import (
     digest_api_key,
 )
 from authguard._core.answer.charge import Charge
+from authguard._core.quota_store import QuotaHealth
 from authguard.drivers import run
 
 PER_MINUTE = Quota(3, 60)
@@ -196,3 +197,12 @@ def test_a_tier_in_a_file_of_keys_has_quotas(tmp_path: Path) -> None:
     keys = APIKeyVerifier(APIKeyFile(path))
     with pytest.raises(ConfigurationError, match="got one of the tier 'fre'"):
         Guard(keys, quotas={"free": [PER_MINUTE], None: []})
+
+
+@pytest.mark.parametrize(
+    ("admitted", "refused", "reason", "state"),
+    [(0, 0, "", "unused"), (1, 0, "", "fresh"), (0, 1, "", "fresh"), (1, 0, "full", "failing")],
+)
+def test_health_has_the_words_of_remotes(admitted: int, refused: int, reason: str, state: str) -> None:
+    """A store that has counted is fresh, and one that refuses new callers is failing."""
+    assert QuotaHealth("memory", 1, 10, admitted, refused, 0, reason).state == state
