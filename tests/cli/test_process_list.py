@@ -11,6 +11,7 @@ from authguard.cli.root import root
 _NO_SECRETS = {
     "secret_env": "the name of a variable",
     "key": "a file",
+    "key_id": "the public name of a key",
 }
 _NAME = re.compile(r"password|passwd|secret|token|credential|key|code", re.IGNORECASE)
 
