@@ -31,7 +31,7 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 EACH_FACE = pytest.mark.parametrize(("ask", "make"), [pytest.param(*face[1:], id=face[0]) for face in FACES])
 EACH_DECORATED = pytest.mark.parametrize(("make", "ask"), DECORATED.values(), ids=DECORATED)
 
-KEYS = {name: f"sk_live_0123456789-{name}" for name in ("ann", "ann2", "bob", "pro", "own", "none", "gold")}
+KEYS = {name: f"sk_live_0123456789-{name}" for name in ("ann", "ann2", "bob", "pro", "own", "none")}
 PER_MINUTE, PER_DAY = Quota(3, 60), Quota(5, "day")
 ITEM = re.compile(r'"([^"\\]*)"((?:;[a-z*][a-z0-9_.*-]*(?:=-?\d{1,15})?)*)\Z')
 
@@ -55,7 +55,6 @@ class World:
                     KEYS["pro"]: APIKey("pro", tier="pro"),
                     KEYS["own"]: APIKey("own", tier="free", quotas=[Quota(1, 60)]),
                     KEYS["none"]: APIKey("none"),
-                    KEYS["gold"]: APIKey("gold", tier="gold"),
                 }
             ),
             quotas=quotas,

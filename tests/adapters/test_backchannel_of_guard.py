@@ -72,6 +72,14 @@ def _face(request: pytest.FixtureRequest) -> Face:
     return Face(*request.param[1:], a_guard())
 
 
+def test_a_guard_without_revocations_serves_no_endpoint() -> None:
+    """It would take logouts that have no effect on its requests."""
+    with pytest.raises(
+        ConfigurationError, match=r"got None: write Guard\(…, revocations=store.revocations\)"
+    ):
+        a_guard(revocations=None)
+
+
 def test_the_session_of_a_logout_token_is_ended(face: Face) -> None:
     """Nothing but the option is needed: the path is open, and the next request of the session is 401."""
     assert face.get().status == 200

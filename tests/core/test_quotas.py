@@ -29,12 +29,24 @@ def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
     return Guard(keys, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
 
 
+BY_TIER = {"free": [PER_MINUTE], None: []}
+
+
+def a_key(key: APIKey, quotas: Any = BY_TIER) -> Guard:
+    """A guard with one key and quotas by tier."""
+    return Guard(APIKeyVerifier({"sk_live_0123456789-ann": key}), quotas=quotas)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
         (lambda: guard({"free": [PER_MINUTE]}), "quotas must say what holds for callers without a tier"),
         (lambda: guard([Quota(1, 60), Quota(2, 60)]), "each of quotas must have a name of its own"),
-        (lambda: guard(Quota(1, 60)), "quotas must be a list, got a Quota"),
+        (lambda: guard(Quota(1, 60)), r"quotas must be a list, got a Quota: write \[Quota\(1, 60\)\]"),
+        (lambda: guard("10/min"), r"got '10/min' \(str\): write \[Quota\(10, 60\)\]"),
+        (lambda: guard({"free": None, None: []}), r"quotas of free must be .*got None: .* or \[\]"),
+        (lambda: a_key(APIKey("ann", tier="fre")), r"must be one of quotas \('free', None\), got 'fre'"),
+        (lambda: a_key(APIKey("ann", quotas=[PER_MINUTE]), None), r"key of 'ann' must be in .*quotas=\[\]"),
         (lambda: guard([(1, 60)]), "each of quotas must be a Quota"),
         (lambda: guard({"": [PER_MINUTE], None: []}), "each tier of quotas must be text"),
         (lambda: guard({"free": PER_MINUTE, None: []}), "quotas of free must be a list"),

@@ -7,6 +7,7 @@ from typing import Any
 from authguard._core.options import check_object
 from authguard._core.policy.patterns import local_path
 from authguard._core.verifier import Verifier
+from authguard.errors import ConfigurationError
 
 
 class Endpoint(ABC):
@@ -39,12 +40,25 @@ class Endpoint(ABC):
         """Answer one request, as a WSGI application."""
 
 
-def served_paths(metadata_paths: Iterable[str], endpoint: Endpoint | None) -> dict[str, str]:
+def served_paths(
+    metadata_paths: Iterable[str], endpoint: Endpoint | None, revocations: object
+) -> dict[str, str]:
     """Return the paths that a guard answers at, and what each is for.
 
+    Args:
+        metadata_paths: those of the resource's metadata.
+        endpoint: the endpoint to serve; None for none.
+        revocations: those that the guard asks.
+
     Raises:
-        ConfigurationError: if the endpoint is none.
+        ConfigurationError: if the endpoint is none, or the guard has no revocations: logouts would have no
+            effect then.
     """
     check_object(endpoint, "backchannel_logout", Endpoint, "backchannel_logout=BackChannelLogout(…)")
+    if endpoint is not None and revocations is None:
+        raise ConfigurationError(
+            "revocations must be those that backchannel_logout writes, got None: write "
+            "Guard(…, revocations=store.revocations)"
+        )
     served = {} if endpoint is None else {endpoint.path: endpoint.purpose}
     return served | dict.fromkeys(metadata_paths, "the resource's metadata")

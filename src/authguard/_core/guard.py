@@ -128,7 +128,7 @@ class Guard:
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
         #: What adapters serve, at its path.
         self.endpoint = backchannel_logout
-        served = served_paths(resource.paths if resource else (), backchannel_logout)
+        served = served_paths(resource.paths if resource else (), backchannel_logout, revocations)
         self.policy = Policy(protected_paths, public_paths, [login_path] if login_path else [], served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
@@ -139,7 +139,7 @@ class Guard:
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
-        self.quotas = quotas_for(quotas, quota_store, self.policy.rules)
+        self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         callers = Callers(
             arranged,

@@ -18,6 +18,7 @@ from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Rule
 from authguard._core.quota import Quota, check_quotas
 from authguard._core.quota_store import NOTHING, CounterKey, QuotaHealth, QuotaStore, Take, Taken
+from authguard._core.verifier import Verifier
 from authguard.errors import (
     ConfigurationError,
     QuotaUnavailableError,
@@ -159,17 +160,27 @@ class Quotas:
         quotas = [*verdict.quotas, *(quota for tier in tiers for quota in tier)]
         return bool(verdict.cost) and any(quota.enforce for quota in quotas)
 
+    def check_tier(self, tier: str | None) -> None:
+        """Check that the quotas of a tier are known.
+
+        Raises:
+            ConfigurationError: if the guard has quotas by tier, and none for this one.
+        """
+        if self._by_tier is not None and tier not in self._by_tier:
+            known = ", ".join(repr(name) for name in self._by_tier)
+            raise ConfigurationError(
+                f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct the tier, "
+                "or add it to quotas"
+            )
+
     def _limits_of(self, principal: Principal, verdict: Verdict) -> Limits:
         tier = None if self._by_tier is None else principal.tier
         key = (tier, verdict.quotas, principal.quotas)
         return self._limits.get(key) or self._find_limits(*key)
 
     def _find_limits(self, tier: str | None, of_rule: tuple[Quota, ...], own: tuple[Quota, ...]) -> Limits:
+        self.check_tier(tier)
         by_tier = self._by_tier
-        if by_tier is not None and tier not in by_tier:
-            raise ConfigurationError(
-                f"quotas must name the tiers of all callers, got one of the tier {got(tier)}: add it"
-            )
         of_tier = self._for_all if by_tier is None else by_tier[tier]
         # One counter for each length: what is counted for a minute is forgotten before the hour is over.
         # Names have no quotes, so that no two of these are the same text.
@@ -272,14 +283,34 @@ def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> N
                 )
 
 
-def quotas_for(
-    quotas: Iterable[Quota] | QuotasByTier | None, store: QuotaStore | None, rules: Sequence[Rule]
-) -> Quotas | None:
-    """Return what counts for a guard; None if it has no quotas."""
-    if quotas is None and not any(rule.quotas for rule in rules):
-        if store is not None:
+def _check_keys(quotas: Quotas | None, verifiers: Iterable[Verifier]) -> None:
+    """Check the tier and the quotas of each API key that is known before the first request."""
+    for caller in (caller for verifier in verifiers for caller in verifier.keys_at_hand()):
+        if quotas is not None:
+            quotas.check_tier(caller.tier)
+        elif caller.quotas:
             raise ConfigurationError(
-                "quota_store must be left out without quotas, got a store: write quotas=[Quota(…)]"
+                f"quotas of the API key of {caller.subject!r} must be in a guard that counts, got a guard "
+                "without quotas: write Guard(quotas=[])"
             )
-        return None
-    return Quotas(() if quotas is None else quotas, store, rules)
+
+
+def quotas_for(
+    quotas: Iterable[Quota] | QuotasByTier | None,
+    store: QuotaStore | None,
+    rules: Sequence[Rule],
+    verifiers: Iterable[Verifier],
+) -> Quotas | None:
+    """Return what counts for a guard; None if it has no quotas.
+
+    Raises:
+        ConfigurationError: if names clash, or an API key has a tier or quotas that the guard does not count.
+    """
+    counts = quotas is not None or any(rule.quotas for rule in rules)
+    if store is not None and not counts:
+        raise ConfigurationError(
+            "quota_store must be left out without quotas, got a store: write quotas=[Quota(…)]"
+        )
+    counting = Quotas(() if quotas is None else quotas, store, rules) if counts else None
+    _check_keys(counting, verifiers)
+    return counting

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -76,6 +76,10 @@ class Verifier(ABC):
     has_terms: bool = False
     #: It verifies tokens of whatever form, so that it is asked last.
     takes_any_token: bool = False
+
+    def keys_at_hand(self) -> Iterable[Principal]:
+        """Return the callers of API keys that are known before the first request."""
+        return ()
 
     @property
     def is_for_keys(self) -> bool:

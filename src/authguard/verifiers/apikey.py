@@ -155,6 +155,10 @@ class APIKeyVerifier(Verifier):
         """Tell an API key that came by the field, or with one of the prefixes."""
         return credential.method == "api_key" and self.carries(credential)
 
+    def keys_at_hand(self) -> Iterable[Principal]:
+        """Return the callers of a mapping; what a file or a function will say is not known."""
+        return self._store.callers() if isinstance(self._store, _Mapping) else ()
+
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         """Look the key up by its digest."""
         digest = digest_api_key(credential.value)
@@ -235,6 +239,10 @@ class _Mapping:
                     f"{shown}"
                 )
             self._keys[digest_api_key(text)] = key
+
+    def callers(self) -> Iterable[Principal]:
+        """Return the caller of each key."""
+        return (_principal(key, key.key_id or digest[:12]) for digest, key in self._keys.items())
 
     def is_due(self, now: float) -> bool:
         return False
