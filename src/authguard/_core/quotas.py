@@ -169,8 +169,8 @@ class Quotas:
         if self._by_tier is not None and tier not in self._by_tier:
             known = ", ".join(repr(name) for name in self._by_tier)
             raise ConfigurationError(
-                f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct the tier, "
-                "or add it to quotas"
+                f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct it, or "
+                "add it to quotas"
             )
 
     def _limits_of(self, principal: Principal, verdict: Verdict) -> Limits:
