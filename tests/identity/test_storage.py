@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from authguard import Principal
 from authguard.errors import ConfigurationError
-from authguard.identity import upgrade
+from authguard.identity import SQLAPIKeys, SQLRevocations, upgrade
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database, _outages
 from authguard.identity.storage.migrations import VERSION_TABLE, check
@@ -354,3 +354,11 @@ def test_a_postgresql_database_without_tables_is_an_outage():
         with pytest.raises(StoreUnavailableError, match="no tables"), database.read() as connection:
             connection.execute(select(users.c.id)).all()
         database.close()
+
+
+@pytest.mark.parametrize("made", [SQLAPIKeys, SQLRevocations])
+def test_a_variable_that_is_not_set_is_no_database(made):
+    """It is refused with the spelling that works."""
+    advice = f"database must be a URL, got None: write {made.__name__}"
+    with pytest.raises(ConfigurationError, match=advice):
+        made(None)

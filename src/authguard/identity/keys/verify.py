@@ -13,7 +13,7 @@ from authguard._core.encoding import sha256_hex
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.networks import Network, parse_network
-from authguard._core.options import Duration, check_flag, check_object, check_seconds, check_text_list
+from authguard._core.options import Duration, check_flag, check_seconds, check_text_list
 from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, InvalidAPIKeyError
@@ -24,7 +24,7 @@ from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.settings import KEY_PREFIXES
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import KeyRow
-from authguard.identity.storage.database import Database
+from authguard.identity.storage.database import Database, check_database
 from authguard.identity.storage.revocations import Spread
 
 _REFUSED_SECONDS = 10
@@ -73,11 +73,11 @@ class SQLAPIKeys(Verifier):
         self._scopes = None if scopes is None else check_text_list(scopes, "scopes", '"invoices:read"')
         self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
+        check_database(database, 'SQLAPIKeys("postgresql://…")')
         self._owns_database = isinstance(database, str)
         if isinstance(database, str):
             database = Database(database)
             database.after_marks = Spread(database)
-        check_object(database, "database", Database, 'SQLAPIKeys("postgresql://…")', or_none=False)
         self._database = database
         self.recorder = UsageRecorder(database) if check_flag(count, "count") else None
         # Known to be bad for good, briefly. A flood of bad keys evicts only its own kind.

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from authguard._core.options import check_text, check_whole
+from authguard._core.options import check_text, check_whole, got
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -201,6 +201,16 @@ class _ConnectionPool:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
+
+
+def check_database(value: object, write: str) -> None:
+    """Check an option that takes a database or its URL.
+
+    Raises:
+        ConfigurationError: for anything else, such as None of a variable that is not set.
+    """
+    if not isinstance(value, (str, Database)):
+        raise ConfigurationError(f"database must be a URL, got {got(value, secret=True)}: write {write}")
 
 
 def _parse_url(url: str) -> URL:
