@@ -106,6 +106,7 @@ SERVICE: dict[str, Built] = {
         {
             "database": "object",
             **rows("text", "header check_secret"),
+            "issuer": "text?",
             **rows("list", "prefixes admin_roles"),
             "scopes": "list?",
             "cache_ttl": "seconds",

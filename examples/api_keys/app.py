@@ -24,7 +24,7 @@ DATABASE = os.environ.get("AUTHGUARD_DATABASE", "sqlite:///authguard.db")
 ISSUER = os.environ.get("AUTHGUARD_ISSUER", "http://127.0.0.1:8000")
 
 guard = Guard(
-    SQLAPIKeys(DATABASE),
+    SQLAPIKeys(DATABASE, issuer=ISSUER),
     JWTVerifier(
         os.environ["AUTHGUARD_SECRET"],
         algorithms=["HS256"],

@@ -86,6 +86,7 @@ class BackChannelLogout(Endpoint):
     """
 
     purpose = "back-channel logout"
+    revocations: Revoker
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class BackChannelLogout(Endpoint):
         check_method(revocations, "revocations", "revoke", "revocations=store.revocations", or_none=False)
         check_function(replays, "replays", "replays=store.replays", or_none=False)
         check_function(clock, "clock", "clock=time.time", or_none=False)
-        self._revocations = revocations
+        self.revocations = revocations
         self._replays = replays
         self._lifetime = check_seconds(token_lifetime, "token_lifetime", _MAX_LIFETIME, least=1)
         self._leeway = leeway
@@ -214,14 +215,14 @@ class BackChannelLogout(Endpoint):
             named["session"] = logout.session
         else:
             named |= {"subject": logout.subject, "issued_before": logout.issued_at}
-        if isinstance(self._revocations, SharedRevocations):
+        if isinstance(self.revocations, SharedRevocations):
             named["wait"] = True
         digest = sha256(f"logout\n{logout.issuer}\n{logout.token_id}".encode()).hexdigest()
         seconds = ceil(logout.expires_at + self._leeway - now) + 1
         try:
             # First, and it may happen twice: were the token noted before an outage, its issuer could not
             # send it again.
-            yield from Call[Any](partial(self._revocations.revoke, **named))
+            yield from Call[Any](partial(self.revocations.revoke, **named))
             is_new = yield from Call[bool](self._replays, digest, seconds)
         except OSError as error:  # ConnectionError and TimeoutError among them
             raise VerificationUnavailableError("the store does not answer", retry_after=1) from error

@@ -42,9 +42,9 @@ def endpoint(revocations: Any = None, **options: Any) -> BackChannelLogout:
 
 def a_guard(**options: Any) -> Guard:
     """A guard that serves it."""
-    revocations = MemoryRevocations(clock=lambda: NOW)
+    logout = options.get("backchannel_logout") or endpoint()
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
-    given = {"revocations": revocations, "backchannel_logout": endpoint(revocations)}
+    given = {"revocations": getattr(logout, "revocations", None), "backchannel_logout": logout}
     return Guard(verifier, **(given | options))
 
 
@@ -70,14 +70,6 @@ class Face:
 @pytest.fixture(name="face", params=FACES, ids=[face[0] for face in FACES])
 def _face(request: pytest.FixtureRequest) -> Face:
     return Face(*request.param[1:], a_guard())
-
-
-def test_a_guard_without_revocations_serves_no_endpoint() -> None:
-    """It would take logouts that have no effect on its requests."""
-    with pytest.raises(
-        ConfigurationError, match=r"got None: write Guard\(…, revocations=store.revocations\)"
-    ):
-        a_guard(revocations=None)
 
 
 def test_the_session_of_a_logout_token_is_ended(face: Face) -> None:
@@ -132,6 +124,13 @@ def test_the_path_can_be_chosen() -> None:
         face = Face(ask, make, guard)
         assert face.post("x", path="/logouts").status == 400
         assert face.post("x").status == 401
+
+
+@pytest.mark.parametrize("other", [None, MemoryRevocations()], ids=["none", "others"])
+def test_logouts_are_written_to_what_the_guard_asks(other: Any) -> None:
+    """Else the issuer would be told that somebody is logged out, and nothing would happen."""
+    with pytest.raises(ConfigurationError, match="revocations must be those that backchannel_logout writes"):
+        a_guard(revocations=other)
 
 
 def test_the_verdict_says_why() -> None:

@@ -14,7 +14,7 @@ from adapters.answering import (
     token,
 )
 from adapters.faces import ASGI, ask_asgi
-from adapters.quotas import EACH_FACE, KEYS, PER_MINUTE, World, by_tier, fields, remaining, rules
+from adapters.quotas import EACH_FACE, KEYS, PER_MINUTE, World, by_tier, fields, find_key, remaining, rules
 from authguard import (
     APIKey,
     APIKeyVerifier,
@@ -155,7 +155,7 @@ def test_a_tier_without_quotas_is_our_fault(ask: Any, make: Any, caplog: pytest.
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     for _ in range(2):
-        assert ask(app, "GET", "/private", [bearer(token(plan={"tier": "gold"}))]).status == 500
+        assert ask(app, "GET", "/private", [api_key(KEYS["gold"])]).status == 500
     wrong = "the tier of each caller must be one of quotas ('free', 'pro', None), got 'gold' (str): "
     assert all(record.getMessage().startswith(f"GET '/private': {wrong}") for record in caplog.records)
 
@@ -172,8 +172,8 @@ def test_a_key_may_have_a_quota_of_its_own(ask: Any, make: Any) -> None:
 
 
 def test_quotas_of_a_key_are_not_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    """A guard that does not count refuses such a key of a function, and says what to write."""
-    guard = Guard(APIKeyVerifier(lambda _: APIKey("own", quotas=[PER_MINUTE])))
+    """A guard that does not count refuses such a key, and says what to write."""
+    guard = Guard(APIKeyVerifier(find_key))
     assert ask_asgi(ASGI["asgi"](guard, lambda: NOW), "GET", "/private", [api_key(KEYS["own"])]).status == 500
     assert "write Guard(quotas=[])" in caplog.text
 

@@ -61,6 +61,16 @@ def test_what_a_decorator_refuses_takes_nothing(make: Any, ask: Any, store: Any,
     assert [ask(app, "GET", "/route", [both]).status for _ in range(3)] == [200, 200, 429]
 
 
+@EACH_DECORATED
+def test_a_refusal_is_sent_if_it_cannot_be_given_back(make: Any, ask: Any) -> None:
+    """The store went down after the guard had asked it: the caller learns what is missing all the same."""
+    store = Slow()
+    store.has_gone = True
+    world = World([Quota(2, 60)], store=store)
+    app = make(world.guard, lambda: world.wall, {"scopes": ["admin"]})
+    assert ask(app, "GET", "/route", [bearer(GOOD)]).status == 403
+
+
 def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
     """Nor by the flow that finds the user of a caller."""
     world = World(
@@ -104,9 +114,21 @@ async def _secret(websocket: Any) -> None:
     await _echo(websocket)
 
 
+async def _late(socket: Any) -> None:
+    await socket.accept()
+    await socket.send_text("hello")
+    await _admit(socket)
+
+
+@authguard.starlette.requires("admin")
+async def _admit(websocket: Any) -> None:
+    await websocket.send_text("you are an admin")
+
+
 def sockets(**options: Any) -> tuple[World, TestClient]:
     world = World([Quota(2, 60)], **options)
-    routes = [WebSocketRoute("/ws", _echo), WebSocketRoute("/secret", _secret)]
+    pages = {"/ws": _echo, "/secret": _secret, "/late": _late}
+    routes = [WebSocketRoute(path, page) for path, page in pages.items()]
     app = AuthGuardMiddleware(Starlette(routes=routes), guard=world.guard, clock=lambda: world.wall)
     return world, TestClient(app)
 
@@ -147,3 +169,9 @@ def test_an_open_websocket_is_not_counted_again() -> None:
     world, client = sockets()
     handshake(client, "/ws")
     assert world.guard.health()[-1].admitted == 1  # type: ignore[union-attr]
+
+
+def test_a_websocket_that_was_open_is_not_given_back() -> None:
+    """A caller must not open as many as it likes by asking in each for what it may not have."""
+    _, client = sockets()
+    assert [handshake(client, "/late")[0] for _ in range(3)] == [101, 101, 429]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from adapters.faces import Answer, ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
-from authguard import Guard, MemoryRevocations, Principal, Rule
+from authguard import Guard, MemoryRevocations, Principal, Quota, Rule
 from authguard._core.flow import Flow
 from authguard._core.model import Credential
 from authguard._core.networks import parse_network
@@ -137,6 +137,14 @@ def test_each_request_that_passes_is_counted(face: Face) -> None:
         face.send(guard, "192.0.2.1", path=path)
     assert keys.counted == ["192.0.2.1", None, None]
     assert len(keys.looked_up) == 1
+
+
+def test_requests_beyond_a_quota_are_not_counted(face: Face) -> None:
+    """Only those that pass are told to the verifier."""
+    keys = Keys()
+    guard = Guard(keys, quotas=[Quota(2, 60)])
+    assert [face.send(guard, "192.0.2.1").status for _ in range(4)] == [200, 200, 429, 429]
+    assert keys.counted == ["192.0.2.1", None]
 
 
 def test_response_fields_are_on_each_response(face: Face) -> None:

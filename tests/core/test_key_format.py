@@ -176,3 +176,20 @@ def test_a_weak_check_secret_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="at least 16") as error:
         KeyFormat(PREFIXES, check_secret="hunter2")
     assert "hunter2" not in str(error.value)
+
+
+def test_a_format_has_a_prefix() -> None:
+    """Without any prefix no key could be told from other text."""
+    with pytest.raises(ConfigurationError, match="prefixes must name at least one"):
+        KeyFormat([])
+
+
+def test_keys_are_made_with_prefixes_of_the_format(keys: KeyFormat) -> None:
+    """A key with another prefix would be refused by the format that made it."""
+    with pytest.raises(ValueError, match="prefix must be one of the format"):
+        keys.make("pk_")
+
+
+def test_a_format_shows_no_secret(keys: KeyFormat) -> None:
+    """Its repr has the prefixes alone."""
+    assert repr(keys) == "KeyFormat(['sk_live_', 'sk_test_', 'claw_', 'ak_'])"

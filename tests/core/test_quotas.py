@@ -1,13 +1,16 @@
 """Quotas that cannot be meant are refused when they are built."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from authguard import (
     APIKey,
+    APIKeyFile,
     APIKeyVerifier,
     ConfigurationError,
     Guard,
@@ -16,25 +19,33 @@ from authguard import (
     Quota,
     Rule,
     Verdict,
+    digest_api_key,
 )
 from authguard._core.answer.charge import Charge
+from authguard._core.quota_store import QuotaHealth
 from authguard.drivers import run
 
 PER_MINUTE = Quota(3, 60)
 
 
+def known(**options: Any) -> APIKeyVerifier:
+    """A verifier whose key is known in advance."""
+    return APIKeyVerifier({"sk_live_0123456789-ann": APIKey("ann", **options)})
+
+
+KEYS = known()
+
+
+class TakesOnly:
+    """A store that cannot give back."""
+
+    def take(self, takes: Any) -> Any:
+        """Take nothing."""
+
+
 def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
     """A guard with quotas."""
-    keys = APIKeyVerifier({"sk_live_0123456789-ann": APIKey("ann")})
-    return Guard(keys, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
-
-
-BY_TIER = {"free": [PER_MINUTE], None: []}
-
-
-def a_key(key: APIKey, quotas: Any = BY_TIER) -> Guard:
-    """A guard with one key and quotas by tier."""
-    return Guard(APIKeyVerifier({"sk_live_0123456789-ann": key}), quotas=quotas)
+    return Guard(KEYS, quotas=quotas, quota_store=store or MemoryQuotas(), **options)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +56,6 @@ def a_key(key: APIKey, quotas: Any = BY_TIER) -> Guard:
         (lambda: guard(Quota(1, 60)), r"quotas must be a list, got a Quota: write \[Quota\(1, 60\)\]"),
         (lambda: guard("10/min"), r"got '10/min' \(str\): write \[Quota\(10, 60\)\]"),
         (lambda: guard({"free": None, None: []}), r"quotas of free must be .*got None: .* or \[\]"),
-        (lambda: a_key(APIKey("ann", tier="fre")), r"must be one of quotas \('free', None\), got 'fre'"),
-        (lambda: a_key(APIKey("ann", quotas=[PER_MINUTE]), None), r"key of 'ann' must be in .*quotas=\[\]"),
         (lambda: guard([(1, 60)]), "each of quotas must be a Quota"),
         (lambda: guard({"": [PER_MINUTE], None: []}), "each tier of quotas must be text"),
         (lambda: guard({"free": PER_MINUTE, None: []}), "quotas of free must be a list"),
@@ -68,6 +77,11 @@ def a_key(key: APIKey, quotas: Any = BY_TIER) -> Guard:
         (lambda: guard([], public_paths=[Rule("/a", quota=PER_MINUTE)]), "public_paths must ask for nothing"),
         (lambda: guard([], public_paths=[Rule("/a", cost=2)]), "public_paths must ask for nothing, got"),
         (lambda: guard(None), "quota_store must be left out without quotas"),
+        (lambda: guard([], store=TakesOnly()), r"quota_store must be an object with give_back\(…\)"),
+        (lambda: Guard(KEYS, protected_paths=[Rule("/a", cost=2)]), "cost must be left out without quotas"),
+        (lambda: Rule("/a", quota=PER_MINUTE, cost=0), "quota must be left out with cost=0"),
+        (lambda: Guard(known(quotas=[PER_MINUTE])), "quotas of a key must be in a guard that counts"),
+        (lambda: Guard(known(tier="fre"), quotas={"free": [PER_MINUTE], None: []}), "got 'fre'"),
         (lambda: Quota(1, "hour"), 'seconds of a Quota must be a number, a timedelta or "day"'),
         (lambda: Quota(1, 0.5), "seconds of a Quota must be a whole number of seconds"),
         (lambda: Quota(1, 60, name='say "x"'), "name of a Quota must be at most 128 printable ASCII"),
@@ -114,6 +128,15 @@ def test_a_path_that_is_too_odd_to_read_has_all_quotas() -> None:
     assert (len(verdict.quotas), verdict.cost) == (2, 3)
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/FREE"), ("get", "/free"), ("GET", "//free")])
+def test_a_path_that_is_only_like_a_free_one_costs_something(method: str, path: str) -> None:
+    """The application may have another page there."""
+    rules = [Rule("/free", methods=["GET"], cost=0)]
+    some = guard([PER_MINUTE], protected_paths=rules, public_paths=["/open"])
+    assert some.explain("GET", "/free").cost == 0
+    assert some.explain(method, path).cost == 1
+
+
 def test_many_tiers_do_not_fill_the_memory_of_a_guard_that_has_none() -> None:
     """Where all callers have the same quotas, a claim with another tier each time makes no difference."""
     quotas = guard([PER_MINUTE]).quotas
@@ -137,6 +160,9 @@ def test_a_store_that_answers_something_else_is_our_fault() -> None:
         def take(self, takes: Any) -> Any:
             return True
 
+        def give_back(self, taken: Any) -> None:
+            """Nothing was taken."""
+
     with pytest.raises(TypeError, match="must return a Taken"):
         run_charge(guard([PER_MINUTE], store=Odd()).quotas, Principal("ann"))
 
@@ -146,3 +172,39 @@ def run_charge(quotas: Any, principal: Principal) -> Any:
     charge = Charge(())
     run(quotas.charge(charge, principal, Verdict(True)))
     return charge
+
+
+@pytest.mark.parametrize(
+    ("of_guard", "of_key"),
+    [
+        ([Quota(9, 60, name="key-per-minute")], [PER_MINUTE]),
+        ([], [Quota(9, 60, name=f"{'a' * 125}b"), Quota(2, 60, name=f"{'a' * 125}c")]),
+    ],
+    ids=["name of the guard", "long names"],
+)
+def test_quotas_of_a_key_share_no_name(of_guard: list[Quota], of_key: list[Quota]) -> None:
+    """A caller could not tell them apart, and two that count together would take twice."""
+    quotas = guard(of_guard).quotas
+    assert quotas is not None
+    principal = Principal("ann", method="api_key", key_id="k", quotas=tuple(of_key))
+    with pytest.raises(ConfigurationError, match="each quota must have a name of its own"):
+        run(quotas.charge(Charge(()), principal, Verdict(True)))
+
+
+def test_a_tier_in_a_file_of_keys_has_quotas(tmp_path: Path) -> None:
+    """One that is misspelled there is found when the guard is built."""
+    path = tmp_path / "keys.json"
+    digest = digest_api_key("sk_live_0123456789-ann")
+    path.write_text(json.dumps({digest: {"subject": "ann", "tier": "fre"}}))
+    keys = APIKeyVerifier(APIKeyFile(path))
+    with pytest.raises(ConfigurationError, match="got 'fre'"):
+        Guard(keys, quotas={"free": [PER_MINUTE], None: []})
+
+
+@pytest.mark.parametrize(
+    ("admitted", "refused", "reason", "state"),
+    [(0, 0, "", "unused"), (1, 0, "", "fresh"), (0, 1, "", "fresh"), (1, 0, "full", "failing")],
+)
+def test_health_has_the_words_of_remotes(admitted: int, refused: int, reason: str, state: str) -> None:
+    """A store that has counted is fresh, and one that refuses new callers is failing."""
+    assert QuotaHealth("memory", 1, 10, admitted, refused, 0, reason).state == state

@@ -235,6 +235,19 @@ def test_a_key_revokes_its_own_token(
     issue(service, made)
 
 
+def test_a_logout_with_the_token_of_a_key_ends_that_token(
+    api: TestClient, service: IdentityService, made: NewAPIKey
+) -> None:
+    """It is refused from then on; the key and its other tokens stay good."""
+    first, second = (issue(service, made)["access_token"] for _ in range(2))
+    for _ in range(2):
+        response = api.post("/v1/auth/logout", headers={"authorization": f"Bearer {first}"})
+        assert response.status_code == 200
+    assert introspect(service, first) == {"active": False}
+    assert introspect(service, second)["active"]
+    issue(service, made)
+
+
 def test_the_token_of_a_key_is_no_session(api: TestClient, service: IdentityService, made: NewAPIKey) -> None:
     """The endpoints of accounts refuse it."""
     token = issue(service, made)["access_token"]

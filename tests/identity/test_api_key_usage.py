@@ -159,13 +159,13 @@ def test_usage_of_last_month_is_not_told(
 
 
 @pytest.mark.one_database
-def test_the_service_does_not_count_its_own_requests(url: str, clock: Clock) -> None:
+def test_managing_keys_is_no_use_of_them(url: str, clock: Clock) -> None:
     """Unless the setting says so; then what is not written yet is told, too."""
     for counts, uses in ((False, 0), (True, 3)):
         with service_at(url, clock=clock, count_key_management=counts) as service:
             ann = owner(service, f"{counts}@example.com")
             made = create(service, ann)
-            client = guarded(service.api_key_verifier, clock)
+            client = guarded(service.key_manager_verifier, clock)
             for _ in range(3):
                 get(client, made)
             told = service.api_keys.usage(ann)

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from authguard.identity import Identity
+from authguard import Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
+from authguard.identity import Identity, SQLAPIKeys
 from authguard.identity.tiers import tier_quotas
 from identity.keys import create_key, create_pair, is_problem, key_field, register
-from identity.support import empty, service_at
+from identity.support import SECRET, empty, service_at
 
 pytestmark = pytest.mark.one_database  # requests and answers
 
@@ -67,6 +70,22 @@ def test_keys_of_an_owner_share_the_limit(client, ann, key):
     assert statuses(client, key, [ME] * 10) == [200] * 10
     assert statuses(client, other, [ME, "/v1/auth/me", "/api/v1/users/me"]) == [429] * 3
     assert statuses(client, bob, [ME]) == [200]
+
+
+def test_a_key_and_its_token_share_the_limit(client, service, clock, ann):
+    """In a guard that knows the issuer, the token of a key takes from the limit of the key."""
+    pair = create_pair(client, ann)
+    form = {"grant_type": "client_credentials", "client_id": pair["key"], "client_secret": pair["secret"]}
+    token = client.post("/v1/oauth/token", data=form).json()["access_token"]
+    issuer = service.settings.issuer
+    guard = Guard(
+        SQLAPIKeys(service.database, issuer=issuer, count=False),
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=issuer, audience=issuer, tier_claim="tier"),
+        quotas=tier_quotas(),
+    )
+    other = TestClient(AuthGuardMiddleware(PlainTextResponse("hello"), guard=guard, clock=lambda: clock.now))
+    assert statuses(other, key_field(pair["key"]), ["/"] * 6) == [200] * 6
+    assert statuses(other, {"Authorization": f"Bearer {token}"}, ["/"] * 5) == [200] * 4 + [429]
 
 
 def test_people_have_no_limit(client, ann, key):

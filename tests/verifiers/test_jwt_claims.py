@@ -51,3 +51,26 @@ def test_a_claim_of_the_application_can_be_required():
     assert verify(claims(tenant=0), **asking).subject == "ann"
     with pytest.raises(MissingRequiredClaimError):
         verify(claims(Tenant="a"), **asking)
+
+
+@pytest.mark.parametrize(
+    ("tier_claim", "given", "tier"),
+    [
+        ("tier", {"tier": "pro"}, "pro"),
+        ("plan.tier", {"plan": {"tier": "pro"}}, "pro"),
+        ("plan.tier", {"plan.tier": "free", "plan": {"tier": "pro"}}, "free"),
+        ("tier", {"tier": None}, None),
+        ("tier", {}, None),
+        ("plan.tier", {"plan": "pro"}, None),
+    ],
+)
+def test_the_tier_is_in_a_claim(tier_claim, given, tier):
+    """The claim of this very name comes first, then the path below objects; without one there is no tier."""
+    assert verify(claims(**given), tier_claim=tier_claim).tier == tier
+
+
+@pytest.mark.parametrize("tier", [1, True, "", ["pro"], {"name": "pro"}])
+def test_a_tier_of_another_type_is_refused(tier):
+    """It is not taken for a caller without a tier, who may have no quota."""
+    with pytest.raises(InvalidTokenError):
+        verify(claims(tier=tier), tier_claim="tier")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from authguard._asgi.request import HANDLED, ASGIApp, HandledFields, Message, Receive, Scope, Send
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.response_fields import merged
+from authguard._core.quota_store import NOTHING
 from authguard._core.quotas import Quotas
 from authguard.drivers import asynchronous
 
@@ -42,6 +43,8 @@ class Charging:
                 _add_fields(message, charge)
             elif charge.fields and kind in _HANDSHAKES:
                 message["headers"] = [*message.get("headers", ()), *charge.fields]
+                if not charge.is_refused:  # it is open, so that nothing is given back any more
+                    charge.taken = NOTHING
             return send(message)
 
         return send_telling

@@ -18,12 +18,12 @@ from authguard._core.networks import is_within
 from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
 from authguard._core.proxies import TrustedProxies
+from authguard._core.quotas import check_counts
 from authguard._core.request import Presented, RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import (
     AddressDeniedError,
-    ConfigurationError,
     CrossSiteRequestError,
     InvalidTokenError,
     MissingCredentialsError,
@@ -280,11 +280,8 @@ class Callers:
         principal, method = verified.principal, credential.method
         if not principal.is_authenticated:
             raise InvalidTokenError("the verifier found nobody")
-        if principal.quotas and not self._counts:
-            raise ConfigurationError(
-                "quotas of a key must be in a guard that counts, got a guard without quotas: write "
-                "Guard(quotas=[])"
-            )
+        if principal.quotas:
+            check_counts(principal, counts=self._counts)
         confirmation = self._proofs.confirmation_of(principal.claims)
         auth = make_auth(principal, self._vary[method], confirmation)
         terms = verified.terms

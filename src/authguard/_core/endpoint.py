@@ -22,6 +22,8 @@ class Endpoint(ABC):
 
     #: What the path is for, in words.
     purpose: str
+    #: Where it writes revocations.
+    revocations: Any
 
     def __init__(self, path: str) -> None:
         self.path = local_path(path, "path")
@@ -46,19 +48,21 @@ def served_paths(
     """Return the paths that a guard answers at, and what each is for.
 
     Args:
-        metadata_paths: those of the resource's metadata.
-        endpoint: the endpoint to serve; None for none.
-        revocations: those that the guard asks.
+        metadata_paths: where the resource's metadata is.
+        endpoint: the endpoint of the guard, if it has one.
+        revocations: what the guard asks.
 
     Raises:
-        ConfigurationError: if the endpoint is none, or the guard has no revocations: logouts would have no
-            effect then.
+        ConfigurationError: if the endpoint is none, or the guard would never see what it writes.
     """
     check_object(endpoint, "backchannel_logout", Endpoint, "backchannel_logout=BackChannelLogout(…)")
-    if endpoint is not None and revocations is None:
-        raise ConfigurationError(
-            "revocations must be those that backchannel_logout writes, got None: write "
-            "Guard(…, revocations=store.revocations)"
-        )
+    if endpoint is not None:
+        # Of a shared store, two objects may be one.
+        in_memory = getattr(endpoint.revocations, "in_memory", False)
+        if revocations is None or (in_memory and revocations is not endpoint.revocations):
+            raise ConfigurationError(
+                "revocations must be those that backchannel_logout writes to, got "
+                f"{'None' if revocations is None else 'others'}: write the same in both"
+            )
     served = {} if endpoint is None else {endpoint.path: endpoint.purpose}
     return served | dict.fromkeys(metadata_paths, "the resource's metadata")

@@ -71,7 +71,7 @@ class Guard:
             ignores cookies.
         revocations: what has been logged out, asked for each request.
         backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
-            out.
+            out; it writes to `revocations`.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with

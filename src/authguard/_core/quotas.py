@@ -1,6 +1,7 @@
 """Say which quotas hold for a request, and take from all of them at once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from math import ceil, isfinite
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -32,6 +33,7 @@ _MAX_SETS = 1_000  # sets of quotas that hold together; there is one for each ti
 _MAX_SUBJECT = 200  # characters that a counter keeps of its caller
 _JITTERED_SECONDS = 3600  # from here on, callers must not all come back in the same second
 _JITTER = 0.05
+_NO_RULES = Verdict(protected=True)
 
 
 class Limits(NamedTuple):
@@ -72,7 +74,8 @@ class Quotas:
         store: QuotaStore | None,
         rules: Iterable[Rule],
     ) -> None:
-        check_method(store, "quota_store", "take", "quota_store=MemoryQuotas()")
+        for method in ("take", "give_back"):
+            check_method(store, "quota_store", method, "quota_store=MemoryQuotas()")
         self._store = Quotas.default_store() if store is None else store
         self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
@@ -133,10 +136,14 @@ class Quotas:
         charge.taken, charge.fields = taken, _fields(limits, taken)
 
     def give_back(self, charge: Charge) -> Flow[None]:
-        """Undo a charge, since the request was refused after it; nothing happens if nothing was taken."""
+        """Undo a charge, since the request was refused after it; nothing happens if nothing was taken.
+
+        If the store is down, it stays taken: the refusal has to be sent all the same.
+        """
         taken, charge.taken, charge.fields, charge.is_refused = charge.taken, None, (), False
         if taken is not None and taken is not NOTHING:
-            yield from self._ask(self._store.give_back, taken)
+            with suppress(QuotaUnavailableError):
+                yield from self._ask(self._store.give_back, taken)
 
     def _ask(self, function: Callable[..., Any], argument: object) -> Flow[Any]:
         try:
@@ -149,6 +156,14 @@ class Quotas:
                 raise refused from raised
             raise QuotaUnavailableError(refused.reason, retry_after=refused.retry_after) from raised
 
+    def check_known(self, principal: Principal) -> None:
+        """Check that there are quotas for a caller that is known in advance.
+
+        Raises:
+            ConfigurationError: if there are none for its tier, or two have one name.
+        """
+        self._limits_of(principal, _NO_RULES)
+
     def health(self) -> Sequence[QuotaHealth]:
         """Return how the store is doing, if it says so."""
         health: Callable[[], QuotaHealth] | None = getattr(self._store, "health", None)
@@ -160,27 +175,19 @@ class Quotas:
         quotas = [*verdict.quotas, *(quota for tier in tiers for quota in tier)]
         return bool(verdict.cost) and any(quota.enforce for quota in quotas)
 
-    def check_tier(self, tier: str | None) -> None:
-        """Check that the quotas of a tier are known.
-
-        Raises:
-            ConfigurationError: if the guard has quotas by tier, and none for this one.
-        """
-        if self._by_tier is not None and tier not in self._by_tier:
-            known = ", ".join(repr(name) for name in self._by_tier)
-            raise ConfigurationError(
-                f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct it, or "
-                "add it to quotas"
-            )
-
     def _limits_of(self, principal: Principal, verdict: Verdict) -> Limits:
         tier = None if self._by_tier is None else principal.tier
         key = (tier, verdict.quotas, principal.quotas)
         return self._limits.get(key) or self._find_limits(*key)
 
     def _find_limits(self, tier: str | None, of_rule: tuple[Quota, ...], own: tuple[Quota, ...]) -> Limits:
-        self.check_tier(tier)
         by_tier = self._by_tier
+        if by_tier is not None and tier not in by_tier:
+            known = ", ".join(repr(name) for name in by_tier)
+            raise ConfigurationError(
+                f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct it, or "
+                "add it to quotas"
+            )
         of_tier = self._for_all if by_tier is None else by_tier[tier]
         # One counter for each length: what is counted for a minute is forgotten before the hour is over.
         # Names have no quotes, so that no two of these are the same text.
@@ -189,6 +196,13 @@ class Quotas:
         counted += [(f'"{quota.policy}" {quota.seconds} rule', quota) for quota in of_rule]
         counted += [(f'"{quota.policy}" {quota.seconds} own', quota) for quota in map(_of_key, own)]
         quotas = tuple(quota for _, quota in counted)
+        names = [quota.policy for quota in quotas]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigurationError(
+                f"each quota must have a name of its own, got two of {twice!r} for one API key: write "
+                "Quota(…, name=…)"
+            )
         policy, template = policy_field(quotas).encode("ascii"), limit_template(quotas)
         limits = Limits(quotas, tuple(name for name, _ in counted), policy, template)
         self._limits.put((tier, of_rule, own), limits)
@@ -196,7 +210,7 @@ class Quotas:
 
 
 def _of_key(quota: Quota) -> Quota:
-    """Return a quota of one key, under a name that no other quota of the guard has."""
+    """Return a quota of one key, under a name that no other quota of the guard is to have."""
     return Quota(
         quota.count, quota.seconds, name=f"key-{quota.policy}"[:128], by="key", enforce=quota.enforce
     )
@@ -283,18 +297,6 @@ def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> N
                 )
 
 
-def _check_keys(quotas: Quotas | None, verifiers: Iterable[Verifier]) -> None:
-    """Check the tier and the quotas of each API key that is known before the first request."""
-    for caller in (caller for verifier in verifiers for caller in verifier.keys_at_hand()):
-        if quotas is not None:
-            quotas.check_tier(caller.tier)
-        elif caller.quotas:
-            raise ConfigurationError(
-                f"quotas of the API key of {caller.subject!r} must be in a guard that counts, got a guard "
-                "without quotas: write Guard(quotas=[])"
-            )
-
-
 def quotas_for(
     quotas: Iterable[Quota] | QuotasByTier | None,
     store: QuotaStore | None,
@@ -303,14 +305,43 @@ def quotas_for(
 ) -> Quotas | None:
     """Return what counts for a guard; None if it has no quotas.
 
+    Args:
+        quotas: as for `Quotas`; None for those of rules alone.
+        store: as for `Quotas`.
+        rules: those of the guard.
+        verifiers: those of the guard, whose callers may be known in advance.
+
     Raises:
-        ConfigurationError: if names clash, or an API key has a tier or quotas that the guard does not count.
+        ConfigurationError: as `Quotas` does, and for what has no effect without quotas.
     """
-    counts = quotas is not None or any(rule.quotas for rule in rules)
-    if store is not None and not counts:
+    known = [principal for verifier in verifiers for principal in verifier.known_principals]
+    if quotas is None and not any(rule.quotas for rule in rules):
+        for principal in known:
+            check_counts(principal, counts=False)
+        if store is not None:
+            raise ConfigurationError(
+                "quota_store must be left out without quotas, got a store: write quotas=[Quota(…)]"
+            )
+        for rule in rules:
+            if rule.cost != 1:
+                raise ConfigurationError(
+                    f"cost must be left out without quotas, got {rule!r}: write quotas=[Quota(…)]"
+                )
+        return None
+    made = Quotas(() if quotas is None else quotas, store, rules)
+    for principal in known:
+        made.check_known(principal)
+    return made
+
+
+def check_counts(principal: Principal, *, counts: bool) -> None:
+    """Check that a guard counts, if an API key has quotas of its own.
+
+    Raises:
+        ConfigurationError: if it does not.
+    """
+    if principal.quotas and not counts:
         raise ConfigurationError(
-            "quota_store must be left out without quotas, got a store: write quotas=[Quota(…)]"
+            "quotas of a key must be in a guard that counts, got a guard without quotas: write "
+            "Guard(quotas=[])"
         )
-    counting = Quotas(() if quotas is None else quotas, store, rules) if counts else None
-    _check_keys(counting, verifiers)
-    return counting

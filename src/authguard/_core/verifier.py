@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -70,16 +70,14 @@ class Verifier(ABC):
     jwts: frozenset[tuple[str | None, str]] = frozenset()
     #: It has API keys that begin with none of its prefixes, so that only the field leads to it.
     has_unprefixed_keys: bool = False
+    #: Callers that it knows in advance, so that a guard can check what it has for them.
+    known_principals: Sequence[Principal] = ()
     #: It chooses by code of the user's, so nothing is known about which credentials it takes.
     chooses_itself: bool = False
     #: It may ask something of each request with a credential of its own; see `Terms`.
     has_terms: bool = False
     #: It verifies tokens of whatever form, so that it is asked last.
     takes_any_token: bool = False
-
-    def keys_at_hand(self) -> Iterable[Principal]:
-        """Return the callers of API keys that are known before the first request."""
-        return ()
 
     @property
     def is_for_keys(self) -> bool:

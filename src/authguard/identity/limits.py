@@ -118,21 +118,6 @@ def _parse_limit(name: str, value: object) -> Limit:
     )
 
 
-def read_limits(text: str) -> dict[str, str]:
-    """Return limits as they are in a variable, by name: `login=10/900,mail=3/900`.
-
-    Raises:
-        ConfigurationError: for a part that is no name with a limit, or a name that is there twice.
-    """
-    limits: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, value = (word.strip() for word in part.partition("="))
-        if not equals or name in limits:
-            raise ConfigurationError(f"limits must be as in login=10/900,mail=3/900, each once, got {part!r}")
-        limits[name] = value
-    return limits
-
-
 class Limiter:
     """Count by name and key in sliding windows, in the memory of this process or in Redis.
 

@@ -145,6 +145,7 @@ class IdentityService:
             scopes=settings.api_key_scopes,
             admin_roles=settings.admin_roles,
             cache_ttl=0,
+            issuer=settings.issuer,
             count=count,
         )
 

@@ -25,8 +25,9 @@ from authguard._core.options import (
 )
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
-from authguard.identity.limits import parse_limits, read_limits
-from authguard.identity.tiers import parse_tiers, read_tiers
+from authguard.identity.limits import parse_limits
+from authguard.identity.named_values import read_named_values
+from authguard.identity.tiers import parse_tiers
 from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
@@ -376,9 +377,9 @@ def _from_text(name: str, text: str) -> Any:
             raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
         return words[text.strip().lower()]
     if name == "limits":
-        return read_limits(text)
+        return read_named_values(text, name, "login=10/900,mail=3/900")
     if name == "api_key_tiers":
-        return read_tiers(text)
+        return read_named_values(text, name, "free=10/1000,pro=600/100000")
     if name in _LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

@@ -80,23 +80,6 @@ def _parse_tier(name: str, value: object) -> Tier:
     )
 
 
-def read_tiers(text: str) -> dict[str, str]:
-    """Return tiers as they are in a variable, by name: `free=10/1000,pro=600/100000`.
-
-    Raises:
-        ConfigurationError: for a part that is no name with a tier, or a name that is there twice.
-    """
-    tiers: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, value = (word.strip() for word in part.partition("="))
-        if not equals or name in tiers:
-            raise ConfigurationError(
-                f"api_key_tiers must be as in free=10/1000,pro=600/100000, each once, got {part!r}"
-            )
-        tiers[name] = value
-    return tiers
-
-
 def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, list[Quota]]:
     """Return the limits of tiers for `Guard(quotas=…)`; callers without a tier, who have no key, have none.
 

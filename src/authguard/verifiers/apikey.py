@@ -143,6 +143,8 @@ class APIKeyVerifier(Verifier):
             check_text(prefix, "each of prefixes", pattern=_PREFIX, must=must)
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", 3600)
         self._store = _store(keys)
+        known_keys: Callable[[], Iterable[APIKey]] = getattr(self._store, "known_keys", tuple)
+        self.known_principals = [_principal(key, key.key_id or "") for key in known_keys()]
         # Others are looked up by their digests, which say nothing of prefixes.
         self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
             text.startswith(self.prefixes) for text in keys
@@ -154,10 +156,6 @@ class APIKeyVerifier(Verifier):
     def accepts(self, credential: Credential) -> bool:
         """Tell an API key that came by the field, or with one of the prefixes."""
         return credential.method == "api_key" and self.carries(credential)
-
-    def keys_at_hand(self) -> Iterable[Principal]:
-        """Return the callers of a mapping; what a file or a function will say is not known."""
-        return self._store.callers() if isinstance(self._store, _Mapping) else ()
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         """Look the key up by its digest."""
@@ -240,9 +238,8 @@ class _Mapping:
                 )
             self._keys[digest_api_key(text)] = key
 
-    def callers(self) -> Iterable[Principal]:
-        """Return the caller of each key."""
-        return (_principal(key, key.key_id or digest[:12]) for digest, key in self._keys.items())
+    def known_keys(self) -> Iterable[APIKey]:
+        return self._keys.values()
 
     def is_due(self, now: float) -> bool:
         return False

@@ -1,6 +1,7 @@
 """Read a file of API keys, which may be edited while the application runs."""
 
 import tomllib
+from collections.abc import Collection
 from datetime import datetime
 from os import PathLike, fspath
 from pathlib import Path
@@ -49,6 +50,10 @@ class APIKeyFile:
         self._signature, self._keys = self._read()
         self._look_at = 0.0
         self._broken_since: float | None = None
+
+    def known_keys(self) -> Collection[APIKey]:
+        """Return the keys that are in the file now."""
+        return self._keys.values()
 
     def is_due(self, now: float) -> bool:
         """Return whether it is time to look at the file again, or the clock has jumped."""

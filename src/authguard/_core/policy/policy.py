@@ -257,7 +257,7 @@ def _in_capitals(method: str) -> str:
 def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
     """Return the stricter of all.
 
-    Only a rule that plainly covers the path can make it optional, or pass preflights on.
+    Only a rule that plainly covers the path can make it optional or free, or pass preflights on.
     """
     rules = sorted({*plain, *other}, key=lambda rule: rule.path)
     if not rules:
@@ -275,7 +275,7 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
         reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
         preflight=preflight,
         quotas=_quotas_of(rules),
-        cost=max(rule.cost for rule in rules),
+        cost=max(rule.cost if rule in plain else max(rule.cost, 1) for rule in rules),
     )
 
 

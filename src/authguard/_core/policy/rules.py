@@ -253,6 +253,11 @@ class Rule:
         self.cost = check_whole(cost, f"Rule({path!r}): cost", 0)
         quotas = check_quota_or_list(quota, f"Rule({path!r}): quota")
         self.quotas = tuple(self._with_name(quota) for quota in quotas)
+        if self.quotas and not self.cost:
+            raise ConfigurationError(
+                f"Rule({path!r}): quota must be left out with cost=0, which takes nothing from any, got "
+                f"{[quota.policy for quota in quotas]}"
+            )
         if preflight and optional:
             raise ConfigurationError(
                 f"Rule({path!r}): preflight must be left out with optional, where preflights pass anyway, "

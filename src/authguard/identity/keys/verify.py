@@ -13,7 +13,13 @@ from authguard._core.encoding import sha256_hex
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.networks import Network, parse_network
-from authguard._core.options import Duration, check_flag, check_seconds, check_text_list
+from authguard._core.options import (
+    Duration,
+    check_flag,
+    check_seconds,
+    check_text,
+    check_text_list,
+)
 from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, InvalidAPIKeyError
@@ -47,6 +53,8 @@ class SQLAPIKeys(Verifier):
             what the keys have.
         admin_roles: as `Settings.admin_roles`: a key has `admin` as long as its owner has one of these.
         cache_ttl: seconds, or a timedelta, for which a key is remembered; 0 asks for each request.
+        issuer: as `Settings.issuer`. With it, quotas count the keys and the tokens of an owner together;
+            without it, each of the two for itself.
         count: whether requests are counted, for `last_used_at`, `usage_count` and the usage of the owner.
 
     Raises:
@@ -65,6 +73,7 @@ class SQLAPIKeys(Verifier):
         scopes: Iterable[str] | None = None,
         admin_roles: Iterable[str] = ("ADMIN",),
         cache_ttl: float | Duration = 30,
+        issuer: str | None = None,
         count: bool = True,
     ) -> None:
         self._format = KeyFormat(prefixes, check_secret=check_secret)
@@ -73,6 +82,7 @@ class SQLAPIKeys(Verifier):
         self._scopes = None if scopes is None else check_text_list(scopes, "scopes", '"invoices:read"')
         self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
+        self._issuer = None if issuer is None else check_text(issuer, "issuer")
         check_database(database, 'SQLAPIKeys("postgresql://…")')
         self._owns_database = isinstance(database, str)
         if isinstance(database, str):
@@ -127,6 +137,7 @@ class SQLAPIKeys(Verifier):
             subject=key.user_id,
             scopes=granted,
             roles=frozenset() if role is None else frozenset({role}),
+            issuer=self._issuer,
             token_id=generation_name(key.id, secret),
             key_id=key.id,
             expires_at=ends_at,

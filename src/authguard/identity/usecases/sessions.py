@@ -21,7 +21,7 @@ from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
-from authguard.identity.usecases.session_claims import is_alive, session_id_of, session_id_or_empty
+from authguard.identity.usecases.session_claims import is_alive, is_of_key, session_id_of, session_id_or_empty
 from authguard.stores.marks import make_mark
 
 #: Of one account, at the same time; the oldest one ends when there would be one more.
@@ -169,11 +169,15 @@ class Sessions:
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
 
-        A session that has ended before is left alone, and nothing is written then.
+        A session that has ended before is left alone, and nothing is written then. Of an API key, whose
+        tokens have no session, the token that was sent is revoked.
 
         Raises:
             StoreUnavailableError: if that could not be stored; the session goes on then.
         """
+        if is_of_key(principal):
+            self._revoke_token(principal, caller)
+            return
         session_id = session_id_of(principal)
         with self._base.database.read() as connection:
             row = session_store.find_session(connection, session_id)
@@ -181,6 +185,13 @@ class Sessions:
             return
         self.end_now([session_id])
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session_id)
+
+    def _revoke_token(self, principal: Principal, caller: Caller) -> None:
+        """Refuse one token from now on, in a transaction of its own."""
+        until = self._base.clock() + self._lifetime
+        with self._base.database.write() as connection:
+            add_marks(connection, [make_mark(token_id=principal.token_id, until=until)])
+        self._base.succeeded("logout", caller, user_id=principal.subject, key_id=principal.client_id)
 
     def log_out_everywhere(self, principal: Principal, caller: Caller) -> None:
         """End all of the caller's sessions.

@@ -1,0 +1,23 @@
+"""Read values by name, as they are in an environment variable."""
+
+from authguard.errors import ConfigurationError
+
+
+def read_named_values(text: str, option: str, example: str) -> dict[str, str]:
+    """Return the values of a text such as `login=10/900,mail=3/900`, by name.
+
+    Args:
+        text: the names and values.
+        option: the setting.
+        example: a text in the right form.
+
+    Raises:
+        ConfigurationError: for a part that is no name with a value, or a name that is there twice.
+    """
+    values: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or name in values:
+            raise ConfigurationError(f"{option} must be as in {example}, each once, got {part!r}")
+        values[name] = value
+    return values
