@@ -125,3 +125,20 @@ def test_a_session_of_another_type_is_no_session() -> None:
     revocations = MemoryRevocations(clock=Clock())
     revocations.revoke(session="1", until=NOW + 60)
     assert not revocations.is_revoked(principal(claims={"sid": 1}))
+
+
+@pytest.mark.parametrize("until", [0, 3600, 86_400.0])
+def test_a_time_from_now_is_no_moment(until: float) -> None:
+    """A revocation until 1970 would have no effect, so it is refused with the spelling that works."""
+    with pytest.raises(
+        ConfigurationError, match=r"until must be seconds since the epoch, got .*time\.time\(\) \+"
+    ):
+        MemoryRevocations().revoke(subject="ann", until=until)
+
+
+@pytest.mark.parametrize("name", ["token_id", "key_id", "session", "subject"])
+def test_a_number_names_nothing(name: str) -> None:
+    """The claims of a token are text: a number that an application has as an id would match none."""
+    named: dict[str, Any] = {name: 5}
+    with pytest.raises(ConfigurationError, match=r"must be text, got 5 .int.: write str\(…\)"):
+        MemoryRevocations().revoke(**named, until=NOW)

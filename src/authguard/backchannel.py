@@ -5,6 +5,7 @@ Write `Guard(…, backchannel_logout=BackChannelLogout.from_issuer(…))`, and r
 """
 
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32_768
 _MAX_FIELDS = 20
+_log = logging.getLogger("authguard")
 _MAX_LIFETIME = 90 * 86_400
 _FORM = "application/x-www-form-urlencoded"
 
@@ -199,9 +201,11 @@ class BackChannelLogout(Endpoint):
             logout = yield from self._verifier.read(token, now)
             yield from self._log_out(logout, now)
         except VerificationUnavailableError as error:
+            _log.warning("%s: %s", self.purpose, error.reason)
             fields = ("retry-after", str(error.retry_after))
             return _response(503, {"error": "temporarily_unavailable"}, fields)
         except RefusedError as error:
+            _log.debug("%s: %s", self.purpose, error.reason)
             return _response(400, {"error": "invalid_request", "error_description": error.reason})
         return _response(200, None)
 

@@ -80,6 +80,15 @@ def test_the_session_of_a_logout_token_is_ended(face: Face) -> None:
     assert face.get().status == 401
 
 
+def test_the_reason_of_a_bad_logout_token_is_in_the_log(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the token: the issuer is told, too, but its log belongs to somebody else."""
+    caplog.set_level("DEBUG", "authguard")
+    text = token(aud="another")
+    face.post(text)
+    assert "back-channel logout: another audience" in caplog.messages
+    assert text not in caplog.text
+
+
 def test_a_bad_logout_token_is_400(face: Face) -> None:
     """Without a challenge, since no credential is asked for."""
     answer = face.post(token(aud="another"))

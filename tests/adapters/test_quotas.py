@@ -156,7 +156,8 @@ def test_a_tier_without_quotas_is_our_fault(ask: Any, make: Any, caplog: pytest.
     app = make(world.guard, lambda: world.wall)
     for _ in range(2):
         assert ask(app, "GET", "/private", [api_key(KEYS["gold"])]).status == 500
-    assert "got one of the tier 'gold'" in caplog.text
+    wrong = "the tier of each caller must be one of quotas ('free', 'pro', None), got 'gold' (str): "
+    assert all(record.getMessage().startswith(f"GET '/private': {wrong}") for record in caplog.records)
 
 
 @EACH_FACE

@@ -177,7 +177,7 @@ def test_admin_needs_the_role(service):
         (["--kind", "rt"], "kind: is one of sk_live"),
         (["--expires-in-days", "0"], "expires_in_days: is a whole number between 1 and 3650"),
         (["--tier", "gold"], "tier: is one of free"),
-        (["--network", "example.com"], "networks: has at most"),
+        (["--network", "example.com"], "networks: is a list of at most"),
         (["--scope", "two words"], "scopes: has at most"),
     ],
 )

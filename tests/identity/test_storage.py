@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from authguard import Principal
 from authguard.errors import ConfigurationError
-from authguard.identity import upgrade
+from authguard.identity import SQLAPIKeys, SQLRevocations, upgrade
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database, _outages
 from authguard.identity.storage.migrations import VERSION_TABLE, check
@@ -325,3 +325,40 @@ def _free_port():
 
 
 __all__ = ["SECRET"]
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:////no/such/folder/x.db", "the file cannot be opened"),
+        ("sqlite:///{tmp_path}/new.db", "run `authguard db upgrade`, or correct the URL"),
+        ("postgresql://root@127.0.0.1:1/test", "no server listens at the host and port"),
+        ("postgresql://root:hidden@127.0.0.1/no_such_database", "no database of the name in the URL"),
+        ("postgresql://no_such_user:hidden@127.0.0.1/test", "no user of the name in the URL"),
+        ("postgresql://root@no-such-host.invalid/test", "the host of the URL is not known"),
+    ],
+)
+def test_the_reason_of_an_outage_says_what_to_correct(url, reason, tmp_path):
+    """A URL that cannot be meant is found at the first query; its password is never in the reason."""
+    database = Database(url.format(tmp_path=tmp_path))
+    with pytest.raises(StoreUnavailableError, match=reason) as caught, database.read() as connection:
+        connection.execute(select(users.c.id)).all()
+    assert "hidden" not in str(caught.value.reason)
+    database.close()
+
+
+def test_a_postgresql_database_without_tables_is_an_outage():
+    """As one of SQLite is."""
+    with postgres_database() as url:
+        database = Database(url)
+        with pytest.raises(StoreUnavailableError, match="no tables"), database.read() as connection:
+            connection.execute(select(users.c.id)).all()
+        database.close()
+
+
+@pytest.mark.parametrize("made", [SQLAPIKeys, SQLRevocations])
+def test_a_variable_that_is_not_set_is_no_database(made):
+    """It is refused with the spelling that works."""
+    advice = f"database must be a URL, got None: write {made.__name__}"
+    with pytest.raises(ConfigurationError, match=advice):
+        made(None)

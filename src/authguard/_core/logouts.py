@@ -104,7 +104,8 @@ class Logouts:
     """
 
     def __init__(self, store: Revocations) -> None:
-        check_method(store, "revocations", "is_revoked", "revocations=MemoryRevocations()")
+        write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
+        check_method(store, "revocations", "is_revoked", f"revocations={write}")
         self._store = store
         memory = cast("SharedMemory | None", store if hasattr(store, "is_known_revoked") else None)
         in_memory = bool(getattr(store, "in_memory", False))

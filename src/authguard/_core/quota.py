@@ -107,7 +107,11 @@ def check_quotas(quotas: object, option: str) -> tuple[Quota, ...]:
         ConfigurationError: for anything else.
     """
     if isinstance(quotas, Quota):
-        raise ConfigurationError(f"{option} must be a list, got a Quota: write [{quotas!r}]")
+        example = f"[Quota({quotas.count}, {quotas.seconds!r})]"
+        raise ConfigurationError(f"{option} must be a list, got a Quota: write {example}")
+    if quotas is None or isinstance(quotas, str):
+        example = "[Quota(10, 60)], or [] for no quota"
+        raise ConfigurationError(f"{option} must be a list, got {got(quotas)}: write {example}")
     listed = check_list(quotas, option, "Quota(10, 60)")
     names: set[str] = set()
     for quota in listed:

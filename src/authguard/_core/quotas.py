@@ -183,8 +183,10 @@ class Quotas:
     def _find_limits(self, tier: str | None, of_rule: tuple[Quota, ...], own: tuple[Quota, ...]) -> Limits:
         by_tier = self._by_tier
         if by_tier is not None and tier not in by_tier:
+            known = ", ".join(repr(name) for name in by_tier)
             raise ConfigurationError(
-                f"quotas must name the tiers of all callers, got one of the tier {got(tier)}: add it"
+                f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct it, or "
+                "add it to quotas"
             )
         of_tier = self._for_all if by_tier is None else by_tier[tier]
         # One counter for each length: what is counted for a minute is forgotten before the hour is over.

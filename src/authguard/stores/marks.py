@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Literal, TypeAlias, get_args
 
 from authguard._core.model import Principal, api_key_id
-from authguard._core.options import Moment, check_moment, is_numeric_date
+from authguard._core.options import Moment, check_moment, got, is_numeric_date
 from authguard.errors import ConfigurationError
 
 Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
@@ -17,6 +17,7 @@ Key: TypeAlias = tuple[str, str, str]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_NAME = 200  # characters; longer names are kept as their digest
 _FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
+_FIRST_MOMENT = 978_307_200  # 2001-01-01; a smaller number is a time from now, not a moment
 _BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued later
 
 
@@ -65,9 +66,13 @@ def make_mark(
     """Build the mark of a revocation from the arguments of `revoke`.
 
     Raises:
-        ConfigurationError: if they name several things or none, or if a moment is no number.
+        ConfigurationError: if they name several things or none, if a name is no text, if a moment is no
+            number, or if `until` is a time from now.
     """
     named: dict[Kind, str | None] = {"token": token_id, "key": key_id, "session": session, "subject": subject}
+    for kind, name in named.items():
+        if name is not None and not isinstance(name, str):
+            raise ConfigurationError(f"what names a {kind} must be text, got {got(name)}: write str(…)")
     given: list[tuple[Kind, str]] = [(kind, name) for kind, name in named.items() if name]
     if not given and issued_before is not None and all(name is None for name in named.values()):
         given = [("all", "")]
@@ -82,6 +87,11 @@ def make_mark(
             f"issued_before must be left out for a {kind}, which has no tokens of later, got {before}"
         )
     ending = check_moment(until, "until", infinite=True)
+    if ending < _FIRST_MOMENT:
+        raise ConfigurationError(
+            f"until must be seconds since the epoch, got {ending:.0f}, which is before 2001: write "
+            f"time.time() + {ending:.0f}"
+        )
     return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
 
 

@@ -64,6 +64,8 @@ def _check_url(url: object) -> str:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
         raise _wrong_url(url)
+    if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+        raise _wrong_url(url)  # redis-py would take database 0
     with needs_extra("redis"):
         from redis.connection import parse_url
     try:

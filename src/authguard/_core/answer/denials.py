@@ -15,6 +15,7 @@ from authguard._core.options import check_function
 from authguard._core.policy.policy import Policy
 from authguard._core.request import RequestKey, RequestView
 from authguard.errors import (
+    ConfigurationError,
     InsufficientUserAuthenticationError,
     MissingCredentialsError,
     RefusedError,
@@ -141,7 +142,8 @@ def as_refused(error: Exception, source: str = "a callback or verifier") -> Refu
     if isinstance(error, RefusedError):
         return error
     outage = _find_outage(error)
-    refused: RefusedError = UnexpectedError(f"{source} raised")
+    wrong_option = isinstance(error, ConfigurationError)
+    refused: RefusedError = UnexpectedError(str(error) if wrong_option else f"{source} raised")
     if outage is not None:
         refused = VerificationUnavailableError(f"{source} raised {_describe(error, outage)}")
     refused.__cause__ = error

@@ -16,7 +16,6 @@ from authguard._core.networks import Network, parse_network
 from authguard._core.options import (
     Duration,
     check_flag,
-    check_object,
     check_seconds,
     check_text,
     check_text_list,
@@ -31,7 +30,7 @@ from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.settings import KEY_PREFIXES
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import KeyRow
-from authguard.identity.storage.database import Database
+from authguard.identity.storage.database import Database, check_database
 from authguard.identity.storage.revocations import Spread
 
 _REFUSED_SECONDS = 10
@@ -84,11 +83,11 @@ class SQLAPIKeys(Verifier):
         self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
         self._issuer = None if issuer is None else check_text(issuer, "issuer")
+        check_database(database, 'SQLAPIKeys("postgresql://…")')
         self._owns_database = isinstance(database, str)
         if isinstance(database, str):
             database = Database(database)
             database.after_marks = Spread(database)
-        check_object(database, "database", Database, 'SQLAPIKeys("postgresql://…")', or_none=False)
         self._database = database
         self.recorder = UsageRecorder(database) if check_flag(count, "count") else None
         # Known to be bad for good, briefly. A flood of bad keys evicts only its own kind.

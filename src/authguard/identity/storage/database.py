@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sqlite3
 import stat
 from collections import deque
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from authguard._core.options import check_text, check_whole
+from authguard._core.options import check_text, check_whole, got
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -34,6 +35,21 @@ logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
 
 _BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
+_UNDEFINED_TABLE = "42P01"  # of PostgreSQL; SQLite raises an OperationalError
+
+#: What drivers say (patterns), and what the log says then.
+_REASONS = {
+    'no such table|relation ".*" does not exist': (
+        "it has no tables of the service; run `authguard db upgrade`, or correct the URL"
+    ),
+    "unable to open database file": "the file cannot be opened; its folder must exist and be writable",
+    "database is locked": "it is locked by another process",
+    "Connection refused": "no server listens at the host and port of the URL",
+    "failed to resolve host": "the host of the URL is not known",
+    "password authentication failed": "the server refuses the user or the password of the URL",
+    'FATAL:  database ".*" does not exist': "the server has no database of the name in the URL",
+    'FATAL:  role ".*" does not exist': "the server has no user of the name in the URL",
+}
 
 
 class Database:
@@ -187,6 +203,16 @@ class _ConnectionPool:
                 self._idle.pop().close()
 
 
+def check_database(value: object, write: str) -> None:
+    """Check an option that takes a database or its URL.
+
+    Raises:
+        ConfigurationError: for anything else, such as None of a variable that is not set.
+    """
+    if not isinstance(value, (str, Database)):
+        raise ConfigurationError(f"database must be a URL, got {got(value, secret=True)}: write {write}")
+
+
 def _parse_url(url: str) -> URL:
     must = "be sqlite:///file or postgresql://user@host/name"
     check_text(url, "database", must=must, secret=True)
@@ -237,12 +263,22 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except _OUTAGES as error:
-        # The driver's text may hold what was to be stored.
-        raise StoreUnavailableError(f"database: {type(error).__name__}") from None
+        raise StoreUnavailableError(f"database: {reason_of(error)}") from None
     except exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE:
+            raise StoreUnavailableError(f"database: {reason_of(error)}") from None
         if not error.connection_invalidated:
             raise
         raise StoreUnavailableError("database: the connection was lost") from None
+
+
+def reason_of(error: exc.SQLAlchemyError) -> str:
+    """Return why a database cannot be asked, in words of ours.
+
+    The driver's text is never returned: it may hold a part of the URL, or what was to be stored.
+    """
+    text = str(getattr(error, "orig", None))
+    return next((words for said, words in _REASONS.items() if re.search(said, text)), type(error).__name__)
 
 
 def _set_up_postgresql(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from authguard._core.options import Duration, check_function, check_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
-from authguard.identity.storage.database import Database
+from authguard.identity.storage.database import Database, check_database
 from authguard.identity.storage.log import log_name, open_log
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
 from authguard.stores import PostgresStore, RedisStore
@@ -95,8 +95,7 @@ class SQLRevocations(SharedRevocations):
         revocations_down: Down = "deny",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not isinstance(database, str):
-            check_object(database, "database", Database, 'SQLRevocations("postgresql://…")', or_none=False)
+        check_database(database, 'SQLRevocations("postgresql://…")')
         seconds, stale = check_bound(bound), check_revocations_down(revocations_down)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self._is_own = isinstance(database, str)

@@ -20,7 +20,10 @@ _NAME = f"has 1 to {MAX_NAME} characters, and no control characters"
 _SCOPES = f"has at most {MAX_SCOPES} scopes of 1 to 64 characters, without spaces"
 _DAYS = f"is a whole number between 1 and {MAX_DAYS}"
 _METADATA = f"is an object of JSON of at most {MAX_METADATA} bytes, nested at most {MAX_DEPTH} deep"
-_NETWORKS = f"has at most {MAX_NETWORKS} addresses or networks, such as 192.0.2.0/24"
+_NETWORKS = (
+    f"is a list of at most {MAX_NETWORKS} addresses or networks, such as 192.0.2.7 or 192.0.2.0/24, "
+    "not 192.0.2.7/24"
+)
 
 
 def check_fields(request: APIKeyRequest, settings: Settings) -> None:
