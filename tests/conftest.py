@@ -41,13 +41,13 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)  # `make frameworks` has no xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Start half as many workers again as there are processors: many tests wait for other processes.
+    """Start twice as many workers as there are processors: many tests wait for other processes.
 
     With `--numprocesses logical`, for tests that do not wait, start as many as there are: each one collects
     all of the tests.
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return processors if config.option.numprocesses == "logical" else processors + processors // 2
+    return processors if config.option.numprocesses == "logical" else 2 * processors
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
