@@ -17,7 +17,7 @@ _LOOKED_AT_IF_FULL = 1_000  # less than a millisecond
 _FULL = "too many callers are counted"
 
 # What is to be taken, of which window, when, and after how many seconds that is possible.
-_Asked: TypeAlias = tuple[Take, Window, float, float]
+_Requested: TypeAlias = tuple[Take, Window, float, float]
 # As QuotaState(…) does it, without a call more.
 _new_state = partial(tuple.__new__, QuotaState)
 
@@ -66,7 +66,7 @@ class MemoryQuotas:
         """
         with self._lock:
             now, today = self._monotonic(), self._clock()
-            asked: list[_Asked] = []
+            requested: list[_Requested] = []
             may_pass, is_short, new = True, False, 0
             for take in takes:
                 key, quota, cost = take
@@ -81,30 +81,30 @@ class MemoryQuotas:
                 if wait:
                     is_short = True
                     may_pass = may_pass and not quota.enforce
-                asked.append((take, window, at, wait))
+                requested.append((take, window, at, wait))
             if not may_pass:
                 self._refused += 1
-                return Taken(False, [_state(*each) for each in asked])
+                return Taken(False, [_state(*each) for each in requested])
             if new:
                 self._make_room(new, now, today)
                 # All of them: to make room may have dropped one that was there, since it held nothing.
-                self._windows |= {take.key: window for take, window, _, wait in asked if not wait}
+                self._windows |= {take.key: window for take, window, _, wait in requested if not wait}
             self._admitted += 1
             self._would_refuse += is_short
-            return self._take(asked)
+            return self._take(requested)
 
-    def _take(self, asked: Sequence[_Asked]) -> Taken:
+    def _take(self, requested: Sequence[_Requested]) -> Taken:
         states = []
-        for take, window, at, wait in asked:
+        for take, window, at, wait in requested:
             if wait:
                 states.append(_state(take, window, at, wait))
             else:
                 reset = window.take(take.quota.count, take.cost, at)
                 states.append(_new_state((take.quota.count - window.used, reset, 0.0)))
-        return Taken(True, states, asked)
+        return Taken(True, states, requested)
 
     def _make_room(self, number: int, now: float, today: float) -> None:
-        """Forget windows that hold nothing, the oldest first; the others are asked again after all.
+        """Forget windows that hold nothing, the oldest first; the others move behind the new ones.
 
         Raises:
             QuotaUnavailableError: if there is no room for so many.
@@ -124,8 +124,8 @@ class MemoryQuotas:
         """Undo a `take` that was admitted: its request has been refused since."""
         with self._lock:
             now, today = self._monotonic(), self._clock()
-            asked: Sequence[_Asked] = taken.receipt or ()
-            for take, window, taken_at, wait in asked:
+            requested: Sequence[_Requested] = taken.receipt or ()
+            for take, window, taken_at, wait in requested:
                 if not wait and self._windows.get(take.key) is window:
                     window.give_back(take.cost, taken_at, today if window.is_daily else now)
 
