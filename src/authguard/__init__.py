@@ -11,6 +11,7 @@ from authguard._core.answer.metadata import ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Refusal
 from authguard._core.credential.cookies import AccessCookie
+from authguard._core.deciding.quotas import Quotas
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
 from authguard._core.policy.policy import Verdict
@@ -19,7 +20,6 @@ from authguard._core.proofs.dpop import DPoP
 from authguard._core.proofs.mtls import MutualTLS
 from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth
-from authguard._core.quotas import Quotas
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import RequestView
 from authguard.errors import (

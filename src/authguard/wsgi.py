@@ -12,11 +12,11 @@ from authguard._core.answer.decision import Decision, Deny
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.deciding.quotas import Quotas
 from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
-from authguard._core.quotas import Quotas
 from authguard._core.request import Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal

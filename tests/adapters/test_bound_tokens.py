@@ -21,7 +21,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
-from authguard._core.callers import UNDECIDED
+from authguard._core.deciding.callers import UNDECIDED
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware

@@ -15,9 +15,9 @@ from authguard import (
     Rule,
 )
 from authguard._core.answer.decision import Allow, Deny
-from authguard._core.callers import UNDECIDED, Refused
+from authguard._core.deciding.callers import UNDECIDED, Refused
+from authguard._core.deciding.overridden import overriding
 from authguard._core.model import ANONYMOUS_AUTH
-from authguard._core.overridden import overriding
 from authguard._core.policy.rules import Requirement
 from authguard.drivers import run
 from authguard.errors import (

@@ -4,7 +4,7 @@ import pytest
 
 from authguard import ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Principal, Rule
 from authguard._core.answer.decision import Allow
-from authguard._core.callers import UNDECIDED
+from authguard._core.deciding.callers import UNDECIDED
 from authguard._core.policy.policy import Policy
 from authguard._core.policy.rules import Requirement
 from authguard.drivers import run

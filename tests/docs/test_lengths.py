@@ -9,6 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src"
 MAX_FILE = 400
 MAX_FUNCTION = 40
+MAX_FILES = 20
 #: A migration is a list of tables.
 LISTS = "migrations/versions/"
 
@@ -41,6 +42,13 @@ def test_files_are_short() -> None:
     """No file has more than 400 lines."""
     numbers = {file.name: len(file.read_text().splitlines()) for file in SOURCE.rglob("*.py")}
     assert {name: number for name, number in numbers.items() if number > MAX_FILE} == {}
+
+
+def test_folders_are_small() -> None:
+    """No folder has more than 20 files."""
+    folders = [folder for folder in SOURCE.rglob("*") if folder.is_dir()]
+    numbers = {folder.name: len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: number for name, number in numbers.items() if number > MAX_FILES} == {}
 
 
 @pytest.mark.parametrize(("lines", "length"), [(40, 40), (41, 41)])

@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from authguard.stores.log import Log
-from authguard.stores.postgres_connections import PostgresConnections
 from authguard.stores.redis_log import RedisLog
-from authguard.stores.sql_log import Connections, SQLLog
-from authguard.stores.sqlite_connections import SQLiteConnections
+from authguard.stores.sql.postgres_connections import PostgresConnections
+from authguard.stores.sql.sql_log import Connections, SQLLog
+from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from identity.support import postgres_database
 
 OpenLog = Callable[[], Log]

@@ -11,7 +11,7 @@ import pytest
 
 from authguard import APIKey, APIKeyVerifier, Guard, IntrospectionVerifier, digest_api_key
 from authguard._core.answer.decision import Deny, Known
-from authguard._core.callers import _digest_of
+from authguard._core.deciding.callers import _digest_of
 from authguard._core.flow import Call, Fetch, Flow, Question, Response, Shared
 from authguard.stores.marks import make_mark
 from sizes import size

@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from authguard.stores import sql_tables as sql
 from authguard.stores.log import MAX_PAGE, MAX_TIPS, Log, Position, State, StoreDownError
 from authguard.stores.marks import Mark, make_mark
-from authguard.stores.postgres_connections import PostgresConnections
-from authguard.stores.sql_log import SQLLog
-from authguard.stores.sqlite_connections import SQLiteConnections
+from authguard.stores.sql import sql_tables as sql
+from authguard.stores.sql.postgres_connections import PostgresConnections
+from authguard.stores.sql.sql_log import SQLLog
+from authguard.stores.sql.sqlite_connections import SQLiteConnections
 
 OpenLog = Callable[[], Log]
 FAR = 4_000_000_000.0

@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 from authguard._asgi.request import HANDLED, ASGIApp, HandledFields, Message, Receive, Scope, Send
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.response_fields import merged
+from authguard._core.deciding.quotas import Quotas
 from authguard._core.quota_store import NOTHING
-from authguard._core.quotas import Quotas
 from authguard.drivers import asynchronous
 
 _HANDSHAKES = frozenset({"websocket.accept", "websocket.http.response.start"})

@@ -18,17 +18,19 @@ from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.answer.response_fields import response_fields
-from authguard._core.callers import AskFirst, Callers, Recalled, Refused, UserLoader
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
+from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
+from authguard._core.deciding.later_checks import LaterChecks
+from authguard._core.deciding.overridden import overriding
+from authguard._core.deciding.quotas import QuotasByTier, quotas_for
+from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.dispatch import arrange, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
-from authguard._core.later_checks import LaterChecks
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
 from authguard._core.options import check_object, check_whole
-from authguard._core.overridden import overriding
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
@@ -36,11 +38,9 @@ from authguard._core.proofs.proof import Proof, Proofs
 from authguard._core.proxies import TrustedProxies
 from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
-from authguard._core.quotas import QuotasByTier, quotas_for
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import RequestView
-from authguard._core.straight_path import StraightPath
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     CrossSiteRequestError,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 
 from authguard._core.answer.decision import Decision
-from authguard._core.callers import AskFirst
+from authguard._core.deciding.callers import AskFirst
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView

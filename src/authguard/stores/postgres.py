@@ -6,8 +6,8 @@ from authguard._core.options import Duration, type_of
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
-from authguard.stores.postgres_connections import PostgresConnections
-from authguard.stores.sql_log import SQLLog
+from authguard.stores.sql.postgres_connections import PostgresConnections
+from authguard.stores.sql.sql_log import SQLLog
 from authguard.stores.store import Store
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from authguard._core.options import Duration, got
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
-from authguard.stores.sql_log import SQLLog
-from authguard.stores.sqlite_connections import SQLiteConnections
+from authguard.stores.sql.sql_log import SQLLog
+from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from authguard.stores.store import Store
 
 

@@ -1,9 +1,9 @@
 """Open the log of revocations in the service's database, as the stores read it."""
 
 from authguard.identity.storage.database import Database
-from authguard.stores.postgres_connections import PostgresConnections
-from authguard.stores.sql_log import SQLLog
-from authguard.stores.sqlite_connections import SQLiteConnections
+from authguard.stores.sql.postgres_connections import PostgresConnections
+from authguard.stores.sql.sql_log import SQLLog
+from authguard.stores.sql.sqlite_connections import SQLiteConnections
 
 
 def open_log(database: Database, timeout: float) -> SQLLog:

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from authguard.stores import sql_log
 from authguard.stores.marks import Mark
-from authguard.stores.postgres_connections import ANNOUNCE
-from authguard.stores.postgres_connections import DIALECT as POSTGRES
-from authguard.stores.sql_log import Dialect, Execute
-from authguard.stores.sqlite_connections import DIALECT as SQLITE
+from authguard.stores.sql import sql_log
+from authguard.stores.sql.postgres_connections import ANNOUNCE
+from authguard.stores.sql.postgres_connections import DIALECT as POSTGRES
+from authguard.stores.sql.sql_log import Dialect, Execute
+from authguard.stores.sql.sqlite_connections import DIALECT as SQLITE
 
 _PENDING = "authguard marks"
 

@@ -15,13 +15,13 @@ from authguard.identity.storage.database import Database, check_database
 from authguard.identity.storage.log import log_name, open_log
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
 from authguard.stores import PostgresStore, RedisStore
-from authguard.stores import sql_tables as sql
 from authguard.stores.downtime import Down, check_bound, check_revocations_down
 from authguard.stores.follower import Follower
 from authguard.stores.log import StoreDownError
 from authguard.stores.marks import Mark
 from authguard.stores.receipt import Receipt
 from authguard.stores.revocations import SharedRevocations
+from authguard.stores.sql import sql_tables as sql
 
 _BOUND = 1.0  # of processes that follow the log
 _ALIVE_SECONDS = 3 * _BOUND  # without a reading, after which a process counts as gone

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from authguard.identity.storage.marks import dialect_of, execute_by
-from authguard.stores import sql_log, sql_tables
 from authguard.stores.marks import Mark
+from authguard.stores.sql import sql_log, sql_tables
 
 revision = "0005"
 down_revision = "0004"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from authguard._core.answer.decision import Known
-from authguard._core.callers import UNDECIDED, Callers, Undecided
+from authguard._core.deciding.callers import UNDECIDED, Callers, Undecided
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
 from authguard._core.request import Presented, RequestView

@@ -8,10 +8,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import cast
 
-from authguard.stores import sql_tables as sql
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
-from authguard.stores.sql_log import Dialect, Execute, Row, create_tables
+from authguard.stores.sql import sql_tables as sql
+from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 
 DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max")
 _LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody

@@ -10,6 +10,7 @@ from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.response_fields import response_fields, vary_on
 from authguard._core.credential.extractor import Extractor
+from authguard._core.deciding.quotas import check_counts
 from authguard._core.flow import Call, Flow, Shared
 from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
@@ -18,7 +19,6 @@ from authguard._core.networks import is_within
 from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
 from authguard._core.proxies import TrustedProxies
-from authguard._core.quotas import check_counts
 from authguard._core.request import Presented, RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import Verified, Verifier, as_flow

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
-from authguard.stores import sql_tables as sql
 from authguard.stores.log import KEEP_SECONDS, MAX_PAGE, MAX_TIPS, Page, Position, State
 from authguard.stores.marks import Key, Kind, Mark
+from authguard.stores.sql import sql_tables as sql
 
 Row = tuple[Any, ...]
 

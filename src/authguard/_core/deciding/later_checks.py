@@ -3,13 +3,13 @@
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Deny
 from authguard._core.answer.denials import Denials, as_refused, refused_for
+from authguard._core.deciding.quotas import Quotas
+from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
 from authguard._core.policy.policy import Policy
 from authguard._core.policy.rules import Requirement
-from authguard._core.quotas import Quotas
 from authguard._core.request import RequestView
-from authguard._core.straight_path import StraightPath
 from authguard.errors import InsufficientScopeError, InvalidTokenError, MissingCredentialsError, RefusedError
 
 

@@ -6,11 +6,11 @@ from typing import TypeAlias
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
 from authguard._core.answer.denials import Denials
-from authguard._core.callers import UNDECIDED, Callers, Recalled, Refused
 from authguard._core.credential.cookies import AccessCookie
-from authguard._core.overridden import Overridden
+from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
+from authguard._core.deciding.overridden import Overridden
+from authguard._core.deciding.quotas import Quotas
 from authguard._core.policy.policy import Policy
-from authguard._core.quotas import Quotas
 from authguard._core.request import Presented, RequestKey
 from authguard.errors import MissingCredentialsError, RateLimitedError
 

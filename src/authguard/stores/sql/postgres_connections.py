@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from authguard.stores import sql_tables as sql
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
-from authguard.stores.sql_log import Dialect, Execute, Row, create_tables
+from authguard.stores.sql import sql_tables as sql
+from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -1,0 +1,1 @@
+"""Decide about requests, in parts that `Guard` puts together."""

@@ -1,0 +1,1 @@
+"""Keep the log of a store in PostgreSQL and SQLite."""
