@@ -189,6 +189,14 @@ def test_states_tell_what_remains() -> None:
     assert world.take(MINUTE, cost=8).states == [(3, 30, 50)]
 
 
+def test_no_reset_is_longer_than_the_window() -> None:
+    """Whatever the clock shows, so that no rounding up tells 61 seconds of a minute."""
+    chance, world = random.Random(3), World()
+    for _ in range(1_000):
+        world.now += chance.random() * 1_000
+        assert world.take(Quota(10_000, 60)).states[0].reset <= 60
+
+
 @pytest.mark.parametrize("count", [10, 1_000])
 def test_a_caller_who_waits_as_told_gets_through(count: int) -> None:
     """At the told time, and not a moment before."""

@@ -81,12 +81,12 @@ class SlidingWindow:
         for at in range(0, len(log), 2):
             free += int(log[at + 1])
             if cost <= free:
-                return log[at] + self._seconds - now
+                return self._seconds - (now - log[at])
         return inf
 
     def reset(self, now: float) -> float:
         """Return after how many seconds the first entry expires."""
-        return self._log[0] + self._seconds - now if self._log else 0.0
+        return self._seconds - (now - self._log[0]) if self._log else 0.0
 
     def take(self, count: int, cost: int, now: float) -> float:
         """Take a cost, and return after how many seconds the first entry expires."""
@@ -98,7 +98,7 @@ class SlidingWindow:
             log.extend((now, cost))
             self._began = now
         self.used += cost
-        return log[0] + self._seconds - now
+        return self._seconds - (now - log[0])  # in this order, so that it is never longer than the window
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
         """Undo what was taken at a time; nothing happens if it counts no longer."""
