@@ -192,9 +192,9 @@ def test_states_tell_what_remains() -> None:
 def test_no_reset_is_longer_than_the_window() -> None:
     """Whatever the clock shows, so that no rounding up tells 61 seconds of a minute."""
     chance, world = random.Random(3), World()
-    for _ in range(1_000):
+    for number in range(1_000):
         world.now += chance.random() * 1_000
-        assert world.take(Quota(10_000, 60)).states[0].reset <= 60
+        assert world.take(MINUTE, caller=f"caller {number}").states[0].reset <= 60
 
 
 @pytest.mark.parametrize("count", [10, 1_000])
