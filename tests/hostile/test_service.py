@@ -103,8 +103,9 @@ def test_a_stranger_s_request_makes_short_lines_in_the_log(asked: Service, group
     for name, sent in GROUPS[group]().items():
         caplog.clear()
         asked.ask(sent)
+        asked.service.outbox.flush()  # its lines are those of this request, and not of the next one
         lines = [record.getMessage() for record in caplog.records if record.name.startswith("authguard")]
-        assert len(lines) <= 3, name
+        assert len(lines) <= 3, (name, lines)
         assert all(len(line) < 4000 for line in lines), name
 
 
