@@ -45,7 +45,7 @@ _REASONS = {
     "unable to open database file": "the file cannot be opened; its folder must exist and be writable",
     "database is locked": "it is locked by another process",
     "Connection refused": "no server listens at the host and port of the URL",
-    "failed to resolve host": "the host of the URL is not known",
+    "failed to resolve host|Name or service not known": "the host of the URL is not known",
     "password authentication failed": "the server refuses the user or the password of the URL",
     'FATAL:  database ".*" does not exist': "the server has no database of the name in the URL",
     'FATAL:  role ".*" does not exist': "the server has no user of the name in the URL",
