@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
+
 from tools.mutations import Mutant, mutants_of
-from tools.recorded import FOLDERS, RECORDS, ROOT, Recorded, copy_tree, record, run_pytest
+from tools.recorded import FOLDERS, RECORDS, ROOT, Recorded, copy_tree, record, run_tests
 
 SOURCES = (
     "_core/**/*.py", "verifiers/*.py", "asgi.py", "wsgi.py", "_asgi/*.py", "starlette.py", "fastapi.py",
@@ -26,16 +28,14 @@ START_SECONDS = 60  # more, for imports
 
 def _run(mutant: Mutant, tree: Path, recorded: Recorded) -> str:
     """Return the outcome of one mutant: `killed`, `survived`, or `timeout`, which is as good as killed."""
-    file, chosen = tree / mutant.path, tree / "chosen-tests"
+    file = tree / mutant.path
     source = file.read_bytes()
     try:
         file.write_bytes(mutant.applied(source))
         for tests in recorded.tests_of(mutant):
             _forget_compiled(file)
-            chosen.write_text("\n".join(tests))
-            timeout = START_SECONDS + SLOWNESS * recorded.seconds_of(tests)
-            status = run_pytest(tree, "-x", f"@{chosen}", timeout=timeout, MUTATE_ORDER=str(chosen))
-            if status != 0:
+            status = run_tests(tree, tests, START_SECONDS + SLOWNESS * recorded.seconds_of(tests))
+            if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 return "timeout" if status is None else "killed"
         return "survived"
     finally:
@@ -110,9 +110,7 @@ def run(mutants: list[Mutant], jobs: int, *, again: bool) -> dict[str, str]:
 def _check_unchanged(mutants: list[Mutant], tree: Path, recorded: Recorded) -> None:
     """Refuse to go on if tests fail without any mutant: all would seem to be killed."""
     tests = {test for mutant in mutants for first in recorded.tests_of(mutant)[:1] for test in first}
-    chosen = tree / "chosen-tests"
-    chosen.write_text("\n".join(sorted(tests)))
-    if tests and run_pytest(tree, "-x", f"@{chosen}", quiet=False) != 0:
+    if tests and run_tests(tree, sorted(tests), quiet=False) != 0:
         sys.exit("tests fail without any mutant: mend them, and record again")
 
 
@@ -133,7 +131,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     recording = commands.add_parser("record", help="record which tests run which lines; again after changes")
-    recording.add_argument("folders", nargs="*", default=FOLDERS, help="folders below tests/; . is itself")
+    recording.add_argument(
+        "parts", nargs="*", default=FOLDERS, help="folders or files of tests/; . is itself"
+    )
     running = commands.add_parser("run", help="draw mutants and run their tests")
     running.add_argument("--number", type=int, default=300)
     running.add_argument("--seed", type=int, default=1)
@@ -142,7 +142,7 @@ def main() -> int:
     running.add_argument("--again", action="store_true", help="run the tests of survivors again")
     options = parser.parse_args()
     if options.command == "record":
-        record(options.folders)
+        record(options.parts)
         return 0
     mutants = draw(options.number, options.seed, options.only)
     listed = tomllib.loads((ROOT / "tools/mutants.toml").read_text()).get("equivalent", [])

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -63,10 +63,12 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Run tests in the order of the file that names them."""
-    if path := os.environ.get("MUTATE_ORDER"):
+    """Run the tests that a file names, in its order; those that are not there any more are left out."""
+    if path := os.environ.get("MUTATE_TESTS"):
         place = {name: number for number, name in enumerate(Path(path).read_text().splitlines())}
-        items.sort(key=lambda item: place.get(item.nodeid, 0))
+        items[:] = sorted(
+            (item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid]
+        )
 
 
 def copy_tree() -> Path:
@@ -114,22 +116,33 @@ def _run_pytest_here(tree: Path, arguments: tuple[str, ...], variables: dict[str
     sys.exit(pytest.main([*options, *arguments]))
 
 
-def record(folders: Iterable[str]) -> None:
-    """Record which tests run which lines, and how long they take, a folder at a time."""
+def run_tests(
+    tree: Path, tests: Sequence[str], timeout: float | None = None, *, quiet: bool = True
+) -> int | None:
+    """Run tests by their names until one fails; see `run_pytest`."""
+    files = sorted({file for file in map(_file_of, tests) if (tree / file).is_file()})
+    if not files:
+        return pytest.ExitCode.NO_TESTS_COLLECTED
+    chosen = tree / "chosen-tests"
+    chosen.write_text("\n".join(tests))
+    return run_pytest(tree, "-x", *files, timeout=timeout, quiet=quiet, MUTATE_TESTS=str(chosen))
+
+
+def record(parts: Iterable[str]) -> None:
+    """Record which tests run which lines, and how long they take, a folder or a file at a time."""
     RECORDS.mkdir(exist_ok=True)
     tree = copy_tree()  # which nobody edits meanwhile
     try:
-        for folder in folders:
-            name = "top" if folder == "." else folder
-            pattern = "test_*.py" if folder == "." else f"{folder}/test_*.py"
-            paths = sorted(map(str, (tree / "tests").glob(pattern)))
+        for part in parts:
+            path, name = tree / "tests" / part, "top" if part == "." else part.replace("/", "-")
+            paths = [str(path)] if path.is_file() else sorted(map(str, path.glob("test_*.py")))
             status = run_pytest(
                 tree, *paths, "-k", "not postgresql", "--continue-on-collection-errors",
                 "--cov=authguard", "--cov-context=test", "--cov-report=",
                 COVERAGE_FILE=str(RECORDS / f"{name}.coverage"),
                 MUTATE_DURATIONS=str(RECORDS / f"{name}.json"),
             )  # fmt: skip
-            print(f"{folder}: pytest ended with {status}", flush=True)
+            print(f"{part}: pytest ended with {status}", flush=True)
     finally:
         shutil.rmtree(tree)
 

@@ -75,12 +75,14 @@ def spellings(name, option):
 @pytest.mark.parametrize(("name", "option"), OPTIONS, ids=str)
 def test_what_an_error_says_to_write_is_python(name, option):
     """It can be copied, and each name in it is there."""
-    public = {**vars(authguard), **BUILT, **NAMES}
+    public = {**vars(authguard), **BUILT, **NAMES, "dict": dict}
     for spelling in spellings(name, option):
-        (argument,) = ast.parse(f"f({spelling})", mode="eval").body.keywords
-        for node in ast.walk(argument):
-            assert not isinstance(node, ast.Name) or node.id in public
-            assert not isinstance(node, ast.Attribute) or hasattr(public[node.value.id], node.attr)
+        for node in ast.walk(ast.parse(f"dict({spelling})", mode="eval").body):
+            match node:
+                case ast.Name(id=named):
+                    assert named in public
+                case ast.Attribute(value=ast.Name(id=named), attr=attribute):
+                    assert hasattr(public[named], attribute)
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -41,7 +41,6 @@ def verifier(**options):
         (make_token(claims(at_hash="x")), Cause.KIND, "at_hash"),
         (make_token(claims(sub="client:billing")), Cause.INVALID, "sub"),
         (make_token(claims(sub="")), Cause.MALFORMED, "sub"),
-        (make_token(claims(sub=..., username="ann", client_id="web")), Cause.MISSING_CLAIM, "sub"),
         (make_token(key=OTHER), Cause.SIGNATURE, None),
     ],
     ids=lambda value: value if isinstance(value, Cause) else None,
@@ -51,6 +50,18 @@ def test_a_token_is_refused_with_its_cause(token, cause, claim):
     with pytest.raises(InvalidTokenError) as raised:
         judge(verifier(), Credential(token, "bearer"), NOW)
     assert (raised.value.cause, raised.value.claim) == (cause, claim)
+
+
+@pytest.mark.parametrize("changes", [{}, {"client_id": "web", "username": "ann"}], ids=str)
+def test_a_token_of_nobody_lacks_its_subject(changes):
+    """Where it is not required, a client may stand in for it, and nobody else."""
+    with pytest.raises(InvalidTokenError) as raised:
+        judge(
+            verifier(required_claims=["exp"]),
+            Credential(make_token(claims(sub=..., **changes)), "bearer"),
+            NOW,
+        )
+    assert (raised.value.cause, raised.value.claim) == (Cause.MISSING_CLAIM, "sub")
 
 
 def test_a_token_without_a_key_for_it_has_a_cause_of_its_own():

@@ -12,7 +12,7 @@ _MARK = ".bearer."
 _TOKEN = re.compile(rb"[0-9A-Za-z._~+/-]+=*\Z")  # the b64token of RFC 6750 section 2.1
 #: How many of the offered subprotocols are read, and passed on; browsers offer a few.
 MAX_OFFERED = 100
-_MAX_ENCODED = MAX_CREDENTIAL * 4 // 3 + 2  # base64url makes four characters of three bytes
+_MAX_ENCODED = (MAX_CREDENTIAL * 4 + 2) // 3  # base64url makes four characters of three bytes
 _TOO_LONG = b"Bearer " + b"a" * (MAX_CREDENTIAL + 1)  # a field that is refused for its length
 _MALFORMED = b"Bearer"  # a field without its token, which is refused as malformed
 
