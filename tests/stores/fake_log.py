@@ -25,10 +25,18 @@ class World:
         self.readings = 0
         self.on_read: Callable[[], None] = lambda: None
         self.closed = threading.Event()
+        self.processes: list[SharedRevocations] = []
 
     def forget(self) -> None:
         """Lose everything, as a Redis without a disk does."""
         self.epoch, self.began, self.marks = "second", self.monotonic, []
+
+    def end(self) -> None:
+        """End the threads of all processes: one of them might log something during another test."""
+        self.down = True
+        self.closed.set()
+        for process in self.processes:
+            process.close()
 
 
 class FakeLog:
@@ -100,4 +108,6 @@ def revocations(world: World, *, stale: float = 0.0, max_marks: int = 1000) -> S
         wall=lambda: world.now,
         max_marks=max_marks,
     )
-    return SharedRevocations(log, follower, clock=lambda: world.now, monotonic=lambda: world.monotonic)
+    process = SharedRevocations(log, follower, clock=lambda: world.now, monotonic=lambda: world.monotonic)
+    world.processes.append(process)
+    return process

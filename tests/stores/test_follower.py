@@ -18,8 +18,7 @@ from stores.fake_log import BOUND, NOW, FakeLog, World, revocations
 def _world() -> Iterator[World]:
     world = World()
     yield world
-    world.down = True
-    world.closed.set()
+    world.end()
 
 
 def principal(name: str = "t1") -> Principal:

@@ -23,8 +23,7 @@ KEY = ("GET", "/me", "")
 def _world() -> Iterator[World]:
     world = World()
     yield world
-    world.down = True
-    world.closed.set()
+    world.end()
 
 
 def a_guard(world: World) -> Guard:
