@@ -1,6 +1,8 @@
 # Every target sets up what it needs; the first one takes a minute.
 # With FULL=1, proofs of all sizes, and every test over both databases.
 export FULL ?=
+# The tests, and each server that they start, read what was compiled before.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,6 +11,10 @@ TOOLS := $(VENV)-tools
 VERSIONS ?= 3.12 3.13 3.14 3.15
 LOWEST_INSTALL = $(TOOLS)/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python
 LOWEST_PYTEST = $(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarning
+# The tests of a file on one processor, and the files in the order of `tests/conftest.py`.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
+COVERING := tests/core tests/verifiers tests/adapters
 
 .PHONY: demo demo-flask quick test slow frameworks versions lowest lint types bench check lock clean
 
@@ -20,13 +26,14 @@ demo-flask: $(VENV)/ready
 
 # What needs no database, no browser and no other process.
 quick: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/core tests/verifiers tests/adapters tests/vectors tests/docs $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(COVERING) tests/vectors tests/docs $(ARGS)
 
 # Some of the tests cannot cover all of the core, so with ARGS there is no limit for the coverage.
 test: $(VENV)/ready
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov=authguard._core --cov-report=
+	$(BIN)/python -m pytest $(SPREAD) --cov=authguard._core --cov-report= $(COVERING)
 	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+	$(BIN)/python -m pytest $(SPREAD) $(COVERING:%=--ignore=%)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
@@ -44,7 +51,7 @@ versions: $(VERSIONS:%=version-%)
 
 version-%:
 	python=$$(tools/install-python $*) && $(MAKE) $(VENV)-$*/ready VENV=$(VENV)-$* PYTHON="$$python"
-	$(VENV)-$*/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(VENV)-$*/bin/python -m pytest $(SPREAD) $(ARGS)
 
 # The lowest versions that pyproject.toml allows, and the wheel as users install it. Old releases use what newer
 # ones of their own requirements deprecate.
@@ -53,7 +60,7 @@ lowest: $(VENV)-lowest/ready
 	$(TOOLS)/bin/uv build --quiet --wheel --out-dir build/wheel .
 	$(LOWEST_INSTALL) --no-deps --reinstall build/wheel/*.whl
 	$(VENV)-lowest/bin/python -c "import authguard; assert 'site-packages' in authguard.__file__"
-	$(LOWEST_PYTEST) --numprocesses auto --dist loadfile $(ARGS)
+	$(LOWEST_PYTEST) $(SPREAD) $(ARGS)
 # The servers of the tests need a newer uvicorn than the command does.
 	$(LOWEST_INSTALL) --no-deps --resolution lowest-direct --extra cli --requirement pyproject.toml --target build/command
 	PYTHONPATH=$(CURDIR)/build/command $(LOWEST_PYTEST) tests/cli/test_commands.py

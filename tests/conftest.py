@@ -1,10 +1,16 @@
 """Settings of all tests."""
 
+import datetime as dt
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import settings
 
 import sizes
@@ -16,6 +22,21 @@ settings.load_profile("authguard")
 FOLDERS = Path(__file__).parent
 # They wait for other processes. Begun first, none of them is the last one that a processor works on.
 _WAITING = ("wire", "browser", "remote", "identity", "cli", "client")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one made-up authority: each HTTP client reads all of them, and no test asks a public server."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, start, start + dt.timedelta(days=36_500)
+    )
+    path = tmp_path_factory.mktemp("authorities") / "authority.pem"
+    path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)  # `make frameworks` has no xdist

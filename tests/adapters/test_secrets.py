@@ -28,6 +28,7 @@ from authguard import (
 from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import AuthGuardError, ConfigurationError
 from authguard.testing import issue_token
+from sizes import size
 from support import b64, ec_key, jwk, make_proof, thumbprint
 
 NOW = 1_800_000_000.0
@@ -145,14 +146,20 @@ def test_no_answer_and_no_log_holds_a_secret(name: str, ask: Any, make: Any, cap
     caplog.set_level(logging.DEBUG)
     for guard in guards():
         app = make(guard, lambda: NOW)
-        for fields in requests():
-            for path in ("/private", "/admin", "/login"):
+        for place, fields in enumerate(requests()):
+            for path in _paths(place // 2):  # with and without an Accept field
                 SENT[:] = [fields]
                 answer = ask(app, "GET", path, fields)
                 shown = f"{answer.headers} {answer.body!r}"
                 assert not [mark for mark in MARKS if mark in shown], shown
     formatted = caplog.text + "".join(record.getMessage() for record in caplog.records)
     assert not [mark for mark in MARKS if mark in formatted]
+
+
+def _paths(place: int) -> list[str]:
+    """Return the paths that a credential is sent to: one in turn, or all of them."""
+    paths = ["/private", "/admin", "/login"]
+    return [paths[(place + number) % len(paths)] for number in range(size(1, len(paths)))]
 
 
 def handshakes() -> list[tuple[list[str], list[tuple[str, bytes]]]]:

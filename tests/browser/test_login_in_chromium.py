@@ -35,17 +35,18 @@ def site(tmp_path: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait_for(url: str, process: subprocess.Popen) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(url, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
+    until = time.monotonic() + 60
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < until and process.poll() is None:
+            try:
+                if client.get(url).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
     pytest.fail("the example did not start")
 
 

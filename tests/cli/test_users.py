@@ -25,6 +25,7 @@ def issue(service, email="ann@example.com"):
     return json.loads(done.stdout)
 
 
+@pytest.mark.one_database
 def test_token_is_that_of_the_service_in_real_processes(service):
     """A token of `token issue --user` is all that is written, and the service accepts it."""
     made = run("users", "create", "ann@example.com", "--password-stdin", given=PASSWORD, **service)

@@ -1,6 +1,8 @@
 """How much work one path can make: it is counted in characters and in places visited, never in time."""
 
 import unicodedata
+from collections.abc import Iterator
+from itertools import product
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +21,7 @@ from authguard._core.policy.paths import (
 )
 from authguard._core.policy.policy import MAX_VISITS, Policy
 from authguard._core.policy.rules import Requirement
+from sizes import size
 
 EVERYTHING = (Requirement(["x"]), Requirement(roles=["y"]))
 
@@ -85,9 +88,21 @@ UNITS = {
 LENGTHS = [40, 200, 1000, MAX_ODD_PATH, 4096, MAX_PATH, 65_536, 262_144]
 
 
-@pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("root_path", ["", "/app", "/" + "\ufdfa" * 900, "/" + "é" * 65_536], ids=len)
+ROOT_PATHS = ["", "/app", "/" + "\ufdfa" * 900, "/" + "é" * 65_536]
+
+
+def mounted() -> Iterator[tuple[str, int, str]]:
+    """Yield each unit and length with one mount point in turn, or with all of them."""
+    for place, (unit, length) in enumerate(product(UNITS, LENGTHS)):
+        for number in range(size(1, len(ROOT_PATHS))):
+            # The lengths are a multiple of the mount points, so the units shift the turn.
+            yield unit, length, ROOT_PATHS[(place + place // len(LENGTHS) + number) % len(ROOT_PATHS)]
+
+
+@pytest.mark.parametrize(
+    ("unit", "length", "root_path"),
+    [pytest.param(*case, id=f"{case[0]}-{case[1]}-{len(case[2])}") for case in mounted()],
+)
 def test_the_work_for_a_path_is_bounded(counted, unit, length, root_path):
     """Whatever the path and its length: so many characters are normalized and looked up, no more."""
     text = UNITS[unit]

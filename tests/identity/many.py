@@ -21,4 +21,5 @@ def add_sessions(service: IdentityService, user_id: str, count: int, **given: An
         }  # fmt: skip
         rows.append(row | given)
     with service.database.write() as connection:
-        connection.execute(insert(sessions), rows)
+        if rows:
+            connection.execute(insert(sessions), rows)

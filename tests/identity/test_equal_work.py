@@ -20,9 +20,10 @@ from identity.support import (
     browser,
     settings,
 )
+from sizes import size
 
 OTHER = "OtherPass456!"
-NUMBER = 3  # of addresses of each kind
+NUMBER = size(2, 3)  # of addresses of each kind
 
 
 class Elsewhere(Provider):

@@ -55,6 +55,7 @@ def service(url, clock, events):
         yield service
 
 
+@pytest.mark.one_database  # the rule; what is stored for it is tested over both
 @pytest.mark.parametrize("caller", [HOME, OTHER_TAB, MOBILE, SAME_ROOM])
 @pytest.mark.parametrize("later", [0, 29, 31, HOUR, 8 * HOUR, 2 * DAY, 3 * DAY - 1])
 def test_lost_answer_is_given_again(service, clock, caller, later):

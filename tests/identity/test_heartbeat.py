@@ -41,12 +41,13 @@ def server(tmp_path):
 
 def _ready(url, process):
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            httpx.get(f"{url}/heart", trust_env=False)
-            return url
-        except httpx.TransportError:
-            time.sleep(0.05)
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                client.get(f"{url}/heart")
+                return url
+            except httpx.TransportError:
+                time.sleep(0.05)
     pytest.fail("the server did not start")
 
 

@@ -83,6 +83,7 @@ ENTRANCES = {
 }
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("entrance", ENTRANCES.values(), ids=ENTRANCES)
 def test_long_address_is_refused_before_it_is_worked_on(service, worked_on, entrance, text):
@@ -102,6 +103,7 @@ def test_functions_refuse_a_long_address(worked_on, text):
     assert worked_on == []
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_long_address_of_a_provider_is_none(service, worked_on, text):
     """An address of a provider that is too long is like none at all."""

@@ -5,10 +5,9 @@ import contextlib
 import pytest
 from sqlalchemy import event
 
-from authguard.identity.model import Session
-from authguard.identity.storage import session_queries as store
 from authguard.identity.usecases.sessions import MAX_SESSIONS
-from identity.support import ANN, CALLER, NOW, PASSWORD
+from identity.many import add_sessions
+from identity.support import ANN, CALLER, PASSWORD
 
 
 @pytest.fixture
@@ -30,19 +29,6 @@ def principal_of(service, tokens):
 def is_alive(service, tokens):
     """Tell a session that has not ended."""
     return service.sessions.authenticate(principal_of(service, tokens)) is not None
-
-
-def add_sessions(service, user, count):
-    """Store sessions as an older version left them, one second apart."""
-    with service.database.write() as connection:
-        for number in range(count):
-            begun = NOW - count + number
-            session = Session(
-                id=f"old {number:06}", user_id=user.id, generation=0, created_at=begun, refreshed_at=begun,
-                expires_at=NOW + 600, ends_at=NOW + 600, ended_at=None, client_id=None, address="",
-                user_agent="",
-            )  # fmt: skip
-            store.insert_session(connection, session)
 
 
 @contextlib.contextmanager
@@ -89,7 +75,7 @@ def test_other_accounts_keep_theirs(service, user):
     """A session of another account does not count."""
     bob = service.accounts.create("bob@example.com", PASSWORD)
     tokens = service.accounts.issue_tokens(bob.id)
-    add_sessions(service, user, MAX_SESSIONS)
+    add_sessions(service, user.id, MAX_SESSIONS)
     sign_in(service)
     assert is_alive(service, tokens)
 
@@ -98,7 +84,7 @@ def test_other_accounts_keep_theirs(service, user):
 def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, count):
     """One statement ends all sessions, and one revokes their tokens; ten more keep the log."""
     tokens = sign_in(service)
-    add_sessions(service, user, count)
+    add_sessions(service, user.id, count)
     principal = principal_of(service, tokens)
     with counted(service) as statements:
         service.sessions.log_out_everywhere(principal, CALLER)
@@ -113,7 +99,7 @@ def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, 
 def test_a_sign_in_after_many_takes_no_more_statements(service, user, count):
     """An older version's thousands of sessions are ended by the next sign-in, together."""
     sign_in(service)
-    add_sessions(service, user, count)
+    add_sessions(service, user.id, count)
     with counted(service) as statements:
         tokens = sign_in(service)
     assert len(statements) <= 21
@@ -123,6 +109,6 @@ def test_a_sign_in_after_many_takes_no_more_statements(service, user, count):
 def test_the_own_session_goes_on_after_a_change_of_the_password(service, user):
     """Ending all the others leaves the one that asks."""
     tokens = sign_in(service)
-    add_sessions(service, user, 10)
+    add_sessions(service, user.id, 10)
     service.accounts.change_password(principal_of(service, tokens), PASSWORD, "An0ther-Password!", CALLER)
     assert [one.id for one in service.sessions.list(principal_of(service, tokens))] == [tokens.session_id]

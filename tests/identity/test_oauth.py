@@ -76,6 +76,7 @@ def test_client_credentials(client, machine, in_form):
     assert response.json()["scope"] == "read write"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("form", "status", "error"),
     [
@@ -111,6 +112,7 @@ def test_client_asks_for_fewer_scopes(client, machine):
     assert is_error(client.post(TOKEN, data=form, headers=basic(machine)), 400, "invalid_scope")
 
 
+@pytest.mark.one_database
 def test_parameter_sent_twice(client):
     """A parameter that came twice is refused (RFC 6749 section 3.2)."""
     headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -118,17 +120,20 @@ def test_parameter_sent_twice(client):
     assert is_error(response, 400, "invalid_request")
 
 
+@pytest.mark.one_database
 def test_form_is_a_form(client):
     """JSON is not what these endpoints take."""
     assert is_error(client.post(TOKEN, json={"grant_type": "password"}), 400, "invalid_request")
 
 
+@pytest.mark.one_database
 def test_client_proves_itself_in_one_way(client, machine):
     """Basic together with a secret in the form is refused."""
     form = {"grant_type": "client_credentials", "client_id": machine[0], "client_secret": machine[1]}
     assert is_error(client.post(TOKEN, data=form, headers=basic(machine)), 400, "invalid_request")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("value", ["Basic", "Basic !!!", "Basic eA==", "Bearer x"])
 def test_odd_client_authentication(client, value):
     """What is not HTTP Basic is 401 with a challenge."""
@@ -268,6 +273,7 @@ def test_client_secret_is_not_stored(service, machine):
     assert machine[1] not in str(row)
 
 
+@pytest.mark.one_database
 def test_metadata(client):
     """RFC 8414: the issuer exactly, endpoints below it, no empty arrays, no key set for a secret."""
     document = client.get("/.well-known/oauth-authorization-server").json()
@@ -280,6 +286,7 @@ def test_metadata(client):
     assert client.get("/.well-known/jwks.json").json() == {"keys": []}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_another_guard_verifies_by_the_key_set(url, algorithm):
     """A guard that has only the published key set accepts the tokens."""

@@ -15,6 +15,8 @@ from authguard.identity.pages.agents import describe_agent
 from authguard.identity.social.provider import Provider
 from identity.support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
+pytestmark = pytest.mark.one_database  # headers, forms and pages
+
 CSS = files("authguard.identity.pages").joinpath("assets/style.css").read_text(encoding="utf-8")
 
 

@@ -44,6 +44,7 @@ def walk(client, response, rel):
     return pages
 
 
+@pytest.mark.one_database
 def test_a_page_of_a_hundred_sessions_is_small(app, ann, clock):
     """After as many sign-ins as an account has sessions, no page has more than 20 KB."""
     client = TestClient(app, base_url=ISSUER, headers={"user-agent": AGENT})
@@ -94,6 +95,7 @@ def test_few_sessions_have_no_links(ann):
     assert "Pages of sessions" not in page.text
 
 
+@pytest.mark.one_database
 def test_links_have_names_and_a_place(many):
     """The navigation has a label, each link says what it leads to, and goes to the heading of the list."""
     second = walk(many, many.get("/account"), "next")[1]
@@ -130,6 +132,7 @@ def test_an_expired_page_is_carried_on(many, clock):
     assert response.headers["location"] == link
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("cursor", ["x", "", "A" * 5000, "%3Cscript%3E"])
 def test_a_malformed_cursor_is_refused(ann, cursor):
     """It gets a page with 422, which does not repeat it."""

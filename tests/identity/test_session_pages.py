@@ -81,6 +81,7 @@ def test_a_session_that_begins_meanwhile_moves_no_other(client, service, user):
     assert read(client, query) == before
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "query",
     [
@@ -128,6 +129,7 @@ def test_a_cursor_is_good_while_the_secret_is_changed(url):
         Cursors(settings(url, secret=new)).parse("list", cursor)
 
 
+@pytest.mark.one_database
 def test_the_link_is_relative_to_the_request(client):
     """It is right under each prefix, and behind a proxy that changes paths."""
     link = client.get("/api/v1/users/me/sessions?limit=5").headers["link"]

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -34,33 +35,42 @@ class Demo:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)  # noqa: S603
 
     def wait(self):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/healthz", trust_env=False).status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+        deadline = time.monotonic() + 60
+        with httpx.Client(trust_env=False) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                try:
+                    if client.get(f"{self.url}/healthz").status_code == 200:
+                        return
+                except httpx.TransportError:
+                    time.sleep(0.05)
         pytest.fail("the demo did not start")
 
     def stop(self, number=signal.SIGINT):
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     @property
     def printed(self):
         return self.log.read_text()
 
 
-@pytest.fixture
-def demo(tmp_path):
-    demo = Demo(tmp_path)
+@contextmanager
+def running(directory):
+    """The program, from when it answers until the end of the context."""
+    demo = Demo(directory)
     try:
         demo.wait()
         yield demo
     finally:
         if demo.process.poll() is None:
             demo.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The program, for tests that let it run."""
+    with running(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
 
 
 def test_the_printed_lines_work(demo):
@@ -109,10 +119,11 @@ def test_the_page_it_names_is_there(demo):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_is_left_of_it(demo, number):
+def test_nothing_is_left_of_it(tmp_path, number):
     """Ended by Control-C or from outside, it stops cleanly, and takes its accounts with it."""
-    assert [one.stat().st_mode & 0o077 for one in demo.temporary.iterdir()] == [0]
-    assert demo.stop(number) == 0
+    with running(tmp_path) as demo:
+        assert [one.stat().st_mode & 0o077 for one in demo.temporary.iterdir()] == [0]
+        assert demo.stop(number) == 0
     assert list(demo.temporary.iterdir()) == []
     assert "Traceback" not in demo.printed
 

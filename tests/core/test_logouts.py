@@ -1,0 +1,109 @@
+"""A store of revocations that processes share answers from memory while that may be trusted."""
+
+import pytest
+
+from authguard import Guard, JWTVerifier, Principal
+from authguard._core.answer.decision import Allow, Known
+from authguard._core.logouts import StoreHealth
+from authguard.drivers import run
+from authguard.errors import RevokedTokenError
+from support import AUDIENCE, ISSUER, NOW, SECRET, bearer, make_token
+
+TOKEN = make_token()
+
+
+class SharedStore:
+    """A store with a memory, as it is written outside of the package.
+
+    Attributes:
+        number: the revision of memory; None while it may not be trusted.
+        revoked: subjects, in the store and in memory.
+        looked_up: how often memory was searched.
+        waited_for: how often the store itself was asked.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = 1
+        self.revoked: set[str] = set()
+        self.looked_up = self.waited_for = 0
+
+    def revision(self) -> int | None:
+        """Return the revision of memory."""
+        return self.number
+
+    def is_known_revoked(self, principal: Principal) -> bool:
+        """Search memory."""
+        self.looked_up += 1
+        return principal.subject in self.revoked
+
+    def is_revoked(self, principal: Principal) -> bool:
+        """Ask the store."""
+        self.waited_for += 1
+        return principal.subject in self.revoked
+
+    def health(self) -> StoreHealth:
+        """Return how the store is followed."""
+        mode = "stale" if self.number is None else "pushed"
+        return StoreHealth("shared", mode, lag=0.0, sequence=7, reconnects=0, reason="")
+
+
+@pytest.fixture
+def store() -> SharedStore:
+    return SharedStore()
+
+
+@pytest.fixture
+def guard(store: SharedStore) -> Guard:
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(verifier, revocations=store)
+
+
+def is_allowed(guard: Guard) -> bool:
+    """Return whether the token is accepted, as adapters ask; else it must be refused as revoked."""
+    request = bearer(TOKEN)
+    recalled = guard.recall(request.presented, (request.method, request.path, request.root_path), NOW)
+    if isinstance(recalled, Known):
+        return True
+    decision = run(guard.decide(request, NOW, recalled))
+    assert isinstance(decision, Allow) or isinstance(decision.error, RevokedTokenError)
+    return isinstance(decision, Allow)
+
+
+def test_memory_is_searched_once_for_each_revision(guard: Guard, store: SharedStore) -> None:
+    """A remembered caller is looked up again only after the revision has changed."""
+    assert all(is_allowed(guard) for _ in range(5))
+    before = store.looked_up
+    assert is_allowed(guard)
+    assert store.looked_up == before
+    store.number = 2
+    assert is_allowed(guard)
+    assert (store.looked_up, store.waited_for) == (before + 1, 0)
+
+
+def test_a_revocation_that_memory_learns_of_holds_at_once(guard: Guard, store: SharedStore) -> None:
+    """The next request after the revision has changed is refused."""
+    assert is_allowed(guard)
+    store.revoked.add("ann")
+    store.number = 2
+    assert not is_allowed(guard)
+
+
+def test_the_store_is_waited_for_while_memory_may_not_be_trusted(guard: Guard, store: SharedStore) -> None:
+    """Without a revision each request asks the store, also for a remembered caller."""
+    assert is_allowed(guard)
+    store.number = None
+    assert is_allowed(guard)
+    assert store.waited_for == 1
+    store.revoked.add("ann")
+    assert not is_allowed(guard)
+    assert store.waited_for == 2
+
+
+@pytest.mark.parametrize(("number", "state"), [(1, "fresh"), (None, "stale")])
+def test_health_of_the_store_is_that_of_the_guard(
+    guard: Guard, store: SharedStore, number: int | None, state: str
+) -> None:
+    """The guard tells how the store is followed, in the words that remote key sets have."""
+    store.number = number
+    (health,) = guard.health(NOW)
+    assert (health.name, health.state) == ("shared", state)
