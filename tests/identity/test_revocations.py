@@ -1,14 +1,17 @@
 """Revocations that all processes share which use the database."""
 
 import math
+import re
 import secrets
 import time
 from contextlib import closing
+from pathlib import Path
 from threading import Event
 
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
 
 from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, Principal
@@ -19,6 +22,8 @@ from authguard.identity.errors import StoreUnavailableError
 from identity.support import NOW, POSTGRES, postgres_database
 from support import FakeRequest
 
+PAGE = (Path(__file__).parents[2] / "docs" / "machines.md").read_text(encoding="utf-8")
+GRANTS = re.findall(r"^GRANT .*;$", PAGE, re.MULTILINE)
 KEY = "sk_live_" + secrets.token_urlsafe(32)
 
 
@@ -162,6 +167,35 @@ def test_without_the_database_memory_may_answer_longer(outage):
         assert revocations.is_revoked(token(sid="s2"))
         with pytest.raises(StoreUnavailableError):
             revocations.revoke(session="s1", until=NOW + 60)
+
+
+@pytest.fixture
+def guest():
+    """A database with its tables, and its URL for a user that may do just what the documentation says."""
+    role = f"authguard_test_{secrets.token_hex(6)}"
+    with postgres_database() as url:
+        upgrade(url)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
+            admin.execute(f"CREATE ROLE {role} LOGIN")
+            for right in GRANTS:
+                admin.execute(right.replace("guard;", f"{role};"))
+        try:
+            yield url, make_url(url).set(username=role).render_as_string(hide_password=False)
+        finally:
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
+                admin.execute(f"DROP OWNED BY {role}")
+                admin.execute(f"DROP ROLE {role}")
+
+
+def test_a_guard_needs_no_more_rights_than_the_documentation_says(guest):
+    """It reads the log, and notes how far it has read; it cannot revoke."""
+    url, for_guard = guest
+    with closing(SQLRevocations(url)) as service, closing(SQLRevocations(for_guard)) as guard:
+        assert not guard.is_revoked(token(sid="s1"))
+        service.revoke(session="s1", until=time.time() + 60)
+        assert guard.is_known_revoked(token(sid="s1"))
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            guard.revoke(session="s2", until=time.time() + 60)
 
 
 @pytest.mark.parametrize("wrong", [{"bound": 0.01}, {"revocations_down": "allow"}], ids=str)
