@@ -28,54 +28,14 @@
         └── VerificationUnavailableError 503  unavailable         a key source, store or callback is down
             └── QuotaUnavailableError         the same for the store of quotas
 
-`reason` is for logs and decorators, and never holds anything that the caller sent.
-`detail` is public and the same for all errors of one answer, so that it tells an
-attacker nothing (RFC 6750 section 3.1, ASVS 16.5.1). `cause` says for programs why a credential
-is refused; it is in no answer.
+`reason` is for logs and decorators, and never holds anything that the caller sent. `detail` is public, and
+the same for all errors of one answer (RFC 6750 section 3.1, ASVS 16.5.1). `cause` is for programs alone.
 """
 
 from collections.abc import Collection, Sequence
-from enum import StrEnum
 from typing import ClassVar
 
-
-class Cause(StrEnum):
-    """Name why a credential is refused, for programs; answers to callers do not hold it."""
-
-    #: Refused for a reason that has no name of its own.
-    INVALID = "invalid"
-    #: Not a token, or one that RFC 8725 tells us to refuse.
-    MALFORMED = "malformed"
-    #: A token of another kind, such as an ID or refresh token.
-    KIND = "kind"
-    #: No key for its `alg` and `kid`.
-    UNKNOWN_KEY = "unknown_key"
-    #: Its `alg` is not among the algorithms.
-    ALGORITHM = "algorithm"
-    #: Signed by another key, or changed.
-    SIGNATURE = "signature"
-    #: Used at or after its `exp`.
-    EXPIRED = "expired"
-    #: Used before its `nbf`.
-    NOT_YET_VALID = "not_yet_valid"
-    #: Its `iat` is in the future.
-    ISSUED_IN_FUTURE = "issued_in_future"
-    #: Of another issuer.
-    ISSUER = "issuer"
-    #: For another audience.
-    AUDIENCE = "audience"
-    #: Without a claim that is required.
-    MISSING_CLAIM = "missing_claim"
-    #: An API key that does not exist.
-    UNKNOWN_API_KEY = "unknown_api_key"
-    #: An API key that is switched off.
-    DISABLED = "disabled"
-    #: Not active, as the introspection endpoint says.
-    INACTIVE = "inactive"
-    #: Logged out, or revoked.
-    REVOKED = "revoked"
-    #: Bound to a key or a certificate, without its proof.
-    UNPROVEN = "unproven"
+from authguard._causes import Cause as Cause  # noqa: PLC0414 (a public name of this module)
 
 
 class AuthGuardError(Exception):

@@ -22,7 +22,10 @@ def misbegun(source: str) -> Iterator[str]:
 
 def test_docstrings_begin_with_a_verb() -> None:
     """Each docstring of the source begins with a verb."""
-    begun = {file.name: list(misbegun(file.read_text())) for file in sorted(SOURCE.rglob("*.py"))}
+    begun = {
+        file.relative_to(SOURCE).as_posix(): list(misbegun(file.read_text()))
+        for file in sorted(SOURCE.rglob("*.py"))
+    }
     assert {name: lines for name, lines in begun.items() if lines} == {}
 
 
