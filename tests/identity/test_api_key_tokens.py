@@ -248,6 +248,20 @@ def test_a_logout_with_the_token_of_a_key_ends_that_token(
     issue(service, made)
 
 
+def test_a_logout_with_an_expired_token_of_a_key_writes_nothing(
+    api: TestClient, service: IdentityService, made: NewAPIKey, clock: Clock
+) -> None:
+    """It has ended by itself, and the answer is the same."""
+    token = issue(service, made)["access_token"]
+    clock.now += DAY
+    statements: list[str] = []
+    engine = service.database.engine
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    response = api.post("/v1/auth/logout", headers={"authorization": f"Bearer {token}"})
+    assert response.status_code == 200
+    assert [text for text in statements if text.startswith(("INSERT", "UPDATE", "DELETE"))] == []
+
+
 def test_the_token_of_a_key_is_no_session(api: TestClient, service: IdentityService, made: NewAPIKey) -> None:
     """The endpoints of accounts refuse it."""
     token = issue(service, made)["access_token"]

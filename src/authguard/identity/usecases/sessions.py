@@ -187,8 +187,11 @@ class Sessions:
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session_id)
 
     def _revoke_token(self, principal: Principal, caller: Caller) -> None:
-        """Refuse one token from now on, in a transaction of its own."""
-        until = self._base.clock() + self._lifetime
+        """Refuse one token from now on, in a transaction of its own; nothing is written if it has expired."""
+        now = self._base.clock()
+        until = (principal.expires_at or now) + MAX_LEEWAY
+        if until <= now:
+            return
         with self._base.database.write() as connection:
             add_marks(connection, [make_mark(token_id=principal.token_id, until=until)])
         self._base.succeeded("logout", caller, user_id=principal.subject, key_id=principal.client_id)
