@@ -185,9 +185,12 @@ def test_work_is_bounded(client, ann, body):
     content = json.dumps(body)
     headers = {**ann, "content-type": "application/json"}
     client.post(KEYS, headers=headers, content=content)
-    begin = process_time()
-    response = client.post(KEYS, headers=headers, content=content)
-    assert process_time() - begin < 0.05  # the client's share is in it
+    seconds = []
+    for _ in range(5):  # the least counts: the garbage of all other tests may be collected meanwhile
+        begin = process_time()
+        response = client.post(KEYS, headers=headers, content=content)
+        seconds.append(process_time() - begin)
+    assert min(seconds) < 0.02  # the client's share is in it
     assert is_problem(response, 422, "invalid_fields")
     assert len(response.content) < 2000
 
