@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
 from authguard._core.credential.extractor import MAX_CREDENTIAL
-from authguard._core.jose.claims import FOREIGN_CLAIMS
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import ALIASES
+from authguard._core.jose.token_kind import FOREIGN_CLAIMS
 from authguard._core.options import LATEST_MOMENT, is_numeric_date
 from authguard.cli.output import duration, moment
 from authguard.errors import (
