@@ -61,7 +61,7 @@ BUILT: dict[str, Built] = {
             **rows("list", "algorithms required_claims token_types scope_claims role_claims"),
             **rows("list?", "tenants subject_claims"),
             **rows("mapping?", "claims header_claims"),
-            "tier_claim": "text?",
+            **rows("text?", "header tier_claim"),
         },
     ),
     "tenants": Built(

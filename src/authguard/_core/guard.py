@@ -137,6 +137,10 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
+        #: Those of them that carry a token, in a field of its own.
+        self.token_fields = extractor.token_fields
+        #: Whether any verifier is for credentials in the Authorization field.
+        self.reads_authorization = not all(verifier.token_header for verifier in self._verifiers)
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)

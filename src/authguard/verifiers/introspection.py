@@ -115,6 +115,11 @@ class IntrospectionVerifier(Verifier):
         self._auth = _client_auth(client_id, client_secret, auth)
         self._issuer = None if issuer is None else check_text(issuer, "issuer")
         check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
+        if jwt is not None and jwt.token_header is not None:
+            raise ConfigurationError(
+                f"jwt must be for the credentials that are asked about, got {jwt!r} for the field "
+                f"{jwt.token_header}: leave its header= out"
+            )
         self._jwt = jwt
         self.header = None if header is None else check_key_field(header)
         self.prefixes = check_text_list(prefixes, "prefixes", '"sk_live_"')

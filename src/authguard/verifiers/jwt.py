@@ -15,7 +15,7 @@ from authguard._core.jose.keyset import check_algorithms
 from authguard._core.model import Credential
 from authguard._core.options import Duration, got
 from authguard._core.remote.http import RemoteHealth
-from authguard._core.verifier import Verified, Verifier
+from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
 from authguard.verifiers.by_issuer import VerifierByIssuer, issuer_names
 from authguard.verifiers.discovery import IssuerKeySet
@@ -46,6 +46,8 @@ class JWTVerifier(Verifier):
             is good, and returns True or False; its answer is remembered for 30 seconds.
         audience: the `aud` that names us, or several; None accepts only tokens without `aud`, or with an
             empty list.
+        header: the field that tokens come in, without a scheme, such as `X-Goog-IAP-JWT-Assertion`; they are
+            looked for nowhere else then. None for Authorization, and the guard's cookie.
         tenants: what may stand for `{tenantid}` in `issuer`, compared exactly.
         client_ids: the clients whose tokens are taken, by `client_id` and `azp`, else by `cid` or `appid`;
             None for any.
@@ -79,6 +81,7 @@ class JWTVerifier(Verifier):
         algorithms: Iterable[str],
         issuer: str | IssuerCheck | None,
         audience: str | Iterable[str] | None,
+        header: str | None = None,
         tenants: Iterable[str] | None = None,
         client_ids: str | Iterable[str] | None = None,
         claims: Mapping[Any, Any] | None = None,
@@ -92,6 +95,7 @@ class JWTVerifier(Verifier):
         tier_claim: ClaimName | None = None,
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
+        self.token_header = None if header is None else check_key_field(header, "tokens")
         self.issuers = issuers_of(issuer, tenants)
         self.issuer = self.issuers.pattern if isinstance(self.issuers, Issuers) else self.issuers
         self.jwts = frozenset(
