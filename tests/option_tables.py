@@ -158,7 +158,11 @@ BUILT: dict[str, Built] = {
         {"keys": {"sk_live_0123456789": ag.APIKey("bob")}},
         {"keys": "mapping or function", "header": "text", "prefixes": "list", "cache_ttl": "seconds"},
     ),
-    "AccessCookie": Built(ag.AccessCookie, {}, {"name": "text", "secure": "flag", "trusted_origins": "list"}),
+    "AccessCookie": Built(
+        ag.AccessCookie,
+        {},
+        {"name": "text", **rows("flag", "secure host_prefix"), "trusted_origins": "list"},
+    ),
     "AccessCookie.issue": Built(
         ag.AccessCookie().issue,
         {"token": "a", "max_age": 5},

@@ -234,7 +234,7 @@ def _schemes(guard: Guard) -> dict[str, dict[str, str]]:
         name = f"APIKey-{field.title()}" if number else "APIKey"
         schemes[name] = {"type": "apiKey", "in": "header", "name": field}
     if guard.cookie is not None:
-        prefix = "" if guard.cookie.secure is False else "__Host-"
+        prefix = "__Host-" if guard.cookie.secure and guard.cookie.host_prefix else ""
         schemes["Cookie"] = {"type": "apiKey", "in": "cookie", "name": prefix + guard.cookie.name}
     return schemes
 

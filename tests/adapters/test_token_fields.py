@@ -19,7 +19,8 @@ from adapters.answering import (
 )
 from adapters.answering import api_key as key
 from adapters.answering import bearer as authorization
-from adapters.faces import ASGI, WSGI, Field, ask_asgi, ask_wsgi
+from adapters.faces import ASGI, DECORATED, WSGI, Field, ask_asgi, ask_wsgi
+from adapters.test_websockets import Echoing, entry, shake
 from authguard import (
     AccessCookie,
     APIKey,
@@ -36,6 +37,7 @@ from authguard import (
 )
 from authguard._core.answer.decision import Allow, Deny
 from authguard._core.verifier import Verified, Verifier
+from authguard.asgi import AuthGuardMiddleware
 from authguard.drivers import run
 from authguard.fastapi import CurrentUser, install
 from support import FakeRequest, claims, make_token
@@ -301,6 +303,40 @@ def test_openapi_has_a_scheme_for_the_field() -> None:
     alone = document(Guard(iap()))
     assert list(alone["components"]["securitySchemes"]) == [f"JWT-{IAP.title()}"]
     assert alone["paths"]["/private"]["get"]["security"] == [{f"JWT-{IAP.title()}": []}]
+
+
+@pytest.mark.parametrize("framework", DECORATED)
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [([field(GOOD)], 200), ([field(EXPIRED)], 401), ([field(GOOD), authorization(BEARER)], 400), ([], 401)],
+    ids=["good", "expired", "two", "none"],
+)
+def test_a_decorated_route_asks_for_it(framework: str, fields: list[Field], status: int) -> None:
+    """On a path that no rule protects, too."""
+    make, ask = DECORATED[framework]
+    app = make(Guard(iap(), plain(), public_paths=["/route"]), lambda: NOW, {})
+    assert ask(app, "GET", "/route", fields).status == status
+
+
+@pytest.mark.parametrize(
+    ("offered", "fields", "expected"),
+    [
+        ([], [field(GOOD)], 200),
+        ([], [field(EXPIRED)], 401),
+        ([], [field(GOOD), field(GOOD)], 400),
+        ([], [field(GOOD), authorization(BEARER)], 400),
+        (["authguard", entry(BEARER)], [field(GOOD)], 400),
+        (["authguard", entry(GOOD)], [], 401),
+    ],
+    ids=["good", "expired", "twice", "beside Bearer", "beside a subprotocol", "as a subprotocol"],
+)
+def test_a_handshake_with_it_gets_the_same_answer(
+    offered: list[str], fields: list[Field], expected: int
+) -> None:
+    """A token among the subprotocols counts as the Authorization field, and is a second credential."""
+    app = AuthGuardMiddleware(Echoing(), guard=guard(subprotocol="authguard"), clock=lambda: NOW)
+    first = shake(app, offered, fields, "/private")[0]
+    assert (200 if first["type"] == "websocket.accept" else first["status"]) == expected
 
 
 def document(own: Guard) -> dict[str, Any]:
