@@ -137,10 +137,6 @@ class Guard:
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        #: Those of them that carry a token, in a field of its own.
-        self.token_fields = extractor.token_fields
-        #: Whether any verifier is for credentials in the Authorization field.
-        self.reads_authorization = not all(verifier.token_header for verifier in self._verifiers)
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self._proxies = TrustedProxies(proxies)
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
@@ -235,6 +231,16 @@ class Guard:
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
         return self._later_checks.recheck(request, auth, now)
+
+    @property
+    def token_fields(self) -> frozenset[bytes]:
+        """Return the credential fields that carry a token and nothing else."""
+        return self._extractor.token_fields
+
+    @property
+    def reads_authorization(self) -> bool:
+        """Return whether any verifier is for credentials in the Authorization field."""
+        return not all(verifier.token_header for verifier in self._verifiers)
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return which rule decides about a request, and why.

@@ -62,9 +62,20 @@ class VerifierByIssuer(Verifier):
                 )
             for issuer in issuer_names(verifier.issuers):
                 for algorithm in verifier.algorithms:
-                    if (issuer, algorithm) in self._verifiers:
-                        raise ConfigurationError(_twice(issuer, algorithm))
-                    self._verifiers[issuer, algorithm] = verifier
+                    self._add(issuer, algorithm, verifier)
+
+    def _add(self, issuer: str | None, algorithm: str, verifier: IssuerVerifier) -> None:
+        if (issuer, algorithm) in self._verifiers:
+            if issuer is None:
+                raise ConfigurationError(
+                    f"issuer must be a function of one JWTVerifier for {algorithm} alone, got two: name the "
+                    "issuers of one of them, by tenants="
+                )
+            raise ConfigurationError(
+                f"each JWTVerifier must be for an issuer and algorithm of its own, got two for {algorithm} "
+                f"of {issuer!r}: give one of them all the keys, as in JWTVerifier([new, old], …)"
+            )
+        self._verifiers[issuer, algorithm] = verifier
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether it looks like a token."""
@@ -100,15 +111,3 @@ def issuer_names(expected: str | Issuers | None) -> frozenset[str | None]:
     """Return the issuers that are expected, written out; None stands for those that a function judges."""
     accepted = expected.accepted if isinstance(expected, Issuers) else {expected}
     return frozenset({None} if accepted is None else accepted)
-
-
-def _twice(issuer: str | None, algorithm: str) -> str:
-    if issuer is None:
-        return (
-            f"issuer must be a function of one JWTVerifier for {algorithm} alone, got two: name the issuers "
-            "of one of them, by tenants="
-        )
-    return (
-        f"each JWTVerifier must be for an issuer and algorithm of its own, got two for {algorithm} of "
-        f"{issuer!r}: give one of them all the keys, as in JWTVerifier([new, old], …)"
-    )

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from authguard._core.jose.claim_paths import ClaimName, claim_path, claim_paths, shown_name
+from authguard._core.jose.claim_paths import ClaimName, claim_path, claim_paths, names_at, shown_name
 from authguard._core.jose.claims import Expectations
 from authguard._core.jose.compact import media_type
 from authguard._core.jose.conditions import Conditions, claim_conditions, client_list
@@ -91,6 +91,18 @@ def _conditions(client_ids: object, claims: object) -> Conditions | None:
         () if claims is None else claim_conditions(claims),
         None if client_ids is None else client_list(client_ids),
     )
+
+
+def unusable_claims(expected: Expectations, claims: Mapping[str, Any]) -> list[str]:
+    """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+    found: list[str] = []
+
+    def report(name: ClaimName, why: str) -> None:
+        found.append(f"{shown_name(name)} {why}")
+
+    names_at(claims, expected.scope_claims, report, split=True)
+    names_at(claims, expected.role_claims, report, split=False)
+    return found
 
 
 def _log_unusable(name: ClaimName, why: str) -> None:

@@ -19,7 +19,7 @@ from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
 from authguard.verifiers.by_issuer import VerifierByIssuer, issuer_names
 from authguard.verifiers.discovery import IssuerKeySet
-from authguard.verifiers.expectations import expectations
+from authguard.verifiers.expectations import expectations, unusable_claims
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.issuer_check import IssuerChecker
 from authguard.verifiers.local_keys import load_keys
@@ -211,6 +211,10 @@ class JWTVerifier(Verifier):
         keys = IssuerKeySet(issuer, ttl=ttl, max_stale=max_stale, http=http)
         allowed = ASYMMETRIC if algorithms is None else algorithms
         return cls(keys, algorithms=allowed, issuer=issuer, audience=audience, **options)
+
+    def unusable_claims(self, claims: Mapping[str, Any]) -> list[str]:
+        """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+        return unusable_claims(self._expected, claims)
 
     def channels(self) -> Sequence[Channel]:
         """Return what it reaches the issuer through."""
