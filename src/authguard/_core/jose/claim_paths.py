@@ -47,17 +47,17 @@ def claim_path(name: object, option: str) -> ClaimPath:
     Raises:
         ConfigurationError: for anything else, and for a path that is too long.
     """
-    names = name if isinstance(name, tuple) else (name,)
     must = f"be the name of a claim of at most {_MAX_NAME} characters, or a tuple of names as a path"
+    names = [check_text(each, option, must=must) for each in (name if isinstance(name, tuple) else (name,))]
     for each in names:
-        if len(check_text(each, option, must=must)) > _MAX_NAME:
+        if len(each) > _MAX_NAME:
             raise ConfigurationError(f"{option} must {must}, got {got(each)}")
-    parts = str(name).split(".") if isinstance(name, str) else list(names)
+    parts = name.split(".") if isinstance(name, str) else names
     if not 1 <= len(parts) <= _MAX_NAMES:
         raise ConfigurationError(f"{option} must have between 1 and {_MAX_NAMES} names, got {len(parts)}")
     if isinstance(name, tuple):
-        return ClaimPath(name, partial(_find, parts))
-    return ClaimPath(str(name), partial(_find_dotted, parts) if len(parts) > 1 else None)
+        return ClaimPath(tuple(names), partial(_find, names))
+    return ClaimPath(names[0], partial(_find_dotted, parts) if len(parts) > 1 else None)
 
 
 def claim_paths(names: object, option: str, example: str) -> tuple[ClaimPath, ...]:
