@@ -62,6 +62,7 @@ BUILT: dict[str, Built] = {
             **rows("list?", "tenants subject_claims"),
             **rows("mapping?", "claims header_claims"),
             **rows("text?", "header tier_claim"),
+            "id_tokens": "flag",
         },
     ),
     "tenants": Built(

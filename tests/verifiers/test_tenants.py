@@ -188,7 +188,7 @@ def test_what_is_no_tenant_is_refused(tenant):
         ("https://login.example/{{tenantid}}", [ONE], "{tenantid} in it once"),
         ("https://login.example/v2.0", [ONE], "an issuer that has {tenantid}"),
         (None, [ONE], "an issuer that has {tenantid}"),
-        (lambda issuer: True, [ONE], "an issuer that has {tenantid}"),
+        (len, [ONE], "an issuer that has {tenantid}"),
         (str, None, "issuer must be text"),
     ],
     ids=str,
@@ -199,7 +199,7 @@ def test_issuers_that_contradict_their_tenants_are_refused(issuer, tenants, says
         jwt(issuer, tenants)
 
 
-@pytest.mark.parametrize("issuer", [ENTRA, lambda issuer: True, None, 5])
+@pytest.mark.parametrize("issuer", [ENTRA, len, None, 5])
 def test_metadata_are_of_one_issuer(issuer):
     """Keys of several tenants are found by their URL."""
     with pytest.raises(ConfigurationError, match="RemoteKeySet"):

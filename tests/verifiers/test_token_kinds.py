@@ -156,3 +156,50 @@ def test_what_is_no_empty_list_is_an_audience(audience):
     """Nothing else stands for no audience."""
     with pytest.raises(InvalidAudienceError):
         verify(claims(aud=audience), audience=None)
+
+
+ID_TOKENS = [
+    {"token_use": "id", "at_hash": "x"},
+    {"typ": "ID", "c_hash": "x", "s_hash": "x"},
+    {"typ": "Serialized-ID"},
+    {"type": "id_token"},
+    {"at_hash": "x", "nonce": "n"},
+]
+
+
+@pytest.mark.parametrize("changes", ID_TOKENS, ids=str)
+def test_id_tokens_are_taken_where_they_are_asked_for(changes):
+    """And access tokens as well; nowhere else."""
+    assert verify(claims(**changes), id_tokens=True).subject == "ann"
+    assert verify(claims(), id_tokens=True).subject == "ann"
+    with pytest.raises(InvalidTokenError):
+        verify(claims(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token_use": "refresh"},
+        {"typ": "logout+jwt"},
+        {"events": {}},
+        {"type": "reset"},
+        {"token_type": "DPoP"},
+    ],
+    ids=str,
+)
+def test_others_are_refused_where_id_tokens_are_taken(changes):
+    """One kind more is no more than that."""
+    with pytest.raises(InvalidTokenError):
+        verify(claims(**changes), id_tokens=True)
+
+
+def test_a_claim_that_is_asked_for_is_no_mark():
+    """Its value is the one that is asked for; the other claims go on to be judged."""
+    wanted = {"claims": {"token_use": "id"}}
+    assert verify(claims(token_use="id"), **wanted).subject == "ann"
+    for changes in ({}, {"token_use": "access"}, {"token_use": "id", "typ": "refresh"}):
+        with pytest.raises(InvalidTokenError):
+            verify(claims(**changes), **wanted)
+    with pytest.raises(InvalidTokenError):
+        verify(claims(token_use="id", at_hash="x"), **wanted)
+    assert verify(claims(token_use="id", at_hash="x"), id_tokens=True, **wanted).subject == "ann"

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from authguard._core.jose.claim_paths import ClaimName, claim_path, claim_paths, names_at, shown_name
-from authguard._core.jose.claims import Expectations
+from authguard._core.jose.claims import Expectations, rules_for
 from authguard._core.jose.compact import media_type
-from authguard._core.jose.conditions import Conditions, claim_conditions, client_list
+from authguard._core.jose.conditions import Conditions, Values, claim_conditions, client_list
 from authguard._core.jose.issuers import Issuers
 from authguard._core.jose.subject import SubjectClaims
 from authguard._core.options import (
     MAX_LEEWAY,
     Duration,
+    check_flag,
     check_list,
     check_seconds,
     check_text,
@@ -36,7 +37,8 @@ def expectations(
     tier_claim: ClaimName | None,
     subject_claims: Iterable[ClaimName] | None,
     client_ids: str | Iterable[str] | None,
-    claims: Mapping[Any, Any] | None,
+    claims: Values | None,
+    id_tokens: bool = False,
 ) -> Expectations:
     """Check the options, which are those of `JWTVerifier`.
 
@@ -45,6 +47,7 @@ def expectations(
     """
     audiences = () if audience is None else check_text_or_list(audience, "audience")
     required = check_text_list(required_claims, "required_claims", '"exp"')
+    conditions = _conditions(client_ids, claims)
     subject = None if subject_claims is None else _subject(subject_claims, required)
     if subject is not None:
         required = tuple(name for name in required if name != "sub")
@@ -58,8 +61,12 @@ def expectations(
         role_claims=claim_paths(role_claims, "role_claims", '"roles"'),
         tier_claim=None if tier_claim is None else claim_path(tier_claim, "tier_claim"),
         subject_claims=subject,
-        conditions=_conditions(client_ids, claims),
+        conditions=conditions,
         report=_log_unusable,
+        rules=rules_for(
+            [name for name in claims or () if isinstance(name, str)],
+            id_tokens=check_flag(id_tokens, "id_tokens"),
+        ),
     )
 
 

@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
-from typing import Any
 from urllib.parse import urlencode
 
 from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.jose.claim_paths import ClaimName
+from authguard._core.jose.conditions import Values
 from authguard._core.model import Credential
 from authguard._core.options import (
     Duration,
@@ -106,7 +106,7 @@ class IntrospectionVerifier(Verifier):
         tier_claim: ClaimName | None = None,
         subject_claims: Iterable[ClaimName] | None = None,
         client_ids: str | Iterable[str] | None = None,
-        claims: Mapping[Any, Any] | None = None,
+        claims: Values | None = None,
         answer_keys: object = None,
         answer_algorithms: Iterable[str] = ("RS256",),
         http: HTTPOptions | None = None,

@@ -8,7 +8,7 @@ from authguard._core.flow import Channel, Flow
 from authguard._core.jose.claim_paths import ClaimName
 from authguard._core.jose.claims import read_claims, verify_claims
 from authguard._core.jose.compact import Token, read_compact
-from authguard._core.jose.conditions import check_header, header_conditions
+from authguard._core.jose.conditions import Values, check_header, header_conditions
 from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, issuers_of
 from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import check_algorithms
@@ -63,6 +63,8 @@ class JWTVerifier(Verifier):
             these.
         token_types: accepted `typ` of the header, None meaning that it is absent;
             `["at+jwt"]` is the profile of RFC 9068.
+        id_tokens: whether ID tokens are taken as well, which are meant for the client that signs in:
+            its id is the `audience` then.
         scope_claims: where scopes are: names, dotted paths such as `realm_access.roles`, or tuples of names
             as paths; text is split at spaces, a list is taken as it is.
         role_claims: where roles are, in the same way; text is one role, and the names of an object are
@@ -84,12 +86,13 @@ class JWTVerifier(Verifier):
         header: str | None = None,
         tenants: Iterable[str] | None = None,
         client_ids: str | Iterable[str] | None = None,
-        claims: Mapping[Any, Any] | None = None,
-        header_claims: Mapping[str, Any] | None = None,
+        claims: Values | None = None,
+        header_claims: Values | None = None,
         subject_claims: Iterable[ClaimName] | None = None,
         leeway: float | Duration = 30,
         required_claims: Iterable[str] = ("exp", "sub"),
         token_types: Iterable[str | None] = (None, "JWT", "at+jwt"),
+        id_tokens: bool = False,
         scope_claims: Iterable[ClaimName] = ("scope",),
         role_claims: Iterable[ClaimName] = ("roles",),
         tier_claim: ClaimName | None = None,
@@ -116,6 +119,7 @@ class JWTVerifier(Verifier):
             subject_claims=subject_claims,
             client_ids=client_ids,
             claims=claims,
+            id_tokens=id_tokens,
         )
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None

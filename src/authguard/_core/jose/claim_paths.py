@@ -114,8 +114,9 @@ def names_at(
         if isinstance(value, str):
             names = _words(value) if split else _shared((value,))
         elif isinstance(value, list):
-            names = _shared(tuple(each for each in value if isinstance(each, str)))
-            if len(value) != sum(isinstance(each, str) for each in value):
+            texts = tuple(each for each in value if isinstance(each, str))
+            names = _shared(texts)
+            if len(texts) != len(value):
                 report(name, "has members that are no text")
         else:
             names = _names_of(name, value, report)
@@ -150,7 +151,8 @@ def tier_at(claims: Mapping[str, Any], path: ClaimPath) -> str | None:
     """
     tier = path.find(claims)
     if tier is not None and (type(tier) is not str or not tier):
-        raise MalformedTokenError(f"{path.name} is no tier", claim=shown_name(path.name))
+        name = shown_name(path.name)
+        raise MalformedTokenError(f"{name} is no tier", claim=name)
     return tier
 
 

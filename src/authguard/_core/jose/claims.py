@@ -1,7 +1,7 @@
 """Judge the claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from authguard._core.jose.claim_paths import ClaimName, ClaimPath, Report, names_at, tier_at
@@ -9,7 +9,7 @@ from authguard._core.jose.compact import Token
 from authguard._core.jose.conditions import Conditions
 from authguard._core.jose.issuers import Issuers, check_issuer
 from authguard._core.jose.subject import CLIENT_PREFIX, SubjectClaims, subject_of
-from authguard._core.jose.token_kind import FOREIGN_CLAIMS, KIND_CLAIMS, check_foreign, check_kind
+from authguard._core.jose.token_kind import check_foreign, check_kind, rules_of_kinds
 from authguard._core.model import Claims, Method, Principal, make_principal
 from authguard._core.options import LATEST_MOMENT, NUMERIC_TYPES, is_numeric_date
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
@@ -23,16 +23,17 @@ from authguard.errors import (
 
 _DATES = ("exp", "nbf", "iat")  # `auth_time` is judged by `max_age`, where a rule has one
 _TEXTS = ("iss", "sub", "jti", "client_id", "azp")
-_MEMBERS = {
-    **dict.fromkeys(_TEXTS, "text"),
-    **dict.fromkeys(_DATES, "date"),
-    **dict.fromkeys(KIND_CLAIMS, "kind"),
-    **dict.fromkeys(FOREIGN_CLAIMS, "foreign"),
-}
+_MEMBERS = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_DATES, "date")}
+_RULES = _MEMBERS | rules_of_kinds((), id_tokens=False)
 
 
 def _report_nothing(name: ClaimName, why: str) -> None:
     """Stand for nobody who wants to know about claims that cannot be used."""
+
+
+def rules_for(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
+    """Return by which rule each claim is judged; the arguments are those of `rules_of_kinds`."""
+    return _MEMBERS | rules_of_kinds(taken, id_tokens=id_tokens) if taken or id_tokens else _RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Expectations:
     subject_claims: SubjectClaims | None = None
     conditions: Conditions | None = None
     report: Report = _report_nothing
+    rules: dict[str, str] = field(default_factory=lambda: _RULES)
 
 
 def read_claims(token: Token) -> tuple[str, dict[str, Any]]:
@@ -92,7 +94,7 @@ def verify_claims(
             raise MissingRequiredClaimError(f"no {name}", claim=name)
     if kind not in expected.types:
         raise MalformedTokenError("a token of another type", cause=Cause.KIND)
-    _check_members(claims)
+    _check_members(claims, expected.rules)
     issuer = find("iss")
     if issuer != expected.issuer:
         check_issuer(issuer, expected.issuer)
@@ -127,26 +129,26 @@ def verify_claims(
     )
 
 
-def _check_members(claims: Mapping[str, Any]) -> None:
+def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
     """Check each claim that has a rule by its name, in one pass; null is no claim."""
     for name, value in claims.items():
-        kind = _MEMBERS.get(name)
-        if kind is None:
+        rule = rules.get(name)
+        if rule is None:
             continue
-        if kind == "text":
+        if rule == "text":
             if type(value) is not str and value is not None:
                 raise MalformedTokenError(f"{name} is not text", claim=name)
-        elif kind == "date":
+        elif rule == "date":
             # As `is_numeric_date`, without a call for each date of each token.
             # Neither NaN nor infinity is between two numbers.
             if type(value) not in NUMERIC_TYPES or not 0 <= value <= LATEST_MOMENT:
                 if value is None:
                     continue
                 raise MalformedTokenError(f"{name} is not a date", claim=name)
-        elif kind == "kind":
-            check_kind(name, value, bound="cnf" in claims)
-        else:
+        elif rule == "foreign":
             check_foreign(name, value)
+        else:
+            check_kind(name, value, bound="cnf" in claims, id_tokens=rule != "kind")
 
 
 def is_date(value: object) -> TypeGuard[float]:

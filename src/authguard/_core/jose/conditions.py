@@ -1,6 +1,6 @@
 """Compare claims, header parameters and the client of a token with what the application expects."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from authguard._core.jose.claim_paths import ClaimName, ClaimPath, claim_path, shown_name
@@ -16,7 +16,7 @@ MAX_CLIENTS = 10_000
 
 Value: TypeAlias = str | int | float | bool
 #: Names, and for each the value, or a list of the values, one of which it has to be.
-Values: TypeAlias = Mapping[Any, Any]
+Values: TypeAlias = Mapping[Any, Value | Collection[Value]]
 
 # Claims and header parameters that another option judges, and what to write there.
 _CLAIM_OPTIONS = {

@@ -38,15 +38,12 @@ def check_issuer(issuer: object, expected: "str | Issuers | None") -> None:
 
     Compared are whole texts, character by character: nothing is decoded and no case is folded.
     """
-    if expected is None:
+    if expected is None or issuer == expected:
         return
-    if isinstance(expected, Issuers):
-        accepted = expected.accepted
-        if type(issuer) is str and issuer and (accepted is None or issuer in accepted):
-            return
-    elif issuer == expected:
-        return
-    raise InvalidIssuerError("another issuer")
+    is_text = isinstance(issuer, str) and issuer != ""
+    accepted = expected.accepted if isinstance(expected, Issuers) else ()
+    if not is_text or (accepted is not None and issuer not in accepted):
+        raise InvalidIssuerError("another issuer")
 
 
 def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers | None:

@@ -1,6 +1,7 @@
 """Tell access tokens from other kinds of tokens, by the claims with which issuers mark them."""
 
 import re
+from collections.abc import Collection
 
 from authguard.errors import Cause, MalformedTokenError
 
@@ -39,6 +40,8 @@ OTHER_KINDS = frozenset(
 #: and the object of events in a security event token (RFC 8417 section 2.2).
 FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
 
+_ID_KINDS = frozenset({"id", "serialized_id"})
+
 _SEPARATORS = re.compile(r"[\s_.+/-]+")
 _MAX_KIND = 64  # characters; the longest that is known has 37, with all that may stand around it
 
@@ -51,15 +54,32 @@ def kind_of(value: str) -> str:
     return words.removesuffix("_jwt").removesuffix("token").removesuffix("_")
 
 
-def check_kind(name: str, value: object, *, bound: bool) -> None:
+def rules_of_kinds(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
+    """Return by which rule each claim that may mark another kind of token is judged.
+
+    Args:
+        taken: claims whose values the application has asked for, so that they are no marks.
+        id_tokens: whether ID tokens are taken.
+    """
+    foreign = FOREIGN_CLAIMS[-1:] if id_tokens else FOREIGN_CLAIMS
+    rules = dict.fromkeys(KIND_CLAIMS, "kind or ID" if id_tokens else "kind") | dict.fromkeys(
+        foreign, "foreign"
+    )
+    return {name: rule for name, rule in rules.items() if name not in taken}
+
+
+def check_kind(name: str, value: object, *, bound: bool, id_tokens: bool = False) -> None:
     """Raise if one of `KIND_CLAIMS` says that this is no access token.
 
     Args:
         name: the claim.
         value: its value.
         bound: whether the token is bound to a key or a certificate (`cnf`), which is for the guard to judge.
+        id_tokens: whether it may be an ID token.
     """
     if not isinstance(value, str):
+        return
+    if id_tokens and kind_of(value) in _ID_KINDS:
         return
     # RFC 9449 section 6.2: the type of a token that needs a proof, and would come without one.
     is_unbound = not bound and value.casefold() == "dpop"
