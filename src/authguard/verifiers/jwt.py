@@ -121,6 +121,8 @@ class JWTVerifier(Verifier):
             claims=claims,
             id_tokens=id_tokens,
         )
+        if self._expected.subject_claims is not None:
+            self.own_subjects_of = issuer_names(self.issuers)
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
         #: Whether a token is verified by keys and claims alone, and the keys are at hand.
