@@ -89,7 +89,7 @@ class IssuerKeySource(KeySource):
             try:
                 response = yield from ask(self.remote, url, _ACCEPT, now)
                 took += response.took
-                return self._read(read_document(response)), freshness(response.headers, _TTL)
+                return self._read(read_document(response, static=True)), freshness(response.headers, _TTL)
             except UnusableAnswerError as error:
                 took += error.took
                 reasons.append(str(error))

@@ -9,9 +9,11 @@ from typing import NamedTuple, cast
 
 from authguard._core.flow import FetchFailedError, Flow, Response, Shared
 from authguard._core.jose.compact import Token
+from authguard._core.jose.documents import Document
 from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.jose.keyset import signer_of
 from authguard._core.options import Duration, check_seconds, got
-from authguard._core.remote.http import RemoteHealth, freshness, read_json, retry_after
+from authguard._core.remote.http import RemoteHealth, freshness, read_json, read_key_document, retry_after
 from authguard._core.remote.keys import Parse, Plan, RemoteKeys
 from authguard._core.strict_json import JSONError
 from authguard.errors import Cause, ConfigurationError, InvalidSignatureError, VerificationUnavailableError
@@ -20,7 +22,7 @@ from authguard.verifiers.http import HTTPOptions, Remote, check_remote
 logger = logging.getLogger("authguard")
 
 _TIMEOUT = 3.0
-_ACCEPT = {"accept": "application/jwk-set+json, application/json"}
+_ACCEPT = {"accept": "application/jwk-set+json, application/json, */*;q=0.1"}
 MAX_TTL = 86400.0
 MAX_STALE = 7 * 86400.0
 
@@ -97,6 +99,18 @@ class RemoteKeySet:
         return KeySource(self, remote, algorithms)
 
 
+class _Found(NamedTuple):
+    """Hold the key of a token.
+
+    Attributes:
+        key: the key that the token names, or that has signed it; None if we have no such key.
+        verified: whether the signature has been verified by it.
+    """
+
+    key: VerificationKey | None
+    verified: bool
+
+
 class KeySource:
     """Find the keys of one issuer for one verifier: flows over what `RemoteKeys` decides."""
 
@@ -118,8 +132,8 @@ class KeySource:
         header, state = token.header, self._state
         if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
             raise InvalidSignatureError("the token's alg is not among the algorithms", cause=Cause.ALGORITHM)
-        key = self._find(token, now)
-        plan = state.plan(header, key, now)
+        found = self._find(token, now)
+        plan = state.plan(header, found.key, now)
         if plan in (Plan.WAIT, Plan.REFRESH):
             seen = state.attempts
             state.fetching = True
@@ -127,25 +141,29 @@ class KeySource:
                 self.remote.channel, "keys", lambda: self._refresh(seen, now), wait=plan is Plan.WAIT
             )
             if plan is Plan.WAIT:
-                key = self._find(token, now)
-                plan = state.plan_after(header, key, now)
+                found = self._find(token, now)
+                plan = state.plan_after(header, found.key, now)
         if plan is Plan.UNAVAILABLE:
             raise VerificationUnavailableError(
                 f"the keys of {state.name} cannot be fetched: {state.reason}",
                 retry_after=ceil(state.backoff.remaining(now)),
             )
-        if key is None:
+        if found.key is None:
             raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
-        if header.key_id is not None and not key.verifies(token.signed, token.signature):
+        if not found.verified and not found.key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
-        return key, state.usable_until(now)
+        return found.key, state.usable_until(now)
 
-    def _find(self, token: Token, now: float) -> VerificationKey | None:
-        key = self._state.find(token.header, now)
-        if key is None or token.header.key_id is not None:
-            return key
-        # Without kid, the one key that it can mean; if it is not that one, it may be its successor.
-        return key if key.verifies(token.signed, token.signature) else None
+    def _find(self, token: Token, now: float) -> "_Found":
+        """Find the key of a token.
+
+        One that names no key of ours is tried with the few that it can mean; if none of them signed it,
+        it may be by their successor.
+        """
+        candidates = self._state.candidates(token.header, now)
+        if candidates and self._state.has(token.header.key_id):
+            return _Found(candidates[0], verified=False)
+        return _Found(signer_of(token, candidates), verified=True)
 
     def _refresh(self, seen: int, now: float) -> Flow[None]:
         state = self._state
@@ -157,7 +175,7 @@ class KeySource:
             location = yield from self.locate(now)
             response = yield from ask(self.remote, location.url, _ACCEPT, now)
             ttl = freshness(response.headers, state.ttl)
-            document = read_document(response)
+            document = read_keys(response)
             try:
                 state.succeeded(document, Parse(self._algorithms, location.algorithms), ttl, now)
             except ConfigurationError as error:
@@ -203,13 +221,33 @@ def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[R
     return response
 
 
-def read_document(response: Response) -> dict[str, object]:
+def read_document(response: Response, *, static: bool = False) -> dict[str, object]:
     """Return the JSON object of an answer.
+
+    Args:
+        response: the answer.
+        static: whether it may be a file, of which servers do not know that it is JSON.
 
     Raises:
         UnusableAnswerError: if it is none.
     """
     try:
-        return read_json(response)
+        return read_json(response, static=static)
     except JSONError as error:
-        raise UnusableAnswerError(f"the answer cannot be read: {error}", took=response.took) from error
+        raise _unreadable(error, response) from error
+
+
+def read_keys(response: Response) -> Document:
+    """Return the key set of an answer, in JSON or PEM.
+
+    Raises:
+        UnusableAnswerError: if it is none.
+    """
+    try:
+        return read_key_document(response)
+    except JSONError as error:
+        raise _unreadable(error, response) from error
+
+
+def _unreadable(error: JSONError, response: Response) -> UnusableAnswerError:
+    return UnusableAnswerError(f"the answer cannot be read: {error}", took=response.took)
