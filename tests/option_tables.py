@@ -60,6 +60,7 @@ BUILT: dict[str, Built] = {
             "leeway": "seconds",
             **rows("list", "algorithms required_claims token_types scope_claims role_claims"),
             "tier_claim": "text?",
+            "padding": "flag",
         },
     ),
     "JWTVerifier.from_issuer": Built(

@@ -249,7 +249,7 @@ def test_a_forged_token_costs_four_keys_at_most(members: dict[str, str]) -> None
     with pytest.raises(InvalidSignatureError):
         KeySet(counted.keys).verify(token(ec_key(), "ES256", **members))
     assert counted.asked == 4
-    assert "6 keys for ES256 without kid, of which 4 are tried" in reasons
+    assert "at most 4 keys for ES256 without kid, got 6" in "".join(reasons)
 
 
 def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:

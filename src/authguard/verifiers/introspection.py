@@ -31,7 +31,7 @@ from authguard.verifiers.client_auth import ClientAuth
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
 from authguard.verifiers.inactive import InactiveCredentials
 from authguard.verifiers.jwt import JWTVerifier
-from authguard.verifiers.remote import UnusableAnswerError, read_document
+from authguard.verifiers.key_source import UnusableAnswerError, read_document
 from authguard.verifiers.signed_answer import SIGNED, AnswerKeys
 
 _TIMEOUT = 5.0

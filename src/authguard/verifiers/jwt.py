@@ -13,6 +13,7 @@ from authguard._core.model import Credential
 from authguard._core.options import (
     MAX_LEEWAY,
     Duration,
+    check_flag,
     check_list,
     check_seconds,
     check_text,
@@ -24,8 +25,9 @@ from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 from authguard.verifiers.discovery import IssuerKeySet
 from authguard.verifiers.http import HTTPOptions
+from authguard.verifiers.key_source import KeySource
 from authguard.verifiers.local_keys import load_keys
-from authguard.verifiers.remote import KeySource, RemoteKeySet
+from authguard.verifiers.remote import RemoteKeySet
 
 MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which exist only where they were allowed
 
@@ -55,6 +57,8 @@ class JWTVerifier(Verifier):
             is split at spaces, a list is taken as it is.
         role_claims: where roles are; text is one role.
         tier_claim: where the tier is, which says what quotas hold: a name or a dotted path; None for none.
+        padding: whether the parts of tokens may end in `=`, as those of AWS load balancers do, against
+            RFC 7515 section 2.
 
     Raises:
         ConfigurationError: for weak, mixed, private or ambiguous keys, and what else cannot be
@@ -74,8 +78,10 @@ class JWTVerifier(Verifier):
         scope_claims: Iterable[str] = ("scope",),
         role_claims: Iterable[str] = ("roles",),
         tier_claim: str | None = None,
+        padding: bool = False,
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
+        self.padding = check_flag(padding, "padding")
         self.issuer = None if issuer is None else check_text(issuer, "issuer")
         self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
         self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
@@ -107,7 +113,7 @@ class JWTVerifier(Verifier):
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token: signature first, then claims. With local keys nothing is asked."""
-        return self.verify(read_compact(credential.value), credential, now)
+        return self.verify(read_compact(credential.value, padding=self.padding), credential, now)
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
@@ -200,6 +206,7 @@ class _ByIssuer(Verifier):
     def __init__(self, verifiers: Sequence[JWTVerifier]) -> None:
         self._verifiers: dict[tuple[str, str], JWTVerifier] = {}
         self._all = verifiers
+        self._padding = any(verifier.padding for verifier in verifiers)
         for verifier in verifiers:
             if verifier.issuer is None:
                 raise ConfigurationError(
@@ -218,7 +225,7 @@ class _ByIssuer(Verifier):
         return self._all[0].accepts(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        token = read_compact(credential.value)
+        token = read_compact(credential.value, padding=self._padding)
         # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
         _, claims = read_claims(token)
         issuer: Any = claims.get("iss")
@@ -226,6 +233,8 @@ class _ByIssuer(Verifier):
         verifier = self._verifiers.get((issuer, algorithm)) if isinstance(issuer, str) else None
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
+        if self._padding and not verifier.padding and "=" in credential.value:
+            raise MalformedTokenError("padding, which this issuer does not write")
         return verifier.verify(token, credential, now)
 
     def channels(self) -> Sequence[Channel]:

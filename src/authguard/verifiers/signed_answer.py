@@ -10,8 +10,9 @@ from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.options import got, is_numeric_date
 from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError, InvalidTokenError
+from authguard.verifiers.key_source import KeySource, UnusableAnswerError
 from authguard.verifiers.local_keys import load_keys
-from authguard.verifiers.remote import KeySource, RemoteKeySet, UnusableAnswerError
+from authguard.verifiers.remote import RemoteKeySet
 
 SIGNED = "application/token-introspection+jwt"
 _TYPE = "token-introspection+jwt"

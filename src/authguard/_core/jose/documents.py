@@ -167,14 +167,17 @@ def told_apart(reading: Reading) -> list[VerificationKey]:
     for (key_id, algorithm), group in group_by_name(distinct(reading.keys)).items():
         if key_id in ambiguous:
             reading.skipped.append(
-                UnusableKeyError(f"several keys with the same kid {key_id!r} for {algorithm}")
+                UnusableKeyError(
+                    f"each kid must be of one key for {algorithm}, got several with the same kid {key_id!r}"
+                )
             )
             continue
         kept += group[:MAX_TRIED]
         if len(group) > MAX_TRIED:
             reading.skipped.append(
                 UnusableKeyError(
-                    f"{len(group)} keys for {algorithm} without kid, of which {MAX_TRIED} are tried"
+                    f"the key set must have at most {MAX_TRIED} keys for {algorithm} without kid, got "
+                    f"{len(group)}: only the first are tried"
                 )
             )
     return kept

@@ -111,6 +111,14 @@ class Budget:
         self._attempts -= 1
         return True
 
+    def give_back(self) -> None:
+        """Return an attempt that was not in vain."""
+        self._attempts = min(self._size, self._attempts + 1)
+
+    def remaining(self) -> float:
+        """Return the seconds from the last look until there is an attempt again."""
+        return max(0.0, 1 - self._attempts) * self._seconds
+
 
 class Breaker:
     """Stop asking a server that does not answer, and let one request try it now and then.

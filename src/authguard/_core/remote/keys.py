@@ -14,9 +14,9 @@ from authguard.errors import ConfigurationError
 
 MAX_KEYS = 64
 _AHEAD = 30.0  # seconds before the end of freshness at which to refresh
-_UNKNOWN_FETCHES = 3
-_UNKNOWN_SECONDS = 30.0
-_MISSING_KEYS = 1_000
+UNKNOWN_FETCHES = 3
+UNKNOWN_SECONDS = 30.0
+MISSING_KEYS = 1_000
 _OUTAGE_SECONDS = 60.0  # for so long after a failure nobody waits for the next attempt
 _JUMP = 5.0  # `now` of requests that overlap may run backwards a little; more is a clock set back
 
@@ -39,15 +39,23 @@ class RemoteKeys:
         ttl: seconds for which keys are fresh, if the answer does not say.
         max_stale: seconds for which they go on in an outage.
         random: see `Backoff`.
+        backoff: that of the server, if it is shared with others.
     """
 
-    def __init__(self, name: str, ttl: float, max_stale: float, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        ttl: float,
+        max_stale: float,
+        random: Callable[[], float],
+        backoff: Backoff | None = None,
+    ) -> None:
         self.name = name
         self.ttl = ttl
         self._max_stale = max_stale
-        self.backoff = Backoff(random)
-        self._budget = Budget(_UNKNOWN_FETCHES, _UNKNOWN_SECONDS)
-        self._missing: Memory[bytes, float] = Memory(2 * _MISSING_KEYS)
+        self.backoff = Backoff(random) if backoff is None else backoff
+        self._budget = Budget(UNKNOWN_FETCHES, UNKNOWN_SECONDS)
+        self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
         self._keys: KeySet | None = None
         self._asked_at = self._refresh_at = self._fresh_until = float("-inf")
         self._reason = ""
@@ -55,6 +63,7 @@ class RemoteKeys:
         self.attempts = 0
         #: Whether one is under way.
         self.fetching = False
+        self._is_withdrawn = False
 
     def candidates(self, header: Header, now: float) -> tuple[VerificationKey, ...]:
         """Return the keys that the token can have been signed with, if we have any and may use them."""
@@ -103,13 +112,15 @@ class RemoteKeys:
 
     def plan_after(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
         """Decide on the next step when a fetch has ended; never `WAIT` again."""
+        if self._is_withdrawn:
+            return Plan.REFUSE
         if key is not None:
             return Plan.USE
         if self._keys is None or self.backoff.failures:
             return Plan.UNAVAILABLE
         if self._asked_at >= now and not self._keys.has(header.key_id):
             # Only if it was asked for after this request: the key may be newer than the answer.
-            self._missing.put(_mark(header), now + _UNKNOWN_SECONDS)
+            self._missing.put(_mark(header), now + UNKNOWN_SECONDS)
         return Plan.REFUSE
 
     def usable_until(self, now: float) -> float:
@@ -134,6 +145,12 @@ class RemoteKeys:
         self._asked_at = now
         self._fresh_until = now + ttl
         self._refresh_at = now + ttl - min(_AHEAD, ttl / 2)
+        self.backoff.succeeded()
+
+    def withdraw(self) -> None:
+        """Note that the issuer has none of these keys any more, or never had: they are not used again."""
+        self._keys = None
+        self._is_withdrawn = True
         self.backoff.succeeded()
 
     def failed(self, reason: str, now: float) -> None:
@@ -162,6 +179,11 @@ class RemoteKeys:
     def reason(self) -> str:
         """Return why the last attempt failed."""
         return self._reason
+
+    @property
+    def fetched_at(self) -> float:
+        """Return when the keys were asked for, of which we have the answer."""
+        return self._asked_at
 
     def _is_fresh(self, now: float) -> bool:
         return self._asked_at - _JUMP <= now < self._fresh_until
