@@ -147,6 +147,11 @@ def test_a_map_of_pem_may_be_json_text() -> None:
     assert from_here(json.dumps({"a": pem(rsa_key())})) == [A]
 
 
+def test_an_ambiguous_kid_spoils_its_algorithm_alone() -> None:
+    """The key of another algorithm under the same kid can still be told."""
+    assert from_remote({"keys": [RSA, {**OTHER, "kid": "a"}, EC]}) == [("a", "ES256")]
+
+
 UNUSABLE: dict[str, tuple[Any, str]] = {
     "one kid, one algorithm, two keys": ({"keys": [RSA, {**OTHER, "kid": "a"}]}, "kid"),
     "one kid, and one of two keys is broken": ({"keys": [RSA, {**RSA, "n": "AA"}]}, "kid"),

@@ -8,7 +8,7 @@ from authguard._core.flow import Channel, Flow
 from authguard._core.jose.claims import Expectations, read_claims, verify_claims
 from authguard._core.jose.compact import Token, media_type, read_compact
 from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
-from authguard._core.jose.keyset import check_algorithms
+from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
 from authguard._core.options import (
     MAX_LEEWAY,
@@ -25,9 +25,9 @@ from authguard._core.verifier import Verified, Verifier
 from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 from authguard.verifiers.discovery import IssuerKeySet
 from authguard.verifiers.http import HTTPOptions
+from authguard.verifiers.key_files import KeyFiles
 from authguard.verifiers.key_source import KeySource
-from authguard.verifiers.local_keys import load_keys
-from authguard.verifiers.remote import RemoteKeySet
+from authguard.verifiers.open_keys import open_keys
 
 MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which exist only where they were allowed
 
@@ -39,10 +39,11 @@ class JWTVerifier(Verifier):
     of one issuer verifies a token of another (RFC 8725 section 3.8).
 
     Args:
-        keys: an HMAC secret, PEM text (a public key or a certificate), a JWK or JWK set (mapping
-            or JSON text), a `Path` of a file with one of these, or a list of them; or a
-            `RemoteKeySet`. See `from_issuer`, too. Text that ends like the name of a key file, such as
-            `keys.pem` or `keys.json`, is read as one; no other path is taken as text.
+        keys: an HMAC secret, PEM text (public keys or certificates), a JWK or JWK set (mapping
+            or JSON text), PEM by `kid`, a `Path` of a file with one of these, which is read again when it
+            changes, or a list of them; or a `RemoteKeySet`. See `from_issuer`, too. Text that ends like the
+            name of a key file, such as `keys.pem` or `keys.json`, is read as one; no other path is taken as
+            text. A token without `kid` is tried with up to four keys of its algorithm.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none.
@@ -84,9 +85,9 @@ class JWTVerifier(Verifier):
         self.padding = check_flag(padding, "padding")
         self.issuer = None if issuer is None else check_text(issuer, "issuer")
         self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
-        self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
         # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
-        self._keys: Any = self._source or load_keys(keys, self.algorithms)
+        self._keys: Any = open_keys(keys, self.algorithms)
+        self._source: KeyFiles | KeySource | None = None if isinstance(self._keys, KeySet) else self._keys
         audiences = () if audience is None else check_text_or_list(audience, "audience")
         types = frozenset(
             None
@@ -124,7 +125,7 @@ class JWTVerifier(Verifier):
         return self._verify_remotely(self._source, token, credential, now)
 
     def _verify_remotely(
-        self, keys: KeySource, token: Token, credential: Credential, now: float
+        self, keys: KeyFiles | KeySource, token: Token, credential: Credential, now: float
     ) -> Flow[Verified]:
         key, known_until = yield from keys.verify(token, now)
         if token.header.key_set_url not in (None, keys.key_set_url):
@@ -185,7 +186,7 @@ class JWTVerifier(Verifier):
 
     def channels(self) -> Sequence[Channel]:
         """Return what it reaches the issuer through."""
-        return () if self._source is None else (self._source.remote.channel,)
+        return () if self._source is None else self._source.channels()
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
         """Return how the issuer is doing."""

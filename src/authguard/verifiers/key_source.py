@@ -3,10 +3,11 @@
 import logging
 import random
 import time
+from collections.abc import Sequence
 from math import ceil
 from typing import NamedTuple
 
-from authguard._core.flow import FetchFailedError, Flow, Response, Shared
+from authguard._core.flow import Channel, FetchFailedError, Flow, Response, Shared
 from authguard._core.jose.compact import Header, Token
 from authguard._core.jose.documents import Document
 from authguard._core.jose.jwk import ALIASES, VerificationKey
@@ -178,6 +179,10 @@ class KeySource:
 
     def forget(self) -> None:
         """Forget where the key set is, so that it is found out again."""
+
+    def channels(self) -> Sequence[Channel]:
+        """Return what it reaches the issuer through."""
+        return (self.remote.channel,)
 
     def health(self, now: float | None) -> RemoteHealth:
         """Return how the issuer is doing; None for now."""

@@ -47,10 +47,10 @@ class Reading:
                 self.broken.add((str(member.get("kid")), ALIASES.get(algorithm, algorithm)))
 
     @property
-    def ambiguous(self) -> list[str]:
-        """Return each `kid` that several keys of one algorithm have (RFC 7517 section 4.5)."""
+    def ambiguous(self) -> list[Name]:
+        """Return each `kid` that several keys of one algorithm have, with it (RFC 7517 section 4.5)."""
         return [
-            key_id
+            (key_id, algorithm)
             for (key_id, algorithm), group in group_by_name(distinct(self.keys)).items()
             if key_id is not None and (len(group) > 1 or (key_id, algorithm) in self.broken)
         ]
@@ -165,7 +165,7 @@ def told_apart(reading: Reading) -> list[VerificationKey]:
     ambiguous = reading.ambiguous
     kept: list[VerificationKey] = []
     for (key_id, algorithm), group in group_by_name(distinct(reading.keys)).items():
-        if key_id in ambiguous:
+        if (key_id, algorithm) in ambiguous:
             reading.skipped.append(
                 UnusableKeyError(
                     f"each kid must be of one key for {algorithm}, got several with the same kid {key_id!r}"

@@ -234,7 +234,7 @@ def _from_document(source: Document, algorithms: frozenset[str]) -> list[Verific
             raise error
     if reading.ambiguous:
         raise ConfigurationError(
-            f"each key of a JWK set must have a kid of its own, got {reading.ambiguous[0]!r} twice"
+            f"each key of a JWK set must have a kid of its own, got {reading.ambiguous[0][0]!r} twice"
         )
     if not reading.keys:
         raise ConfigurationError(
