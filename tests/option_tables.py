@@ -113,6 +113,7 @@ BUILT: dict[str, Built] = {
         {"client_id": "a", "private_key": ec_key(), "algorithm": "ES256"},
         {**rows("text", "client_id private_key algorithm"), "key_id": "text?"},
     ),
+    "ClientAuth.tls": Built(ag.ClientAuth.tls, {"client_id": "a"}, {"client_id": "text"}),
     "HTTPOptions": Built(
         ag.HTTPOptions,
         {},

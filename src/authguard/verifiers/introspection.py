@@ -106,6 +106,7 @@ class IntrospectionVerifier(Verifier):
     ) -> None:
         self._endpoint = check_remote(endpoint, "endpoint", http)
         self._auth = _client_auth(client_id, client_secret, auth)
+        self._auth.check(self._endpoint, http)
         self._issuer = None if issuer is None else check_text(issuer, "issuer")
         check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
         self._jwt = jwt
