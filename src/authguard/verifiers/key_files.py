@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
 
-from authguard._core.flow import Call, Channel, Flow
+from authguard._core.flow import Call, Channel, Flow, Shared
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import VerificationKey
 from authguard._core.jose.keyset import KeySet
@@ -48,6 +48,7 @@ class KeyFiles:
         self._paths = tuple(path for path in paths if os.path.isfile(path))  # noqa: PTH113
         self._name = ", ".join(map(str, paths))
         self._read_keys = read
+        self._channel = Channel()
         self._lock = Lock()
         self._signature, self._keys = self._read()
         self._look_at = float("-inf")
@@ -63,22 +64,24 @@ class KeyFiles:
             InvalidSignatureError: if none of the files' did.
             VerificationUnavailableError: if a file has been broken for too long.
         """
-        is_due = not self._look_at - LOOK_SECONDS <= now < self._look_at  # or the clock has jumped
-        if is_due:
-            self._look_at = now + LOOK_SECONDS
-            yield from Call(self.refresh, now)
+        if not self._look_at - LOOK_SECONDS <= now < self._look_at:  # or the clock has jumped
+            yield from Shared(self._channel, self._name, lambda: self._refresh(now))
         self._check_age(now)
+        keys = self._keys
         try:
-            key = self._keys.verify(token)
+            key = keys.verify(token)
         except InvalidSignatureError:
-            keys = self._keys
-            if not is_due:
-                yield from Call(self.refresh, now)
-            if is_due or self._keys is keys:
+            # A look that others had begun may have missed what was written before this token came.
+            yield from Call(self.refresh, now)
+            if self._keys is keys:
                 self._check_known(token)
                 raise
             key = self._keys.verify(token)
         return key, self._known_until(now)
+
+    def _refresh(self, now: float) -> Flow[None]:
+        yield from Call(self.refresh, now)
+        self._look_at = now + LOOK_SECONDS
 
     def refresh(self, now: float) -> None:
         """Read the files if they have changed; blocks for as long as that takes."""
@@ -100,8 +103,8 @@ class KeyFiles:
                     )
 
     def channels(self) -> Sequence[Channel]:
-        """Return nothing: no server is asked."""
-        return ()
+        """Return that by which requests share a look at the files; no server is asked."""
+        return (self._channel,)
 
     def health(self, now: float | None) -> RemoteHealth:
         """Return whether the files could be read when they were last looked at; None for now."""

@@ -97,18 +97,16 @@ class KeySource:
         state = self.state_for(header, now)
         found = _find(state, token, now)
         plan = state.plan(header, found.key, now)
-        if plan in (Plan.WAIT, Plan.REFRESH):
-            seen = state.attempts
-            state.fetching = True
-            yield from Shared(
-                self.remote.channel,
-                state.name,
-                lambda: self._refresh(state, header, seen, now),
-                wait=plan is Plan.WAIT,
-            )
-            if plan is Plan.WAIT:
-                found = _find(state, token, now)
-                plan = state.plan_after(header, found.key, now)
+        if plan is Plan.REFRESH:
+            yield from self._fetch(state, header, now, wait=False)
+        elif plan is Plan.WAIT:
+            yield from self._fetch(state, header, now)
+            # One that others had begun may be older than this token: its key may be new, or withdrawn by now.
+            is_old = not state.is_as_new_as(now)
+            if is_old and state.plan(header, _find(state, token, now).key, now) is Plan.WAIT:
+                yield from self._fetch(state, header, now)
+            found = _find(state, token, now)
+            plan = state.plan_after(header, found.key, now)
         if plan is Plan.UNAVAILABLE:
             raise VerificationUnavailableError(
                 f"the keys of {state.name} cannot be fetched: {state.reason}",
@@ -119,6 +117,13 @@ class KeySource:
         if not found.verified and not found.key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
         return found.key, state.usable_until(now)
+
+    def _fetch(self, state: RemoteKeys, header: Header, now: float, *, wait: bool = True) -> Flow[None]:
+        seen = state.attempts
+        state.fetching = True
+        yield from Shared(
+            self.remote.channel, state.name, lambda: self._refresh(state, header, seen, now), wait=wait
+        )
 
     def _refresh(self, state: RemoteKeys, header: Header, seen: int, now: float) -> Flow[None]:
         if state.attempts != seen:  # somebody has fetched since this was decided

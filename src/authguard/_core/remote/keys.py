@@ -123,6 +123,10 @@ class RemoteKeys:
             self._missing.put(_mark(header), now + UNKNOWN_SECONDS)
         return Plan.REFUSE
 
+    def is_as_new_as(self, now: float) -> bool:
+        """Return whether the last attempt was made at a time or later; a failure is as good as a new one."""
+        return self._asked_at >= now or self._is_withdrawn or self.backoff.failures > 0
+
     def usable_until(self, now: float) -> float:
         """Return until when a token that was verified with these keys may be remembered."""
         if self._is_fresh(now):
