@@ -62,6 +62,13 @@ GOOD = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("exponent", [2**32 - 1, 2**256 + 1])
+def test_an_exponent_may_be_longer_than_usual(exponent):
+    """As FIPS 186 allows, for keys of usual size."""
+    (key,) = parse_keys({**RSA_JWK, "e": number(exponent)}, RS)
+    assert key.algorithm == "RS256"
+
+
 @pytest.mark.parametrize("case", GOOD)
 def test_a_good_key_has_one_algorithm(case):
     """Bound when it is loaded."""
@@ -109,6 +116,7 @@ BAD = {
     "a small modulus": (jwk(rsa_key(1024)), RS, "got 1024"),
     "a small exponent": ({**RSA_JWK, "e": number(3)}, RS, "exponent"),
     "an even exponent": ({**RSA_JWK, "e": number(65538)}, RS, "exponent|e must be odd"),
+    "a long exponent": ({**jwk(rsa_key(3072)), "e": number(2**3000 + 1)}, RS, "got one of 3001 bits"),
     "an exponent of zero bytes": ({**RSA_JWK, "e": b64(b"\0\0")}, RS, "zero byte"),
     "off the curve": ({**EC_JWK, "y": number(5, 32)}, ES, "key without kid"),
     "a short coordinate": ({**EC_JWK, "x": b64(b"x" * 31)}, ES, "32 bytes, got 31"),

@@ -219,6 +219,15 @@ def test_a_withdrawn_key_is_refused_within_the_ttl(world: World) -> None:
             verify(world, by, token(), NOW + second)
 
 
+def test_a_key_is_fetched_again_before_it_is_due(world: World) -> None:
+    """In the background; so it stays fresh for as long as the issuer has it."""
+    by = verifier()
+    for second in (0, 269, 271, 540, 800):
+        assert verify(world, by, token(), NOW + second).principal.key_id == KID
+        assert by.health(NOW + second)[0].state == "fresh"
+    assert len(world.asked) == 3
+
+
 def test_a_known_key_outlives_an_outage(world: World) -> None:
     """For a day; then it is 503."""
     by = verifier()

@@ -30,6 +30,8 @@ _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _RSA_BITS = range(2048, 16384 + 1)  # RFC 7518 section 3.3; the upper bound is against slow keys
 _MIN_EXPONENT = 65537
+# A token may be tried with four keys; by those of the most bits, with an exponent of 32, that takes 12 ms.
+_MAX_RSA_WORK = 16384**2 * 32
 
 SYMMETRIC = frozenset(_HMAC)
 ASYMMETRIC = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
@@ -294,6 +296,11 @@ def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
     if numbers.e < _MIN_EXPONENT or numbers.e % 2 == 0:
         raise UnusableKeyError(
             f"an RSA exponent must be odd and at least {_MIN_EXPONENT}, got {got(numbers.e, numeric=True)}"
+        )
+    if numbers.n.bit_length() ** 2 * numbers.e.bit_length() > _MAX_RSA_WORK:
+        raise UnusableKeyError(
+            "an RSA key must have a short exponent, such as 65537, for verifying takes too long with others, "
+            f"got one of {numbers.e.bit_length()} bits"
         )
     if _is_roca(numbers.n):
         raise UnusableKeyError(
