@@ -302,7 +302,22 @@ def test_a_random_secret_may_begin_like_json(secret: str | bytes) -> None:
     assert [key.algorithm for key in parse_keys(secret, HS)] == ["HS256"]
 
 
-@pytest.mark.parametrize("text", ['{"kty": "oct"', '{ "keys": [', "{}x" + SECRET])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kty": "oct"',
+        '{ "keys": [',
+        "{}x" + SECRET,
+        str({"keys": [jwk(rsa_key(), kid="a")]}),
+        str({"a": pem(rsa_key())}).replace(" ", ""),
+        "{kty:RSA,n:" + SECRET,
+        "{keys:[" + SECRET * 8,
+        "{/*keys*/\n" + json.dumps(jwk(rsa_key())),
+        "{// keys" + SECRET,
+        "{" + SECRET + "}",
+        "{" + "'" + SECRET + "'}",
+    ],
+)
 def test_broken_json_is_no_secret(text: str) -> None:
     """Somebody meant a key set, which may be public."""
     with pytest.raises(ConfigurationError, match="must be JSON"):

@@ -576,6 +576,13 @@ def test_an_issuer_that_cannot_be_one_is_found_when_built(issuer, says):
         discovered(issuer)
 
 
+def test_the_url_of_the_metadata_is_no_issuer_of_local_keys_either():
+    """No token has it as `iss`, so that all would be refused."""
+    url = "https://issuer.example/.well-known/openid-configuration"
+    with pytest.raises(ConfigurationError, match="write 'https://issuer.example'"):
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=url, audience=AUDIENCE)
+
+
 def test_several_issuers_stand_side_by_side(world):
     """A token of an unknown issuer is refused before anything is fetched."""
     (both,) = JWTVerifier.together([discovered(), discovered("https://other.example")])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from authguard._core.flow import FetchFailedError, Flow
-from authguard._core.options import got
+from authguard._core.options import check_no_metadata_url, got
 from authguard._core.remote.http import freshness
 from authguard._core.remote.keys import RemoteKeys
 from authguard.errors import ConfigurationError
@@ -32,13 +32,7 @@ class IssuerKeySet(RemoteKeySet):
     def check(self) -> None:
         """Check the issuer (RFC 8414 section 2)."""
         check_remote(self.url, "issuer", self.http)
-        origin, marker, rest = self.url.partition("/.well-known/")
-        if marker:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
-            _, slash, path = rest.partition("/")
-            raise ConfigurationError(
-                "issuer must be as tokens have it in `iss`, got a URL with /.well-known/ in it: "
-                f"write {origin + slash + path!r}; for a key set, RemoteKeySet(url)"
-            )
+        check_no_metadata_url(self.url)
         if "?" in self.url:
             raise ConfigurationError(f"issuer must have no query (RFC 8414 section 2), got {got(self.url)}")
 

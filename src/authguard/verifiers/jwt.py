@@ -15,6 +15,7 @@ from authguard._core.options import (
     Duration,
     check_flag,
     check_list,
+    check_no_metadata_url,
     check_seconds,
     check_text,
     check_text_list,
@@ -83,6 +84,7 @@ class JWTVerifier(Verifier):
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.padding = check_flag(padding, "padding")
+        check_no_metadata_url(issuer)
         self.issuer = None if issuer is None else check_text(issuer, "issuer")
         self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
         # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.

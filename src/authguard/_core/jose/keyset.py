@@ -27,8 +27,9 @@ from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
 _MAX_KEYS = 100
 _KINDS = "a secret, PEM, JWK, JWKS, a path or a list of these"
 _NO_LISTS = (bytearray, memoryview)
-# A secret may begin with a brace, too; after the brace of JSON comes a name, or the end.
-_JSON = re.compile(r"\s*\{\s*[\"}]")
+# A secret may begin with a brace, too. JSON, the text of a dict, and half of either has a name after it,
+# white space, the other brace at the end, or the member that every key has.
+_LIKE_JSON = re.compile(r"\s*\{(?:[\"}]|.*\s|.*kty|.{256}|.*\}\Z)", re.DOTALL)
 
 #: Where keys may be instead, with the spelling for each.
 PLACES_OF_KEYS: Mapping[Place, str] = {
@@ -193,8 +194,8 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
     text = source if isinstance(source, str) else source.decode("latin-1")
     if not text.strip():
         raise ConfigurationError(f"keys must be {_KINDS}, got empty text or an empty file")
-    is_json = text.lstrip().startswith("{") and not text.startswith("{{")
-    if is_json and (_JSON.match(text) or not algorithms & SYMMETRIC):
+    begins_like_json = text.lstrip().startswith("{") and not text.startswith("{{")
+    if begins_like_json and (is_like_json(text) or not algorithms & SYMMETRIC):
         try:
             return _from_document(parse_object(text), algorithms)
         except JSONError as error:
@@ -214,6 +215,11 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
             "keys must be PEM or JSON where algorithms names no HMAC algorithm, got text that is neither"
         )
     return [from_secret(source, algorithms, "keys")]
+
+
+def is_like_json(text: str) -> bool:
+    """Return whether text is JSON or was meant to be, rather than a secret that begins with a brace."""
+    return _LIKE_JSON.match(text) is not None
 
 
 def _is_text(source: bytes) -> bool:

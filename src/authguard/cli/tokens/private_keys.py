@@ -13,6 +13,7 @@ from jwt.exceptions import PyJWTError
 
 from authguard._core.jose.compact import base64url
 from authguard._core.jose.jwk import bind, from_jwk, from_secret
+from authguard._core.jose.keyset import is_like_json
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.cli.output import MISUSED, Failure
 from authguard.errors import MalformedTokenError
@@ -56,7 +57,7 @@ def form_of_key(text: str) -> Literal["pem", "jwk", "secret"]:
     """Tell how a key is written; a JWK set counts as a JWK."""
     if "-----BEGIN" in text:
         return "pem"
-    return "jwk" if text.lstrip().startswith("{") else "secret"
+    return "jwk" if is_like_json(text) else "secret"
 
 
 def parse_private_key(text: str, algorithm: str | None) -> PrivateKey:
