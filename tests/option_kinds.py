@@ -13,6 +13,7 @@ NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES = (
 )  # fmt: skip
 WRONG: dict[str, list[Any]] = {
     "text": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "text or function": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, BYTES, HOUR],
     "number": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR, inf, -1, 1.5],
     "seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta(-1), timedelta],
     "any seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta],

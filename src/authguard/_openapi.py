@@ -20,6 +20,7 @@ _MAX_LAYERS = 100  # of middleware around a mounted application
 #: Requirements of routes, by path and method as they are in the document.
 RequirementsByOperation = dict[tuple[str, str], tuple[Requirement, ...]]
 
+_BEARER = "Bearer"
 _PROBLEM = "AuthGuardProblem"
 _PROBLEM_SCHEMA = {
     "title": _PROBLEM,
@@ -111,7 +112,10 @@ class _Document:
     def _mark(self, document: dict[str, Any]) -> None:
         components = document.setdefault("components", {})
         schemes = _schemes(self.guard)
-        components.setdefault("securitySchemes", {}).update(schemes)
+        stated = components.setdefault("securitySchemes", {})
+        if _BEARER not in schemes:
+            stated.pop(_BEARER, None)  # by `current_user`, which does not know the guard
+        stated.update(schemes)
         of_routes = _requirements_of_routes(self._app.routes)
         # Names of scopes beside schemes that are not of OAuth are new in OpenAPI 3.1.
         has_names = not str(document.get("openapi", "")).startswith("3.0")
@@ -148,14 +152,14 @@ class _Operation:
     def secure(self, operation: dict[str, Any], schemes: list[str], *, has_names: bool) -> None:
         """Say by which schemes callers authenticate; a scheme of the application's own stays."""
         stated = operation.get("security")
-        ours = stated is None or any("Bearer" in scheme for scheme in stated)  # by `current_user`
+        ours = stated is None or any(_BEARER in scheme for scheme in stated)  # by `current_user`
         if not self._protected or not ours:
             return
         names = self._names() if has_names else []
         # A guard of a mounted application has said more than is known here.
         by_mounted = (scope for each in stated or () for name in schemes for scope in each.get(name, ()))
         names = sorted({*names, *by_mounted})
-        others = [each for each in stated or () if each and not any(name in schemes for name in each)]
+        others = [each for each in stated or () if each and each.keys().isdisjoint([*schemes, _BEARER])]
         alternatives: list[dict[str, list[str]]] = [{name: names} for name in schemes]
         operation["security"] = [*([{}] if self._optional else ()), *alternatives, *others]
 
@@ -212,15 +216,25 @@ def _response(description: str, fields: Mapping[str, str] | None = None) -> dict
 
 
 def _schemes(guard: Guard) -> dict[str, dict[str, str]]:
-    schemes = {"Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    fields = sorted(name.decode("ascii") for name in guard.credential_fields - {b"authorization", b"cookie"})
+    schemes = {}
+    if guard.reads_authorization:
+        schemes[_BEARER] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    for field in sorted(name.decode("ascii") for name in guard.token_fields):
+        schemes[f"JWT-{field.title()}"] = {
+            "type": "apiKey",
+            "in": "header",
+            "name": field,
+            "description": "A JWT, without a scheme before it.",
+        }
+    others = guard.credential_fields - guard.token_fields - {b"authorization", b"cookie"}
+    fields = sorted(name.decode("ascii") for name in others)
     # X-API-Key keeps its name when fields are added.
     fields.sort(key=lambda name: name != "x-api-key")
     for number, field in enumerate(fields):
         name = f"APIKey-{field.title()}" if number else "APIKey"
         schemes[name] = {"type": "apiKey", "in": "header", "name": field}
     if guard.cookie is not None:
-        prefix = "" if guard.cookie.secure is False else "__Host-"
+        prefix = "__Host-" if guard.cookie.secure and guard.cookie.host_prefix else ""
         schemes["Cookie"] = {"type": "apiKey", "in": "cookie", "name": prefix + guard.cookie.name}
     return schemes
 

@@ -55,7 +55,11 @@ def test_two_key_fields_are_two_schemes() -> None:
 
 @pytest.mark.parametrize(
     ("cookie", "name"),
-    [(AccessCookie(), "__Host-access_token"), (AccessCookie(name="sid", secure=False), "sid")],
+    [
+        (AccessCookie(), "__Host-access_token"),
+        (AccessCookie(name="sid", secure=False), "sid"),
+        (AccessCookie(name="CF_Authorization", host_prefix=False), "CF_Authorization"),
+    ],
 )
 def test_the_cookie_is_a_scheme(cookie: AccessCookie, name: str) -> None:
     """With the name that the browser sends; unsafe methods have a 403 of their own."""

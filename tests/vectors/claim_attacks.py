@@ -10,7 +10,7 @@ def hostile_claims() -> Iterator[str]:
     """Make tokens whose form and signature are good, and whose claims are not."""
     changes: list[dict[str, Any]] = []
     dates: tuple[Any, ...] = ("", "1", str(NOW + 600), True, False, [], {}, [NOW], -1, 253402300800, 1e300)
-    for name in ("exp", "nbf", "iat", "auth_time"):
+    for name in ("exp", "nbf", "iat"):
         changes += [{name: value} for value in dates]
     changes += [
         {"exp": NOW - 31},
@@ -59,8 +59,9 @@ def hostile_claims() -> Iterator[str]:
     changes += [{name: value} for name in ("jti", "client_id", "azp") for value in no_texts]
     kinds = ("refresh", "id", "reset", "id_token", "refresh_token", "Refresh", "logout", "state")
     changes += [{name: kind} for name in ("token_use", "token_type", "typ") for kind in kinds]
-    others: tuple[Any, ...] = ("x", {}, None)
-    changes += [{name: value} for name in ("at_hash", "c_hash", "s_hash", "events") for value in others]
+    others: tuple[Any, ...] = ("x", "", {}, [], 7)
+    changes += [{name: value} for name in ("at_hash", "c_hash", "s_hash") for value in others]
+    changes += [{"events": value} for value in ({}, {"https://schemas.example/event": {}})]
     bindings: tuple[Any, ...] = (
         {"jkt": "x" * 43}, {"x5t#S256": "x"}, {"jwk": {}}, {"kid": "a"}, {}, "x", 7, [],
     )  # fmt: skip

@@ -57,14 +57,13 @@ DATES = {
     f"{name}-{label}": make_token(
         f'{{"sub":"ann","iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{NOW + 600},"{name}":{value}}}'
     )
-    for name in ("nbf", "iat", "auth_time")
+    for name in ("nbf", "iat")
     for label, value in {
         "text": '"1"',
         "bool": "true",
         "nan": "NaN",
         "huge": "1e999",
         "negative": "-1",
-        "null": "null",
         "list": "[1]",
         "digits": "9" * 5000,
     }.items()

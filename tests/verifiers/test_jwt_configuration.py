@@ -171,7 +171,7 @@ def test_the_profile_of_rfc_9068():
         ({"type": 5}, True),
         ({"token_use": "id"}, False),
         ({"token_type": "refresh"}, False),
-        ({"token_type": 5}, False),
+        ({"token_type": 5}, True),
         ({"type": "refresh"}, False),
         ({"typ": "ID"}, False),
         ({"at_hash": "x"}, False),

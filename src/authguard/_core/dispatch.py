@@ -35,6 +35,26 @@ class _Narrowed(Verifier):
         return self._verifier.flow(credential, now)
 
 
+class _OfTokenField(Verifier):
+    """Ask a verifier about whatever comes by a field for tokens, so that no other is asked about it."""
+
+    def __init__(self, field: str, verifiers: Sequence[Verifier]) -> None:
+        if len(verifiers) > 1:
+            raise ConfigurationError(
+                f"{verifiers[0]!r} and {verifiers[1]!r} must read different fields, got {field} for both: "
+                "give each a header= of its own"
+            )
+        self._field = field
+        self._verifier = verifiers[0]
+        self.channel = self._verifier.channel
+
+    def accepts(self, credential: Credential) -> bool:
+        return credential.method == "header" and credential.header == self._field
+
+    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
+        return self._verifier.flow(credential, now)
+
+
 def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
     """Return the verifiers in the order in which they are asked whether they accept a credential.
 
@@ -44,10 +64,13 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
     if not verifiers:
         raise ConfigurationError("verifiers must be at least one, got none: write Guard(JWTVerifier(…), …)")
     shared_fields = _check_keys([verifier for verifier in verifiers if verifier.is_for_keys])
+    of_fields = _of_token_fields(verifiers)
+    verifiers = [verifier for verifier in verifiers if verifier.token_header is None]
     any_token = [verifier for verifier in verifiers if verifier.takes_any_token]
     by_issuer, last = _arrange_tokens(verifiers, any_token)
     others = _merged([verifier for verifier in verifiers if not verifier.takes_any_token])
     return [
+        *of_fields,
         *by_issuer,
         *(
             _with_prefix(verifier) if _field_of(verifier) in shared_fields else verifier
@@ -67,7 +90,31 @@ def extractor_for(verifiers: Sequence[Verifier], cookie: AccessCookie | None, *,
     """
     headers = {verifier.header for verifier in verifiers if verifier.header}
     prefixes = {prefix for verifier in verifiers for prefix in verifier.prefixes}
-    return Extractor(headers, prefixes, cookie, dpop=dpop)
+    tokens = {verifier.token_header for verifier in verifiers if verifier.token_header}
+    return Extractor(headers, prefixes, cookie, dpop=dpop, token_headers=tokens)
+
+
+def _of_token_fields(verifiers: Sequence[Verifier]) -> list[Verifier]:
+    """Return the verifiers of tokens in a field of their own, one for each field.
+
+    Raises:
+        ConfigurationError: if API keys come by the same field.
+    """
+    fields = {verifier.token_header.lower(): verifier for verifier in verifiers if verifier.token_header}
+    for verifier in verifiers:
+        if (field := _field_of(verifier)) in fields:
+            raise ConfigurationError(
+                f"{fields[field]!r} and {verifier!r} must read different fields, got {verifier.header} for "
+                "both: give one of them another header="
+            )
+    return [
+        _OfTokenField(field, _merged([each for each in verifiers if _token_field_of(each) == field]))
+        for field in fields
+    ]
+
+
+def _token_field_of(verifier: Verifier) -> str | None:
+    return verifier.token_header.lower() if verifier.token_header else None
 
 
 def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:

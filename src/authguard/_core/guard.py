@@ -232,6 +232,16 @@ class Guard:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
         return self._later_checks.recheck(request, auth, now)
 
+    @property
+    def token_fields(self) -> frozenset[bytes]:
+        """Return the credential fields that carry a token and nothing else."""
+        return self._extractor.token_fields
+
+    @property
+    def reads_authorization(self) -> bool:
+        """Return whether any verifier is for credentials in the Authorization field."""
+        return not all(verifier.token_header for verifier in self._verifiers)
+
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return which rule decides about a request, and why.
 

@@ -19,7 +19,7 @@ from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
-Method = Literal["bearer", "api_key", "cookie", "dpop", ""]
+Method = Literal["bearer", "api_key", "cookie", "dpop", "header", ""]
 
 Fields = ParamSpec("Fields")
 Made = TypeVar("Made")
@@ -33,7 +33,8 @@ class Credential:
 
     Attributes:
         value: the token or the key, without scheme or field name.
-        method: how it was carried: `bearer`, `api_key`, `cookie` or `dpop`.
+        method: how it was carried: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token in a field
+            of its own.
         header: the field that carried it, in lower case, such as `x-api-key`; empty if it came by none.
     """
 
@@ -113,7 +114,8 @@ class Principal:
             the secret that was presented, of which a key may have two.
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
-        method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`; empty for nobody.
+        method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token
+            in a field of its own; empty for nobody.
         tier: the tier of an API key, or of the claim that the verifier was told to read, which says what
             quotas hold; None for none.
         quotas: of this API key alone, beside those of its tier.

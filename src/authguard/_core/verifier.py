@@ -63,6 +63,8 @@ class Verifier(ABC):
     header: str | None = None
     #: What an API key in the Authorization field starts with.
     prefixes: Sequence[str] = ()
+    #: The field that its tokens come in, and no other place; None for Authorization and the cookie.
+    token_header: str | None = None
     #: Where all who present the same credential at the same time wait for one answer; None lets
     #: each of them ask.
     channel: Channel | None = None
@@ -164,14 +166,14 @@ def as_verifier(verifier: object) -> Verifier:
     return _Adapted(cast("CustomVerifier", verifier))
 
 
-def check_key_field(header: object) -> str:
-    """Check the name of a field for API keys.
+def check_key_field(header: object, of: str = "API keys") -> str:
+    """Check the name of a field for API keys, or for tokens.
 
     Raises:
         ConfigurationError: if it is none, or means something else.
     """
     others = ", ".join(sorted(_TAKEN_FIELDS))
-    must = f"be a field for API keys: letters, digits and hyphens, and none of {others}"
+    must = f"be a field for {of}: letters, digits and hyphens, and none of {others}"
     name = check_text(header, "header", pattern=_FIELD_NAME, must=must)
     if name.lower() in _TAKEN_FIELDS:
         raise ConfigurationError(f"header must {must}, got {got(name)}")

@@ -7,16 +7,15 @@ from math import ceil
 from urllib.parse import urlencode
 
 from authguard._core.flow import Channel, FetchFailedError, Flow, Response
-from authguard._core.jose.claims import Expectations
+from authguard._core.jose.claim_paths import ClaimName
+from authguard._core.jose.conditions import Values
 from authguard._core.model import Credential
 from authguard._core.options import (
-    MAX_LEEWAY,
     Duration,
     check_object,
     check_seconds,
     check_text,
     check_text_list,
-    check_text_or_list,
 )
 from authguard._core.remote.http import Breaker, RemoteHealth, retry_after
 from authguard._core.remote.introspection import check_same, principal_of
@@ -28,6 +27,7 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 from authguard.verifiers.client_auth import ClientAuth
+from authguard.verifiers.expectations import expectations
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
 from authguard.verifiers.inactive import InactiveCredentials
 from authguard.verifiers.jwt import JWTVerifier
@@ -72,6 +72,10 @@ class IntrospectionVerifier(Verifier):
         scope_claims: where scopes are, as for `JWTVerifier`.
         role_claims: where roles are, as for `JWTVerifier`.
         tier_claim: where the tier is, as for `JWTVerifier`.
+        subject_claims: where the subject is, as for `JWTVerifier`; such as `["username"]` for
+            django-oauth-toolkit.
+        client_ids: the clients whose credentials are taken, as for `JWTVerifier`.
+        claims: what other members of an answer must be, as for `JWTVerifier`.
         answer_keys: what signed answers (RFC 9701) are verified with, as the keys of `JWTVerifier`;
             all answers must be signed then. None asks for plain ones.
         answer_algorithms: the algorithms of signed answers.
@@ -97,18 +101,25 @@ class IntrospectionVerifier(Verifier):
         cache_ttl: float | Duration = 30,
         leeway: float | Duration = 30,
         required_claims: Iterable[str] = (),
-        scope_claims: Iterable[str] = ("scope",),
-        role_claims: Iterable[str] = ("roles",),
-        tier_claim: str | None = None,
+        scope_claims: Iterable[ClaimName] = ("scope",),
+        role_claims: Iterable[ClaimName] = ("roles",),
+        tier_claim: ClaimName | None = None,
+        subject_claims: Iterable[ClaimName] | None = None,
+        client_ids: str | Iterable[str] | None = None,
+        claims: Values | None = None,
         answer_keys: object = None,
         answer_algorithms: Iterable[str] = ("RS256",),
         http: HTTPOptions | None = None,
     ) -> None:
         self._endpoint = check_remote(endpoint, "endpoint", http)
-        self._auth = _client_auth(client_id, client_secret, auth)
-        self._auth.check(self._endpoint, http)
+        self._auth = _client_auth(client_id, client_secret, auth, self._endpoint, http)
         self._issuer = None if issuer is None else check_text(issuer, "issuer")
         check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
+        if jwt is not None and jwt.token_header is not None:
+            raise ConfigurationError(
+                f"jwt must be for the credentials that are asked about, got {jwt!r} for the field "
+                f"{jwt.token_header}: leave its header= out"
+            )
         self._jwt = jwt
         self.header = None if header is None else check_key_field(header)
         self.prefixes = check_text_list(prefixes, "prefixes", '"sk_live_"')
@@ -117,8 +128,18 @@ class IntrospectionVerifier(Verifier):
         self._hint = None if token_type_hint is None else check_text(token_type_hint, "token_type_hint")
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_TTL)
         self._inactive = InactiveCredentials(self._cache_ttl)
-        self._expected = _expectations(
-            audience, leeway, required_claims, scope_claims, role_claims, tier_claim=tier_claim
+        self._expected = expectations(
+            issuer=None,
+            audience=audience,
+            leeway=leeway,
+            required_claims=required_claims,
+            token_types=(None,),
+            scope_claims=scope_claims,
+            role_claims=role_claims,
+            tier_claim=tier_claim,
+            subject_claims=subject_claims,
+            client_ids=client_ids,
+            claims=claims,
         )
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
@@ -249,34 +270,18 @@ class IntrospectionVerifier(Verifier):
         return f"IntrospectionVerifier({self._endpoint!r})"
 
 
-def _expectations(
-    audience: str | Iterable[str] | None,
-    leeway: float | Duration,
-    required_claims: Iterable[str],
-    scope_claims: Iterable[str],
-    role_claims: Iterable[str],
-    *,
-    tier_claim: str | None,
-) -> Expectations:
-    """Return what an answer must have."""
-    audiences = () if audience is None else check_text_or_list(audience, "audience")
-    return Expectations(
-        issuer=None,
-        audience=frozenset(audiences),
-        leeway=check_seconds(leeway, "leeway", MAX_LEEWAY),
-        required=check_text_list(required_claims, "required_claims"),
-        types=frozenset({None}),
-        scope_claims=check_text_list(scope_claims, "scope_claims"),
-        role_claims=check_text_list(role_claims, "role_claims"),
-        tier_claim=None if tier_claim is None else check_text(tier_claim, "tier_claim"),
-    )
-
-
-def _client_auth(client_id: str | None, client_secret: str | None, auth: ClientAuth | None) -> ClientAuth:
+def _client_auth(
+    client_id: str | None,
+    client_secret: str | None,
+    auth: ClientAuth | None,
+    endpoint: str,
+    http: HTTPOptions | None,
+) -> ClientAuth:
     if auth is not None:
         if client_id is not None or client_secret is not None:
             raise ConfigurationError("auth must be left out with client_id and client_secret, got both")
         check_object(auth, "auth", ClientAuth, "auth=ClientAuth.basic(…), .post(…) or .bearer(…)")
+        auth.check(endpoint, http)
         return auth
     if client_id is None or client_secret is None:
         raise ConfigurationError(

@@ -1,31 +1,27 @@
 """Verify Bearer JWTs with keys that are at hand or fetched: RFC 7519, RFC 8725, RFC 9068."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Self
 
 from authguard._core.flow import Channel, Flow
-from authguard._core.jose.claims import Expectations, read_claims, verify_claims
-from authguard._core.jose.compact import Token, media_type, read_compact
-from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.jose.claim_paths import ClaimName
+from authguard._core.jose.claims import read_claims, verify_claims
+from authguard._core.jose.compact import Token, read_compact
+from authguard._core.jose.conditions import Values, check_header, header_conditions
+from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, issuers_of
+from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import (
-    MAX_LEEWAY,
-    Duration,
-    check_flag,
-    check_list,
-    check_no_metadata_url,
-    check_seconds,
-    check_text,
-    check_text_list,
-    check_text_or_list,
-)
+from authguard._core.options import Duration, check_flag, check_no_metadata_url, got
 from authguard._core.remote.http import RemoteHealth
-from authguard._core.verifier import Verified, Verifier
-from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
+from authguard._core.verifier import Verified, Verifier, check_key_field
+from authguard.errors import ConfigurationError, MalformedTokenError
+from authguard.verifiers.by_issuer import VerifierByIssuer, issuer_names
 from authguard.verifiers.discovery import IssuerKeySet
+from authguard.verifiers.expectations import expectations, unusable_claims
 from authguard.verifiers.http import HTTPOptions
+from authguard.verifiers.issuer_check import IssuerChecker
 from authguard.verifiers.key_files import KeyFiles
 from authguard.verifiers.key_source import KeySource
 from authguard.verifiers.open_keys import open_keys
@@ -47,18 +43,35 @@ class JWTVerifier(Verifier):
             text. A token without `kid` is tried with up to four keys of its algorithm.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
-        issuer: the exact `iss`; None accepts any, or none.
-        audience: the `aud` that names us, or several; None accepts only tokens without `aud`.
+        issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the
+            issuers of these tenants. A function, `async` or not, gets the `iss` of a token whose signature
+            is good, and returns True or False; its answer is remembered for 30 seconds.
+        audience: the `aud` that names us, or several; None accepts only tokens without `aud`, or with an
+            empty list.
+        header: the field that tokens come in, without a scheme, such as `X-Goog-IAP-JWT-Assertion`; they are
+            looked for nowhere else then. None for Authorization, and the guard's cookie.
+        tenants: what may stand for `{tenantid}` in `issuer`, compared exactly.
+        client_ids: the clients whose tokens are taken, by `client_id` and `azp`, else by `cid` or `appid`;
+            None for any.
+        claims: what other claims must be: a value for each name, or a list of the values, one of which it
+            must be. Types count, so that True is not 1.
+        header_claims: the same for parameters of the token's header.
+        subject_claims: where the subject is, as `role_claims`: the first claim that is there and not empty;
+            None for `sub`. A claim that names the client makes a subject such as `client:billing`.
         leeway: seconds, or a timedelta, by which clocks may differ, 0 to 300.
         required_claims: claims that a token must have. Without `exp` in it tokens may be valid
             for ever. Without `sub` the subject of a token that has none is `client:` and its
-            `client_id` or `azp`, and one with neither is refused.
+            `client_id` or `azp`, and one with neither is refused. With `subject_claims`, `sub` means one of
+            these.
         token_types: accepted `typ` of the header, None meaning that it is absent;
             `["at+jwt"]` is the profile of RFC 9068.
-        scope_claims: where scopes are: names, or dotted paths such as `realm_access.roles`; text
-            is split at spaces, a list is taken as it is.
-        role_claims: where roles are; text is one role.
-        tier_claim: where the tier is, which says what quotas hold: a name or a dotted path; None for none.
+        id_tokens: whether ID tokens are taken as well, which are meant for the client that signs in:
+            its id is the `audience` then.
+        scope_claims: where scopes are: names, dotted paths such as `realm_access.roles`, or tuples of names
+            as paths; text is split at spaces, a list is taken as it is.
+        role_claims: where roles are, in the same way; text is one role, and the names of an object are
+            roles where their values are true or objects.
+        tier_claim: where the tier is, which says what quotas hold: a name or a path; None for none.
         padding: whether the parts of tokens may end in `=`, as those of AWS load balancers do, against
             RFC 7515 section 2.
 
@@ -72,43 +85,53 @@ class JWTVerifier(Verifier):
         keys: object,
         *,
         algorithms: Iterable[str],
-        issuer: str | None,
+        issuer: str | IssuerCheck | None,
         audience: str | Iterable[str] | None,
+        header: str | None = None,
+        tenants: Iterable[str] | None = None,
+        client_ids: str | Iterable[str] | None = None,
+        claims: Values | None = None,
+        header_claims: Values | None = None,
+        subject_claims: Iterable[ClaimName] | None = None,
         leeway: float | Duration = 30,
         required_claims: Iterable[str] = ("exp", "sub"),
         token_types: Iterable[str | None] = (None, "JWT", "at+jwt"),
-        scope_claims: Iterable[str] = ("scope",),
-        role_claims: Iterable[str] = ("roles",),
-        tier_claim: str | None = None,
+        id_tokens: bool = False,
+        scope_claims: Iterable[ClaimName] = ("scope",),
+        role_claims: Iterable[ClaimName] = ("roles",),
+        tier_claim: ClaimName | None = None,
         padding: bool = False,
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
+        self.token_header = None if header is None else check_key_field(header, "tokens")
         self.padding = check_flag(padding, "padding")
         check_no_metadata_url(issuer)
-        self.issuer = None if issuer is None else check_text(issuer, "issuer")
-        self.jwts = frozenset((self.issuer, algorithm) for algorithm in self.algorithms)
+        self.issuers = issuers_of(issuer, tenants)
+        self.issuer = self.issuers.pattern if isinstance(self.issuers, Issuers) else self.issuers
+        self.jwts = frozenset(
+            (name, algorithm) for name in issuer_names(self.issuers) for algorithm in self.algorithms
+        )
         # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
         self._keys: Any = open_keys(keys, self.algorithms)
         self._source: KeyFiles | KeySource | None = None if isinstance(self._keys, KeySet) else self._keys
-        audiences = () if audience is None else check_text_or_list(audience, "audience")
-        types = frozenset(
-            None
-            if kind is None
-            else media_type(check_text(kind, "each of token_types", must="be text, or None"))
-            for kind in check_list(token_types, "token_types", '"at+jwt"')
+        self._expected = expectations(
+            issuer=self.issuers,
+            audience=audience,
+            leeway=leeway,
+            required_claims=required_claims,
+            token_types=token_types,
+            scope_claims=scope_claims,
+            role_claims=role_claims,
+            tier_claim=tier_claim,
+            subject_claims=subject_claims,
+            client_ids=client_ids,
+            claims=claims,
+            id_tokens=id_tokens,
         )
-        if not types:
-            raise ConfigurationError('token_types must name one, such as "at+jwt", got an empty list')
-        self._expected = Expectations(
-            issuer=self.issuer,
-            audience=frozenset(audiences),
-            leeway=check_seconds(leeway, "leeway", MAX_LEEWAY),
-            required=check_text_list(required_claims, "required_claims", '"exp"'),
-            types=types,
-            scope_claims=check_text_list(scope_claims, "scope_claims", '"scope"'),
-            role_claims=check_text_list(role_claims, "role_claims", '"roles"'),
-            tier_claim=None if tier_claim is None else check_text(tier_claim, "tier_claim"),
-        )
+        self._header_conditions = () if header_claims is None else header_conditions(header_claims)
+        self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
+        #: Whether a token is verified by keys and claims alone, and the keys are at hand.
+        self._is_plain = self._source is None and self._issuer_check is None and header_claims is None
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether it looks like a compact JWS, be it in the header or in the cookie."""
@@ -120,19 +143,28 @@ class JWTVerifier(Verifier):
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
-        if self._source is None:
+        if self._is_plain:
             if token.header.key_set_url is not None:
                 raise MalformedTokenError("the header names a key set (jku), and the keys are local")
             return self._verified(token, credential, now, self._keys.verify(token), inf)
-        return self._verify_remotely(self._source, token, credential, now)
+        return self._verify_further(token, credential, now)
 
-    def _verify_remotely(
-        self, keys: KeyFiles | KeySource, token: Token, credential: Credential, now: float
-    ) -> Flow[Verified]:
-        key, known_until = yield from keys.verify(token, now)
-        if token.header.key_set_url not in (None, keys.key_set_url):
+    def _verify_further(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
+        """Verify a token by a key that is fetched, its header, or its issuer by the function for that."""
+        if self._source is None:
+            key, known_until, key_set_url = self._keys.verify(token), inf, None
+        else:
+            key, known_until = yield from self._source.verify(token, now)
+            key_set_url = self._source.key_set_url
+        if token.header.key_set_url not in (None, key_set_url):
             raise MalformedTokenError("the header names another key set (jku) than the one that is used")
-        return self._verified(token, credential, now, key, known_until)
+        if self._header_conditions:
+            check_header(token, self._header_conditions)
+        verified = self._verified(token, credential, now, key, known_until)
+        if self._issuer_check is not None:
+            until = yield from self._issuer_check.check(verified.principal.issuer or "", now)
+            verified.until = min(verified.until, until)
+        return verified
 
     def _verified(
         self, token: Token, credential: Credential, now: float, key: VerificationKey, known_until: float
@@ -182,9 +214,18 @@ class JWTVerifier(Verifier):
         Raises:
             ConfigurationError: for an option of another type or out of range.
         """
+        if not isinstance(issuer, str) or TENANT in issuer:
+            raise ConfigurationError(
+                f"issuer must be one issuer, whose metadata name its keys, got {got(issuer)}: for several "
+                "tenants or a function, write JWTVerifier(RemoteKeySet(url), issuer=…, …)"
+            )
         keys = IssuerKeySet(issuer, ttl=ttl, max_stale=max_stale, http=http)
         allowed = ASYMMETRIC if algorithms is None else algorithms
         return cls(keys, algorithms=allowed, issuer=issuer, audience=audience, **options)
+
+    def unusable_claims(self, claims: Mapping[str, Any]) -> list[str]:
+        """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+        return unusable_claims(self._expected, claims)
 
     def channels(self) -> Sequence[Channel]:
         """Return what it reaches the issuer through."""
@@ -197,54 +238,7 @@ class JWTVerifier(Verifier):
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
         """Combine several into one, which picks by issuer."""
-        return verifiers if len(verifiers) == 1 else [_ByIssuer(verifiers)]
+        return verifiers if len(verifiers) == 1 else [VerifierByIssuer(verifiers)]
 
     def __repr__(self) -> str:
         return f"JWTVerifier(issuer={self.issuer!r}, algorithms={sorted(self.algorithms)})"
-
-
-class _ByIssuer(Verifier):
-    """Choose among several JWT verifiers: by the exact `iss`, and the algorithm."""
-
-    def __init__(self, verifiers: Sequence[JWTVerifier]) -> None:
-        self._verifiers: dict[tuple[str, str], JWTVerifier] = {}
-        self._all = verifiers
-        self._padding = any(verifier.padding for verifier in verifiers)
-        for verifier in verifiers:
-            if verifier.issuer is None:
-                raise ConfigurationError(
-                    "issuer must be given where there are several JWTVerifiers, to choose by, got None"
-                )
-            for algorithm in verifier.algorithms:
-                if (verifier.issuer, algorithm) in self._verifiers:
-                    raise ConfigurationError(
-                        f"each JWTVerifier must be for an issuer and algorithm of its own, got two for "
-                        f"{algorithm} of {verifier.issuer!r}: give one of them all the keys, as in "
-                        "JWTVerifier([new, old], …)"
-                    )
-                self._verifiers[verifier.issuer, algorithm] = verifier
-
-    def accepts(self, credential: Credential) -> bool:
-        return self._all[0].accepts(credential)
-
-    def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        token = read_compact(credential.value, padding=self._padding)
-        # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
-        _, claims = read_claims(token)
-        issuer: Any = claims.get("iss")
-        algorithm = ALIASES.get(token.header.algorithm, token.header.algorithm)
-        verifier = self._verifiers.get((issuer, algorithm)) if isinstance(issuer, str) else None
-        if verifier is None:
-            raise InvalidIssuerError("no verifier for this issuer and algorithm")
-        if self._padding and not verifier.padding and "=" in credential.value:
-            raise MalformedTokenError("padding, which this issuer does not write")
-        return verifier.verify(token, credential, now)
-
-    def channels(self) -> Sequence[Channel]:
-        return [channel for verifier in self._all for channel in verifier.channels()]
-
-    def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        return [health for verifier in self._all for health in verifier.health(now)]
-
-    def __repr__(self) -> str:
-        return ", ".join(map(repr, self._all))

@@ -14,8 +14,9 @@ def vary_on(extractor: Extractor, method: str) -> str:
 
     None for Authorization: shared caches do not keep those responses (RFC 9111 section 3.5).
     """
-    if method == "api_key":
-        return ", ".join(sorted(field.decode() for field in extractor.key_fields))
+    fields = {"api_key": extractor.key_fields, "header": extractor.token_fields}.get(method)
+    if fields is not None:
+        return ", ".join(sorted(field.decode() for field in fields))
     return "Cookie" if method == "cookie" else ""
 
 

@@ -21,7 +21,8 @@ class RedirectLoopDetector:
     """
 
     def __init__(self, cookie: AccessCookie) -> None:
-        self._cookie = AccessCookie(f"{cookie.name}-step-up", secure=cookie.secure)
+        name = f"{cookie.name}-step-up"
+        self._cookie = AccessCookie(name, secure=cookie.secure, host_prefix=cookie.host_prefix)
 
     def is_loop(self, request: RequestView, location: str) -> bool:
         """Return whether the browser was sent there just now, and nobody has signed in anew."""

@@ -31,26 +31,33 @@ class AccessCookie:
             plain name and is not `Secure`.
         trusted_origins: other origins, such as `https://app.example.com`, that may send unsafe
             requests with the cookie.
+        host_prefix: False for a cookie that somebody else sets, by its exact name, such as `__session` or
+            `CF_Authorization`. Without the prefix a sibling domain can plant it.
 
     Raises:
         ConfigurationError: for a name or an origin that browsers would not send, and for a
-            `secure` that is not True or False.
+            `secure` or `host_prefix` that is not True or False.
     """
 
     name: str = "access_token"
     secure: bool = True
     trusted_origins: Iterable[str] = ()
+    host_prefix: bool = True
 
     def __post_init__(self) -> None:
         check_text(self.name, "name", pattern=_NAME, must="be a cookie name of letters, digits and - _ .")
-        if self.name.lower().startswith(("__host-", "__secure-")):
-            raise ConfigurationError(f"name must be without a prefix, which is added, got {got(self.name)}")
+        check_flag(
+            self.host_prefix,
+            "host_prefix",
+            "be True, or False for a cookie that somebody else sets, by its exact name",
+        )
         check_flag(
             self.secure,
             "secure",
             "be True, or False for development over plain http on your own machine (leave it out for a site "
             "under https, also behind a proxy)",
         )
+        self._check_prefix()
         origins = check_text_list(self.trusted_origins, "trusted_origins", '"https://app.example.com"')
         object.__setattr__(self, "trusted_origins", frozenset(origins))
         for origin in origins:
@@ -60,10 +67,24 @@ class AccessCookie:
                     f"case, got {got(origin)}"
                 )
 
+    def _check_prefix(self) -> None:
+        if not self.name.lower().startswith(("__host-", "__secure-")):
+            return
+        if self.host_prefix:
+            raise ConfigurationError(
+                f"name must be without a prefix, which is added, got {got(self.name)}: for a cookie that "
+                f"somebody else sets, write AccessCookie({self.name!r}, host_prefix=False)"
+            )
+        if not self.secure:
+            raise ConfigurationError(
+                f"secure must be True for a cookie of this name, got False: browsers keep {self.name} under "
+                "https only"
+            )
+
     @property
     def _field_name(self) -> str:
-        """Return the name that browsers see: with the prefix `__Host-`, unless `secure` is False."""
-        return f"__Host-{self.name}" if self.secure else self.name
+        """Return the name that browsers see: with the prefix `__Host-`, unless an option is against it."""
+        return f"__Host-{self.name}" if self.secure and self.host_prefix else self.name
 
     def issue(self, token: str, *, max_age: float | Duration, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser in.
@@ -109,7 +130,9 @@ class AccessCookie:
 
     def hint(self, request: RequestView) -> str | None:
         """Return what to change where the cookie comes by its plain name over http, and is not read."""
-        if not self.secure or request.scheme not in ("http", "ws") or not _values(request, self.name):
+        if self._field_name == self.name or request.scheme not in ("http", "ws"):
+            return None
+        if not _values(request, self.name):
             return None
         return (
             f"a cookie {self.name} came over http and was not read; its name must be {self._field_name}, or "

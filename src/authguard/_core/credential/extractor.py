@@ -48,6 +48,7 @@ class Extractor:
         prefixes: what an API key starts with, so that `Bearer sk_live_…` is known as one.
         cookie: the cookie that may carry an access token, if any.
         dpop: whether the scheme `DPoP` is spoken (RFC 9449 section 7.1).
+        token_headers: names of the fields that carry tokens, without a scheme.
 
     Raises:
         ConfigurationError: for a prefix that no key can have.
@@ -60,15 +61,18 @@ class Extractor:
         cookie: AccessCookie | None,
         *,
         dpop: bool = False,
+        token_headers: Iterable[str] = (),
     ) -> None:
         self._schemes: dict[bytes, Method] = {b"bearer": "bearer"}
         if dpop:
             self._schemes[b"dpop"] = "dpop"
-        self.key_fields = frozenset(name.lower().encode("ascii") for name in headers)
+        self.key_fields = _fields(headers)
+        self.token_fields = _fields(token_headers)
+        self._own_fields = self.key_fields | self.token_fields
         self._prefixes = tuple(_encoded(prefix) for prefix in prefixes)
         self.cookie = cookie
         #: The fields that `RequestView.presented` must hold.
-        self.fields = self.key_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
+        self.fields = self._own_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
 
     def plain_bearer(self, field: bytes) -> Credential | None:
         """Return the token of an Authorization field in its usual spelling; None if `extract` has to look.
@@ -97,28 +101,29 @@ class Extractor:
             InvalidTokenError: if it is too long, or cannot be an API key.
         """
         authorization = _only(request, (b"authorization",))
-        key = _only(request, self.key_fields)
+        own = _only(request, self._own_fields)
         bearer = None if authorization is None else self._token(authorization.strip(b" \t"))
         if bearer is not None:
             method, token = bearer
-            if key is not None:
-                raise InvalidRequestError("both a token and an API key")
+            if own is not None:
+                raise InvalidRequestError("both a token and an API key, or a token in a field of its own")
             if method == "bearer" and token.startswith(self._prefixes):
                 return _api_key(token, "authorization")
             if len(token) > MAX_CREDENTIAL:
                 raise MalformedTokenError("longer than any token we accept")
             return Credential(token.decode("ascii"), method, "authorization")
-        if key is not None:
-            return _api_key(key.strip(b" \t"), self._key_field(request))
+        if own is not None:
+            return self._of_own_field(own.strip(b" \t"), request)
         if self.cookie and (text := self.cookie.read(request)) is not None:
             if len(text) > MAX_CREDENTIAL:
                 raise MalformedTokenError("longer than any token we accept, in the cookie")
             return Credential(text, "cookie", "cookie")
         return None
 
-    def _key_field(self, request: RequestView) -> str:
-        """Return the name of the one field that carries an API key."""
-        return next(name for name, _ in request.presented if name in self.key_fields).decode("ascii")
+    def _of_own_field(self, value: bytes, request: RequestView) -> Credential:
+        """Return the API key or token of the one field that has nothing else in it."""
+        field = next(name for name, _ in request.presented if name in self._own_fields)
+        return (_token if field in self.token_fields else _api_key)(value, field.decode("ascii"))
 
     def is_preflight(self, request: RequestView) -> bool:
         """Return whether this is a CORS preflight; browsers send none with a credential (WHATWG Fetch)."""
@@ -164,6 +169,10 @@ class Extractor:
         return method, token
 
 
+def _fields(names: Iterable[str]) -> frozenset[bytes]:
+    return frozenset(name.lower().encode("ascii") for name in names)
+
+
 def _encoded(prefix: str) -> bytes:
     if "," in prefix:
         raise ConfigurationError(
@@ -189,3 +198,13 @@ def _api_key(value: bytes, header: str) -> Credential:
     if len(value) > MAX_CREDENTIAL or not _VISIBLE.match(value):
         raise InvalidAPIKeyError("empty, too long or not ASCII", cause=Cause.MALFORMED)
     return Credential(value.decode("ascii"), "api_key", header)
+
+
+def _token(value: bytes, header: str) -> Credential:
+    if b"," in value:  # as for API keys
+        raise InvalidRequestError("several tokens, joined")
+    if len(value) > MAX_CREDENTIAL:
+        raise MalformedTokenError("longer than any token we accept")
+    if not _VISIBLE.match(value):
+        raise MalformedTokenError("a field that must have a token and nothing else, such as a scheme, in it")
+    return Credential(value.decode("ascii"), "header", header)

@@ -33,7 +33,7 @@ from authguard.errors import (
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
 
-_METHODS = ("bearer", "api_key", "cookie", "dpop")
+_METHODS = ("bearer", "api_key", "cookie", "dpop", "header")
 _CARRIED = (
     ("bearer", "authorization"),
     ("dpop", "authorization"),
@@ -122,8 +122,14 @@ class Callers:
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
         # One memory for each way and field to carry a credential, so that none passes for another.
         # By digest: nothing is kept in clear (law 9).
-        key_fields = sorted(field.decode("ascii") for field in extractor.key_fields)
-        carried = [*_CARRIED, *(("api_key", field) for field in key_fields)]
+        self._own_fields = {
+            **dict.fromkeys(sorted(extractor.key_fields), "api_key"),
+            **dict.fromkeys(sorted(extractor.token_fields), "header"),
+        }
+        carried = [
+            *_CARRIED,
+            *((method, field.decode("ascii")) for field, method in self._own_fields.items()),
+        ]
         self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
         # Credentials that need more than a look-up with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
@@ -134,8 +140,8 @@ class Callers:
 
     def _memories_by_field(self) -> dict[bytes, Memory[bytes, Known]]:
         memories = self._memories
-        keys = {field: memories["api_key", field.decode("ascii")] for field in self._extractor.key_fields}
-        return {**keys, b"authorization": memories["bearer", "authorization"]}
+        own = {field: memories[method, field.decode("ascii")] for field, method in self._own_fields.items()}
+        return {**own, b"authorization": memories["bearer", "authorization"]}
 
     def recall(self, presented: Presented, now: float) -> Recalled:
         """Tell who presents the credential, if nobody has to be asked.

@@ -4,16 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from authguard._core.jose.claims import CLIENT_PREFIX, Expectations, verify_claims
+from authguard._core.jose.claims import Expectations, verify_claims
+from authguard._core.jose.subject import CLIENT_PREFIX
+from authguard._core.jose.token_kind import KIND_CLAIMS
 from authguard._core.model import Method, Principal
 from authguard.errors import (
     Cause,
     InvalidIssuerError,
     InvalidTokenError,
 )
-
-# How issuers say of an access token what kind it is; of an API key they may say anything.
-_KIND_CLAIMS = frozenset({"token_use", "token_type", "typ", "type"})
 
 
 def principal_of(
@@ -37,14 +36,17 @@ def principal_of(
     if issuer is not None and claims.setdefault("iss", issuer) != issuer:
         raise InvalidIssuerError("another issuer")
     text = json.dumps(claims, ensure_ascii=False)
-    kinds = _KIND_CLAIMS if method == "api_key" else frozenset()
+    # Of an API key an endpoint may say anything there.
+    kinds = KIND_CLAIMS if method == "api_key" else ()
     judged = {name: value for name, value in claims.items() if name not in kinds}
     return verify_claims(text, judged, expected, now, kind=None, key_id=None, method=method)
 
 
 def check_same(local: Principal, remote: Principal, claims: Mapping[str, Any]) -> None:
     """Raise unless the token that was verified here is the one that the endpoint speaks of."""
-    if "sub" in claims and not _is_same_subject(local, remote):
+    # An answer that names no subject says nothing about it; its client then stands in.
+    names_subject = "sub" in claims or remote.subject != f"{CLIENT_PREFIX}{remote.client_id}"
+    if names_subject and not _is_same_subject(local, remote):
         raise InvalidTokenError("the introspection endpoint names another subject")
     if local.client_id and remote.client_id and local.client_id != remote.client_id:
         raise InvalidTokenError("the introspection endpoint names another client")

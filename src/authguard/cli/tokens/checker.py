@@ -1,10 +1,11 @@
 """Check tokens for `token inspect`: by the verifier of a guard, or by the service and its sessions."""
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC
@@ -12,7 +13,7 @@ from authguard._core.model import Credential, Principal
 from authguard._core.strict_json import JSONError, parse_object
 from authguard._core.verifier import Verifier, as_flow
 from authguard.cli.configuration import read_settings
-from authguard.cli.output import moment
+from authguard.cli.output import MISUSED, Failure, moment
 from authguard.cli.service import open_service
 from authguard.cli.tokens.explain import Expected, Finding, explain
 from authguard.cli.tokens.private_keys import form_of_key, read_key_file, read_secret
@@ -43,8 +44,10 @@ class TokenChecker:
     expected: Expected
     find_state: Callable[[Principal], Finding | None]
 
-    def find(self, text: str, claims: dict[str, object], now: float) -> Finding | None:
-        """Return the fault of a token; None if it is accepted.
+    def find(
+        self, text: str, claims: dict[str, object], now: float
+    ) -> tuple[Finding | None, Principal | None]:
+        """Return the fault of a token, None if it is accepted; and whose it is, if it is good.
 
         Args:
             text: the token.
@@ -57,8 +60,12 @@ class TokenChecker:
             flow = self.verifier.flow(Credential(text, "bearer"), now)
             principal = run(as_flow(flow)).principal
         except RefusedError as error:
-            return explain(error, token, claims, self.expected, now)
-        return _bound(principal) or self.find_state(principal)
+            return explain(error, token, claims, self.expected, now), None
+        return _bound(principal) or self.find_state(principal), principal
+
+    def unusable(self, claims: dict[str, object]) -> list[str]:
+        """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+        return self.verifier.unusable_claims(claims) if isinstance(self.verifier, JWTVerifier) else []
 
 
 def _bound(principal: Principal) -> Finding | None:
@@ -83,6 +90,13 @@ class CheckOptions:
         issuer: the `iss` to expect.
         audience: the `aud` to expect.
         algorithm: what is allowed.
+        tenant: what may stand for `{tenantid}` in the issuer.
+        client_id: the clients to expect.
+        expect_claim: claims to expect, as `NAME=TEXT` or `NAME:=JSON`.
+        expect_header: the same for the header.
+        subject_claim: where the subject is.
+        scope_claim: where scopes are.
+        role_claim: where roles are.
     """
 
     key: str | None
@@ -91,6 +105,47 @@ class CheckOptions:
     issuer: str | None
     audience: Sequence[str]
     algorithm: Sequence[str]
+    tenant: Sequence[str] = ()
+    client_id: Sequence[str] = ()
+    expect_claim: Sequence[str] = ()
+    expect_header: Sequence[str] = ()
+    subject_claim: Sequence[str] = ()
+    scope_claim: Sequence[str] = ()
+    role_claim: Sequence[str] = ()
+
+    @property
+    def of_verifier(self) -> dict[str, Any]:
+        """Return those that are options of `JWTVerifier`, whatever the keys are."""
+        options: dict[str, Any] = {
+            "client_ids": self.client_id,
+            "claims": _members(self.expect_claim, "--expect-claim"),
+            "header_claims": _members(self.expect_header, "--expect-header"),
+            "subject_claims": self.subject_claim,
+            "scope_claims": self.scope_claim,
+            "role_claims": self.role_claim,
+        }
+        return {name: value for name, value in options.items() if value}
+
+
+def _members(pairs: Sequence[str], option: str) -> dict[str, Any]:
+    """Read `NAME=TEXT` and `NAME:=JSON`; several of a name are a choice.
+
+    Raises:
+        Failure: for anything else.
+    """
+    members: dict[str, list[Any]] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name.removesuffix(":"):
+            raise Failure(f"{option} takes NAME=TEXT, or NAME:=JSON for numbers and true or false", MISUSED)
+        if name.endswith(":"):
+            try:
+                members.setdefault(name[:-1], []).append(json.loads(value))
+            except ValueError:
+                raise Failure(f"{option} {name}=… must be followed by JSON, such as true", MISUSED) from None
+        else:
+            members.setdefault(name, []).append(value)
+    return members
 
 
 @contextmanager
@@ -118,7 +173,11 @@ def _verifier(options: CheckOptions) -> JWTVerifier:
     if options.discover is not None:
         algorithms = options.algorithm or None
         return JWTVerifier.from_issuer(
-            options.discover, audience=audience, algorithms=algorithms, leeway=_LEEWAY_SECONDS
+            options.discover,
+            audience=audience,
+            algorithms=algorithms,
+            leeway=_LEEWAY_SECONDS,
+            **options.of_verifier,
         )
     source: object
     if options.key is not None and options.key.startswith(_URLS):
@@ -132,7 +191,9 @@ def _verifier(options: CheckOptions) -> JWTVerifier:
         algorithms=options.algorithm or usual,
         issuer=options.issuer,
         audience=audience,
+        tenants=options.tenant or None,
         leeway=_LEEWAY_SECONDS,
+        **options.of_verifier,
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
 from authguard._core.credential.extractor import MAX_CREDENTIAL
-from authguard._core.jose.claims import FOREIGN_CLAIMS
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import ALIASES
+from authguard._core.jose.token_kind import FOREIGN_CLAIMS
 from authguard._core.options import LATEST_MOMENT, is_numeric_date
 from authguard.cli.output import duration, moment
 from authguard.errors import (
@@ -109,7 +109,7 @@ def explain(
             return _dates(error, claims, now)
         case InvalidIssuerError():
             issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected is {shown(expected.issuer)}"
-            return Finding("issuer", issuer, "Each character counts, a slash at the end too.")
+            return Finding("issuer", issuer, "Each character counts, a slash at the end and each tenant too.")
         case InvalidAudienceError():
             return _audience(claims.get("aud"), expected)
         case MissingRequiredClaimError():
@@ -169,7 +169,20 @@ def _audience(audience: object, expected: Expected) -> Finding:
     )
 
 
+def _condition(error: InvalidTokenError, claims: Mapping[str, Any]) -> Finding:
+    """Explain that a claim, a parameter of the header or a client is another than was asked for."""
+    value = f": it is {shown(claims[error.claim])}" if error.claim and error.claim in claims else ""
+    return Finding(
+        "claim",
+        f"{error.reason}{value}",
+        "Ask for what the issuer sends (client_ids=, claims=, header_claims=), with the same type, or get "
+        "another token.",
+    )
+
+
 def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) -> Finding:
+    if type(error) is InvalidTokenError:
+        return _condition(error, claims)
     if isinstance(error, VerificationUnavailableError):
         return Finding("unavailable", error.reason, "Nothing is known about the token. Try again.")
     advice = "Send an access token. An ID, refresh, reset or logout token is none."

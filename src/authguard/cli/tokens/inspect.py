@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Header, read_compact
+from authguard._core.model import Principal
 from authguard.cli.configuration import raw_settings, with_settings
 from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
 from authguard.cli.tokens.checker import (
@@ -47,12 +48,29 @@ class TokenReport:
         claims: its claims, as far as they can be read.
         signed: whether the signature has been verified.
         all_claims: whether to show the values of claims that are not registered.
+        principal: whose it is, if it is good.
+        unusable: what is to be said of claims that should grant scopes or roles, and cannot.
     """
 
     header: Header | None
     claims: Mapping[str, Any]
     signed: bool
     all_claims: bool
+    principal: Principal | None = None
+    unusable: Sequence[str] = ()
+
+    @property
+    def caller(self) -> dict[str, Any] | None:
+        """Return whose a good token is, and what it grants; None of another."""
+        principal = self.principal
+        if principal is None:
+            return None
+        return {
+            "subject": principal.subject,
+            "client_id": principal.client_id,
+            "scopes": sorted(principal.scopes),
+            "roles": sorted(principal.roles),
+        }
 
     @property
     def members(self) -> dict[str, str | None]:
@@ -99,6 +117,20 @@ class TokenReport:
     multiple=True,
     help="An algorithm to allow; else what the keys are for. May be repeated.",
 )
+@click.option(
+    "--tenant", metavar="NAME", multiple=True, help="What {tenantid} in --issuer may be. May be repeated."
+)
+@click.option("--client-id", metavar="ID", multiple=True, help="A client to expect. May be repeated.")
+@click.option(
+    "--expect-claim",
+    metavar="NAME=TEXT",
+    multiple=True,
+    help="A claim to expect; NAME:=JSON for numbers, true and false. May be repeated.",
+)
+@click.option("--expect-header", metavar="NAME=TEXT", multiple=True, help="The same for the header.")
+@click.option("--subject-claim", metavar="NAME", multiple=True, help="Where the subject is; else sub.")
+@click.option("--scope-claim", metavar="NAME", multiple=True, help="Where scopes are; else scope.")
+@click.option("--role-claim", metavar="NAME", multiple=True, help="Where roles are; else roles.")
 @click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims, too.")
 @click.option("--json", "as_json", is_flag=True, help="Write it as JSON.")
 @with_settings
@@ -127,11 +159,12 @@ def inspect(
         text = _read(file)
         now = time.time()
         header, claims = _contents(text)
-        finding, signed = explain_text(text) or fault_of_form(text), False
+        finding, principal, signed = explain_text(text) or fault_of_form(text), None, False
         if finding is None:
-            finding = _NO_KEYS if checker is None else checker.find(text, claims, now)
+            finding, principal = (_NO_KEYS, None) if checker is None else checker.find(text, claims, now)
             signed = finding is None or finding.code not in _UNSIGNED_CODES
-    report = TokenReport(header, claims, signed, all_claims)
+        unusable = [] if checker is None or principal is None else checker.unusable(claims)
+    report = TokenReport(header, claims, signed, all_claims, principal, unusable)
     if as_json:
         echo_json(_document(finding, report))
     else:
@@ -156,8 +189,11 @@ def _checker(
         with checker_by_keys(options) as checker:
             yield checker
         return
-    if options.issuer is not None or options.audience or options.algorithm:
-        raise Failure("--issuer, --audience and --algorithm go with a key: --key, --secret-env", MISUSED)
+    if options != CheckOptions(None, None, None, None, (), ()):
+        raise Failure(
+            "--issuer, --audience, --algorithm and options of claims go with a key: --key, --secret-env",
+            MISUSED,
+        )
     if database is None and config is None and "secret" not in raw_settings(None):
         yield None
         return
@@ -208,6 +244,8 @@ def _document(finding: Finding | None, report: TokenReport) -> dict[str, Any]:
         "advice": None if finding is None else finding.advice,
         "signature_verified": report.signed,
         "header": report.members,
+        "caller": report.caller,
+        "unusable_claims": list(report.unusable),
         "claims": {name: claims[name] for name in report.names},
         "times": {name: moment(claims[name]) for name in _DATES if is_date(claims.get(name))},
         "other_claims": report.hidden,
@@ -223,6 +261,9 @@ def _print(finding: Finding | None, report: TokenReport, now: float) -> None:
         click.echo(f"{word}: {printable(finding.reason)}")
         click.echo(f"  {printable(finding.advice)}")
     _print_part("header", {name: text for name, text in report.members.items() if text is not None})
+    _print_part("caller", {name: _joined(value) for name, value in (report.caller or {}).items() if value})
+    for words in report.unusable:
+        click.echo(f"  {printable(words)}: it grants no scopes or roles")
     title = "claims" if report.signed else "claims, not verified"
     _print_part(title, {name: _in_words(name, report.claims[name], now) for name in report.names})
     if report.hidden:
@@ -235,6 +276,10 @@ def _print_part(title: str, values: Mapping[str, str]) -> None:
     width = max(map(len, values), default=0)
     for name, text in values.items():
         click.echo(f"  {printable(name.ljust(width))}  {printable(text)}")
+
+
+def _joined(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _in_words(name: str, value: object, now: float) -> str:

@@ -1,0 +1,103 @@
+"""Say which issuers a verifier accepts, where that is more than one: those of several tenants."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias
+
+from authguard._core.options import check_list, check_text, got
+from authguard.errors import ConfigurationError, InvalidIssuerError
+
+MAX_TENANTS = 10_000
+#: What stands for the tenant in the issuer of several tenants, as the metadata of Microsoft Entra ID have it.
+TENANT = "{tenantid}"
+#: A function of the application that tells whether an issuer is accepted.
+IssuerCheck: TypeAlias = Callable[[str], bool | Awaitable[bool]]
+
+# One segment of a path or a label of a host, as it is written; so that no tenant leads to another issuer.
+_TENANT = re.compile(r"(?!\.{1,2}\Z)(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,255}\Z")
+_BRACES = re.compile(r"[{}*]")
+
+
+class Issuers:
+    """Accept some issuers, or any.
+
+    Args:
+        pattern: what the option says, for errors.
+        accepted: the issuers, written out; None for any that has a name, which a function then judges.
+    """
+
+    __slots__ = ("accepted", "pattern")
+
+    def __init__(self, pattern: str, accepted: frozenset[str] | None) -> None:
+        self.pattern = pattern
+        self.accepted = accepted
+
+
+def check_issuer(issuer: object, expected: "str | Issuers | None") -> None:
+    """Raise unless the `iss` of a token is expected.
+
+    Compared are whole texts, character by character: nothing is decoded and no case is folded.
+    """
+    if expected is None or issuer == expected:
+        return
+    is_text = isinstance(issuer, str) and issuer != ""
+    accepted = expected.accepted if isinstance(expected, Issuers) else ()
+    if not is_text or (accepted is not None and issuer not in accepted):
+        raise InvalidIssuerError("another issuer")
+
+
+def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers | None:
+    """Check which issuers an option names.
+
+    Args:
+        issuer: text, with `{tenantid}` in it where there are tenants; a function; or None for any.
+        tenants: identifiers of tenants.
+
+    Raises:
+        ConfigurationError: for anything else, for a pattern of another kind, and for tenants without one.
+    """
+    if callable(issuer) and not isinstance(issuer, type):
+        expected: str | Issuers | None = Issuers(_name_of(issuer), None)
+    elif issuer is None:
+        expected = None
+    else:
+        must = "be text that is not empty, a function, or None"
+        text = check_text(issuer, "issuer", must=must)
+        if _BRACES.search(text):
+            return _of_tenants(text, tenants)
+        expected = text
+    if tenants is not None:
+        raise ConfigurationError(
+            f"tenants must be given with an issuer that has {TENANT} in it, got an issuer without: write "
+            'issuer="https://login.microsoftonline.com/{tenantid}/v2.0"'
+        )
+    return expected
+
+
+def _of_tenants(pattern: str, tenants: Iterable[str] | None) -> Issuers:
+    if pattern.count(TENANT) != 1 or _BRACES.search(pattern.replace(TENANT, "")):
+        raise ConfigurationError(
+            f"issuer must be exact, or have {TENANT} in it once and no other braces or stars, got "
+            f"{got(pattern)}: "
+            'write issuer="https://login.microsoftonline.com/{tenantid}/v2.0"'
+        )
+    if tenants is None:
+        raise ConfigurationError(
+            f"tenants must be given with an issuer that has {TENANT} in it, got None, and a function "
+            "as issuer is for tenants that you find in another way: write "
+            'tenants=["8f2c…"]'
+        )
+    names = check_list(tenants, "tenants", '"8f2c…"')
+    if not 1 <= len(names) <= MAX_TENANTS:
+        raise ConfigurationError(f"tenants must name between 1 and {MAX_TENANTS} tenants, got {len(names)}")
+    must = (
+        "be the identifier of a tenant as it stands in the issuer: letters, digits and - . _ ~ or "
+        "%-encoded, and no pattern"
+    )
+    for name in names:
+        check_text(name, "each of tenants", pattern=_TENANT, must=must)
+    return Issuers(pattern, frozenset(pattern.replace(TENANT, name) for name in names))
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))

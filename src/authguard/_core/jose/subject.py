@@ -1,0 +1,87 @@
+"""Tell whose a token is: the subject that its claims name, or the client whose own it is."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from authguard._core.jose.claim_paths import ClaimPath, shown_name
+from authguard.errors import InvalidTokenError, MalformedTokenError, MissingRequiredClaimError
+
+#: What the subject of a client begins with, where it stands in for a user (7 characters).
+CLIENT_PREFIX = "client:"
+#: Claims that name the client; the last two are those of Okta and of Microsoft, and of other applications.
+CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
+
+_MAX_NUMBER = 2**63
+
+
+class SubjectClaims(NamedTuple):
+    """Say which claims name the subject.
+
+    Attributes:
+        paths: the claims; the first that is there and not empty counts.
+        required: whether one of them has to be there, so that no client stands in for a user.
+    """
+
+    paths: tuple[ClaimPath, ...]
+    required: bool
+
+
+def subject_of(
+    claims: Mapping[str, Any], subject: str | None, client: str | None, chosen: SubjectClaims | None
+) -> str:
+    """Return the subject of a token, where it is not simply its `sub`.
+
+    The mark of a client, such as `client:billing`, keeps it apart from a user of the same name. A user who
+    could choose `client:billing` as `sub` would pass for that client, so it is taken only from that client's
+    tokens.
+
+    Args:
+        claims: of the token.
+        subject: its `sub`.
+        client: the client that it names.
+        chosen: the claims that name the subject; None for `sub`.
+    """
+    if chosen is not None:
+        found = _first(claims, chosen.paths)
+        if found is not None:
+            path, subject = found
+            if path.name in CLIENT_CLAIMS:
+                return f"{CLIENT_PREFIX}{subject}"
+        elif chosen.required:
+            raise MissingRequiredClaimError("none of subject_claims")
+        else:
+            subject = None
+    elif subject == "":
+        raise MalformedTokenError("sub is empty", claim="sub")
+    of_client = f"{CLIENT_PREFIX}{client}" if client else None
+    if subject is None:
+        if of_client is None or _names_user(claims, chosen):
+            raise MissingRequiredClaimError("no sub, and it is not a client's own token", claim="sub")
+        return of_client
+    if subject[: len(CLIENT_PREFIX)] == CLIENT_PREFIX and subject != of_client:
+        raise InvalidTokenError("a sub that would pass for a client", claim="sub")
+    return subject
+
+
+def _first(claims: Mapping[str, Any], paths: tuple[ClaimPath, ...]) -> tuple[ClaimPath, str] | None:
+    """Return the first of the claims that is there and not empty, and its value as text.
+
+    A whole number is taken, since some issuers number their users.
+    """
+    for path in paths:
+        value = path.find(claims)
+        if value is None or value == "":
+            continue
+        if type(value) is int and 0 <= value < _MAX_NUMBER:
+            return path, str(value)
+        if type(value) is not str:
+            name = shown_name(path.name)
+            raise MalformedTokenError(f"{name} is neither text nor a whole number", claim=name)
+        return path, value
+    return None
+
+
+def _names_user(claims: Mapping[str, Any], chosen: SubjectClaims | None) -> bool:
+    """Tell a token of a user by `username` (RFC 7662); as a chosen claim, it may be empty."""
+    username = claims.get("username")
+    return username is not None and not (chosen is not None and username == "")

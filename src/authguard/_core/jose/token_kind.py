@@ -1,0 +1,95 @@
+"""Tell access tokens from other kinds of tokens, by the claims with which issuers mark them."""
+
+import re
+from collections.abc import Collection
+
+from authguard.errors import Cause, MalformedTokenError
+
+#: Claims in which issuers say of what kind a token is, where `typ` in the header says nothing.
+KIND_CLAIMS = ("token_use", "token_type", "typ", "type")
+#: What these claims say of a token that is no access token, as `kind_of` writes it. Applications use the same
+#: names for other things, such as `"type": "user"`, so that an unknown word means nothing.
+OTHER_KINDS = frozenset(
+    {
+        "id",
+        "serialized_id",
+        "refresh",
+        "offline",
+        "logout",
+        "secevent",
+        "state",
+        "authorization_code",
+        "device_code",
+        "reset",
+        "password_reset",
+        "reset_password",
+        "reset_credentials",
+        "verify",
+        "verification",
+        "email_verification",
+        "verify_email",
+        "email_confirmation",
+        "confirm_email",
+        "magic_link",
+        "execute_actions",
+        "initial_access",
+        "registration_access",
+    }
+)
+#: Claims that only other tokens have: hashes of other tokens in an ID token (OpenID Connect Core 3.1.3.6),
+#: and the object of events in a security event token (RFC 8417 section 2.2).
+FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
+
+_ID_KINDS = frozenset({"id", "serialized_id"})
+
+_SEPARATORS = re.compile(r"[\s_.+/-]+")
+_MAX_KIND = 64  # characters; the longest that is known has 37, with all that may stand around it
+
+
+def kind_of(value: str) -> str:
+    """Return the kind that a claim names, as in `OTHER_KINDS`: `refresh` for `Refresh-Token`."""
+    if len(value) > _MAX_KIND:
+        return ""
+    words = _SEPARATORS.sub("_", value.casefold()).strip("_").removeprefix("application_")
+    return words.removesuffix("_jwt").removesuffix("token").removesuffix("_")
+
+
+def rules_of_kinds(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
+    """Return by which rule each claim that may mark another kind of token is judged.
+
+    Args:
+        taken: claims whose values the application has asked for, so that they are no marks.
+        id_tokens: whether ID tokens are taken.
+    """
+    foreign = FOREIGN_CLAIMS[-1:] if id_tokens else FOREIGN_CLAIMS
+    rules = dict.fromkeys(KIND_CLAIMS, "kind or ID" if id_tokens else "kind") | dict.fromkeys(
+        foreign, "foreign"
+    )
+    return {name: rule for name, rule in rules.items() if name not in taken}
+
+
+def check_kind(name: str, value: object, *, bound: bool, id_tokens: bool = False) -> None:
+    """Raise if one of `KIND_CLAIMS` says that this is no access token.
+
+    Args:
+        name: the claim.
+        value: its value.
+        bound: whether the token is bound to a key or a certificate (`cnf`), which is for the guard to judge.
+        id_tokens: whether it may be an ID token.
+    """
+    if not isinstance(value, str):
+        return
+    if id_tokens and kind_of(value) in _ID_KINDS:
+        return
+    # RFC 9449 section 6.2: the type of a token that needs a proof, and would come without one.
+    is_unbound = not bound and value.casefold() == "dpop"
+    if is_unbound or kind_of(value) in OTHER_KINDS:
+        raise MalformedTokenError(f"not an access token, says {name}", cause=Cause.KIND, claim=name)
+
+
+def check_foreign(name: str, value: object) -> None:
+    """Raise if one of `FOREIGN_CLAIMS` is that of another kind of token."""
+    if isinstance(value, dict) if name == "events" else value is not None:
+        raise MalformedTokenError(
+            f"not a plain bearer access token: it has {name}", cause=Cause.KIND, claim=name
+        )

@@ -1,0 +1,132 @@
+"""Where scopes and roles are found: names with dots, paths, objects of roles; and what is said of others."""
+
+import logging
+
+import pytest
+
+from authguard import ConfigurationError, Credential, JWTVerifier
+from authguard._core.jose.claim_paths import claim_path
+from support import AUDIENCE, ISSUER, NOW, SECRET, claims, judge, make_token
+
+
+def verify(payload, **options):
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE, **options)
+    return judge(verifier, Credential(make_token(payload), "bearer"), NOW).principal
+
+
+KEYCLOAK = {"resource_access": {"my.api": {"roles": ["editor"]}, "my": {"api": {"roles": ["viewer"]}}}}
+ZITADEL = "urn:zitadel:iam:org:project:roles"
+ROLES = {
+    "a client with dots": ("resource_access.my.api.roles", KEYCLOAK, {"editor"}),
+    "a path as a tuple": (("resource_access", "my", "api", "roles"), KEYCLOAK, {"viewer"}),
+    "a tuple with dots in a name": (("resource_access", "my.api", "roles"), KEYCLOAK, {"editor"}),
+    "a tuple of one name is no path": (("a.b",), {"a": {"b": "x"}, "a.b": "y"}, {"y"}),
+    "the whole name first": ("a.b.c", {"a.b.c": "1", "a.b": {"c": "2"}, "a": {"b": {"c": "3"}}}, {"1"}),
+    "then the longest": ("a.b.c", {"a.b": {"c": "2"}, "a": {"b.c": "3"}}, {"2"}),
+    "then shorter ones": ("a.b.c", {"a": {"b.c": "3", "b": {"c": "4"}}}, {"3"}),
+    "back from a longer one that leads nowhere": ("a.b.c", {"a.b": {"x": 1}, "a": {"b": {"c": "4"}}}, {"4"}),
+    "back from one that is no object": ("a.b.c", {"a.b": "no", "a": {"b": {"c": "4"}}}, {"4"}),
+    "back from null": ("a.b", {"a.b": None, "a": {"b": "x"}}, {"x"}),
+    "a URL with a path below": (
+        "https://x.example/app.roles",
+        {"https://x.example/app": {"roles": "a"}},
+        {"a"},
+    ),
+    "a name that begins with a dot": (".a", {".a": "x"}, {"x"}),
+    "a name with an empty part": ("a..b", {"a": {"": {"b": "x"}}}, {"x"}),
+    "objects of Zitadel": (
+        ZITADEL,
+        {ZITADEL: {"admin": {"1": "a.example"}, "user": {"1": "b"}}},
+        {"admin", "user"},
+    ),
+    "an object of flags": (
+        "roles",
+        {"roles": {"admin": False, "user": True, "x": None, "y": 1, "z": "on"}},
+        {"user"},
+    ),
+    "an object of empty objects": ("roles", {"roles": {"admin": {}, "user": {"o": 1}}}, {"user"}),
+    "the object above the roles": ("realm_access", {"realm_access": {"roles": ["admin"]}}, set()),
+    "a list with other members": ("roles", {"roles": ["a", 5, None, {"name": "admin"}, ["b"]]}, {"a"}),
+    "a number": ("roles", {"roles": 5}, set()),
+    "true": ("roles", {"roles": True}, set()),
+    "below a list": ("a.b", {"a": [{"b": "x"}]}, set()),
+}
+
+
+@pytest.mark.parametrize("case", ROLES)
+def test_roles_are_found(case):
+    """By the longest name that is there, or exactly along a tuple."""
+    name, given, roles = ROLES[case]
+    assert verify(claims(**given), role_claims=[name]).roles == roles
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "scopes"),
+    [
+        (("permissions", "my.api"), {"permissions": {"my.api": "read write"}}, {"read", "write"}),
+        ("permissions.my.api", {"permissions": {"my.api": ["read"]}}, {"read"}),
+        ("scope", {"scope": {"read": True, "write": False}}, {"read"}),
+    ],
+)
+def test_scopes_are_found_in_the_same_way(name, given, scopes):
+    """Text is split, as for any scope claim."""
+    assert verify(claims(**given), scope_claims=[name]).scopes == scopes
+
+
+def test_the_tier_is_found_in_the_same_way():
+    """Below a name with dots, and by a tuple."""
+    given = claims(**{"my.app": {"tier": "pro"}})
+    assert verify(given, tier_claim="my.app.tier").tier == "pro"
+    assert verify(given, tier_claim=("my.app", "tier")).tier == "pro"
+    assert verify(given, tier_claim=("my", "app", "tier")).tier is None
+
+
+UNUSABLE = {
+    "a number": ({"roles": 5}, "roles is a number"),
+    "true": ({"roles": True}, "roles is true or false"),
+    "members of a list": ({"roles": ["a", 5]}, "roles has members that are no text"),
+    "an object": ({"roles": {"roles": ["a"]}}, "roles is an object whose members are no roles"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_claim_that_cannot_be_used_leaves_a_line(case, caplog):
+    """At DEBUG, with the name and the type and without the value."""
+    given, says = UNUSABLE[case]
+    with caplog.at_level(logging.DEBUG, logger="authguard"):
+        verify(claims(**given))
+    assert [record.levelname for record in caplog.records] == ["DEBUG"]
+    assert says in caplog.text
+
+
+def test_a_claim_that_is_not_there_leaves_no_line(caplog):
+    """Null is as absent as absent."""
+    with caplog.at_level(logging.DEBUG, logger="authguard"):
+        verify(claims(roles=None, scope=None))
+        verify(claims(roles=[], scope=""))
+    assert caplog.records == []
+
+
+def test_a_long_path_is_looked_up_in_few_steps():
+    """However the objects of a token are nested, each is looked at once."""
+    steps = []
+
+    class Counted(dict):
+        def get(self, name):
+            steps.append(name)
+            return dict.get(self, name)
+
+    value = Counted()
+    for _ in range(31):
+        value = Counted({"a": value, "a.a": Counted({"a": Counted()})})
+    path = claim_path(".".join(["a"] * 31 + ["b"]), "role_claims")
+    assert path.find(value) is None
+    assert len(steps) < 32 * 32 * 4
+
+
+@pytest.mark.parametrize("option", ["scope_claims", "role_claims"])
+@pytest.mark.parametrize("names", [[()], [("a", "")], [("a", 5)], [5], [["a", "b"]], [("a",) * 33]], ids=str)
+def test_what_is_no_path_is_refused(option, names):
+    """When the verifier is built."""
+    with pytest.raises(ConfigurationError, match=f"each of {option} must"):
+        verify(claims(), **{option: names})

@@ -1,0 +1,172 @@
+"""`subject_claims`: which claims say whose a token is, by a token and by an introspection endpoint alike."""
+
+import pytest
+
+from authguard import ClientAuth, ConfigurationError, Credential, IntrospectionVerifier, JWTVerifier
+from authguard.errors import InvalidTokenError, MalformedTokenError, MissingRequiredClaimError
+from remote.world import World, page
+from support import AUDIENCE, ISSUER, NOW, SECRET, claims, judge, make_token
+
+URL = "https://issuer.example/introspect"
+
+
+def by_jwt(**options):
+    return JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE, **options)
+
+
+def endpoint(**options):
+    return IntrospectionVerifier(
+        URL, auth=ClientAuth.post("api", "s3cret"), issuer=ISSUER, audience=AUDIENCE, **options
+    )
+
+
+def locally(body, **options):
+    return judge(by_jwt(**options), Credential(make_token(body), "bearer"), NOW).principal
+
+
+def asking(body, **options):
+    world = World()
+    world.pages[URL] = page({"active": True, **body})
+    options = {"required_claims": ["exp", "sub"], **options}
+    return world.run(endpoint(**options).flow(Credential("opaque", "bearer"), NOW)).principal
+
+
+WAYS = {"JWTVerifier": locally, "introspection": asking}
+EACH_WAY = pytest.mark.parametrize("way", WAYS)
+
+NAMED = {
+    "django-oauth-toolkit": (["username"], {"sub": ..., "username": "ann", "client_id": "web"}, "ann"),
+    "a service token of Cloudflare": (
+        ["sub", "common_name"],
+        {"sub": "", "common_name": "a.access"},
+        "a.access",
+    ),
+    "a user of Cloudflare": (["sub", "common_name"], {"sub": "u1", "common_name": "x"}, "u1"),
+    "ADFS": (["upn", "appid"], {"sub": ..., "upn": "ann@corp.example", "appid": "app"}, "ann@corp.example"),
+    "an application of ADFS": (["upn", "appid"], {"sub": ..., "appid": "app"}, "client:app"),
+    "a client of Okta": (["uid", "cid"], {"sub": ..., "cid": "0oa1"}, "client:0oa1"),
+    "SimpleJWT, with a number": (["user_id"], {"sub": ..., "user_id": 7}, "7"),
+    "a large number": (["user_id"], {"sub": ..., "user_id": 2**62}, str(2**62)),
+    "below an object": (["user.id"], {"sub": ..., "user": {"id": "u1"}}, "u1"),
+    "by a tuple": ([("a.b", "id")], {"sub": ..., "a.b": {"id": "u1"}}, "u1"),
+    "a URL": (["https://x.example/id"], {"sub": "ann", "https://x.example/id": "u1"}, "u1"),
+    "null before one": (["upn", "sub"], {"upn": None}, "ann"),
+    "white space is a name": (["upn", "sub"], {"upn": " "}, " "),
+}
+
+
+@EACH_WAY
+@pytest.mark.parametrize("case", NAMED)
+def test_the_first_claim_that_is_there_names_the_subject(way, case):
+    """Empty text and null are passed over; a claim that names a client makes a client's subject."""
+    names, changes, subject = NAMED[case]
+    assert WAYS[way](claims(**changes), subject_claims=names).subject == subject
+
+
+@EACH_WAY
+@pytest.mark.parametrize("value", [True, 1.5, -1, 2**63, [], ["ann"], {}, {"id": "ann"}], ids=str)
+def test_a_subject_of_another_type_is_refused(way, value):
+    """It is not passed over, or a token would be taken for that of the next claim."""
+    with pytest.raises(MalformedTokenError) as caught:
+        WAYS[way](claims(uid=value), subject_claims=["uid", "sub"])
+    assert caught.value.claim == "uid"
+
+
+@EACH_WAY
+@pytest.mark.parametrize("changes", [{}, {"upn": ""}, {"upn": None}, {"client_id": "web"}], ids=str)
+def test_without_any_of_them_the_token_is_refused(way, changes):
+    """`sub` among the required claims asks for one of them; what `sub` itself says does not count."""
+    with pytest.raises(MissingRequiredClaimError):
+        WAYS[way](claims(**changes), subject_claims=["upn"])
+
+
+@EACH_WAY
+def test_a_client_stands_in_where_no_subject_is_required(way):
+    """It has its mark, and a user of its name has none."""
+    options = {"subject_claims": ["upn"], "required_claims": ["exp"]}
+    assert WAYS[way](claims(sub=..., client_id="web"), **options).subject == "client:web"
+    assert WAYS[way](claims(sub=..., upn="web", client_id="web"), **options).subject == "web"
+
+
+@EACH_WAY
+@pytest.mark.parametrize(
+    ("names", "changes"),
+    [
+        (["upn"], {"upn": "client:billing"}),
+        (["upn"], {"upn": "client:billing", "client_id": "web"}),
+        (["upn", "appid"], {"upn": "client:billing", "appid": "web"}),
+        (["username"], {"sub": ..., "username": "client:"}),
+        (["uid"], {"uid": "client:web", "azp": "WEB"}),
+    ],
+    ids=str,
+)
+def test_no_user_passes_for_a_client(way, names, changes):
+    """A chosen name that looks like a client's subject is refused, unless it is that client's token."""
+    with pytest.raises(InvalidTokenError, match="pass for a client"):
+        WAYS[way](claims(**changes), subject_claims=names)
+
+
+@EACH_WAY
+def test_the_user_of_a_token_is_not_taken_for_its_client(way):
+    """A `username` that is not among the claims says that there is a user."""
+    options = {"subject_claims": ["upn"], "required_claims": ["exp"]}
+    with pytest.raises(MissingRequiredClaimError):
+        WAYS[way](claims(sub=..., client_id="web", username="ann"), **options)
+
+
+@EACH_WAY
+def test_an_empty_username_is_no_user_where_it_is_asked_for(way):
+    """So the tokens of clients alone are told apart."""
+    options = {"subject_claims": ["username"], "required_claims": ["exp"]}
+    assert WAYS[way](claims(sub=..., client_id="web", username=""), **options).subject == "client:web"
+
+
+@EACH_WAY
+def test_naming_sub_alone_changes_nothing(way):
+    """An empty `sub` is as bad as without the option."""
+    with pytest.raises(MalformedTokenError):
+        WAYS[way](claims(sub=""), subject_claims=["sub"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        "sub",
+        {"sub": 1},
+        [""],
+        [5],
+        [None],
+        [()],
+        [("a", "")],
+        [("a", 5)],
+        ["a" * 1025],
+        [["a", "b"]],
+        ["a." * 32 + "b"],
+        [("a",) * 33],
+        ["a"] * 101,
+    ],
+    ids=lambda names: str(names)[:20],
+)
+def test_what_names_no_claims_is_refused(names):
+    """When the verifier is built, by a word that says what is wrong."""
+    for build in (by_jwt, endpoint):
+        with pytest.raises(ConfigurationError, match=r"subject_claims .*must"):
+            build(subject_claims=names)
+
+
+def both(answer, token, **options):
+    world = World()
+    world.pages[URL] = page({"active": True, **answer})
+    verifier = endpoint(jwt=by_jwt(subject_claims=["upn"]), **options)
+    return world.run(verifier.flow(Credential(make_token(token), "bearer"), NOW)).principal
+
+
+def test_the_endpoint_has_to_name_the_subject_of_the_token():
+    """By its own claims: another one is refused, and an answer without any says nothing about it."""
+    token = claims(sub=..., upn="ann")
+    assert both(claims(sub=..., upn="ann"), token, subject_claims=["upn"]).subject == "ann"
+    assert both(claims(sub=..., client_id="web"), token, subject_claims=["upn"]).subject == "ann"
+    for answer in (claims(upn="eve"), claims(upn="client:web", client_id="web")):
+        with pytest.raises(InvalidTokenError, match="another subject"):
+            both(answer, token, subject_claims=["upn"])

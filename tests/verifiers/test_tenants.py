@@ -1,0 +1,392 @@
+"""Issuers of several tenants: by a list, and by a function of the application."""
+
+import asyncio
+
+import pytest
+
+from authguard import ConfigurationError, Credential, Guard, JWTVerifier, RemoteKeySet
+from authguard._core.answer.decision import Allow, Deny
+from authguard.drivers import run
+from authguard.drivers.asynchronous import run as run_async
+from authguard.errors import InvalidIssuerError, InvalidTokenError
+from authguard.verifiers.issuer_check import ACCEPTED_SECONDS, REFUSED_SECONDS
+from support import AUDIENCE, NOW, SECRET, bearer, claims, judge, make_token
+
+ENTRA = "https://login.example/{tenantid}/v2.0"
+ONE, TWO = "8f2c0d5e-6c0f-4b57-9f3f-2d0b1a7a1c11", "72f988bf-86f1-41af-91ab-2d7cd011db47"
+OTHER_SECRET = "Zr7Pq1Wm4Xc9Tn2Yv6Lk8Jh3Gf5DsBa0eUoIiE"
+
+
+def jwt(issuer=ENTRA, tenants=(ONE, TWO), secret=SECRET, **options):
+    return JWTVerifier(
+        secret, algorithms=["HS256"], issuer=issuer, tenants=tenants, audience=AUDIENCE, **options
+    )
+
+
+def of(tenant):
+    return ENTRA.replace("{tenantid}", tenant)
+
+
+def verify(verifier, issuer, now=NOW, key=SECRET):
+    token = make_token(claims(iss=issuer), key=key)
+    return judge(verifier, Credential(token, "bearer"), now).principal
+
+
+@pytest.mark.parametrize("tenant", [ONE, TWO])
+def test_tokens_of_the_tenants_are_taken(tenant):
+    """And the principal has the issuer as it is in the token."""
+    assert verify(jwt(), of(tenant)).issuer == of(tenant)
+
+
+HOSTILE = [
+    "",
+    "common",
+    "organizations",
+    "{tenantid}",
+    "*",
+    ONE.upper(),
+    ONE[:-1],
+    f"{ONE}x",
+    f" {ONE}",
+    f"{ONE} ",
+    f"{ONE}\n",
+    f"{ONE}\0",
+    f"{ONE}/",
+    f"/{ONE}",
+    f"{ONE}//",
+    f"x/../{ONE}",
+    f"{ONE}/v2.0/{TWO}",
+    f"{ONE}|{TWO}",
+    ONE.replace("-", "%2D"),
+    ONE.replace("8", "%38"),
+    ONE.replace("8", "\uff18"),
+    ONE.replace("8", "\u0668"),
+    ONE.replace("e", "\u0435"),
+    ONE.replace("c", "c\u0327"),
+    f"{ONE}%00",
+    f"{ONE}%2f",
+    f"{ONE}%2F..",
+    "..",
+    ".",
+    f"{ONE}?a=b",
+    f"{ONE}#",
+    f"{ONE};a",
+    f"@{ONE}",
+    f"{ONE}\\",
+    ".*",
+    "[0-9a-f-]+",
+    "%s",
+    "{0}",
+    f"{{{ONE}}}",
+]
+
+
+@pytest.mark.parametrize("tenant", HOSTILE, ids=ascii)
+def test_another_tenant_is_refused(tenant):
+    """However like one of the list it is: nothing is decoded, folded or matched."""
+    with pytest.raises(InvalidIssuerError):
+        verify(jwt(), of(tenant))
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        ...,
+        None,
+        "",
+        7,
+        True,
+        [of(ONE)],
+        {of(ONE): 1},
+        of(ONE).upper(),
+        f"{of(ONE)}/",
+        f" {of(ONE)}",
+        of(ONE)[:-1],
+        of(ONE).replace("https", "http"),
+        of(ONE).replace("login", "evil"),
+        f"{of(ONE)}.evil",
+        f"{of(ONE)}\n",
+        of(ONE) + of(TWO),
+        ONE,
+        ENTRA,
+        "https://login.example//v2.0",
+    ],
+    ids=str,
+)
+def test_what_is_no_issuer_of_a_tenant_is_refused(issuer):
+    """All of it is compared, from the first character to the last; and the pattern itself is no issuer."""
+    with pytest.raises(InvalidTokenError):
+        verify(jwt(), issuer)
+
+
+def test_a_tenant_may_be_percent_encoded_as_it_stands_in_the_issuer():
+    """Such as a realm with a space; the decoded name is another."""
+    verifier = jwt("https://sso.example/realms/{tenantid}", ["my%20realm"])
+    assert verify(verifier, "https://sso.example/realms/my%20realm").subject == "ann"
+    for other in ("my realm", "my+realm", "my%2520realm", "MY%20realm"):
+        with pytest.raises(InvalidIssuerError):
+            verify(verifier, f"https://sso.example/realms/{other}")
+
+
+def test_a_tenant_may_be_in_the_host():
+    """As it is at many providers."""
+    verifier = jwt("https://{tenantid}.idp.example/", ["acme"])
+    assert verify(verifier, "https://acme.idp.example/").subject == "ann"
+    with pytest.raises(InvalidIssuerError):
+        verify(verifier, "https://acme.evil.example/")
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a\\b",
+        "a b",
+        "*",
+        "{tenantid}",
+        "a?b",
+        "a#b",
+        "a@b",
+        "a:b",
+        "%",
+        "%2",
+        "%zz",
+        "caf\xe9",
+        "a\n",
+        "a\0",
+        "[a-z]",
+        "x" * 256,
+        5,
+        None,
+        b"a",
+    ],
+    ids=ascii,
+)
+def test_what_is_no_tenant_is_refused(tenant):
+    """A pattern among them would let in more than it names."""
+    with pytest.raises(ConfigurationError, match="each of tenants must"):
+        jwt(tenants=[tenant])
+
+
+@pytest.mark.parametrize(
+    ("issuer", "tenants", "says"),
+    [
+        (ENTRA, None, "tenants must be given"),
+        (ENTRA, [], "between 1 and"),
+        (ENTRA, ["a"] * 10_001, "between 1 and"),
+        (ENTRA, ONE, "tenants must be a list"),
+        ("https://login.example/{tenant}/v2.0", [ONE], "{tenantid} in it once"),
+        ("https://login.example/{tid}/v2.0", [ONE], "{tenantid} in it once"),
+        ("https://login.example/{TENANTID}/v2.0", [ONE], "{tenantid} in it once"),
+        ("https://login.example/*/v2.0", [ONE], "{tenantid} in it once"),
+        ("https://login.example/*/v2.0", None, "{tenantid} in it once"),
+        ("https://login.example/{tenantid}/{tenantid}", [ONE], "{tenantid} in it once"),
+        ("https://login.example/{tenantid}/*", [ONE], "{tenantid} in it once"),
+        ("https://login.example/{{tenantid}}", [ONE], "{tenantid} in it once"),
+        ("https://login.example/v2.0", [ONE], "an issuer that has {tenantid}"),
+        (None, [ONE], "an issuer that has {tenantid}"),
+        (len, [ONE], "an issuer that has {tenantid}"),
+        (str, None, "issuer must be text"),
+    ],
+    ids=str,
+)
+def test_issuers_that_contradict_their_tenants_are_refused(issuer, tenants, says):
+    """When the verifier is built, with what to write."""
+    with pytest.raises(ConfigurationError, match=says):
+        jwt(issuer, tenants)
+
+
+@pytest.mark.parametrize("issuer", [ENTRA, len, None, 5])
+def test_metadata_are_of_one_issuer(issuer):
+    """Keys of several tenants are found by their URL."""
+    with pytest.raises(ConfigurationError, match="RemoteKeySet"):
+        JWTVerifier.from_issuer(issuer, audience=AUDIENCE)
+
+
+def test_tenants_stand_beside_other_verifiers():
+    """Each token goes to the verifier of its issuer, and no key verifies the token of another."""
+    other = jwt("https://other.example", None, OTHER_SECRET)
+    for verifiers in ([jwt(), other], [other, jwt()]):
+        guard = Guard(*verifiers)
+        for issuer, secret, allowed in [
+            (of(ONE), SECRET, True),
+            (of(TWO), SECRET, True),
+            ("https://other.example", OTHER_SECRET, True),
+            (of(ONE), OTHER_SECRET, False),
+            ("https://other.example", SECRET, False),
+            (of("x"), SECRET, False),
+        ]:
+            token = make_token(claims(iss=issuer), key=secret)
+            assert isinstance(run(guard.decide(bearer(token), NOW)), Allow if allowed else Deny)
+
+
+def test_two_verifiers_of_one_tenant_are_refused():
+    """Also where one of them names it alone."""
+    for second in (jwt(secret=OTHER_SECRET), jwt(of(TWO), None, OTHER_SECRET)):
+        with pytest.raises(ConfigurationError, match="got two for HS256"):
+            Guard(jwt(), second)
+    assert Guard(jwt(tenants=[ONE]), jwt(tenants=[TWO], secret=OTHER_SECRET))
+
+
+class Function:
+    """Tells of issuers, and counts how often it was asked."""
+
+    def __init__(self, *accepted):
+        self.accepted = set(accepted)
+        self.asked = []
+
+    def __call__(self, issuer):
+        self.asked.append(issuer)
+        return issuer in self.accepted
+
+
+def test_a_function_accepts_issuers():
+    """It gets the whole text, and its answer is remembered for a while."""
+    function = Function(of(ONE))
+    verifier = jwt(function, None)
+    assert verify(verifier, of(ONE)).issuer == of(ONE)
+    assert verify(verifier, of(ONE), NOW + ACCEPTED_SECONDS - 1).issuer == of(ONE)
+    with pytest.raises(InvalidIssuerError):
+        verify(verifier, of(TWO))
+    with pytest.raises(InvalidIssuerError):
+        verify(verifier, of(TWO), NOW + REFUSED_SECONDS - 1)
+    assert function.asked == [of(ONE), of(TWO)]
+
+
+def test_an_issuer_that_is_no_longer_accepted_is_refused():
+    """After half a minute, also where the guard has remembered its token."""
+    function = Function(of(ONE))
+    guard = Guard(jwt(function, None))
+    request = bearer(make_token(claims(iss=of(ONE), exp=NOW + 900)))
+    assert isinstance(run(guard.decide(request, NOW)), Allow)
+    function.accepted.clear()
+    assert isinstance(run(guard.decide(request, NOW + ACCEPTED_SECONDS - 1)), Allow)
+    assert isinstance(run(guard.decide(request, NOW + ACCEPTED_SECONDS)), Deny)
+
+
+def test_an_issuer_that_is_accepted_later_is_taken():
+    """After ten seconds."""
+    function = Function()
+    guard = Guard(jwt(function, None))
+    request = bearer(make_token(claims(iss=of(ONE))))
+    assert isinstance(run(guard.decide(request, NOW)), Deny)
+    function.accepted.add(of(ONE))
+    assert isinstance(run(guard.decide(request, NOW + REFUSED_SECONDS)), Allow)
+
+
+def test_answers_of_a_clock_that_was_set_back_do_not_count():
+    """Else an issuer could be accepted for long."""
+    function = Function(of(ONE))
+    verifier = jwt(function, None)
+    verify(verifier, of(ONE), NOW + 500)
+    verify(verifier, of(ONE), NOW)
+    assert len(function.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        claims(iss=...),
+        claims(iss=None),
+        claims(iss=""),
+        claims(iss=7),
+        claims(iss=[of(ONE)]),
+        claims(iss="x" * 3000),
+        claims(iss=of(ONE), exp=NOW - 100),
+        claims(iss=of(ONE), aud="x"),
+    ],
+    ids=["absent", "null", "empty", "number", "list", "long", "expired", "audience"],
+)
+def test_a_function_is_asked_about_good_tokens_alone(payload):
+    """What has no issuer, or is refused anyway, costs no question."""
+    function = Function(of(ONE))
+    with pytest.raises(InvalidTokenError):
+        judge(jwt(function, None), Credential(make_token(payload), "bearer"), NOW)
+    assert function.asked == []
+
+
+def test_a_function_is_not_asked_about_forged_tokens():
+    """A stranger cannot make it look up a tenant."""
+    function = Function(of(ONE))
+    with pytest.raises(InvalidTokenError):
+        verify(jwt(function, None), of(ONE), key=OTHER_SECRET)
+    assert function.asked == []
+
+
+def test_a_function_may_be_async():
+    """It is awaited, as the other functions of an application are."""
+
+    async def accepts(issuer):
+        await asyncio.sleep(0)
+        return issuer == of(ONE)
+
+    verifier = jwt(accepts, None)
+
+    def decide(issuer):
+        token = make_token(claims(iss=issuer))
+        return asyncio.run(run_async(verifier.flow(Credential(token, "bearer"), NOW)))
+
+    assert decide(of(ONE)).principal.issuer == of(ONE)
+    with pytest.raises(InvalidIssuerError):
+        decide(of(TWO))
+
+
+@pytest.mark.parametrize("answer", [1, 0, None, "yes", [True]])
+def test_a_function_that_answers_otherwise_is_our_fault(answer):
+    """Neither accepted nor a 401: the application is mistaken."""
+    denied = run(Guard(jwt(lambda issuer: answer, None)).decide(bearer(make_token(claims(iss=of(ONE)))), NOW))
+    assert isinstance(denied, Deny)
+    assert denied.refusal.status == 500
+
+
+def test_a_function_that_is_down_is_an_outage():
+    """503, and not remembered."""
+    down = [ConnectionError("x"), None]
+
+    def accepts(issuer):
+        if (error := down.pop(0)) is not None:
+            raise error
+        return True
+
+    guard = Guard(jwt(accepts, None))
+    request = bearer(make_token(claims(iss=of(ONE))))
+    denied = run(guard.decide(request, NOW))
+    assert isinstance(denied, Deny)
+    assert denied.refusal.status == 503
+    assert isinstance(run(guard.decide(request, NOW)), Allow)
+
+
+def test_a_function_is_for_issuers_that_no_other_verifier_names():
+    """It stands beside verifiers of exact issuers, whose keys stay for these."""
+    function = Function(of(ONE), "https://other.example")
+    other = jwt("https://other.example", None, OTHER_SECRET)
+    for verifiers in ([jwt(function, None), other], [other, jwt(function, None)]):
+        guard = Guard(*verifiers)
+        for issuer, secret, allowed in [
+            (of(ONE), SECRET, True),
+            ("https://other.example", OTHER_SECRET, True),
+            (of(TWO), SECRET, False),
+            ("https://other.example", SECRET, False),
+            (of(ONE), OTHER_SECRET, False),
+            (None, SECRET, False),
+        ]:
+            token = make_token(claims(iss=issuer), key=secret)
+            assert isinstance(run(guard.decide(bearer(token), NOW)), Allow if allowed else Deny)
+    assert "https://other.example" not in function.asked
+
+
+def test_two_functions_for_one_algorithm_are_refused():
+    """It could not be told whose a token is."""
+    with pytest.raises(ConfigurationError, match="a function of one JWTVerifier"):
+        Guard(jwt(len, None), jwt(len, None, OTHER_SECRET))
+
+
+def test_a_verifier_shows_its_issuers():
+    """In errors and logs: the pattern, or the name of the function."""
+    assert "{tenantid}" in repr(jwt())
+    assert "Function" in repr(jwt(Function(), None))
+    keys = RemoteKeySet("https://login.example/common/discovery/v2.0/keys")
+    assert JWTVerifier(keys, algorithms=["RS256"], issuer=ENTRA, tenants=[ONE], audience=AUDIENCE)
