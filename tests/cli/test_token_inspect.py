@@ -1,5 +1,6 @@
 """`token inspect`: each reason to refuse is named, and the token is nowhere in the output."""
 
+import base64
 import contextlib
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 from authguard.testing import issue_token
 from cli.support import AUDIENCE, COMMAND, ISSUER, SECRET, environment, invoke, run
 from remote.servers import answer, serving
-from support import ec_key, jwk, make_token, pem, rsa_key
+from support import LONG_AFTER, ec_key, jwk, make_token, pem, rsa_key, sign
 
 EXPECT = ("--secret-env", "THE_SECRET", "--issuer", ISSUER, "--audience", AUDIENCE)
 
@@ -298,3 +299,23 @@ def test_file_without_a_usable_key_is_one_line(tmp_path, text):
     done = invoke("token", "inspect", "--key", str(path), given=good())
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert "M4RKER" not in done.stderr
+
+
+def padded_token():
+    """A token whose parts have padding, as AWS load balancers write it."""
+    parts = [{"alg": "ES256", "typ": "JWT"}, {"sub": "annie", "iss": ISSUER, "exp": LONG_AFTER}]
+    signed = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts)
+    signature = sign(signed.encode(), "ES256", ec_key())
+    return f"{signed}.{base64.urlsafe_b64encode(signature).decode()}"
+
+
+def test_padding_is_named_and_may_be_allowed(tmp_path):
+    """Without the option it says which one takes such a token."""
+    path = tmp_path / "key.pem"
+    path.write_text(pem(ec_key()))
+    options = ("--key", str(path), "--issuer", ISSUER)
+    status, found = inspect(padded_token(), *options)
+    assert (status, found["code"]) == (1, "malformed")
+    assert "padding=True" in found["advice"]
+    status, found = inspect(padded_token(), *options, "--padding")
+    assert (status, found["verdict"], found["claims"]["sub"]) == (0, "accepted", "annie")

@@ -266,6 +266,13 @@ def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:
     assert counted.asked == 4
 
 
+def test_a_token_without_kid_is_tried_with_the_keys_without_kid_first() -> None:
+    """However many have one."""
+    named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(5)]
+    keys = KeySet(Parse(SIGNATURES)({"keys": [*named, jwk(ec_key())]})[0])
+    assert keys.verify(token(ec_key(), "ES256")).key_id is None
+
+
 def test_a_named_key_is_the_only_one_that_is_tried() -> None:
     """A kid that is known excludes the keys without kid, too."""
     keys = parse_keys([EC, pem(ec_key.__wrapped__())], SIGNATURES)

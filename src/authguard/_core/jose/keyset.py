@@ -70,8 +70,10 @@ class KeySet:
             else:
                 self._named[key_id, algorithm] = (group[0],)
         self._key_ids = frozenset(key.key_id for key in self._keys)
+        # A token without kid is by one of the keys without kid, where there are both.
+        unnamed_first = sorted(self._keys, key=lambda key: key.key_id is not None)
         self._all = {
-            algorithm: tuple(key for key in self._keys if key.algorithm == algorithm)[:MAX_TRIED]
+            algorithm: tuple(key for key in unnamed_first if key.algorithm == algorithm)[:MAX_TRIED]
             for algorithm in {key.algorithm for key in self._keys}
         }
 
