@@ -62,7 +62,7 @@ BUILT: dict[str, Built] = {
             **rows("list?", "tenants subject_claims"),
             **rows("mapping?", "claims header_claims"),
             **rows("text?", "header tier_claim"),
-            "id_tokens": "flag",
+            **rows("flag", "id_tokens padding"),
         },
     ),
     "tenants": Built(
@@ -128,6 +128,7 @@ BUILT: dict[str, Built] = {
         {"client_id": "a", "private_key": ec_key(), "algorithm": "ES256"},
         {**rows("text", "client_id private_key algorithm"), "key_id": "text?"},
     ),
+    "ClientAuth.tls": Built(ag.ClientAuth.tls, {"client_id": "a"}, {"client_id": "text"}),
     "HTTPOptions": Built(
         ag.HTTPOptions,
         {},

@@ -1,5 +1,6 @@
 """`token inspect`: each reason to refuse is named, and the token is nowhere in the output."""
 
+import base64
 import contextlib
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 from authguard.testing import issue_token
 from cli.support import AUDIENCE, COMMAND, ISSUER, SECRET, environment, invoke, run
 from remote.servers import answer, serving
-from support import ec_key, jwk, make_token, pem, rsa_key
+from support import LONG_AFTER, ec_key, jwk, make_token, pem, rsa_key, sign
 
 EXPECT = ("--secret-env", "THE_SECRET", "--issuer", ISSUER, "--audience", AUDIENCE)
 
@@ -260,11 +261,23 @@ def test_terminal_is_asked_and_shows_nothing():
 
 
 def test_token_without_kid_among_several_keys(tmp_path):
-    """A token that names no key, where two keys are for its algorithm, is told to name one."""
+    """A token that names no key is tried with the keys of its algorithm."""
     path = tmp_path / "keys.json"
     keys = [jwk(rsa_key(2048), kid="a", alg="RS256"), jwk(rsa_key(3072), kid="b", alg="RS256")]
     path.write_text(json.dumps({"keys": keys}))
+    expected = ("--issuer", ISSUER, "--audience", AUDIENCE)
+    status, found = inspect(good(key=rsa_key(3072), algorithm="RS256"), "--key", str(path), *expected)
+    assert (status, found["verdict"]) == (0, "accepted")
     status, found = inspect(good(key=rsa_key(), algorithm="RS256"), "--key", str(path))
+    assert (status, found["code"]) == (1, "signature")
+
+
+def test_token_without_kid_and_without_a_key(tmp_path):
+    """A token that names no key, where none is for its algorithm, is told so."""
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [jwk(ec_key(), kid="a", alg="ES256")]}))
+    token = good(key=rsa_key(), algorithm="RS256")
+    status, found = inspect(token, "--key", str(path), "--algorithm", "ES256", "--algorithm", "RS256")
     assert (status, found["code"]) == (1, "kid")
     assert "names no key" in found["reason"]
 
@@ -286,3 +299,23 @@ def test_file_without_a_usable_key_is_one_line(tmp_path, text):
     done = invoke("token", "inspect", "--key", str(path), given=good())
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert "M4RKER" not in done.stderr
+
+
+def padded_token():
+    """A token whose parts have padding, as AWS load balancers write it."""
+    parts = [{"alg": "ES256", "typ": "JWT"}, {"sub": "annie", "iss": ISSUER, "exp": LONG_AFTER}]
+    signed = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts)
+    signature = sign(signed.encode(), "ES256", ec_key())
+    return f"{signed}.{base64.urlsafe_b64encode(signature).decode()}"
+
+
+def test_padding_is_named_and_may_be_allowed(tmp_path):
+    """Without the option it says which one takes such a token."""
+    path = tmp_path / "key.pem"
+    path.write_text(pem(ec_key()))
+    options = ("--key", str(path), "--issuer", ISSUER)
+    status, found = inspect(padded_token(), *options)
+    assert (status, found["code"]) == (1, "malformed")
+    assert "padding=True" in found["advice"]
+    status, found = inspect(padded_token(), *options, "--padding")
+    assert (status, found["verdict"], found["claims"]["sub"]) == (0, "accepted", "annie")

@@ -62,6 +62,13 @@ GOOD = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("exponent", [2**32 - 1, 2**256 + 1])
+def test_an_exponent_may_be_longer_than_usual(exponent):
+    """As FIPS 186 allows, for keys of usual size."""
+    (key,) = parse_keys({**RSA_JWK, "e": number(exponent)}, RS)
+    assert key.algorithm == "RS256"
+
+
 @pytest.mark.parametrize("case", GOOD)
 def test_a_good_key_has_one_algorithm(case):
     """Bound when it is loaded."""
@@ -109,19 +116,20 @@ BAD = {
     "a small modulus": (jwk(rsa_key(1024)), RS, "got 1024"),
     "a small exponent": ({**RSA_JWK, "e": number(3)}, RS, "exponent"),
     "an even exponent": ({**RSA_JWK, "e": number(65538)}, RS, "exponent|e must be odd"),
-    "a leading zero": ({**RSA_JWK, "e": b64(b"\0\1\0\1")}, RS, "zero byte"),
+    "a long exponent": ({**jwk(rsa_key(3072)), "e": number(2**3000 + 1)}, RS, "got one of 3001 bits"),
+    "an exponent of zero bytes": ({**RSA_JWK, "e": b64(b"\0\0")}, RS, "zero byte"),
     "off the curve": ({**EC_JWK, "y": number(5, 32)}, ES, "key without kid"),
     "a short coordinate": ({**EC_JWK, "x": b64(b"x" * 31)}, ES, "32 bytes, got 31"),
     "a curve for another algorithm": (jwk(ec_key("P-384")), ES, "algorithms must name one"),
     "X25519": ({"kty": "OKP", "crv": "X25519", "x": b64(b"x" * 32)}, ASYMMETRIC, "kty and crv must"),
     "a set that is no list": ({"keys": {}}, RS, "list of objects"),
-    "a set of text": ({"keys": ["x"]}, RS, "list of objects"),
+    "a set of text": ({"keys": ["x"]}, RS, "must be an object, got str"),
     "an empty set": ({"keys": []}, RS, "it is empty"),
     "a set of unusable keys": ({"keys": [{**RSA_JWK, "use": "enc"}]}, RS, "must hold a key for"),
     "a mixed set": ({"keys": [RSA_JWK, {"kty": "oct", "k": LONG}]}, RS, "secrets or public keys"),
     "a kid twice in a set": (
-        {"keys": [{**RSA_JWK, "kid": "a"}, {**EC_JWK, "kid": "a"}]},
-        ASYMMETRIC,
+        {"keys": [{**RSA_JWK, "kid": "a"}, {**jwk(rsa_key(3072)), "kid": "a"}]},
+        RS,
         "a kid of its own",
     ),
 }
@@ -198,12 +206,18 @@ def test_a_key_with_the_fingerprint_of_roca():
     ("keys", "says"),
     [
         ([], "between 1 and 100"),
-        (parse_keys([SECRET], HS) * 2, "without kid"),
-        (parse_keys([{"kty": "oct", "k": LONG, "kid": "a"}], HS) * 2, "a kid of its own"),
+        (
+            parse_keys([f"{number}{SECRET}" for number in range(5)], HS),
+            "at most 4 keys for HS256 without kid",
+        ),
+        (
+            parse_keys([{"kty": "oct", "k": start + LONG, "kid": "a"} for start in ("AAAA", "BBBB")], HS),
+            "of its own",
+        ),
         (parse_keys(SECRET, HS) + parse_keys(pem(rsa_key()), RS), "one JWTVerifier for each"),
-        (parse_keys(SECRET, HS) * 101, "got 101"),
+        (parse_keys([f"{number}{SECRET}" for number in range(101)], HS), "got 101"),
     ],
-    ids=["none", "two without kid", "kid twice", "mixed", "too many"],
+    ids=["none", "five without kid", "kid twice", "mixed", "too many"],
 )
 def test_a_set_that_cannot_be_told_apart(keys, says):
     """Each token must mean one key."""

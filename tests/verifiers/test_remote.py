@@ -14,7 +14,8 @@ from authguard import (
     RemoteKeySet,
     VerificationUnavailableError,
 )
-from authguard._core.flow import Response
+from authguard._core.flow import Response, Shared
+from authguard._core.remote.keys import Parse
 from authguard.errors import InvalidIssuerError, InvalidSignatureError
 from authguard.verifiers.discovery import IssuerKeySet
 from remote.world import World, down, page
@@ -575,6 +576,13 @@ def test_an_issuer_that_cannot_be_one_is_found_when_built(issuer, says):
         discovered(issuer)
 
 
+def test_the_url_of_the_metadata_is_no_issuer_of_local_keys_either():
+    """No token has it as `iss`, so that all would be refused."""
+    url = "https://issuer.example/.well-known/openid-configuration"
+    with pytest.raises(ConfigurationError, match="write 'https://issuer.example'"):
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=url, audience=AUDIENCE)
+
+
 def test_several_issuers_stand_side_by_side(world):
     """A token of an unknown issuer is refused before anything is fetched."""
     (both,) = JWTVerifier.together([discovered(), discovered("https://other.example")])
@@ -606,3 +614,27 @@ def test_a_jku_may_only_name_the_key_set_that_is_used(world, case, by):
         with pytest.raises(InvalidTokenError):
             verify(world, one, text)
     assert "https://evil.example/jwks" not in [fetch.url for fetch in world.asked]
+
+
+@pytest.mark.parametrize("kid", ["b", None], ids=["a kid", "no kid"])
+def test_a_fetch_that_was_begun_before_the_key_was_there_is_followed_by_another(world, kid):
+    """A token that joins it must not be refused by its answer, which is older than the token."""
+    by = verifier()
+    verify(world, by, token())
+    successor = ec_key.__wrapped__()
+    text = token(kid or "b", successor) if kid else make_token(claims(), algorithm="ES256", key=successor)
+    flow = by.flow(Credential(text, "bearer"), NOW + 2)
+    question = next(flow)
+    # What others had asked for a second before has no such key; it was published in between.
+    by._source._state.succeeded(
+        {"keys": [jwk(ec_key(), kid="a", alg="ES256")]}, Parse(frozenset({"ES256"})), 300, NOW + 1
+    )
+    by._source._state.attempts += 1
+    world.pages[URL] = page({"keys": [jwk(successor, kid="b", alg="ES256")]})
+    assert isinstance(question, Shared)
+    question = flow.send(None)
+    assert isinstance(question, Shared)
+    world.run(question.make())
+    with pytest.raises(StopIteration) as ended:
+        flow.send(None)
+    assert ended.value.value.principal.key_id == "b"

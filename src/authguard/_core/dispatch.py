@@ -245,7 +245,7 @@ def _jwt_of(credential: Credential) -> tuple[str | None, str] | None:
     if _is_opaque(credential):
         return None
     try:
-        token = read_compact(credential.value)
+        token = read_compact(credential.value, padding=True)
         issuer = read_claims(token)[1].get("iss")
     except MalformedTokenError:
         return None

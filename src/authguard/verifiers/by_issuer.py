@@ -11,7 +11,7 @@ from authguard._core.jose.jwk import ALIASES
 from authguard._core.model import Credential
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
-from authguard.errors import ConfigurationError, InvalidIssuerError
+from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
 
 
 class IssuerVerifier(Protocol):
@@ -19,6 +19,7 @@ class IssuerVerifier(Protocol):
 
     algorithms: frozenset[str]
     issuers: str | Issuers | None
+    padding: bool
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether it looks like a token."""
@@ -55,6 +56,7 @@ class VerifierByIssuer(Verifier):
     def __init__(self, verifiers: Sequence[IssuerVerifier]) -> None:
         self._verifiers: dict[_Key, IssuerVerifier] = {}
         self._all = verifiers
+        self._padding = any(verifier.padding for verifier in verifiers)
         for verifier in verifiers:
             if verifier.issuers is None:
                 raise ConfigurationError(
@@ -83,7 +85,7 @@ class VerifierByIssuer(Verifier):
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token with the verifier of its issuer."""
-        token = read_compact(credential.value)
+        token = read_compact(credential.value, padding=self._padding)
         # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
         _, claims = read_claims(token)
         issuer = claims.get("iss")
@@ -93,6 +95,8 @@ class VerifierByIssuer(Verifier):
             verifier = self._verifiers.get((issuer, algorithm)) or self._verifiers.get((None, algorithm))
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
+        if self._padding and not verifier.padding and "=" in credential.value:
+            raise MalformedTokenError("padding, which this issuer does not write")
         return verifier.verify(token, credential, now)
 
     def channels(self) -> Sequence[Channel]:

@@ -1,4 +1,4 @@
-"""Authenticate at the introspection endpoint: RFC 6749 section 2.3, RFC 6750, RFC 7523."""
+"""Authenticate at the introspection endpoint: RFC 6749 section 2.3, RFC 6750, RFC 7523, RFC 8705."""
 
 import base64
 import re
@@ -13,6 +13,7 @@ import jwt
 from authguard._core.jose.jwk import ASYMMETRIC
 from authguard._core.options import check_choice, check_flag, check_text, got, type_of
 from authguard.errors import ConfigurationError
+from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.secret_text import check_secret_text
 
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+\Z")
@@ -43,6 +44,13 @@ class ClientAuth(ABC):
         Args:
             audience: the endpoint or its issuer.
             now: seconds since the epoch.
+        """
+
+    def check(self, endpoint: str, http: HTTPOptions | None) -> None:
+        """Check that the endpoint is reached in a way that this goes with.
+
+        Raises:
+            ConfigurationError: if it is not.
         """
 
     @staticmethod
@@ -94,6 +102,17 @@ class ClientAuth(ABC):
                 'text of a file, such as Path("key.pem").read_text()'
             ) from None
         return _PrivateKey(name, key, algorithm, kid)
+
+    @staticmethod
+    def tls(client_id: str) -> "ClientAuth":
+        """Use `tls_client_auth` or `self_signed_tls_client_auth`: our certificate (RFC 8705 section 2).
+
+        It is the client of `HTTPOptions(client=…)` that has the certificate, and shows it when it connects.
+
+        Args:
+            client_id: our name.
+        """
+        return _TLS(_text(client_id, "client_id"))
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,27 @@ class _PrivateKey(ClientAuth):
                 ("client_assertion", assertion),
             ],
         )
+
+
+@dataclass(frozen=True)
+class _TLS(ClientAuth):
+    client_id: str | None
+
+    def check(self, endpoint: str, http: HTTPOptions | None) -> None:
+        if http is None or http.client is None:
+            raise ConfigurationError(
+                "http must have a client with our certificate for ClientAuth.tls, got none: write "
+                "HTTPOptions(client=httpx.Client(verify=context)), or AsyncClient with an event loop, "
+                'after context.load_cert_chain("client.pem", "client.key")'
+            )
+        if not endpoint.lower().startswith("https:"):
+            raise ConfigurationError(
+                f"endpoint must be https for ClientAuth.tls, got {got(endpoint)}, where no certificate is "
+                "shown"
+            )
+
+    def proof(self, audience: str, now: float) -> ClientProof:
+        return ClientProof({}, [("client_id", self.client_id or "")])
 
 
 def _text(value: object, option: str, *, secret: bool = False) -> str:

@@ -1,22 +1,23 @@
 """Find the key set of an issuer: OpenID Connect Discovery and RFC 8414."""
 
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import urlsplit
 
 from authguard._core.flow import FetchFailedError, Flow
-from authguard._core.options import got
+from authguard._core.options import check_no_metadata_url, got
 from authguard._core.remote.http import freshness
+from authguard._core.remote.keys import RemoteKeys
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import Remote, check_remote
-from authguard.verifiers.remote import (
+from authguard.verifiers.key_source import (
     KeySource,
     Location,
-    RemoteKeySet,
+    Place,
     UnusableAnswerError,
     ask,
     read_document,
 )
+from authguard.verifiers.remote import RemoteKeySet
 
 _ACCEPT = {"accept": "application/json"}
 _TTL = 3600.0
@@ -31,28 +32,22 @@ class IssuerKeySet(RemoteKeySet):
     def check(self) -> None:
         """Check the issuer (RFC 8414 section 2)."""
         check_remote(self.url, "issuer", self.http)
-        origin, marker, rest = self.url.partition("/.well-known/")
-        if marker:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
-            _, slash, path = rest.partition("/")
-            raise ConfigurationError(
-                "issuer must be as tokens have it in `iss`, got a URL with /.well-known/ in it: "
-                f"write {origin + slash + path!r}; for a key set, RemoteKeySet(url)"
-            )
+        check_no_metadata_url(self.url)
         if "?" in self.url:
             raise ConfigurationError(f"issuer must have no query (RFC 8414 section 2), got {got(self.url)}")
 
-    def source(self, remote: Remote, algorithms: frozenset[str]) -> KeySource:
+    def source(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> KeySource:
         """Return what finds and fetches the keys."""
-        return IssuerKeySource(self, remote, algorithms)
+        return IssuerKeySource(place, remote, algorithms)
 
 
 class IssuerKeySource(KeySource):
     """Find the keys of an issuer, after finding out where its key set is."""
 
-    def __init__(self, key_set: RemoteKeySet, remote: Remote, algorithms: frozenset[str]) -> None:
-        super().__init__(key_set, remote, algorithms)
-        self._issuer = key_set.url
-        self._max_stale = cast("float", key_set.max_stale)
+    def __init__(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> None:
+        super().__init__(place, remote, algorithms)
+        self._issuer = place.url
+        self._max_stale = place.max_stale
         self._location: Location | None = None
         self._fresh_until = self._over_at = float("-inf")
 
@@ -61,7 +56,7 @@ class IssuerKeySource(KeySource):
         """Return the URL that the metadata names."""
         return None if self._location is None else self._location.url
 
-    def locate(self, now: float) -> Flow[Location]:
+    def locate(self, state: RemoteKeys, now: float) -> Flow[Location]:
         """Return where the metadata says that the key set is.
 
         The last good metadata is used while there is no better (RFC 8414 section 3.2).
@@ -89,7 +84,7 @@ class IssuerKeySource(KeySource):
             try:
                 response = yield from ask(self.remote, url, _ACCEPT, now)
                 took += response.took
-                return self._read(read_document(response)), freshness(response.headers, _TTL)
+                return self._read(read_document(response, static=True)), freshness(response.headers, _TTL)
             except UnusableAnswerError as error:
                 took += error.took
                 reasons.append(str(error))

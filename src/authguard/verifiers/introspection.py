@@ -32,7 +32,7 @@ from authguard.verifiers.expectations import expectations
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
 from authguard.verifiers.inactive import InactiveCredentials
 from authguard.verifiers.jwt import JWTVerifier
-from authguard.verifiers.remote import UnusableAnswerError, read_document
+from authguard.verifiers.key_source import UnusableAnswerError, read_document
 from authguard.verifiers.signed_answer import SIGNED, AnswerKeys
 
 _TIMEOUT = 5.0
@@ -113,7 +113,7 @@ class IntrospectionVerifier(Verifier):
         http: HTTPOptions | None = None,
     ) -> None:
         self._endpoint = check_remote(endpoint, "endpoint", http)
-        self._auth = _client_auth(client_id, client_secret, auth)
+        self._auth = _client_auth(client_id, client_secret, auth, self._endpoint, http)
         self._issuer = one_issuer(issuer)
         self._jwt = _check_jwt(jwt)
         self.header = None if header is None else check_key_field(header)
@@ -277,11 +277,18 @@ def _check_jwt(jwt: JWTVerifier | None) -> JWTVerifier | None:
     return jwt
 
 
-def _client_auth(client_id: str | None, client_secret: str | None, auth: ClientAuth | None) -> ClientAuth:
+def _client_auth(
+    client_id: str | None,
+    client_secret: str | None,
+    auth: ClientAuth | None,
+    endpoint: str,
+    http: HTTPOptions | None,
+) -> ClientAuth:
     if auth is not None:
         if client_id is not None or client_secret is not None:
             raise ConfigurationError("auth must be left out with client_id and client_secret, got both")
         check_object(auth, "auth", ClientAuth, "auth=ClientAuth.basic(…), .post(…) or .bearer(…)")
+        auth.check(endpoint, http)
         return auth
     if client_id is None or client_secret is None:
         raise ConfigurationError(

@@ -11,9 +11,9 @@ from authguard._core.jose.compact import Token, read_compact
 from authguard._core.jose.conditions import Values, check_header, header_conditions
 from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, issuers_of
 from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
-from authguard._core.jose.keyset import check_algorithms
+from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import Duration, got
+from authguard._core.options import Duration, check_flag, check_no_metadata_url, got
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
@@ -22,8 +22,9 @@ from authguard.verifiers.discovery import IssuerKeySet
 from authguard.verifiers.expectations import expectations, unusable_claims
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.issuer_check import IssuerChecker
-from authguard.verifiers.local_keys import load_keys
-from authguard.verifiers.remote import RemoteKeySet
+from authguard.verifiers.key_files import KeyFiles
+from authguard.verifiers.key_source import KeySource
+from authguard.verifiers.open_keys import open_keys
 
 MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which exist only where they were allowed
 
@@ -35,10 +36,11 @@ class JWTVerifier(Verifier):
     of one issuer verifies a token of another (RFC 8725 section 3.8).
 
     Args:
-        keys: an HMAC secret, PEM text (a public key or a certificate), a JWK or JWK set (mapping
-            or JSON text), a `Path` of a file with one of these, or a list of them; or a
-            `RemoteKeySet`. See `from_issuer`, too. Text that ends like the name of a key file, such as
-            `keys.pem` or `keys.json`, is read as one; no other path is taken as text.
+        keys: an HMAC secret, PEM text (public keys or certificates), a JWK or JWK set (mapping
+            or JSON text), PEM by `kid`, a `Path` of a file with one of these, which is read again when it
+            changes, or a list of them; or a `RemoteKeySet`. See `from_issuer`, too. Text that ends like the
+            name of a key file, such as `keys.pem` or `keys.json`, is read as one; no other path is taken as
+            text. A token without `kid` is tried with up to four keys of its algorithm.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the
@@ -70,6 +72,8 @@ class JWTVerifier(Verifier):
         role_claims: where roles are, in the same way; text is one role, and the names of an object are
             roles where their values are true or objects.
         tier_claim: where the tier is, which says what quotas hold: a name or a path; None for none.
+        padding: whether the parts of tokens may end in `=`, as those of AWS load balancers do, against
+            RFC 7515 section 2.
 
     Raises:
         ConfigurationError: for weak, mixed, private or ambiguous keys, and what else cannot be
@@ -96,17 +100,20 @@ class JWTVerifier(Verifier):
         scope_claims: Iterable[ClaimName] = ("scope",),
         role_claims: Iterable[ClaimName] = ("roles",),
         tier_claim: ClaimName | None = None,
+        padding: bool = False,
     ) -> None:
         self.algorithms = check_algorithms(algorithms)
         self.token_header = None if header is None else check_key_field(header, "tokens")
+        self.padding = check_flag(padding, "padding")
+        check_no_metadata_url(issuer)
         self.issuers = issuers_of(issuer, tenants)
         self.issuer = self.issuers.pattern if isinstance(self.issuers, Issuers) else self.issuers
         self.jwts = frozenset(
             (name, algorithm) for name in issuer_names(self.issuers) for algorithm in self.algorithms
         )
-        self._source = keys.open(self.algorithms) if isinstance(keys, RemoteKeySet) else None
         # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
-        self._keys: Any = self._source or load_keys(keys, self.algorithms)
+        self._keys: Any = open_keys(keys, self.algorithms)
+        self._source: KeyFiles | KeySource | None = None if isinstance(self._keys, KeySet) else self._keys
         self._expected = expectations(
             issuer=self.issuers,
             audience=audience,
@@ -134,7 +141,7 @@ class JWTVerifier(Verifier):
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token: signature first, then claims. With local keys nothing is asked."""
-        return self.verify(read_compact(credential.value), credential, now)
+        return self.verify(read_compact(credential.value, padding=self.padding), credential, now)
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token that has been taken apart."""
@@ -224,7 +231,7 @@ class JWTVerifier(Verifier):
 
     def channels(self) -> Sequence[Channel]:
         """Return what it reaches the issuer through."""
-        return () if self._source is None else (self._source.remote.channel,)
+        return () if self._source is None else self._source.channels()
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
         """Return how the issuer is doing."""

@@ -1,50 +1,19 @@
-"""Fetch key sets by URL: RFC 7517, fetched when needed and kept through outages."""
+"""Name the keys of an issuer by URL: RFC 7517, fetched when needed and kept through outages."""
 
-import logging
-import random
-import time
 from dataclasses import dataclass
-from math import ceil
-from typing import NamedTuple, cast
+from typing import cast
 
-from authguard._core.flow import FetchFailedError, Flow, Response, Shared
-from authguard._core.jose.compact import Token
-from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, VerificationKey
+from authguard._core.jose.jwk import ASYMMETRIC
 from authguard._core.options import Duration, check_seconds, got
-from authguard._core.remote.http import RemoteHealth, freshness, read_json, retry_after
-from authguard._core.remote.keys import Parse, Plan, RemoteKeys
-from authguard._core.strict_json import JSONError
-from authguard.errors import Cause, ConfigurationError, InvalidSignatureError, VerificationUnavailableError
+from authguard._core.remote.keys_by_kid import PLACE, check_template
+from authguard.errors import ConfigurationError
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
-
-logger = logging.getLogger("authguard")
+from authguard.verifiers.key_source import KeySource, Place
+from authguard.verifiers.key_source_by_kid import KeySourceByKid
 
 _TIMEOUT = 3.0
-_ACCEPT = {"accept": "application/jwk-set+json, application/json"}
 MAX_TTL = 86400.0
 MAX_STALE = 7 * 86400.0
-
-
-class UnusableAnswerError(Exception):
-    """Report that a server has answered, and the answer is of no use.
-
-    Args:
-        reason: in words without secrets.
-        pause: seconds that the server asks to be left alone.
-        took: seconds that it took.
-    """
-
-    def __init__(self, reason: str, pause: float = 0.0, took: float = 0.0) -> None:
-        super().__init__(reason)
-        self.pause = pause
-        self.took = took
-
-
-class Location(NamedTuple):
-    """Say where a key set is, and what its issuer signs with, if it says so."""
-
-    url: str
-    algorithms: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -57,7 +26,9 @@ class RemoteKeySet:
     in 30 seconds.
 
     Args:
-        url: https, or http on loopback.
+        url: https, or http on loopback. With `{kid}` in its path or query, each key has a URL of its own,
+            as AWS publishes those of its load balancers; tokens must name their key then, in letters,
+            digits, `-`, `_` and single dots.
         ttl: seconds, or a timedelta, for which keys are fresh, 1 to 86400; a key that the issuer withdraws is
             refused after that. `Cache-Control` of the answer goes before it, within a minute and
             a day.
@@ -81,135 +52,22 @@ class RemoteKeySet:
 
     def check(self) -> None:
         """Check the URL."""
-        check_remote(self.url, "url", self.http)
+        if isinstance(self.url, str) and ("{" in self.url or "}" in self.url):
+            check_remote(self.url.replace(PLACE, "kid"), "url", self.http)
+            check_template(self.url)
+        else:
+            check_remote(self.url, "url", self.http)
 
-    def open(self, algorithms: frozenset[str]) -> "KeySource":
+    def open(self, algorithms: frozenset[str]) -> KeySource:
         """Open the keys for one verifier, which shares neither them nor connections with others."""
         if not algorithms <= ASYMMETRIC:
             raise ConfigurationError(
                 f"algorithms must be for signatures with a RemoteKeySet, got {got(sorted(algorithms))}: HMAC "
                 "secrets are never fetched"
             )
-        return self.source(Remote(self.http, _TIMEOUT, self.url), algorithms)
+        place = Place(self.url, cast("float", self.ttl), cast("float", self.max_stale))
+        return self.source(place, Remote(self.http, _TIMEOUT, self.url), algorithms)
 
-    def source(self, remote: Remote, algorithms: frozenset[str]) -> "KeySource":
+    def source(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> KeySource:
         """Return what fetches the keys."""
-        return KeySource(self, remote, algorithms)
-
-
-class KeySource:
-    """Find the keys of one issuer for one verifier: flows over what `RemoteKeys` decides."""
-
-    def __init__(self, key_set: RemoteKeySet, remote: Remote, algorithms: frozenset[str]) -> None:
-        self.remote = remote
-        self._url = key_set.url
-        self._algorithms = algorithms
-        self._state = RemoteKeys(
-            key_set.url, cast("float", key_set.ttl), cast("float", key_set.max_stale), random.random
-        )
-
-    def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
-        """Return the key that signed the token, and until when that may be remembered.
-
-        Raises:
-            InvalidSignatureError: if none of the issuer's did.
-            VerificationUnavailableError: if the keys cannot be fetched.
-        """
-        header, state = token.header, self._state
-        if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
-            raise InvalidSignatureError("the token's alg is not among the algorithms", cause=Cause.ALGORITHM)
-        key = self._find(token, now)
-        plan = state.plan(header, key, now)
-        if plan in (Plan.WAIT, Plan.REFRESH):
-            seen = state.attempts
-            state.fetching = True
-            yield from Shared(
-                self.remote.channel, "keys", lambda: self._refresh(seen, now), wait=plan is Plan.WAIT
-            )
-            if plan is Plan.WAIT:
-                key = self._find(token, now)
-                plan = state.plan_after(header, key, now)
-        if plan is Plan.UNAVAILABLE:
-            raise VerificationUnavailableError(
-                f"the keys of {state.name} cannot be fetched: {state.reason}",
-                retry_after=ceil(state.backoff.remaining(now)),
-            )
-        if key is None:
-            raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
-        if header.key_id is not None and not key.verifies(token.signed, token.signature):
-            raise InvalidSignatureError("the signature does not verify")
-        return key, state.usable_until(now)
-
-    def _find(self, token: Token, now: float) -> VerificationKey | None:
-        key = self._state.find(token.header, now)
-        if key is None or token.header.key_id is not None:
-            return key
-        # Without kid, the one key that it can mean; if it is not that one, it may be its successor.
-        return key if key.verifies(token.signed, token.signature) else None
-
-    def _refresh(self, seen: int, now: float) -> Flow[None]:
-        state = self._state
-        if state.attempts != seen:  # somebody has fetched since this was decided
-            state.fetching = False
-            return
-        state.fetching = True
-        try:
-            location = yield from self.locate(now)
-            response = yield from ask(self.remote, location.url, _ACCEPT, now)
-            ttl = freshness(response.headers, state.ttl)
-            document = read_document(response)
-            try:
-                state.succeeded(document, Parse(self._algorithms, location.algorithms), ttl, now)
-            except ConfigurationError as error:
-                raise UnusableAnswerError(str(error), took=response.took) from error
-        except (FetchFailedError, UnusableAnswerError) as error:
-            self.forget()
-            state.failed(str(error), now + error.took)
-            if isinstance(error, UnusableAnswerError):
-                state.backoff.pause(now + error.took, error.pause)
-            logger.warning("the keys of %s cannot be fetched: %s", state.name, error)
-        finally:
-            state.fetching = False
-            state.attempts += 1
-
-    @property
-    def key_set_url(self) -> str | None:
-        """Return the URL that the keys were fetched from, as far as it is known."""
-        return self._url
-
-    def locate(self, now: float) -> Flow[Location]:
-        """Return where the key set is now."""
-        return Location(self._url)
-        yield  # a flow that asks nothing
-
-    def forget(self) -> None:
-        """Forget where the key set is, so that it is found out again."""
-
-    def health(self, now: float | None) -> RemoteHealth:
-        """Return how the issuer is doing; None for now."""
-        return self._state.health(time.time() if now is None else now)
-
-
-def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:
-    """Fetch a document that is there.
-
-    Raises:
-        UnusableAnswerError: unless the status is 200.
-    """
-    response = yield from remote.fetch("GET", url, headers=headers)
-    if response.status != 200:
-        pause = retry_after(response.headers, now) or 0.0
-        raise UnusableAnswerError(f"{url} answers with status {response.status}", pause, response.took)
-    return response
-
-
-def read_document(response: Response) -> dict[str, object]:
-    """Return the JSON object of an answer.
-
-    Raises:
-        UnusableAnswerError: if it is none.
-    """
-    try:
-        return read_json(response)
-    except JSONError as error:
-        raise UnusableAnswerError(f"the answer cannot be read: {error}", took=response.took) from error
+        return (KeySourceByKid if PLACE in self.url else KeySource)(place, remote, algorithms)

@@ -10,8 +10,8 @@ from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.options import got, is_numeric_date
 from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError, InvalidTokenError
-from authguard.verifiers.local_keys import load_keys
-from authguard.verifiers.remote import KeySource, RemoteKeySet, UnusableAnswerError
+from authguard.verifiers.key_source import UnusableAnswerError
+from authguard.verifiers.open_keys import open_keys
 
 SIGNED = "application/token-introspection+jwt"
 _TYPE = "token-introspection+jwt"
@@ -46,11 +46,7 @@ class AnswerKeys:
                 f"{got(issuer)} and {got(client_id)}"
             )
         allowed = check_algorithms(algorithms)
-        self._keys: KeySet | KeySource
-        if isinstance(keys, RemoteKeySet):
-            self._keys = keys.open(allowed)
-        else:
-            self._keys = load_keys(keys, allowed)
+        self._keys = open_keys(keys, allowed)
         self._issuer = issuer
         self._client_id = client_id
         self._leeway = leeway
@@ -94,7 +90,7 @@ class AnswerKeys:
 
     def channels(self) -> Sequence[Channel]:
         """Return what it reaches the issuer through."""
-        return () if isinstance(self._keys, KeySet) else (self._keys.remote.channel,)
+        return () if isinstance(self._keys, KeySet) else self._keys.channels()
 
     def health(self, now: float) -> Sequence[RemoteHealth]:
         """Return how the issuer is doing."""

@@ -31,6 +31,14 @@ _PARAMETERS = re.compile(
     _NAME + rb" ++" + _PARAMETER + rb"(?:[ \t]*+,[ \t]*+" + _PARAMETER + rb")*+\Z", re.DOTALL
 )
 
+_INSTEAD = "came in the Authorization field, and was not read: the client must send 'Bearer ' and the token"
+_NO_SCHEME = f"a JWT without a scheme {_INSTEAD}"
+_OTHER_SCHEMES = {
+    b"token": f"a token with the scheme Token {_INSTEAD}",
+    b"jwt": f"a token with the scheme JWT {_INSTEAD}",
+    b"dpop": "a token with the scheme DPoP came, and was not read: write Guard(…, proofs=[DPoP(…)])",
+}
+
 
 class Extractor:
     """Find the credential, or says what is wrong with how it was sent.
@@ -124,6 +132,18 @@ class Extractor:
         if any(name != b"cookie" for name, _ in request.presented):
             return False
         return self.cookie is None or self.cookie.read(request) is None
+
+    def hint(self, request: RequestView) -> str | None:
+        """Return what to change where a token came in a way that is not read; None if none seems to have."""
+        value = next((value for name, value in request.presented if name == b"authorization"), b"").strip(
+            b" \t"
+        )
+        scheme, space, rest = value[:MAX_CREDENTIAL].lower().partition(b" ")
+        if scheme in _OTHER_SCHEMES and rest and scheme not in self._schemes:
+            return _OTHER_SCHEMES[scheme]
+        if not space and scheme.startswith(b"eyj") and scheme.count(b".") == 2:
+            return _NO_SCHEME
+        return self.cookie.hint(request) if self.cookie else None
 
     def uses_dpop(self, request: RequestView) -> bool:
         """Return whether the request speaks DPoP, so that errors are told in that scheme's challenge."""

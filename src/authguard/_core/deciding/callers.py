@@ -252,8 +252,7 @@ class Callers:
         credential = self._extractor.extract(request)
         cookie = self._extractor.cookie
         if credential is None:
-            hint = cookie.hint(request) if cookie else None
-            raise MissingCredentialsError("no credential", hint=hint)
+            raise MissingCredentialsError("no credential", hint=self._extractor.hint(request))
         if credential.method == "cookie" and cookie and cookie.is_cross_site(request) is not False:
             raise CrossSiteRequestError("nothing shows that this site started the request")
         return credential

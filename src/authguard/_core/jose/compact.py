@@ -69,8 +69,13 @@ def base64url(text: bytes) -> bytes:
 _headers: Memory[bytes, Header] = Memory(_REMEMBERED_HEADERS)
 
 
-def read_compact(text: str) -> Token:
+def read_compact(text: str, *, padding: bool = False) -> Token:
     """Take a compact JWS apart.
+
+    Args:
+        text: the token.
+        padding: whether its parts may end in `=`, as no JWS does (RFC 7515 section 2). Then all must: one
+            token has one spelling.
 
     Raises:
         MalformedTokenError: if it is not one, or its header forbids reading it as a JWT.
@@ -80,6 +85,8 @@ def read_compact(text: str) -> Token:
         raise MalformedTokenError("not a compact JWS")
     signed, _, signature = data.rpartition(b".")
     head, _, payload = signed.partition(b".")
+    if padding and b"=" in data:
+        head, payload, signature = map(_without_padding, (head, payload, signature))
     if not signature:
         raise MalformedTokenError("no signature")
     # All tokens of an issuer share their header.
@@ -89,6 +96,13 @@ def read_compact(text: str) -> Token:
         if len(head) <= _MAX_REMEMBERED_HEADER:
             _headers.put(head, header)
     return Token(header, signed, base64url(payload), base64url(signature))
+
+
+def _without_padding(part: bytes) -> bytes:
+    text = part.rstrip(b"=")
+    if len(part) - len(text) != -len(text) % 4:
+        raise MalformedTokenError("a part without its padding, or with too much of it")
+    return text
 
 
 def _read_header(data: bytes) -> Header:

@@ -1,4 +1,4 @@
-"""Read one key: from JWK, PEM or secret to something that verifies with exactly one algorithm.
+"""Read one key: from a JWK or a secret to something that verifies with exactly one algorithm.
 
 Everything that RFC 7517, RFC 7518 and RFC 8725 ask of a key is checked here, once, when it is
 loaded: at use there is nothing left to decide.
@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
-from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509 import load_der_x509_certificate
 
 from authguard._core.jose.compact import base64url
 from authguard._core.jose.secret import check_not_place, weakness_of
@@ -29,6 +30,8 @@ _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _RSA_BITS = range(2048, 16384 + 1)  # RFC 7518 section 3.3; the upper bound is against slow keys
 _MIN_EXPONENT = 65537
+# A token may be tried with four keys; by those of the most bits, with an exponent of 32, that takes 12 ms.
+_MAX_RSA_WORK = 16384**2 * 32
 
 SYMMETRIC = frozenset(_HMAC)
 ASYMMETRIC = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
@@ -36,6 +39,8 @@ ASYMMETRIC = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
 #: RFC 9864 gives EdDSA on Ed25519 a name of its own; both are the same algorithm of the same key.
 ALIASES = {"Ed25519": "EdDSA"}
 
+#: The members of public keys that are numbers, or bytes.
+_NUMBERS = frozenset({"n", "e", "x", "y"})
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+\Z")
 # Published in manuals, tutorials and on token debuggers, and long enough to pass otherwise.
 _SAMPLE_SECRETS = frozenset(
@@ -65,11 +70,13 @@ class VerificationKey:
         algorithm: that algorithm.
         key_id: the `kid`, if it has one.
         verifies: whether a signature is by this key, given the signed bytes and the signature.
+        material: equal for one key that is given twice: the public key, or the digest of a secret.
     """
 
     algorithm: str
     key_id: str | None
-    verifies: Check = field(repr=False)
+    verifies: Check = field(repr=False, compare=False)
+    material: Any = field(repr=False)
 
 
 def from_secret(
@@ -155,35 +162,17 @@ def _hmac_key(
         )
     if data.decode("latin-1") in _SAMPLE_SECRETS:
         raise UnusableKeyError(f"{option} must be random, got a secret that is published in a manual")
-    return VerificationKey(algorithm, key_id, checker(algorithm, data))
+    return VerificationKey(algorithm, key_id, checker(algorithm, data), sha256(data).digest())
 
 
-def from_pem(text: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
-    """Return the key of a public key or a certificate in PEM (its validity dates are not looked at)."""
-    data = text.encode() if isinstance(text, str) else bytes(text)
-    if b"PRIVATE KEY" in data:
-        raise ConfigurationError(
-            "keys must be public, got a private key: a verifier needs only the public part of it"
-        )
-    if b"\\n" in data:
-        raise ConfigurationError(
-            r'PEM text must have line breaks, got "\n" as two characters in their place: '
-            r'text.replace("\\n", "\n") puts them back'
-        )
-    try:
-        if b"BEGIN CERTIFICATE" in data:
-            key: Any = load_pem_x509_certificate(data).public_key()
-        else:
-            key = load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError(
-            "PEM text must hold a public key or a certificate, got one that cannot be read as either"
-        ) from error
-    return _bind(key, algorithms, None)
-
-
-def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str]) -> VerificationKey:
+def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: bool = False) -> VerificationKey:
     """Return the key of one JWK (RFC 7517 section 4).
+
+    Args:
+        jwk: the members of the key.
+        algorithms: what it may be for.
+        lenient: whether numbers may have the zero byte before them, and the padding after them, that some
+            issuers write. A caller's own key is read strictly, since its thumbprint depends on the spelling.
 
     Raises:
         UnusableKeyError: if it is not a sound key for one of the algorithms.
@@ -206,9 +195,20 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str]) -> Verification
             raise UnusableKeyError(
                 f"{named} must be public, got a private key: a verifier needs only its public part"
             )
-        return _bind(_public_key(jwk), algorithms, key_id)
+        public = _public_key(_unpadded(jwk) if lenient else jwk, lenient=lenient)
+        return bind(public, algorithms, key_id)
     except UnusableKeyError as error:
         raise UnusableKeyError(f"{named}: {error}") from error
+
+
+def _unpadded(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a public key without the `=` that some issuers write after its numbers."""
+    return {
+        name: value.rstrip("=")
+        if name in _NUMBERS and isinstance(value, str) and not len(value) % 4
+        else value
+        for name, value in jwk.items()
+    }
 
 
 def _check_use(jwk: Mapping[str, Any], named: str) -> None:
@@ -228,17 +228,18 @@ def _check_use(jwk: Mapping[str, Any], named: str) -> None:
         )
 
 
-def _public_key(jwk: Mapping[str, Any]) -> Any:
+def _public_key(jwk: Mapping[str, Any], *, lenient: bool) -> Any:
     try:
         match jwk.get("kty"), jwk.get("crv"):
             case "RSA", _:
-                return rsa.RSAPublicNumbers(_integer(jwk, "e"), _integer(jwk, "n")).public_key()
+                e, n = (_number(jwk, name, lenient=lenient) for name in "en")
+                return rsa.RSAPublicNumbers(int.from_bytes(e), int.from_bytes(n)).public_key()
             case "EC", str(name) if name in _CURVES:
-                size = _CURVES[name][1]
-                point = b"\x04" + _bytes(jwk, "x", size) + _bytes(jwk, "y", size)
+                x, y = (_number(jwk, member, _CURVES[name][1], lenient=lenient) for member in "xy")
+                point = b"\x04" + x + y
                 return ec.EllipticCurvePublicKey.from_encoded_point(_curve(name), point)
             case "OKP", "Ed25519":
-                return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(jwk, "x", 32))
+                return ed25519.Ed25519PublicKey.from_public_bytes(_bytes_of_size(_bytes(jwk, "x"), "x", 32))
             case _:
                 raise UnusableKeyError(
                     "kty and crv must be RSA, EC on P-256, P-384 or P-521, or OKP on Ed25519, got "
@@ -261,7 +262,7 @@ def _curve(name: str) -> ec.EllipticCurve:
     return curves[name]
 
 
-def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
+def bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
     """Find the one algorithm that the public key is for, and check its strength."""
     if isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key.public_numbers())
@@ -273,7 +274,7 @@ def _bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificat
         algorithm = _the_one(algorithms & {"EdDSA"}, "an Ed25519 key")
     else:
         raise UnusableKeyError(f"a key must be RSA, EC or Ed25519, got {type_of(key)}")
-    return VerificationKey(algorithm, key_id, checker(algorithm, key))
+    return VerificationKey(algorithm, key_id, checker(algorithm, key), key)
 
 
 def _the_one(candidates: frozenset[str], what: str) -> str:
@@ -295,6 +296,11 @@ def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
     if numbers.e < _MIN_EXPONENT or numbers.e % 2 == 0:
         raise UnusableKeyError(
             f"an RSA exponent must be odd and at least {_MIN_EXPONENT}, got {got(numbers.e, numeric=True)}"
+        )
+    if numbers.n.bit_length() ** 2 * numbers.e.bit_length() > _MAX_RSA_WORK:
+        raise UnusableKeyError(
+            "an RSA key must have a short exponent, such as 65537, for verifying takes too long with others, "
+            f"got one of {numbers.e.bit_length()} bits"
         )
     if _is_roca(numbers.n):
         raise UnusableKeyError(
@@ -319,24 +325,40 @@ def _powers(prime: int) -> frozenset[int]:
     return frozenset(pow(_MIN_EXPONENT, exponent, prime) for exponent in range(prime - 1))
 
 
-def _bytes(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
+def _bytes(jwk: Mapping[str, Any], name: str) -> bytes:
     text = jwk.get(name)
     if not isinstance(text, str) or not _ALPHABET.match(text):
         shown = "other text" if isinstance(text, str) else type_of(text)
         raise UnusableKeyError(f"{name} must be text in base64url, got {shown}")
     try:
-        data = base64url(text.encode())
+        return base64url(text.encode())
     except MalformedTokenError as error:
         raise UnusableKeyError(f"{name} must be canonical base64url, got another spelling") from error
-    if size is not None and len(data) != size:
+
+
+def _bytes_of_size(data: bytes, name: str, size: int) -> bytes:
+    if len(data) != size:
         raise UnusableKeyError(f"{name} must have {size} bytes, got {len(data)}")
     return data
 
 
-def _integer(jwk: Mapping[str, Any], name: str) -> int:
+def _number(jwk: Mapping[str, Any], name: str, size: int | None = None, *, lenient: bool) -> bytes:
+    """Return the bytes of a number, the highest first.
+
+    Args:
+        jwk: the members of the key.
+        name: the member.
+        size: how many bytes it has, with zeros before it (RFC 7518 section 6.2.1.2); None for as few as can
+            be (section 2).
+        lenient: whether there may be more zeros before it.
+    """
     data = _bytes(jwk, name)
+    if lenient and len(data) > (size or 1):
+        data = data.lstrip(b"\0").rjust(size or 1, b"\0")
+    if size is not None:
+        return _bytes_of_size(data, name, size)
     if data[0] == 0:
         raise UnusableKeyError(
             f"{name} must begin with its highest byte (RFC 7518 section 2), got a zero byte before it"
         )
-    return int.from_bytes(data, "big")
+    return data

@@ -1,17 +1,22 @@
 """Hold the keys of one issuer, and find the one that a token must have been signed with."""
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from authguard._core.jose.compact import Header, Token
+from authguard._core.jose.documents import (
+    MAX_TRIED,
+    Document,
+    distinct,
+    group_by_name,
+    read_document,
+)
 from authguard._core.jose.jwk import (
     ALIASES,
     ASYMMETRIC,
     SYMMETRIC,
     UnusableKeyError,
     VerificationKey,
-    from_jwk,
-    from_pem,
     from_secret,
 )
 from authguard._core.jose.secret import Place, check_not_place
@@ -22,6 +27,9 @@ from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
 _MAX_KEYS = 100
 _KINDS = "a secret, PEM, JWK, JWKS, a path or a list of these"
 _NO_LISTS = (bytearray, memoryview)
+# A secret may begin with a brace, too. JSON, the text of a dict, and half of either has a name after it,
+# white space, the other brace at the end, or the member that every key has.
+_LIKE_JSON = re.compile(r"\s*\{(?:[\"}]|.*\s|.*kty|.{256}|.*\}\Z)", re.DOTALL)
 
 #: Where keys may be instead, with the spelling for each.
 PLACES_OF_KEYS: Mapping[Place, str] = {
@@ -32,53 +40,57 @@ PLACES_OF_KEYS: Mapping[Place, str] = {
 
 
 class KeySet:
-    """Hold keys by `kid`. A token names its key, or there is just one that it can mean (RFC 7515 6).
+    """Hold keys by `kid` and algorithm. A token names its key, or is tried with a few (RFC 7515 section 6).
 
     Args:
-        keys: the keys; HMAC secrets and public keys never together.
+        keys: the keys; HMAC secrets and public keys never together. One that is given twice counts once.
 
     Raises:
-        ConfigurationError: for no keys, two keys that cannot be told apart, or a mixed set.
+        ConfigurationError: for no keys, keys that cannot be told apart, too many of them to be tried, or a
+            mixed set.
     """
 
     def __init__(self, keys: Iterable[VerificationKey]) -> None:
-        self._keys = tuple(keys)
+        self._keys = tuple(distinct(keys))
         if not 0 < len(self._keys) <= _MAX_KEYS:
             raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}")
         if len({key.algorithm in SYMMETRIC for key in self._keys}) > 1:
             raise ConfigurationError(
                 "keys must be secrets or public keys, got both: use one JWTVerifier for each"
             )
-        self._named: dict[str, VerificationKey] = {}
-        self._unnamed: dict[str, VerificationKey] = {}
-        for key in self._keys:
-            if key.key_id is None:
-                if key.algorithm in self._unnamed:
-                    raise ConfigurationError(
-                        f"keys must have a kid each, got several for {key.algorithm} without kid: give them "
-                        "as JWKs, so that a token can say which one it means"
-                    )
-                self._unnamed[key.algorithm] = key
-            elif key.key_id in self._named:
-                raise ConfigurationError(f"each key must have a kid of its own, got {key.key_id!r} twice")
+        self._named: dict[tuple[str, str], tuple[VerificationKey, ...]] = {}
+        self._unnamed: dict[str, tuple[VerificationKey, ...]] = {}
+        for (key_id, algorithm), group in group_by_name(self._keys).items():
+            if key_id is None:
+                self._unnamed[algorithm] = _few(group)
+            elif len(group) > 1:
+                raise ConfigurationError(
+                    f"each key must have a kid of its own, got {key_id!r} twice for {algorithm}"
+                )
             else:
-                self._named[key.key_id] = key
-        counts: dict[str, list[VerificationKey]] = {}
-        for key in self._keys:
-            counts.setdefault(key.algorithm, []).append(key)
-        self._only = {algorithm: keys[0] for algorithm, keys in counts.items() if len(keys) == 1}
+                self._named[key_id, algorithm] = (group[0],)
+        self._key_ids = frozenset(key.key_id for key in self._keys)
+        # A token without kid is by one of the keys without kid, where there are both.
+        unnamed_first = sorted(self._keys, key=lambda key: key.key_id is not None)
+        self._all = {
+            algorithm: tuple(key for key in unnamed_first if key.algorithm == algorithm)[:MAX_TRIED]
+            for algorithm in {key.algorithm for key in self._keys}
+        }
 
-    def find(self, header: Header) -> VerificationKey | None:
-        """Return the one key that the token can have been signed with, if we have it."""
+    def candidates(self, header: Header) -> tuple[VerificationKey, ...]:
+        """Return the keys that the token can have been signed with: the one that it names, or a few."""
         algorithm = ALIASES.get(header.algorithm, header.algorithm)
-        if header.key_id is None:
-            return self._only.get(algorithm)
-        key = self._named.get(header.key_id) or self._unnamed.get(algorithm)
-        return key if key is not None and key.algorithm == algorithm else None
+        key_id = header.key_id
+        if key_id is None:
+            return self._all.get(algorithm, ())
+        named = self._named.get((key_id, algorithm))
+        if named is not None:
+            return named
+        return () if key_id in self._key_ids else self._unnamed.get(algorithm, ())
 
     def has(self, key_id: str | None) -> bool:
         """Return whether there is a key of this name, for whatever algorithm."""
-        return key_id in self._named
+        return key_id is not None and key_id in self._key_ids
 
     def verify(self, token: Token) -> VerificationKey:
         """Return the key that signed the token.
@@ -86,10 +98,14 @@ class KeySet:
         Raises:
             InvalidSignatureError: if none of ours did.
         """
-        key = self.find(token.header)
-        if key is None:
+        candidates = self.candidates(token.header)
+        # Nearly always there is one; a call less for each first-seen token.
+        if len(candidates) == 1 and candidates[0].verifies(token.signed, token.signature):
+            return candidates[0]
+        if not candidates:
             raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
-        if not key.verifies(token.signed, token.signature):
+        key = signer_of(token, candidates) if len(candidates) > 1 else None
+        if key is None:
             raise InvalidSignatureError("the signature does not verify")
         return key
 
@@ -98,6 +114,31 @@ class KeySet:
 
     def __repr__(self) -> str:
         return f"KeySet({', '.join(f'{key.algorithm} {key.key_id}' for key in self._keys)})"
+
+
+def signer_of(token: Token, candidates: tuple[VerificationKey, ...]) -> VerificationKey | None:
+    """Return the key that signed the token, if one of these did.
+
+    All secrets are tried, whichever fits, so that the time does not tell which one it was. Public keys are no
+    secret: the first that fits ends the search.
+    """
+    if len(candidates) == 1:
+        key = candidates[0]
+        return key if key.verifies(token.signed, token.signature) else None
+    fitting = (key for key in candidates if key.verifies(token.signed, token.signature))
+    if candidates and candidates[0].algorithm in SYMMETRIC:
+        return next(iter(list(fitting)), None)
+    return next(fitting, None)
+
+
+def _few(group: list[VerificationKey]) -> tuple[VerificationKey, ...]:
+    if len(group) > MAX_TRIED:
+        raise ConfigurationError(
+            f"keys must hold at most {MAX_TRIED} keys for {group[0].algorithm} without kid, got "
+            f"{len(group)}: each token would be tried with all of them; leave out the oldest, or give them "
+            "as JWKs with a kid"
+        )
+    return tuple(group)
 
 
 def check_algorithms(algorithms: Iterable[str]) -> frozenset[str]:
@@ -133,7 +174,7 @@ def parse_keys(source: object, algorithms: frozenset[str]) -> list[VerificationK
         ConfigurationError: if it is none of these, or holds no usable key.
     """
     if isinstance(source, Mapping):
-        return _from_mapping(source, algorithms)
+        return _from_document(source, algorithms)
     if isinstance(source, (str, bytes)):
         return _from_text(source, algorithms)
     if isinstance(source, Iterable) and not isinstance(source, _NO_LISTS) and not hasattr(source, "read"):
@@ -155,15 +196,16 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
     text = source if isinstance(source, str) else source.decode("latin-1")
     if not text.strip():
         raise ConfigurationError(f"keys must be {_KINDS}, got empty text or an empty file")
-    if "-----BEGIN" in text:
-        return [from_pem(source, algorithms)]
-    if text.lstrip().startswith("{") and not text.startswith("{{"):
+    begins_like_json = text.lstrip().startswith("{") and not text.startswith("{{")
+    if begins_like_json and (is_like_json(text) or not algorithms & SYMMETRIC):
         try:
-            return _from_mapping(parse_object(text), algorithms)
+            return _from_document(parse_object(text), algorithms)
         except JSONError as error:
             raise ConfigurationError(
                 f"keys must be JSON where they start like it, got text that is not: {error}"
             ) from error
+    if "-----BEGIN" in text:
+        return _from_document(text, algorithms)
     check_not_place(source, "keys", advice=PLACES_OF_KEYS)
     if not algorithms & SYMMETRIC:
         if text.startswith("ssh-"):
@@ -177,6 +219,11 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
     return [from_secret(source, algorithms, "keys")]
 
 
+def is_like_json(text: str) -> bool:
+    """Return whether text is JSON or was meant to be, rather than a secret that begins with a brace."""
+    return _LIKE_JSON.match(text) is not None
+
+
 def _is_text(source: bytes) -> bool:
     """Return whether bytes are text; a random secret may begin like JSON, and is none."""
     try:
@@ -186,29 +233,22 @@ def _is_text(source: bytes) -> bool:
     return True
 
 
-def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list[VerificationKey]:
-    if "keys" not in source:
-        return [from_jwk(source, algorithms)]
-    members = source["keys"]
-    if not isinstance(members, list) or not all(isinstance(member, Mapping) for member in members):
-        raise ConfigurationError(
-            "keys of a JWK set must be a list of objects (RFC 7517 section 5), got something else"
-        )
-    types = {member.get("kty") == "oct" for member in members}
-    if len(types) > 1:
+def _from_document(source: Document, algorithms: frozenset[str]) -> list[VerificationKey]:
+    """Return the keys of a document that is at hand; a key is never skipped for what our own options say."""
+    reading = read_document(source, algorithms)
+    is_one_key = isinstance(source, str) or ("keys" not in source and len(reading.skipped) == 1)
+    members = [] if isinstance(source, str) or "keys" not in source else source["keys"]
+    if len({member.get("kty") == "oct" for member in members if isinstance(member, Mapping)}) > 1:
         raise ConfigurationError("a JWK set must hold secrets or public keys, got both: keep them apart")
-    ids = [member["kid"] for member in members if "kid" in member]
-    if len(ids) != len({str(key_id) for key_id in ids}):
-        raise ConfigurationError("each key of a JWK set must have a kid of its own, got one twice")
-    keys: list[VerificationKey] = []
-    reasons: list[str] = []
-    for member in members:
-        try:
-            keys.append(from_jwk(member, algorithms))
-        except UnusableKeyError as error:
-            reasons.append(str(error))  # skipped, as RFC 7517 section 5 has it
-    if not keys:
+    for error in reading.skipped:
+        if not isinstance(error, UnusableKeyError) or (is_one_key and not reading.keys):
+            raise error
+    if reading.ambiguous:
         raise ConfigurationError(
-            f"a JWK set must hold a key for the algorithms, got none: {'; '.join(reasons) or 'it is empty'}"
+            f"each key of a JWK set must have a kid of its own, got {reading.ambiguous[0][0]!r} twice"
         )
-    return keys
+    if not reading.keys:
+        raise ConfigurationError(
+            f"a JWK set must hold a key for the algorithms, got none: {reading.reasons or 'it is empty'}"
+        )
+    return reading.keys

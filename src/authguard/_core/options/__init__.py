@@ -22,7 +22,7 @@ from authguard._core.options.text import (
     check_text_list,
     check_text_or_list,
 )
-from authguard._core.options.urls import check_named_url, check_url
+from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url
 from authguard._core.options.values import got, type_of
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "check_method",
     "check_moment",
     "check_named_url",
+    "check_no_metadata_url",
     "check_object",
     "check_seconds",
     "check_text",

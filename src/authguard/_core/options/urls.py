@@ -51,6 +51,21 @@ def check_url(
     return str(url)
 
 
+def check_no_metadata_url(issuer: object) -> None:
+    """Check that an issuer is not the URL of its metadata or key set; other types are not looked at.
+
+    Raises:
+        ConfigurationError: if it is.
+    """
+    origin, marker, rest = issuer.partition("/.well-known/") if isinstance(issuer, str) else ("", "", "")
+    if marker:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
+        _, slash, path = rest.partition("/")
+        raise ConfigurationError(
+            "issuer must be as tokens have it in `iss`, got a URL with /.well-known/ in it: "
+            f"write {origin + slash + path!r}; for a key set, RemoteKeySet(url)"
+        )
+
+
 def check_named_url(
     url: object,
     name: str,

@@ -11,9 +11,16 @@ from authguard._core.strict_json import JSONError, parse_object_bytes
 
 _MAX_DEPTH = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
+# How servers name a file whose type they do not know: object stores and pages of repositories do.
+_STATIC = re.compile(
+    r"(?:application/(?:octet-stream|x-pem-file|pem-certificate-chain)|binary/octet-stream|text/(?:plain|json))?"
+    r"(?:\s*;.*)?\Z",
+    re.IGNORECASE,
+)
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MIN_TTL = 60.0
 MAX_TTL = 86400.0
 MAX_PAUSE = 30.0
@@ -104,6 +111,14 @@ class Budget:
         self._attempts -= 1
         return True
 
+    def give_back(self) -> None:
+        """Return an attempt that was not in vain."""
+        self._attempts = min(self._size, self._attempts + 1)
+
+    def remaining(self) -> float:
+        """Return the seconds from the last look until there is an attempt again."""
+        return max(0.0, 1 - self._attempts) * self._seconds
+
 
 class Breaker:
     """Stop asking a server that does not answer, and let one request try it now and then.
@@ -188,19 +203,36 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def read_json(response: Response) -> dict[str, Any]:
+def read_json(response: Response, *, static: bool = False) -> dict[str, Any]:
     """Return the JSON object of an answer.
+
+    Args:
+        response: the answer.
+        static: whether it may be a file, of which servers do not know that it is JSON.
 
     Raises:
         JSONError: if it is none, or says that it is something else, or nests too deeply.
     """
-    kind = response.headers.get("content-type", "")
-    if not _JSON.match(kind.strip()):
+    kind = response.headers.get("content-type", "").strip()
+    if not _JSON.match(kind) and not (static and _STATIC.match(kind)):
         raise JSONError("the answer is not of a JSON media type")
-    document = parse_object_bytes(response.body)
+    document = parse_object_bytes(response.body.removeprefix(_BYTE_ORDER_MARK) if static else response.body)
     if _is_deeper(document, _MAX_DEPTH):
         raise JSONError(f"the answer nests deeper than {_MAX_DEPTH}")
     return document
+
+
+def read_key_document(response: Response) -> dict[str, Any] | str:
+    """Return the JSON object of an answer, or its text if that is PEM.
+
+    Raises:
+        JSONError: if it is neither; see `read_json`.
+    """
+    if b"-----BEGIN" in response.body and not response.body.lstrip().startswith(b"{"):
+        if not _STATIC.match(response.headers.get("content-type", "").strip()):
+            raise JSONError("the answer is PEM, and its media type says something else")
+        return response.body.decode("latin-1")
+    return read_json(response, static=True)
 
 
 def _is_deeper(value: object, levels: int) -> bool:

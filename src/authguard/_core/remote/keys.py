@@ -1,26 +1,24 @@
 """Keep the keys of a remote issuer: which of them to use now, and when to ask for them again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum, auto
 from hashlib import sha256
-from typing import Any
 
 from authguard._core.jose.compact import Header
-from authguard._core.jose.jwk import ASYMMETRIC, UnusableKeyError, VerificationKey, from_jwk
+from authguard._core.jose.documents import Document, read_document, told_apart
+from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet
 from authguard._core.memory import Memory
-from authguard._core.options import type_of
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard.errors import ConfigurationError
 
 MAX_KEYS = 64
 _AHEAD = 30.0  # seconds before the end of freshness at which to refresh
-_UNKNOWN_FETCHES = 3
-_UNKNOWN_SECONDS = 30.0
-_MISSING_KEYS = 1_000
+UNKNOWN_FETCHES = 3
+UNKNOWN_SECONDS = 30.0
+MISSING_KEYS = 1_000
 _OUTAGE_SECONDS = 60.0  # for so long after a failure nobody waits for the next attempt
 _JUMP = 5.0  # `now` of requests that overlap may run backwards a little; more is a clock set back
-_SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class Plan(Enum):
@@ -41,15 +39,23 @@ class RemoteKeys:
         ttl: seconds for which keys are fresh, if the answer does not say.
         max_stale: seconds for which they go on in an outage.
         random: see `Backoff`.
+        backoff: that of the server, if it is shared with others.
     """
 
-    def __init__(self, name: str, ttl: float, max_stale: float, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        ttl: float,
+        max_stale: float,
+        random: Callable[[], float],
+        backoff: Backoff | None = None,
+    ) -> None:
         self.name = name
         self.ttl = ttl
         self._max_stale = max_stale
-        self.backoff = Backoff(random)
-        self._budget = Budget(_UNKNOWN_FETCHES, _UNKNOWN_SECONDS)
-        self._missing: Memory[bytes, float] = Memory(2 * _MISSING_KEYS)
+        self.backoff = Backoff(random) if backoff is None else backoff
+        self._budget = Budget(UNKNOWN_FETCHES, UNKNOWN_SECONDS)
+        self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
         self._keys: KeySet | None = None
         self._asked_at = self._refresh_at = self._fresh_until = float("-inf")
         self._reason = ""
@@ -57,17 +63,22 @@ class RemoteKeys:
         self.attempts = 0
         #: Whether one is under way.
         self.fetching = False
+        self._is_withdrawn = False
 
-    def find(self, header: Header, now: float) -> VerificationKey | None:
-        """Return the key that the token can have been signed with, if we have it and may use it."""
-        return None if self._keys is None or self._is_over(now) else self._keys.find(header)
+    def candidates(self, header: Header, now: float) -> tuple[VerificationKey, ...]:
+        """Return the keys that the token can have been signed with, if we have any and may use them."""
+        return () if self._keys is None or self._is_over(now) else self._keys.candidates(header)
+
+    def has(self, key_id: str | None) -> bool:
+        """Return whether there is a key of this name, for whatever algorithm."""
+        return self._keys is not None and self._keys.has(key_id)
 
     def plan(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
         """Decide on the next step.
 
         Args:
             header: the token's.
-            key: what `find` returned for it.
+            key: the key that it names, or that signed it; None if we have no such key.
             now: seconds since the epoch.
         """
         paused = self.backoff.remaining(now) > 0
@@ -101,14 +112,20 @@ class RemoteKeys:
 
     def plan_after(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
         """Decide on the next step when a fetch has ended; never `WAIT` again."""
+        if self._is_withdrawn:
+            return Plan.REFUSE
         if key is not None:
             return Plan.USE
         if self._keys is None or self.backoff.failures:
             return Plan.UNAVAILABLE
         if self._asked_at >= now and not self._keys.has(header.key_id):
             # Only if it was asked for after this request: the key may be newer than the answer.
-            self._missing.put(_mark(header), now + _UNKNOWN_SECONDS)
+            self._missing.put(_mark(header), now + UNKNOWN_SECONDS)
         return Plan.REFUSE
+
+    def is_as_new_as(self, now: float) -> bool:
+        """Return whether the last attempt was made at a time or later; a failure is as good as a new one."""
+        return self._asked_at >= now or self._is_withdrawn or self.backoff.failures > 0
 
     def usable_until(self, now: float) -> float:
         """Return until when a token that was verified with these keys may be remembered."""
@@ -116,7 +133,7 @@ class RemoteKeys:
             return self._fresh_until
         return min(now + _AHEAD, self._fresh_until + self._max_stale)
 
-    def succeeded(self, document: Mapping[str, Any], parse: "Parse", ttl: float, now: float) -> None:
+    def succeeded(self, document: Document, parse: "Parse", ttl: float, now: float) -> None:
         """Note that a key set has been fetched; `now` is when it was asked for.
 
         Raises:
@@ -124,8 +141,6 @@ class RemoteKeys:
         """
         keys, reasons = parse(document)
         if not keys:
-            # The issuer says that none of what we have is its key any more.
-            self._keys = None
             raise ConfigurationError(
                 f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
             )
@@ -134,6 +149,12 @@ class RemoteKeys:
         self._asked_at = now
         self._fresh_until = now + ttl
         self._refresh_at = now + ttl - min(_AHEAD, ttl / 2)
+        self.backoff.succeeded()
+
+    def withdraw(self) -> None:
+        """Note that the issuer has none of these keys any more, or never had: they are not used again."""
+        self._keys = None
+        self._is_withdrawn = True
         self.backoff.succeeded()
 
     def failed(self, reason: str, now: float) -> None:
@@ -163,6 +184,11 @@ class RemoteKeys:
         """Return why the last attempt failed."""
         return self._reason
 
+    @property
+    def fetched_at(self) -> float:
+        """Return when the keys were asked for, of which we have the answer."""
+        return self._asked_at
+
     def _is_fresh(self, now: float) -> bool:
         return self._asked_at - _JUMP <= now < self._fresh_until
 
@@ -186,42 +212,14 @@ class Parse:
         self._algorithms = algorithms & ASYMMETRIC
         self._hinted = (self._algorithms & hints) or self._algorithms
 
-    def __call__(self, document: Mapping[str, Any]) -> tuple[list[VerificationKey], list[str]]:
+    def __call__(self, document: Document) -> tuple[list[VerificationKey], list[str]]:
         """Return the keys, and the reasons.
 
         Raises:
             ConfigurationError: if it is not a key set (RFC 7517 section 5).
         """
-        members = document.get("keys")
-        if not isinstance(members, list):
-            raise ConfigurationError(f"keys of the key set must be a list, got {type_of(members)}")
-        if len(members) > MAX_KEYS:
-            raise ConfigurationError(f"the key set must have at most {MAX_KEYS} keys, got {len(members)}")
-        keys: list[VerificationKey] = []
-        reasons: list[str] = []
-        for member in members:
-            try:
-                keys.append(self._key(member))
-            except ConfigurationError as error:
-                reasons.append(str(error))
-        return _told_apart(keys, reasons), reasons
-
-    def _key(self, member: object) -> VerificationKey:
-        if not isinstance(member, Mapping):
-            raise UnusableKeyError(f"each key of the key set must be an object, got {type_of(member)}")
-        if member.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(member):
-            # Whoever has fetched the set knows it now (RFC 7517 section 9.2).
-            raise UnusableKeyError("each key of the key set must be public, got a secret or private key")
-        return from_jwk(member, self._algorithms if "alg" in member else self._hinted)
-
-
-def _told_apart(keys: list[VerificationKey], reasons: list[str]) -> list[VerificationKey]:
-    """Drop the keys that a token could not name one of (RFC 7517 section 4.5)."""
-    seen: dict[tuple[str | None, str], int] = {}
-    for key in keys:
-        name = (key.key_id, key.algorithm if key.key_id is None else "")
-        seen[name] = seen.get(name, 0) + 1
-    for (key_id, algorithm), number in seen.items():
-        if number > 1:
-            reasons.append(f"{number} keys with the same kid {key_id!r} {algorithm}".rstrip())
-    return [key for key in keys if seen[key.key_id, key.algorithm if key.key_id is None else ""] == 1]
+        reading = read_document(
+            document, self._algorithms, hinted=self._hinted, published=True, most=MAX_KEYS
+        )
+        keys = told_apart(reading)
+        return keys, [str(error) for error in reading.skipped]

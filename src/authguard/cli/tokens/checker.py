@@ -56,7 +56,7 @@ class TokenChecker:
         """
         token: Token | None = None
         try:
-            token = read_compact(text)
+            token = read_compact(text, padding=True)
             flow = self.verifier.flow(Credential(text, "bearer"), now)
             principal = run(as_flow(flow)).principal
         except RefusedError as error:
@@ -97,6 +97,7 @@ class CheckOptions:
         subject_claim: where the subject is.
         scope_claim: where scopes are.
         role_claim: where roles are.
+        padding: whether the parts of the token may end in `=`.
     """
 
     key: str | None
@@ -112,6 +113,7 @@ class CheckOptions:
     subject_claim: Sequence[str] = ()
     scope_claim: Sequence[str] = ()
     role_claim: Sequence[str] = ()
+    padding: bool = False
 
     @property
     def of_verifier(self) -> dict[str, Any]:
@@ -123,6 +125,7 @@ class CheckOptions:
             "subject_claims": self.subject_claim,
             "scope_claims": self.scope_claim,
             "role_claims": self.role_claim,
+            "padding": self.padding,
         }
         return {name: value for name, value in options.items() if value}
 
@@ -264,10 +267,16 @@ def _look_up_client(service: "IdentityService", principal: Principal) -> Finding
     return None
 
 
-def fault_of_form(text: str) -> Finding | None:
+def fault_of_form(text: str, *, padding: bool) -> Finding | None:
     """Return the fault of a token's form; all that can be told without a key."""
     try:
-        read_compact(text)
+        read_compact(text, padding=padding or "=" in text.rpartition(".")[0])
+        if "=" in text and not padding:
+            return Finding(
+                "malformed",
+                "its parts end in =, as those of no JWT should",
+                "Load balancers of AWS write it so: --padding takes it, and JWTVerifier(padding=True).",
+            )
     except MalformedTokenError as error:
         return explain(error, None, {}, Expected(frozenset(), None, (), 0), 0)
     return None

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import PyJWTError
 
 from authguard._core.jose.compact import base64url
-from authguard._core.jose.jwk import from_jwk, from_pem, from_secret
+from authguard._core.jose.jwk import bind, from_jwk, from_secret
+from authguard._core.jose.keyset import is_like_json
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.cli.output import MISUSED, Failure
 from authguard.errors import MalformedTokenError
@@ -56,7 +57,7 @@ def form_of_key(text: str) -> Literal["pem", "jwk", "secret"]:
     """Tell how a key is written; a JWK set counts as a JWK."""
     if "-----BEGIN" in text:
         return "pem"
-    return "jwk" if text.lstrip().startswith("{") else "secret"
+    return "jwk" if is_like_json(text) else "secret"
 
 
 def parse_private_key(text: str, algorithm: str | None) -> PrivateKey:
@@ -134,9 +135,8 @@ def _load_jwk(jwk: Mapping[str, Any]) -> Any:
 def _checked(key: Any, algorithm: str | None, key_id: str | None) -> PrivateKey:
     """Return the key, if a verifier takes what it signs."""
     algorithm = algorithm or _algorithm_of(key)
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     # An algorithm that has two names is signed with under the one that PyJWT knows.
-    bound = from_pem(pem, frozenset({"EdDSA" if algorithm == "Ed25519" else algorithm}))
+    bound = bind(key.public_key(), frozenset({"EdDSA" if algorithm == "Ed25519" else algorithm}), None)
     return PrivateKey(key, bound.algorithm, key_id)
 
 

@@ -1,0 +1,88 @@
+"""Read public keys and certificates in PEM: RFC 7468."""
+
+import re
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+
+from authguard._core.jose.jwk import VerificationKey, bind
+from authguard.errors import ConfigurationError
+
+BEGIN = "-----BEGIN"
+_BLOCK = re.compile(rb"-----BEGIN ([^-\r\n]+)-----.*?-----END \1-----", re.DOTALL)
+_MAX_BLOCKS = 16
+
+
+def from_pem(
+    text: str | bytes, algorithms: frozenset[str], key_id: str | None = None
+) -> list[VerificationKey]:
+    """Return the keys of all public keys and certificates in PEM text.
+
+    The validity dates of certificates are not looked at. A certificate that signed another one of the text
+    is an authority's, as in a file with the whole chain: its key signs no tokens, and is left out.
+
+    Args:
+        text: one block or several.
+        algorithms: what the keys may be for.
+        key_id: the `kid` of the keys, if it is known.
+
+    Raises:
+        ConfigurationError: for a private key, and if a block is anything but a public key or a certificate.
+    """
+    data = text.encode() if isinstance(text, str) else bytes(text)
+    if b"PRIVATE KEY" in data:
+        raise ConfigurationError(
+            "keys must be public, got a private key: a verifier needs only the public part of it"
+        )
+    if b"\\n" in data:
+        raise ConfigurationError(
+            r'PEM text must have line breaks, got "\n" as two characters in their place: '
+            r'text.replace("\\n", "\n") puts them back'
+        )
+    blocks = list(_BLOCK.finditer(data))
+    if not 0 < len(blocks) <= _MAX_BLOCKS or len(blocks) != data.count(BEGIN.encode()):
+        raise ConfigurationError(
+            f"PEM text must hold a public key or a certificate, or up to {_MAX_BLOCKS}, each with its first "
+            "and last line, got more, or one that is cut off"
+        )
+    loaded = [_load(block[0]) for block in blocks]
+    certificates = [item for item in loaded if isinstance(item, Certificate)]
+    signers = [item for item in loaded if not _is_authority(item, certificates)]
+    if not signers:
+        raise ConfigurationError(
+            "PEM text must hold the certificate of a key that signs tokens, got authorities that signed each "
+            "other: give the one whose key it is"
+        )
+    return [
+        bind(item.public_key() if isinstance(item, Certificate) else item, algorithms, key_id)
+        for item in signers
+    ]
+
+
+def _load(block: bytes) -> Any:
+    try:
+        if b"BEGIN CERTIFICATE-" in block:
+            return load_pem_x509_certificate(block)
+        return load_pem_public_key(block)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigurationError(
+            "PEM text must hold a public key or a certificate in each part, got one that cannot be read as "
+            "either"
+        ) from error
+
+
+def _is_authority(item: Any, certificates: list[Certificate]) -> bool:
+    """Return whether a certificate has signed another one, with another key, of the list."""
+    return isinstance(item, Certificate) and any(_has_signed(item, other) for other in certificates)
+
+
+def _has_signed(issuer: Certificate, certificate: Certificate) -> bool:
+    if issuer.subject != certificate.issuer or issuer.public_key() == certificate.public_key():
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except Exception:  # noqa: BLE001 (a signature that is not by this issuer, however it fails)
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""Keep the keys that an issuer publishes one by one, each at a URL with its `kid` in it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+
+from authguard._core.jose.documents import Document
+from authguard._core.jose.jwk import VerificationKey
+from authguard._core.memory import Memory
+from authguard._core.options import got
+from authguard._core.remote.http import Backoff, Budget, RemoteHealth
+from authguard._core.remote.keys import (
+    MISSING_KEYS,
+    UNKNOWN_FETCHES,
+    UNKNOWN_SECONDS,
+    Parse,
+    Plan,
+    RemoteKeys,
+)
+from authguard.errors import ConfigurationError
+
+PLACE = "{kid}"
+MAX_KEPT = 64
+# Nothing that could end the path of a URL, lead out of it, or be read in two ways.
+_KEY_ID = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+_MAX_ASKED = 16
+
+
+def check_template(url: str) -> None:
+    """Check where the `kid` stands in a URL.
+
+    Raises:
+        ConfigurationError: unless it stands once, in the path or the query.
+    """
+    before, place, after = url.partition(PLACE)
+    is_in_host = {"/", "?"}.isdisjoint(before.partition("://")[2])
+    if not place or is_in_host or not {"{", "}"}.isdisjoint(before + after):
+        raise ConfigurationError(
+            f"url must have {PLACE} once, after the host, and no other braces, got {got(url)}: write "
+            f"'https://keys.example.com/{PLACE}'"
+        )
+
+
+class KeysByKid:
+    """Keep the keys of one issuer by `kid`, and decide when to fetch them; nothing is fetched here.
+
+    Args:
+        template: the URL, with `{kid}` in it.
+        ttl: seconds for which a key is fresh, if the answer does not say.
+        max_stale: seconds for which it goes on in an outage.
+        random: see `Backoff`.
+    """
+
+    def __init__(self, template: str, ttl: float, max_stale: float, random: Callable[[], float]) -> None:
+        self.name = template
+        self._template = template
+        self._options = (ttl, max_stale, random)
+        self.backoff = Backoff(random)  # of the server, which is one for all keys
+        self._budget = Budget(UNKNOWN_FETCHES, UNKNOWN_SECONDS)
+        self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
+        self._kept: dict[str, RemoteKeys] = {}
+        self._asked: dict[str, RemoteKeys] = {}
+        self._reason = ""
+
+    def find(self, key_id: str, now: float) -> RemoteKeys | Plan:
+        """Return the key of this `kid`, be it fetched or still to be; else what to answer.
+
+        An unknown one is asked for a few times at once, and then once in 30 seconds; meanwhile the answer is
+        that we cannot tell. What the issuer has said not to have is refused for 30 seconds.
+        """
+        state = self._kept.get(key_id) or self._asked.get(key_id)
+        if state is not None:
+            return state
+        if not _KEY_ID.match(key_id) or now < (self._missing.get(_mark(key_id)) or 0.0):
+            return Plan.REFUSE
+        if self.backoff.remaining(now) > 0 or not self._budget.take(now):
+            return Plan.UNAVAILABLE
+        if len(self._asked) >= _MAX_ASKED:  # of requests that were given up before they asked
+            self._asked.pop(next(iter(self._asked)), None)
+        ttl, max_stale, random = self._options
+        url = self._template.replace(PLACE, key_id)
+        state = self._asked[key_id] = RemoteKeys(url, ttl, max_stale, random, self.backoff)
+        return state
+
+    def pause(self, now: float) -> float:
+        """Return the seconds until it makes sense to come back."""
+        return self.backoff.remaining(now) or self._budget.remaining()
+
+    def has_come(self, key_id: str, state: RemoteKeys) -> None:
+        """Note that a key has been fetched: it is kept, and the attempt was not in vain."""
+        self._asked.pop(key_id, None)
+        self._reason = ""
+        if key_id in self._kept:
+            return
+        self._budget.give_back()
+        while len(self._kept) >= MAX_KEPT:
+            self._kept.pop(min(self._kept, key=lambda each: self._kept[each].fetched_at), None)
+        self._kept[key_id] = state
+
+    def is_missing(self, key_id: str, state: RemoteKeys, now: float) -> None:
+        """Note that the issuer has no such key, or has withdrawn it."""
+        state.withdraw()
+        self._kept.pop(key_id, None)
+        self._asked.pop(key_id, None)
+        self._missing.put(_mark(key_id), now + UNKNOWN_SECONDS)
+
+    def has_failed(self, key_id: str, reason: str) -> None:
+        """Note that a fetch has failed; a key that we have goes on."""
+        self._asked.pop(key_id, None)
+        self._reason = reason
+
+    def health(self, now: float) -> RemoteHealth:
+        """Return how the issuer is doing: the newest key counts, for older ones may rest."""
+        of_keys = [state.health(now) for state in list(self._kept.values())]
+        newest = max(of_keys, key=lambda health: health.fresh_until or 0.0, default=None)
+        if newest is None:
+            state = "failing" if self.backoff.failures else "unused"
+            return RemoteHealth(self.name, state, self.backoff.failures, self._reason)  # type: ignore[arg-type]
+        return replace(newest, name=self.name, reason=self._reason)
+
+
+class ParseOne(Parse):
+    """Read the one key that is at the URL of a `kid`.
+
+    Args:
+        algorithms: those that it may be for.
+        key_id: its `kid`, which PEM does not say.
+    """
+
+    def __init__(self, algorithms: frozenset[str], key_id: str) -> None:
+        super().__init__(algorithms)
+        self._key_id = key_id
+
+    def __call__(self, document: Document) -> tuple[list[VerificationKey], list[str]]:
+        """Return the key, and why others are not used."""
+        keys, reasons = super().__call__(document)
+        named = [replace(key, key_id=self._key_id) for key in keys if key.key_id in (None, self._key_id)]
+        if len(named) > 1:
+            raise ConfigurationError(f"there must be one key at the URL of a kid, got {len(named)}")
+        return named, reasons
+
+
+def _mark(key_id: str) -> bytes:
+    return sha256(key_id.encode()).digest()

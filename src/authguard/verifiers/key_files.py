@@ -1,0 +1,165 @@
+"""Read keys from files, which may be replaced while the application runs."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TypeAlias
+
+from authguard._core.flow import Call, Channel, Flow, Shared
+from authguard._core.jose.compact import Token
+from authguard._core.jose.jwk import VerificationKey
+from authguard._core.jose.keyset import KeySet
+from authguard._core.remote.http import RemoteHealth
+from authguard.errors import ConfigurationError, InvalidSignatureError, VerificationUnavailableError
+
+logger = logging.getLogger("authguard")
+
+LOOK_SECONDS = 1.0  # how often to look whether a file has changed
+KNOWN_SECONDS = 30.0  # for how long a verified token is remembered, so that a key that was taken out ends
+MAX_STALE = 86400.0  # for how long the last good keys are used while a file is broken or gone
+MAX_FILE = 1024 * 1024
+_RETRY_SECONDS = 30
+
+_Signature: TypeAlias = tuple[tuple[int, int, int], ...]
+
+
+class KeyFiles:
+    """Hold the keys of files, and read them again when they have changed.
+
+    They are looked at once in a second, and when a token does not verify: a new key counts at once. While a
+    file is half written, broken or gone the last good keys are used, for a day; then the answer is 503.
+
+    Args:
+        paths: the files.
+        read: reads all keys, those of the files among them.
+
+    Raises:
+        ConfigurationError: if there is no usable key in them when this is built.
+    """
+
+    key_set_url = None
+
+    def __init__(self, paths: Sequence[Path], read: Callable[[], KeySet]) -> None:
+        # A pipe can be read once, and is: only files are looked at again. Unlike Path.is_file, this takes a
+        # name that is too long for a file.
+        self._paths = tuple(path for path in paths if os.path.isfile(path))  # noqa: PTH113
+        self._name = ", ".join(map(str, paths))
+        self._read_keys = read
+        self._channel = Channel()
+        self._lock = Lock()
+        self._signature, self._keys = self._read()
+        self._look_at = float("-inf")
+        self._read_at: float | None = None
+        self._broken_since: float | None = None
+        self._failures = 0
+        self._reason = ""
+
+    def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
+        """Return the key that signed the token, and until when that may be remembered.
+
+        Raises:
+            InvalidSignatureError: if none of the files' did.
+            VerificationUnavailableError: if a file has been broken for too long.
+        """
+        if not self._look_at - LOOK_SECONDS <= now < self._look_at:  # or the clock has jumped
+            yield from Shared(self._channel, self._name, lambda: self._refresh(now))
+        self._check_age(now)
+        keys = self._keys
+        try:
+            key = keys.verify(token)
+        except InvalidSignatureError:
+            # A look that others had begun may have missed what was written before this token came.
+            yield from Call(self.refresh, now)
+            if self._keys is keys:
+                self._check_known(token)
+                raise
+            key = self._keys.verify(token)
+        return key, self._known_until(now)
+
+    def _refresh(self, now: float) -> Flow[None]:
+        yield from Call(self.refresh, now)
+        self._look_at = now + LOOK_SECONDS
+
+    def refresh(self, now: float) -> None:
+        """Read the files if they have changed; blocks for as long as that takes."""
+        with self._lock:
+            try:
+                if self._broken_since is not None or self._look() != self._signature:
+                    self._signature, self._keys = self._read()
+                    self._read_at = now
+                    logger.info("the keys of %s have been read again", self._name)
+                self._broken_since = None
+                self._failures, self._reason = 0, ""
+            except ConfigurationError as error:
+                self._failures += 1
+                self._reason = str(error)
+                if self._broken_since is None:
+                    self._broken_since = now
+                    logger.warning(
+                        "the keys of %s cannot be read, the last ones are used: %s", self._name, error
+                    )
+
+    def channels(self) -> Sequence[Channel]:
+        """Return that by which requests share a look at the files; no server is asked."""
+        return (self._channel,)
+
+    def health(self, now: float | None) -> RemoteHealth:
+        """Return whether the files could be read when they were last looked at; None for now."""
+        now = time.time() if now is None else now
+        since = self._broken_since
+        state = "fresh" if since is None else "stale" if now < since + MAX_STALE else "failing"
+        return RemoteHealth(self._name, state, self._failures, self._reason, self._read_at)  # type: ignore[arg-type]
+
+    def _check_age(self, now: float) -> None:
+        if self._broken_since is not None and now >= self._broken_since + MAX_STALE:
+            raise self._unavailable()
+
+    def _check_known(self, token: Token) -> None:
+        """Check that a token does not name a key that may be in a file which cannot be read."""
+        if self._broken_since is not None and not self._keys.has(token.header.key_id):
+            raise self._unavailable()
+
+    def _unavailable(self) -> VerificationUnavailableError:
+        return VerificationUnavailableError(
+            f"the keys of {self._name} cannot be read: {self._reason}", retry_after=_RETRY_SECONDS
+        )
+
+    def _known_until(self, now: float) -> float:
+        if self._broken_since is None:
+            return now + KNOWN_SECONDS
+        return min(now + KNOWN_SECONDS, self._broken_since + MAX_STALE)
+
+    def _look(self) -> _Signature:
+        """Return what tells the files from changed ones; a link that leads elsewhere is a change, too."""
+        return tuple(map(_signature_of, self._paths))
+
+    def _read(self) -> tuple[_Signature, KeySet]:
+        before = self._look()
+        keys = self._read_keys()
+        if self._look() != before:
+            raise ConfigurationError(f"{self._name} must stay the same while it is read, got a change")
+        return before, keys
+
+    def __repr__(self) -> str:
+        return f"KeyFiles({self._name!r})"
+
+
+def _signature_of(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if status.st_size > MAX_FILE:
+        raise ConfigurationError(f"{path} must have at most 1 MiB, got {status.st_size} bytes")
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def unreadable(path: Path, error: Exception) -> ConfigurationError:
+    """Return the error for a file that cannot be read."""
+    advice = "; ~ is not expanded: Path(…).expanduser()" if str(path).startswith("~") else ""
+    return ConfigurationError(
+        f"keys must be in a file that can be read, got {str(path)!r}: {type(error).__name__}{advice}"
+    )

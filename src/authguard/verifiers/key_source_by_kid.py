@@ -1,0 +1,63 @@
+"""Fetch keys that have a URL each, by the `kid` of the token, as those of the load balancers of AWS."""
+
+import random
+import time
+from math import ceil
+
+from authguard._core.flow import FetchFailedError
+from authguard._core.jose.compact import Header
+from authguard._core.remote.http import RemoteHealth
+from authguard._core.remote.keys import Parse, Plan, RemoteKeys
+from authguard._core.remote.keys_by_kid import KeysByKid, ParseOne
+from authguard.errors import Cause, InvalidSignatureError, VerificationUnavailableError
+from authguard.verifiers.http import Remote
+from authguard.verifiers.key_source import KeySource, Location, Place, UnusableAnswerError, logger
+
+
+class KeySourceByKid(KeySource):
+    """Find the keys of one issuer, each below a URL of its own.
+
+    Args:
+        place: the URL with `{kid}` in it, and for how long keys are used.
+        remote: how the server is reached.
+        algorithms: what the keys may be for.
+    """
+
+    def __init__(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> None:
+        super().__init__(place, remote, algorithms)
+        self._keys = KeysByKid(place.url, place.ttl, place.max_stale, random.random)
+
+    def state_for(self, header: Header, now: float) -> RemoteKeys:
+        """Return the key that a token names, which may still have to be fetched."""
+        state = Plan.REFUSE if header.key_id is None else self._keys.find(header.key_id, now)
+        if isinstance(state, RemoteKeys):
+            return state
+        if state is Plan.REFUSE:
+            raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
+        raise VerificationUnavailableError(
+            f"the key of the token cannot be fetched from {self._keys.name} now",
+            retry_after=max(1, ceil(self._keys.pause(now))),
+        )
+
+    def parser(self, location: Location, header: Header) -> Parse:
+        """Return what reads the key of a `kid`."""
+        return ParseOne(self._algorithms, header.key_id or "")
+
+    def fetched(self, state: RemoteKeys, header: Header) -> None:
+        """Keep the key."""
+        self._keys.has_come(header.key_id or "", state)
+
+    def failed(
+        self, state: RemoteKeys, header: Header, error: FetchFailedError | UnusableAnswerError, now: float
+    ) -> None:
+        """Note that there is no such key, or that it cannot be fetched."""
+        if isinstance(error, UnusableAnswerError) and error.is_missing:
+            self._keys.is_missing(header.key_id or "", state, now)
+            logger.info("there is no key at %s", state.name)
+        else:
+            super().failed(state, header, error, now)
+            self._keys.has_failed(header.key_id or "", str(error))
+
+    def health(self, now: float | None) -> RemoteHealth:
+        """Return how the issuer is doing; None for now."""
+        return self._keys.health(time.time() if now is None else now)

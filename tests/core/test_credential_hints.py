@@ -1,0 +1,79 @@
+"""What an operator is told about a token that came in a way that is not read."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from authguard import _logs
+from authguard._core.credential.cookies import AccessCookie
+from authguard._core.credential.extractor import Extractor
+from support import FakeRequest, make_token
+
+JWT = make_token()
+
+
+def hint(field: str, *, dpop: bool = False, cookie: AccessCookie | None = None) -> str | None:
+    """The hint for an Authorization field."""
+    extractor = Extractor(["x-api-key"], ["sk_"], cookie, dpop=dpop)
+    request = FakeRequest(headers=[("authorization", field)], scheme="http")
+    assert extractor.extract(request) is None
+    return extractor.hint(request)
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        (f"Token {JWT}", "the scheme Token came"),
+        (f"token {JWT}", "the scheme Token came"),
+        (f"JWT {JWT}", "the scheme JWT came"),
+        (JWT, "a JWT without a scheme came"),
+        (f"  {JWT}  ", "a JWT without a scheme came"),
+    ],
+    ids=["Token", "token", "JWT", "no scheme", "no scheme, with spaces"],
+)
+def test_the_hint_names_what_was_sent(field: str, says: str) -> None:
+    """And what to send in its place, without the token."""
+    text = hint(field)
+    assert text is not None and says in text and "'Bearer '" in text
+    assert JWT not in text
+
+
+def test_dpop_without_proofs_is_named() -> None:
+    """It is the guard that has to be changed."""
+    assert "proofs=[DPoP(…)]" in (hint(f"DPoP {JWT}") or "")
+
+
+@pytest.mark.parametrize(
+    "field", ["Basic YTpi", "Token", "Negotiate abc", "hello", "eyJ", "a.b.c", "Digest a=b, c=d"]
+)
+def test_other_schemes_are_the_applications_own(field: str) -> None:
+    """There is no hint about them."""
+    assert hint(field, cookie=AccessCookie()) is None
+
+
+def test_the_hint_of_the_cookie_stays() -> None:
+    """A cookie that came by its plain name over http."""
+    request = FakeRequest(headers=[("cookie", "access_token=x")], scheme="http")
+    assert "access_token" in (Extractor([], [], AccessCookie()).hint(request) or "")
+
+
+def test_the_hint_is_logged_once(caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the middleware, at WARNING, for each kind."""
+    from starlette.testclient import TestClient
+
+    from authguard import Guard
+    from authguard.asgi import AuthGuardMiddleware
+    from option_tables import verifier
+
+    monkeypatch.setattr(_logs, "_hinted", set())
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    client = TestClient(AuthGuardMiddleware(application, guard=Guard(verifier())))
+    with caplog.at_level(logging.WARNING, logger="authguard"):
+        for _ in range(3):
+            assert client.get("/", headers={"Authorization": f"JWT {JWT}"}).status_code == 401
+    assert len([record for record in caplog.records if "the scheme JWT came" in record.getMessage()]) == 1
+    assert JWT not in caplog.text

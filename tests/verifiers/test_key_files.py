@@ -1,0 +1,241 @@
+"""Keys in files that change while the application runs."""
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from authguard import (
+    ConfigurationError,
+    Credential,
+    InvalidTokenError,
+    JWTVerifier,
+    VerificationUnavailableError,
+)
+from authguard._core.verifier import Verified, as_flow
+from authguard.drivers import run
+from authguard.errors import InvalidSignatureError
+from support import AUDIENCE, ISSUER, NOW, SECRET, claims, ec_key, jwk, make_token, pem, rsa_key
+
+OLD = ec_key()
+NEW = ec_key.__wrapped__()
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Replace a file as one that changes keys should: at once, by another file."""
+    other = path.with_name(path.name + ".new")
+    other.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(other, path)
+
+
+def verifier(keys: Any, algorithms: Any = ("ES256",)) -> JWTVerifier:
+    """A verifier of tokens without sub."""
+    return JWTVerifier(keys, algorithms=algorithms, issuer=ISSUER, audience=AUDIENCE)
+
+
+def token(key: Any, algorithm: str = "ES256", **members: Any) -> str:
+    """A token that is good for days."""
+    text: str = make_token(claims(exp=NOW + 10 * 86400), algorithm=algorithm, key=key, **members)
+    return text
+
+
+def verify(by: JWTVerifier, text: str, now: float = NOW) -> Verified:
+    """What comes of a token."""
+    return run(as_flow(by.flow(Credential(text, "bearer"), now)))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with the old key."""
+    path = tmp_path / "keys.pem"
+    path.write_text(pem(OLD))
+    return path
+
+
+FORMS: dict[str, tuple[str | bytes, str | bytes, Any, str]] = {
+    "PEM": (pem(OLD), pem(OLD) + pem(NEW), NEW, "ES256"),
+    "a set": (
+        json.dumps({"keys": [jwk(OLD, kid="a")]}),
+        json.dumps({"keys": [jwk(OLD, kid="a"), jwk(NEW, kid="b")]}),
+        NEW,
+        "ES256",
+    ),
+    "PEM by kid": (json.dumps({"a": pem(OLD)}), json.dumps({"a": pem(OLD), "b": pem(NEW)}), NEW, "ES256"),
+    "a secret": (SECRET, "another-" + SECRET, "another-" + SECRET, "HS256"),
+    "a secret in bytes": (
+        b"\xff" + SECRET.encode(),
+        b"{\n\xff\n" + hashlib.sha256(b"x").digest() + b"\n",
+        None,
+        "HS256",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_that_is_put_into_the_file_counts_at_once(tmp_path: Path, form: str) -> None:
+    """In whatever form, and however short ago the file was looked at."""
+    before, after, key, algorithm = FORMS[form]
+    path = tmp_path / "keys"
+    replace_file(path, before)
+    by = verifier(path, [algorithm])
+    text = token(after if key is None else key, algorithm, **({"kid": "b"} if "kid" in str(before) else {}))
+    for _ in range(2):
+        with pytest.raises(InvalidSignatureError):
+            verify(by, text)
+    replace_file(path, after)
+    assert verify(by, text).principal.subject == "ann"
+
+
+def test_a_key_that_is_taken_out_is_refused_within_a_second(path: Path) -> None:
+    """And a token that was verified before is remembered for 30 seconds at most."""
+    by = verifier(path)
+    assert verify(by, token(OLD)).until == NOW + 30
+    replace_file(path, pem(NEW))
+    with pytest.raises(InvalidSignatureError):
+        verify(by, token(OLD), NOW + 1)
+    assert verify(by, token(NEW), NOW + 1).principal.subject == "ann"
+
+
+def test_two_files_rotate_secrets(tmp_path: Path) -> None:
+    """The new one beside the old one, each in a file of its own; text beside them stays."""
+    new, old = tmp_path / "new", tmp_path / "old"
+    secrets = [hashlib.sha256(bytes([number])).hexdigest() for number in range(4)]
+    replace_file(new, secrets[0])
+    replace_file(old, secrets[0])
+    by = verifier([new, old, secrets[3]], ["HS256"])
+    replace_file(new, secrets[1])
+    for secret in (secrets[0], secrets[1], secrets[3]):
+        assert verify(by, token(secret, "HS256"), NOW + 1).principal.subject == "ann"
+    replace_file(old, secrets[1])
+    with pytest.raises(InvalidSignatureError):
+        verify(by, token(secrets[0], "HS256"), NOW + 2)
+
+
+def test_a_link_that_leads_elsewhere_is_a_change(tmp_path: Path) -> None:
+    """As Kubernetes replaces mounted secrets; the times of the files may be the same."""
+    for name, key in (("one", OLD), ("two", NEW)):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "jwt.pem"
+        file.write_text(pem(key))
+        os.utime(file, (NOW, NOW))
+    link = tmp_path / "data"
+    link.symlink_to("one")
+    by = verifier(link / "jwt.pem")
+    verify(by, token(OLD))
+    other = tmp_path / "other"
+    other.symlink_to("two")
+    os.replace(other, link)
+    assert verify(by, token(NEW)).principal.subject == "ann"
+
+
+BROKEN: dict[str, str | bytes | None] = {
+    "gone": None,
+    "empty": "",
+    "half": pem(NEW)[:80],
+    "garbage": b"\xff\xfe\x00",
+    "an empty set": '{"keys": []}',
+    "a broken set": '{"keys": [{"kty": "EC"',
+    "a private key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+    "too large": " " * (1024 * 1024 + 1),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_the_last_good_keys_outlive_a_broken_file(path: Path, case: str, caplog: Any) -> None:
+    """For a day, with one warning; then it is 503, and never 401; the file may be mended any time."""
+    by = verifier(path)
+    content = BROKEN[case]
+    if content is None:
+        path.unlink()
+    else:
+        replace_file(path, content)
+    with caplog.at_level(logging.WARNING, logger="authguard"):
+        for second in (0, 1, 2, 3600, 86399):
+            verified = verify(by, token(OLD), NOW + second)
+            assert verified.until == min(NOW + second + 30, NOW + 86400)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    health = by.health(NOW + 86399)[0]
+    assert (health.name, health.state) == (str(path), "stale")
+    assert health.failures and health.reason
+    with pytest.raises(VerificationUnavailableError):
+        verify(by, token(OLD), NOW + 86400)
+    assert by.health(NOW + 86400)[0].state == "failing"
+    replace_file(path, pem(NEW))
+    assert verify(by, token(NEW), NOW + 86402).principal.subject == "ann"
+    assert by.health(NOW + 86402)[0].state == "fresh"
+
+
+def test_a_token_by_an_unknown_key_is_no_fault_of_the_caller_while_the_file_is_broken(path: Path) -> None:
+    """Its key may be newer than those that we have."""
+    by = verifier(path)
+    path.unlink()
+    with pytest.raises(VerificationUnavailableError):
+        verify(by, token(NEW))
+    replace_file(path, pem(NEW))
+    assert verify(by, token(NEW)).principal.subject == "ann"
+
+
+def test_a_file_that_does_not_change_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is only looked at."""
+    by = verifier(path)
+    reads: list[Path] = []
+    read = Path.read_bytes
+
+    def read_and_note(self: Path) -> bytes:
+        reads.append(self)
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_note)
+    for second in range(5):
+        verify(by, token(OLD), NOW + second)
+        with pytest.raises(InvalidSignatureError):
+            verify(by, token(NEW), NOW + second)
+    assert reads == []
+
+
+def test_a_clock_that_was_set_back_stops_no_looking(path: Path) -> None:
+    """A key that is taken out is refused soon, whatever the time of day."""
+    by = verifier(path)
+    verify(by, token(OLD))
+    replace_file(path, pem(NEW))
+    with pytest.raises(InvalidSignatureError):
+        verify(by, token(OLD), NOW - 3600)
+
+
+def test_a_file_without_keys_is_found_when_built(tmp_path: Path) -> None:
+    """As every other fault of an option."""
+    for content in ("", '{"keys": []}', pem(rsa_key())):
+        replace_file(tmp_path / "keys.json", content)
+        with pytest.raises(ConfigurationError):
+            verifier(tmp_path / "keys.json")
+    with pytest.raises(ConfigurationError, match="a file that can be read"):
+        verifier([pem(OLD), tmp_path / "none.pem"])
+
+
+def test_health_before_any_token(path: Path) -> None:
+    """The keys have been read when it was built."""
+    assert [(health.name, health.state) for health in verifier(path).health(None)] == [(str(path), "fresh")]
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """There is nothing to read in it a second time."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=(pem(OLD),))
+    writer.start()
+    by = verifier(pipe)
+    writer.join()
+    pipe.unlink()
+    for second in (0, 1, 100_000):
+        assert verify(by, token(OLD), NOW + second).principal.subject == "ann"
+
+
+def test_a_jku_is_refused_with_keys_in_a_file(path: Path) -> None:
+    """There is no key set that it could name."""
+    with pytest.raises(InvalidTokenError):
+        verify(verifier(path), token(OLD, jku="https://issuer.example/jwks"))
