@@ -54,6 +54,8 @@ NAMED = {
     "ADFS": (["upn", "appid"], {"sub": ..., "upn": "ann@corp.example", "appid": "app"}, "ann@corp.example"),
     "an application of ADFS": (["upn", "appid"], {"sub": ..., "appid": "app"}, "client:app"),
     "a client of Okta": (["uid", "cid"], {"sub": ..., "cid": "0oa1"}, "client:0oa1"),
+    "the key of a Supabase project": (["sub", "role"], {"sub": ..., "role": "anon"}, "anon"),
+    "Keycloak without sub": (["sub", "preferred_username"], {"sub": ..., "preferred_username": "ann"}, "ann"),
     "SimpleJWT, with a number": (["user_id"], {"sub": ..., "user_id": 7}, "7"),
     "a large number": (["user_id"], {"sub": ..., "user_id": 2**62}, str(2**62)),
     "below an object": (["user.id"], {"sub": ..., "user": {"id": "u1"}}, "u1"),
