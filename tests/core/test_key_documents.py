@@ -191,7 +191,11 @@ def test_what_cannot_be_used_says_why(case: str) -> None:
 
 def test_secrets_and_private_keys_of_a_fetched_set_are_never_used() -> None:
     """Everybody can read them; nor is a public key used that came with its private part."""
-    secrets = [{"kty": "oct", "k": b64(SECRET.encode()), "kid": "s"}, {**RSA, "d": "AQAB"}]
+    secrets = [
+        {"kty": "oct", "k": b64(SECRET.encode()), "kid": "s"},
+        {**RSA, "d": "AQAB"},
+        {**RSA, "kid": "k", "k": "AQAB"},
+    ]
     assert from_remote({"keys": [*secrets, OTHER]}) == [B]
 
 
@@ -280,6 +284,14 @@ def test_a_named_key_is_the_only_one_that_is_tried() -> None:
     with pytest.raises(InvalidSignatureError):
         KeySet(counted.keys).verify(token(ec_key.__wrapped__(), "ES256", kid="a"))
     assert counted.asked == 1
+
+
+def test_a_kid_of_another_algorithm_excludes_the_keys_without_kid() -> None:
+    """The token names a key that is here, and is not for its algorithm."""
+    keys = KeySet(parse_keys([RSA, pem(ec_key())], SIGNATURES))
+    assert keys.verify(token(ec_key(), "ES256", kid="b")).key_id is None
+    with pytest.raises(InvalidSignatureError):
+        keys.verify(token(ec_key(), "ES256", kid="a"))
 
 
 def test_no_candidate_signs_nothing() -> None:
