@@ -262,19 +262,30 @@ def test_a_forged_token_costs_four_keys_at_most(members: dict[str, str]) -> None
 
 
 def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:
-    """However many the set has."""
+    """However many the fetched set has."""
     named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(9)]
     counted = Counted(Parse(SIGNATURES)({"keys": named})[0])
     with pytest.raises(InvalidSignatureError):
-        KeySet(counted.keys).verify(token(ec_key(), "ES256"))
+        KeySet(counted.keys, tries_named=True).verify(token(ec_key(), "ES256"))
     assert counted.asked == 4
 
 
-def test_a_token_without_kid_is_tried_with_the_keys_without_kid_first() -> None:
+def test_a_token_without_kid_is_tried_with_no_named_keys_that_are_at_hand() -> None:
+    """If there are several: whoever wrote them down knows how to name them. One alone can be meant."""
+    keys = [jwk(key, kid=name) for name, key in (("a", ec_key()), ("b", ec_key.__wrapped__()))]
+    counted = Counted(parse_keys(keys, SIGNATURES))
+    with pytest.raises(InvalidSignatureError, match="no key"):
+        KeySet(counted.keys).verify(token(ec_key(), "ES256"))
+    assert counted.asked == 0
+    assert KeySet(parse_keys(keys[0], SIGNATURES)).verify(token(ec_key(), "ES256")).key_id == "a"
+
+
+@pytest.mark.parametrize("tries_named", [True, False])
+def test_a_token_without_kid_is_tried_with_the_keys_without_kid_first(tries_named: bool) -> None:
     """However many have one."""
     named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(5)]
-    keys = KeySet(Parse(SIGNATURES)({"keys": [*named, jwk(ec_key())]})[0])
-    assert keys.verify(token(ec_key(), "ES256")).key_id is None
+    keys = Parse(SIGNATURES)({"keys": [*named, jwk(ec_key())]})[0]
+    assert KeySet(keys, tries_named=tries_named).verify(token(ec_key(), "ES256")).key_id is None
 
 
 def test_a_named_key_is_the_only_one_that_is_tried() -> None:

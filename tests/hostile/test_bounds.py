@@ -16,12 +16,12 @@ from authguard import (
     IntrospectionVerifier,
     JWTVerifier,
 )
-from authguard._core.jose import claims as claims_module
-from authguard._core.jose import compact
+from authguard._core.jose import claim_paths, compact
 from authguard._core.policy.policy import Policy
 from authguard._core.remote.keys import Parse, RemoteKeys
 from authguard.drivers import run
 from authguard.errors import AuthGuardError
+from authguard.verifiers.issuer_check import IssuerChecker
 from remote.world import World, page
 from support import (
     AUDIENCE,
@@ -111,9 +111,7 @@ def _headers() -> tuple[Callable[[int], Any], Callable[[], int]]:
 
 
 def _scopes() -> tuple[Callable[[int], Any], Callable[[], int]]:
-    return lambda number: claims_module._words(
-        f"a{number} b"
-    ), lambda: claims_module._words.cache_info().currsize
+    return lambda number: claim_paths._words(f"a{number} b"), lambda: claim_paths._words.cache_info().currsize
 
 
 def _unknown_kids() -> tuple[Callable[[int], Any], Callable[[], int]]:
@@ -134,12 +132,18 @@ def _long_paths() -> tuple[Callable[[int], Any], Callable[[], int]]:
     return lambda number: policy.find("GET", f"/{number}" + "/a" * 600), lambda: len(policy._long_paths)
 
 
+def _issuers() -> tuple[Callable[[int], Any], Callable[[], int]]:
+    checker = IssuerChecker(lambda issuer: True)
+    return lambda number: run(checker.check(str(number), NOW)), lambda: len(checker._answers)
+
+
 MEMORIES = {
     "unknown API keys": (_unknown_keys, 10_000),
     "inactive tokens": (_inactive_tokens, 10_000),
     "headers of proofs": (_proof_headers, 1024),
     "headers of tokens": (_headers, 1024),
     "scopes": (_scopes, 1024),
+    "issuers that a function has judged": (_issuers, 10_000),
     "unknown kids": (_unknown_kids, 2_000),
     "verdicts": (_paths, 10_000),
     "verdicts about long paths": (_long_paths, 16),

@@ -9,7 +9,7 @@ from benchmarks.hostile_guards import ENTRANCES, GUARDS
 from benchmarks.hostile_inputs import Hostile
 from benchmarks.hostile_tokens import random_kids
 
-from authguard._core.jose import claims
+from authguard._core.jose import claim_paths
 from authguard._core.jose import compact as jose
 from hostile.counting import Direct, bytes_kept
 from sizes import size
@@ -85,7 +85,7 @@ def test_a_flood_leaves_little_behind(flood: str, entrance: str) -> None:
     """However much is sent, the memories keep no credential that was refused, and nothing long."""
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     guards = [GUARDS[name]() for name in ("everything together", "API keys by a function", "several issuers")]
-    roots = (*guards, jose._headers, claims._words, claims._shared)
+    roots = (*guards, jose._headers, claim_paths._words, claim_paths._shared)
     gc.collect()
     before, sent = bytes_kept(*roots), 0
     for request in FLOODS[flood]():

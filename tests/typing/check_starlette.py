@@ -83,6 +83,27 @@ async def answer_later(request: RequestView, refusal: Refusal) -> Refusal:
     return refusal.with_body("no", "text/plain")
 
 
+async def is_customer(issuer: str) -> bool:
+    return issuer != ""
+
+
+org: dict[str, str] = {"repository_owner": "acme"}
+JWTVerifier("secret", algorithms=["HS256"], issuer=is_customer, audience="api", claims=org)
+JWTVerifier(
+    "secret",
+    algorithms=["HS256"],
+    issuer="https://login.example/{tenantid}",
+    tenants=("a", "b"),
+    audience=None,
+    header="X-Token",
+    client_ids="web",
+    claims={"verified": True, "level": [1, 2], ("a", "b"): "c"},
+    header_claims={"signer": "a"},
+    subject_claims=["upn", ("a", "b")],
+    role_claims=[("a", "b"), "roles"],
+    tier_claim=("a", "tier"),
+    id_tokens=True,
+)
 jwt = JWTVerifier("secret", algorithms=["HS256"], issuer="https://auth.example.com", audience=["a", "b"])
 cookie = AccessCookie(secure=True, trusted_origins=["https://app.example.com"])
 guard = Guard(
@@ -114,7 +135,7 @@ assert_type(ANONYMOUS, Principal)
 assert_type(ANONYMOUS.scopes, frozenset[str])
 assert_type(ANONYMOUS.claims, Mapping[str, Any])
 assert_type(ANONYMOUS.expires_at, float | None)
-assert_type(ANONYMOUS.method, Literal["bearer", "api_key", "cookie", "dpop", ""])
+assert_type(ANONYMOUS.method, Literal["bearer", "api_key", "cookie", "dpop", "header", ""])
 assert_type(ANONYMOUS.is_authenticated, bool)
 
 with override(guard, Principal("ada")):

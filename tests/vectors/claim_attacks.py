@@ -61,7 +61,7 @@ def hostile_claims() -> Iterator[str]:
     changes += [{name: kind} for name in ("token_use", "token_type", "typ") for kind in kinds]
     others: tuple[Any, ...] = ("x", "", {}, [], 7)
     changes += [{name: value} for name in ("at_hash", "c_hash", "s_hash") for value in others]
-    changes += [{"events": value} for value in ({}, {"https://schemas.example/event": {}})]
+    changes += [{"events": {}}, {"events": {"https://schemas.example/event": {}}}]
     bindings: tuple[Any, ...] = (
         {"jkt": "x" * 43}, {"x5t#S256": "x"}, {"jwk": {}}, {"kid": "a"}, {}, "x", 7, [],
     )  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 
 from authguard import ConfigurationError, Credential, JWTVerifier
 from authguard._core.jose.claim_paths import claim_path
+from authguard.errors import MalformedTokenError
 from support import AUDIENCE, ISSUER, NOW, SECRET, claims, judge, make_token
 
 
@@ -130,3 +131,26 @@ def test_what_is_no_path_is_refused(option, names):
     """When the verifier is built."""
     with pytest.raises(ConfigurationError, match=f"each of {option} must"):
         verify(claims(), **{option: names})
+
+
+def test_names_of_several_claims_are_added():
+    """A claim that is not there, or of no use, takes nothing away."""
+    given = claims(roles=["a"], groups=["b", "a"], teams=5, scope="r", scp=["w"])
+    principal = verify(given, role_claims=["roles", "none", "groups", "teams"], scope_claims=["scp", "scope"])
+    assert (principal.roles, principal.scopes) == ({"a", "b"}, {"r", "w"})
+
+
+def test_as_many_as_are_allowed_are_taken():
+    """The longest name, the longest path, and the longest list."""
+    for names in (["a" * 1024], [("a",) * 32], [".".join("a" * 32)], ["a"] * 100):
+        assert verify(claims(), role_claims=names).roles == set()
+
+
+def test_a_path_is_named_with_dots(caplog):
+    """In the line at DEBUG, and in the error of a tier."""
+    with caplog.at_level(logging.DEBUG, logger="authguard"):
+        verify(claims(a={"b": 5}), role_claims=[("a", "b")])
+    assert "the claim a.b is a number" in caplog.text
+    with pytest.raises(MalformedTokenError, match=r"a\.b is no tier") as caught:
+        verify(claims(a={"b": 5}), tier_claim=("a", "b"))
+    assert caught.value.claim == "a.b"

@@ -342,3 +342,12 @@ def test_a_header_with_a_repeated_member_is_refused():
     token = make_token_of_parts(head, make_token().split(".")[1])
     with pytest.raises(InvalidTokenError):
         judge(by_jwt(header_claims={"signer": ALB}), Credential(token, "bearer"), NOW)
+
+
+def test_as_many_as_are_allowed_are_taken():
+    """Of names, of values and of clients."""
+    values = {f"c{number}": number for number in range(100)}
+    assert locally(claims(**values), claims=values).subject == "ann"
+    assert locally(claims(org="99"), claims={"org": [str(number) for number in range(100)]}).subject == "ann"
+    clients = [str(number) for number in range(10_000)]
+    assert locally(claims(azp="9999"), client_ids=clients).client_id == "9999"

@@ -2,10 +2,19 @@
 
 import pytest
 
-from authguard import ClientAuth, ConfigurationError, Credential, IntrospectionVerifier, JWTVerifier
+from authguard import (
+    ClientAuth,
+    ConfigurationError,
+    Credential,
+    Guard,
+    IntrospectionVerifier,
+    JWTVerifier,
+    MemoryRevocations,
+)
+from authguard.backchannel import BackChannelLogout
 from authguard.errors import InvalidTokenError, MalformedTokenError, MissingRequiredClaimError
 from remote.world import World, page
-from support import AUDIENCE, ISSUER, NOW, SECRET, claims, judge, make_token
+from support import AUDIENCE, ISSUER, NOW, SECRET, claims, judge, make_token, pem, rsa_key
 
 URL = "https://issuer.example/introspect"
 
@@ -45,6 +54,8 @@ NAMED = {
     "ADFS": (["upn", "appid"], {"sub": ..., "upn": "ann@corp.example", "appid": "app"}, "ann@corp.example"),
     "an application of ADFS": (["upn", "appid"], {"sub": ..., "appid": "app"}, "client:app"),
     "a client of Okta": (["uid", "cid"], {"sub": ..., "cid": "0oa1"}, "client:0oa1"),
+    "the key of a Supabase project": (["sub", "role"], {"sub": ..., "role": "anon"}, "anon"),
+    "Keycloak without sub": (["sub", "preferred_username"], {"sub": ..., "preferred_username": "ann"}, "ann"),
     "SimpleJWT, with a number": (["user_id"], {"sub": ..., "user_id": 7}, "7"),
     "a large number": (["user_id"], {"sub": ..., "user_id": 2**62}, str(2**62)),
     "below an object": (["user.id"], {"sub": ..., "user": {"id": "u1"}}, "u1"),
@@ -170,3 +181,42 @@ def test_the_endpoint_has_to_name_the_subject_of_the_token():
     for answer in (claims(upn="eve"), claims(upn="client:web", client_id="web")):
         with pytest.raises(InvalidTokenError, match="another subject"):
             both(answer, token, subject_claims=["upn"])
+
+
+def logouts(revocations, issuer=ISSUER):
+    return BackChannelLogout(
+        pem(rsa_key()),
+        algorithms=["RS256"],
+        issuer=issuer,
+        audience="app",
+        revocations=revocations,
+        replays=lambda digest, until: True,
+    )
+
+
+@pytest.mark.parametrize("names", [["upn"], ["sub", "upn"]])
+def test_a_logout_has_to_reach_the_subjects(names):
+    """It names the `sub`: a guard whose subjects are called otherwise would go on to take their tokens."""
+    revocations = MemoryRevocations()
+    options = {"revocations": revocations, "backchannel_logout": logouts(revocations)}
+    for verifier in (by_jwt(subject_claims=names), endpoint(subject_claims=names)):
+        with pytest.raises(ConfigurationError, match="subject_claims of .* must be left out"):
+            Guard(verifier, **options)
+    assert Guard(by_jwt(subject_claims=["sub"]), **options)
+    other = logouts(revocations, "https://other.example")
+    assert Guard(by_jwt(subject_claims=names), revocations=revocations, backchannel_logout=other)
+
+
+def test_an_endpoint_of_any_issuer_may_be_that_of_the_logout():
+    """Nothing tells it apart."""
+    revocations = MemoryRevocations()
+    anybody = IntrospectionVerifier(URL, auth=ClientAuth.post("api", "x"), subject_claims=["username"])
+    with pytest.raises(ConfigurationError, match="subject_claims"):
+        Guard(anybody, revocations=revocations, backchannel_logout=logouts(revocations))
+
+
+@pytest.mark.parametrize("issuer", ["https://login.example/{tenantid}/v2.0", "https://*.example"])
+def test_an_endpoint_is_of_one_issuer(issuer):
+    """A pattern would name none, and be given to tokens that name none."""
+    with pytest.raises(ConfigurationError, match="issuer must be one issuer"):
+        IntrospectionVerifier(URL, auth=ClientAuth.post("api", "x"), issuer=issuer)

@@ -390,3 +390,10 @@ def test_a_verifier_shows_its_issuers():
     assert "Function" in repr(jwt(Function(), None))
     keys = RemoteKeySet("https://login.example/common/discovery/v2.0/keys")
     assert JWTVerifier(keys, algorithms=["RS256"], issuer=ENTRA, tenants=[ONE], audience=AUDIENCE)
+
+
+def test_as_many_tenants_as_are_allowed_are_taken():
+    """The longest name among them, and looking one up costs no more than with two."""
+    tenants = [f"t{number}" for number in range(9_999)] + ["x" * 255]
+    for tenant in ("t0", "t9998", "x" * 255):
+        assert verify(jwt(tenants=tenants), of(tenant)).issuer == of(tenant)

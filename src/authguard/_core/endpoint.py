@@ -43,7 +43,10 @@ class Endpoint(ABC):
 
 
 def served_paths(
-    metadata_paths: Iterable[str], endpoint: Endpoint | None, revocations: object
+    metadata_paths: Iterable[str],
+    endpoint: Endpoint | None,
+    revocations: object,
+    verifiers: Sequence[Verifier],
 ) -> dict[str, str]:
     """Return the paths that a guard answers at, and what each is for.
 
@@ -51,9 +54,11 @@ def served_paths(
         metadata_paths: where the resource's metadata is.
         endpoint: the endpoint of the guard, if it has one.
         revocations: what the guard asks.
+        verifiers: those of the guard.
 
     Raises:
-        ConfigurationError: if the endpoint is none, or the guard would never see what it writes.
+        ConfigurationError: if the endpoint is none, if the guard would never see what it writes, or if that
+            would not name the subjects of the verifiers.
     """
     check_object(endpoint, "backchannel_logout", Endpoint, "backchannel_logout=BackChannelLogout(…)")
     if endpoint is not None:
@@ -64,5 +69,17 @@ def served_paths(
                 "revocations must be those that backchannel_logout writes to, got "
                 f"{'None' if revocations is None else 'others'}: write the same in both"
             )
+        _check_subjects(endpoint, verifiers)
     served = {} if endpoint is None else {endpoint.path: endpoint.purpose}
     return served | dict.fromkeys(metadata_paths, "the resource's metadata")
+
+
+def _check_subjects(endpoint: Endpoint, verifiers: Sequence[Verifier]) -> None:
+    """Check that a logout, which names the `sub`, ends the sessions of the tokens that a guard takes."""
+    issuers = {issuer for verifier in endpoint.verifiers for issuer, _ in verifier.jwts}
+    for verifier in verifiers:
+        if verifier.own_subjects_of & {None, *issuers}:
+            raise ConfigurationError(
+                f"subject_claims of {verifier!r} must be left out with backchannel_logout, got both: a "
+                "logout names the sub, and would not end the sessions of subjects with another name"
+            )

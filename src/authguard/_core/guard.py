@@ -128,7 +128,8 @@ class Guard:
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
         #: What adapters serve, at its path.
         self.endpoint = backchannel_logout
-        served = served_paths(resource.paths if resource else (), backchannel_logout, revocations)
+        documents = resource.paths if resource else ()
+        served = served_paths(documents, backchannel_logout, revocations, self._verifiers)
         self.policy = Policy(protected_paths, public_paths, [login_path] if login_path else [], served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
@@ -151,8 +152,7 @@ class Guard:
             counts=self.quotas is not None,
             cache_size=cache_size,
         )
-        path = StraightPath(callers, self.policy, self._denials, self.quotas, cookie=cookie)
-        self._straight_path = path
+        self._straight_path = StraightPath(callers, self.policy, self._denials, self.quotas, cookie=cookie)
         self._later_checks = LaterChecks(self._straight_path, self.policy, self._denials, self.quotas)
         #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in

@@ -70,6 +70,8 @@ class Verifier(ABC):
     channel: Channel | None = None
     #: Issuers and algorithms of the JWTs that this verifies; the issuer is None for any.
     jwts: frozenset[tuple[str | None, str]] = frozenset()
+    #: Issuers, None for any, of whose tokens another claim than `sub` names the subject.
+    own_subjects_of: frozenset[str | None] = frozenset()
     #: It has API keys that begin with none of its prefixes, so that only the field leads to it.
     has_unprefixed_keys: bool = False
     #: Callers that it knows in advance, so that a guard can check what it has for them.

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.jose.claim_paths import ClaimName
 from authguard._core.jose.conditions import Values
+from authguard._core.jose.issuers import one_issuer
 from authguard._core.model import Credential
 from authguard._core.options import (
     Duration,
@@ -113,14 +114,8 @@ class IntrospectionVerifier(Verifier):
     ) -> None:
         self._endpoint = check_remote(endpoint, "endpoint", http)
         self._auth = _client_auth(client_id, client_secret, auth, self._endpoint, http)
-        self._issuer = None if issuer is None else check_text(issuer, "issuer")
-        check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
-        if jwt is not None and jwt.token_header is not None:
-            raise ConfigurationError(
-                f"jwt must be for the credentials that are asked about, got {jwt!r} for the field "
-                f"{jwt.token_header}: leave its header= out"
-            )
-        self._jwt = jwt
+        self._issuer = one_issuer(issuer)
+        self._jwt = _check_jwt(jwt)
         self.header = None if header is None else check_key_field(header)
         self.prefixes = check_text_list(prefixes, "prefixes", '"sk_live_"')
         self.takes_any_token = not self.is_for_keys
@@ -141,6 +136,8 @@ class IntrospectionVerifier(Verifier):
             client_ids=client_ids,
             claims=claims,
         )
+        if self._expected.subject_claims is not None:
+            self.own_subjects_of = frozenset({self._issuer})
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
         self._answer_keys = (
@@ -268,6 +265,16 @@ class IntrospectionVerifier(Verifier):
 
     def __repr__(self) -> str:
         return f"IntrospectionVerifier({self._endpoint!r})"
+
+
+def _check_jwt(jwt: JWTVerifier | None) -> JWTVerifier | None:
+    check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
+    if jwt is not None and jwt.token_header is not None:
+        raise ConfigurationError(
+            f"jwt must be for the credentials that are asked about, got {jwt!r} for the field "
+            f"{jwt.token_header}: leave its header= out"
+        )
+    return jwt
 
 
 def _client_auth(

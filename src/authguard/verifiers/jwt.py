@@ -40,7 +40,7 @@ class JWTVerifier(Verifier):
             or JSON text), PEM by `kid`, a `Path` of a file with one of these, which is read again when it
             changes, or a list of them; or a `RemoteKeySet`. See `from_issuer`, too. Text that ends like the
             name of a key file, such as `keys.pem` or `keys.json`, is read as one; no other path is taken as
-            text. A token without `kid` is tried with up to four keys of its algorithm.
+            text. Where keys have no `kid`, a token is tried with up to four of its algorithm.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the
@@ -128,6 +128,8 @@ class JWTVerifier(Verifier):
             claims=claims,
             id_tokens=id_tokens,
         )
+        if self._expected.subject_claims is not None:
+            self.own_subjects_of = issuer_names(self.issuers)
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
         #: Whether a token is verified by keys and claims alone, and the keys are at hand.

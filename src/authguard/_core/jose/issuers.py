@@ -74,6 +74,22 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
     return expected
 
 
+def one_issuer(issuer: object) -> str | None:
+    """Check an option that takes one issuer alone, or None.
+
+    Raises:
+        ConfigurationError: for anything else, such as a pattern, which would be no issuer's name.
+    """
+    if issuer is None:
+        return None
+    text = check_text(issuer, "issuer")
+    if _BRACES.search(text):
+        raise ConfigurationError(
+            f"issuer must be one issuer here, got {got(text)}: write a verifier for each tenant"
+        )
+    return text
+
+
 def _of_tenants(pattern: str, tenants: Iterable[str] | None) -> Issuers:
     if pattern.count(TENANT) != 1 or _BRACES.search(pattern.replace(TENANT, "")):
         raise ConfigurationError(

@@ -44,13 +44,14 @@ class KeySet:
 
     Args:
         keys: the keys; HMAC secrets and public keys never together. One that is given twice counts once.
+        tries_named: whether a token without `kid` is tried with keys that have one, where there are several.
 
     Raises:
         ConfigurationError: for no keys, keys that cannot be told apart, too many of them to be tried, or a
             mixed set.
     """
 
-    def __init__(self, keys: Iterable[VerificationKey]) -> None:
+    def __init__(self, keys: Iterable[VerificationKey], *, tries_named: bool = False) -> None:
         self._keys = tuple(distinct(keys))
         if not 0 < len(self._keys) <= _MAX_KEYS:
             raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}")
@@ -70,19 +71,25 @@ class KeySet:
             else:
                 self._named[key_id, algorithm] = (group[0],)
         self._key_ids = frozenset(key.key_id for key in self._keys)
-        # A token without kid is by one of the keys without kid, where there are both.
-        unnamed_first = sorted(self._keys, key=lambda key: key.key_id is not None)
-        self._all = {
-            algorithm: tuple(key for key in unnamed_first if key.algorithm == algorithm)[:MAX_TRIED]
+        self._for_nameless = {
+            algorithm: self._meant_without_kid(algorithm, tries_named=tries_named)
             for algorithm in {key.algorithm for key in self._keys}
         }
+
+    def _meant_without_kid(self, algorithm: str, *, tries_named: bool) -> tuple[VerificationKey, ...]:
+        """Return the keys that a token can mean that names none (RFC 7515 section 6)."""
+        of_algorithm = [key for key in self._keys if key.algorithm == algorithm]
+        if tries_named or len(of_algorithm) == 1:
+            # By one of the keys without kid, where there are both.
+            return tuple(sorted(of_algorithm, key=lambda key: key.key_id is not None)[:MAX_TRIED])
+        return self._unnamed.get(algorithm, ())
 
     def candidates(self, header: Header) -> tuple[VerificationKey, ...]:
         """Return the keys that the token can have been signed with: the one that it names, or a few."""
         algorithm = ALIASES.get(header.algorithm, header.algorithm)
         key_id = header.key_id
         if key_id is None:
-            return self._all.get(algorithm, ())
+            return self._for_nameless.get(algorithm, ())
         named = self._named.get((key_id, algorithm))
         if named is not None:
             return named

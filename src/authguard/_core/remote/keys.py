@@ -144,7 +144,8 @@ class RemoteKeys:
             raise ConfigurationError(
                 f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
             )
-        self._keys = KeySet(keys)
+        # The issuer alone decides about kids, so that a token without one may be by each of its keys.
+        self._keys = KeySet(keys, tries_named=True)
         self._reason = "; ".join(reasons)
         self._asked_at = now
         self._fresh_until = now + ttl
