@@ -52,9 +52,10 @@ class KeySet:
     """
 
     def __init__(self, keys: Iterable[VerificationKey], *, tries_named: bool = False) -> None:
-        self._keys = tuple(distinct(keys))
-        if not 0 < len(self._keys) <= _MAX_KEYS:
-            raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}")
+        given = tuple(keys)
+        if not 0 < len(given) <= _MAX_KEYS:
+            raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(given)}")
+        self._keys = tuple(distinct(given))
         if len({key.algorithm in SYMMETRIC for key in self._keys}) > 1:
             raise ConfigurationError(
                 "keys must be secrets or public keys, got both: use one JWTVerifier for each"
@@ -94,6 +95,11 @@ class KeySet:
         if named is not None:
             return named
         return () if key_id in self._key_ids else self._unnamed.get(algorithm, ())
+
+    def find(self, header: Header) -> VerificationKey | None:
+        """Return the one key that the token can have been signed with; None for none, and for several."""
+        candidates = self.candidates(header)
+        return candidates[0] if len(candidates) == 1 else None
 
     def has(self, key_id: str | None) -> bool:
         """Return whether there is a key of this name, for whatever algorithm."""
