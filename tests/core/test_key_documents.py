@@ -174,7 +174,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         },
         "private key",
     ),
-    "no usable key": ({"keys": [None]}, "a list of objects, got None among them"),
+    "no usable key": ({"keys": [None]}, "a list of objects, got null among them"),
 }
 
 

@@ -49,6 +49,7 @@ class RemoteKeys:
         ttl: float,
         max_stale: float,
         random: Callable[[], float],
+        *,
         backoff: Backoff | None = None,
         key_id: str = "",
     ) -> None:

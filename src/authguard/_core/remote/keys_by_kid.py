@@ -80,7 +80,9 @@ class KeysByKid:
             self._asked.pop(next(iter(self._asked)), None)
         ttl, max_stale, random = self._options
         url = self._template.replace(PLACE, key_id)
-        state = self._asked[key_id] = RemoteKeys(url, ttl, max_stale, random, self.backoff, key_id)
+        state = self._asked[key_id] = RemoteKeys(
+            url, ttl, max_stale, random, backoff=self.backoff, key_id=key_id
+        )
         return state
 
     def pause(self, now: float) -> float:
