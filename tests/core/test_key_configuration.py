@@ -123,7 +123,7 @@ BAD = {
     "a curve for another algorithm": (jwk(ec_key("P-384")), ES, "algorithms must name one"),
     "X25519": ({"kty": "OKP", "crv": "X25519", "x": b64(b"x" * 32)}, ASYMMETRIC, "kty and crv must"),
     "a set that is no list": ({"keys": {}}, RS, "list of objects"),
-    "a set of text": ({"keys": ["x"]}, RS, "must be an object, got str"),
+    "a set of text": ({"keys": ["x"]}, RS, "list of objects"),
     "an empty set": ({"keys": []}, RS, "it is empty"),
     "a set of unusable keys": ({"keys": [{**RSA_JWK, "use": "enc"}]}, RS, "must hold a key for"),
     "a mixed set": ({"keys": [RSA_JWK, {"kty": "oct", "k": LONG}]}, RS, "secrets or public keys"),
@@ -215,7 +215,7 @@ def test_a_key_with_the_fingerprint_of_roca():
             "of its own",
         ),
         (parse_keys(SECRET, HS) + parse_keys(pem(rsa_key()), RS), "one JWTVerifier for each"),
-        (parse_keys([f"{number}{SECRET}" for number in range(101)], HS), "got 101"),
+        (parse_keys(SECRET, HS) * 101, "got 101"),
     ],
     ids=["none", "five without kid", "kid twice", "mixed", "too many"],
 )

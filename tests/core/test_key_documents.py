@@ -174,7 +174,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         },
         "private key",
     ),
-    "no usable key": ({"keys": [None]}, "must be an object, got None"),
+    "no usable key": ({"keys": [None]}, "a list of objects, got null among them"),
 }
 
 
@@ -191,7 +191,11 @@ def test_what_cannot_be_used_says_why(case: str) -> None:
 
 def test_secrets_and_private_keys_of_a_fetched_set_are_never_used() -> None:
     """Everybody can read them; nor is a public key used that came with its private part."""
-    secrets = [{"kty": "oct", "k": b64(SECRET.encode()), "kid": "s"}, {**RSA, "d": "AQAB"}]
+    secrets = [
+        {"kty": "oct", "k": b64(SECRET.encode()), "kid": "s"},
+        {**RSA, "d": "AQAB"},
+        {**RSA, "kid": "k", "k": "AQAB"},
+    ]
     assert from_remote({"keys": [*secrets, OTHER]}) == [B]
 
 
@@ -258,19 +262,30 @@ def test_a_forged_token_costs_four_keys_at_most(members: dict[str, str]) -> None
 
 
 def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:
-    """However many the set has."""
+    """However many the fetched set has."""
     named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(9)]
     counted = Counted(Parse(SIGNATURES)({"keys": named})[0])
     with pytest.raises(InvalidSignatureError):
-        KeySet(counted.keys).verify(token(ec_key(), "ES256"))
+        KeySet(counted.keys, tries_named=True).verify(token(ec_key(), "ES256"))
     assert counted.asked == 4
 
 
-def test_a_token_without_kid_is_tried_with_the_keys_without_kid_first() -> None:
+def test_a_token_without_kid_is_tried_with_no_named_keys_that_are_at_hand() -> None:
+    """If there are several: whoever wrote them down knows how to name them. One alone can be meant."""
+    keys = [jwk(key, kid=name) for name, key in (("a", ec_key()), ("b", ec_key.__wrapped__()))]
+    counted = Counted(parse_keys(keys, SIGNATURES))
+    with pytest.raises(InvalidSignatureError, match="no key"):
+        KeySet(counted.keys).verify(token(ec_key(), "ES256"))
+    assert counted.asked == 0
+    assert KeySet(parse_keys(keys[0], SIGNATURES)).verify(token(ec_key(), "ES256")).key_id == "a"
+
+
+@pytest.mark.parametrize("tries_named", [True, False])
+def test_a_token_without_kid_is_tried_with_the_keys_without_kid_first(tries_named: bool) -> None:
     """However many have one."""
     named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(5)]
-    keys = KeySet(Parse(SIGNATURES)({"keys": [*named, jwk(ec_key())]})[0])
-    assert keys.verify(token(ec_key(), "ES256")).key_id is None
+    keys = Parse(SIGNATURES)({"keys": [*named, jwk(ec_key())]})[0]
+    assert KeySet(keys, tries_named=tries_named).verify(token(ec_key(), "ES256")).key_id is None
 
 
 def test_a_named_key_is_the_only_one_that_is_tried() -> None:
@@ -280,6 +295,14 @@ def test_a_named_key_is_the_only_one_that_is_tried() -> None:
     with pytest.raises(InvalidSignatureError):
         KeySet(counted.keys).verify(token(ec_key.__wrapped__(), "ES256", kid="a"))
     assert counted.asked == 1
+
+
+def test_a_kid_of_another_algorithm_excludes_the_keys_without_kid() -> None:
+    """The token names a key that is here, and is not for its algorithm."""
+    keys = KeySet(parse_keys([RSA, pem(ec_key())], SIGNATURES))
+    assert keys.verify(token(ec_key(), "ES256", kid="b")).key_id is None
+    with pytest.raises(InvalidSignatureError):
+        keys.verify(token(ec_key(), "ES256", kid="a"))
 
 
 def test_no_candidate_signs_nothing() -> None:

@@ -30,17 +30,12 @@ def keys(*kids, at=NOW, ttl=300, max_stale=DAY):
     return state
 
 
-def first(candidates):
-    """The key that a token names, or None."""
-    return candidates[0] if candidates else None
-
-
 def plan(state, now, kid="a"):
-    return state.plan(header(kid), first(state.candidates(header(kid), now)), now)
+    return state.plan(header(kid), state.find(header(kid), now), now)
 
 
 def plan_after(state, now, kid="a"):
-    return state.plan_after(header(kid), first(state.candidates(header(kid), now)), now)
+    return state.plan_after(header(kid), state.find(header(kid), now), now)
 
 
 def test_the_first_token_waits_for_a_fetch():
@@ -220,7 +215,7 @@ def test_a_key_for_another_algorithm_is_refused_without_a_fetch():
     """The kid is known."""
     state = keys("a")
     unlike = header("a", "RS256")
-    assert state.plan(unlike, first(state.candidates(unlike, NOW)), NOW) is Plan.REFUSE
+    assert state.plan(unlike, state.find(unlike, NOW), NOW) is Plan.REFUSE
 
 
 def test_a_clock_that_was_set_back_makes_keys_stale():

@@ -25,7 +25,6 @@ from authguard import (
     RemoteKeySet,
 )
 from authguard._core.flow import Channel, Shared
-from authguard._core.jose.compact import Header
 from authguard.asgi import AuthGuardMiddleware
 from authguard.drivers import run
 from authguard.drivers.asynchronous import run as run_async
@@ -481,7 +480,7 @@ def test_who_decides_to_fetch_when_somebody_just_has_does_not(server):
     server.pages["/jwks"] = answer(KEYS)
     keys = RemoteKeySet(f"{server.url}/jwks")
     verifier = JWTVerifier(keys, algorithms=["ES256"], issuer=None, audience=AUDIENCE)
-    run(verifier._keys._refresh(verifier._keys._state, Header("ES256", "a", None), 0, NOW))
-    run(verifier._keys._refresh(verifier._keys._state, Header("ES256", "a", None), 0, NOW))
+    run(verifier._keys._refresh(0, NOW))
+    run(verifier._keys._refresh(0, NOW))
     assert server.count("/jwks") == 1
     Guard(verifier).close()

@@ -161,15 +161,6 @@ def test_hostile_tokens_are_invalid(token):
         verify(token)
 
 
-THREE_KEYS = {
-    "keys": [
-        jwk(ec_key(), kid="a"),
-        jwk(rsa_key(2048), kid="b", alg="RS256"),
-        jwk(rsa_key(3072), kid="d", alg="RS256"),
-    ]
-}
-
-
 def test_a_public_key_is_no_secret():
     """A token signed with the text of the public key as a secret is refused."""
     token = make_token(algorithm="HS256", key=pem(rsa_key()))
@@ -177,28 +168,19 @@ def test_a_public_key_is_no_secret():
         verify(token, verifier(pem(rsa_key()), ["RS256"]))
 
 
-@pytest.mark.parametrize(
-    ("members", "key"),
-    [
-        ({"kid": "c"}, rsa_key(2048)),
-        ({"kid": "a"}, rsa_key(2048)),
-        ({"kid": "b"}, rsa_key(3072)),
-        ({}, rsa_key(4096)),
-    ],
-    ids=["unknown", "of another algorithm", "of another key", "none, and an unknown key"],
-)
-def test_the_kid_chooses_between_two_keys(members, key):
-    """No other key is tried than the one that is named; without a name, no key that is not here."""
-    token = make_token(algorithm="RS256", key=key, **members)
+@pytest.mark.parametrize("members", [{"kid": "c"}, {}], ids=["unknown", "none"])
+def test_the_kid_chooses_between_two_keys(members):
+    """An unknown kid, and none where two keys could be meant, are refused."""
+    keys = {
+        "keys": [
+            jwk(ec_key(), kid="a"),
+            jwk(rsa_key(), kid="b", alg="RS256"),
+            jwk(rsa_key(), kid="d", alg="RS256"),
+        ]
+    }
+    token = make_token(algorithm="RS256", key=rsa_key(), **members)
     with pytest.raises(InvalidTokenError):
-        verify(token, verifier(THREE_KEYS, ["ES256", "RS256"]))
-
-
-@pytest.mark.parametrize("bits", [2048, 3072])
-def test_a_token_without_kid_is_tried_with_each_key(bits):
-    """Issuers that write no kid rotate their keys, too."""
-    token = make_token(algorithm="RS256", key=rsa_key(bits))
-    assert verify(token, verifier(THREE_KEYS, ["ES256", "RS256"])).subject == "ann"
+        verify(token, verifier(keys, ["ES256", "RS256"]))
 
 
 def test_an_embedded_key_is_not_used():

@@ -17,9 +17,12 @@ from authguard import (
     JWTVerifier,
     VerificationUnavailableError,
 )
+from authguard._core.jose.compact import read_compact
+from authguard._core.jose.keyset import KeySet, parse_keys
 from authguard._core.verifier import Verified, as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidSignatureError
+from authguard.verifiers.key_files import KeyFiles
 from support import AUDIENCE, ISSUER, NOW, SECRET, claims, ec_key, jwk, make_token, pem, rsa_key
 
 OLD = ec_key()
@@ -83,7 +86,9 @@ def test_a_key_that_is_put_into_the_file_counts_at_once(tmp_path: Path, form: st
     path = tmp_path / "keys"
     replace_file(path, before)
     by = verifier(path, [algorithm])
-    text = token(after if key is None else key, algorithm, **({"kid": "b"} if "kid" in str(before) else {}))
+    text = token(
+        after if key is None else key, algorithm, **({"kid": "b"} if form in ("a set", "PEM by kid") else {})
+    )
     for _ in range(2):
         with pytest.raises(InvalidSignatureError):
             verify(by, text)
@@ -178,6 +183,32 @@ def test_a_token_by_an_unknown_key_is_no_fault_of_the_caller_while_the_file_is_b
         verify(by, token(NEW))
     replace_file(path, pem(NEW))
     assert verify(by, token(NEW)).principal.subject == "ann"
+
+
+def test_a_forged_token_is_refused_while_the_file_is_broken(tmp_path: Path) -> None:
+    """If it names a key that we have: the file would not change that."""
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(jwk(OLD, kid="a")))
+    by = verifier(path)
+    path.unlink()
+    with pytest.raises(InvalidSignatureError):
+        verify(by, token(NEW, kid="a"))
+    with pytest.raises(VerificationUnavailableError):
+        verify(by, token(NEW, kid="b"))
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(path: Path) -> None:
+    """Half of the old one and half of the new one may look like a whole one."""
+
+    def read() -> KeySet:
+        keys = KeySet(parse_keys(path.read_text(), frozenset({"ES256"})))
+        if len(keys) == 1:
+            replace_file(path, pem(OLD) + pem(NEW))
+        return keys
+
+    with pytest.raises(ConfigurationError, match="must stay the same while it is read"):
+        KeyFiles([path], read)
+    assert run(KeyFiles([path], read).verify(read_compact(token(NEW)), NOW))[0].algorithm == "ES256"
 
 
 def test_a_file_that_does_not_change_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

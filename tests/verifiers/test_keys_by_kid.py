@@ -219,6 +219,17 @@ def test_a_withdrawn_key_is_refused_within_the_ttl(world: World) -> None:
             verify(world, by, token(), NOW + second)
 
 
+def test_a_key_may_come_back(world: World) -> None:
+    """One that was withdrawn by mistake is taken again, after 30 seconds."""
+    by = verifier()
+    verify(world, by, token())
+    world.pages[at(KID)] = DENIED
+    with pytest.raises(InvalidSignatureError):
+        verify(world, by, token(), NOW + 300)
+    world.pages[at(KID)] = as_pem()
+    assert verify(world, by, token(), NOW + 331).principal.key_id == KID
+
+
 def test_a_key_is_fetched_again_before_it_is_due(world: World) -> None:
     """In the background; so it stays fresh for as long as the issuer has it."""
     by = verifier()

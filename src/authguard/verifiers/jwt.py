@@ -40,7 +40,7 @@ class JWTVerifier(Verifier):
             or JSON text), PEM by `kid`, a `Path` of a file with one of these, which is read again when it
             changes, or a list of them; or a `RemoteKeySet`. See `from_issuer`, too. Text that ends like the
             name of a key file, such as `keys.pem` or `keys.json`, is read as one; no other path is taken as
-            text. A token without `kid` is tried with up to four keys of its algorithm.
+            text. Where keys have no `kid`, a token is tried with up to four of its algorithm.
         algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
             and signature algorithms do not go together.
         issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the

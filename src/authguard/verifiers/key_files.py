@@ -87,7 +87,7 @@ class KeyFiles:
         """Read the files if they have changed; blocks for as long as that takes."""
         with self._lock:
             try:
-                if self._broken_since is not None or self._look() != self._signature:
+                if self._look() != self._signature:
                     self._signature, self._keys = self._read()
                     self._read_at = now
                     logger.info("the keys of %s have been read again", self._name)

@@ -98,13 +98,13 @@ class KeySource:
         found = _find(state, token, now)
         plan = state.plan(header, found.key, now)
         if plan is Plan.REFRESH:
-            yield from self._fetch(state, header, now, wait=False)
+            yield from self._fetch(state, now, wait=False)
         elif plan is Plan.WAIT:
-            yield from self._fetch(state, header, now)
+            yield from self._fetch(state, now)
             # One that others had begun may be older than this token: its key may be new, or withdrawn by now.
             is_old = not state.is_as_new_as(now)
             if is_old and state.plan(header, _find(state, token, now).key, now) is Plan.WAIT:
-                yield from self._fetch(state, header, now)
+                yield from self._fetch(state, now)
             found = _find(state, token, now)
             plan = state.plan_after(header, found.key, now)
         if plan is Plan.UNAVAILABLE:
@@ -118,14 +118,13 @@ class KeySource:
             raise InvalidSignatureError("the signature does not verify")
         return found.key, state.usable_until(now)
 
-    def _fetch(self, state: RemoteKeys, header: Header, now: float, *, wait: bool = True) -> Flow[None]:
+    def _fetch(self, state: RemoteKeys, now: float, *, wait: bool = True) -> Flow[None]:
         seen = state.attempts
         state.fetching = True
-        yield from Shared(
-            self.remote.channel, state.name, lambda: self._refresh(state, header, seen, now), wait=wait
-        )
+        yield from Shared(self.remote.channel, state.name, lambda: self._refresh(seen, now, state), wait=wait)
 
-    def _refresh(self, state: RemoteKeys, header: Header, seen: int, now: float) -> Flow[None]:
+    def _refresh(self, seen: int, now: float, state: RemoteKeys | None = None) -> Flow[None]:
+        state = state or self._state
         if state.attempts != seen:  # somebody has fetched since this was decided
             state.fetching = False
             return
@@ -136,12 +135,12 @@ class KeySource:
             ttl = freshness(response.headers, state.ttl)
             document = read_keys(response)
             try:
-                state.succeeded(document, self.parser(location, header), ttl, now)
+                state.succeeded(document, self.parser(location, state), ttl, now)
             except ConfigurationError as error:
                 raise UnusableAnswerError(str(error), took=response.took) from error
-            self.fetched(state, header)
+            self.fetched(state)
         except (FetchFailedError, UnusableAnswerError) as error:
-            self.failed(state, header, error, now)
+            self.failed(state, error, now)
         finally:
             state.fetching = False
             state.attempts += 1
@@ -155,16 +154,14 @@ class KeySource:
         """
         return self._state
 
-    def parser(self, location: Location, header: Header) -> Parse:
-        """Return what reads the keys at a location, which are asked for because of a token."""
+    def parser(self, location: Location, state: RemoteKeys) -> Parse:
+        """Return what reads the keys at a location."""
         return Parse(self._algorithms, location.algorithms)
 
-    def fetched(self, state: RemoteKeys, header: Header) -> None:
+    def fetched(self, state: RemoteKeys) -> None:
         """Note that the keys have come."""
 
-    def failed(
-        self, state: RemoteKeys, header: Header, error: FetchFailedError | UnusableAnswerError, now: float
-    ) -> None:
+    def failed(self, state: RemoteKeys, error: FetchFailedError | UnusableAnswerError, now: float) -> None:
         """Note that they have not, and say so in the log."""
         self.forget()
         state.failed(str(error), now + error.took)
@@ -200,10 +197,10 @@ def _find(state: RemoteKeys, token: Token, now: float) -> _Found:
     One that names no key of ours is tried with the few that it can mean; if none of them signed it,
     it may be by their successor.
     """
-    candidates = state.candidates(token.header, now)
-    if candidates and state.has(token.header.key_id):
-        return _Found(candidates[0], verified=False)
-    return _Found(signer_of(token, candidates), verified=True)
+    key = state.find(token.header, now)
+    if key is not None and key.key_id is not None and key.key_id == token.header.key_id:
+        return _Found(key, verified=False)
+    return _Found(signer_of(token, state.candidates(token.header, now)), verified=True)
 
 
 def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:

@@ -39,24 +39,22 @@ class KeySourceByKid(KeySource):
             retry_after=max(1, ceil(self._keys.pause(now))),
         )
 
-    def parser(self, location: Location, header: Header) -> Parse:
+    def parser(self, location: Location, state: RemoteKeys) -> Parse:
         """Return what reads the key of a `kid`."""
-        return ParseOne(self._algorithms, header.key_id or "")
+        return ParseOne(self._algorithms, state.key_id)
 
-    def fetched(self, state: RemoteKeys, header: Header) -> None:
+    def fetched(self, state: RemoteKeys) -> None:
         """Keep the key."""
-        self._keys.has_come(header.key_id or "", state)
+        self._keys.has_come(state)
 
-    def failed(
-        self, state: RemoteKeys, header: Header, error: FetchFailedError | UnusableAnswerError, now: float
-    ) -> None:
+    def failed(self, state: RemoteKeys, error: FetchFailedError | UnusableAnswerError, now: float) -> None:
         """Note that there is no such key, or that it cannot be fetched."""
         if isinstance(error, UnusableAnswerError) and error.is_missing:
-            self._keys.is_missing(header.key_id or "", state, now)
+            self._keys.is_missing(state, now)
             logger.info("there is no key at %s", state.name)
         else:
-            super().failed(state, header, error, now)
-            self._keys.has_failed(header.key_id or "", str(error))
+            super().failed(state, error, now)
+            self._keys.has_failed(state, str(error))
 
     def health(self, now: float | None) -> RemoteHealth:
         """Return how the issuer is doing; None for now."""

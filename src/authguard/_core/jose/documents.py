@@ -132,7 +132,8 @@ def _from_member(
     member: object, algorithms: frozenset[str], hinted: frozenset[str], *, published: bool
 ) -> list[VerificationKey]:
     if not isinstance(member, Mapping):
-        raise UnusableKeyError(f"each key of the key set must be an object, got {type_of(member)}")
+        shown = "null" if member is None else type_of(member)
+        raise UnusableKeyError(f"keys of the key set must be a list of objects, got {shown} among them")
     # Some programs write null for what they leave out.
     present = {name: value for name, value in member.items() if value is not None}
     if published and (present.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(present)):

@@ -44,16 +44,18 @@ class KeySet:
 
     Args:
         keys: the keys; HMAC secrets and public keys never together. One that is given twice counts once.
+        tries_named: whether a token without `kid` is tried with keys that have one, where there are several.
 
     Raises:
         ConfigurationError: for no keys, keys that cannot be told apart, too many of them to be tried, or a
             mixed set.
     """
 
-    def __init__(self, keys: Iterable[VerificationKey]) -> None:
-        self._keys = tuple(distinct(keys))
-        if not 0 < len(self._keys) <= _MAX_KEYS:
-            raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(self._keys)}")
+    def __init__(self, keys: Iterable[VerificationKey], *, tries_named: bool = False) -> None:
+        given = tuple(keys)
+        if not 0 < len(given) <= _MAX_KEYS:
+            raise ConfigurationError(f"keys must hold between 1 and {_MAX_KEYS} keys, got {len(given)}")
+        self._keys = tuple(distinct(given))
         if len({key.algorithm in SYMMETRIC for key in self._keys}) > 1:
             raise ConfigurationError(
                 "keys must be secrets or public keys, got both: use one JWTVerifier for each"
@@ -70,23 +72,34 @@ class KeySet:
             else:
                 self._named[key_id, algorithm] = (group[0],)
         self._key_ids = frozenset(key.key_id for key in self._keys)
-        # A token without kid is by one of the keys without kid, where there are both.
-        unnamed_first = sorted(self._keys, key=lambda key: key.key_id is not None)
-        self._all = {
-            algorithm: tuple(key for key in unnamed_first if key.algorithm == algorithm)[:MAX_TRIED]
+        self._for_nameless = {
+            algorithm: self._meant_without_kid(algorithm, tries_named=tries_named)
             for algorithm in {key.algorithm for key in self._keys}
         }
+
+    def _meant_without_kid(self, algorithm: str, *, tries_named: bool) -> tuple[VerificationKey, ...]:
+        """Return the keys that a token can mean that names none (RFC 7515 section 6)."""
+        of_algorithm = [key for key in self._keys if key.algorithm == algorithm]
+        if tries_named or len(of_algorithm) == 1:
+            # By one of the keys without kid, where there are both.
+            return tuple(sorted(of_algorithm, key=lambda key: key.key_id is not None)[:MAX_TRIED])
+        return self._unnamed.get(algorithm, ())
 
     def candidates(self, header: Header) -> tuple[VerificationKey, ...]:
         """Return the keys that the token can have been signed with: the one that it names, or a few."""
         algorithm = ALIASES.get(header.algorithm, header.algorithm)
         key_id = header.key_id
         if key_id is None:
-            return self._all.get(algorithm, ())
+            return self._for_nameless.get(algorithm, ())
         named = self._named.get((key_id, algorithm))
         if named is not None:
             return named
         return () if key_id in self._key_ids else self._unnamed.get(algorithm, ())
+
+    def find(self, header: Header) -> VerificationKey | None:
+        """Return the one key that the token can have been signed with; None for none, and for several."""
+        candidates = self.candidates(header)
+        return candidates[0] if len(candidates) == 1 else None
 
     def has(self, key_id: str | None) -> bool:
         """Return whether there is a key of this name, for whatever algorithm."""

@@ -40,6 +40,7 @@ class RemoteKeys:
         max_stale: seconds for which they go on in an outage.
         random: see `Backoff`.
         backoff: that of the server, if it is shared with others.
+        key_id: the `kid` of the one key, where each has a URL of its own.
     """
 
     def __init__(
@@ -48,9 +49,12 @@ class RemoteKeys:
         ttl: float,
         max_stale: float,
         random: Callable[[], float],
+        *,
         backoff: Backoff | None = None,
+        key_id: str = "",
     ) -> None:
         self.name = name
+        self.key_id = key_id
         self.ttl = ttl
         self._max_stale = max_stale
         self.backoff = Backoff(random) if backoff is None else backoff
@@ -69,9 +73,9 @@ class RemoteKeys:
         """Return the keys that the token can have been signed with, if we have any and may use them."""
         return () if self._keys is None or self._is_over(now) else self._keys.candidates(header)
 
-    def has(self, key_id: str | None) -> bool:
-        """Return whether there is a key of this name, for whatever algorithm."""
-        return self._keys is not None and self._keys.has(key_id)
+    def find(self, header: Header, now: float) -> VerificationKey | None:
+        """Return the one key that the token can have been signed with, if we have it and may use it."""
+        return None if self._keys is None or self._is_over(now) else self._keys.find(header)
 
     def plan(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
         """Decide on the next step.
@@ -144,7 +148,8 @@ class RemoteKeys:
             raise ConfigurationError(
                 f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
             )
-        self._keys = KeySet(keys)
+        # The issuer alone decides about kids, so that a token without one may be by each of its keys.
+        self._keys = KeySet(keys, tries_named=True)
         self._reason = "; ".join(reasons)
         self._asked_at = now
         self._fresh_until = now + ttl

@@ -80,34 +80,36 @@ class KeysByKid:
             self._asked.pop(next(iter(self._asked)), None)
         ttl, max_stale, random = self._options
         url = self._template.replace(PLACE, key_id)
-        state = self._asked[key_id] = RemoteKeys(url, ttl, max_stale, random, self.backoff)
+        state = self._asked[key_id] = RemoteKeys(
+            url, ttl, max_stale, random, backoff=self.backoff, key_id=key_id
+        )
         return state
 
     def pause(self, now: float) -> float:
         """Return the seconds until it makes sense to come back."""
         return self.backoff.remaining(now) or self._budget.remaining()
 
-    def has_come(self, key_id: str, state: RemoteKeys) -> None:
+    def has_come(self, state: RemoteKeys) -> None:
         """Note that a key has been fetched: it is kept, and the attempt was not in vain."""
-        self._asked.pop(key_id, None)
+        self._asked.pop(state.key_id, None)
         self._reason = ""
-        if key_id in self._kept:
+        if state.key_id in self._kept:
             return
         self._budget.give_back()
         while len(self._kept) >= MAX_KEPT:
             self._kept.pop(min(self._kept, key=lambda each: self._kept[each].fetched_at), None)
-        self._kept[key_id] = state
+        self._kept[state.key_id] = state
 
-    def is_missing(self, key_id: str, state: RemoteKeys, now: float) -> None:
+    def is_missing(self, state: RemoteKeys, now: float) -> None:
         """Note that the issuer has no such key, or has withdrawn it."""
         state.withdraw()
-        self._kept.pop(key_id, None)
-        self._asked.pop(key_id, None)
-        self._missing.put(_mark(key_id), now + UNKNOWN_SECONDS)
+        self._kept.pop(state.key_id, None)
+        self._asked.pop(state.key_id, None)
+        self._missing.put(_mark(state.key_id), now + UNKNOWN_SECONDS)
 
-    def has_failed(self, key_id: str, reason: str) -> None:
+    def has_failed(self, state: RemoteKeys, reason: str) -> None:
         """Note that a fetch has failed; a key that we have goes on."""
-        self._asked.pop(key_id, None)
+        self._asked.pop(state.key_id, None)
         self._reason = reason
 
     def health(self, now: float) -> RemoteHealth:

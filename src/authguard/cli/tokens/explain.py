@@ -136,8 +136,8 @@ def _signature(error: InvalidSignatureError, token: Token, expected: Expected) -
     if key_id is None:
         return Finding(
             "kid",
-            f"the token names no key (kid), and none of those for {algorithm} is here that signed it",
-            "Is the key set of this issuer, and the newest? A kid in the header would name the key.",
+            f"the token names no key (kid), and there is none here for {algorithm} that it can mean",
+            "Have the issuer put a kid into the header. Is the key set the newest of this issuer?",
         )
     return Finding(
         "kid",
