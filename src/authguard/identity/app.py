@@ -17,6 +17,7 @@ from authguard.identity.api.accounts import AccountEndpoints
 from authguard.identity.api.api_keys import APIKeyEndpoints
 from authguard.identity.api.key_pairs import KeyPairEndpoints
 from authguard.identity.api.oauth import OAuthEndpoints
+from authguard.identity.api.secret_scanning import SECRET_SCANNING, SecretScanningEndpoint
 from authguard.identity.api.social import SocialEndpoints
 from authguard.identity.pages.account import LOGOUT_PAGE
 from authguard.identity.pages.build import Pages
@@ -85,6 +86,8 @@ class Identity:
         endpoints = AccountEndpoints(self._web).routes(prefixes)
         self._key_routes = self._managing_keys() if self._settings.api_keys else []
         endpoints += self._key_routes
+        if self.service.leak_reports is not None:
+            endpoints += SecretScanningEndpoint(self._web, self.service.leak_reports).routes(prefixes)
         oauth_endpoints = OAuthEndpoints(self._web)
         for prefix in prefixes:
             endpoints += oauth_endpoints.routes(prefix)
@@ -118,7 +121,8 @@ class Identity:
             paths: the paths of the API.
             browser_paths: those of them that send browsers to providers, and take them back.
         """
-        public = [prefix + path for prefix in self._settings.prefixes for path in _PUBLIC_PATHS]
+        paths_of_strangers = [*_PUBLIC_PATHS, *([SECRET_SCANNING] if self._settings.secret_scanning else [])]
+        public = [prefix + path for prefix in self._settings.prefixes for path in paths_of_strangers]
         public += [*oauth.WELL_KNOWN_PATHS, *browser_paths]
         return Guard(
             self.service.own_tokens,
@@ -194,6 +198,8 @@ class Identity:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        if self.service.leak_reports is not None:
+            self.service.leak_reports.tell_owners()  # of what a process has left that was killed
         yield
         self.close()
 

@@ -5,12 +5,15 @@ that ends soon, its name changes, and the name of before is revoked: the guard l
 learns when the generation ends.
 """
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard.identity.model import StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.storage.marks import add_marks
 from authguard.stores.marks import make_mark
@@ -53,6 +56,15 @@ def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
         until = now + MAX_TOKEN_SECONDS + MAX_LEEWAY
         add_marks(connection, [make_mark(session=key_id, until=until) for key_id in key_ids])
         add_marks(connection, [make_mark(subject=user_id, issued_before=now, until=now + _MARK_SECONDS)])
+
+
+def end_keys(connection: Connection, key_ids: Iterable[str], now: float) -> None:
+    """Let guards refuse keys that were revoked, and the tokens that were issued for them."""
+    until = now + max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
+    # The key, and the tokens that were issued for it, which name it as their session.
+    for key_id in key_ids:
+        add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])
+    revocation_store.delete_old_marks(connection, now)
 
 
 def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:
