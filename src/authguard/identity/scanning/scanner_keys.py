@@ -63,6 +63,7 @@ class ScannerKeys:
         self._lock = Lock()
         self._keys: Mapping[str, EllipticCurvePublicKey] = {}
         self._etag = ""
+        self._attempts = 0
         self._fetched_at = self._fresh_until = float("-inf")
 
     def find(self, identifier: str) -> EllipticCurvePublicKey | None:
@@ -75,9 +76,9 @@ class ScannerKeys:
 
     def _find(self, identifier: str, now: float) -> Flow[EllipticCurvePublicKey | None]:
         with self._lock:
-            is_due = self._is_due(identifier, now)
+            is_due, attempts = self._is_due(identifier, now), self._attempts
         if is_due:
-            yield from Shared(self._channel, "keys", lambda: self._fetch(now))
+            yield from Shared(self._channel, "keys", lambda: self._fetch(now, attempts))
         key = self._keys.get(identifier) if now < self._fresh_until + MAX_STALE else None
         if key is None and (self._backoff.failures or not self._is_fresh(now)):
             wait = self._backoff.remaining(now)
@@ -97,10 +98,10 @@ class ScannerKeys:
     def _is_fresh(self, now: float) -> bool:
         return self._fetched_at - _JUMP <= now < self._fresh_until
 
-    def _fetch(self, now: float) -> Flow[None]:
-        """Fetch the list; a failure is noted, and raises nothing."""
-        if max(self._fetched_at, self._backoff.failed_at) >= now:
-            return  # another request has done so since this one came
+    def _fetch(self, now: float, attempts: int) -> Flow[None]:
+        """Fetch the list, unless there was another attempt; a failure is noted, and raises nothing."""
+        if self._attempts != attempts:
+            return
         pause = 0.0
         try:
             response = yield from Fetch(
@@ -119,6 +120,8 @@ class ScannerKeys:
                 self._backoff.failed(now)
                 self._backoff.pause(now, pause)
             logger.warning("the keys of the scanner of secrets cannot be fetched: %s", error)
+        finally:
+            self._attempts += 1
 
     def _headers(self) -> dict[str, str]:
         headers = {"accept": "application/json"}

@@ -46,7 +46,7 @@ def read_signature(identifiers: Sequence[str], signatures: Sequence[str]) -> Sig
     if len(identifiers) != 1 or len(signatures) != 1 or not _IDENTIFIER.match(identifiers[0]):
         raise InvalidReportError("not one key identifier and one signature")
     try:
-        if len(signatures[0]) > _MAX_SIGNATURE:
+        if not 0 < len(signatures[0]) <= _MAX_SIGNATURE:
             raise ValueError
         value = binascii.a2b_base64(signatures[0].encode("ascii"), strict_mode=True)
     except ValueError:
