@@ -15,7 +15,6 @@ from authguard import Credential, InvalidTokenError, Principal
 from authguard.identity import Identity, IdentityService
 from authguard.identity.audit import Event
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
-from authguard.identity.model import NewAPIKey
 from identity.api_key_support import create, owner, rows, update, verify
 from identity.keys import is_problem
 from identity.scanner import (
@@ -292,26 +291,6 @@ def test_a_body_that_was_written_anew_is_refused(client, service, scanner, ann):
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda der: der + b"\0",
-        lambda der: der[:-1],
-        lambda der: der[:-1] + bytes([der[-1] ^ 1]),
-        lambda der: b"\x30\x06\x02\x01\x00\x02\x01\x00",
-        lambda der: b"\x30\x06\x02\x01\x01\x02\x01\x01",
-        lambda der: b"\x30\x80" + der[2:] + b"\0\0",
-    ],
-    ids=["a byte more", "a byte less", "another bit", "zeros", "ones", "indefinite length"],
-)
-def test_another_signature_is_refused(client, scanner, change):
-    """Whatever was done to it."""
-    body = json.dumps([match("t")]).encode()
-    response = client.post(ENDPOINT, content=body, headers=signed(scanner, body, change))
-    assert is_problem(response, 403, "wrong_signature")
-
-
-@pytest.mark.one_database
 def test_a_signature_of_another_key_is_refused(client, scanner):
     """Of one that is not in the list, and of one in the list that is not the one that is named."""
     body = json.dumps([match("t")]).encode()
@@ -328,25 +307,17 @@ def test_a_signature_of_another_key_is_refused(client, scanner):
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"Github-Public-Key-Signature": None},
-        {"Github-Public-Key-Identifier": None},
-        {"Github-Public-Key-Signature": ""},
-        {"Github-Public-Key-Identifier": ""},
-        {"Github-Public-Key-Signature": "not base64!"},
-        {"Github-Public-Key-Signature": "MEQ"},
-        {"Github-Public-Key-Signature": "A" * 204},
-        {"Github-Public-Key-Identifier": "a" * 201},
-        {"Github-Public-Key-Identifier": "a b"},
-    ],
-)
-def test_a_request_without_a_signature_is_refused_before_its_body_is_read(client, scanner, change):
-    """400, and the list of keys is not fetched."""
+def test_a_signature_with_more_bytes_is_refused(client, scanner):
+    """As every other that is not that of the body."""
     body = json.dumps([match("t")]).encode()
-    headers = {name: value for name, value in {**scanner.sign(body), **change}.items() if value is not None}
-    assert is_problem(client.post(ENDPOINT, content=body, headers=headers), 400, "invalid_report")
+    response = client.post(ENDPOINT, content=body, headers=signed(scanner, body, lambda der: der + b"\0"))
+    assert is_problem(response, 403, "wrong_signature")
+
+
+@pytest.mark.one_database
+def test_a_request_without_a_signature_is_refused_before_its_body_is_read(client, scanner):
+    """400, and the list of keys is not fetched."""
+    assert is_problem(client.post(ENDPOINT, content=b"[]"), 400, "invalid_report")
     assert scanner.requests == []
 
 
@@ -359,38 +330,9 @@ def test_a_field_that_comes_twice_is_refused(client, scanner):
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"null",
-        b"{}",
-        b'{"token": "a"}',
-        b"[1]",
-        b"[[]]",
-        b'["token"]',
-        b"[{}]",
-        b'[{"token": ""}]',
-        b'[{"token": null}]',
-        b'[{"token": 1}]',
-        b'[{"token": "a", "url": 1}]',
-        b'[{"token": "a", "type": []}]',
-        b'[{"token": "a", "token": "b"}]',
-        b'[{"token": "a"}',
-        b'[{"token": "a"}] []',
-        b'[{"token": "\\ud800"}]',
-        b'[{"token": "\xff"}]',
-        b'\xef\xbb\xbf[{"token": "a"}]',
-        b'[{"token": "a", "x": NaN}]',
-        b"[" * 5_000,
-        json.dumps([{"token": "a" * 4_097}]).encode(),
-        json.dumps([{"token": "a", "type": "t" * 201}]).encode(),
-    ],
-    ids=lambda body: repr(body[:30]),
-)
-def test_a_signed_body_of_another_form_is_refused(client, service, scanner, ann, body):
-    """400; nothing of it is looked at."""
-    assert is_problem(scanner.post(client, body), 400, "invalid_report")
+def test_a_signed_body_of_another_form_is_refused(client, scanner):
+    """400, as by the sender's mistake."""
+    assert is_problem(scanner.post(client, b"{}"), 400, "invalid_report")
 
 
 @pytest.mark.one_database
@@ -402,27 +344,12 @@ def test_one_bad_match_spoils_the_report(client, service, scanner, ann):
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"url": ""},
-        {"url": None},
-        {"source": "Unknown"},
-        {"source": "Carrier_pigeon"},
-        {"source": None},
-        {"source": ""},
-        {"type": "another_type"},
-        {"type": ""},
-        {"more": {"of": ["this", 1, None]}},
-    ],
-)
-def test_what_is_not_known_is_accepted(client, service, scanner, ann, more):
+def test_what_is_not_known_is_accepted(client, service, scanner, ann):
     """The key is revoked whatever stands beside it."""
     made = create(service, ann)
-    response = scanner.post(
-        client, [match(made.text, **more) if "url" not in more else {**match(made.text), **more}]
-    )
-    assert response.json() == [label(made.text, "true_positive", more.get("type", "example_api_key"))]
+    other = {"url": "", "source": "Carrier_pigeon", "type": "another_type", "more": {"of": ["this", 1, None]}}
+    response = scanner.post(client, [match(made.text) | other])
+    assert response.json() == [label(made.text, "true_positive", "another_type")]
     assert not is_good(service, made.text)
 
 

@@ -250,8 +250,8 @@ def test_a_clock_that_is_set_back_fetches_again(keys, scanner, clock):
 def test_no_log_line_has_the_answer_or_the_token(scanner, clock, caplog):
     """The reason of a failure is in our words."""
     scanner.raw = {"public_keys": "marker-of-the-answer"}
-    with closing(ScannerKeys(scanner.url, "ghp_t0ken-for-the-list", clock=clock)) as keys:
-        with pytest.raises(VerificationUnavailableError):
-            keys.find("unknown")
+    keys = ScannerKeys(scanner.url, "ghp_t0ken-for-the-list", clock=clock)
+    with closing(keys), pytest.raises(VerificationUnavailableError):
+        keys.find("unknown")
     assert "cannot be fetched" in caplog.text
     assert "marker" not in caplog.text and "ghp_" not in caplog.text

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidReportError, WrongSignatureError
 from authguard.identity.keys.generations import end_keys
-from authguard.identity.keys.texts import KeyTexts, secret_pattern
+from authguard.identity.keys.texts import CLIENT_SECRET_PREFIX, KeyTexts, secret_pattern
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import Caller
 from authguard.identity.scanning.matches import Match, place_of, read_matches
@@ -123,9 +123,8 @@ class LeakReports:
         Raises:
             StoreUnavailableError: if the database cannot be asked.
         """
-        digests = [match.digest for match in matches]
         with self._base.database.read() as connection:
-            return exposure_store.list_secrets(connection, digests)
+            return exposure_store.list_secrets(connection, *_digests(matches))
 
     def revoke(self, matches: Mapping[str, Match], rows: Sequence[SecretRow], caller: Caller) -> None:
         """Revoke the keys of a batch that are live; a key that has ended or been revoked is left alone.
@@ -147,7 +146,8 @@ class LeakReports:
         with base.database.write() as connection:
             exposure_store.lock_keys(connection, {row.key_id for row in live})
             exposures: dict[str, Exposure] = {}
-            for row in exposure_store.list_secrets(connection, [row.digest for row in live]):
+            digests = _digests([matches[row.digest] for row in live])
+            for row in exposure_store.list_secrets(connection, *digests):
                 if row.is_live(now) and row.key_id not in exposures:
                     match = matches[row.digest]
                     place = self._place_of(match)
@@ -211,3 +211,10 @@ class LeakReports:
     def close(self) -> None:
         """Close the connections to the scanner."""
         self._keys.close()
+
+
+def _digests(matches: Sequence[Match]) -> tuple[list[str], list[str]]:
+    """Return the digests of what may be texts of keys, and of what may be client secrets."""
+    # A prefix of the settings may be that of client secrets as well.
+    secrets = [match.digest for match in matches if match.token.startswith(CLIENT_SECRET_PREFIX)]
+    return [match.digest for match in matches], secrets

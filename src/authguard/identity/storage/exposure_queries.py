@@ -65,11 +65,21 @@ class Untold(NamedTuple):
     place: str | None
 
 
-def list_secrets(connection: Connection, digests: Sequence[str]) -> list[SecretRow]:
-    """List the secrets that have these digests, be they of texts of keys or of client secrets."""
+def list_secrets(
+    connection: Connection, digests: Sequence[str], client_digests: Sequence[str]
+) -> list[SecretRow]:
+    """List the secrets that have these digests.
+
+    Args:
+        connection: the transaction.
+        digests: of texts of keys.
+        client_digests: of client secrets.
+    """
     rows: list[SecretRow] = []
-    # A digest does not tell of which kind its text is. Each of the two has an index.
-    for column in (api_key_secrets.c.digest, api_key_secrets.c.client_digest):
+    kinds = (api_key_secrets.c.digest, digests), (api_key_secrets.c.client_digest, client_digests)
+    for column, values in kinds:
+        if not values:
+            continue
         statement = (
             select(
                 column,
@@ -80,7 +90,7 @@ def list_secrets(connection: Connection, digests: Sequence[str]) -> list[SecretR
                 api_keys.c.revoked_at,
             )
             .join(api_keys, api_keys.c.id == api_key_secrets.c.key_id)
-            .where(column.in_(digests))
+            .where(column.in_(values))
         )
         for digest, ends_at, key_ends_at, key_id, user_id, revoked_at in connection.execute(statement):
             ends = key_ends_at if ends_at is None else min(ends_at, key_ends_at)
