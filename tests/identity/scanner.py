@@ -42,7 +42,7 @@ class Scanner:
         self.keys: dict[str, Any] = {}
         self.status = 200
         self.raw: Any = None
-        self.fields: dict[str, str] = {}
+        self.fields: dict[str, Any] = {}
         server.pages[KEYS_PATH] = self._answer
         self.add_key()
 

@@ -55,12 +55,13 @@ def parse_object(text: str) -> dict[str, Any]:
     return value
 
 
-def parse_array(text: str) -> list[Any]:
-    """Read one JSON array, which may have megabytes.
+def parse_array_bytes(data: bytes | bytearray) -> list[Any]:
+    """Read one JSON array from bytes, which may be megabytes of UTF-8.
 
     Raises:
         JSONError: for everything that is not strictly one, however it fails.
     """
+    text = decode_utf8(data)
     try:
         value = _DECODER.decode(text)
         if _SURROGATE.search(text):
@@ -79,7 +80,7 @@ def parse_object_bytes(data: bytes) -> dict[str, Any]:
     return parse_object(decode_utf8(data))
 
 
-def decode_utf8(data: bytes) -> str:
+def decode_utf8(data: bytes | bytearray) -> str:
     """Decode UTF-8; never guess another encoding as json.loads(bytes) does."""
     try:
         return data.decode("utf-8")

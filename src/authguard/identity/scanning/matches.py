@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from authguard._core.encoding import sha256_hex
-from authguard._core.strict_json import JSONError, decode_utf8, parse_array
+from authguard._core.strict_json import JSONError, parse_array_bytes
 from authguard.identity.errors import InvalidReportError, PayloadTooLargeError
 
 #: Of one report.
@@ -58,7 +58,7 @@ def read_matches(body: bytes | bytearray) -> list[Match]:
         PayloadTooLargeError: for too many.
     """
     try:
-        members = parse_array(decode_utf8(bytes(body)))
+        members = parse_array_bytes(body)
     except JSONError:
         raise InvalidReportError("not a JSON array") from None
     if len(members) > MAX_MATCHES:
