@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from starlette.testclient import TestClient
 from authguard import Credential, InvalidTokenError, Principal
 from authguard.identity import Identity, IdentityService
 from authguard.identity.audit import Event
+from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.keys.generations import END_SECONDS
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from identity.api_key_support import create, owner, rows, update, verify
 from identity.keys import is_problem
@@ -257,6 +260,49 @@ def test_a_mailbox_that_has_had_enough_is_told_later(url, clock, postbox, scanne
         service.leak_reports.tell_owners()
         assert service.outbox.flush()
         assert [sum(made.key.id in mail.text for made in keys) for mail in postbox.mails] == [1, 2]
+
+
+def test_guards_that_were_not_told_are_told_by_the_next_report(
+    client, service, scanner, ann, events, postbox
+):
+    """The store that they follow was down: 503, and one event and one mail all the same."""
+    made, told, tries = create(service, ann), [], []
+
+    def spread(marks: Any, sequence: int) -> None:
+        tries.append(sequence)
+        if len(tries) == 1:
+            raise StoreUnavailableError("another store is down")
+        told.extend(mark.name for mark in marks)
+
+    service.database.after_marks = spread
+    assert is_problem(scanner.post(client, [match(made.text)]), 503, "unavailable")
+    assert not is_good(service, made.text)
+    assert scanner.post(client, [match(made.text)]).status_code == 200
+    assert told == [made.key.id] * 2  # the key, and its tokens
+    assert exposed(events) == [(made.key.id, "content")]
+    assert len(mails_of(service, postbox)) == 1
+    service.clock.go_on(END_SECONDS)
+    scanner.post(client, [match(made.text)])
+    assert len(tries) == 2  # nobody remembers the key any more
+
+
+def test_what_was_not_stored_is_no_event(client, service, scanner, ann, events):
+    """The database fails at the end: the key goes on, and the next report ends it."""
+    made = create(service, ann)
+    before = service.database.write
+
+    @contextmanager
+    def failing(**options: Any) -> Iterator[Any]:
+        with before(**options) as connection:
+            yield connection
+            raise StoreUnavailableError("the disk is full")
+
+    service.database.write = failing
+    assert scanner.post(client, [match(made.text)]).status_code == 503
+    assert is_good(service, made.text) and exposed(events) == []
+    service.database.write = before
+    assert scanner.post(client, [match(made.text)]).status_code == 200
+    assert exposed(events) == [(made.key.id, "content")]
 
 
 # What is refused.

@@ -16,6 +16,7 @@ from authguard.identity.scanning.signatures import (
     SIGNATURE_FIELD,
     Signature,
 )
+from authguard.identity.usecases.grace import network_of
 from authguard.identity.web.messages import MAX_BODY_BYTES, caller_of, json_response
 from authguard.identity.web.parts import Web
 
@@ -58,7 +59,7 @@ class SecretScanningEndpoint:
         if await _fill(body, stream, MAX_BODY_BYTES):
             return await self._take(body, signature, caller)
         await self._workers.count(self._reports.admit, caller)
-        async with self._workers.turns.take(_TURN, caller.address):
+        async with self._workers.turns.take(_TURN, network_of(caller)):
             try:
                 async with timeout(READ_SECONDS):
                     is_whole = await _fill(body, stream, MAX_REPORT_BYTES)

@@ -22,6 +22,8 @@ from authguard.stores.marks import make_mark
 MAX_REMEMBERED = 300
 #: Seconds for which the token of a key is valid at most.
 MAX_TOKEN_SECONDS = 900
+#: Seconds after which no guard remembers a key that was revoked, and no token of it is good.
+END_SECONDS = max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
 _ENDING = ".ending"
 _MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
 
@@ -59,8 +61,12 @@ def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
 
 
 def end_keys(connection: Connection, key_ids: Iterable[str], now: float) -> None:
-    """Let guards refuse keys that were revoked, and the tokens that were issued for them."""
-    until = now + max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
+    """Let guards refuse keys that were revoked, and the tokens that were issued for them.
+
+    For keys that were revoked within `END_SECONDS` it is done again: the first time, the store that guards
+    follow may not have answered.
+    """
+    until = now + END_SECONDS
     # The key, and the tokens that were issued for it, which name it as their session.
     for key_id in key_ids:
         add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])

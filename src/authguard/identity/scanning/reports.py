@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from sqlalchemy import Connection
 
 from authguard.errors import RefusedError
-from authguard.identity.errors import InvalidReportError, WrongSignatureError
-from authguard.identity.keys.generations import end_keys
+from authguard.identity.errors import InvalidReportError, StoreUnavailableError, WrongSignatureError
+from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.texts import CLIENT_SECRET_PREFIX, KeyTexts, secret_pattern
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import Caller
@@ -127,9 +130,10 @@ class LeakReports:
             return exposure_store.list_secrets(connection, *_digests(matches))
 
     def revoke(self, matches: Mapping[str, Match], rows: Sequence[SecretRow], caller: Caller) -> None:
-        """Revoke the keys of a batch that are live; a key that has ended or been revoked is left alone.
+        """Revoke the keys of a batch that are live; a key that has ended or been revoked stays as it is.
 
-        Guards that follow the log know when this returns, or within a second.
+        Guards that follow the log know when this returns, or within a second. They are told once more of keys
+        that were revoked a short time ago.
 
         Args:
             matches: the matches by digest.
@@ -137,27 +141,52 @@ class LeakReports:
             caller: where the request comes from.
 
         Raises:
-            StoreUnavailableError: if that could not be stored; the keys go on then.
+            StoreUnavailableError: if that could not be stored, or not all guards told; to be repeated.
         """
         base, now = self._base, self._base.clock()
-        live = [row for row in rows if row.is_live(now)]
-        if not live:
+        rows = [row for row in rows if row.is_live(now) or _is_revoked_lately(row, now)]
+        if not rows:
             return
-        with base.database.write() as connection:
-            exposure_store.lock_keys(connection, {row.key_id for row in live})
-            exposures: dict[str, Exposure] = {}
-            digests = _digests([matches[row.digest] for row in live])
-            for row in exposure_store.list_secrets(connection, *digests):
-                if row.is_live(now) and row.key_id not in exposures:
-                    match = matches[row.digest]
-                    place = self._place_of(match)
-                    exposures[row.key_id] = Exposure(row.key_id, row.user_id, match.source, place)
-            if exposures:
-                exposure_store.revoke_exposed(connection, list(exposures.values()), now)
-                end_keys(connection, exposures, now)
-        for exposure in exposures.values():
-            source, user_id, key_id = exposure.source, exposure.user_id, exposure.key_id
-            base.succeeded("api_key_exposed", caller, reason=source, user_id=user_id, key_id=key_id)
+        exposures: dict[str, Exposure] = {}
+        try:
+            with base.database.write() as connection:
+                self._revoke_in(connection, matches, rows, exposures, now)
+        except StoreUnavailableError:
+            self._keep_stored(exposures, now)
+            raise
+        finally:
+            for exposure in exposures.values():
+                about = {"user_id": exposure.user_id, "key_id": exposure.key_id}
+                base.succeeded("api_key_exposed", caller, reason=exposure.source, **about)
+
+    def _revoke_in(
+        self,
+        connection: Connection,
+        matches: Mapping[str, Match],
+        rows: Sequence[SecretRow],
+        exposures: dict[str, Exposure],
+        now: float,
+    ) -> None:
+        """Revoke the keys, and note in `exposures` those that were not revoked before."""
+        exposure_store.lock_keys(connection, {row.key_id for row in rows})
+        revoked: set[str] = set()
+        for row in exposure_store.list_secrets(connection, *_digests([matches[row.digest] for row in rows])):
+            if row.is_live(now) and row.key_id not in exposures:
+                match = matches[row.digest]
+                exposures[row.key_id] = Exposure(row.key_id, row.user_id, match.source, self._place_of(match))
+            elif _is_revoked_lately(row, now):
+                revoked.add(row.key_id)
+        if exposures:
+            exposure_store.revoke_exposed(connection, list(exposures.values()), now)
+        end_keys(connection, revoked | exposures.keys(), now)
+
+    def _keep_stored(self, exposures: dict[str, Exposure], now: float) -> None:
+        """Keep of the exposures those that were stored, although guards elsewhere could not be told."""
+        stored: set[str] = set()
+        with suppress(StoreUnavailableError), self._base.database.read() as connection:
+            stored = exposure_store.list_exposed(connection, exposures, now)
+        for key_id in exposures.keys() - stored:
+            del exposures[key_id]
 
     def finish(self, matches: Sequence[Match], known: set[str], caller: Caller) -> list[dict[str, str]]:
         """Tell the owners by mail, and return the answer: for each match whether the service knows it.
@@ -211,6 +240,11 @@ class LeakReports:
     def close(self) -> None:
         """Close the connections to the scanner."""
         self._keys.close()
+
+
+def _is_revoked_lately(row: SecretRow, now: float) -> bool:
+    """Return whether a guard may remember a key that was revoked, if it has not been told."""
+    return row.revoked_at is not None and now < row.revoked_at + END_SECONDS
 
 
 def _digests(matches: Sequence[Match]) -> tuple[list[str], list[str]]:

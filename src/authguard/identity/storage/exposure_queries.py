@@ -17,18 +17,18 @@ class SecretRow(NamedTuple):
         ends_at: when it ends by itself.
         key_id: the key that it belongs to.
         user_id: the owner of the key.
-        is_revoked: whether the key was revoked before.
+        revoked_at: when the key was revoked, if it was.
     """
 
     digest: str
     ends_at: float
     key_id: str
     user_id: str
-    is_revoked: bool
+    revoked_at: float | None
 
     def is_live(self, now: float) -> bool:
         """Return whether the secret can be used, or could be if its owner enables key or account again."""
-        return not self.is_revoked and now < self.ends_at
+        return self.revoked_at is None and now < self.ends_at
 
 
 class Exposure(NamedTuple):
@@ -94,7 +94,7 @@ def list_secrets(
         )
         for digest, ends_at, key_ends_at, key_id, user_id, revoked_at in connection.execute(statement):
             ends = key_ends_at if ends_at is None else min(ends_at, key_ends_at)
-            rows.append(SecretRow(digest, ends, key_id, user_id, revoked_at is not None))
+            rows.append(SecretRow(digest, ends, key_id, user_id, revoked_at))
     return rows
 
 
@@ -112,6 +112,12 @@ def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: f
     connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
     rows = [{**exposure._asdict(), "found_at": now, "tell_at": now} for exposure in exposures]
     connection.execute(insert(api_key_exposures), rows)
+
+
+def list_exposed(connection: Connection, key_ids: Collection[str], found_at: float) -> set[str]:
+    """Return which of some keys were noted at a moment."""
+    is_noted = api_key_exposures.c.key_id.in_(list(key_ids)) & (api_key_exposures.c.found_at == found_at)
+    return set(connection.execute(select(api_key_exposures.c.key_id).where(is_noted)).scalars())
 
 
 def find_untold_owner(connection: Connection, now: float) -> str | None:

@@ -8,7 +8,7 @@ from authguard._core.credential.key_format import make_readable_id
 from authguard._core.model import Principal
 from authguard.errors import RefusedError
 from authguard.identity.errors import NotFoundError, TooManyKeysError
-from authguard.identity.keys.generations import end_keys
+from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
@@ -153,7 +153,7 @@ class APIKeys:
         """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
 
         Guards that follow the log know when this returns, or within a second. A key that has been revoked
-        before is left alone.
+        before stays as it is; guards are told once more, for a while.
 
         Raises:
             NotFoundError: if the owner has no such key.
@@ -168,6 +168,7 @@ class APIKeys:
                 key = find_own_key(connection, manager, key_id)
                 if key.revoked_at is None:
                     key_store.update_key(connection, key.id, revoked_at=now)
+                if key.revoked_at is None or now < key.revoked_at + END_SECONDS:
                     end_keys(connection, [key.id], now)
         except RefusedError as error:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
