@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from authguard import Credential, InvalidTokenError, Principal
@@ -443,6 +444,31 @@ def test_events_of_reports_that_are_refused(client, scanner, events):
 
 
 # What it costs.
+
+
+def test_reports_read_by_indexes_alone(client, service, scanner, ann):
+    """So that a million keys cost what a thousand do."""
+    made = create(service, ann, kind="claw")
+    seen: list[tuple[str, Any]] = []
+
+    def note(*args: Any) -> None:
+        seen.append((args[2], args[3]))
+
+    event.listen(service.database.engine, "before_cursor_execute", note)
+    scanner.post(client, [match(made.text), match(made.secret)])
+    assert service.outbox.flush()
+    event.remove(service.database.engine, "before_cursor_execute", note)
+    about_keys = [each for each in seen if "api_key" in each[0] and not each[0].startswith("INSERT")]
+    assert len(about_keys) > 6
+    with service.database.read() as connection:
+        if not service.database.is_sqlite:
+            connection.exec_driver_sql("SET enable_seqscan = off")  # it is cheaper for a row or two
+        for statement, values in about_keys:
+            plan = "EXPLAIN QUERY PLAN" if service.database.is_sqlite else "EXPLAIN"
+            lines = str(connection.exec_driver_sql(f"{plan} {statement}", values).all())
+            assert "SCAN" not in lines and "Seq Scan" not in lines, lines
+        if not service.database.is_sqlite:
+            connection.exec_driver_sql("RESET enable_seqscan")
 
 
 @pytest.mark.one_database
