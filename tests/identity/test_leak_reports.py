@@ -211,6 +211,17 @@ def test_a_second_report_answers_the_same_and_mails_nobody(client, service, scan
     assert exposed(events) == [(made.key.id, "content")]
 
 
+def test_a_key_that_is_good_again_is_found_again(client, service, scanner, ann, events, postbox):
+    """An operator has taken the revocation back, by hand: it ends once more, and the owner is told."""
+    made = create(service, ann)
+    for _ in range(2):
+        update(service, "UPDATE api_keys SET revoked_at = NULL, revoked_for = NULL")
+        assert scanner.post(client, [match(made.text)]).status_code == 200
+        assert service.outbox.flush()
+    assert not is_good(service, made.text)
+    assert (len(exposed(events)), len(postbox.mails)) == (2, 2)
+
+
 def test_two_secrets_of_one_key_are_one_event_and_one_mail(client, service, scanner, ann, events, postbox):
     """Key and client secret are found in one file more often than not."""
     made = create(service, ann, kind="claw")

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from authguard import VerificationUnavailableError
+from authguard.drivers.blocking import run
 from authguard.identity.scanning.scanner_keys import MAX_KEYS, MAX_STALE, TTL, UNKNOWN_SECONDS, ScannerKeys
 from identity.scanner import SAMPLE_IDENTIFIER, SAMPLE_KEY, Scanner, scanning
 from identity.support import Clock, together
@@ -102,6 +103,14 @@ def test_all_who_ask_at_the_same_time_share_a_fetch(keys, scanner):
     threading.Timer(0.2, gate.set).start()
     found = together(20, lambda _: keys.find(scanner.identifier))
     assert None not in found and not any(isinstance(key, Exception) for key in found)
+    assert len(scanner.requests) == 1
+
+
+def test_who_asked_before_a_fetch_ended_asks_for_no_other(keys, scanner, clock):
+    """Although it comes to fetch when that is over."""
+    flows = [keys._find(scanner.identifier, clock.now) for _ in range(2)]
+    for question in [next(flow) for flow in flows]:
+        run(question.make())
     assert len(scanner.requests) == 1
 
 

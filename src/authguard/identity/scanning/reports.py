@@ -153,11 +153,9 @@ class LeakReports:
                 self._revoke_in(connection, matches, rows, exposures, now)
         except StoreUnavailableError:
             self._keep_stored(exposures, now)
+            self._record(exposures, caller)
             raise
-        finally:
-            for exposure in exposures.values():
-                about = {"user_id": exposure.user_id, "key_id": exposure.key_id}
-                base.succeeded("api_key_exposed", caller, reason=exposure.source, **about)
+        self._record(exposures, caller)
 
     def _revoke_in(
         self,
@@ -179,6 +177,11 @@ class LeakReports:
         if exposures:
             exposure_store.revoke_exposed(connection, list(exposures.values()), now)
         end_keys(connection, revoked | exposures.keys(), now)
+
+    def _record(self, exposures: Mapping[str, Exposure], caller: Caller) -> None:
+        for key_id, exposure in exposures.items():
+            source, user_id = exposure.source, exposure.user_id
+            self._base.succeeded("api_key_exposed", caller, reason=source, user_id=user_id, key_id=key_id)
 
     def _keep_stored(self, exposures: dict[str, Exposure], now: float) -> None:
         """Keep of the exposures those that were stored, although guards elsewhere could not be told."""

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from authguard.identity.model import EXPOSED
+from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import api_key_exposures, api_key_secrets, api_keys
 
 
@@ -111,7 +112,10 @@ def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: f
     key_ids = [exposure.key_id for exposure in exposures]
     connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
     rows = [{**exposure._asdict(), "found_at": now, "tell_at": now} for exposure in exposures]
-    connection.execute(insert(api_key_exposures), rows)
+    statement = insert_into(connection, api_key_exposures)
+    # There is a row already if an operator has taken a revocation back.
+    changes = {name: statement.excluded[name] for name in ("found_at", "source", "place", "tell_at")}
+    connection.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=changes), rows)
 
 
 def list_exposed(connection: Connection, key_ids: Collection[str], found_at: float) -> set[str]:
