@@ -4,7 +4,8 @@ import base64
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from starlette.testclient import TestClient
 
 from authguard import Credential, InvalidTokenError, Principal
 from authguard.identity import Identity, IdentityService
+from authguard.identity.api import secret_scanning
 from authguard.identity.audit import Event
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.generations import END_SECONDS
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
+from authguard.identity.web.turns import MAX_TURNS
 from identity.api_key_support import create, owner, rows, update, verify
 from identity.keys import is_problem
 from identity.scanner import (
@@ -33,7 +36,8 @@ from identity.scanner import (
     match,
     scanning,
 )
-from identity.support import CALLER, GENEROUS, Clock, Postbox, service_at
+from identity.support import CALLER, GENEROUS, Clock, Postbox, service_at, serving
+from stores.servers import wait_until
 from support import judge
 
 PLACE = "https://github.com/o/r/blob/1/a.txt"
@@ -518,6 +522,54 @@ def test_a_body_of_unknown_length_is_read_to_the_bound(client, scanner):
     response = client.post(ENDPOINT, content=body(), headers=scanner.sign(b""))
     assert is_problem(response, 413, "payload_too_large")
     assert scanner.requests == []
+
+
+@contextmanager
+def sending(base: str, headers: dict[str, str], length: int, body: bytes) -> Iterator[HTTPConnection]:
+    """A connection that has sent the beginning of a body."""
+    connection = HTTPConnection(base.removeprefix("http://"), timeout=20)
+    connection.putrequest("POST", ENDPOINT)
+    for name, value in {**headers, "Content-Length": str(length)}.items():
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@pytest.mark.one_database
+def test_a_server_answers_before_a_body_that_is_too_large(service, scanner):
+    """Of 40 MB, nothing has been sent when the answer is here."""
+    with (
+        serving(Identity(service)) as base,
+        sending(base, scanner.sign(b""), 40 * 1024 * 1024, b"") as connection,
+    ):
+        assert connection.getresponse().status == 413
+
+
+@pytest.mark.one_database
+def test_a_large_body_that_does_not_come_is_given_up(service, scanner, monkeypatch):
+    """It takes a turn, and must not keep it."""
+    monkeypatch.setattr(secret_scanning, "READ_SECONDS", 0)
+    with (
+        serving(Identity(service)) as base,
+        sending(base, scanner.sign(b""), 100_000, b" " * 70_000) as connection,
+    ):
+        assert connection.getresponse().status == 503
+
+
+@pytest.mark.one_database
+def test_large_bodies_of_strangers_keep_nobody_waiting(service, scanner):
+    """While all turns are taken by bodies that do not end, a report of the usual size is answered."""
+    app = Identity(service)
+    with serving(app) as base, ExitStack() as stack:
+        for _ in range(MAX_TURNS):
+            stack.enter_context(sending(base, scanner.sign(b""), 100_000, b" " * 70_000))
+        wait_until(lambda: app._web.workers.turns.is_full(("secret-scanning",)), "there are turns")
+        body = json.dumps([match("token")]).encode()
+        with sending(base, scanner.sign(body), len(body), body) as connection:
+            assert connection.getresponse().status == 200
 
 
 @pytest.mark.one_database
