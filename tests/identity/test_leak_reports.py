@@ -247,17 +247,24 @@ def test_several_keys_of_an_owner_are_one_mail(client, service, scanner, ann, po
 def test_what_a_killed_process_has_left_is_told_later(client, service, scanner, ann, postbox):
     """A mail that nobody has begun to send is sent when a service starts."""
     made = create(service, ann)
-    reports = service.leak_reports
     with service.database.write() as connection:
         from authguard.identity.storage.exposure_queries import Exposure, revoke_exposed
 
         revoke_exposed(connection, [Exposure(made.key.id, made.key.user_id, "commit", None)], service.clock())
     assert mails_of(service, postbox) == []
-    reports.tell_owners()
-    (text,) = mails_of(service, postbox)
-    assert "Found in: commit" in text and "Place" not in text
-    reports.tell_owners()
-    assert len(mails_of(service, postbox)) == 1
+    with TestClient(Identity(service)):  # which starts and stops the service
+        wait_until(lambda: service.outbox.stats().waiting, "nothing was prepared")
+    (mail,) = postbox.mails
+    assert "Found in: commit" in mail.text and "Place" not in mail.text
+
+
+@pytest.mark.one_database
+def test_a_list_that_cannot_be_fetched_is_a_warning_at_the_start(service, scanner, caplog):
+    """An operator whose firewall is closed learns of it before there is a report."""
+    scanner.status = 403
+    with TestClient(Identity(service)):
+        wait_until(lambda: scanner.requests and caplog.text, "nothing was prepared")
+    assert "the keys of the scanner of secrets cannot be fetched: status 403" in caplog.text
 
 
 def test_a_mailbox_that_has_had_enough_is_told_later(url, clock, postbox, scanner):

@@ -26,6 +26,8 @@ SECRET_SCANNING = "/secret-scanning"
 MAX_REPORT_BYTES = 8 * 1024 * 1024
 #: Seconds in which a body of more than 64 KiB has to be here.
 READ_SECONDS = 10.0
+#: The name of the threads that check reports, and fetch the keys of the scanner.
+SCANNING_THREADS = "secret-scanning"
 _TURN = ("secret-scanning",)
 
 
@@ -72,16 +74,16 @@ class SecretScanningEndpoint:
     async def _take(self, body: bytearray, signature: Signature, caller: Caller) -> Response:
         """Take a report in steps, between which others have their turn at the database."""
         workers, reports = self._workers, self._reports
-        matches = await workers.ask_remote("secret-scanning", reports.read, body, signature, caller)
-        batches = await workers.ask_remote("secret-scanning", reports.batches, matches)
+        matches = await workers.ask_remote(SCANNING_THREADS, reports.read, body, signature, caller)
+        batches = await workers.ask_remote(SCANNING_THREADS, reports.batches, matches)
         known: set[str] = set()
         for batch in batches:
             if rows := await workers.read(reports.find, batch):
                 known.update(row.digest for row in rows)
                 by_digest = {match.digest: match for match in batch}
                 await workers.write(reports.revoke, by_digest, rows, caller)
-        answer = await workers.ask_remote("secret-scanning", reports.finish, matches, known, caller)
-        return await workers.ask_remote("secret-scanning", json_response, answer)
+        answer = await workers.ask_remote(SCANNING_THREADS, reports.finish, matches, known, caller)
+        return await workers.ask_remote(SCANNING_THREADS, json_response, answer)
 
 
 def _check_length(text: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from sqlalchemy import Connection
 
-from authguard.errors import RefusedError
+from authguard.errors import RefusedError, VerificationUnavailableError
 from authguard.identity.errors import InvalidReportError, StoreUnavailableError, WrongSignatureError
 from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.texts import CLIENT_SECRET_PREFIX, KeyTexts, secret_pattern
@@ -46,6 +46,12 @@ class LeakReports:
         self._notices = notices
         # A URL may have other characters around a key than a text has.
         self._pattern = re.compile(secret_pattern(base.settings).replace(r"\b", ""))
+
+    def prepare(self) -> None:
+        """Fetch the keys of the scanner, which logs why it fails, and tell owners of what was left untold."""
+        with suppress(VerificationUnavailableError):
+            self._keys.find("")
+        self.tell_owners()
 
     def read_signature(
         self, identifiers: Sequence[str], signatures: Sequence[str], caller: Caller
