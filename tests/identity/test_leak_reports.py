@@ -21,6 +21,7 @@ from authguard.identity.audit import Event
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.generations import END_SECONDS
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
+from authguard.identity.storage.exposure_queries import Exposure, revoke_exposed
 from authguard.identity.web.turns import MAX_TURNS
 from identity.api_key_support import create, owner, rows, update, verify
 from identity.keys import is_problem
@@ -248,14 +249,23 @@ def test_what_a_killed_process_has_left_is_told_later(client, service, scanner, 
     """A mail that nobody has begun to send is sent when a service starts."""
     made = create(service, ann)
     with service.database.write() as connection:
-        from authguard.identity.storage.exposure_queries import Exposure, revoke_exposed
-
         revoke_exposed(connection, [Exposure(made.key.id, made.key.user_id, "commit", None)], service.clock())
     assert mails_of(service, postbox) == []
     with TestClient(Identity(service)):  # which starts and stops the service
         wait_until(lambda: service.outbox.stats().waiting, "nothing was prepared")
     (mail,) = postbox.mails
     assert "Found in: commit" in mail.text and "Place" not in mail.text
+
+
+@pytest.mark.one_database
+def test_one_mail_leads_to_the_next(service, postbox):
+    """However many owners wait, a few mails are made at a time."""
+    keys = [create(service, owner(service, f"{name}@example.com")).key for name in ("ann", "bob", "eve")]
+    with service.database.write() as connection:
+        exposures = [Exposure(key.id, key.user_id, "commit", None) for key in keys]
+        revoke_exposed(connection, exposures, service.clock())
+    service.leak_reports.tell_owners(1)
+    assert len(mails_of(service, postbox)) == 3
 
 
 @pytest.mark.one_database
