@@ -5,7 +5,7 @@ that ends soon, its name changes, and the name of before is revoked: the guard l
 learns when the generation ends.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
@@ -60,16 +60,21 @@ def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
         add_marks(connection, [make_mark(subject=user_id, issued_before=now, until=now + _MARK_SECONDS)])
 
 
-def end_keys(connection: Connection, key_ids: Iterable[str], now: float) -> None:
+def end_keys(connection: Connection, sessions: Mapping[str, str], now: float) -> None:
     """Let guards refuse keys that were revoked, and the tokens that were issued for them.
 
     For keys that were revoked within `END_SECONDS` it is done again: the first time, the store that guards
     follow may not have answered.
+
+    Args:
+        connection: the transaction.
+        sessions: for each key the session that its tokens name.
+        now: seconds since the epoch.
     """
     until = now + END_SECONDS
-    # The key, and the tokens that were issued for it, which name it as their session.
-    for key_id in key_ids:
-        add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])
+    for key_id, session in sessions.items():
+        marks = [make_mark(key_id=key_id, until=until), make_mark(session=session, until=until)]
+        add_marks(connection, marks)
     revocation_store.delete_old_marks(connection, now)
 
 

@@ -173,16 +173,17 @@ class LeakReports:
     ) -> None:
         """Revoke the keys, and note in `exposures` those that were not revoked before."""
         exposure_store.lock_keys(connection, {row.key_id for row in rows})
-        revoked: set[str] = set()
+        sessions: dict[str, str] = {}
         for row in exposure_store.list_secrets(connection, *_digests([matches[row.digest] for row in rows])):
             if row.is_live(now) and row.key_id not in exposures:
                 match = matches[row.digest]
                 exposures[row.key_id] = Exposure(row.key_id, row.user_id, match.source, self._place_of(match))
-            elif _is_revoked_lately(row, now):
-                revoked.add(row.key_id)
+            if row.key_id in exposures or _is_revoked_lately(row, now):
+                sessions[row.key_id] = row.session
         if exposures:
             exposure_store.revoke_exposed(connection, list(exposures.values()), now)
-        end_keys(connection, revoked | exposures.keys(), now)
+        if sessions:
+            end_keys(connection, sessions, now)
 
     def _record(self, exposures: Mapping[str, Exposure], caller: Caller) -> None:
         for key_id, exposure in exposures.items():

@@ -27,6 +27,11 @@ class SecretRow(NamedTuple):
     user_id: str
     revoked_at: float | None
 
+    @property
+    def session(self) -> str:
+        """Return the session that tokens of the key name."""
+        return self.key_id
+
     def is_live(self, now: float) -> bool:
         """Return whether the secret can be used, or could be if its owner enables key or account again."""
         return self.revoked_at is None and now < self.ends_at

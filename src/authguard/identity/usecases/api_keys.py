@@ -169,7 +169,7 @@ class APIKeys:
                 if key.revoked_at is None:
                     key_store.update_key(connection, key.id, revoked_at=now)
                 if key.revoked_at is None or now < key.revoked_at + END_SECONDS:
-                    end_keys(connection, [key.id], now)
+                    end_keys(connection, {key.id: key.id}, now)
         except RefusedError as error:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
         self._record("api_key_revoke", manager, key.id, caller)
