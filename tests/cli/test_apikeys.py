@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from authguard.identity import Identity
 from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from identity.api_key_support import update
 from identity.support import service_at
 
 EMAIL = "ann@example.com"
@@ -129,6 +130,19 @@ def test_the_list_has_states(ann):
         ("Second", "active"),
         ("Default Key", "revoked"),
     ]
+
+
+def test_the_list_says_what_was_found_in_public(ann):
+    """In the state of the table, and as `revoked_for` in JSON; of other keys that is null."""
+    made, other = create(ann), create(ann)
+    with service_at(ann["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER) as service:
+        statement = "UPDATE api_keys SET revoked_at = created_at, revoked_for = 'exposed' WHERE id = :id"
+        update(service, statement, id=made["id"])
+    assert {key["id"]: key["revoked_for"] for key in listed(ann)} == {
+        made["id"]: "exposed",
+        other["id"]: None,
+    }
+    assert "revoked: exposed" in invoke("apikeys", "list", EMAIL, **ann).stdout
 
 
 def test_names_cannot_steer_the_terminal(ann):

@@ -99,3 +99,42 @@ def test_tiers_that_are_named_twice_are_refused() -> None:
     for text in ("free=1/1,free=2/2", "free"):
         with pytest.raises(ConfigurationError, match="api_key_tiers"):
             Settings.from_env({**variables, "AUTHGUARD_API_KEY_TIERS": text})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"secret_scanning": True, "api_keys": False}, "secret_scanning must be False where api_keys is"),
+        ({"secret_scanning": "yes"}, "secret_scanning must be True or False"),
+        (
+            {"secret_scanning_keys_url": "http://api.github.com/keys"},
+            "secret_scanning_keys_url must be https",
+        ),
+        ({"secret_scanning_keys_url": ""}, "secret_scanning_keys_url must be a URL"),
+        (
+            {"secret_scanning_keys_url": "https://u:p@api.github.com/"},
+            "secret_scanning_keys_url must have no user",
+        ),
+        ({"secret_scanning_token": "ghp_ a"}, "secret_scanning_token must be text of printable ASCII"),
+        ({"secret_scanning_token": "ghp_a\r\nX: y"}, "secret_scanning_token must be text of printable ASCII"),
+        ({"secret_scanning_token": "/run/secrets/token"}, "secret_scanning_token must"),
+    ],
+)
+def test_settings_of_secret_scanning_that_cannot_be_meant(given: dict[str, Any], says: str) -> None:
+    """Each is named, and the token is never shown."""
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        Settings(**GOOD, **given)
+    assert "ghp_" not in str(caught.value)
+
+
+def test_secret_scanning_in_the_environment() -> None:
+    """It is off by default, and asks GitHub for its keys; the token is in no repr."""
+    variables = {"AUTHGUARD_SECRET": GOOD["secret"], "AUTHGUARD_ISSUER": GOOD["issuer"]}
+    settings = Settings.from_env(variables)
+    assert not settings.secret_scanning
+    assert settings.secret_scanning_keys_url == "https://api.github.com/meta/public_keys/secret_scanning"
+    variables["AUTHGUARD_SECRET_SCANNING"] = "true"
+    variables["AUTHGUARD_SECRET_SCANNING_TOKEN"] = "ghp_t0ken-for-the-list"
+    settings = Settings.from_env(variables)
+    assert settings.secret_scanning and settings.secret_scanning_token == "ghp_t0ken-for-the-list"
+    assert "ghp_" not in repr(settings)

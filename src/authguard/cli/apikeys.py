@@ -182,6 +182,7 @@ def _document(key: "StoredAPIKey", now: float) -> dict[str, Any]:
         "scopes": sorted(key.scopes),
         "tier": key.tier,
         "state": key.state(now),
+        "revoked_for": key.revoked_for,
         "networks": list(key.networks),
     }
     return key_document(key, now) | more
@@ -194,7 +195,7 @@ def _echo_keys(keys: "Sequence[StoredAPIKey]", now: float) -> None:
             f"{key.shown}...",
             " ".join(sorted(key.scopes)),
             key.tier,
-            key.state(now),
+            key.state(now) if key.revoked_for is None else f"{key.state(now)}: {key.revoked_for}",
             moment(key.created_at),
             moment(key.expires_at),
             "never" if key.last_used_at is None else moment(key.last_used_at),

@@ -4,6 +4,7 @@
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
+    ├── WrongSignatureError       403  wrong_signature       a report that the scanner has not signed
     ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
     ├── EmailTakenError           409  email_taken           an account has the address
     ├── TooManyKeysError          409  too_many_keys         an owner who has as many API keys as there may be
@@ -12,6 +13,7 @@
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
+    ├── InvalidReportError        400  invalid_report        a report of leaked keys that has another form
     ├── NotFoundError             404  not_found
     ├── MethodNotAllowedError     405  method_not_allowed
     ├── PayloadTooLargeError      413  payload_too_large
@@ -132,6 +134,24 @@ class InvalidLinkError(RefusedError):
     code = "invalid_link"
     title = "Bad Request"
     detail = "The link is not valid any more: ask for a new one."
+
+
+class InvalidReportError(RefusedError):
+    """Refuse a report of a scanner of secrets that has another form than that of its documentation."""
+
+    status_code = 400
+    code = "invalid_report"
+    title = "Bad Request"
+    detail = "The request is not a signed report of secrets that were found."
+
+
+class WrongSignatureError(RefusedError):
+    """Refuse a report with a signature that is wrong, or of a key that the scanner has not got."""
+
+    status_code = 403
+    code = "wrong_signature"
+    title = "Forbidden"
+    detail = "The signature is not that of the body by a key of the scanner."
 
 
 class NotFoundError(RefusedError):

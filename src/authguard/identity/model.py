@@ -10,6 +10,8 @@ MAX_NAME = 200  # characters of the name of an owner, and of an API key
 PERMISSIONS = ("read", "write", "admin")
 #: The scope by which a key may rotate itself.
 ROTATE_SELF = "apikeys:rotate:self"
+#: Why a key was revoked that a scanner of secrets has found in public.
+EXPOSED = "exposed"
 #: Seconds before the expiry of an API key in which its state is `expiring`.
 EXPIRING_SECONDS = 30 * 86_400
 
@@ -255,6 +257,7 @@ class StoredAPIKey:
         last_used_at: when it was last used, as far as that has been counted; None for never.
         last_used_address: where from.
         usage_count: how many requests it has made, as far as they have been counted.
+        revoked_for: `exposed` if it was revoked because a scanner of secrets has found it in public.
     """
 
     id: str
@@ -276,6 +279,7 @@ class StoredAPIKey:
     last_used_at: float | None = None
     last_used_address: str | None = None
     usage_count: int = 0
+    revoked_for: str | None = None
 
     @property
     def permissions(self) -> list[str]:

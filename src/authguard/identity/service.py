@@ -7,6 +7,7 @@ links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
 api_keys         create, list, revoke, rotate and count API keys
+leak_reports     revoke API keys that were found in public, in the folder `scanning`
 """
 
 import time
@@ -23,6 +24,8 @@ from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
+from authguard.identity.scanning.reports import LeakReports
+from authguard.identity.scanning.scanner_keys import ScannerKeys
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.revocations import (
@@ -132,6 +135,12 @@ class IdentityService:
             self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
         )
         texts = KeyTexts(settings)
+        #: None unless the settings have it.
+        self.leak_reports: LeakReports | None = None
+        if settings.secret_scanning:
+            url, token = settings.secret_scanning_keys_url, settings.secret_scanning_token
+            scanner_keys = ScannerKeys(url, token, clock=self.clock)
+            self.leak_reports = LeakReports(base, scanner_keys, texts, notices)
         self.api_keys = APIKeys(base, texts, self.api_key_verifier)
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
@@ -182,6 +191,8 @@ class IdentityService:
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""
         self.outbox.close()
+        if self.leak_reports is not None:
+            self.leak_reports.close()
         self.api_key_verifier.close()
         self.revocations.close()
         if self._own_store is not None:

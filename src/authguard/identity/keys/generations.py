@@ -5,12 +5,15 @@ that ends soon, its name changes, and the name of before is revoked: the guard l
 learns when the generation ends.
 """
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard.identity.model import StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.storage.marks import add_marks
 from authguard.stores.marks import make_mark
@@ -19,6 +22,8 @@ from authguard.stores.marks import make_mark
 MAX_REMEMBERED = 300
 #: Seconds for which the token of a key is valid at most.
 MAX_TOKEN_SECONDS = 900
+#: Seconds after which no guard remembers a key that was revoked, and no token of it is good.
+END_SECONDS = max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
 _ENDING = ".ending"
 _MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
 
@@ -53,6 +58,24 @@ def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
         until = now + MAX_TOKEN_SECONDS + MAX_LEEWAY
         add_marks(connection, [make_mark(session=key_id, until=until) for key_id in key_ids])
         add_marks(connection, [make_mark(subject=user_id, issued_before=now, until=now + _MARK_SECONDS)])
+
+
+def end_keys(connection: Connection, sessions: Mapping[str, str], now: float) -> None:
+    """Let guards refuse keys that were revoked, and the tokens that were issued for them.
+
+    For keys that were revoked within `END_SECONDS` it is done again: the first time, the store that guards
+    follow may not have answered.
+
+    Args:
+        connection: the transaction.
+        sessions: for each key the session that its tokens name.
+        now: seconds since the epoch.
+    """
+    until = now + END_SECONDS
+    for key_id, session in sessions.items():
+        marks = [make_mark(key_id=key_id, until=until), make_mark(session=session, until=until)]
+        add_marks(connection, marks)
+    revocation_store.delete_old_marks(connection, now)
 
 
 def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:

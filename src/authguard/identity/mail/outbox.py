@@ -123,6 +123,11 @@ class Outbox:
             logger.error("the outbox is full or closed: a mail was dropped")
             self._report(False, "outbox_full")
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether it takes mails: until it is closed."""
+        return not self._closing
+
     def stats(self) -> OutboxStats:
         """Return the counts of the mails so far."""
         with self._changed:

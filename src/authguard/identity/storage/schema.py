@@ -155,6 +155,8 @@ api_keys = Table(
     Column("last_used_at", Double),
     Column("last_used_address", String(64)),
     Column("usage_count", BigInteger, nullable=False),
+    # None for what was revoked by its owner.
+    Column("revoked_for", String(16)),
     Index("ix_api_keys_user_id", "user_id", "created_at", "id"),
 )
 
@@ -174,6 +176,34 @@ api_key_secrets = Table(
     # Of the client secret that belongs to the same generation.
     Column("client_digest", String(64)),
     Index("ix_api_key_secrets_key_id", "key_id", "generation", unique=True),
+    Index(
+        "ix_api_key_secrets_client_digest",
+        "client_digest",
+        sqlite_where=text("client_digest IS NOT NULL"),
+        postgresql_where=text("client_digest IS NOT NULL"),
+    ),
+)
+
+# Keys that were revoked since a scanner of secrets has found them in public.
+api_key_exposures = Table(
+    "api_key_exposures",
+    metadata,
+    # One row for each key, so that its owner is told once, however often it is found.
+    Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("found_at", Double, nullable=False),
+    # Of the closed list of the scanner, or `unknown`.
+    Column("source", String(32), nullable=False),
+    # As far as it can be shown.
+    Column("place", Text),
+    # When its owner is to be told; None if a process does so, or has done so.
+    Column("tell_at", Double),
+    Index(
+        "ix_api_key_exposures_untold",
+        "tell_at",
+        sqlite_where=text("tell_at IS NOT NULL"),
+        postgresql_where=text("tell_at IS NOT NULL"),
+    ),
 )
 
 # Of the owner, so that it outlives the key: a key that is deleted does not make its requests undone.

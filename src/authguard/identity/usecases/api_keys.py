@@ -6,25 +6,21 @@ from sqlalchemy import Connection
 
 from authguard._core.credential.key_format import make_readable_id
 from authguard._core.model import Principal
-from authguard._core.options import MAX_LEEWAY
 from authguard.errors import RefusedError
 from authguard.identity.errors import NotFoundError, TooManyKeysError
-from authguard.identity.keys.generations import MAX_REMEMBERED, MAX_TOKEN_SECONDS
+from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
-from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.api_key_queries import Secret
-from authguard.identity.storage.marks import add_marks
 from authguard.identity.usecases.api_key_fields import check_fields
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key, may_be_id
 from authguard.identity.usecases.api_key_rotation import APIKeyRotation
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_key_usage import APIKeyUsage
 from authguard.identity.usecases.context import Base
-from authguard.stores.marks import make_mark
 
 #: Of one owner that can be used; there cannot be one more.
 MAX_KEYS = 100
@@ -157,7 +153,7 @@ class APIKeys:
         """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
 
         Guards that follow the log know when this returns, or within a second. A key that has been revoked
-        before is left alone.
+        before stays as it is; guards are told once more, for a while.
 
         Raises:
             NotFoundError: if the owner has no such key.
@@ -171,17 +167,12 @@ class APIKeys:
                 manager = self._find_manager(connection, principal, now)
                 key = find_own_key(connection, manager, key_id)
                 if key.revoked_at is None:
-                    self._revoke_in(connection, key.id, now)
+                    key_store.update_key(connection, key.id, revoked_at=now)
+                if key.revoked_at is None or now < key.revoked_at + END_SECONDS:
+                    end_keys(connection, {key.id: key.id}, now)
         except RefusedError as error:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
         self._record("api_key_revoke", manager, key.id, caller)
-
-    def _revoke_in(self, connection: Connection, key_id: str, now: float) -> None:
-        key_store.update_key(connection, key_id, revoked_at=now)
-        until = now + max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
-        # The key, and the tokens that were issued for it, which name it as their session.
-        add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])
-        revocation_store.delete_old_marks(connection, now)
 
     def _record(self, name: str, manager: Manager, key_id: str, caller: Caller) -> None:
         self._base.succeeded(
