@@ -119,7 +119,7 @@ def test_backoff_doubles(open_outbox):
     outbox = open_outbox(_Mailer(), backoff=2, clock=lambda: now[0])
     dues = []
     outbox._push = lambda entry: dues.append(entry.due)
-    entry = type("Entry", (), {"tries": 0})
+    entry = type("Entry", (), {"tries": 0, "done": None})
     for entry.tries in range(4):
         outbox._retry(entry, _mail())
     assert dues == [2, 4, 8, 16]

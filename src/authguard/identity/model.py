@@ -13,7 +13,11 @@ ROTATE_SELF = "apikeys:rotate:self"
 #: Seconds before the expiry of an API key in which its state is `expiring`.
 EXPIRING_SECONDS = 30 * 86_400
 
+#: What can happen to an API key; of those in `Settings.api_key_mails`, its owner is told by mail.
+KEY_EVENTS = ("created", "expiring", "expired", "rotated", "disabled", "enabled", "revoked")
+
 KeyState: TypeAlias = Literal["active", "expiring", "expired", "disabled", "revoked"]
+KeyActor: TypeAlias = Literal["owner", "key", "operator", "service"]
 Activation: TypeAlias = Literal["now", "first_use"]
 
 
@@ -255,6 +259,9 @@ class StoredAPIKey:
         last_used_at: when it was last used, as far as that has been counted; None for never.
         last_used_address: where from.
         usage_count: how many requests it has made, as far as they have been counted.
+        disabled_by: who has switched it off, as a `KeyActor`; None also for an operator, by a statement.
+        switches: how often it has been switched off.
+        notice_at: when its owner is to be told of its expiry next; None for never.
     """
 
     id: str
@@ -276,6 +283,14 @@ class StoredAPIKey:
     last_used_at: float | None = None
     last_used_address: str | None = None
     usage_count: int = 0
+    disabled_by: str | None = None
+    switches: int = 0
+    notice_at: float | None = None
+
+    @property
+    def session(self) -> str:
+        """Return the `sid` of the tokens that are issued for it: another one after each time it was off."""
+        return f"{self.id}.{self.switches}" if self.switches else self.id
 
     @property
     def permissions(self) -> list[str]:

@@ -18,7 +18,6 @@ from authguard._core.options import (
     check_list,
     check_text,
     check_text_list,
-    check_url,
     check_whole,
     check_whole_seconds,
     got,
@@ -26,7 +25,9 @@ from authguard._core.options import (
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits
+from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_values import read_named_values
+from authguard.identity.setting_checks import check_issuer, check_key_mails, check_text_or_empty
 from authguard.identity.tiers import parse_tiers
 from authguard.verifiers.secret_text import check_secret_text
 
@@ -40,7 +41,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 #: What keys of the documents begin with, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
-_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles")
+_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles", "api_key_mails")
 _ORDERED_LIFETIMES = (
     ("session_lifetime", "refresh_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
@@ -118,6 +119,9 @@ class Settings:
         api_key_tier: the tier of new keys.
         count_key_management: whether requests that manage keys, or read their usage, count as uses of a key
             and take from the limits of its tier.
+        api_key_mails: what the owner of a key is told by mail, of `model.KEY_EVENTS`; empty for nothing.
+        api_key_notice_interval: seconds between two looks for keys that expire and for mails about keys; 0
+            leaves that to `authguard apikeys notify`.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -173,12 +177,14 @@ class Settings:
     api_key_tiers: Mapping[str, Any] = field(default_factory=dict, hash=False)
     api_key_tier: str = "free"
     count_key_management: bool = False
+    api_key_mails: Iterable[str] = KEY_EVENTS
+    api_key_notice_interval: int = 60
     worker_threads: int = 8
     dev: bool = False
 
     def __post_init__(self) -> None:
         self._check_secrets()
-        object.__setattr__(self, "issuer", _issuer(self.issuer))
+        object.__setattr__(self, "issuer", check_issuer(self.issuer))
         check_choice(self.algorithm, "algorithm", ALGORITHMS)
         must = "be sqlite:///file or postgresql://user@host/name"
         check_text(self.database, "database", pattern=_DATABASE, must=must, secret=True)
@@ -262,9 +268,9 @@ class Settings:
                 check_text(getattr(self, name), name, must="be a URL", secret=True)
         for name in ("audience", "mail_from"):
             if getattr(self, name) is not None:
-                _check_text_or_empty(getattr(self, name), name)
+                check_text_or_empty(getattr(self, name), name)
         for name in ("github_client_id", "linkedin_client_id", "oidc_issuer", "oidc_client_id", "pages_path"):
-            _check_text_or_empty(getattr(self, name), name)
+            check_text_or_empty(getattr(self, name), name)
         for name in ("cookie_name", "refresh_cookie_name"):
             check_text(getattr(self, name), name)
 
@@ -282,6 +288,7 @@ class Settings:
         object.__setattr__(self, "api_key_scopes", scopes)
         roles = check_text_list(self.admin_roles, "admin_roles", '"ADMIN"')
         object.__setattr__(self, "admin_roles", roles)
+        object.__setattr__(self, "api_key_mails", check_key_mails(self.api_key_mails))
 
     def _check_numbers(self) -> None:
         durations = {
@@ -294,6 +301,7 @@ class Settings:
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "api_key_lifetime": (60, 3_650 * _DAY),
+            "api_key_notice_interval": (0, _DAY),
         }
         for name, (least, most) in durations.items():
             seconds = check_whole_seconds(getattr(self, name), name, most, least=least)
@@ -383,16 +391,3 @@ def _from_text(name: str, text: str) -> Any:
     if name in _LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
-
-
-def _issuer(issuer: str) -> str:
-    """Return the issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
-    check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
-    if "?" in issuer:
-        raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
-    return issuer.rstrip("/")
-
-
-def _check_text_or_empty(value: object, name: str) -> None:
-    if value != "":
-        check_text(value, name, must="be text")
