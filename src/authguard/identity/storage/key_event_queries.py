@@ -99,7 +99,7 @@ def has_due_mails(connection: Connection, now: float) -> bool:
 
 
 def take_due_keys(connection: Connection, now: float, limit: int) -> list[StoredAPIKey]:
-    """Lock keys whose owners are to be told of their expiry, but for those that another process has locked."""
+    """Lock keys whose owners are to be told of their expiry, without those that others have locked."""
     statement = (
         select(api_keys)
         .where(_is_due_key)

@@ -112,7 +112,8 @@ class KeyNotices:
         return days if self._events.note(connection, name, key, now, number=days) else None
 
     def _record(self, key: StoredAPIKey, days: int, now: float) -> None:
-        name, reason = ("api_key_expiring", f"{days}_days") if days else ("api_key_expired", "")
+        name = "api_key_expiring" if days else "api_key_expired"
+        reason = {0: "", 1: "1_day"}.get(days, f"{days}_days")
         self._base.audit.record(Event(name, True, now, reason, user_id=key.user_id, key_id=key.id))
 
     def _send_mails(self) -> bool:
