@@ -1,12 +1,13 @@
 """Four processes look for keys that expire at the same time: each event once, each mail once."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ from identity.support import NOW
 from sizes import size
 
 PROCESSES = 4
-OWNERS = 40
+OWNERS = 20
 DAY = 86_400
 TESTS = Path(__file__).parents[1]
 
@@ -43,7 +44,7 @@ def keys(url) -> list[StoredAPIKey]:
             email = f"owner{owner}@example.com"
             user = User(str(uuid4()), email, True, "", "USER", False, NOW)
             insert_user(connection, user, email, None)
-            made += [_key(user.id, owner, number) for number in range(size(5, 25))]
+            made += [_key(user.id, owner, number) for number in range(size(8, 25))]
         for key in made:
             insert_key(connection, key)
     database.close()
@@ -59,51 +60,74 @@ def _key(user_id: str, owner: int, number: int) -> StoredAPIKey:
     )  # fmt: skip
 
 
-@contextmanager
-def processes(url: str, mailbox: Mailbox, number: int, now: float = NOW) -> Iterator[list[Any]]:
-    """Processes that wait for the start."""
-    environment = {
-        **os.environ, "TEST_DATABASE": url, "TEST_SMTP": mailbox.url, "TEST_NOW": str(now),
-        "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "identity.notifying_process"]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    started = [subprocess.Popen(command, cwd=TESTS, env=environment, **pipes) for _ in range(number)]
-    try:
-        for process in started:
-            assert json.loads(process.stdout.readline()) == {"ready": True}
-        yield started
-    finally:
-        for process in started:
-            process.kill()
-            process.wait(30)
-            process.stdin.close()
-            process.stdout.close()
+@pytest.fixture(scope="module")
+def parent() -> Iterator[Any]:
+    """The process that forks those that do the work."""
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-m", "identity.notifying_process"],
+        cwd=TESTS, env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 0
 
 
-def run(started: list[Any]) -> list[dict[str, Any]]:
-    """Let all begin at once; what they have told."""
-    for process in started:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    return [json.loads(line) for process in started for line in process.stdout if line.endswith("\n")]
+class Fleet:
+    """Processes on a database, with a mail server, at a time."""
+
+    def __init__(self, parent: Any, url: str, mailbox: Mailbox) -> None:
+        self._parent = parent
+        self._options = {"database": url, "smtp": mailbox.url}
+        self.pids: list[int] = []
+
+    def run(self, number: int, now: float = NOW) -> list[dict[str, Any]]:
+        """Let all begin at once; what they have told."""
+        self._say(json.dumps({**self._options, "processes": number, "now": now}))
+        self.pids = [self._hear()["ready"] for _ in range(number)]
+        self._say("")
+        told = []
+        while "end" not in (line := self._hear()):
+            told.append(line)
+        return [*told, line]
+
+    def _say(self, line: str) -> None:
+        self._parent.stdin.write(line + "\n")
+        self._parent.stdin.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        line: dict[str, Any] = json.loads(self._parent.stdout.readline())
+        return line
+
+
+@pytest.fixture
+def fleet(parent: Any, url: str, mailbox: Mailbox) -> Fleet:
+    return Fleet(parent, url, mailbox)
+
+
+def select(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Return rows of the database."""
+    database = Database(url)
+    with database.read() as connection:
+        found = [tuple(row) for row in connection.exec_driver_sql(statement).all()]
+    database.close()
+    return found
 
 
 def check_events(url: str, keys: list[StoredAPIKey]) -> None:
     """Each key has the one event that it is to have."""
-    database = Database(url)
-    with database.read() as connection:
-        found = connection.exec_driver_sql("SELECT key_id, name, number FROM api_key_events").all()
-    database.close()
+    found = select(url, "SELECT key_id, name, number FROM api_key_events")
     stages = {29.5: ("expiring", 30), 6.5: ("expiring", 7), 0.5: ("expiring", 1), -0.5: ("expired", 0)}
     wanted = [(key.id, *stages[(key.expires_at - NOW) / DAY]) for key in keys]
-    assert sorted(map(tuple, found)) == sorted(wanted)
+    assert sorted(found) == sorted(wanted)
 
 
-def test_each_event_and_each_mail_once(url, keys, mailbox):
+def test_each_event_and_each_mail_once(url, keys, mailbox, fleet):
     """All four have a part of the work; the audited events are those of the database, too."""
-    with processes(url, mailbox, PROCESSES) as started:
-        told = run(started)
+    told = fleet.run(PROCESSES)
+    assert told[-1]["end"] == [0] * PROCESSES
     done = [each for each in told if "is_done" in each]
     assert [each["is_done"] for each in done] == [True] * PROCESSES
     assert (sum(each["noted"] for each in done), sum(each["sent"] for each in done)) == (len(keys), len(keys))
@@ -114,20 +138,26 @@ def test_each_event_and_each_mail_once(url, keys, mailbox):
     assert len(mailbox.mails) < len(keys)  # keys of one owner are told together
 
 
-def test_a_killed_process_loses_nothing(url, keys, mailbox):
-    """What it had taken is sent by another after an hour: no key is left out, and few are told twice."""
-    with processes(url, mailbox, PROCESSES) as started:
-        mailbox.on_mail = lambda number: started[0].kill() if number == 10 else None
-        run(started)
-        assert started[0].wait(30) == -9
-    untold = [key for key in keys if not mailbox.times(key.readable_id)]
-    check_before = len(untold)
-    with processes(url, mailbox, 2, NOW + 60) as started:
-        run(started)
-    assert len([key for key in keys if not mailbox.times(key.readable_id)]) == check_before
-    with processes(url, mailbox, 2, NOW + TAKEN_SECONDS) as started:
-        run(started)
+@pytest.mark.slow
+def test_processes_that_are_killed_lose_nothing(url, keys, mailbox, fleet):
+    """What they had taken is sent by others after an hour: no key is left out, and few are told twice."""
+
+    def kill(number: int) -> None:
+        for pid in fleet.pids if number == 5 else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    mailbox.on_mail = kill
+    assert signal.SIGKILL in fleet.run(PROCESSES)[-1]["end"]
+    taken = select(url, f"SELECT key_id FROM api_key_events WHERE mail_at > {NOW + 60}")
+    assert 0 < len(taken) <= PROCESSES * _MAX_SENDING
+    texts = [key.readable_id for key in keys if (key.id,) in taken]
+    before = [mailbox.times(text) for text in texts]
+    assert fleet.run(2, NOW + 60)[-1]["end"] == [0, 0]
+    assert [mailbox.times(text) for text in texts] == before
+    assert fleet.run(2, NOW + TAKEN_SECONDS)[-1]["end"] == [0, 0]
     check_events(url, keys)
     times = Counter(mailbox.times(key.readable_id) for key in keys)
     assert times[0] == 0
-    assert set(times) <= {1, 2} and times[2] <= _MAX_SENDING
+    assert set(times) <= {1, 2} and times[2] <= PROCESSES * _MAX_SENDING
+    assert select(url, "SELECT key_id FROM api_key_events WHERE mail_at > 0") == []

@@ -111,11 +111,11 @@ def take_due_keys(connection: Connection, now: float, limit: int) -> list[Stored
 
 
 def set_next_notices(connection: Connection, moments: Mapping[str, float | None]) -> None:
-    """Note when the owners of keys are to be told next, by the ids of the keys."""
-    statement = (
-        update(api_keys).where(api_keys.c.id == bindparam("key")).values(notice_at=bindparam("moment"))
-    )
-    connection.execute(statement, [{"key": key_id, "moment": at} for key_id, at in moments.items()])
+    """Note when the owners of keys are to be told next, by the ids of the keys; there may be none."""
+    statement = update(api_keys).where(api_keys.c.id == bindparam("key"))
+    rows = [{"key": key_id, "moment": at} for key_id, at in moments.items()]
+    if rows:
+        connection.execute(statement.values(notice_at=bindparam("moment")), rows)
 
 
 def take_due_mails(connection: Connection, now: float, limit: int, until: float) -> list[DueMail]:
