@@ -204,7 +204,7 @@ class IdentityService:
         self.database.close()
 
     def _settle_notices(self) -> None:
-        """Cross off the last mails about keys."""
+        """Note which of the last mails about keys were sent."""
         try:
             self.key_notices.settle()
         except StoreUnavailableError as error:

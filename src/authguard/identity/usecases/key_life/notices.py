@@ -182,7 +182,7 @@ class KeyNotices:
             self._ended += [(event, mail_at) for event in events]
 
     def settle(self) -> None:
-        """Cross off what has been sent, and put off what has not.
+        """Note what has been sent, and put off what has not.
 
         Raises:
             StoreUnavailableError: if that could not be stored; it is kept for the next time.

@@ -21,7 +21,7 @@ _RANKS = ("key", "owner", "operator")
 
 
 class APIKeySwitch:
-    """Disable and enable keys.
+    """Switch keys off and on.
 
     Args:
         base: the parts that use cases share.
