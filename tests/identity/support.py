@@ -129,7 +129,12 @@ def empty(url: str) -> None:
 def settings(url: str, **given: Any) -> Settings:
     """Settings for tests."""
     # Without the thread that sends mails about keys: tests take its steps themselves.
-    defaults = {"secret": SECRET, "issuer": ISSUER, "database": url, "api_key_notice_interval": 0}
+    defaults: dict[str, Any] = {
+        "secret": SECRET,
+        "issuer": ISSUER,
+        "database": url,
+        "api_key_notice_interval": 0,
+    }
     return Settings(**defaults | given)
 
 

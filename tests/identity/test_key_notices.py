@@ -8,6 +8,7 @@ from sqlalchemy import event as sql_events
 from authguard.identity import IdentityService
 from authguard.identity.audit import Event
 from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.mail.mailer import MailError
 from authguard.identity.model import KEY_EVENTS, Operator
 from authguard.identity.usecases.key_life.notices import MAX_AGE, RETRY_SECONDS, TAKEN_SECONDS
 from identity.api_key_support import create, owner, rows, update
@@ -163,13 +164,14 @@ def test_a_search_reads_by_an_index(service, ann):
 # --- what is done to a key
 
 
-def test_what_is_done_is_noted_and_told(service, ann, postbox):
+def test_what_is_done_is_noted_and_told(service, ann, postbox, events):
     """Once each: a second revocation of a key, say, changes nothing and tells nothing."""
     key = create(service, ann).key
     service.api_keys.rotate(ann, key.id, CALLER)
     for act in (service.api_keys.disable, service.api_keys.enable, service.api_keys.revoke):
         act(ann, key.id, CALLER)
     service.api_keys.revoke(ann, key.id, CALLER)
+    assert [each.name for each in events if each.name == "api_key_revoke"] == ["api_key_revoke"]
     assert sorted(noted(service)) == [
         ("created", 0), ("disabled", 1), ("enabled", 1), ("revoked", 0), ("rotated", 2),
     ]  # fmt: skip
@@ -343,6 +345,20 @@ def test_a_mail_that_the_server_does_not_take_is_tried_again(service, ann, postb
     assert subjects(service, postbox) == ["An API key was created"]
     clock.go_on(TAKEN_SECONDS)
     assert (subjects(service, postbox), noted(service)) == ([], [("created", 0)])
+
+
+@pytest.mark.one_database
+def test_a_mail_that_the_server_refuses_is_given_up(service, ann, clock, monkeypatch):
+    """For good, such as for a mailbox that there is not."""
+
+    def refuse(mail: Any) -> None:
+        raise MailError("no such mailbox", temporary=False)
+
+    monkeypatch.setattr(service.outbox._mailer, "send", refuse)
+    create(service, ann)
+    assert service.key_notices.run()
+    assert [row.mail_at for row in rows(service, "api_key_events")] == [None]
+    assert (service.key_notices.sent, service.key_notices.failed) == (0, 0)
 
 
 @pytest.mark.one_database

@@ -77,19 +77,25 @@ def insert_event(connection: Connection, event: KeyEvent, mail_at: float | None)
     return is_new
 
 
-def list_events(connection: Connection, key_id: str) -> list[KeyEvent]:
-    """List what has happened to a key, the oldest first."""
-    statement = select(*_EVENT_COLUMNS).where(api_key_events.c.key_id == key_id)
-    in_order = api_key_events.c.at, api_key_events.c.name, api_key_events.c.number
-    return [KeyEvent(*row) for row in connection.execute(statement.order_by(*in_order))]
+def insert_events(connection: Connection, events: Sequence[KeyEvent], mail_at: float | None) -> set[str]:
+    """Add events of several keys, one of each key, and return the ids of those keys for which it is new.
+
+    Args:
+        connection: the transaction.
+        events: what has happened.
+        mail_at: as for `insert_event`.
+    """
+    if not events:
+        return set()
+    rows = [{**event._asdict(), "mail_at": mail_at} for event in events]
+    statement = insert_into(connection, api_key_events).values(rows).on_conflict_do_nothing()
+    return set(connection.execute(statement.returning(api_key_events.c.key_id)).scalars())
 
 
 def has_due_keys(connection: Connection, now: float) -> bool:
     """Return whether the owner of a key is to be told of its expiry."""
-    return (
-        connection.execute(select(api_keys.c.id).where(_is_due_key).limit(1), {"now": now}).first()
-        is not None
-    )
+    statement = select(api_keys.c.id).where(_is_due_key).limit(1)
+    return connection.execute(statement, {"now": now}).first() is not None
 
 
 def has_due_mails(connection: Connection, now: float) -> bool:

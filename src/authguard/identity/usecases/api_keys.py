@@ -170,7 +170,7 @@ class APIKeys:
         """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
 
         Guards that follow the log know when this returns, or within a second. A key that has been revoked
-        before is left alone.
+        before is left alone, and nothing is recorded then.
 
         Raises:
             NotFoundError: if the owner has no such key.
@@ -183,12 +183,14 @@ class APIKeys:
             with base.database.write() as connection:
                 manager = self._rights.find_changer(connection, principal, now)
                 key = find_own_key(connection, manager, key_id)
-                if key.revoked_at is None:
+                is_new = key.revoked_at is None
+                if is_new:
                     self._revoke_in(connection, key, now)
                     self._events.note(connection, "revoked", key, now, manager=manager)
         except RefusedError as error:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
-        self._record("api_key_revoke", manager, key.id, caller)
+        if is_new:
+            self._record("api_key_revoke", manager, key.id, caller)
 
     def _revoke_in(self, connection: Connection, key: StoredAPIKey, now: float) -> None:
         key_store.update_key(connection, key.id, revoked_at=now, notice_at=None)

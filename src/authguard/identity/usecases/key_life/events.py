@@ -1,11 +1,11 @@
 """Note what happens to an API key, in the transaction in which it happens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection
 
 from authguard.identity.model import StoredAPIKey
-from authguard.identity.storage.key_event_queries import KeyEvent, insert_event
+from authguard.identity.storage.key_event_queries import KeyEvent, insert_event, insert_events
 from authguard.identity.usecases.api_key_rights import Manager
 from authguard.identity.usecases.context import Base
 
@@ -31,22 +31,43 @@ class KeyEvents:
         key: StoredAPIKey,
         now: float,
         *,
+        manager: Manager,
         number: int = 0,
-        manager: Manager | None = None,
     ) -> bool:
-        """Note an event; False if it has been noted before.
+        """Note what has been done to a key; False if it has been noted before.
 
         Args:
             connection: the transaction.
             name: one of `KEY_EVENTS`.
             key: the key.
             now: seconds since the epoch.
+            manager: who has done it.
             number: tells it from others of the same name; see `KeyEvent`.
-            manager: who has done it; None for the service itself.
         """
-        actor, actor_key_id = ("service", None) if manager is None else (manager.actor, manager.key_id)
-        event = KeyEvent(key.id, name, number, now, actor, actor_key_id)
-        return insert_event(connection, event, now if name in self._mailed else None)
+        event = KeyEvent(key.id, name, number, now, manager.actor, manager.key_id)
+        return insert_event(connection, event, self._mail_at(name, now))
+
+    def note_expiry(self, connection: Connection, days_left: Mapping[str, int], now: float) -> frozenset[str]:
+        """Note that keys expire, or have expired; return the ids of those of which that is new.
+
+        Args:
+            connection: the transaction.
+            days_left: the days before the expiry, by the ids of the keys; 0 for one that has expired.
+            now: seconds since the epoch.
+        """
+        noted: frozenset[str] = frozenset()
+        for name in ("expiring", "expired"):
+            events = [
+                KeyEvent(key_id, name, days, now, "service")
+                for key_id, days in days_left.items()
+                if bool(days) is (name == "expiring")
+            ]
+            noted |= insert_events(connection, events, self._mail_at(name, now))
+        return noted
+
+    def _mail_at(self, name: str, now: float) -> float | None:
+        """Return from when on the mail of an event may be sent; None for no mail."""
+        return now if name in self._mailed else None
 
 
 def _do_nothing() -> None:

@@ -61,17 +61,18 @@ def _line(mail: DueMail) -> str:
     title = f"{key.prefix}{key.readable_id}…"
     if mail.user.email_verified and (name := plain_name(key.name)):
         title = f"{name} ({title})"
-    details = [_date(event)] if event.name not in _OF_TIME else []
-    if event.name not in ("revoked", "expired"):
-        details.append(f"valid until {_moment(key.expires_at)}")
-    elif event.name == "expired":
-        details.append(_moment(key.expires_at))
-    if key.disabled_at is not None and event.name in _OF_TIME:
-        details.append("disabled at the moment")
+    if event.name == "revoked":
+        details = [_deed(event)]
+    elif event.name in _OF_TIME:
+        details = [f"on {_moment(key.expires_at)}"]
+        details += [] if key.disabled_at is None else ["disabled at the moment"]
+    else:
+        details = [_deed(event), f"valid until {_moment(key.expires_at)}"]
     return f"- {title}: {', '.join(details)}"
 
 
-def _date(event: KeyEvent) -> str:
+def _deed(event: KeyEvent) -> str:
+    """Return who has done it, and when."""
     by = f"by the API key {event.actor_key_id}" if event.actor_key_id else _ACTORS[event.actor]
     return f"{by}, on {_moment(event.at)}"
 

@@ -2,16 +2,14 @@
 
 Several processes do so at once, and the database decides which of them does what. An event is noted in the
 transaction that moves the key on to its next one, so there is one row of each. A mail is taken for an hour
-before it is sent, and crossed off afterwards. If the process is killed in between, another one sends the mail
-when the hour is over; if the mail server had it already, it comes twice, which is better than never.
+before it is sent, and that is noted afterwards. If the process is killed in between, another one sends the
+mail when the hour is over; if the mail server had it already, it comes twice, which is better than never.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from threading import Lock
-
-from sqlalchemy import Connection
 
 from authguard.errors import VerificationUnavailableError
 from authguard.identity.audit import Event
@@ -48,7 +46,7 @@ class KeyNotices:
     Attributes:
         noted: how many keys have been noted to expire, or to have expired.
         sent: how many events have been told by mail.
-        failed: how many were not taken by the mail server; those are tried again.
+        failed: how many the mail server did not take for the moment; those are tried again.
     """
 
     def __init__(self, base: Base, events: KeyEvents) -> None:
@@ -61,7 +59,7 @@ class KeyNotices:
         self.noted = self.sent = self.failed = 0
 
     def run(self) -> bool:
-        """Do all that is due, and wait for the mails; False if the mail server did not take all of them.
+        """Do all that is due, and wait for the mails; False if some of them are to be tried again.
 
         Raises:
             StoreUnavailableError: if the database cannot be asked.
@@ -95,21 +93,15 @@ class KeyNotices:
                 return False
         with base.database.write() as connection:
             keys = event_store.take_due_keys(connection, now, _PAGE)
-            noted = [(key, days) for key in keys if (days := self._note(connection, key, now)) is not None]
+            days = {key.id: days for key in keys if (days := _days_to_note(key, now)) is not None}
+            new = self._events.note_expiry(connection, days, now)
             moments = {key.id: next_notice_at(key.expires_at, now) for key in keys}
             event_store.set_next_notices(connection, moments)
-        for key, days in noted:
-            self._record(key, days, now)
-        self.noted += len(noted)
+        for key in keys:
+            if key.id in new:
+                self._record(key, days[key.id], now)
+        self.noted += len(new)
         return len(keys) == _PAGE
-
-    def _note(self, connection: Connection, key: StoredAPIKey, now: float) -> int | None:
-        """Note that a key expires; return the days before it, or None if there is nothing to note."""
-        days = days_left(key, now)
-        if days is None or key.revoked_at is not None:
-            return None
-        name = "expiring" if days else "expired"
-        return days if self._events.note(connection, name, key, now, number=days) else None
 
     def _record(self, key: StoredAPIKey, days: int, now: float) -> None:
         name = "api_key_expiring" if days else "api_key_expired"
@@ -171,7 +163,7 @@ class KeyNotices:
         with self._lock:
             if outcome == "sent":
                 self.sent += len(events)
-            else:
+            elif retry is not None:
                 self.failed += len(events)
             self._sending.difference_update(events)
             self._ended += [(event, retry) for event in events]
@@ -200,6 +192,11 @@ class KeyNotices:
             with self._lock:
                 self._ended += ended
             raise
+
+
+def _days_to_note(key: StoredAPIKey, now: float) -> int | None:
+    """Return the days before the expiry of a key that are to be noted; None if none are."""
+    return None if key.revoked_at is not None else days_left(key, now)
 
 
 def _addressee(mail: DueMail) -> tuple[str, str]:
