@@ -139,8 +139,8 @@ def test_a_disabled_account_ends_tokens_of_a_key_that_was_off(real):
     service.accounts.disable(ann.subject)
     assert status(client, token) == 401
     # By a mark of the session, too, which holds as long as the token.
-    sessions = [row.name for row in rows(service, "authguard_marks") if row.kind == "session"]
-    assert sorted(sessions) == [made.key.id, f"{made.key.id}.1"]
+    sessions = {row.name for row in rows(service, "authguard_marks") if row.kind == "session"}
+    assert {made.key.id, f"{made.key.id}.1"} <= sessions
 
 
 def test_a_disabled_key_gets_no_new_secret(service, ann):
