@@ -240,13 +240,15 @@ def test_a_revoked_key_is_not_rotated(ann):
     assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
     done = invoke("apikeys", "rotate", made["id"], **ann)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "authguard: The API key cannot be used any more: create another one.\n"
+    advice = "create another one, or enable it if it is disabled"
+    assert done.stderr == f"authguard: The API key cannot be used any more: {advice}.\n"
 
 
 def test_service_without_keys_is_said(ann):
     """With `api_keys` false, each command says so."""
     without = ann | {"AUTHGUARD_API_KEYS": "false"}
-    for arguments in (["create", EMAIL], ["list", EMAIL], ["revoke", "k"], ["rotate", "k"]):
+    with_id = [[command, "k"] for command in ("revoke", "rotate", "disable", "enable")]
+    for arguments in (["create", EMAIL], ["list", EMAIL], ["notify"], *with_id):
         done = invoke("apikeys", *arguments, **without)
         assert (done.exit_code, "api_keys is false" in done.stderr) == (1, True), arguments
 

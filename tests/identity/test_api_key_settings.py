@@ -6,6 +6,7 @@ import pytest
 
 from authguard.errors import ConfigurationError
 from authguard.identity import Settings
+from authguard.identity.model import KEY_EVENTS
 from authguard.identity.tiers import DEFAULT_TIERS, Tier
 
 GOOD: dict[str, Any] = {"secret": "t3st-0nly-Secret-of-enough-bytes-5Kp2", "issuer": "https://a.example"}
@@ -138,3 +139,28 @@ def test_secret_scanning_in_the_environment() -> None:
     settings = Settings.from_env(variables)
     assert settings.secret_scanning and settings.secret_scanning_token == "ghp_t0ken-for-the-list"
     assert "ghp_" not in repr(settings)
+
+
+def test_mails_about_keys_are_chosen() -> None:
+    """All kinds unless told otherwise; from the environment as a list, which may be empty."""
+    assert Settings(**GOOD).api_key_mails == KEY_EVENTS
+    assert Settings(**GOOD, api_key_mails=["expiring"]).api_key_mails == ("expiring",)
+    variables = {f"AUTHGUARD_{name.upper()}": text for name, text in GOOD.items()}
+    for text, given in (("expiring, revoked", ("expiring", "revoked")), ("", ())):
+        assert Settings.from_env({**variables, "AUTHGUARD_API_KEY_MAILS": text}).api_key_mails == given
+
+
+@pytest.mark.parametrize("given", ["expiring", ["exposed!"], [1], [["expiring"]], None, {"expiring": True}])
+def test_wrong_mails_about_keys_are_refused(given: Any) -> None:
+    """The error names the setting, and what may be in it."""
+    with pytest.raises(ConfigurationError, match="api_key_mails must be") as refused:
+        Settings(**GOOD, api_key_mails=given)
+    assert "expiring" in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [-1, 86_401, "60", 1.5, True])
+def test_a_wrong_interval_is_refused(given: Any) -> None:
+    """0 for never by itself, up to a day."""
+    with pytest.raises(ConfigurationError, match="api_key_notice_interval must be"):
+        Settings(**GOOD, api_key_notice_interval=given)
+    assert Settings(**GOOD, api_key_notice_interval=0).api_key_notice_interval == 0

@@ -9,6 +9,7 @@
     ├── EmailTakenError           409  email_taken           an account has the address
     ├── TooManyKeysError          409  too_many_keys         an owner who has as many API keys as there may be
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
+    ├── KeyLockedError            409  key_locked            an API key that others have disabled
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
@@ -97,7 +98,16 @@ class KeyNotActiveError(RefusedError):
     status_code = 409
     code = "key_not_active"
     title = "Conflict"
-    detail = "The API key cannot be used any more: create another one."
+    detail = "The API key cannot be used any more: create another one, or enable it if it is disabled."
+
+
+class KeyLockedError(RefusedError):
+    """Refuse to enable an API key for those who have less to say than those who have disabled it."""
+
+    status_code = 409
+    code = "key_locked"
+    title = "Conflict"
+    detail = "The owner or the operator of the service has disabled the API key, and has to enable it."
 
 
 class LinkRefusedError(RefusedError):

@@ -11,7 +11,7 @@ from authguard.identity.named_values import read_named_values
 #: What the variables of settings begin with.
 ENVIRONMENT = "AUTHGUARD_"
 
-_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles")
+_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles", "api_key_mails")
 
 
 def read_file(path: str) -> dict[str, Any]:

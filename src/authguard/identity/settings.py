@@ -16,7 +16,6 @@ from authguard._core.options import (
     check_list,
     check_text,
     check_text_list,
-    check_url,
     check_whole,
     check_whole_seconds,
     got,
@@ -24,6 +23,13 @@ from authguard._core.options import (
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits
+from authguard.identity.model import KEY_EVENTS
+from authguard.identity.setting_checks import (
+    check_issuer,
+    check_key_mails,
+    check_scanner,
+    check_text_or_empty,
+)
 from authguard.identity.setting_sources import ENVIRONMENT, read_file, read_variable
 from authguard.identity.tiers import parse_tiers
 from authguard.verifiers.secret_text import check_secret_text
@@ -32,7 +38,6 @@ ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
 _DATABASE = re.compile(r"sqlite:///|postgresql(?:\+psycopg)?://")
-_TOKEN = re.compile(r"[\x21-\x7e]{1,1000}\Z")
 _ROLE = re.compile(r"(?s:.{1,64})\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 #: What keys of the documents begin with, and those of the guide.
@@ -119,6 +124,9 @@ class Settings:
             `secret-scanning`; they are revoked, and their owners get a mail.
         secret_scanning_keys_url: where the public keys of the scanner are.
         secret_scanning_token: a token for that address; empty for none.
+        api_key_mails: what the owner of a key is told by mail, of `model.KEY_EVENTS`; empty for nothing.
+        api_key_notice_interval: seconds between two looks for keys that expire and for mails about keys; 0
+            leaves that to `authguard apikeys notify`.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -177,12 +185,14 @@ class Settings:
     secret_scanning: bool = False
     secret_scanning_keys_url: str = "https://api.github.com/meta/public_keys/secret_scanning"
     secret_scanning_token: str = field(default="", repr=False)
+    api_key_mails: Iterable[str] = KEY_EVENTS
+    api_key_notice_interval: int = 60
     worker_threads: int = 8
     dev: bool = False
 
     def __post_init__(self) -> None:
         self._check_secrets()
-        object.__setattr__(self, "issuer", _issuer(self.issuer))
+        object.__setattr__(self, "issuer", check_issuer(self.issuer))
         check_choice(self.algorithm, "algorithm", ALGORITHMS)
         must = "be sqlite:///file or postgresql://user@host/name"
         check_text(self.database, "database", pattern=_DATABASE, must=must, secret=True)
@@ -266,9 +276,9 @@ class Settings:
                 check_text(getattr(self, name), name, must="be a URL", secret=True)
         for name in ("audience", "mail_from"):
             if getattr(self, name) is not None:
-                _check_text_or_empty(getattr(self, name), name)
+                check_text_or_empty(getattr(self, name), name)
         for name in ("github_client_id", "linkedin_client_id", "oidc_issuer", "oidc_client_id", "pages_path"):
-            _check_text_or_empty(getattr(self, name), name)
+            check_text_or_empty(getattr(self, name), name)
         for name in ("cookie_name", "refresh_cookie_name"):
             check_text(getattr(self, name), name)
 
@@ -286,21 +296,12 @@ class Settings:
         object.__setattr__(self, "api_key_scopes", scopes)
         roles = check_text_list(self.admin_roles, "admin_roles", '"ADMIN"')
         object.__setattr__(self, "admin_roles", roles)
-        self._check_secret_scanning()
-
-    def _check_secret_scanning(self) -> None:
+        object.__setattr__(self, "api_key_mails", check_key_mails(self.api_key_mails))
         if check_flag(self.secret_scanning, "secret_scanning") and not self.api_keys:
             raise ConfigurationError(
                 "secret_scanning must be False where api_keys is, since there are no keys to find, got True"
             )
-        example = "https://api.github.com/meta/public_keys/secret_scanning"
-        reason = "whoever changes the answer can end keys"
-        check_url(self.secret_scanning_keys_url, "secret_scanning_keys_url", example=example, reason=reason)
-        if self.secret_scanning_token != "":
-            must = "be text of printable ASCII characters without spaces, or empty for none"
-            name = "secret_scanning_token"
-            check_text(self.secret_scanning_token, name, pattern=_TOKEN, must=must, secret=True)
-            check_secret_text(self.secret_scanning_token, name, chosen_here=False)
+        check_scanner(self.secret_scanning_keys_url, self.secret_scanning_token)
 
     def _check_numbers(self) -> None:
         durations = {
@@ -313,6 +314,7 @@ class Settings:
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "api_key_lifetime": (60, 3_650 * _DAY),
+            "api_key_notice_interval": (0, _DAY),
         }
         for name, (least, most) in durations.items():
             seconds = check_whole_seconds(getattr(self, name), name, most, least=least)
@@ -374,16 +376,3 @@ def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
         variables = " and ".join(ENVIRONMENT + name.upper() for name in missing)
         raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
     return cls(**values)
-
-
-def _issuer(issuer: str) -> str:
-    """Return the issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
-    check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
-    if "?" in issuer:
-        raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
-    return issuer.rstrip("/")
-
-
-def _check_text_or_empty(value: object, name: str) -> None:
-    if value != "":
-        check_text(value, name, must="be text")

@@ -138,7 +138,7 @@ class SQLAPIKeys(Verifier):
             scopes=granted,
             roles=frozenset() if role is None else frozenset({role}),
             issuer=self._issuer,
-            token_id=generation_name(key.id, secret),
+            token_id=generation_name(key, secret),
             key_id=key.id,
             expires_at=ends_at,
             method="api_key",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
-from authguard.identity.model import EXPOSED
+from authguard.identity.model import EXPOSED, session_of
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import api_key_exposures, api_key_secrets, api_keys
 
@@ -19,6 +19,7 @@ class SecretRow(NamedTuple):
         key_id: the key that it belongs to.
         user_id: the owner of the key.
         revoked_at: when the key was revoked, if it was.
+        session: that tokens of the key name.
     """
 
     digest: str
@@ -26,11 +27,7 @@ class SecretRow(NamedTuple):
     key_id: str
     user_id: str
     revoked_at: float | None
-
-    @property
-    def session(self) -> str:
-        """Return the session that tokens of the key name."""
-        return self.key_id
+    session: str
 
     def is_live(self, now: float) -> bool:
         """Return whether the secret can be used, or could be if its owner enables key or account again."""
@@ -94,13 +91,17 @@ def list_secrets(
                 api_keys.c.id,
                 api_keys.c.user_id,
                 api_keys.c.revoked_at,
+                api_keys.c.switches,
             )
             .join(api_keys, api_keys.c.id == api_key_secrets.c.key_id)
             .where(column.in_(values))
         )
-        for digest, ends_at, key_ends_at, key_id, user_id, revoked_at in connection.execute(statement):
+        for digest, ends_at, key_ends_at, key_id, user_id, revoked_at, switches in connection.execute(
+            statement
+        ):
             ends = key_ends_at if ends_at is None else min(ends_at, key_ends_at)
-            rows.append(SecretRow(digest, ends, key_id, user_id, revoked_at))
+            session = session_of(key_id, switches)
+            rows.append(SecretRow(digest, ends, key_id, user_id, revoked_at, session))
     return rows
 
 
@@ -113,7 +114,7 @@ def lock_keys(connection: Connection, key_ids: Collection[str]) -> None:
 
 def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: float) -> None:
     """Revoke keys that are locked, and note that their owners are to be told."""
-    values = {"revoked_at": now, "revoked_for": EXPOSED}
+    values = {"revoked_at": now, "revoked_for": EXPOSED, "notice_at": None}
     key_ids = [exposure.key_id for exposure in exposures]
     connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
     rows = [{**exposure._asdict(), "found_at": now, "tell_at": now} for exposure in exposures]

@@ -157,7 +157,40 @@ api_keys = Table(
     Column("usage_count", BigInteger, nullable=False),
     # None for what was revoked by its owner.
     Column("revoked_for", String(16)),
+    # None with `disabled_at` for an operator, by a statement.
+    Column("disabled_by", String(16)),
+    Column("switches", Integer, nullable=False, server_default="0"),
+    # None if nothing is to be told any more.
+    Column("notice_at", Double),
     Index("ix_api_keys_user_id", "user_id", "created_at", "id"),
+    Index(
+        "ix_api_keys_notice_at",
+        "notice_at",
+        sqlite_where=text("notice_at IS NOT NULL"),
+        postgresql_where=text("notice_at IS NOT NULL"),
+    ),
+)
+
+# What has happened to a key, once each: the primary key decides among processes.
+api_key_events = Table(
+    "api_key_events",
+    metadata,
+    Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(16), nullable=False),
+    # Days before the expiry, the generation, or how often it has been switched off; else 0.
+    Column("number", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("actor", String(16), nullable=False),
+    Column("actor_key_id", String(64)),
+    # From when on a process may send the mail; None if there is none to send any more.
+    Column("mail_at", Double),
+    PrimaryKeyConstraint("key_id", "name", "number"),
+    Index(
+        "ix_api_key_events_mail_at",
+        "mail_at",
+        sqlite_where=text("mail_at IS NOT NULL"),
+        postgresql_where=text("mail_at IS NOT NULL"),
+    ),
 )
 
 api_key_secrets = Table(
