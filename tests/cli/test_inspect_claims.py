@@ -107,3 +107,9 @@ def test_options_that_cannot_be_meant_are_misuse(options):
 def test_options_of_claims_go_with_a_key(option):
     """Without one nothing would be compared."""
     assert invoke("token", "inspect", option, "a=b", given=good()).exit_code == 2
+
+
+def test_tenants_do_not_go_with_one_issuer():
+    """Metadata are those of one, so that a tenant beside it would mean nothing."""
+    done = invoke("token", "inspect", "--discover", "https://issuer.example", "--tenant", "a", given=good())
+    assert done.exit_code == 2

@@ -397,3 +397,17 @@ def test_as_many_tenants_as_are_allowed_are_taken():
     tenants = [f"t{number}" for number in range(9_999)] + ["x" * 255]
     for tenant in ("t0", "t9998", "x" * 255):
         assert verify(jwt(tenants=tenants), of(tenant)).issuer == of(tenant)
+
+
+@pytest.mark.parametrize("other", [{}, {"issuer": len, "tenants": None}], ids=["tenants", "function"])
+def test_any_issuer_does_not_stand_beside_others(other):
+    """A verifier without an issuer could not be chosen; it is not taken for one with a function."""
+    unnamed, named = jwt(None, None, OTHER_SECRET), jwt(**other)
+    for verifiers in ([unnamed, named], [named, unnamed]):
+        with pytest.raises(ConfigurationError, match="issuer must be given"):
+            Guard(*verifiers)
+
+
+def test_answers_count_for_as_long_as_the_documentation_says():
+    """Half a minute for yes, ten seconds for no."""
+    assert (ACCEPTED_SECONDS, REFUSED_SECONDS) == (30, 10)

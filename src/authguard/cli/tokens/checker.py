@@ -119,6 +119,7 @@ class CheckOptions:
     def of_verifier(self) -> dict[str, Any]:
         """Return those that are options of `JWTVerifier`, whatever the keys are."""
         options: dict[str, Any] = {
+            "tenants": self.tenant,
             "client_ids": self.client_id,
             "claims": _members(self.expect_claim, "--expect-claim"),
             "header_claims": _members(self.expect_header, "--expect-header"),
@@ -194,7 +195,6 @@ def _verifier(options: CheckOptions) -> JWTVerifier:
         algorithms=options.algorithm or usual,
         issuer=options.issuer,
         audience=audience,
-        tenants=options.tenant or None,
         leeway=_LEEWAY_SECONDS,
         **options.of_verifier,
     )
