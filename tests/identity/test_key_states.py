@@ -60,7 +60,7 @@ def test_the_api_shows_one_key(client):
     made = create_key(client, ann, networks=["192.0.2.0/24"])
     (listed,) = client.get("/v1/api-keys", headers=ann).json()
     more = {"shown": made["api_key"][:12], "scopes": ["read", "write"], "tier": "free"}
-    more |= {"state": "active", "disabled_by": None, "networks": ["192.0.2.0/24"]}
+    more |= {"state": "active", "disabled_by": None, "revoked_for": None, "networks": ["192.0.2.0/24"]}
     assert client.get(f"/v1/api-keys/{made['id']}", headers=ann).json() == listed | more
 
 
