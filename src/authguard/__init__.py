@@ -6,11 +6,14 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 `authguard.wsgi.AuthGuardMiddleware`.
 """
 
+import time
+
 from authguard import errors
 from authguard._core.answer.metadata import ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Refusal
 from authguard._core.credential.cookies import AccessCookie
+from authguard._core.deciding.outside import Driving
 from authguard._core.deciding.quotas import Quotas
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
@@ -22,6 +25,8 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import RequestView
+from authguard.drivers import asynchronous
+from authguard.drivers.outside import run_outside
 from authguard.errors import (
     AuthGuardError,
     ConfigurationError,
@@ -45,6 +50,7 @@ from authguard.verifiers.remote import RemoteKeySet
 __version__ = "0.1.0"
 
 Quotas.default_store = MemoryQuotas
+Guard.driving = Driving(run_outside, asynchronous.run, time.time)
 
 __all__ = [
     "ANONYMOUS",
