@@ -37,6 +37,7 @@ from authguard.errors import (
     RefusedError,
     VerificationUnavailableError,
 )
+from authguard.issuing import TokenIssuer
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.quotas import MemoryQuotas
 from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
@@ -85,6 +86,7 @@ __all__ = [
     "Refusal",
     "ResourceMetadata",
     "Rule",
+    "TokenIssuer",
     "Verdict",
     "VerificationUnavailableError",
     "digest_api_key",
