@@ -74,6 +74,36 @@ BUILT: dict[str, Built] = {
         },
         frozenset({"options"}),
     ),
+    "Guard.verify": Built(
+        ag.Guard(verifier()).verify,
+        {"token": testing.issue_token(SECRET, iss=ISSUER, aud=AUDIENCE)},
+        # The token comes from strangers: see tests/adapters/test_outside_of_requests.py.
+        {"header": "text?", "now": "moment?"},
+        frozenset({"token", "address"}),
+    ),
+    "TokenIssuer": Built(
+        ag.TokenIssuer,
+        {"key": SECRET, "issuer": ISSUER, "audience": AUDIENCE},
+        {
+            "key": "keys",
+            "issuer": "text",
+            "audience": "texts",
+            "ttl": "seconds",
+            **rows("text?", "algorithm key_id"),
+            "clock": "function",
+        },
+    ),
+    "TokenIssuer.issue": Built(
+        ag.TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE).issue,
+        {"subject": "ann"},
+        {
+            "subject": "text",
+            **rows("list", "scopes roles"),
+            **rows("text?", "client_id session"),
+            "claims": "mapping?",
+            "ttl": "seconds?",
+        },
+    ),
     "RemoteKeySet": Built(
         ag.RemoteKeySet, {"url": URL}, {"url": "text", "http": "object?", **rows("seconds", "ttl max_stale")}
     ),

@@ -216,11 +216,11 @@ def _checked_claims(claims: Mapping[str, Any] | None) -> dict[str, Any]:
         check_text(name, "each name of claims")
         if name in _SET_HERE:
             raise ConfigurationError(
-                f"claims must not have {name}, which has a place of its own: write {_SET_HERE[name]}"
+                f"claims must not have what has a place of its own, got {name}: write {_SET_HERE[name]}"
             )
         if name in _OTHER_KINDS:
             raise ConfigurationError(
-                f"claims must not have {name}, which marks another kind of token, that a guard refuses: use "
-                "another name"
+                f"claims must not mark another kind of token, which a guard refuses, got {name}: use another "
+                "name"
             )
     return checked

@@ -22,7 +22,6 @@ from authguard.verifiers.secret_text import check_secret_text
 
 _BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _FAMILIES = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
-_NOT_PUBLIC = "must be private, got a public key: tokens are signed with the private one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,9 @@ def read_secret_key(
 
 def _of_pem(data: bytes) -> Any:
     if b"PRIVATE KEY" not in data:
-        raise ConfigurationError(f"key {_NOT_PUBLIC}")
+        raise ConfigurationError(
+            "key must be private, got a public key: tokens are signed with the private one"
+        )
     if b"\\n" in data:
         raise ConfigurationError(
             r'key must have line breaks in its PEM text, got "\n" as two characters in their place: '
@@ -165,7 +166,9 @@ def _of_jwk(jwk: Mapping[str, Any], algorithm: str | None) -> SigningKey:
         from_jwk({**jwk, "key_ops": ["verify"]}, frozenset({algorithm}))
         return SigningKey(base64url(str(jwk["k"]).encode()), algorithm, key_id)
     if "d" not in jwk:
-        raise ConfigurationError(f"key {_NOT_PUBLIC}")
+        raise ConfigurationError(
+            "key must be private, got a public key: tokens are signed with the private one"
+        )
     family = _FAMILIES.get(str(jwk.get("kty")))
     if family is None:
         raise ConfigurationError("kty of the key must be RSA, EC, OKP or oct, got one that does not sign")
@@ -182,7 +185,9 @@ def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKe
     """Return a private key, if a verifier takes what it signs."""
     if not hasattr(key, "private_bytes"):
         if hasattr(key, "public_bytes"):
-            raise ConfigurationError(f"key {_NOT_PUBLIC}")
+            raise ConfigurationError(
+                "key must be private, got a public key: tokens are signed with the private one"
+            )
         raise ConfigurationError(
             "key must be a secret, PEM text of a private key, a private JWK, a Path of a file with one of "
             f"these, or a private key of cryptography, got {type_of(key)}"
