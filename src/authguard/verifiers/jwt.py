@@ -101,6 +101,11 @@ class JWTVerifier(Verifier):
             tier_claim=None if tier_claim is None else check_text(tier_claim, "tier_claim"),
         )
 
+    @property
+    def expectations(self) -> Expectations:
+        """Return what is asked of the claims of a token."""
+        return self._expected
+
     def accepts(self, credential: Credential) -> bool:
         """Return whether it looks like a compact JWS, be it in the header or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2

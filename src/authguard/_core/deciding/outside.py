@@ -1,7 +1,7 @@
 """Verify credentials that come outside of a request: in a message, a job, another protocol."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from authguard._core.flow import Flow
 from authguard._core.model import Principal
 from authguard._core.options import Moment, check_moment, check_text, got
 from authguard._core.request import Presented, RequestView
+from authguard._core.verifier import Verifier
 from authguard.errors import ConfigurationError, InvalidRequestError
 
 # The schemes that people copy along with a token; no token has white space in it.
@@ -73,6 +74,12 @@ class VerifiesOutside:
     driving: ClassVar[Driving]
     credential_fields: frozenset[bytes]
     _straight_path: StraightPath
+    _verifiers: Sequence[Verifier]
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """Return the verifiers that were given, in their order."""
+        return tuple(self._verifiers)
 
     def verify(
         self,
@@ -129,6 +136,20 @@ class VerifiesOutside:
         driving = self.driving
         result: Principal = await driving.arun(self._verify(token, header, address, now))
         return result
+
+    def examine(self, token: str, now: float) -> Flow[Principal]:
+        """Find out who presents a token or API key, for tools: nothing is remembered or counted.
+
+        Args:
+            token: see `verify`.
+            now: seconds since the epoch.
+        """
+        callers = self._straight_path.all_callers[0]  # not those of a test
+        try:
+            return (yield from callers.examine(_Message(self._presented(token, None), None), now))
+        except Exception as raised:
+            refused = as_refused(raised)
+            raise refused from refused.__cause__
 
     def _verify(
         self, token: object, header: str | None, address: str | None, now: float | Moment | None
