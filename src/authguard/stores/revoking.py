@@ -1,8 +1,10 @@
 """Revoke tokens, keys, sessions and subjects, as all stores do."""
 
-import asyncio
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Required, TypedDict, Unpack
+
+from anyio import to_thread
 
 from authguard._core.options import Moment, check_flag
 from authguard.stores.marks import Mark, make_mark
@@ -80,7 +82,8 @@ class Revoking(ABC):
             ConfigurationError: as `revoke` does.
             VerificationUnavailableError: as `revoke` does.
         """
-        return await asyncio.to_thread(self.revoke, **revocation)
+        # By anyio, which httpx brings: under trio, too.
+        return await to_thread.run_sync(partial(self.revoke, **revocation), abandon_on_cancel=True)
 
     @abstractmethod
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
