@@ -207,7 +207,8 @@ def _explained(
     if isinstance(verifier, JWTVerifier):
         asked = verifier.expectations
         expected = Expected(verifier.algorithms, verifier.issuer, tuple(sorted(asked.audience)), asked.leeway)
-        return explain(error, _parts_of(text), claims, expected, now)
+        finding = explain(error, _parts_of(text), claims, expected, now)
+        return finding._replace(advice=finding.advice.replace(" (--audience)", ""))
     return Finding(code, _without(text, error.reason), "Compare the token with what the verifier asks for.")
 
 
