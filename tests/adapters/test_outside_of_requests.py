@@ -13,6 +13,7 @@ import trio
 
 from authguard import (
     ANONYMOUS,
+    AccessCookie,
     APIKey,
     APIKeyVerifier,
     ConfigurationError,
@@ -29,7 +30,12 @@ from authguard import (
     RefusedError,
     VerificationUnavailableError,
 )
+from authguard._core.deciding.outside import _Message
+from authguard._core.networks import parse_network
+from authguard._core.terms import Terms
+from authguard._core.verifier import Verified, Verifier
 from authguard.asgi import AuthGuardMiddleware
+from authguard.drivers import run
 from authguard.errors import (
     AddressDeniedError,
     ExpiredTokenError,
@@ -226,10 +232,6 @@ def test_a_bound_token_is_refused(ask: Ask) -> None:
 
 def test_keys_for_some_networks(ask: Ask) -> None:
     """The address has to be given; without one, or with one that cannot be read, they are refused."""
-    from authguard._core.networks import parse_network
-    from authguard._core.terms import Terms
-    from authguard._core.verifier import Verified, Verifier
-
     network = parse_network("192.0.2.0/24")
     assert network is not None
     counted: list[Any] = []
@@ -302,8 +304,10 @@ def load_awaitable(principal: Principal) -> Any:
 
 
 @pytest.mark.parametrize("loader", [load_async, load_awaitable])
-@pytest.mark.parametrize("run", [asyncio.run, lambda main: trio.run(lambda: main)], ids=["asyncio", "trio"])
-def test_verify_in_an_event_loop_with_async_parts(loader: Any, run: Any) -> None:
+@pytest.mark.parametrize(
+    "run_it", [asyncio.run, lambda main: trio.run(lambda: main)], ids=["asyncio", "trio"]
+)
+def test_verify_in_an_event_loop_with_async_parts(loader: Any, run_it: Any) -> None:
     """The error says to write `averify`; it is no refusal, and nothing is left that was not awaited."""
     guard = make_guard(user_loader=loader)
 
@@ -314,7 +318,7 @@ def test_verify_in_an_event_loop_with_async_parts(loader: Any, run: Any) -> None
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run(main())
+        run_it(main())
 
 
 def test_verify_in_an_event_loop_with_an_async_verifier() -> None:
@@ -366,3 +370,83 @@ def _es256() -> str:
     from support import claims, ec_key, make_token
 
     return make_token(claims(), algorithm="ES256", key=ec_key(), kid="a")
+
+
+def examine(guard: Guard, credential: str) -> Principal:
+    """Ask as a tool does."""
+    return run(guard.examine(credential, NOW))
+
+
+def test_a_tool_finds_what_a_request_would() -> None:
+    """The same principal, and the same errors."""
+    revocations = MemoryRevocations(clock=lambda: NOW)
+    revocations.revoke(token_id="one", until=NOW + 300)
+    users = {"ann", "kay"}
+    guard = make_guard(
+        revocations=revocations,
+        user_loader=lambda principal: principal.subject if principal.subject in users else None,
+        proofs=[DPoP("https://api.example.com")],
+    )
+    assert [examine(guard, text).subject for text in (token(), KEY)] == ["ann", "kay"]
+    for text, error in (
+        (token(jti="one"), RevokedTokenError),
+        (token(subject="bob"), InvalidTokenError),
+        (token(cnf={"jkt": "a"}), UnprovenTokenError),
+        (token(cnf={"other": "a"}), UnprovenTokenError),
+        (token(expires_in=-100), ExpiredTokenError),
+        ("", InvalidRequestError),
+    ):
+        with pytest.raises(error):
+            examine(guard, text)
+    with override(guard, Principal("eve")):
+        assert examine(guard, token()).subject == "ann"
+
+
+def test_a_tool_leaves_nothing_behind() -> None:
+    """Nothing is remembered, and the verifier is not told of a use."""
+    told: list[Any] = []
+
+    class Telling(Verifier):
+        has_terms = True
+
+        def accepts(self, credential: Any) -> bool:
+            return True
+
+        def flow(self, credential: Any, now: float) -> Verified:
+            told.append("asked")
+            terms = Terms(lambda *_: told.append("counted"), begin=lambda _: told.append("begun"))
+            found = ANONYMOUS if credential.value == "nobody" else Principal("ann")
+            return Verified(found, now + 60, terms)
+
+    guard = Guard(Telling())
+    assert [examine(guard, "opaque").subject for _ in range(2)] == ["ann", "ann"]
+    with pytest.raises(InvalidTokenError, match="the verifier found nobody"):
+        examine(guard, "nobody")
+    assert told == ["asked"] * 3
+
+
+def test_the_verifiers_of_a_guard() -> None:
+    """They are shown in the order in which they were given, with what is asked of claims."""
+    first, second = make_guard().verifiers
+    assert isinstance(first, JWTVerifier)
+    assert first.expectations.leeway == 30
+    assert repr(second) == "APIKeyVerifier(header='X-API-Key')"
+
+
+def test_a_guard_with_a_cookie(ask: Ask) -> None:
+    """There is none outside of a request: without a token nobody is there."""
+    guard = make_guard(cookie=AccessCookie(), proxies=["10.0.0.1"])
+    assert ask(guard, token(), address="10.0.0.1").subject == "ann"
+    with pytest.raises(MissingCredentialsError):
+        ask(guard, None)
+
+
+def test_what_a_message_shows_of_a_request() -> None:
+    """The credential alone."""
+    message = _Message([(b"authorization", b"Bearer a")], "192.0.2.1")
+    assert (message.query, message.fields(b"authorization"), message.fields(b"cookie")) == (
+        "",
+        [b"Bearer a"],
+        [],
+    )
+    assert (message.peer, message.noted_proofs, message.certificate) == ("192.0.2.1", (), None)

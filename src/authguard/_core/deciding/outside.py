@@ -144,7 +144,7 @@ class VerifiesOutside:
             token: see `verify`.
             now: seconds since the epoch.
         """
-        callers = self._straight_path.all_callers[0]  # not those of a test
+        callers = self._straight_path.own_callers  # not those of a test
         try:
             return (yield from callers.examine(_Message(self._presented(token, None), None), now))
         except Exception as raised:

@@ -41,11 +41,6 @@ class Overridden:
             raise MissingCredentialsError("no credential")
         return self._known, ""
 
-    def examine(self, request: RequestView, now: float) -> Flow[Principal]:
-        """Return the caller, as `identify` does."""
-        known, _ = yield from self.identify(request, now)
-        return known.auth.principal
-
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the user of the test; raise if it is None, as for a user that is gone."""
         yield from ()
