@@ -121,6 +121,24 @@ def test_of_many_threads_one_tells(
     )
 
 
+def test_another_thread_between_two_steps(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
+    """Of two that look at the same time, the second is counted, and has no line."""
+
+    class Racing(dict[Any, Any]):
+        raced = False
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            found = super().get(key, default)
+            if not self.raced:
+                self.raced = True
+                counts.log(ExpiredTokenError())
+            return found
+
+    counts._counters = Racing()
+    counts.log(ExpiredTokenError())
+    assert lines(caplog) == ["refused with 401: invalid_token (expired)"]
+
+
 def _guard() -> Guard:
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     return Guard(verifier, protected_paths=[Rule("/admin", scopes=["admin"]), "/"])

@@ -86,6 +86,16 @@ def test_a_hook_that_reads_the_answer() -> None:
     assert by_client(keys, event_hooks={"response": [lambda response: response.read()]}) == "ann"
 
 
+def test_a_hook_that_reads_too_much() -> None:
+    """The bound holds for what comes without a length, too."""
+
+    def endless(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=iter([b" " * 70_000]), headers=JSON)
+
+    with pytest.raises(VerificationUnavailableError, match="larger than"):
+        by_client(endless, event_hooks={"response": [lambda response: response.read()]})
+
+
 def test_an_async_hook_that_reads_the_answer() -> None:
     """The same in an event loop."""
 

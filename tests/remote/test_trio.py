@@ -1,11 +1,13 @@
 """The guard under trio: what blocks runs in threads, and remotes are asked by one client for a run."""
 
+import asyncio
 import threading
 import time
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import trio
@@ -22,6 +24,7 @@ from authguard import (
 )
 from authguard._core.flow import Call, Channel, Flow, Shared
 from authguard.drivers.asynchronous import run
+from authguard.drivers.limits import time_limit
 from remote.servers import answer
 from support import AUDIENCE, ISSUER, claims, ec_key, jwk, make_token
 
@@ -229,6 +232,41 @@ def test_who_waits_while_it_is_closed_is_answered() -> None:
         assert results == ["answer"]
 
     trio.run(main)
+
+
+def test_a_shared_flow_has_the_context_of_who_asked_first() -> None:
+    """As a task of asyncio has it."""
+
+    def make() -> Flow[str]:
+        return (yield from Call(asked_for.get))
+
+    def flow() -> Flow[str]:
+        return (yield from Shared(Channel(), "key", make))
+
+    async def main() -> str:
+        asked_for.set("ann")
+        return await run(flow())
+
+    assert trio.run(main) == asyncio.run(main()) == "ann"
+
+
+@pytest.mark.parametrize("drive", [lambda main: asyncio.run(main()), trio.run], ids=["asyncio", "trio"])
+def test_a_time_limit(drive: Any) -> None:
+    """It raises TimeoutError when the time is over, and says so; before that, it does nothing."""
+
+    async def main() -> None:
+        async with time_limit(60) as soon:
+            pass
+        late = time_limit(0)
+        with pytest.raises(TimeoutError):
+            async with late:
+                await anyio.sleep(60)
+        with pytest.raises(LookupError):
+            async with time_limit(60):
+                raise LookupError
+        assert (soon.expired(), late.expired()) == (False, True)
+
+    drive(main)
 
 
 @pytest.mark.parametrize("wait", [True, False], ids=["who waits", "in the background"])
