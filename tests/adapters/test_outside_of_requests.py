@@ -1,6 +1,7 @@
 """`Guard.verify` and `Guard.averify` answer for a credential what a request with it would get."""
 
 import asyncio
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -117,6 +118,7 @@ def test_an_api_key(ask: Ask) -> None:
         ("a\nb", InvalidRequestError),
         ("not.a.jwt", MalformedTokenError),
         ("a" * 20_000, MalformedTokenError),
+        ("sk_live_" + "a" * 20_000, InvalidTokenError),
         ("sk_live_unknown", InvalidTokenError),
         ("opaque", InvalidTokenError),
     ],
@@ -450,3 +452,13 @@ def test_what_a_message_shows_of_a_request() -> None:
         [],
     )
     assert (message.peer, message.noted_proofs, message.certificate) == ("192.0.2.1", (), None)
+
+
+@pytest.mark.parametrize("unit", ["a", " ", "=", ".", "Bearer ", "日"])
+def test_what_is_very_long_costs_little(unit: str) -> None:
+    """A message has no bound of its own."""
+    text, guard = unit * 5_000_000, make_guard()
+    started = time.thread_time()
+    with pytest.raises(RefusedError):
+        guard.verify(text, now=NOW)
+    assert time.thread_time() - started < 0.02

@@ -253,6 +253,31 @@ def test_nothing_is_counted_or_remembered(ask: Any) -> None:
     assert ask(source, "opaque-0123456789", app="guard")[0] == 0
 
 
+def test_an_async_client_and_an_async_loader(ask: Any) -> None:
+    """What can only be awaited is."""
+    source = f"""
+    import httpx
+    from authguard import *
+
+    def answer(request):
+        return httpx.Response(200, json={{"active": True, "sub": "ann"}})
+
+    async def load(principal):
+        return principal
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    verifier = IntrospectionVerifier(
+        "https://issuer.example/introspect",
+        client_id="api",
+        client_secret="{SECRET}",
+        audience=None,
+        http=HTTPOptions(client=client),
+    )
+    guard = Guard(verifier, user_loader=load)
+    """
+    assert ask(source, "opaque-0123456789", app="guard")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
+from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.deciding.callers import Recalled, Refused
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
@@ -18,6 +19,7 @@ from authguard.errors import ConfigurationError, InvalidRequestError
 
 # The schemes that people copy along with a token; no token has white space in it.
 _SCHEME = re.compile(r"\s*(?:authorization\s*:\s*)?(bearer|dpop|token|jwt|basic|apikey)\s+\S", re.IGNORECASE)
+_MAX_SCHEME = 80  # characters in which one is looked for
 _FIELD = b"authorization"
 
 
@@ -180,11 +182,12 @@ class VerifiesOutside:
         if not isinstance(token, str):
             decode = ": write token.decode()" if isinstance(token, bytes) else ""
             raise InvalidRequestError(f"the token must be text, got {type(token).__name__}{decode}")
-        if _SCHEME.match(token):
+        if _SCHEME.match(token[:_MAX_SCHEME]):
             raise InvalidRequestError(
                 "the token must come without its scheme, got both: write "
                 'guard.verify(text.removeprefix("Bearer "))'
             )
+        token = token[: MAX_CREDENTIAL + 1]  # a stranger may send more, which is too long in any case
         try:
             value = token.encode("latin-1")
         except UnicodeEncodeError:

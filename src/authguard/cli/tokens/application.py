@@ -1,5 +1,6 @@
 """Find the answer of an application's own guards for a token: `authguard token inspect --app`."""
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from authguard.cli.output import MISUSED, Failure
 from authguard.cli.routes.importing import find_application
 from authguard.cli.routes.walk import guards_of
 from authguard.cli.tokens.explain import Expected, Finding, explain
-from authguard.drivers import run_anywhere
+from authguard.drivers import asynchronous
 from authguard.errors import (
     Cause,
     InvalidAPIKeyError,
@@ -134,14 +135,25 @@ def answers_of(
         place: method and path of a request, from the top; None for one that asks for a caller, and for
             nothing else.
     """
+    return asyncio.run(_answers(guards, text, claims, now, place))
+
+
+async def _answers(
+    guards: Sequence[tuple[Guard, str]],
+    text: str,
+    claims: Mapping[str, Any],
+    now: float,
+    place: tuple[str, str] | None,
+) -> list[Answer]:
+    """Ask in one event loop, since a verifier may have an async client; what blocks runs in a thread."""
     return [
-        _answer((guard, mount), text, claims, now, place)
+        await _answer((guard, mount), text, claims, now, place)
         for guard, mount in guards
         if place is None or not mount or below(mount, place[1]) != place[1]
     ]
 
 
-def _answer(
+async def _answer(
     guarding: tuple[Guard, str],
     text: str,
     claims: Mapping[str, Any],
@@ -154,7 +166,7 @@ def _answer(
     verdict = None if place is None else guard.explain(place[0], below(mount, place[1]) or "/", mount)
     is_open = verdict is not None and (not verdict.protected or verdict.optional == "lenient")
     try:
-        principal = run_anywhere(guard.examine(text, now))
+        principal = await asynchronous.run(guard.examine(text, now))
         if verdict is not None and verdict.protected:
             verdict.check(principal, now)
     except RefusedError as error:
