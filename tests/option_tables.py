@@ -11,7 +11,7 @@ from authguard import asgi, client, fastapi, flask, starlette, stores, testing, 
 from authguard.backchannel import BackChannelLogout
 from option_kinds import Built, rows
 from service_options import SERVICE
-from support import AUDIENCE, ISSUER, SECRET, ec_key
+from support import AUDIENCE, ISSUER, LONG_AFTER, SECRET, ec_key
 
 
 def verifier() -> ag.JWTVerifier:
@@ -76,7 +76,7 @@ BUILT: dict[str, Built] = {
     ),
     "Guard.verify": Built(
         ag.Guard(verifier()).verify,
-        {"token": testing.issue_token(SECRET, iss=ISSUER, aud=AUDIENCE)},
+        {"token": testing.issue_token(SECRET, iss=ISSUER, aud=AUDIENCE, now=0, exp=LONG_AFTER)},
         # The token comes from strangers: see tests/adapters/test_outside_of_requests.py.
         {"header": "text?", "now": "moment?"},
         frozenset({"token", "address"}),

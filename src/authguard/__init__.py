@@ -7,6 +7,7 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 """
 
 import time
+from typing import Any
 
 from authguard import errors
 from authguard._core.answer.metadata import ResourceMetadata
@@ -15,6 +16,7 @@ from authguard._core.answer.refusal import Refusal
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.deciding.outside import Driving
 from authguard._core.deciding.quotas import Quotas
+from authguard._core.flow import Flow
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
 from authguard._core.policy.policy import Verdict
@@ -25,8 +27,6 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import RequestView
-from authguard.drivers import asynchronous
-from authguard.drivers.outside import run_outside
 from authguard.errors import (
     AuthGuardError,
     ConfigurationError,
@@ -51,7 +51,22 @@ from authguard.verifiers.remote import RemoteKeySet
 __version__ = "0.1.0"
 
 Quotas.default_store = MemoryQuotas
-Guard.driving = Driving(run_outside, asynchronous.run, time.time)
+
+
+def _run(flow: Flow[Any]) -> Any:
+    from authguard.drivers.outside import run_outside
+
+    return run_outside(flow)
+
+
+async def _arun(flow: Flow[Any]) -> Any:
+    from authguard.drivers.asynchronous import run
+
+    return await run(flow)
+
+
+# The drivers are imported when they are needed: adapters do it in any case.
+Guard.driving = Driving(_run, _arun, time.time)
 
 __all__ = [
     "ANONYMOUS",

@@ -4,8 +4,6 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import Required, TypedDict, Unpack
 
-from anyio import to_thread
-
 from authguard._core.options import Moment, check_flag
 from authguard.stores.marks import Mark, make_mark
 from authguard.stores.receipt import Receipt
@@ -82,7 +80,8 @@ class Revoking(ABC):
             ConfigurationError: as `revoke` does.
             VerificationUnavailableError: as `revoke` does.
         """
-        # By anyio, which httpx brings: under trio, too.
+        from anyio import to_thread  # under trio, too; imported here, since most never need it
+
         return await to_thread.run_sync(partial(self.revoke, **revocation), abandon_on_cancel=True)
 
     @abstractmethod
