@@ -252,8 +252,27 @@ def test_keys_for_some_networks(ask: Ask) -> None:
     for address in (None, "", "unix", "198.51.100.1"):
         with pytest.raises(AddressDeniedError):
             ask(guard, "opaque", address=address)
-    assert ask(guard, "opaque", address="192.0.2.7").subject == "near"
+    assert ask(guard, "opaque", address="::ffff:192.0.2.7").subject == "near"
     assert counted == [(NOW, "192.0.2.7")]
+
+
+def test_what_is_told_of_an_address(ask: Ask) -> None:
+    """A verifier that counts uses is told of an address that is one, and of no other text."""
+    counted: list[Any] = []
+
+    class Counting(Verifier):
+        has_terms = True
+
+        def accepts(self, credential: Any) -> bool:
+            return True
+
+        def flow(self, credential: Any, now: float) -> Verified:
+            return Verified(Principal("ann"), now + 60, Terms(lambda at, address: counted.append(address)))
+
+    guard = Guard(Counting())
+    for address in (None, "unix:/run/app", "192.0.2.1"):
+        ask(guard, "opaque", address=address)
+    assert counted == [None, None, "192.0.2.1"]
 
 
 def test_nothing_is_taken_from_quotas(ask: Ask) -> None:

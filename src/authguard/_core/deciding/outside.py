@@ -12,6 +12,7 @@ from authguard._core.deciding.callers import Recalled, Refused
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
 from authguard._core.model import Principal
+from authguard._core.networks import parse_address
 from authguard._core.options import Moment, check_moment, check_text, got
 from authguard._core.request import Presented, RequestView
 from authguard._core.verifier import Verifier
@@ -171,7 +172,8 @@ class VerifiesOutside:
             refused = as_refused(raised)
             raise refused from refused.__cause__
         if known.terms is not None:
-            known.terms.count(at, address)
+            client = parse_address(address)
+            known.terms.count(at, None if client is None else str(client))
         return known.auth.principal
 
     def _presented(self, token: object, header: str | None) -> Presented:
