@@ -38,7 +38,11 @@ class Own:
 guard = Guard(
     JWTVerifier("{SECRET}", algorithms=["HS256"], issuer="{ISSUER}", audience="{AUDIENCE}"),
     JWTVerifier(PEM, algorithms=["ES256"], issuer="{OTHER_ISSUER}", audience="{AUDIENCE}"),
-    APIKeyVerifier({{"{KEY}": APIKey("kay"), "sk_live_disabled-0123": APIKey("off", disabled=True)}}),
+    APIKeyVerifier({{
+        "{KEY}": APIKey("kay"),
+        "plain-0123456789": APIKey("plain"),
+        "sk_live_disabled-0123": APIKey("off", disabled=True),
+    }}),
     Own(),
     protected_paths=["/", Rule("/admin", scopes=["admin"])],
     public_paths=["/open"],
@@ -202,6 +206,18 @@ def test_an_api_key_is_accepted(ask: Any) -> None:
     assert plain.startswith("accepted by APIKeyVerifier(header='X-API-Key')")
 
 
+def test_the_field_of_a_key(ask: Any) -> None:
+    """A key without a prefix is known by its field alone."""
+    assert ask(STARLETTE, "plain-0123456789")[1]["code"] == "no_verifier"
+    status, found, _ = ask(STARLETTE, "plain-0123456789", "--header", "X-API-Key")
+    assert (status, found["guards"][0]["verifier"]) == (0, "APIKeyVerifier(header='X-API-Key')")
+    _, found, _ = ask(STARLETTE, "unknown-0123456789", "--header", "x-api-key")
+    assert (found["code"], found["guards"][0]["verifier"]) == (
+        "unknown_api_key",
+        "APIKeyVerifier(header='X-API-Key')",
+    )
+
+
 def test_the_rule_of_a_path(ask: Any) -> None:
     """With `--path`, what the rule asks for counts, too; on an open path a bad token does no harm."""
     status, found, _ = ask(STARLETTE, token(), "--path", "/admin/users")
@@ -289,6 +305,7 @@ def test_an_async_client_and_an_async_loader(ask: Any) -> None:
         (("--app", "mod:app", "--key", "k"), "--app has keys and expectations of its own"),
         (("--app", "mod:app", "--audience", "a"), "--app has keys and expectations of its own"),
         (("--app", "mod:app", "--path", "a?b"), "--path begins with a slash"),
+        (("--app", "mod:guard", "--header", "X-Other"), "header must be a field that the guard reads"),
         (("--path", "/a"), "go with --app"),
         (("--factory",), "go with --app"),
     ],

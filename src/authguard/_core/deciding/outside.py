@@ -140,16 +140,18 @@ class VerifiesOutside:
         result: Principal = await driving.arun(self._verify(token, header, address, now))
         return result
 
-    def examine(self, token: str, now: float) -> Flow[Principal]:
+    def examine(self, token: str, now: float, *, header: str | None = None) -> Flow[Principal]:
         """Find out who presents a token or API key, for tools: nothing is remembered or counted.
 
         Args:
             token: see `verify`.
             now: seconds since the epoch.
+            header: see `verify`.
         """
+        presented = self._presented(token, header)
         callers = self._straight_path.own_callers  # not those of a test
         try:
-            return (yield from callers.examine(_Message(self._presented(token, None), None), now))
+            return (yield from callers.examine(_Message(presented, None), now))
         except Exception as raised:
             refused = as_refused(raised)
             raise refused from refused.__cause__

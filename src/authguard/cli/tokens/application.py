@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from authguard._core.guard import Guard
 from authguard._core.jose.compact import Token, read_compact
@@ -98,6 +98,20 @@ class Answer:
         }
 
 
+class _Credential(NamedTuple):
+    """Hold a token or API key.
+
+    Attributes:
+        text: the credential.
+        claims: what it says, if it is a JWT; not verified.
+        field: the header field that it comes in; None for Authorization.
+    """
+
+    text: str
+    claims: Mapping[str, Any]
+    field: str | None
+
+
 @contextmanager
 def application_guards(name: str, *, factory: bool) -> Iterator[Sequence[tuple[Guard, str]]]:
     """Yield the guards of an application, and close what they have opened.
@@ -124,6 +138,7 @@ def answers_of(
     now: float,
     *,
     place: tuple[str, str] | None,
+    field: str | None = None,
 ) -> list[Answer]:
     """Return the answer of each guard; with a path, of those around it.
 
@@ -134,20 +149,20 @@ def answers_of(
         now: seconds since the epoch.
         place: method and path of a request, from the top; None for one that asks for a caller, and for
             nothing else.
+        field: the header field that it comes in; None for Authorization.
     """
-    return asyncio.run(_answers(guards, text, claims, now, place))
+    return asyncio.run(_answers(guards, _Credential(text, claims, field), now, place))
 
 
 async def _answers(
     guards: Sequence[tuple[Guard, str]],
-    text: str,
-    claims: Mapping[str, Any],
+    credential: _Credential,
     now: float,
     place: tuple[str, str] | None,
 ) -> list[Answer]:
     """Ask in one event loop, since a verifier may have an async client; what blocks runs in a thread."""
     return [
-        await _answer((guard, mount), text, claims, now, place)
+        await _answer((guard, mount), credential, now, place)
         for guard, mount in guards
         if place is None or not mount or below(mount, place[1]) != place[1]
     ]
@@ -155,18 +170,17 @@ async def _answers(
 
 async def _answer(
     guarding: tuple[Guard, str],
-    text: str,
-    claims: Mapping[str, Any],
+    credential: _Credential,
     now: float,
     place: tuple[str, str] | None,
 ) -> Answer:
-    guard, mount = guarding
-    verifier = _verifier_of(guard, text, claims)
+    (guard, mount), (text, claims, field) = guarding, credential
+    verifier = _verifier_of(guard, credential)
     name = "" if verifier is None else repr(verifier)
     verdict = None if place is None else guard.explain(place[0], below(mount, place[1]) or "/", mount)
     is_open = verdict is not None and (not verdict.protected or verdict.optional == "lenient")
     try:
-        principal = await asynchronous.run(guard.examine(text, now))
+        principal = await asynchronous.run(guard.examine(text, now, header=field))
         if verdict is not None and verdict.protected:
             verdict.check(principal, now)
     except RefusedError as error:
@@ -178,8 +192,11 @@ async def _answer(
     return Answer(mount, name, None, 200, None)
 
 
-def _verifier_of(guard: Guard, text: str, claims: Mapping[str, Any]) -> Verifier | None:
+def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
     """Return the verifier of a guard that is asked about a token; of several for JWTs, that of its issuer."""
+    text, claims, field = credential
+    if field is not None and field.lower() != "authorization":
+        return next((each for each in guard.verifiers if _reads(each, field, text)), None)
     candidates = [each for each in guard.verifiers if _accepts(each, text)]
     if len(candidates) < 2:
         return candidates[0] if candidates else None
@@ -187,6 +204,14 @@ def _verifier_of(guard: Guard, text: str, claims: Mapping[str, Any]) -> Verifier
     by_issuer = [each for each in candidates if isinstance(jwt[0], str) and jwt in each.jwts]
     last = [each for each in candidates if each.takes_any_token]
     return next(iter((*by_issuer, *last)), None)
+
+
+def _reads(verifier: Verifier, field: str, text: str) -> bool:
+    """Return whether a verifier reads a field, and, where several read it, this key is its own."""
+    names = (verifier.header, getattr(verifier, "token_header", None))
+    if field.lower() not in [name.lower() for name in names if name]:
+        return False
+    return not verifier.prefixes or verifier.has_unprefixed_keys or text.startswith(tuple(verifier.prefixes))
 
 
 def _accepts(verifier: Verifier, text: str) -> bool:

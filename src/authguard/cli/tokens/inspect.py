@@ -4,14 +4,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
 from authguard._core.credential.extractor import MAX_CREDENTIAL
+from authguard._core.jose.claims import read_claims
+from authguard._core.jose.compact import Header, read_compact
 from authguard.cli.configuration import raw_settings, with_settings
-from authguard.cli.output import MISUSED, Failure, echo_json, printable
+from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
 from authguard.cli.tokens.application import Answer, answers_of, application_guards
 from authguard.cli.tokens.checker import (
     CheckOptions,
@@ -20,9 +23,11 @@ from authguard.cli.tokens.checker import (
     checker_by_service,
     fault_of_form,
 )
-from authguard.cli.tokens.explain import Finding, explain_text
-from authguard.cli.tokens.report import TokenReport, contents_of, document_of, print_contents, print_report
+from authguard.cli.tokens.explain import Finding, explain_text, is_date, shown
+from authguard.errors import MalformedTokenError
 
+_REGISTERED = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "acr")
+_DATES = ("exp", "iat", "nbf", "auth_time")
 _SCHEME = "bearer "
 _NO_KEYS = Finding(
     "not_verified",
@@ -31,6 +36,42 @@ _NO_KEYS = Finding(
 )
 # Codes of findings that come before the signature has been verified.
 _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature")
+_COLOURS = {"accepted": "green", "refused": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReport:
+    """Hold the contents of a token, as far as they are shown.
+
+    Attributes:
+        header: its header; None if it cannot be read.
+        claims: its claims, as far as they can be read.
+        signed: whether the signature has been verified.
+        all_claims: whether to show the values of claims that are not registered.
+    """
+
+    header: Header | None
+    claims: Mapping[str, Any]
+    signed: bool
+    all_claims: bool
+
+    @property
+    def members(self) -> dict[str, str | None]:
+        """Return the header as it is written."""
+        if self.header is None:
+            return {}
+        return {"alg": self.header.algorithm, "kid": self.header.key_id, "typ": self.header.type}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the claims whose values are shown."""
+        others = [name for name in self.claims if name not in _REGISTERED] if self.all_claims else []
+        return [name for name in _REGISTERED if name in self.claims] + others
+
+    @property
+    def hidden(self) -> list[str]:
+        """Return the claims of which only the names are shown."""
+        return [name for name in self.claims if name not in self.names]
 
 
 @click.command(context_settings={"allow_extra_args": True})
@@ -68,6 +109,7 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
 @click.option("--factory", is_flag=True, help="APP is a function without arguments that makes it.")
 @click.option("--path", metavar="PATH", help="With --app: the path of a request, whose rule counts, too.")
 @click.option("--method", metavar="METHOD", default="GET", help="With --path: its method; else GET.")
+@click.option("--header", metavar="NAME", help="With --app: the field that it comes in; else Authorization.")
 @click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims, too.")
 @click.option("--json", "as_json", is_flag=True, help="Write it as JSON.")
 @with_settings
@@ -78,6 +120,7 @@ def inspect(
     factory: bool,
     path: str | None,
     method: str,
+    header: str | None,
     all_claims: bool,
     as_json: bool,
     database: str | None,
@@ -97,85 +140,28 @@ def inspect(
         raise Failure(
             "the token is no argument: other users see those. Use standard input or --file", MISUSED
         )
+    asked = _Asked(factory, method, path, header)
     if application is not None:
         _check_app_alone(options, database, config)
-        _inspect_by(application, _Asked(factory, method, path), file, all_claims=all_claims, as_json=as_json)
+        _inspect_by(application, asked, file, all_claims=all_claims, as_json=as_json)
         return
-    if factory or path is not None or method != "GET":
-        raise Failure("--factory, --path and --method go with --app", MISUSED)
+    if asked != _Asked():
+        raise Failure("--factory, --path, --method and --header go with --app", MISUSED)
     with _checker(CheckOptions(**options), database, config) as checker:
         text = _read(file)
         now = time.time()
-        header, claims = contents_of(text)
+        head, claims = _contents(text)
         finding, signed = explain_text(text) or fault_of_form(text), False
         if finding is None:
             finding = _NO_KEYS if checker is None else checker.find(text, claims, now)
             signed = finding is None or finding.code not in _UNSIGNED_CODES
-    report = TokenReport(header, claims, signed, all_claims)
+    report = TokenReport(head, claims, signed, all_claims)
     if as_json:
-        echo_json(document_of(finding, report))
+        echo_json(_document(finding, report))
     else:
-        print_report(finding, report, now)
+        _print(finding, report, now)
     if finding is not None:
         context.exit(MISUSED if finding is _NO_KEYS else 1)
-
-
-class _Asked(NamedTuple):
-    """Say what an application is asked."""
-
-    factory: bool
-    method: str
-    path: str | None
-
-
-def _check_app_alone(options: Mapping[str, Any], database: str | None, config: str | None) -> None:
-    if any(value not in (None, ()) for value in (*options.values(), database, config)):
-        raise Failure("--app has keys and expectations of its own: leave the other options out", MISUSED)
-
-
-def _inspect_by(
-    application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
-) -> None:
-    """Show what the guards of an application answer."""
-    if asked.path is not None and not asked.path.startswith("/"):
-        raise Failure("--path begins with a slash, and has no query", MISUSED)
-    with application_guards(application, factory=asked.factory) as guards:
-        text = _read(file)
-        if not text:
-            raise Failure("there is no token: give it on standard input, or by --file", MISUSED)
-        now = time.time()
-        header, claims = contents_of(text)
-        place = None if asked.path is None else (asked.method, asked.path)
-        answers = answers_of(guards, text, claims, now, place=place)
-    if not answers:
-        raise Failure(f"no guard of {application} is around that path", MISUSED)
-    refusing = next((answer for answer in answers if answer.finding is not None), None)
-    finding = None if refusing is None else refusing.finding
-    signed = all(answer.finding is None or answer.finding.code not in _UNSIGNED_CODES for answer in answers)
-    report = TokenReport(header, claims, signed, all_claims)
-    if as_json:
-        echo_json({**document_of(finding, report), "guards": [answer.document() for answer in answers]})
-    else:
-        for answer in answers:
-            _print_answer(answer, named=len(answers) > 1)
-        print_contents(report, now)
-    if finding is not None:
-        click.get_current_context().exit(1)
-
-
-def _print_answer(answer: Answer, *, named: bool) -> None:
-    """Write the answer of one guard."""
-    where = f"guard of {answer.mount or '/'}: " if named else ""
-    by = f" by {answer.verifier}" if answer.verifier else ""
-    finding = answer.finding
-    if finding is None:
-        click.echo(f"{printable(where)}{click.style('accepted', fg='green', bold=True)}{printable(by)}")
-        return
-    word = click.style("refused", fg="red", bold=True)
-    click.echo(f"{printable(where)}{word} with {answer.status}{printable(by)}: {printable(finding.reason)}")
-    click.echo(f"  {printable(finding.advice)}")
-    if answer.option is not None:
-        click.echo(f"  Option: {answer.option}")
 
 
 @contextmanager
@@ -217,3 +203,130 @@ def _read(file: str | None) -> str:
         data = sys.stdin.buffer.read(2 * MAX_CREDENTIAL)
     text = data.decode("ascii", "replace").strip()
     return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
+
+
+def _contents(text: str) -> tuple[Header | None, dict[str, Any]]:
+    """Return header and claims, as far as they can be read; they are not verified."""
+    try:
+        token = read_compact(text)
+    except MalformedTokenError:
+        return None, {}
+    try:
+        return token.header, read_claims(token)[1]
+    except MalformedTokenError:
+        return token.header, {}
+
+
+def _verdict(finding: Finding | None) -> str:
+    if finding is None:
+        return "accepted"
+    return {"not_verified": "not verified", "unavailable": "unknown"}.get(finding.code, "refused")
+
+
+def _document(finding: Finding | None, report: TokenReport) -> dict[str, Any]:
+    claims = report.claims
+    return {
+        "verdict": _verdict(finding),
+        "code": None if finding is None else finding.code,
+        "reason": None if finding is None else finding.reason,
+        "advice": None if finding is None else finding.advice,
+        "signature_verified": report.signed,
+        "header": report.members,
+        "claims": {name: claims[name] for name in report.names},
+        "times": {name: moment(claims[name]) for name in _DATES if is_date(claims.get(name))},
+        "other_claims": report.hidden,
+    }
+
+
+def _print(finding: Finding | None, report: TokenReport, now: float) -> None:
+    verdict = _verdict(finding)
+    word = click.style(verdict, fg=_COLOURS.get(verdict, "yellow"), bold=True)
+    if finding is None:
+        click.echo(word)
+    else:
+        click.echo(f"{word}: {printable(finding.reason)}")
+        click.echo(f"  {printable(finding.advice)}")
+    _print_contents(report, now)
+
+
+def _print_contents(report: TokenReport, now: float) -> None:
+    _print_part("header", {name: text for name, text in report.members.items() if text is not None})
+    title = "claims" if report.signed else "claims, not verified"
+    _print_part(title, {name: _in_words(name, report.claims[name], now) for name in report.names})
+    if report.hidden:
+        click.echo(f"  and {printable(', '.join(report.hidden))} (--claims shows them)")
+
+
+def _print_part(title: str, values: Mapping[str, str]) -> None:
+    if values:
+        click.echo(f"\n{click.style(title, bold=True)}")
+    width = max(map(len, values), default=0)
+    for name, text in values.items():
+        click.echo(f"  {printable(name.ljust(width))}  {printable(text)}")
+
+
+def _in_words(name: str, value: object, now: float) -> str:
+    if name in _DATES and is_date(value):
+        seconds = float(value)
+        when = f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
+        return f"{moment(seconds)} ({when})"
+    return value if isinstance(value, str) else shown(value)
+
+
+class _Asked(NamedTuple):
+    """Say what an application is asked."""
+
+    factory: bool = False
+    method: str = "GET"
+    path: str | None = None
+    header: str | None = None
+
+
+def _check_app_alone(options: Mapping[str, Any], database: str | None, config: str | None) -> None:
+    if any(value not in (None, ()) for value in (*options.values(), database, config)):
+        raise Failure("--app has keys and expectations of its own: leave the other options out", MISUSED)
+
+
+def _inspect_by(
+    application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
+) -> None:
+    """Show what the guards of an application answer."""
+    if asked.path is not None and not asked.path.startswith("/"):
+        raise Failure("--path begins with a slash, and has no query", MISUSED)
+    with application_guards(application, factory=asked.factory) as guards:
+        text = _read(file)
+        if not text:
+            raise Failure("there is no token: give it on standard input, or by --file", MISUSED)
+        now = time.time()
+        header, claims = _contents(text)
+        place = None if asked.path is None else (asked.method, asked.path)
+        answers = answers_of(guards, text, claims, now, place=place, field=asked.header)
+    if not answers:
+        raise Failure(f"no guard of {application} is around that path", MISUSED)
+    refusing = next((answer for answer in answers if answer.finding is not None), None)
+    finding = None if refusing is None else refusing.finding
+    signed = all(answer.finding is None or answer.finding.code not in _UNSIGNED_CODES for answer in answers)
+    report = TokenReport(header, claims, signed, all_claims)
+    if as_json:
+        echo_json({**_document(finding, report), "guards": [answer.document() for answer in answers]})
+    else:
+        for answer in answers:
+            _print_answer(answer, named=len(answers) > 1)
+        _print_contents(report, now)
+    if finding is not None:
+        click.get_current_context().exit(1)
+
+
+def _print_answer(answer: Answer, *, named: bool) -> None:
+    """Write the answer of one guard."""
+    where = f"guard of {answer.mount or '/'}: " if named else ""
+    by = f" by {answer.verifier}" if answer.verifier else ""
+    finding = answer.finding
+    if finding is None:
+        click.echo(f"{printable(where)}{click.style('accepted', fg='green', bold=True)}{printable(by)}")
+        return
+    word = click.style("refused", fg="red", bold=True)
+    click.echo(f"{printable(where)}{word} with {answer.status}{printable(by)}: {printable(finding.reason)}")
+    click.echo(f"  {printable(finding.advice)}")
+    if answer.option is not None:
+        click.echo(f"  Option: {answer.option}")
