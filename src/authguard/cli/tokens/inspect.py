@@ -82,6 +82,18 @@ class TokenReport:
     help="Read the token from here; else from standard input, or hidden from the terminal.",
 )
 @click.option(
+    "--app",
+    "application",
+    metavar="MODULE:APP",
+    help="Ask the guards of this application, as authguard routes finds them, or a Guard.",
+)
+@click.option("--factory", is_flag=True, help="APP is a function without arguments that makes it.")
+@click.option("--path", metavar="PATH", help="With --app: the path of a request, whose rule counts, too.")
+@click.option("--method", metavar="METHOD", default="GET", help="With --path: its method; else GET.")
+@click.option(
+    "--header", "field", metavar="NAME", help="With --app: the field that it comes in; else Authorization."
+)
+@click.option(
     "--key",
     "--keys",
     "key",
@@ -100,16 +112,6 @@ class TokenReport:
     multiple=True,
     help="An algorithm to allow; else what the keys are for. May be repeated.",
 )
-@click.option(
-    "--app",
-    "application",
-    metavar="MODULE:APP",
-    help="Ask the guards of this application, as authguard routes finds them, or a Guard.",
-)
-@click.option("--factory", is_flag=True, help="APP is a function without arguments that makes it.")
-@click.option("--path", metavar="PATH", help="With --app: the path of a request, whose rule counts, too.")
-@click.option("--method", metavar="METHOD", default="GET", help="With --path: its method; else GET.")
-@click.option("--header", metavar="NAME", help="With --app: the field that it comes in; else Authorization.")
 @click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims, too.")
 @click.option("--json", "as_json", is_flag=True, help="Write it as JSON.")
 @with_settings
@@ -120,7 +122,7 @@ def inspect(
     factory: bool,
     path: str | None,
     method: str,
-    header: str | None,
+    field: str | None,
     all_claims: bool,
     as_json: bool,
     database: str | None,
@@ -140,7 +142,7 @@ def inspect(
         raise Failure(
             "the token is no argument: other users see those. Use standard input or --file", MISUSED
         )
-    asked = _Asked(factory, method, path, header)
+    asked = _Asked(factory, method, path, field)
     if application is not None:
         _check_app_alone(options, database, config)
         _inspect_by(application, asked, file, all_claims=all_claims, as_json=as_json)
@@ -150,12 +152,12 @@ def inspect(
     with _checker(CheckOptions(**options), database, config) as checker:
         text = _read(file)
         now = time.time()
-        head, claims = _contents(text)
+        header, claims = _contents(text)
         finding, signed = explain_text(text) or fault_of_form(text), False
         if finding is None:
             finding = _NO_KEYS if checker is None else checker.find(text, claims, now)
             signed = finding is None or finding.code not in _UNSIGNED_CODES
-    report = TokenReport(head, claims, signed, all_claims)
+    report = TokenReport(header, claims, signed, all_claims)
     if as_json:
         echo_json(_document(finding, report))
     else:
@@ -279,11 +281,11 @@ class _Asked(NamedTuple):
     factory: bool = False
     method: str = "GET"
     path: str | None = None
-    header: str | None = None
+    field: str | None = None
 
 
 def _check_app_alone(options: Mapping[str, Any], database: str | None, config: str | None) -> None:
-    if any(value not in (None, ()) for value in (*options.values(), database, config)):
+    if any(value not in (None, (), False) for value in (*options.values(), database, config)):
         raise Failure("--app has keys and expectations of its own: leave the other options out", MISUSED)
 
 
@@ -300,7 +302,7 @@ def _inspect_by(
         now = time.time()
         header, claims = _contents(text)
         place = None if asked.path is None else (asked.method, asked.path)
-        answers = answers_of(guards, text, claims, now, place=place, field=asked.header)
+        answers = answers_of(guards, text, claims, now, place=place, field=asked.field)
     if not answers:
         raise Failure(f"no guard of {application} is around that path", MISUSED)
     refusing = next((answer for answer in answers if answer.finding is not None), None)
