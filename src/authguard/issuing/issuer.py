@@ -9,7 +9,6 @@ from typing import Any
 import jwt
 
 from authguard._core.credential.extractor import MAX_CREDENTIAL
-from authguard._core.jose.claims import CLIENT_PREFIX, FOREIGN_CLAIMS
 from authguard._core.options import (
     Duration,
     check_function,
@@ -44,7 +43,10 @@ _SET_HERE = {
     "azp": "client_id=…",
     "sid": "session=…",
 }
-_OTHER_KINDS = frozenset((*FOREIGN_CLAIMS, "token_use", "token_type", "typ", "type", "nonce"))
+_OTHER_KINDS = frozenset(
+    ("token_use", "token_type", "typ", "type", "nonce", "at_hash", "c_hash", "s_hash", "events")
+)
+_CLIENT = "client:"  # what the subject of a client's own token begins with, for a guard
 
 
 class TokenIssuer:
@@ -127,9 +129,9 @@ class TokenIssuer:
         if isinstance(subject, int):
             raise ConfigurationError(f"subject must be text, got {got(subject)}: write str(user.id)")
         check_text(subject, "subject")
-        if subject.startswith(CLIENT_PREFIX) and subject != f"{CLIENT_PREFIX}{client_id}":
+        if subject.startswith(_CLIENT) and subject != f"{_CLIENT}{client_id}":
             raise ConfigurationError(
-                f"subject must not begin with {CLIENT_PREFIX!r}, got {got(subject)}: a guard takes that only "
+                f"subject must not begin with {_CLIENT!r}, got {got(subject)}: a guard takes that only "
                 'for a client\'s own token, as in issue("client:billing", client_id="billing")'
             )
         now = int(self._clock())

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import PyJWTError
 
 from authguard._core.jose.compact import base64url
-from authguard._core.jose.jwk import ALIASES, SYMMETRIC, from_jwk, from_pem, from_secret
+from authguard._core.jose.jwk import ALIASES, SYMMETRIC, from_jwk, from_secret
 from authguard._core.jose.keyset import check_algorithms
 from authguard._core.options import check_text, type_of
 from authguard._core.proofs.dpop import thumbprint_of
@@ -56,9 +56,7 @@ class SigningKey:
                 "key must be private to have a public part, got a secret: give verifiers the secret itself, "
                 "or sign with a key, such as one of `authguard keys generate`"
             )
-        scheme: Any = get_default_algorithms()[self.algorithm]
-        jwk: dict[str, Any] = scheme.to_jwk(self.key.public_key(), as_dict=True)
-        jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
+        jwk = _public_jwk(self.key.public_key())
         return {**jwk, "kid": self.key_id or thumbprint_of(jwk), "alg": self.algorithm, "use": "sig"}
 
 
@@ -193,8 +191,25 @@ def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKe
             f"these, or a private key of cryptography, got {type_of(key)}"
         )
     algorithm = ALIASES.get(algorithm or "", algorithm) or _algorithm_of(key)
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return SigningKey(key, from_pem(pem, frozenset({algorithm})).algorithm, key_id)
+    bound = from_jwk(_public_jwk(key.public_key()), frozenset({algorithm}))
+    return SigningKey(key, bound.algorithm, key_id)
+
+
+def _public_jwk(key: Any) -> dict[str, Any]:
+    """Return a public key as a JWK, whatever it signs with."""
+    family = "EdDSA"
+    if isinstance(key, rsa.RSAPublicKey):
+        family = "RS256"
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        family = "ES256"
+    scheme: Any = get_default_algorithms()[family]
+    try:
+        jwk: dict[str, Any] = scheme.to_jwk(key, as_dict=True)
+    except (PyJWTError, ValueError, TypeError):
+        raise ConfigurationError(
+            f"key must be RSA, EC or Ed25519, got {type_of(key)}, which signs no tokens"
+        ) from None
+    return {name: value for name, value in jwk.items() if name != "key_ops"}
 
 
 def _algorithm_of(key: Any) -> str:

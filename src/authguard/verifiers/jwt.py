@@ -102,8 +102,8 @@ class JWTVerifier(Verifier):
         )
 
     @property
-    def expectations(self) -> Expectations:
-        """Return what is asked of the claims of a token."""
+    def expectations(self) -> Any:
+        """Return what is asked of the claims of a token: `Expectations` of the core."""
         return self._expected
 
     def accepts(self, credential: Credential) -> bool:
