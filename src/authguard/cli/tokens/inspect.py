@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,6 +16,7 @@ from authguard._core.jose.compact import Header, read_compact
 from authguard._core.model import Principal
 from authguard.cli.configuration import raw_settings, with_settings
 from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
+from authguard.cli.tokens.application import Answer, answers_of, application_guards
 from authguard.cli.tokens.checker import (
     CheckOptions,
     TokenChecker,
@@ -99,6 +100,18 @@ class TokenReport:
     help="Read the token from here; else from standard input, or hidden from the terminal.",
 )
 @click.option(
+    "--app",
+    "application",
+    metavar="MODULE:APP",
+    help="Ask the guards of this application, as authguard routes finds them, or a Guard.",
+)
+@click.option("--factory", is_flag=True, help="APP is a function without arguments that makes it.")
+@click.option("--path", metavar="PATH", help="With --app: the path of a request, whose rule counts, too.")
+@click.option("--method", metavar="METHOD", default="GET", help="With --path: its method; else GET.")
+@click.option(
+    "--header", "field", metavar="NAME", help="With --app: the field that it comes in; else Authorization."
+)
+@click.option(
     "--key",
     "--keys",
     "key",
@@ -138,6 +151,11 @@ class TokenReport:
 def inspect(
     *,
     file: str | None,
+    application: str | None,
+    factory: bool,
+    path: str | None,
+    method: str,
+    field: str | None,
     all_claims: bool,
     as_json: bool,
     database: str | None,
@@ -147,15 +165,23 @@ def inspect(
     """Say whether a token is accepted, or why not and what to change.
 
     The token is never an argument, and never shown. The keys are those of the options; without any, those
-    of the service, if its settings are there: then sessions and accounts are looked at, too. Exit status:
-    0 only if it was verified and accepted, 1 if it is refused or that cannot be found out now, 2 if there
-    is no key to verify it with.
+    of the service, if its settings are there: then sessions and accounts are looked at, too. With --app,
+    the guards of an application are asked, also about API keys and opaque tokens: which verifier decides,
+    why, and which option to change. Exit status: 0 only if it was verified and accepted, by all guards
+    there are, 1 if it is refused or that cannot be found out now, 2 if there is no key to verify it with.
     """
     context = click.get_current_context()
     if context.args:  # click would repeat it
         raise Failure(
             "the token is no argument: other users see those. Use standard input or --file", MISUSED
         )
+    asked = _Asked(factory, method, path, field)
+    if application is not None:
+        _check_app_alone(options, database, config)
+        _inspect_by(application, asked, file, all_claims=all_claims, as_json=as_json)
+        return
+    if asked != _Asked():
+        raise Failure("--factory, --path, --method and --header go with --app", MISUSED)
     with _checker(CheckOptions(**options), database, config) as checker:
         text = _read(file)
         now = time.time()
@@ -262,6 +288,10 @@ def _print(finding: Finding | None, report: TokenReport, now: float) -> None:
     else:
         click.echo(f"{word}: {printable(finding.reason)}")
         click.echo(f"  {printable(finding.advice)}")
+    _print_contents(report, now)
+
+
+def _print_contents(report: TokenReport, now: float) -> None:
     _print_part("header", {name: text for name, text in report.members.items() if text is not None})
     _print_part("caller", {name: _joined(value) for name, value in (report.caller or {}).items() if value})
     for words in report.unusable:
@@ -290,3 +320,62 @@ def _in_words(name: str, value: object, now: float) -> str:
         when = f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
         return f"{moment(seconds)} ({when})"
     return value if isinstance(value, str) else shown(value)
+
+
+class _Asked(NamedTuple):
+    """Say what an application is asked."""
+
+    factory: bool = False
+    method: str = "GET"
+    path: str | None = None
+    field: str | None = None
+
+
+def _check_app_alone(options: Mapping[str, Any], database: str | None, config: str | None) -> None:
+    if any(value not in (None, (), False) for value in (*options.values(), database, config)):
+        raise Failure("--app has keys and expectations of its own: leave the other options out", MISUSED)
+
+
+def _inspect_by(
+    application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
+) -> None:
+    """Show what the guards of an application answer."""
+    if asked.path is not None and not asked.path.startswith("/"):
+        raise Failure("--path begins with a slash, and has no query", MISUSED)
+    with application_guards(application, factory=asked.factory) as guards:
+        text = _read(file)
+        if not text:
+            raise Failure("there is no token: give it on standard input, or by --file", MISUSED)
+        now = time.time()
+        header, claims = _contents(text)
+        place = None if asked.path is None else (asked.method, asked.path)
+        answers = answers_of(guards, text, claims, now, place=place, field=asked.field)
+    if not answers:
+        raise Failure(f"no guard of {application} is around that path", MISUSED)
+    refusing = next((answer for answer in answers if answer.finding is not None), None)
+    finding = None if refusing is None else refusing.finding
+    signed = all(answer.finding is None or answer.finding.code not in _UNSIGNED_CODES for answer in answers)
+    report = TokenReport(header, claims, signed, all_claims)
+    if as_json:
+        echo_json({**_document(finding, report), "guards": [answer.document() for answer in answers]})
+    else:
+        for answer in answers:
+            _print_answer(answer, named=len(answers) > 1)
+        _print_contents(report, now)
+    if finding is not None:
+        click.get_current_context().exit(1)
+
+
+def _print_answer(answer: Answer, *, named: bool) -> None:
+    """Write the answer of one guard."""
+    where = f"guard of {answer.mount or '/'}: " if named else ""
+    by = f" by {answer.verifier}" if answer.verifier else ""
+    finding = answer.finding
+    if finding is None:
+        click.echo(f"{printable(where)}{click.style('accepted', fg='green', bold=True)}{printable(by)}")
+        return
+    word = click.style("refused", fg="red", bold=True)
+    click.echo(f"{printable(where)}{word} with {answer.status}{printable(by)}: {printable(finding.reason)}")
+    click.echo(f"  {printable(finding.advice)}")
+    if answer.option is not None:
+        click.echo(f"  Option: {answer.option}")
