@@ -38,6 +38,7 @@ SERVICE: dict[str, Built] = {
             **rows("text?", "audience smtp_url mail_from revocations_url"),
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             "refresh_grace": "seconds",
+            **rows("seconds", "usage_minutes_kept usage_hours_kept usage_days_kept"),
             "worker_threads": "number",
             **rows("mapping", "limits api_key_tiers"),
             **rows("list", "prefixes redirect_uris api_key_prefixes api_key_scopes admin_roles"),

@@ -41,6 +41,7 @@ from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import RequestView
+from authguard._core.terms import OK, Count, outcome_of
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     CrossSiteRequestError,
@@ -175,7 +176,7 @@ class Guard:
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=verdict.preflight or self._preflight)
             outcome = (yield from recalled.question) if isinstance(recalled, AskFirst) else recalled
             if isinstance(outcome, Refused):
-                return (yield from self._refused(request, verdict, outcome.error))
+                return (yield from self._refused(request, verdict, outcome.error, now, outcome.error.count))
             known = outcome if isinstance(outcome, Known) else None
             return (yield from self._allow(request, now, verdict, known))
         except Exception as raised:
@@ -193,20 +194,35 @@ class Guard:
                 verdict.check(auth.principal, now)
             user = yield from callers.load_user(auth.principal)
         except Exception as raised:
-            return (yield from self._refused(request, verdict, refused_for(raised, auth)))
+            error = refused_for(raised, auth)
+            count = error.count if auth is None else _count_of(known)
+            return (yield from self._refused(request, verdict, error, now, count))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
         allowed = Allow(auth, user, response_fields=fields)
         if self.quotas is not None:
             allowed = Allow(auth, user, charge=(charge := Charge(fields)))
             if verdict.protected:  # last, since a request that is refused takes nothing
-                yield from self.quotas.charge(charge, auth.principal, verdict)
-        if known.terms is not None:
-            address = self._proxies.client_address(request)
-            known.terms.count(now, None if address is None else str(address))
+                try:
+                    yield from self.quotas.charge(charge, auth.principal, verdict)
+                except RateLimitedError as error:
+                    self._count(_count_of(known), request, verdict, outcome_of(error), now)
+                    raise
+        self._count(_count_of(known), request, verdict, OK, now)
         return allowed
 
-    def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Allow | Deny]:
+    def _count(
+        self, count: Count | None, request: RequestView, verdict: Verdict, outcome: str | None, now: float
+    ) -> None:
+        """Tell the verifier what becomes of a request, if it wants to be told."""
+        if count is not None and outcome is not None:
+            address = self._proxies.client_address(request)
+            count(now, None if address is None else str(address), verdict.rule, outcome)
+
+    def _refused(
+        self, request: RequestView, verdict: Verdict, error: RefusedError, now: float, count: Count | None
+    ) -> Flow[Allow | Deny]:
         """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
+        self._count(count, request, verdict, outcome_of(error), now)
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
         if (verdict.protected and not optional) or isinstance(error, (UnexpectedError, RateLimitedError)):
@@ -276,3 +292,8 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
+
+
+def _count_of(known: Known | None) -> Count | None:
+    """Return what is to be told of a request of a caller; None for nothing."""
+    return None if known is None or known.terms is None else known.terms.count

@@ -44,6 +44,8 @@ _LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "ad
 _ORDERED_LIFETIMES = (
     ("session_lifetime", "refresh_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
+    ("usage_hours_kept", "usage_minutes_kept"),
+    ("usage_days_kept", "usage_hours_kept"),
 )
 
 
@@ -118,6 +120,9 @@ class Settings:
         api_key_tier: the tier of new keys.
         count_key_management: whether requests that manage keys, or read their usage, count as uses of a key
             and take from the limits of its tier.
+        usage_minutes_kept: seconds for which the usage of keys is kept by the minute.
+        usage_hours_kept: seconds for which it is kept by the hour.
+        usage_days_kept: seconds for which it is kept by the day; by the month it is kept for ever.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -173,6 +178,9 @@ class Settings:
     api_key_tiers: Mapping[str, Any] = field(default_factory=dict, hash=False)
     api_key_tier: str = "free"
     count_key_management: bool = False
+    usage_minutes_kept: int = 2 * _DAY
+    usage_hours_kept: int = 90 * _DAY
+    usage_days_kept: int = 730 * _DAY
     worker_threads: int = 8
     dev: bool = False
 
@@ -294,6 +302,9 @@ class Settings:
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "api_key_lifetime": (60, 3_650 * _DAY),
+            "usage_minutes_kept": (3_600, 90 * _DAY),
+            "usage_hours_kept": (2 * _DAY, 3_650 * _DAY),
+            "usage_days_kept": (32 * _DAY, 36_500 * _DAY),  # the usage of a month is that of its days
         }
         for name, (least, most) in durations.items():
             seconds = check_whole_seconds(getattr(self, name), name, most, least=least)

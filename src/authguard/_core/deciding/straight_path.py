@@ -10,8 +10,9 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.quotas import Quotas
-from authguard._core.policy.policy import Policy
+from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.request import Presented, RequestKey
+from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]
@@ -62,6 +63,8 @@ class StraightPath:
         recalled = self.callers.recall(presented, now)
         if not recalled.is_decision:
             if isinstance(recalled, Refused):
+                if recalled.error.count is not None:  # in the flow, which knows the address
+                    return recalled
                 return self._denials.at_once(recalled.error, request_key) or recalled
             return recalled
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
@@ -74,8 +77,9 @@ class StraightPath:
     def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide as `_recall` does, and tell the verifier of a request that passes."""
         known = self._recall(presented, request_key, now)
-        if isinstance(known, Known) and known.terms is not None:
-            known.terms.count(now, None)
+        if isinstance(known, Known) and known.terms is not None and known.terms.count is not None:
+            verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
+            known.terms.count(now, None, verdict.rule, OK)
         return known
 
     def _recall_counted(
@@ -93,10 +97,23 @@ class StraightPath:
         if charge is None:
             return UNDECIDED
         if isinstance(charge, RateLimitedError):
-            return self._denials.at_once(charge, request_key) or Refused(charge)
-        if known.terms is not None:
-            known.terms.count(now, None)
+            return self._exceeded(charge, known, verdict, request_key, now)
+        if known.terms is not None and known.terms.count is not None:
+            known.terms.count(now, None, verdict.rule, OK)
         return Allow(known.auth, known.user, charge=charge)
+
+    def _exceeded(
+        self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float
+    ) -> Refused | Deny:
+        """Refuse a request for which too little is left, and tell the verifier of it."""
+        denied = self._denials.at_once(error, request_key)
+        count = None if known.terms is None else known.terms.count
+        if denied is None:
+            error.count = count
+            return Refused(error)
+        if count is not None:
+            count(now, None, verdict.rule, outcome_of(error) or "")
+        return denied
 
     def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
         signs_in = self._cookie is not None and self._policy.is_login_page(request_key[1])

@@ -48,7 +48,8 @@ class APIKeys:
         self._rights = Rights(base.settings)
         rotation = APIKeyRotation(base, texts, self._rights)
         self.rotate = rotation.rotate
-        self.usage = APIKeyUsage(base, self._rights, verifier.recorder).usage
+        usage = APIKeyUsage(base, self._rights, verifier.recorder)
+        self.usage, self.usage_of = usage.usage, usage.usage_of
         self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
     def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
