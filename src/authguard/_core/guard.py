@@ -41,7 +41,7 @@ from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import RequestView
-from authguard._core.terms import OK, Count, outcome_of
+from authguard._core.terms import OK, Count, Terms, outcome_of
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     CrossSiteRequestError,
@@ -198,9 +198,9 @@ class Guard:
             count = error.count if auth is None else _count_of(known)
             return (yield from self._refused(request, verdict, error, now, count))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
-        allowed = Allow(auth, user, response_fields=fields)
+        allowed = Allow(auth, user, response_fields=fields, terms=known.terms)
         if self.quotas is not None:
-            allowed = Allow(auth, user, charge=(charge := Charge(fields)))
+            allowed = Allow(auth, user, charge=(charge := Charge(fields)), terms=known.terms)
             if verdict.protected:  # last, since a request that is refused takes nothing
                 try:
                     yield from self.quotas.charge(charge, auth.principal, verdict)
@@ -240,9 +240,12 @@ class Guard:
         now: float,
         *,
         charge: Charge | None = None,
+        terms: Terms | None = None,
     ) -> Flow[Deny | None]:
         """Check what a route asks for beyond the path rules; see `LaterChecks.authorize`."""
-        return self._later_checks.authorize(request, auth, error, requirement, now, charge=charge)
+        return self._later_checks.authorize(
+            request, auth, error, requirement, now, charge=charge, terms=terms
+        )
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""

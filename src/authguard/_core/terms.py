@@ -19,6 +19,9 @@ from authguard.errors import (
 #: rule that decided, as in `Verdict.rule`; and one of `OUTCOMES`.
 Count: TypeAlias = Callable[[float, str | None, str, str], None]
 
+#: Takes the moment when a request was decided, the name of the rule, and one of `OUTCOMES`.
+Recount: TypeAlias = Callable[[float, str, str], None]
+
 OK = "ok"
 #: What becomes of a request with a credential that can be named.
 OUTCOMES = (
@@ -49,6 +52,8 @@ class Terms:
     Attributes:
         count: called with each request with the credential, when it is decided; it must not wait for
             anything. None for nothing to tell.
+        recount: called when a decorator or dependency refuses a request that has passed, and was counted so:
+            with the moment of the decision, the rule, and the outcome. None for nothing to tell.
         networks: from where the credential may be used; empty for from everywhere.
         begin: called before the first request passes, with the seconds since the epoch; it may block. None
             for nothing to do.
@@ -56,6 +61,7 @@ class Terms:
     """
 
     count: Count | None = None
+    recount: Recount | None = None
     networks: tuple[Network, ...] = ()
     begin: Callable[[float], None] | None = None
     response_fields: tuple[tuple[bytes, bytes], ...] = ()

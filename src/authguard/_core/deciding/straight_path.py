@@ -100,7 +100,7 @@ class StraightPath:
             return self._exceeded(charge, known, verdict, request_key, now)
         if known.terms is not None and known.terms.count is not None:
             known.terms.count(now, None, verdict.rule, OK)
-        return Allow(known.auth, known.user, charge=charge)
+        return Allow(known.auth, known.user, charge=charge, terms=known.terms)
 
     def _exceeded(
         self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float

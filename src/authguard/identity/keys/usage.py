@@ -3,15 +3,15 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Mapping
 from secrets import token_hex
 from threading import Event, Lock, Thread
 from weakref import WeakMethod, WeakValueDictionary
 
-from authguard._core.terms import OK
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.keys.counters import Cell, Counted, KeyCounter
 from authguard.identity.storage.database import Database
-from authguard.identity.storage.usage_levels import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
+from authguard.identity.storage.usage_levels import DAY_SECONDS, HOUR_SECONDS
 from authguard.identity.storage.usage_queries import Batch, LastUse, Uses, add_batch
 from authguard.identity.storage.usage_roll_up import keep_up
 
@@ -19,97 +19,11 @@ logger = logging.getLogger("authguard")
 
 #: Seconds between two writings; as many may be lost if the process is killed.
 FLUSH_SECONDS = 60.0
-#: The generation of a text with the id of a key and a secret that is none of it.
-UNKNOWN = 0
 #: Counts that wait for a database that takes none; if there are more, they lose minute and hour.
 MAX_WAITING = 100_000
 
 _MAX_REFUSED = 5  # times that a batch is tried which the database refuses for another reason than an outage
 _FLUSHES = 5  # after as many, what has ended is rolled up
-
-#: The number of requests by start of the minute, generation, rule and outcome.
-_Cells = dict[tuple[int, int, str, str], int]
-
-
-class KeyCounter:
-    """Count the requests with a generation of a key; made when the key is looked up.
-
-    Args:
-        recorder: writes what is counted.
-        key_id: the public id of the key.
-        generation: of the secret that was presented; `UNKNOWN` for none of the key's.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_address",
-        "_cells",
-        "_ends_at",
-        "_last",
-        "_passed",
-        "_recorder",
-        "_starts_at",
-        "generation",
-        "key_id",
-    )
-
-    def __init__(self, recorder: "UsageRecorder", key_id: str, generation: int) -> None:
-        self._recorder = recorder
-        self.key_id = key_id
-        self.generation = generation
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin at zero."""
-        # Of the minute from `_starts_at` to `_ends_at`, which are the same while nothing is counted.
-        self._cells: dict[tuple[str, str], int] = {}
-        self._starts_at = self._ends_at = 0.0
-        self._passed = 0
-        self._last = 0.0
-        self._address: str | None = None
-
-    def count(self, now: float, address: str | None, rule: str, outcome: str) -> None:
-        """Count a request; each request with a key passes here.
-
-        Args:
-            now: seconds since the epoch.
-            address: of the client, if it is known.
-            rule: the name of the rule that decided.
-            outcome: one of `OUTCOMES`.
-        """
-        with self._recorder.lock:
-            if not self._starts_at <= now < self._ends_at:
-                self._begin(now)
-            cell = (rule, outcome)
-            cells = self._cells
-            cells[cell] = cells.get(cell, 0) + 1
-            if outcome == OK:
-                self._passed += 1
-                if now > self._last:  # noqa: PLR1730 (a call of `max` would cost each request more)
-                    self._last = now
-                if address is not None:
-                    self._address = address
-
-    def _begin(self, now: float) -> None:
-        """Begin to count another minute; the lock is held."""
-        if self._cells:
-            self._recorder.keep(self.key_id, self.cells())
-            self._cells = {}
-        elif not self._ends_at:
-            self._recorder.note(self)
-        self._starts_at = float(now // MINUTE_SECONDS * MINUTE_SECONDS)
-        self._ends_at = self._starts_at + MINUTE_SECONDS
-
-    def cells(self) -> Iterator[tuple[tuple[int, int, str, str], int]]:
-        """Return what has been counted in the minute."""
-        start = int(self._starts_at)
-        for (rule, outcome), uses in self._cells.items():
-            yield (start, self.generation, rule, outcome), uses
-
-    @property
-    def last_use(self) -> LastUse:
-        """Return how many requests passed since the last writing, and when the last of them came."""
-        return LastUse(self.key_id, self._passed, self._last, self._address)
 
 
 class UsageRecorder:
@@ -148,7 +62,7 @@ class UsageRecorder:
                 counter.clear()
         #: The counters that have counted since the last writing, and what they do not hold any more, by key.
         self._noted = {}
-        self._cells: dict[str, _Cells] = {}
+        self._cells: dict[str, dict[Cell, int]] = {}
         self._last_uses: dict[str, LastUse] = {}
         self._known: WeakValueDictionary[tuple[str, int], KeyCounter] = WeakValueDictionary()
         # The batch that is being written. It stays as it is until it is known to be stored.
@@ -176,7 +90,7 @@ class UsageRecorder:
             self._thread = Thread(target=self._run, args=arguments, name="authguard-key-usage", daemon=True)
             self._thread.start()
 
-    def keep(self, key_id: str, cells: Iterator[tuple[tuple[int, int, str, str], int]]) -> None:
+    def keep(self, key_id: str, cells: Counted) -> None:
         """Keep what a counter has counted of a minute that is over; the lock is held."""
         kept = self._cells.setdefault(key_id, {})
         for cell, uses in cells:
@@ -237,15 +151,14 @@ class UsageRecorder:
     def _make_batch(self) -> bool:
         with self.lock:
             self._collect()
-            if not self._cells:
+            cells = [(key_id, cell) for key_id, cells in self._cells.items() for cell in cells.items()]
+            uses = sorted(Uses(key_id, *cell, many) for key_id, (cell, many) in cells if many)
+            last = sorted(self._last_uses.values())
+            self._cells, self._last_uses = {}, {}
+            if not uses:
                 return False
             self._number += 1
-            uses = [
-                Uses(key_id, *cell, n) for key_id, cells in self._cells.items() for cell, n in cells.items()
-            ]
-            last = sorted(self._last_uses.values())
-            self._batch = Batch(self._writer, self._number, self._clock(), sorted(uses), last)
-            self._cells, self._last_uses = {}, {}
+            self._batch = Batch(self._writer, self._number, self._clock(), uses, last)
             return True
 
     def _collect(self) -> None:
@@ -289,7 +202,7 @@ class UsageRecorder:
             logger.warning("the last uses of API keys are lost: %s", error.reason)
 
 
-def _in_periods(cells: _Cells, seconds: int) -> Iterator[tuple[tuple[int, int, str, str], int]]:
+def _in_periods(cells: Mapping[Cell, int], seconds: int) -> Counted:
     """Return counts as if all had been made at the beginning of an hour or a day."""
     for (start, generation, rule, outcome), uses in cells.items():
         yield (start // seconds * seconds, generation, rule, outcome), uses

@@ -25,9 +25,10 @@ from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, InvalidAPIKeyError
 from authguard.identity.keys.checks import end_of, refusal_of
+from authguard.identity.keys.counters import UNKNOWN
 from authguard.identity.keys.generations import MAX_REMEMBERED, begin_generation, generation_name
 from authguard.identity.keys.grants import ADMIN, granted_role, owner_scopes
-from authguard.identity.keys.usage import UNKNOWN, UsageRecorder
+from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.settings import KEY_PREFIXES
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import KeyRow
@@ -185,8 +186,10 @@ class SQLAPIKeys(Verifier):
             tier=key.tier,
         )
         is_new = secret.active_from is None
+        counter = None if self.recorder is None else self.recorder.counter(key.id, secret.generation)
         terms = Terms(
-            count=self._count(row),
+            count=None if counter is None else counter.count,
+            recount=None if counter is None else counter.recount,
             networks=_networks(key.networks),
             begin=partial(self.begin, row) if is_new else None,
             response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),
@@ -198,11 +201,6 @@ class SQLAPIKeys(Verifier):
         """Return the scopes of a key that its owner still has."""
         further = row.key.scopes - {ADMIN} if self._scopes is None else self._scopes
         return row.key.scopes & owner_scopes(row.role, self._admin_roles, further)
-
-    def _count(self, row: KeyRow) -> Count | None:
-        if self.recorder is None:
-            return None
-        return self.recorder.counter(row.key.id, row.secret.generation).count
 
     def begin(self, row: KeyRow, now: float) -> None:
         """Let a generation that is used for the first time be the good one; of several uses, one does so.
