@@ -6,8 +6,20 @@ that it may run at any time, again, and after rows that come late; what is read 
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, delete, func, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.dialects import insert_into
@@ -63,16 +75,14 @@ def roll_up(database: Database, level: Level, upper: Level, now: float) -> bool:
     with database.write(flush=False) as connection:
         if not _lock(connection):
             return False
+        ended = upper.start_of(now - _LATE_SECONDS)
         first = connection.execute(select(func.min(table.c.start)).where(is_left)).scalar()
-        if first is None or upper.end_of(upper.start_of(first)) + _LATE_SECONDS > now:
+        if first is None or first >= ended:
             return False
-        start = upper.start_of(first)
-        is_some = (
-            is_left
-            & (table.c.start >= first)
-            & (table.c.start < _end(connection, table, first, upper.end_of(start)))
-        )
-        _add(connection, table, upper.table, start, is_some)
+        if upper.seconds is None:  # SQL does not know how long a month is
+            ended = min(ended, upper.end_of(upper.start_of(first)))
+        is_some = is_left & (table.c.start < _end(connection, table, first, ended))
+        _add(connection, level, upper, first, is_some)
         connection.execute(update(table).where(is_some).values(rolled=table.c.uses))
         return True
 
@@ -95,16 +105,25 @@ def _end(connection: Connection, table: Table, first: int, end: int) -> int:
 
 
 def _add(
-    connection: Connection, table: Table, upper: Table, start: int, is_some: ColumnElement[bool]
+    connection: Connection, level: Level, upper: Level, first: int, is_some: ColumnElement[bool]
 ) -> None:
-    cell = (table.c.generation, table.c.rule, table.c.outcome)
-    rest = func.sum(table.c.uses - table.c.rolled)
-    values = (literal(start, BigInteger), *cell, func.max(table.c.user_id), rest, literal(0, BigInteger))
-    rows = select(table.c.key_id, *values).where(is_some)
-    statement = insert_into(connection, upper).from_select(
-        [*_CELL, "user_id", "uses", "rolled"], rows.group_by(table.c.key_id, *cell)
-    )
-    more = {"uses": upper.c.uses + statement.excluded.uses}
+    table, sums = level.table, upper.table
+    start: ColumnElement[Any] = literal(upper.start_of(first), BigInteger)
+    if upper.seconds is not None:
+        start = table.c.start - table.c.start % upper.seconds
+    rows = select(
+        table.c.key_id,
+        start.label("period"),
+        table.c.generation,
+        table.c.rule,
+        table.c.outcome,
+        func.max(table.c.user_id),
+        func.sum(table.c.uses - table.c.rolled),
+        literal(0, BigInteger),
+    ).where(is_some)
+    grouped = rows.group_by(table.c.key_id, text("period"), table.c.generation, table.c.rule, table.c.outcome)
+    statement = insert_into(connection, sums).from_select([*_CELL, "user_id", "uses", "rolled"], grouped)
+    more = {"uses": sums.c.uses + statement.excluded.uses}
     connection.execute(statement.on_conflict_do_update(index_elements=_CELL, set_=more))
 
 
