@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, event, text
 
 from authguard import Principal
 from authguard.errors import ConfigurationError
 from authguard.identity import IdentityService, NewAPIKey
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.keys.usage import UsageRecorder
-from authguard.identity.model import Operator
+from authguard.identity.model import Operator, StoredAPIKey
 from authguard.identity.storage import usage_roll_up
 from authguard.identity.storage.database import Database
-from authguard.identity.storage.schema import api_key_usage_days
-from authguard.identity.storage.usage_levels import DAY, HOUR, LEVELS, MINUTE, MONTH
+from authguard.identity.storage.usage_levels import DAY, HOUR, LEVELS, MINUTE, MONTH, Level
 from authguard.identity.storage.usage_queries import _is_new, add_batch, share_lock
 from authguard.identity.storage.usage_roll_up import KEPT, find_kept, keep_up, set_kept
 from authguard.identity.storage.usage_series import read_usage
@@ -354,40 +353,46 @@ def test_deleting_an_account_deletes_its_usage(
     assert tables(service.database) == [{}] * 4
 
 
+A_YEAR = """
+INSERT INTO api_key_usage_days (key_id, start, generation, rule, outcome, user_id, uses, rolled)
+WITH RECURSIVE
+    days(day) AS (SELECT 0 UNION ALL SELECT day + 1 FROM days WHERE day < 364),
+    names(name) AS (SELECT 0 UNION ALL SELECT name + 1 FROM names WHERE name < :keys),
+    outcomes(outcome) AS (VALUES ('ok'), ('forbidden'), ('rate_limited'))
+SELECT CASE name WHEN 0 THEN :key ELSE 'key_' || name END,
+    :start + day * 86400, 1, '/a', outcome, :owner, 7, 7
+FROM names, days, outcomes
+"""
+
+
 @pytest.mark.slow
-def test_a_year_of_a_key_is_read_in_five_milliseconds(
-    service: IdentityService, ann: Principal, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of a million rows; with three outcomes of two rules each day."""
+def test_a_year_of_a_key_is_read_in_five_milliseconds(service: IdentityService, ann: Principal) -> None:
+    """Of a million rows, with three outcomes each day: processor time, which other programs do not change."""
     key = create(service, ann).key
-    keys = [key.id, *(f"key_{number}" for number in range(456))]
-    cells = [(rule, outcome) for rule in ("/a", "/b/*") for outcome in ("ok", "forbidden", "rate_limited")]
     with service.database.write(flush=False) as connection:
-        for start in range(365):
-            connection.execute(
-                insert(api_key_usage_days),
-                [
-                    {
-                        "key_id": key_id, "start": YEAR_START + start * SECONDS_OF_DAY, "generation": 1,
-                        "rule": rule, "outcome": outcome, "user_id": ann.subject, "uses": 7, "rolled": 7,
-                    }
-                    for key_id in keys
-                    for rule, outcome in cells
-                ],
-            )  # fmt: skip
+        if not service.database.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        values = {"key": key.id, "start": int(YEAR_START), "owner": ann.subject, "keys": size(91, 913)}
+        connection.execute(text(A_YEAR), values)
     with service.database.read() as connection:
-        connection.exec_driver_sql("ANALYZE")
-        least = {}
-        for level in (DAY, MONTH):
-            times = []
-            for _ in range(20):
-                started = time.perf_counter()
-                found = read_usage(connection, key, level, YEAR_START, YEAR_START + 365 * SECONDS_OF_DAY)
-                times.append(time.perf_counter() - started)
-            assert sum(period.uses for period in found if level is DAY) == (
-                365 * 6 * 7 if level is DAY else 0
-            )
-            least[level.name] = min(times) * 1_000
-    with capsys.disabled():
-        print(f"\n{service.database.engine.dialect.name}: a year of a key {least} ms")
-    assert max(least.values()) <= 5
+        for level, count in ((DAY, 3 * 365), (MONTH, 0)):  # all days are rolled up, as the rows say
+            milliseconds = cost_of(connection, key, level, count)
+            print(f"{connection.dialect.name}: a year of a key by the {level.name}: {milliseconds:.1f} ms")
+            assert milliseconds <= 5
+
+
+def cost_of(connection: Connection, key: StoredAPIKey, level: Level, count: int) -> float:
+    """The least processor time of some readings of a year, that of the database included, in milliseconds."""
+    end = YEAR_START + 365 * SECONDS_OF_DAY
+    statements: list[tuple] = []
+    event.listen(connection.engine, "before_cursor_execute", lambda *args: statements.append(args[2:4]))
+    times = []
+    for _ in range(30):
+        started = time.thread_time()
+        assert len(read_usage(connection, key, level, YEAR_START, end)) == count
+        times.append(time.thread_time() - started)
+    if connection.dialect.name == "sqlite":  # it runs in this thread
+        return min(times) * 1_000
+    statement, values = statements[0]
+    plans = [connection.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", values).all() for _ in range(10)]
+    return min(times) * 1_000 + min(float(plan[-1][0].split()[2]) for plan in plans)

@@ -66,7 +66,9 @@ def add_up(level: Level, rows: Iterable[Sequence[Any]]) -> list[Period]:
         rows: the fields of `Period`.
     """
     sums: dict[tuple[int, int, str, str], int] = {}
+    seconds = level.seconds
     for start, generation, rule, outcome, uses in rows:
-        cell = (level.start_of(start), generation, rule, outcome)
-        sums[cell] = sums.get(cell, 0) + int(uses)
+        first = start - start % seconds if seconds else level.start_of(start)
+        cell = (first, generation, rule, outcome)
+        sums[cell] = sums.get(cell, 0) + uses
     return [Period(*cell, uses) for cell, uses in sorted(sums.items()) if uses]
