@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from authguard import Guard, Principal, Quota, Rule
+from authguard import Principal, Quota, Rule
 from authguard.identity import IdentityService, NewAPIKey, SQLAPIKeys, SQLRevocations
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys import usage as usage_module
@@ -106,8 +106,9 @@ def test_a_revocation_that_a_guard_learns_from_the_log(
     client = guarded(verifier, clock, revocations=revocations)
     assert send(client, made.text) == [200]
     service.api_keys.revoke(ann, made.key.id, CALLER)
-    revocations.refresh() if hasattr(revocations, "refresh") else None
-    while send(client, made.text) == [200]:
+    for _ in range(20):  # seconds until it reads the log
+        if send(client, made.text) == [401]:
+            break
         clock.go_on(1)
     outcomes = {outcome for _, _, outcome in counted(service, verifier)}
     assert outcomes == {"ok", "revoked"}
@@ -298,4 +299,3 @@ def test_a_verified_key_names_its_error(
         verify(service, wrong, verifier)
     assert refused.value.key_id == made.key.id
     assert wrong[26:60] not in repr(refused.value) + str(vars(refused.value))
-    assert isinstance(Guard(verifier), Guard)

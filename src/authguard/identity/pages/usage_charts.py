@@ -101,10 +101,8 @@ def _summary(bars: Sequence[Bar]) -> str:
     if not ok + refused:
         return "There were no requests."
     highest = max(bars, key=lambda bar: bar.ok + bar.refused)
-    return (
-        f"{ok:,} requests passed and {refused:,} were refused. Most came on {highest.label}: "
-        f"{highest.ok + highest.refused:,}."
-    )
+    most = f"{highest.ok + highest.refused:,}"
+    return f"{ok:,} passed, {refused:,} refused. Most requests: {most} ({highest.label})."
 
 
 def _label(name: str, start: int) -> str:
