@@ -127,7 +127,6 @@ class InvalidTokenError(RefusedError):
     cause: Cause = Cause.INVALID
     #: The claim that the refusal is about; None for no claim.
     claim: str | None = None
-
     status_code = 401
     code = "invalid_token"
     title = "Unauthorized"
@@ -375,9 +374,8 @@ class UnexpectedError(RefusedError):
 class VerificationUnavailableError(RefusedError):
     """Report that a credential cannot be checked just now.
 
-    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or a
-    `TimeoutError` of a callback becomes one by itself, also where a library has wrapped it or has
-    a class of this name; it is the `__cause__` then.
+    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or `TimeoutError` of
+    theirs becomes one, also if a library wraps it or has a class of this name; it is the `__cause__` then.
 
     Args:
         reason: what is down.

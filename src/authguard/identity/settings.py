@@ -2,10 +2,8 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,21 +24,19 @@ from authguard._core.options import (
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits
-from authguard.identity.named_values import read_named_values
+from authguard.identity.setting_sources import ENVIRONMENT, read_file, read_variable
 from authguard.identity.tiers import parse_tiers
 from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
-_ENVIRONMENT = "AUTHGUARD_"
 _DATABASE = re.compile(r"sqlite:///|postgresql(?:\+psycopg)?://")
 _ROLE = re.compile(r"(?s:.{1,64})\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 #: What keys of the documents begin with, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
-_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles")
 _ORDERED_LIFETIMES = (
     ("session_lifetime", "refresh_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
@@ -336,16 +332,17 @@ class Settings:
             ConfigurationError: for a variable that is no setting, or cannot be read as one.
         """
         read = {
-            name.removeprefix(_ENVIRONMENT).lower(): value
+            name.removeprefix(ENVIRONMENT).lower(): value
             for name, value in environment.items()
-            if name.startswith(_ENVIRONMENT)
+            if name.startswith(ENVIRONMENT)
         }
         path = read.pop("config", None)
         if unknown := sorted(read.keys() - {setting.name for setting in fields(cls)}):
-            names = ", ".join(_ENVIRONMENT + name.upper() for name in unknown)
-            raise ConfigurationError(f"each variable {_ENVIRONMENT}… must be a setting, got {names}")
-        values = {name: _from_text(name, value) for name, value in read.items()} | overrides
-        return _build(cls, (_from_file(path) if path else {}) | values)
+            names = ", ".join(ENVIRONMENT + name.upper() for name in unknown)
+            raise ConfigurationError(f"each variable {ENVIRONMENT}… must be a setting, got {names}")
+        kinds = {setting.name: setting.type for setting in fields(cls)}
+        values = {name: read_variable(name, value, kinds[name]) for name, value in read.items()} | overrides
+        return _build(cls, (read_file(path) if path else {}) | values)
 
     @classmethod
     def from_toml(cls, path: str, **overrides: Any) -> "Settings":
@@ -354,7 +351,7 @@ class Settings:
         Raises:
             ConfigurationError: if it cannot be read, or has a name that is no setting.
         """
-        return _build(cls, _from_file(path) | overrides)
+        return _build(cls, read_file(path) | overrides)
 
 
 def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
@@ -362,38 +359,9 @@ def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
     if unknown := sorted(values.keys() - names):
         raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
-        variables = " and ".join(_ENVIRONMENT + name.upper() for name in missing)
+        variables = " and ".join(ENVIRONMENT + name.upper() for name in missing)
         raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
     return cls(**values)
-
-
-def _from_file(path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
-        ) from error
-
-
-def _from_text(name: str, text: str) -> Any:
-    kind = {setting.name: setting.type for setting in fields(Settings)}[name]
-    if kind is int:
-        if not text.strip().isdecimal():
-            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be a whole number, got {got(text)}")
-        return int(text)
-    if kind is bool:
-        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
-        if text.strip().lower() not in words:
-            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
-        return words[text.strip().lower()]
-    if name == "limits":
-        return read_named_values(text, name, "login=10/900,mail=3/900")
-    if name == "api_key_tiers":
-        return read_named_values(text, name, "free=10/1000,pro=600/100000")
-    if name in _LISTS:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text
 
 
 def _issuer(issuer: str) -> str:
