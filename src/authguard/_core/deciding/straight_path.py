@@ -47,11 +47,11 @@ class StraightPath:
         self.all_callers: list[Callers | Overridden] = [callers]
         self._policy = policy
         self._denials = denials
-        self._quotas = quotas
         self._cookie = cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
         if quotas is not None:
+            self._charge_at_once = quotas.charge_at_once
             self.recall = self._recall_counted
         elif callers.has_terms:
             self.recall = self._recall_told
@@ -87,20 +87,23 @@ class StraightPath:
     ) -> Recalled | Allow | Deny:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
         known = self._recall(presented, request_key, now)
-        if type(known) is not Known or known is NOBODY or self._quotas is None:
+        if type(known) is not Known or known is NOBODY:
             return known
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if verdict.protected:
-            charge = self._quotas.charge_at_once(known, verdict)
+            charge = self._charge_at_once(known, verdict)
         else:  # a decorator may take from them
             charge = Charge(known.response_fields)
-        if charge is None:
+        if type(charge) is not Charge:
+            if isinstance(charge, RateLimitedError):
+                return self._exceeded(charge, known, verdict, request_key, now)
             return UNDECIDED
-        if isinstance(charge, RateLimitedError):
-            return self._exceeded(charge, known, verdict, request_key, now)
-        if known.terms is not None and known.terms.count is not None:
-            known.terms.count(now, None, verdict.rule, OK)
-        return Allow(known.auth, known.user, charge=charge, terms=known.terms)
+        terms = known.terms
+        if terms is None:
+            return Allow(known.auth, known.user, charge=charge)
+        if terms.count is not None:
+            terms.count(now, None, verdict.rule, OK)
+        return Allow(known.auth, known.user, charge=charge, terms=terms)
 
     def _exceeded(
         self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float

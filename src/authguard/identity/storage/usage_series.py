@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, select, union_all
+from sqlalchemy import Connection, Table, select, union_all
 
 from authguard.identity.model import StoredAPIKey
 from authguard.identity.storage.usage_levels import LEVELS, Level
@@ -53,7 +53,7 @@ def read_usage(
     return add_up(level, connection.execute(union_all(*parts)).all())
 
 
-def _rows(table: Table, uses: Any, begin: int, end: int) -> Select[Any]:
+def _rows(table: Table, uses: Any, begin: int, end: int) -> Any:
     statement = select(table.c.start, table.c.generation, table.c.rule, table.c.outcome, uses)
     return statement.where(table.c.start >= begin, table.c.start < end)
 
