@@ -14,7 +14,6 @@ from authguard.identity.storage.usage_levels import DAY, HOUR, MINUTE
 _KEYS = 5_000
 #: Of PostgreSQL: writers share this lock, and a roll-up has it alone.
 USAGE_LOCK = 0x75736167  # "usag"
-MAX_RULE = 120  # characters
 _MAX_ADDRESS = 64
 
 _is_newer = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("moment"))

@@ -33,7 +33,7 @@ KEPT = {MINUTE.name: 2 * DAY_SECONDS, HOUR.name: 90 * DAY_SECONDS, DAY.name: 730
 _LATE_SECONDS = 180  # a period is rolled up as late after its end, when all processes have written
 _ROWS = 10_000  # of one transaction, unless a single period has more
 _KNOWN_BATCHES_SECONDS = 30 * DAY_SECONDS  # a batch that is repeated comes a minute later, as a rule
-_SLOW_SECONDS = 60  # a statement may take longer than those that requests wait for
+_SLOW_SECONDS = 60  # that a statement may take
 _CELL = ("key_id", "start", "generation", "rule", "outcome")
 
 
@@ -91,8 +91,14 @@ def _lock(connection: Connection) -> bool:
     """Keep all others who write usage away; return whether nobody else rolls up."""
     if connection.dialect.name != "postgresql":
         return True
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SLOW_SECONDS}s'")
+    _take_time(connection)
     return bool(connection.execute(select(func.pg_try_advisory_xact_lock(USAGE_LOCK))).scalar())
+
+
+def _take_time(connection: Connection) -> None:
+    """Let the statements of a transaction take longer than those that requests wait for."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SLOW_SECONDS}s'")
 
 
 def _end(connection: Connection, table: Table, first: int, end: int) -> int:
@@ -132,6 +138,7 @@ def _delete_old(database: Database, level: Level, before: int) -> bool:
     table = level.table
     is_old = (table.c.start < before) & (table.c.uses == table.c.rolled)
     with database.write(flush=False) as connection:
+        _take_time(connection)
         first = connection.execute(
             select(table.c.start).where(is_old).order_by(table.c.start).limit(1)
         ).scalar()
