@@ -87,6 +87,7 @@ def test_outcomes_of_one_key(service: IdentityService, ann: Principal, clock: Cl
     }
     assert service.api_keys.list(owner(service, "bob@example.com")) == []
     assert rows(service, "api_keys")[0].usage_count == 5
+    verifier.close()
 
 
 def test_an_address_that_is_denied(
@@ -112,6 +113,7 @@ def test_a_revocation_that_a_guard_learns_from_the_log(
         clock.go_on(1)
     outcomes = {outcome for _, _, outcome in counted(service, verifier)}
     assert outcomes == {"ok", "revoked"}
+    verifier.close()
     revocations.close()
 
 
