@@ -33,8 +33,8 @@ LIMITS = {
     "wsgi, known API key with two quotas": (50, 885),
     "wsgi, known token": (17, 216),
     "wsgi, known API key": (18, 247),
-    "asgi, first-seen HS256 token": (121, 1620),
-    "wsgi, first-seen HS256 token": (113, 1462),
+    "asgi, first-seen HS256 token": (122, 1637),
+    "wsgi, first-seen HS256 token": (114, 1479),
     "asgi, known token, shared revocations": (26, 397),
     "wsgi, known token, shared revocations": (18, 239),
 }

@@ -245,7 +245,7 @@ def test_keys_for_some_networks(ask: Ask) -> None:
             return True
 
         def flow(self, credential: Any, now: float) -> Verified:
-            terms = Terms(lambda at, address: counted.append((at, address)), (network,))
+            terms = Terms(lambda at, address, *_: counted.append((at, address)), networks=(network,))
             return Verified(Principal("near"), now + 60, terms)
 
     guard = Guard(Near())
@@ -267,7 +267,9 @@ def test_what_is_told_of_an_address(ask: Ask) -> None:
             return True
 
         def flow(self, credential: Any, now: float) -> Verified:
-            return Verified(Principal("ann"), now + 60, Terms(lambda at, address: counted.append(address)))
+            return Verified(
+                Principal("ann"), now + 60, Terms(lambda at, address, *_: counted.append(address))
+            )
 
     guard = Guard(Counting())
     for address in (None, "unix:/run/app", "192.0.2.1"):
