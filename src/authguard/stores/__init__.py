@@ -2,9 +2,9 @@
 
 from authguard._core.logouts import StoreHealth
 from authguard._core.quota_store import QuotaHealth, QuotaState, QuotaStore, Take, Taken
+from authguard.stores.counting.memory import MemoryQuotas
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.postgres import PostgresStore
-from authguard.stores.quotas import MemoryQuotas
 from authguard.stores.receipt import Receipt
 from authguard.stores.redis import RedisStore
 from authguard.stores.revocations import SharedRevocations
