@@ -1,32 +1,40 @@
-"""Hold the Lua scripts that count quotas in Redis; each runs as one step.
+"""Hold the Lua scripts that count quotas in Redis; each runs as one step, with the server's clock.
 
-They do the arithmetic of `blocks.py`, with the server's clock. Times are thirds of a microsecond: a slot, which is
-a 120th of a window, is a whole number of them, and each number stays below 2^53, so that a double holds it.
+They do the arithmetic of `authguard.stores.counting.blocks`. All numbers are whole and below 2^53, so that Lua's doubles
+hold them. A counter is a hash, small enough for Redis to keep it as a listpack:
 
-A counter is a hash, small enough for Redis to keep it as a listpack. One that slides has
-
-    <number of a slot>   what was taken, counted from the end of that slot
-    f, l                 the first and the last of them
-    n                    their sum
-
-and one of a calendar day has
-
-    d                    the number of the day
-    n                    what was taken in it
+    <number of a slot>   how much was taken or lent in it
+    e                    the epoch
+    f, l                 no slot is before the first of these, and none after the last
+    n                    the sum of all slots
 
 Everything is read and checked before anything is written, since Redis does not undo what a script wrote that fails.
 """
 
+from hashlib import sha1
+
+
+class Script:
+    """Hold a script, and the digest under which Redis keeps it.
+
+    Args:
+        text: in Lua.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
 _CLOCK = """
 local time = redis.call('TIME')
-local now = (time[1] * 1000000 + time[2]) * 3
+local now = time[1] * 1000000 + time[2]
 """
 
 _COUNTERS = (
     _CLOCK
     + """
-local DAY = 86400000000 * 3
-local SLOTS = 120
+local SLOTS, DAY = 120, 86400 * 1000000
 
 local function whole(text)
     local number = tonumber(text)
@@ -35,179 +43,147 @@ local function whole(text)
 end
 
 local function amount(counter, slot)
-    local known = counter.slots[slot]
-    if known == nil then
+    local known = counter.amounts[slot]
+    if not known then
         local text = redis.call('HGET', counter.key, slot)
         known = text and whole(text) or 0
-        counter.slots[slot] = known
+        counter.amounts[slot] = known
     end
     return known
 end
 
 local function add(counter, slot, number)
-    counter.slots[slot] = amount(counter, slot) + number
+    counter.amounts[slot] = amount(counter, slot) + number
     counter.changed[slot] = true
     counter.used = counter.used + number
 end
 
 -- Read a counter, without what counts no longer.
 local function open(key, window, daily)
-    local length = (daily and 86400 or window) * 25000
-    local counter = {key = key, length = length, slot = (now - math.fmod(now, length)) / length,
-                     slots = {}, changed = {}, used = 0, write = false}
-    if daily then
-        local today = (now - math.fmod(now, DAY)) / DAY
-        local day, used = unpack(redis.call('HMGET', key, 'd', 'n'))
-        counter.day = today
-        if day and whole(day) >= today then -- a later one if the clock was set back; it goes on
-            counter.day, counter.used = whole(day), whole(used)
-        end
-        return counter
-    end
-    local first, last, used = unpack(redis.call('HMGET', key, 'f', 'l', 'n'))
-    counter.first, counter.last = counter.slot, counter.slot
-    if not first then return counter end
-    counter.first, counter.last, counter.used = whole(first), whole(last), whole(used)
-    if counter.last - counter.first > 2 * SLOTS then error('a counter of quotas holds something else') end
-    -- The clock was set back. The current slot may end before a lease does that was given just before.
-    local latest = counter.slot + 1
-    for slot = math.max(counter.first, latest + 1), counter.last do
-        local number = amount(counter, slot)
-        add(counter, slot, -number)
-        add(counter, latest, number)
-        counter.write = true
-    end
-    counter.first, counter.last = math.min(counter.first, latest), math.min(counter.last, latest)
-    for slot = counter.first, math.min(counter.last, counter.slot - SLOTS - 1) do
+    local length = daily and DAY or math.ceil(window * 1000000 / SLOTS)
+    local current = (now - math.fmod(now, length)) / length
+    local kept = daily and 0 or SLOTS
+    local counter = {key = key, length = length, kept = kept, slot = current, epoch = now, used = 0,
+                     first = current, last = current, amounts = {}, changed = {}, write = false}
+    local epoch, first, last, used = unpack(redis.call('HMGET', key, 'e', 'f', 'l', 'n'))
+    if not epoch then return counter end
+    counter.epoch, first, last, counter.used = whole(epoch), whole(first), whole(last), whole(used)
+    if last - first > SLOTS + 1 then error('a counter of quotas holds something else') end
+    -- The clock was set back. What was lent just before may be spent for the length of a slot, and a day goes on.
+    while last > current and amount(counter, last) == 0 do last = last - 1 end
+    if last == current + 1 or last > current and not daily then current = current + 1 end
+    counter.slot = current
+    local later = 0
+    for slot = math.max(first, current + 1), last do
+        later = later + amount(counter, slot)
         add(counter, slot, -amount(counter, slot))
     end
-    counter.first = math.max(counter.first, counter.slot - SLOTS)
-    counter.last = math.max(counter.last, counter.slot)
+    if later > 0 then
+        counter.epoch = counter.epoch + 1
+        add(counter, current, later)
+        counter.write = true
+    end
+    for slot = first, math.min(last, current - kept - 1) do add(counter, slot, -amount(counter, slot)) end
+    counter.first, counter.last = math.min(math.max(first, current - kept), current), current
+    amount(counter, current)
     return counter
 end
 
--- Take back what is left of a lease, if its slot still counts.
-local function give_back(counter, slot, number)
-    if counter.day then
-        if math.floor(slot / SLOTS) == counter.day then
-            counter.used, counter.write = math.max(0, counter.used - number), true
-        end
-    elseif slot >= counter.first and slot <= counter.last then
-        local back = math.min(number, amount(counter, slot))
+local function give_back(counter, epoch, slot, number)
+    if epoch ~= counter.epoch or slot < counter.first or slot > counter.last then return end
+    local back = math.min(number, amount(counter, slot))
+    if back > 0 then
         add(counter, slot, -back)
-        counter.write = counter.write or back > 0
+        counter.write = true
     end
 end
 
 local function find_first(counter)
-    while not counter.day and counter.first < counter.last and amount(counter, counter.first) == 0 do
+    while counter.first < counter.last and amount(counter, counter.first) == 0 do
         counter.first = counter.first + 1
     end
 end
 
--- When the first of what is taken expires.
-local function reset(counter)
-    if counter.day then return (counter.day + 1) * DAY - now end
-    return counter.used > 0 and (counter.first + SLOTS + 1) * counter.length - now or 0
+-- Return after how much time a slot counts no longer.
+local function expiry(counter, slot)
+    return (slot + counter.kept + 1) * counter.length - now
 end
 
--- When a cost fits; 0 for now, -1 for never.
+-- Return after how much time a cost fits; 0 for now, -1 for never.
 local function wait(counter, count, cost)
-    if cost > count then return -1 end
     local free = count - counter.used
     if cost <= free then return 0 end
-    if counter.day then return reset(counter) end
+    if cost > count then return -1 end
     for slot = counter.first, counter.last do
         free = free + amount(counter, slot)
-        if cost <= free then return (slot + SLOTS + 1) * counter.length - now end
+        if cost <= free then return expiry(counter, slot) end
     end
     error('a counter of quotas holds something else')
 end
 
-local function take(counter, number)
-    if counter.day then
-        counter.used = counter.used + number
-    else
-        add(counter, counter.slot, number)
-        counter.first = math.min(counter.first, counter.slot)
-    end
-    counter.write = true
-end
-
 local function close(counter)
     if not counter.write then return end
-    local key = counter.key
-    if counter.used == 0 and not counter.day then
-        redis.call('DEL', key)
-        return
-    end
-    local ends
-    if counter.day then
-        redis.call('HSET', key, 'd', counter.day, 'n', counter.used)
-        ends = (counter.day + 1) * DAY
-    else
-        local fields = {'f', counter.first, 'l', counter.last, 'n', counter.used}
-        local gone = {}
-        for slot in pairs(counter.changed) do
-            if counter.slots[slot] > 0 then
-                fields[#fields + 1] = slot
-                fields[#fields + 1] = counter.slots[slot]
-            else
-                gone[#gone + 1] = slot
-            end
+    local fields = {'e', counter.epoch, 'f', counter.first, 'l', counter.last, 'n', counter.used}
+    local gone = {}
+    for slot in pairs(counter.changed) do
+        if counter.amounts[slot] > 0 then
+            fields[#fields + 1] = slot
+            fields[#fields + 1] = counter.amounts[slot]
+        else
+            gone[#gone + 1] = slot
         end
-        if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
-        redis.call('HSET', key, unpack(fields))
-        ends = (counter.last + SLOTS + 2) * counter.length
     end
-    redis.call('PEXPIRE', key, math.ceil((ends - now) / 3000))
+    if #gone > 0 then redis.call('HDEL', counter.key, unpack(gone)) end
+    redis.call('HSET', counter.key, unpack(fields))
+    redis.call('PEXPIRE', counter.key, math.ceil(expiry(counter, counter.last + 1) / 1000))
 end
 """
 )
 
-# KEYS: one for each quota. ARGV: live processes; then for each quota count, window, whether it is daily, cost, whether
-# it is enforced, whether a block is wanted, number of leases that are given back, and their slots and amounts.
-# Returns whether all was taken; then for each quota what is used, in microseconds when that is less and when the cost
-# fits (-1: never), the slot, in microseconds when it ends, and what was lent beyond the cost.
-TAKE = (
+# KEYS: a counter for each quota. ARGV: the number of living processes; then for each quota count, window, 1 if it is
+# daily, cost, 1 if it is enforced, how much to lend at most, and how many rests follow: epoch, slot and amount.
+# Returns 1 if the request may pass; then the fields of an `Answer` for each quota.
+TAKE = Script(
     _COUNTERS
     + """
-local LARGEST_BLOCK = 64
-local live = math.max(1, ARGV[1])
+local MAX_BLOCK, MAX_PERCENT = 64, 95
+
+local function extra(ask, used)
+    if used * 100 > ask.count * MAX_PERCENT then return 0 end
+    local block = math.min(MAX_BLOCK, math.floor((ask.count - used) / (2 * ARGV[1])))
+    return math.max(0, math.min(ask.wants, block - ask.cost))
+end
+
 local asks, admitted, at = {}, true, 2
 for index, key in ipairs(KEYS) do
-    local count, window, daily, cost, enforce, wants, returned = unpack(ARGV, at, at + 6)
+    local count, window, daily, cost, enforce, wants, rests = unpack(ARGV, at, at + 6)
     at = at + 7
-    local counter = open(key, tonumber(window), daily == '1')
-    for _ = 1, returned do
-        give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]))
-        at = at + 2
+    local counter = open(key, window, daily == '1')
+    for _ = 1, rests do
+        give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]))
+        at = at + 3
     end
     find_first(counter)
-    local ask = {counter = counter, count = tonumber(count), cost = tonumber(cost), wants = wants == '1', lent = 0}
+    local ask = {counter = counter, count = tonumber(count), cost = tonumber(cost), wants = tonumber(wants),
+                 daily = daily == '1'}
     ask.wait = wait(counter, ask.count, ask.cost)
     if ask.wait ~= 0 and enforce == '1' then admitted = false end
     asks[index] = ask
 end
-for _, ask in ipairs(asks) do
-    if admitted and ask.wait == 0 then
-        local left = ask.count - ask.counter.used
-        take(ask.counter, ask.cost)
-        if ask.wants and ask.counter.used * 100 <= ask.count * 95 then
-            local block = math.min(LARGEST_BLOCK, math.floor(left / (2 * live)))
-            ask.lent = math.max(0, block - ask.cost)
-            take(ask.counter, ask.lent)
-        end
-    end
-end
 local answer = {admitted and 1 or 0}
 for _, ask in ipairs(asks) do
-    local counter = ask.counter
+    local counter, lent = ask.counter, 0
+    if admitted and ask.wait == 0 then
+        lent = extra(ask, counter.used + ask.cost)
+        if counter.used == 0 then counter.first = counter.slot end
+        add(counter, counter.slot, ask.cost + lent)
+        counter.write = true
+    end
     close(counter)
-    local ends = (counter.slot + 1) * counter.length - now
-    local wait = ask.wait < 0 and -1 or math.ceil(ask.wait / 3)
-    for _, number in ipairs({counter.used, math.ceil(reset(counter) / 3), wait, counter.slot,
-                             math.floor(ends / 3), ask.lent}) do
+    local ends_in = (counter.slot + 1) * counter.length - now
+    ends_in = math.min(ends_in, ask.daily and DAY / SLOTS or counter.length)
+    local reset = counter.used > 0 and expiry(counter, counter.first) or 0
+    for _, number in ipairs({counter.used, reset, ask.wait, counter.epoch, counter.slot, ends_in, lent}) do
         answer[#answer + 1] = number
     end
 end
@@ -215,19 +191,18 @@ return answer
 """
 )
 
-# KEYS: one for each counter. ARGV: for each of them window, whether it is daily, number of leases that are given back,
-# and their slots and amounts.
-GIVE_BACK = (
+# KEYS: counters. ARGV: for each of them window, 1 if it is daily, and how many rests follow: epoch, slot and amount.
+GIVE_BACK = Script(
     _COUNTERS
     + """
 local counters, at = {}, 1
 for index, key in ipairs(KEYS) do
-    local window, daily, returned = unpack(ARGV, at, at + 2)
+    local window, daily, rests = unpack(ARGV, at, at + 2)
     at = at + 3
-    local counter = open(key, tonumber(window), daily == '1')
-    for _ = 1, returned do
-        give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]))
-        at = at + 2
+    local counter = open(key, window, daily == '1')
+    for _ = 1, rests do
+        give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]))
+        at = at + 3
     end
     find_first(counter)
     counters[index] = counter
@@ -237,15 +212,15 @@ return 1
 """
 )
 
-# KEYS: the processes. ARGV: the name of one, and after how many seconds without a sign it is gone.
-HEARTBEAT = (
+# KEYS: the processes, each with when it was last seen. ARGV: the name of one, and for how many seconds it is alive.
+BEAT = Script(
     _CLOCK
     + """
-local second, alive = 3000000, tonumber(ARGV[2])
-redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - alive * second))
+local alive = ARGV[2] * 1000000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - alive))
 redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
-redis.call('PEXPIRE', KEYS[1], 2 * alive * 1000)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], 2000 * ARGV[2])
 return redis.call('ZCARD', KEYS[1])
 """
 )

@@ -1,0 +1,149 @@
+"""Count quotas in Redis, for several machines."""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from authguard.stores.counting import redis_script
+from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest
+from authguard.stores.log import StoreDownError
+
+if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+
+_FIELDS = len(Answer._fields)
+# What an error of Redis begins with, such as WRONGTYPE.
+_CODE = re.compile(r"[A-Z]{3,20}\b")
+
+
+class RedisCounters:
+    """Count in hashes, by the scripts of `redis_script`.
+
+    All counters of one owner have one hash tag, so that a cluster keeps them together. A cluster is recognised by
+    its first redirection.
+
+    No call is repeated whose answer is missing: it may have been carried out, and what it gave back must not be
+    given back again.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        timeout: seconds to wait for a connection, and for an answer.
+        prefix: what the names of all keys begin with.
+    """
+
+    def __init__(self, url: str, timeout: float, prefix: str) -> None:
+        self._url, self._timeout, self._prefix = url, timeout, prefix
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the connections of the parent process."""
+        self._is_cluster = False
+        self._client: Redis | RedisCluster = _connect(self._url, self._timeout)
+
+    def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
+        """Take from all quotas in one step; from none if one that is enforced has too little."""
+        arguments: list[int] = [live]
+        for ask in asks:
+            arguments += (ask.count, ask.window, ask.is_daily, ask.cost, ask.enforce, ask.wants)
+            arguments += _numbers(ask.rests)
+        keys = [self._key(owner, ask.key) for ask in asks]
+        numbers = self._run(redis_script.TAKE, keys, arguments)
+        if len(numbers) != 1 + _FIELDS * len(asks) or not all(type(number) is int for number in numbers):
+            raise StoreDownError("Redis: an answer of another form")
+        answers = [Answer(*numbers[at : at + _FIELDS]) for at in range(1, len(numbers), _FIELDS)]
+        return bool(numbers[0]), answers
+
+    def give_back(self, rests: Sequence[Rest]) -> None:
+        """Give back rests; those of each owner in a step of its own."""
+        for owner, of_owner in groupby(sorted(rests), lambda rest: rest.owner):
+            keys: list[str] = []
+            arguments: list[int] = []
+            for (key, window, is_daily), of_counter in groupby(of_owner, lambda rest: rest[1:4]):
+                keys.append(self._key(owner, key))
+                arguments += (window, is_daily, *_numbers(list(of_counter)))
+            self._run(redis_script.GIVE_BACK, keys, arguments)
+
+    def beat(self, process: str) -> int:
+        """Note that a process is alive, and return how many were lately."""
+        key = self._key("processes", "seen")
+        return int(self._run(redis_script.BEAT, [key], (process, ALIVE_SECONDS)))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _key(self, owner: str, key: str) -> str:
+        return f"{self._prefix}:quota:{{{owner}}}:{key}"
+
+    def _run(self, script: redis_script.Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run a script on the server that has the keys."""
+        try:
+            return self._following(lambda client: _evaluate(client, script, keys, arguments))
+        except Exception as error:
+            # All of them: the client for clusters raises what it meets, not only errors of Redis.
+            raise StoreDownError(_reason(error)) from error
+
+    def _following(self, run: Callable[["Redis | RedisCluster"], Any]) -> Any:
+        from redis.exceptions import AskError
+
+        client = self._client
+        try:
+            return run(client)
+        except AskError:  # or MOVED: nothing has been done
+            if self._is_cluster:
+                raise
+            # The other client is not closed, since other threads may be waiting for its answers.
+            self._client, self._is_cluster = _connect_cluster(self._url, self._timeout), True
+            return run(self._client)
+
+
+def _evaluate(
+    client: "Redis | RedisCluster",
+    script: redis_script.Script,
+    keys: Sequence[str],
+    arguments: Sequence[str | int],
+) -> Any:
+    from redis.exceptions import NoScriptError
+
+    try:
+        return client.evalsha(script.digest, len(keys), *keys, *arguments)
+    except NoScriptError:
+        # Nothing has been done. Unlike SCRIPT LOAD, this asks only the server that has the keys.
+        return client.eval(script.text, len(keys), *keys, *arguments)
+
+
+def _numbers(rests: Sequence[Rest]) -> list[int]:
+    return [len(rests), *(number for rest in rests for number in (rest.epoch, rest.slot, rest.amount))]
+
+
+def _reason(error: Exception) -> str:
+    """Return what an operator needs to know; the text of an error may have the address with its password."""
+    code = _CODE.match(str(error))
+    return f"Redis: {type(error).__name__}" + (f" ({code[0]})" if code else "")
+
+
+def _connect(url: str, timeout: float) -> "Redis":
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def _connect_cluster(url: str, timeout: float) -> "RedisCluster":
+    from redis import RedisCluster
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    client = RedisCluster.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        require_full_coverage=False,
+    )
+    client.cluster_error_retry_attempts = 0  # as redis-py 5 calls it
+    return client
