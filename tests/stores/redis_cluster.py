@@ -3,6 +3,7 @@
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -23,7 +24,14 @@ class ClusterNode:
     def start(self) -> None:
         """Start it, alone."""
         self.folder.mkdir()
-        options = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--cluster-node-timeout", "2000"]
+        options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            str(self.bus),
+            "--cluster-node-timeout",
+            "2000",
+        ]
         command = ["redis-server", "--port", str(self.port), "--save", "", "--bind", "127.0.0.1", *options]
         self.process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL)
         with redis.Redis(port=self.port) as client:
@@ -42,7 +50,8 @@ class ClusterNode:
 
     def is_ready(self) -> bool:
         """Return whether it knows all slots."""
-        with redis.Redis(port=self.port, decode_responses=True) as client:
+        with redis.Redis(port=self.port, decode_responses=True) as connected:
+            client: Any = connected
             return "cluster_state:ok" in client.execute_command("CLUSTER INFO").splitlines()
 
 
@@ -68,7 +77,8 @@ class Cluster:
             node.start()
         share = -(-_SLOTS // len(self.nodes))
         for index, node in enumerate(self.nodes):
-            with redis.Redis(port=node.port) as client:
+            with redis.Redis(port=node.port) as connected:
+                client: Any = connected
                 last = min(_SLOTS, (index + 1) * share) - 1
                 client.execute_command("CLUSTER ADDSLOTSRANGE", index * share, last)
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", index + 1)

@@ -36,11 +36,13 @@ class Counter:
     def advance(self, window: int, now: int, *, is_daily: bool) -> int:
         """Forget what counts no longer, and return the current slot.
 
-        If the clock was set back, what was taken in later slots counts from now on, as if it were taken
-        now. A day goes on if it is tomorrow by the clock, so that none is given twice.
+        If the clock was set back, what was taken in later slots counts from the next slot on, since a lease
+        of them may be spent for the length of a slot from now. A day goes on if it is tomorrow by the clock,
+        so that none is given twice.
         """
         current = now // slot_length(window, is_daily=is_daily)
-        if is_daily and self.slots and self.slots[-1] == current + 1:
+        latest = self.slots[-1] if self.slots else current
+        if latest == current + 1 or (latest > current and not is_daily):
             current += 1
         later = 0
         while self.slots and self.slots[-1] > current:
@@ -120,9 +122,8 @@ def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Ans
         counter.add(slot, ask.cost + lent)
         used += ask.cost + lent
     reset = _end(counter.slots[0], ask) - now if counter.slots else 0
-    ends_in = (slot + 1) * slot_length(ask.window, is_daily=ask.is_daily) - now
-    if ask.is_daily:
-        ends_in = min(ends_in, DAY // SLOTS)
+    length = slot_length(ask.window, is_daily=ask.is_daily)
+    ends_in = min((slot + 1) * length - now, DAY // SLOTS if ask.is_daily else length)
     return Answer(used, reset, wait, counter.epoch, slot, ends_in, lent)
 
 

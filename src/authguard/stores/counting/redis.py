@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from authguard.stores.counting import redis_script
-from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest
+from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
 from authguard.stores.log import StoreDownError
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ _CODE = re.compile(r"[A-Z]{3,20}\b")
 class RedisCounters:
     """Count in hashes, by the scripts of `redis_script`.
 
-    All counters of one owner have one hash tag, so that a cluster keeps them together. A cluster is recognised by
-    its first redirection.
+    All counters of one owner have one hash tag, so that a cluster keeps them together. A cluster is
+    recognised by its first redirection.
 
-    No call is repeated whose answer is missing: it may have been carried out, and what it gave back must not be
-    given back again.
+    No call is repeated whose answer is missing: it may have been carried out, and what it gave back must not
+    be given back again.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
@@ -45,11 +45,12 @@ class RedisCounters:
         """Take from all quotas in one step; from none if one that is enforced has too little."""
         arguments: list[int] = [live]
         for ask in asks:
-            arguments += (ask.count, ask.window, ask.is_daily, ask.cost, ask.enforce, ask.wants)
+            arguments += (ask.limit, ask.window, int(ask.is_daily), ask.cost, int(ask.enforce), ask.wants)
             arguments += _numbers(ask.rests)
         keys = [self._key(owner, ask.key) for ask in asks]
         numbers = self._run(redis_script.TAKE, keys, arguments)
-        if len(numbers) != 1 + _FIELDS * len(asks) or not all(type(number) is int for number in numbers):
+        are_whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
+        if not are_whole or len(numbers) != 1 + _FIELDS * len(asks):
             raise StoreDownError("Redis: an answer of another form")
         answers = [Answer(*numbers[at : at + _FIELDS]) for at in range(1, len(numbers), _FIELDS)]
         return bool(numbers[0]), answers
@@ -61,7 +62,7 @@ class RedisCounters:
             arguments: list[int] = []
             for (key, window, is_daily), of_counter in groupby(of_owner, lambda rest: rest[1:4]):
                 keys.append(self._key(owner, key))
-                arguments += (window, is_daily, *_numbers(list(of_counter)))
+                arguments += (window, int(is_daily), *_numbers(list(of_counter)))
             self._run(redis_script.GIVE_BACK, keys, arguments)
 
     def beat(self, process: str) -> int:
@@ -82,7 +83,10 @@ class RedisCounters:
             return self._following(lambda client: _evaluate(client, script, keys, arguments))
         except Exception as error:
             # All of them: the client for clusters raises what it meets, not only errors of Redis.
-            raise StoreDownError(_reason(error)) from error
+            from redis.exceptions import ConnectionError as LostError
+
+            is_lost = type(error) is LostError  # of the subclasses, none is about the connection
+            raise (StoreConnectionLostError if is_lost else StoreDownError)(_reason(error)) from error
 
     def _following(self, run: Callable[["Redis | RedisCluster"], Any]) -> Any:
         from redis.exceptions import AskError
@@ -145,5 +149,5 @@ def _connect_cluster(url: str, timeout: float) -> "RedisCluster":
         retry=Retry(NoBackoff(), 0),
         require_full_coverage=False,
     )
-    client.cluster_error_retry_attempts = 0  # as redis-py 5 calls it
+    cast("Any", client).cluster_error_retry_attempts = 0  # the name in redis-py 5
     return client

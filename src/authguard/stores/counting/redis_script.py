@@ -1,14 +1,15 @@
 """Hold the Lua scripts that count quotas in Redis; each runs as one step, with the server's clock.
 
-They do the arithmetic of `authguard.stores.counting.blocks`. All numbers are whole and below 2^53, so that Lua's doubles
-hold them. A counter is a hash, small enough for Redis to keep it as a listpack:
+They do the arithmetic of `authguard.stores.counting.blocks`. All numbers are whole and below 2^53, so that
+the doubles of Lua hold them. A counter is a hash, small enough for Redis to keep it as a listpack:
 
     <number of a slot>   how much was taken or lent in it
     e                    the epoch
     f, l                 no slot is before the first of these, and none after the last
     n                    the sum of all slots
 
-Everything is read and checked before anything is written, since Redis does not undo what a script wrote that fails.
+Everything is read and checked before anything is written, since Redis does not undo what a script has written
+before it failed.
 """
 
 from hashlib import sha1
@@ -69,8 +70,9 @@ local function open(key, window, daily)
     if not epoch then return counter end
     counter.epoch, first, last, counter.used = whole(epoch), whole(first), whole(last), whole(used)
     if last - first > SLOTS + 1 then error('a counter of quotas holds something else') end
-    -- The clock was set back. What was lent just before may be spent for the length of a slot, and a day goes on.
-    while last > current and amount(counter, last) == 0 do last = last - 1 end
+    -- The clock was set back. What was lent before may be spent for the length of a slot, and a day goes on.
+    while last > current and last >= first and amount(counter, last) == 0 do last = last - 1 end
+    if last < first then return counter end
     if last == current + 1 or last > current and not daily then current = current + 1 end
     counter.slot = current
     local later = 0
@@ -83,7 +85,10 @@ local function open(key, window, daily)
         add(counter, current, later)
         counter.write = true
     end
-    for slot = first, math.min(last, current - kept - 1) do add(counter, slot, -amount(counter, slot)) end
+    for slot = first, math.min(last, current - kept - 1) do
+        add(counter, slot, -amount(counter, slot))
+        counter.write = true
+    end
     counter.first, counter.last = math.min(math.max(first, current - kept), current), current
     amount(counter, current)
     return counter
@@ -140,8 +145,9 @@ end
 """
 )
 
-# KEYS: a counter for each quota. ARGV: the number of living processes; then for each quota count, window, 1 if it is
-# daily, cost, 1 if it is enforced, how much to lend at most, and how many rests follow: epoch, slot and amount.
+# KEYS: a counter for each quota.
+# ARGV: the number of living processes; then for each quota limit, window, 1 if it is daily, cost, 1 if it is
+# enforced, how much to lend at most, and how many rests follow, each as epoch, slot and amount.
 # Returns 1 if the request may pass; then the fields of an `Answer` for each quota.
 TAKE = Script(
     _COUNTERS
@@ -149,14 +155,14 @@ TAKE = Script(
 local MAX_BLOCK, MAX_PERCENT = 64, 95
 
 local function extra(ask, used)
-    if used * 100 > ask.count * MAX_PERCENT then return 0 end
-    local block = math.min(MAX_BLOCK, math.floor((ask.count - used) / (2 * ARGV[1])))
+    if used * 100 > ask.limit * MAX_PERCENT then return 0 end
+    local block = math.min(MAX_BLOCK, math.floor((ask.limit - used) / (2 * ARGV[1])))
     return math.max(0, math.min(ask.wants, block - ask.cost))
 end
 
 local asks, admitted, at = {}, true, 2
 for index, key in ipairs(KEYS) do
-    local count, window, daily, cost, enforce, wants, rests = unpack(ARGV, at, at + 6)
+    local limit, window, daily, cost, enforce, wants, rests = unpack(ARGV, at, at + 6)
     at = at + 7
     local counter = open(key, window, daily == '1')
     for _ = 1, rests do
@@ -164,9 +170,9 @@ for index, key in ipairs(KEYS) do
         at = at + 3
     end
     find_first(counter)
-    local ask = {counter = counter, count = tonumber(count), cost = tonumber(cost), wants = tonumber(wants),
+    local ask = {counter = counter, limit = tonumber(limit), cost = tonumber(cost), wants = tonumber(wants),
                  daily = daily == '1'}
-    ask.wait = wait(counter, ask.count, ask.cost)
+    ask.wait = wait(counter, ask.limit, ask.cost)
     if ask.wait ~= 0 and enforce == '1' then admitted = false end
     asks[index] = ask
 end
@@ -191,7 +197,8 @@ return answer
 """
 )
 
-# KEYS: counters. ARGV: for each of them window, 1 if it is daily, and how many rests follow: epoch, slot and amount.
+# KEYS: counters.
+# ARGV: for each of them window, 1 if it is daily, and how many rests follow, each as epoch, slot and amount.
 GIVE_BACK = Script(
     _COUNTERS
     + """
@@ -212,7 +219,8 @@ return 1
 """
 )
 
-# KEYS: the processes, each with when it was last seen. ARGV: the name of one, and for how many seconds it is alive.
+# KEYS: the processes, each with when it was last seen.
+# ARGV: the name of one, and after how many seconds without a sign it is gone.
 BEAT = Script(
     _CLOCK
     + """
