@@ -23,7 +23,7 @@ class ClusterNode:
 
     def start(self) -> None:
         """Start it, alone."""
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         options = [
             "--cluster-enabled",
             "yes",
@@ -52,7 +52,7 @@ class ClusterNode:
         """Return whether it knows all slots."""
         with redis.Redis(port=self.port, decode_responses=True) as connected:
             client: Any = connected
-            return "cluster_state:ok" in client.execute_command("CLUSTER INFO").splitlines()
+            return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
 
 
 class Cluster:
