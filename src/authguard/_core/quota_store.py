@@ -58,6 +58,9 @@ class QuotaStore(Protocol):
     Its methods may be `async`; if not, they run in a worker thread, unless the store says of itself, by
     `in_memory = True`, that it never waits for anything. A `ConnectionError` or `TimeoutError` is answered
     with 503, anything else with 500. It may also have `health() -> QuotaHealth`.
+
+    If it may have to wait, it may also have a plain method `take_at_once(takes) -> Taken | None` that never
+    does. It is called first, also by an event loop; `take` is called only if it returns None.
     """
 
     def take(self, takes: Sequence[Take]) -> Taken | Awaitable[Taken]:
@@ -83,7 +86,9 @@ class QuotaHealth:
         admitted: how many requests it has let through.
         refused: how many it has refused.
         would_refuse: how many it would have refused, by quotas that are not enforced.
-        reason: why it refuses callers that it does not count yet; empty if it does not.
+        reason: why it refuses callers, all or those that it does not count yet; empty if it does not.
+        unavailable: how many requests were answered with 503, since the store was down.
+        by_share: how many were decided by the share of this process, while the store was down.
     """
 
     name: str
@@ -93,6 +98,8 @@ class QuotaHealth:
     refused: int
     would_refuse: int
     reason: str = ""
+    unavailable: int = 0
+    by_share: int = 0
 
     @property
     def state(self) -> Literal["unused", "fresh", "failing"]:
