@@ -43,7 +43,7 @@ class ClusterNode:
             self.process.kill()
             self.process.wait()
 
-    def keys(self) -> list[str]:
+    def key_names(self) -> list[str]:
         """Return the names of the keys that it has."""
         with redis.Redis(port=self.port, decode_responses=True) as client:
             return [str(key) for key in client.scan_iter()]

@@ -40,7 +40,7 @@ def _counters(cluster: Cluster) -> Iterator[RedisCounters]:
 
 def node_of(cluster: Cluster, owner: str) -> ClusterNode:
     """Return the server that has the counters of an owner."""
-    [node] = [node for node in cluster.nodes if any(f"{{{owner}}}" in key for key in node.keys())]
+    [node] = [node for node in cluster.nodes if any(f"{{{owner}}}" in key for key in node.key_names())]
     return node
 
 
@@ -57,13 +57,13 @@ def test_owners_are_spread_and_the_quotas_of_each_stay_together(
         for owner in owners:
             admitted, answers = counters.take(owner, ASKS, 1)
             assert (admitted, [answer.used for answer in answers]) == (True, [used] * 3)
-    places = [{key.split(":")[2]: set("abc") for key in node.keys()} for node in cluster.nodes]
+    places = [{key.split(":")[2]: set("abc") for key in node.key_names()} for node in cluster.nodes]
     for node, owners_there in zip(cluster.nodes, places, strict=True):
         assert owners_there
         expected = {
             f"test:quota:{owner}:{letter}" for owner, letters in owners_there.items() for letter in letters
         }
-        assert set(node.keys()) == expected
+        assert set(node.key_names()) == expected
     assert sum(map(len, places)) == len(owners)
     assert counters.beat("one") == 1
 

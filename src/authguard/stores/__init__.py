@@ -3,6 +3,7 @@
 from authguard._core.logouts import StoreHealth
 from authguard._core.quota_store import QuotaHealth, QuotaState, QuotaStore, Take, Taken
 from authguard.stores.counting.memory import MemoryQuotas
+from authguard.stores.counting.redis import RedisQuotas
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.postgres import PostgresStore
 from authguard.stores.receipt import Receipt
@@ -18,6 +19,7 @@ __all__ = [
     "QuotaState",
     "QuotaStore",
     "Receipt",
+    "RedisQuotas",
     "RedisStore",
     "SQLiteStore",
     "SharedRevocations",

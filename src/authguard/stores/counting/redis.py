@@ -5,9 +5,13 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
+from authguard._core.options import Duration
 from authguard.stores.counting import redis_script
 from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
+from authguard.stores.counting.leases import LeasedQuotas
+from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.log import StoreDownError
+from authguard.stores.redis import check_prefix, check_redis_url
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
@@ -15,6 +19,46 @@ if TYPE_CHECKING:
 _FIELDS = len(Answer._fields)
 # What an error of Redis begins with, such as WRONGTYPE.
 _CODE = re.compile(r"[A-Z]{3,20}\b")
+
+
+class RedisQuotas(LeasedQuotas):
+    """Count quotas in Redis 6.2 or later, or a Redis Cluster, for processes on several machines.
+
+    Redis should keep all keys when its memory is full (`maxmemory-policy noeviction`), and its data on disk
+    (`appendonly yes`): what it loses is given twice.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`; of a cluster, that of any of its servers.
+        quotas_down: what happens while Redis does not answer: `"deny"` answers with 503, `"local"` counts in
+            each process, with its share of each quota.
+        processes: how many processes there are, on all machines, for `"local"`.
+        timeout: seconds to wait for a connection, and for an answer, 0.05 to 30.
+        max_counters: for how many callers and quotas, times each other, this process borrows at once.
+        prefix: what the names of all keys begin with: letters, digits, and `_.:-`.
+
+    Raises:
+        ConfigurationError: if an option is of the wrong type or out of range, or redis-py is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        quotas_down: QuotasDown = "deny",
+        processes: int | None = None,
+        timeout: float | Duration = 1.0,
+        max_counters: int = 100_000,
+        prefix: str = "authguard",
+    ) -> None:
+        check_prefix(prefix)
+        super().__init__(
+            lambda seconds: RedisCounters(url, seconds, prefix),
+            check_redis_url(url),
+            quotas_down=quotas_down,
+            processes=processes,
+            timeout=timeout,
+            max_counters=max_counters,
+        )
 
 
 class RedisCounters:
