@@ -16,6 +16,7 @@ from authguard.stores.sql.postgres_connections import PostgresConnections
 from authguard.stores.sql.sql_log import Connections, SQLLog
 from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from identity.support import postgres_database
+from stores.servers import store_server
 
 OpenLog = Callable[[], Log]
 
@@ -74,3 +75,19 @@ def _open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLo
     yield open_log
     for log in logs:
         log.close()
+
+
+@pytest.fixture(name="redis_server_url", scope="session")
+def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of the tests' own, which several modules may use."""
+    server = store_server("redis", tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(name="postgres_server_url", scope="module")
+def _postgres_server_url() -> Iterator[str]:
+    """An empty database, for a module."""
+    with postgres_database() as url:
+        yield url.replace("postgresql+psycopg:", "postgresql:")
