@@ -88,7 +88,7 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
     """Give back rests; then take all costs, or none; then lend.
 
     Args:
-        counters: of the asks, which are changed.
+        counters: of the asks. They are changed, and are kept if the request may pass, or there are rests.
         asks: each of another counter.
         now: the time.
         live: how many processes share what is left.
