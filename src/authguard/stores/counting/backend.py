@@ -92,7 +92,8 @@ class Backend(Protocol):
     def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
         """Take from all quotas in one step; from none if one that is enforced has too little.
 
-        The rests are given back in any case.
+        The rests are given back in any case. A counter of a step that is refused, and brings no rests of it,
+        is not written.
 
         Args:
             owner: a digest of whom is counted for.

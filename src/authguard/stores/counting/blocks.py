@@ -90,7 +90,7 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
     """Give back rests; then take all costs, or none; then lend.
 
     Args:
-        counters: of the asks, which are changed.
+        counters: of the asks. They are changed, and are to be kept if `is_to_be_kept`.
         asks: each of another counter.
         now: the time.
         live: how many processes share what is left.
@@ -110,6 +110,18 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
         live = 0
     each = zip(counters, asks, slots, strict=True)
     return admitted, [_take_one(counter, ask, slot, now, live) for counter, ask, slot in each]
+
+
+def is_to_be_kept(counter: Counter, epoch: int, ask: Ask, *, admitted: bool) -> bool:
+    """Return whether to write a counter after a step; a request that is refused costs no writing, as a rule.
+
+    Args:
+        counter: after the step.
+        epoch: before it. If it has changed, the clock was set back, and the time that counts now begins once.
+        ask: what was asked.
+        admitted: whether the request may pass.
+    """
+    return admitted or bool(ask.rests) or counter.epoch != epoch
 
 
 def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Answer:

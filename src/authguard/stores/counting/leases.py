@@ -5,6 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from threading import Lock
@@ -260,7 +261,7 @@ class LeasedQuotas:
                 return True
         try:
             if is_down or now >= self._beat_at:
-                self._live = max(1, self._backend.beat(self._process))
+                self._live = max(1, self._beat())
                 self._beat_at = now + BEAT_SECONDS
                 self._outage.note_success()
             self._return_rests(now)
@@ -273,7 +274,14 @@ class LeasedQuotas:
     def _return_rests(self, now: float) -> None:
         """Give back what may be spent no more; what a call that fails was to give back stays taken."""
         while rests := self._collect(now):
-            self._backend.give_back(rests)
+            with suppress(StoreConnectionLostError):  # they stay taken, and the next call connects again
+                self._backend.give_back(rests)
+
+    def _beat(self) -> int:
+        try:
+            return self._backend.beat(self._process)
+        except StoreConnectionLostError:
+            return self._backend.beat(self._process)
 
     def _collect(self, now: float) -> list[Rest]:
         with self._lock:

@@ -10,13 +10,13 @@ from authguard.stores.counting import redis_script
 from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
 from authguard.stores.counting.leases import LeasedQuotas
 from authguard.stores.counting.outage import QuotasDown
+from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.redis import check_prefix, check_redis_url
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
 
-_FIELDS = len(Answer._fields)
 # What an error of Redis begins with, such as WRONGTYPE.
 _CODE = re.compile(r"[A-Z]{3,20}\b")
 
@@ -78,26 +78,21 @@ class RedisCounters:
 
     def __init__(self, url: str, timeout: float, prefix: str) -> None:
         self._url, self._timeout, self._prefix = url, timeout, prefix
+        self._client: Redis | None = None
+        self._cluster: RedisCluster | None = None
+        self._of_parent: list[Redis | RedisCluster | None] = []
         self.forget()
 
     def forget(self) -> None:
-        """Drop the connections of the parent process."""
-        self._is_cluster = False
-        self._client: Redis | RedisCluster = _connect(self._url, self._timeout)
+        """Set the connections of the parent process aside: they must not be used or closed here."""
+        self._of_parent += [self._client, self._cluster]
+        self._client, self._cluster = _connect(self._url, self._timeout), None
+        self._lock = LateLock()
 
     def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
         """Take from all quotas in one step; from none if one that is enforced has too little."""
-        arguments: list[int] = [live]
-        for ask in asks:
-            arguments += (ask.limit, ask.window, int(ask.is_daily), ask.cost, int(ask.enforce), ask.wants)
-            arguments += _numbers(ask.rests)
         keys = [self._key(owner, ask.key) for ask in asks]
-        numbers = self._run(redis_script.TAKE, keys, arguments)
-        are_whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
-        if not are_whole or len(numbers) != 1 + _FIELDS * len(asks):
-            raise StoreDownError("Redis: an answer of another form")
-        answers = [Answer(*numbers[at : at + _FIELDS]) for at in range(1, len(numbers), _FIELDS)]
-        return bool(numbers[0]), answers
+        return read_answer(self._run(redis_script.TAKE, keys, take_arguments(asks, live)), len(asks))
 
     def give_back(self, rests: Sequence[Rest]) -> None:
         """Give back rests; those of each owner in a step of its own."""
@@ -115,8 +110,12 @@ class RedisCounters:
         return int(self._run(redis_script.BEAT, [key], (process, ALIVE_SECONDS)))
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connections; a later call opens others."""
+        with self._lock:
+            cluster, self._cluster = self._cluster, None
+        for client in (self._client, cluster):
+            if client is not None:
+                client.close()
 
     def _key(self, owner: str, key: str) -> str:
         return f"{self._prefix}:quota:{{{owner}}}:{key}"
@@ -132,18 +131,41 @@ class RedisCounters:
             is_lost = type(error) is LostError  # of the subclasses, none is about the connection
             raise (StoreConnectionLostError if is_lost else StoreDownError)(_reason(error)) from error
 
-    def _following(self, run: Callable[["Redis | RedisCluster"], Any]) -> Any:
+    def _following(self, run: Callable[[Any], Any]) -> Any:
+        """Run with the client for one server, or for a cluster if it says that it is part of one."""
         from redis.exceptions import AskError
 
-        client = self._client
-        try:
-            return run(client)
-        except AskError:  # or MOVED: nothing has been done
-            if self._is_cluster:
-                raise
-            # The other client is not closed, since other threads may be waiting for its answers.
-            self._client, self._is_cluster = _connect_cluster(self._url, self._timeout), True
-            return run(self._client)
+        if self._cluster is None:
+            try:
+                return run(self._client)
+            except AskError:  # or MOVED: nothing has been done
+                pass
+        with self._lock:
+            cluster = self._cluster = self._cluster or _connect_cluster(self._url, self._timeout)
+        return run(cluster)
+
+
+def take_arguments(asks: Sequence[Ask], live: int) -> list[int]:
+    """Return the arguments of `redis_script.TAKE`."""
+    arguments = [live]
+    for ask in asks:
+        arguments += (ask.limit, ask.window, int(ask.is_daily), ask.cost, int(ask.enforce), ask.wants)
+        arguments += _numbers(ask.rests)
+    return arguments
+
+
+def read_answer(numbers: object, size: int) -> tuple[bool, Sequence[Answer]]:
+    """Return what `redis_script.TAKE` has answered to so many asks.
+
+    Raises:
+        StoreDownError: if it is something else.
+    """
+    fields = len(Answer._fields)
+    are_whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
+    if not are_whole or len(cast("list[int]", numbers)) != 1 + fields * size:
+        raise StoreDownError("Redis: an answer of another form")
+    admitted, *rest = cast("list[int]", numbers)
+    return bool(admitted), [Answer(*rest[at : at + fields]) for at in range(0, len(rest), fields)]
 
 
 def _evaluate(

@@ -68,6 +68,7 @@ local function open(key, window, daily)
                      first = current, last = current, amounts = {}, changed = {}, write = false}
     local epoch, first, last, used = unpack(redis.call('HMGET', key, 'e', 'f', 'l', 'n'))
     if not epoch then return counter end
+    counter.is_known = true
     counter.epoch, first, last, counter.used = whole(epoch), whole(first), whole(last), whole(used)
     if last - first > SLOTS + 1 then error('a counter of quotas holds something else') end
     -- The clock was set back. What was lent before may be spent for the length of a slot, and a day goes on.
@@ -85,10 +86,7 @@ local function open(key, window, daily)
         add(counter, current, later)
         counter.write = true
     end
-    for slot = first, math.min(last, current - kept - 1) do
-        add(counter, slot, -amount(counter, slot))
-        counter.write = true
-    end
+    for slot = first, math.min(last, current - kept - 1) do add(counter, slot, -amount(counter, slot)) end
     counter.first, counter.last = math.min(math.max(first, current - kept), current), current
     amount(counter, current)
     return counter
@@ -96,11 +94,7 @@ end
 
 local function give_back(counter, epoch, slot, number)
     if epoch ~= counter.epoch or slot < counter.first or slot > counter.last then return end
-    local back = math.min(number, amount(counter, slot))
-    if back > 0 then
-        add(counter, slot, -back)
-        counter.write = true
-    end
+    add(counter, slot, -math.min(number, amount(counter, slot)))
 end
 
 local function find_first(counter)
@@ -165,6 +159,7 @@ for index, key in ipairs(KEYS) do
     local limit, window, daily, cost, enforce, wants, rests = unpack(ARGV, at, at + 6)
     at = at + 7
     local counter = open(key, window, daily == '1')
+    counter.write = counter.write or tonumber(rests) > 0
     for _ = 1, rests do
         give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]))
         at = at + 3
@@ -183,8 +178,8 @@ for _, ask in ipairs(asks) do
         lent = extra(ask, counter.used + ask.cost)
         if counter.used == 0 then counter.first = counter.slot end
         add(counter, counter.slot, ask.cost + lent)
-        counter.write = true
     end
+    counter.write = counter.write or admitted
     close(counter)
     local ends_in = (counter.slot + 1) * counter.length - now
     ends_in = math.min(ends_in, ask.daily and DAY / SLOTS or counter.length)
@@ -207,6 +202,7 @@ for index, key in ipairs(KEYS) do
     local window, daily, rests = unpack(ARGV, at, at + 2)
     at = at + 3
     local counter = open(key, window, daily == '1')
+    counter.write = counter.is_known
     for _ = 1, rests do
         give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]))
         at = at + 3

@@ -111,14 +111,8 @@ class SQLiteConnections:
                 raise StoreDownError(f"SQLite: {type(error).__name__}") from error
 
     def _open(self) -> sqlite3.Connection:
-        # Made here, so that there is no moment at which others can read it; `-wal` and `-shm` get its mode.
-        with suppress(FileExistsError):
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
-        connection = sqlite3.connect(
-            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
+        connection = open_file(self._path, self._timeout)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
             if connection.execute(_HAS_TABLES).fetchone() == (0,):
                 connection.execute("BEGIN IMMEDIATE")
                 create_tables(cast("Execute", connection.execute), self.dialect.spell)
@@ -127,3 +121,22 @@ class SQLiteConnections:
             connection.close()
             raise
         return connection
+
+
+def open_file(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a database for one thread at a time; a new file is readable by its owner alone.
+
+    Args:
+        path: of the file.
+        timeout: seconds to wait for other writers.
+    """
+    # Made here, so that there is no moment at which others can read it; `-wal` and `-shm` get its mode.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
