@@ -51,6 +51,7 @@ class LeasedQuotas:
         max_counters: for how many callers and quotas, times each other, this process borrows at once.
         monotonic: a clock that never goes back; it tells how long what was borrowed may be spent.
         clock: seconds since the epoch, for calendar days while the store is down.
+        tick: seconds between two runs of `keep` in a thread; None for no thread.
 
     Raises:
         ConfigurationError: for an option of another type or out of range.
@@ -67,6 +68,7 @@ class LeasedQuotas:
         max_counters: int,
         monotonic: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.time,
+        tick: float | None = _TICK_SECONDS,
     ) -> None:
         self._name = name
         self._monotonic = monotonic or monotonic_clock()
@@ -81,7 +83,7 @@ class LeasedQuotas:
             clock=clock,
         )
         self._backend = open_backend(check_seconds(timeout, "timeout", MAX_TIMEOUT, least=MIN_TIMEOUT))
-        self._keeper = Keeper(self.keep, _TICK_SECONDS, "authguard-quotas")
+        self._keeper = Keeper(self.keep, tick, "authguard-quotas")
         self._begin_process()
         reset, close = WeakMethod(self._begin_process), WeakMethod(self.close)
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
