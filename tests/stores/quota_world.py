@@ -14,13 +14,13 @@ class World:
     """A store, and processes whose clocks begin at different times.
 
     Args:
-        processes: how many.
+        size: how many processes.
         options: of `LeasedQuotas`.
     """
 
-    def __init__(self, processes: int = 1, **options: Any) -> None:
+    def __init__(self, size: int = 1, /, **options: Any) -> None:
         self.store = MemoryBackend()
-        self.store.live = processes
+        self.store.live = size
         self.passed = 0.0
         options = {"quotas_down": "deny", "processes": None, "timeout": 1.0, "max_counters": 1000, **options}
         self.processes = [
@@ -32,7 +32,7 @@ class World:
                 tick=None,
                 **options,
             )
-            for number in range(processes)
+            for number in range(size)
         ]
         self.store.calls.clear()
         for process in self.processes:

@@ -159,6 +159,7 @@ class LeasedQuotas:
             if len({lease.owner for lease in leases}) != 1:
                 raise ValueError("all takes must be of one owner, the issuer and subject in their keys")
             may_ask = self._outage.may_ask(now)
+            self._active_until = now + _ACTIVE_SECONDS
             asks = [lease.begin(take, now) for lease, take in zip(leases, takes, strict=True) if may_ask]
         if not may_ask:
             return self._outage.take(takes)
@@ -170,10 +171,10 @@ class LeasedQuotas:
         finally:
             with self._lock:
                 taken = self._taken(leases, asks, answered, now)
+        self._keeper.start()
         if taken is None:
             return self._outage.take(takes)
         self._outage.note_success()
-        self._keeper.start()
         return taken
 
     def _ask(self, owner: str, asks: Sequence[Ask]) -> tuple[bool, Sequence[Answer]]:
@@ -199,7 +200,6 @@ class LeasedQuotas:
                 lease.end(ask, None, started)
             return None
         admitted, answers = answered
-        self._active_until = started + _ACTIVE_SECONDS
         self._admitted += admitted
         self._refused += not admitted
         self._would_refuse += admitted and any(answer.wait for answer in answers)
