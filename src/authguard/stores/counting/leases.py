@@ -102,11 +102,10 @@ class LeasedQuotas:
         self._backend.forget()
 
     def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
-        """Take from what is borrowed already; None if the store has to be asked, which may take long.
+        """Take from what is borrowed already; return None if `take` has to ask the store, or to refuse.
 
         Raises:
             ValueError: if a cost is below 1.
-            QuotaUnavailableError: if the store is down.
         """
         with self._lock:
             now = self._monotonic()
@@ -130,7 +129,7 @@ class LeasedQuotas:
                 return Taken(True, self._spend_around(takes, now), paid)
             if self._outage.is_due(now):
                 return None
-        return self._outage.take(takes)
+        return self._outage.take_at_once(takes)
 
     def _spend_around(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
         """Spend what is borrowed, and leave quotas alone that are not enforced and have too little."""
