@@ -143,7 +143,7 @@ class Outage:
     def _decide(self, takes: Sequence[Take]) -> Taken | str:
         """Return what was taken, or why nothing can be."""
         if self.memory is None:
-            return self.reason
+            return self.reason or "the store did not answer"
         shares = []
         for take in takes:
             quota, share = take.quota, take.quota.count // self._processes
