@@ -132,7 +132,7 @@ class LeasedQuotas:
         return self._outage.take_at_once(takes)
 
     def _spend_around(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
-        """Spend what is borrowed, and leave quotas alone that are not enforced and have too little."""
+        """Take from what is borrowed, and leave quotas alone that are not enforced and have too little."""
         states = []
         for key, _, cost in takes:
             lease = self._leases[key]
