@@ -65,6 +65,7 @@ def test_an_import_names_its_extra(package, module, extra):
             "postgres",
         ),
         ("psycopg", "authguard.stores.PostgresStore('postgresql://localhost/test')", "postgres"),
+        ("psycopg", "authguard.stores.PostgresQuotas('postgresql://localhost/test')", "postgres"),
     ],
 )
 def test_a_store_names_its_extra(package, statement, extra):

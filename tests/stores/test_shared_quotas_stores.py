@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -71,14 +72,14 @@ def test_processes_share_what_they_count(open_backend: OpenBackend) -> None:
     """What one has taken, another cannot."""
     first, second = open_backend(), open_backend()
     assert first.take("ann", [ask(cost=6)], 1)[0]
-    assert second.take("ann", [ask(cost=5)], 1) == (False, [_Shows(used=6)])
+    assert second.take("ann", [ask(cost=5)], 1) == (False, [shows(used=6)])
     assert second.take("ann", [ask(cost=4)], 1)[0]
 
 
-class _Shows:
+class _Shown:
     """Equals an answer with this in it."""
 
-    def __init__(self, **shown: int) -> None:
+    def __init__(self, shown: dict[str, int]) -> None:
         self._shown = shown
 
     def __eq__(self, other: object) -> bool:
@@ -88,13 +89,17 @@ class _Shows:
         return 0
 
 
+def shows(**shown: int) -> Any:
+    return _Shown(shown)
+
+
 def test_a_refused_request_takes_nothing(open_backend: OpenBackend) -> None:
     """From none of its quotas."""
     backend = open_backend()
     backend.take("ann", [ask("a", cost=9), ask("b")], 1)
     for _ in range(3):
         assert not backend.take("ann", [ask("a", cost=2), ask("b", cost=2)], 1)[0]
-    assert backend.take("ann", [ask("a"), ask("b")], 1) == (True, [_Shows(used=10), _Shows(used=2)])
+    assert backend.take("ann", [ask("a"), ask("b")], 1) == (True, [shows(used=10), shows(used=2)])
 
 
 def test_rests_are_given_back_with_a_step_or_without(open_backend: OpenBackend) -> None:
@@ -105,7 +110,7 @@ def test_rests_are_given_back_with_a_step_or_without(open_backend: OpenBackend) 
     rest = Rest("ann", "minute", MINUTE, False, answer.epoch, answer.slot, 5)
     backend.give_back([rest, rest])
     again = ask(limit=100, cost=200)._replace(rests=[rest._replace(amount=9)])
-    assert backend.take("ann", [again], 1) == (False, [_Shows(used=2, wait=-1)])
+    assert backend.take("ann", [again], 1) == (False, [shows(used=2, wait=-1)])
 
 
 def test_rests_of_counters_that_are_gone_are_ignored(open_backend: OpenBackend) -> None:
@@ -139,7 +144,7 @@ def test_a_step_is_atomic_among_processes(open_backend: OpenBackend) -> None:
     for thread in threads:
         thread.join()
     assert (len(admitted), sum(admitted)) == (120, limit)
-    assert open_backend().take("ann", [ask("b", 2 * limit)], 1) == (False, [_Shows(used=2 * limit)])
+    assert open_backend().take("ann", [ask("b", 2 * limit)], 1) == (False, [shows(used=2 * limit)])
 
 
 def test_give_backs_of_many_owners_do_not_wait_for_each_other(open_backend: OpenBackend) -> None:
@@ -167,7 +172,7 @@ def test_give_backs_of_many_owners_do_not_wait_for_each_other(open_backend: Open
         thread.join()
     assert not errors
     for owner in owners:
-        assert backends[0].take(owner, [ask(owner, 1000)], 1) == (True, [_Shows(used=61 - 30 + 1)])
+        assert backends[0].take(owner, [ask(owner, 1000)], 1) == (True, [shows(used=61 - 30 + 1)])
 
 
 def test_a_closed_store_opens_again(open_backend: OpenBackend) -> None:

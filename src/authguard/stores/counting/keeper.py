@@ -14,11 +14,11 @@ class Keeper:
 
     Args:
         task: a method; it is held weakly.
-        seconds: between two runs.
+        seconds: between two runs; None for no thread.
         name: of the thread.
     """
 
-    def __init__(self, task: Callable[[], bool], seconds: float, name: str) -> None:
+    def __init__(self, task: Callable[[], bool], seconds: float | None, name: str) -> None:
         self._task = WeakMethod(task)
         self._seconds = seconds
         self._name = name
@@ -32,7 +32,7 @@ class Keeper:
 
     def start(self) -> None:
         """Start the thread, unless it runs; a process that ends may start none."""
-        if self._thread is not None:
+        if self._thread is not None or self._seconds is None:
             return
         with self._lock, suppress(RuntimeError):
             if self._thread is None:

@@ -35,10 +35,9 @@ class LeaseTable:
             leases.move_to_end(take.key)
             return lease
         for _ in range(min(_LOOKED_AT, len(leases))):
-            key, old = leases.popitem(last=False)
-            if old.is_in_use(now):
-                leases[key] = old
-        while len(leases) >= self._max_counters:
+            oldest = next(iter(leases.values()))
+            if oldest.is_in_use(now) and len(leases) < self._max_counters:
+                break
             leases.popitem(last=False)  # what is left of it is given back
         lease = leases[take.key] = Lease(take)
         return lease

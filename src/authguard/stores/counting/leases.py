@@ -51,6 +51,7 @@ class LeasedQuotas:
         max_counters: for how many callers and quotas, times each other, this process borrows at once.
         monotonic: a clock that never goes back; it tells how long what was borrowed may be spent.
         clock: seconds since the epoch, for calendar days while the store is down.
+        tick: seconds between two runs of `keep` in a thread; None for no thread.
 
     Raises:
         ConfigurationError: for an option of another type or out of range.
@@ -67,6 +68,7 @@ class LeasedQuotas:
         max_counters: int,
         monotonic: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.time,
+        tick: float | None = _TICK_SECONDS,
     ) -> None:
         self._name = name
         self._monotonic = monotonic or monotonic_clock()
@@ -81,7 +83,7 @@ class LeasedQuotas:
             clock=clock,
         )
         self._backend = open_backend(check_seconds(timeout, "timeout", MAX_TIMEOUT, least=MIN_TIMEOUT))
-        self._keeper = Keeper(self.keep, _TICK_SECONDS, "authguard-quotas")
+        self._keeper = Keeper(self.keep, tick, "authguard-quotas")
         self._begin_process()
         reset, close = WeakMethod(self._begin_process), WeakMethod(self.close)
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
@@ -100,11 +102,10 @@ class LeasedQuotas:
         self._backend.forget()
 
     def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
-        """Take from what is borrowed already; None if the store has to be asked, which may take long.
+        """Take from what is borrowed already; return None if `take` has to ask the store, or to refuse.
 
         Raises:
             ValueError: if a cost is below 1.
-            QuotaUnavailableError: if the store is down.
         """
         with self._lock:
             now = self._monotonic()
@@ -128,10 +129,10 @@ class LeasedQuotas:
                 return Taken(True, self._spend_around(takes, now), paid)
             if self._outage.is_due(now):
                 return None
-        return self._outage.take(takes)
+        return self._outage.take_at_once(takes)
 
     def _spend_around(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
-        """Spend what is borrowed, and leave quotas alone that are not enforced and have too little."""
+        """Take from what is borrowed, and leave quotas alone that are not enforced and have too little."""
         states = []
         for key, _, cost in takes:
             lease = self._leases[key]
@@ -157,6 +158,7 @@ class LeasedQuotas:
             if len({lease.owner for lease in leases}) != 1:
                 raise ValueError("all takes must be of one owner, the issuer and subject in their keys")
             may_ask = self._outage.may_ask(now)
+            self._active_until = now + _ACTIVE_SECONDS
             asks = [lease.begin(take, now) for lease, take in zip(leases, takes, strict=True) if may_ask]
         if not may_ask:
             return self._outage.take(takes)
@@ -168,10 +170,10 @@ class LeasedQuotas:
         finally:
             with self._lock:
                 taken = self._taken(leases, asks, answered, now)
+        self._keeper.start()
         if taken is None:
             return self._outage.take(takes)
         self._outage.note_success()
-        self._keeper.start()
         return taken
 
     def _ask(self, owner: str, asks: Sequence[Ask]) -> tuple[bool, Sequence[Answer]]:
@@ -197,7 +199,6 @@ class LeasedQuotas:
                 lease.end(ask, None, started)
             return None
         admitted, answers = answered
-        self._active_until = started + _ACTIVE_SECONDS
         self._admitted += admitted
         self._refused += not admitted
         self._would_refuse += admitted and any(answer.wait for answer in answers)

@@ -128,18 +128,32 @@ class Outage:
             QuotaUnavailableError: if this process is not to decide, or cannot: the cost is above the share,
                 or there is no room for another counter.
         """
+        decided = self._decide(takes)
+        if isinstance(decided, Taken):
+            return decided
+        with self._lock:
+            self.unavailable += 1
+        raise QuotaUnavailableError(f"{self._name}: {decided}", retry_after=1)
+
+    def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
+        """Decide as `take` does; return None if that would raise an error."""
+        decided = self._decide(takes)
+        return decided if isinstance(decided, Taken) else None
+
+    def _decide(self, takes: Sequence[Take]) -> Taken | str:
+        """Return what was taken, or why nothing can be."""
         if self.memory is None:
-            raise self._unavailable(self.reason)
+            return self.reason or "the store did not answer"
         shares = []
         for take in takes:
             quota, share = take.quota, take.quota.count // self._processes
             if quota.enforce and share < take.cost <= quota.count:
-                raise self._unavailable(f"{self.reason}; a request costs more than the share of a process")
+                return f"{self.reason}; the request costs more than the share of a process"
             shares.append(Take(take.key, replace(quota, count=max(1, share)), take.cost))
         try:
             taken = self.memory.take(shares)
         except QuotaUnavailableError as error:
-            raise self._unavailable(error.reason) from error
+            return error.reason
         with self._lock:
             self.by_share += 1
         return Taken(taken.admitted, taken.states, ByShare(taken))
@@ -148,8 +162,3 @@ class Outage:
         """Undo a `take` of this process."""
         if self.memory is not None:
             self.memory.give_back(receipt.taken)
-
-    def _unavailable(self, reason: str) -> QuotaUnavailableError:
-        with self._lock:
-            self.unavailable += 1
-        return QuotaUnavailableError(f"{self._name}: {reason}", retry_after=1)

@@ -173,12 +173,17 @@ class PostgresCounters:
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
                 if connection.execute("SELECT to_regprocedure(%s)", (_LAST_FUNCTION,)).fetchone() == (None,):
-                    connection.execute((files(__package__) / "postgres.sql").read_text(encoding="utf-8"))
+                    connection.execute(_statements())
         except BaseException:
             with suppress(Exception):
                 connection.close()
             raise
         return connection
+
+
+def _statements() -> bytes:
+    """Return what makes the tables and functions; psycopg takes bytes as they are."""
+    return (files("authguard.stores.counting") / "postgres.sql").read_bytes()
 
 
 @cache
