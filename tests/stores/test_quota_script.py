@@ -1,6 +1,8 @@
 """Counters in Redis take little memory, and a script writes all of a step or nothing."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,3 +168,22 @@ def test_the_password_is_not_told(server: RedisServer, client: Any) -> None:
         client.config_set("requirepass", "")
         counters.close()
     assert "a-secret-password" not in f"{raised.value!r} {counters!r}"
+
+
+def test_the_documented_permissions_are_enough(server: RedisServer, client: Any) -> None:
+    """With an ACL for the keys and commands that docs/quotas.md names."""
+    page = (Path(__file__).parents[2] / "docs" / "quotas.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("An ACL needs")]
+    keys, commands = re.findall(r"`([^`]+)`", line)
+    client.execute_command("ACL", "SETUSER", "quotas", "on", ">pass", keys, *commands.split())
+    counters = RedisCounters(f"redis://quotas:pass@127.0.0.1:{server.port}/0", 5.0, "authguard")
+    try:
+        _, [answer] = counters.take("owner", [ask(100, wants=9)], 1)
+        counters.give_back([Rest("owner", "key", 60, False, answer.epoch, answer.slot, answer.lent)])
+        assert counters.take("owner", [ask(100)], 1)[1][0].used == 2
+        assert counters.beat("one") == 1
+        with pytest.raises(redis.ResponseError):
+            redis.Redis(port=server.port, username="quotas", password="pass").get("another")
+    finally:
+        client.execute_command("ACL", "DELUSER", "quotas")
+        counters.close()
