@@ -25,6 +25,7 @@ from authguard.stores.counting.leases import LeasedQuotas
 from authguard.stores.counting.postgres import PostgresCounters, _until
 from authguard.stores.counting.sqlite import SQLiteCounters
 from authguard.stores.log import StoreDownError
+from authguard.stores.sql.sqlite_connections import execute_when_free
 from stores.quota_backends import NOON, MemoryBackend
 from stores.quota_world import takes
 
@@ -411,3 +412,38 @@ def test_a_day_is_that_of_the_store(file: Path) -> None:
     now[0] += DAY // 2
     assert backend.take("ann", [daily], 1)[0]
     backend.close()
+
+
+class _Busy:
+    """A connection whose statements fail a few times."""
+
+    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
+        self.times = times
+        self._code = code
+
+    def execute(self, statement: str) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self._code
+            raise error
+
+
+BUSY = [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_BUSY_RECOVERY]
+
+
+@pytest.mark.parametrize("code", BUSY)
+def test_a_file_that_others_have_is_waited_for(code: int) -> None:
+    """Also where SQLite itself does not wait, as for two processes that make a file at the same time."""
+    connection: Any = _Busy(3, code)
+    execute_when_free(connection, "PRAGMA journal_mode = WAL", 30)
+    assert connection.times == -1
+    with pytest.raises(sqlite3.OperationalError):
+        execute_when_free(connection.__class__(1, code), "BEGIN IMMEDIATE", 0)
+
+
+def test_another_error_is_not_waited_for() -> None:
+    """Such as a full disk."""
+    connection: Any = _Busy(1, sqlite3.SQLITE_FULL)
+    with pytest.raises(sqlite3.OperationalError):
+        execute_when_free(connection, "BEGIN IMMEDIATE", 30)
