@@ -164,7 +164,7 @@ def _end_connections(url: str) -> None:
 
 def test_a_step_that_has_to_wait_ends_after_the_timeout(postgres_url: str) -> None:
     """Such as behind a session that holds the lock of this caller."""
-    store = PostgresQuotas(postgres_url, timeout=0.1)
+    store = PostgresQuotas(postgres_url, timeout=0.5)
     assert store.take(takes([TEN])).admitted
     (owner,) = {lease.owner for lease in store._leases.values()}
     with psycopg.connect(postgres_url) as other:
