@@ -233,6 +233,9 @@ BUILT: dict[str, Built] = {
     "PostgresQuotas": Built(
         stores.PostgresQuotas, {"url": "postgresql://h/d"}, {"url": "text", **QUOTAS}, QUOTAS_OTHERS
     ),
+    "RedisQuotas": Built(
+        stores.RedisQuotas, {"url": "redis://h"}, {"url": "text", "prefix": "text", **QUOTAS}, QUOTAS_OTHERS
+    ),
     "SQLiteQuotas": Built(stores.SQLiteQuotas, {"path": "/tmp/a.db"}, QUOTAS, QUOTAS_OTHERS | {"path"}),
     "SQLiteStore": Built(stores.SQLiteStore, {"path": "/tmp/a.db"}, STORE, STORE_OTHERS | {"path"}),
     "BackChannelLogout": Built(

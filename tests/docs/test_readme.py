@@ -29,7 +29,14 @@ from authguard import (
 )
 from authguard.asgi import AuthGuardMiddleware
 from authguard.backchannel import BackChannelLogout
-from authguard.stores import PostgresQuotas, PostgresStore, RedisStore, SQLiteQuotas, SQLiteStore
+from authguard.stores import (
+    PostgresQuotas,
+    PostgresStore,
+    RedisQuotas,
+    RedisStore,
+    SQLiteQuotas,
+    SQLiteStore,
+)
 from authguard.testing import issue_token
 from remote.servers import answer, serving
 from support import ec_key, jwk
@@ -244,6 +251,7 @@ def _documented() -> list[tuple[type, str]]:
         MemoryQuotas,
         SQLiteQuotas,
         PostgresQuotas,
+        RedisQuotas,
     )
     return [(cls, name) for cls in classes for name in inspect.signature(cls).parameters]
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 
@@ -13,6 +13,8 @@ from authguard.stores.counting import blocks
 from authguard.stores.counting.backend import Answer, Ask, Backend, Rest
 from authguard.stores.counting.blocks import DAY, Counter
 from authguard.stores.counting.postgres import PostgresCounters
+from authguard.stores.counting.redis import read_answer, take_arguments
+from authguard.stores.counting.redis_script import GIVE_BACK, TAKE, Script
 from authguard.stores.counting.sqlite import SQLiteCounters
 from authguard.stores.log import StoreDownError
 
@@ -59,9 +61,10 @@ class MemoryBackend:
         self.owners.append(owner)
         self.asked = list(asks)
         counters = [copy.deepcopy(self.counters.get(ask.key, Counter(self.now))) for ask in asks]
+        epochs = [counter.epoch for counter in counters]
         admitted, answers = blocks.take(counters, asks, self.now, live)
-        for counter, ask in zip(counters, asks, strict=True):
-            if admitted or ask.rests:
+        for counter, epoch, ask in zip(counters, epochs, asks, strict=True):
+            if blocks.is_to_be_kept(counter, epoch, ask, admitted=admitted):
                 self.counters[ask.key] = counter
         return admitted, answers
 
@@ -134,6 +137,28 @@ class PostgresSteps:
     def give_back(self, rest: Rest, now: int) -> None:
         listed = json.dumps((*rest[4:], *rest[1:4], rest.owner))
         self._connection.execute("SELECT authguard_give_one_1(%s::jsonb, %s)", (listed, now))
+
+
+class RedisSteps:
+    """Redis: the same scripts, but they read the time from a key, and nothing expires."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def _run(self, script: Script, now: int, keys: Sequence[str], arguments: Sequence[int]) -> list[int]:
+        text = script.text.replace("redis.call('TIME')", "redis.call('HMGET', 'time', 's', 'u')")
+        text = text.replace("'PEXPIRE', counter.key,", "'ECHO',")
+        seconds, rest = divmod(now, blocks.MICROSECONDS)
+        self.client.hset("time", mapping={"s": seconds, "u": rest})
+        answer: list[int] = self.client.eval(text, len(keys), *keys, *arguments)
+        return answer
+
+    def take(self, asks: Sequence[Ask], live: int, now: int) -> tuple[bool, Sequence[Answer]]:
+        numbers = self._run(TAKE, now, [ask.key for ask in asks], take_arguments(asks, live))
+        return read_answer(numbers, len(asks))
+
+    def give_back(self, rest: Rest, now: int) -> None:
+        self._run(GIVE_BACK, now, [rest.key], [rest.window, int(rest.is_daily), 1, *rest[4:]])
 
 
 @contextmanager

@@ -165,8 +165,27 @@ def test_a_clock_that_goes_back_forgets_nothing_and_blocks_for_a_window_at_most(
     back = NOON - 3600 * MICROSECONDS
     admitted, answer = one(counter, ask(50), back)
     assert (admitted, answer.used) == (False, 50)
-    assert answer.wait <= 60.5 * MICROSECONDS
+    assert answer.wait <= 61 * MICROSECONDS
     assert one(counter, ask(50), back + answer.wait)[0]
+
+
+def test_what_is_lent_before_the_clock_goes_back_counts_for_a_window_after_it_is_spent() -> None:
+    """The lease is spent at the last moment, when the slot has ended that is the current one now."""
+    counter = Counter(NOON)
+    _, answer = one(counter, ask(101, wants=49), NOON)
+    assert (answer.used, answer.ends_in) == (50, MICROSECONDS // 2)
+    just_before_the_next_slot = NOON - 3600 * MICROSECONDS - 1
+    assert not one(counter, ask(50, cost=1), just_before_the_next_slot)[0]
+    spent = just_before_the_next_slot + answer.ends_in
+    assert not one(counter, ask(50, cost=1), spent + MINUTE * MICROSECONDS)[0]
+
+
+def test_a_lease_after_the_clock_went_back_lives_no_longer_than_any_other() -> None:
+    """Although its slot is the next one."""
+    counter = Counter(NOON)
+    one(counter, ask(100), NOON)
+    _, answer = one(counter, ask(100, wants=64), NOON - 10 * MICROSECONDS)
+    assert (answer.lent > 0, answer.ends_in) == (True, MICROSECONDS // 2)
 
 
 def test_a_lease_of_a_slot_that_comes_again_is_not_given_back() -> None:

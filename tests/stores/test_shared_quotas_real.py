@@ -1,7 +1,8 @@
-"""Quotas in real SQLite and PostgreSQL: connections that are lost, forks, threads, and what may be shown."""
+"""Quotas in real stores: connections that are lost, forks, threads, and what may be shown."""
 
 import gc
 import json
+import secrets
 import sqlite3
 import stat
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 from authguard import ConfigurationError, Quota
 from authguard.errors import QuotaUnavailableError
-from authguard.stores import PostgresQuotas, SQLiteQuotas, SQLiteStore, Take
+from authguard.stores import PostgresQuotas, RedisQuotas, SQLiteQuotas, SQLiteStore, Take
 from authguard.stores.counting.backend import Ask, Rest
 from authguard.stores.counting.blocks import DAY, MICROSECONDS
 from authguard.stores.counting.leases import LeasedQuotas
@@ -38,11 +39,15 @@ def _file(tmp_path: Path) -> Path:
     return tmp_path / "quotas.db"
 
 
-@pytest.fixture(name="shared", params=["sqlite", "postgres"])
+@pytest.fixture(name="shared", params=["redis", "postgres", "sqlite"])
 def _shared(request: pytest.FixtureRequest, file: Path) -> Iterator[list[LeasedQuotas]]:
     """Two stores, as two processes have them."""
     if request.param == "sqlite":
         stores: list[LeasedQuotas] = [SQLiteQuotas(file) for _ in range(2)]
+    elif request.param == "redis":
+        url = request.getfixturevalue("redis_server_url")
+        prefix = f"test-{secrets.token_hex(8)}"
+        stores = [RedisQuotas(url, prefix=prefix) for _ in range(2)]
     else:
         url = request.getfixturevalue("postgres_url")
         stores = [PostgresQuotas(url) for _ in range(2)]

@@ -59,6 +59,15 @@ def test_every_store_computes_as_python_does(steps: Steps, seed: int) -> None:
             expected.give_back(rest, now)
 
 
+def test_a_clock_that_goes_back_blocks_for_a_window_at_most(steps: Steps) -> None:
+    """Also those who ask all the time, and are refused."""
+    steps.take([ask(cost=10)], 1, NOON)
+    back = NOON - 3600 * MICROSECONDS
+    for seconds in range(61):
+        assert not steps.take([ask()], 1, back + seconds * MICROSECONDS)[0]
+    assert steps.take([ask()], 1, back + 61 * MICROSECONDS)[0]
+
+
 def test_processes_share_what_they_count(open_backend: OpenBackend) -> None:
     """What one has taken, another cannot."""
     first, second = open_backend(), open_backend()

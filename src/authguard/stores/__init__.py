@@ -4,6 +4,7 @@ from authguard._core.logouts import StoreHealth
 from authguard._core.quota_store import QuotaHealth, QuotaState, QuotaStore, Take, Taken
 from authguard.stores.counting.memory import MemoryQuotas
 from authguard.stores.counting.postgres import PostgresQuotas
+from authguard.stores.counting.redis import RedisQuotas
 from authguard.stores.counting.sqlite import SQLiteQuotas
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.postgres import PostgresStore
@@ -21,6 +22,7 @@ __all__ = [
     "QuotaState",
     "QuotaStore",
     "Receipt",
+    "RedisQuotas",
     "RedisStore",
     "SQLiteQuotas",
     "SQLiteStore",

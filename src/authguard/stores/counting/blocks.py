@@ -36,11 +36,13 @@ class Counter:
     def advance(self, window: int, now: int, *, is_daily: bool) -> int:
         """Forget what counts no longer, and return the current slot.
 
-        If the clock was set back, what was taken in later slots counts from now on, as if it were taken
-        now. A day goes on if it is tomorrow by the clock, so that none is given twice.
+        If the clock was set back, what was taken in later slots counts from the next slot on, since a lease
+        of them may be spent for the length of a slot from now. A day goes on if it is tomorrow by the clock,
+        so that none is given twice.
         """
         current = now // slot_length(window, is_daily=is_daily)
-        if is_daily and self.slots and self.slots[-1] == current + 1:
+        latest = self.slots[-1] if self.slots else current
+        if latest == current + 1 or (latest > current and not is_daily):
             current += 1
         later = 0
         while self.slots and self.slots[-1] > current:
@@ -88,7 +90,7 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
     """Give back rests; then take all costs, or none; then lend.
 
     Args:
-        counters: of the asks. They are changed, and are kept if the request may pass, or there are rests.
+        counters: of the asks. They are changed, and are to be kept if `is_to_be_kept`.
         asks: each of another counter.
         now: the time.
         live: how many processes share what is left.
@@ -110,6 +112,18 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
     return admitted, [_take_one(counter, ask, slot, now, live) for counter, ask, slot in each]
 
 
+def is_to_be_kept(counter: Counter, epoch: int, ask: Ask, *, admitted: bool) -> bool:
+    """Return whether to write a counter after a step; a request that is refused costs no writing, as a rule.
+
+    Args:
+        counter: after the step.
+        epoch: before it. If it has changed, the clock was set back, and the time that counts now begins once.
+        ask: what was asked.
+        admitted: whether the request may pass.
+    """
+    return admitted or bool(ask.rests) or counter.epoch != epoch
+
+
 def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Answer:
     """Take a cost and lend, unless there is too little, or the request is refused: `live` is 0 then."""
     used, lent, wait = sum(counter.amounts), 0, 0
@@ -120,9 +134,8 @@ def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Ans
         counter.add(slot, ask.cost + lent)
         used += ask.cost + lent
     reset = _end(counter.slots[0], ask) - now if counter.slots else 0
-    ends_in = (slot + 1) * slot_length(ask.window, is_daily=ask.is_daily) - now
-    if ask.is_daily:
-        ends_in = min(ends_in, DAY // SLOTS)
+    length = slot_length(ask.window, is_daily=ask.is_daily)
+    ends_in = min((slot + 1) * length - now, DAY // SLOTS if ask.is_daily else length)
     return Answer(used, reset, wait, counter.epoch, slot, ends_in, lent)
 
 

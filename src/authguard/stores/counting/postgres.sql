@@ -55,14 +55,15 @@ BEGIN
     RETURN c;
 END $$;
 
--- The current slot: today, or tomorrow if the clock was set back since something was taken then.
+-- The current slot, or the next one if the clock was set back; today, or tomorrow if something was taken then.
 CREATE OR REPLACE FUNCTION authguard_current_1(
     c authguard_quotas, length bigint, is_daily boolean, now_us bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     current bigint := now_us / length;
+    latest bigint := c.slots[cardinality(c.slots)];
 BEGIN
-    IF is_daily AND c.slots[cardinality(c.slots)] = current + 1 THEN
+    IF latest = current + 1 OR (latest > current AND NOT is_daily) THEN
         RETURN current + 1;
     END IF;
     RETURN current;
@@ -130,6 +131,7 @@ DECLARE
     rest jsonb;
     counters authguard_quotas[];
     currents bigint[];
+    epochs bigint[];
     answers jsonb := '[]';
     admitted boolean := true;
     c authguard_quotas;
@@ -155,6 +157,7 @@ BEGIN
         IF NOT FOUND THEN
             c := ROW(ask->>0, now_us, '{}'::bigint[], '{}'::bigint[], 0)::authguard_quotas;
         END IF;
+        epochs[i] := c.epoch;
         currents[i] := authguard_current_1(c, length, is_daily, now_us);
         c := authguard_advance_1(c, currents[i], is_daily);
         FOR rest IN SELECT value FROM jsonb_array_elements(ask->7) LOOP
@@ -196,14 +199,12 @@ BEGIN
             used := used + lent;
             c := authguard_add_1(c, current, cost + lent);
         END IF;
-        IF admitted OR jsonb_array_length(ask->7) > 0 THEN
+        IF admitted OR jsonb_array_length(ask->7) > 0 OR c.epoch <> epochs[i] THEN
             PERFORM authguard_put_1(c, length, is_daily);
         END IF;
         reset := coalesce((c.slots[1] + counted) * length - now_us, 0);
         ends_in := (current + 1) * length - now_us;
-        IF is_daily THEN
-            ends_in := least(ends_in, 720000000);
-        END IF;
+        ends_in := least(ends_in, CASE WHEN is_daily THEN 720000000 ELSE length END);
         answers := answers || jsonb_build_array(
             jsonb_build_array(used, reset, wait, c.epoch, current, ends_in, lent)
         );

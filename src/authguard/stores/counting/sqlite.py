@@ -107,9 +107,10 @@ class SQLiteCounters:
         """Take from all quotas in one step; see `Backend`."""
         with self._transaction() as (connection, now):
             counters = [_find(connection, ask.key) or Counter(now) for ask in asks]
+            epochs = [counter.epoch for counter in counters]
             admitted, answers = blocks.take(counters, asks, now, live)
-            for counter, ask in zip(counters, asks, strict=True):
-                if admitted or ask.rests:
+            for counter, epoch, ask in zip(counters, epochs, asks, strict=True):
+                if blocks.is_to_be_kept(counter, epoch, ask, admitted=admitted):
                     _put(connection, counter, ask)
         return admitted, answers
 
