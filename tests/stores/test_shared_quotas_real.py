@@ -22,6 +22,7 @@ from authguard.errors import QuotaUnavailableError
 from authguard.stores import PostgresQuotas, RedisQuotas, SQLiteQuotas, SQLiteStore, Take
 from authguard.stores.counting.backend import Ask, Rest
 from authguard.stores.counting.blocks import DAY, MICROSECONDS
+from authguard.stores.counting.keeper import Keeper
 from authguard.stores.counting.leases import LeasedQuotas
 from authguard.stores.counting.postgres import PostgresCounters, _until
 from authguard.stores.counting.sqlite import SQLiteCounters
@@ -352,6 +353,59 @@ def test_a_thread_ends_when_nothing_is_asked_any_more() -> None:
     store.take(takes([MANY]))
     assert _thread_of(store).is_alive()
     store.close()
+
+
+def test_a_thread_of_the_parent_process_ends_in_the_child() -> None:
+    """gevent takes it along when the process forks; the child starts a thread of its own."""
+    store = _leased(MemoryBackend(), [1000.0])
+    store.take(takes([MANY]))
+    thread = _thread_of(store)
+    store._begin_process()
+    thread.join(30)
+    assert not thread.is_alive()
+    store.take(takes([MANY]))
+    assert _thread_of(store).is_alive()
+    store.close()
+
+
+def test_nothing_that_a_thread_waits_for_is_made_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent may put its own locks in the place of Python's after the application was made."""
+    store = _leased(MemoryBackend(), [1000.0])
+    made = []
+
+    class Patched(threading.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("authguard.stores.counting.keeper.Event", Patched)
+    store.take(takes([MANY]))
+    assert len(made) == 1
+    store.close()
+
+
+class _Failing:
+    """A task that fails, and has more to do when its thread is about to end."""
+
+    def __init__(self) -> None:
+        self.answers: list[bool | None] = [None, False, True, False, False]
+        self.keeper = Keeper(self.run, 0.001, "authguard-quotas")
+
+    def run(self) -> bool:
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise RuntimeError("of a bug")
+        return answer
+
+
+def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; and a thread that ends looks once more, so that nothing is left to do."""
+    task = _Failing()
+    task.keeper.start()
+    while (thread := task.keeper._thread) is not None:
+        thread.join(30)
+    assert task.answers == []
+    assert "RuntimeError: of a bug" in caplog.text
 
 
 def test_a_thread_ends_with_its_store() -> None:

@@ -19,7 +19,8 @@ from authguard.stores.log import StoreDownError
 from authguard.stores.sql.sqlite_connections import execute_when_free, open_file
 from authguard.stores.sqlite import check_path
 
-_MAX_PURGED = 1000  # counters in one transaction, for which others wait
+_MAX_PURGED = 500  # counters in one transaction, for which others wait
+_MAX_PURGES = 40
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS authguard_quotas (
         key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, log BLOB NOT NULL, until INTEGER NOT NULL
@@ -125,10 +126,10 @@ class SQLiteCounters:
 
     def beat(self, process: str) -> int:
         """Note that a process is alive, and forget old counters; see `Backend`."""
-        purged = _MAX_PURGED
-        while purged == _MAX_PURGED:
+        for _ in range(_MAX_PURGES):
             with self._transaction() as (connection, now):
-                purged = connection.execute(_PURGE, (now, _MAX_PURGED)).rowcount
+                if connection.execute(_PURGE, (now, _MAX_PURGED)).rowcount < _MAX_PURGED:
+                    break
         with self._transaction() as (connection, now):
             alive = ALIVE_SECONDS * MICROSECONDS
             connection.execute(_BEAT, (process, now))
