@@ -131,6 +131,6 @@ def test_what_is_borrowed_is_taken_by_the_event_loop(make: Any) -> None:
     def fail(*_: Any) -> Any:
         raise AssertionError("a thread was asked")
 
-    world.shared.take = fail  # type: ignore[method-assign]
+    world.shared.take = fail  # type: ignore[assignment]
     assert ask_asgi(app, "GET", "/private", KNOWN).status == 200
     assert ask_asgi(app, "GET", "/roles", KNOWN).status == 200

@@ -22,10 +22,12 @@ from authguard.errors import QuotaUnavailableError
 from authguard.stores import PostgresQuotas, RedisQuotas, SQLiteQuotas, SQLiteStore, Take
 from authguard.stores.counting.backend import Ask, Rest
 from authguard.stores.counting.blocks import DAY, MICROSECONDS
+from authguard.stores.counting.keeper import Keeper
 from authguard.stores.counting.leases import LeasedQuotas
 from authguard.stores.counting.postgres import PostgresCounters, _until
 from authguard.stores.counting.sqlite import SQLiteCounters
 from authguard.stores.log import StoreDownError
+from authguard.stores.sql.sqlite_connections import execute_when_free
 from stores.quota_backends import NOON, MemoryBackend
 from stores.quota_world import takes
 
@@ -168,7 +170,7 @@ def _end_connections(url: str) -> None:
 
 def test_a_step_that_has_to_wait_ends_after_the_timeout(postgres_url: str) -> None:
     """Such as behind a session that holds the lock of this caller."""
-    store = PostgresQuotas(postgres_url, timeout=0.1)
+    store = PostgresQuotas(postgres_url, timeout=0.5)
     assert store.take(takes([TEN])).admitted
     (owner,) = {lease.owner for lease in store._leases.values()}
     with psycopg.connect(postgres_url) as other:
@@ -353,6 +355,59 @@ def test_a_thread_ends_when_nothing_is_asked_any_more() -> None:
     store.close()
 
 
+def test_a_thread_of_the_parent_process_ends_in_the_child() -> None:
+    """gevent takes it along when the process forks; the child starts a thread of its own."""
+    store = _leased(MemoryBackend(), [1000.0])
+    store.take(takes([MANY]))
+    thread = _thread_of(store)
+    store._begin_process()
+    thread.join(30)
+    assert not thread.is_alive()
+    store.take(takes([MANY]))
+    assert _thread_of(store).is_alive()
+    store.close()
+
+
+def test_nothing_that_a_thread_waits_for_is_made_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent may put its own locks in the place of Python's after the application was made."""
+    store = _leased(MemoryBackend(), [1000.0])
+    made = []
+
+    class Patched(threading.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("authguard.stores.counting.keeper.Event", Patched)
+    store.take(takes([MANY]))
+    assert len(made) == 1
+    store.close()
+
+
+class _Failing:
+    """A task that fails, and has more to do when its thread is about to end."""
+
+    def __init__(self) -> None:
+        self.answers: list[bool | None] = [None, False, True, False, False]
+        self.keeper = Keeper(self.run, 0.001, "authguard-quotas")
+
+    def run(self) -> bool:
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise RuntimeError("of a bug")
+        return answer
+
+
+def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; and a thread that ends looks once more, so that nothing is left to do."""
+    task = _Failing()
+    task.keeper.start()
+    while (thread := task.keeper._thread) is not None:
+        thread.join(30)
+    assert task.answers == []
+    assert "RuntimeError: of a bug" in caplog.text
+
+
 def test_a_thread_ends_with_its_store() -> None:
     """It does not keep it alive."""
     store = _leased(MemoryBackend(), [1000.0])
@@ -416,3 +471,38 @@ def test_a_day_is_that_of_the_store(file: Path) -> None:
     now[0] += DAY // 2
     assert backend.take("ann", [daily], 1)[0]
     backend.close()
+
+
+class _Busy:
+    """A connection whose statements fail a few times."""
+
+    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
+        self.times = times
+        self._code = code
+
+    def execute(self, statement: str) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self._code
+            raise error
+
+
+BUSY = [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_BUSY_RECOVERY]
+
+
+@pytest.mark.parametrize("code", BUSY)
+def test_a_file_that_others_have_is_waited_for(code: int) -> None:
+    """Also where SQLite itself does not wait, as for two processes that make a file at the same time."""
+    connection: Any = _Busy(3, code)
+    execute_when_free(connection, "PRAGMA journal_mode = WAL", 30)
+    assert connection.times == -1
+    with pytest.raises(sqlite3.OperationalError):
+        execute_when_free(connection.__class__(1, code), "BEGIN IMMEDIATE", 0)
+
+
+def test_another_error_is_not_waited_for() -> None:
+    """Such as a full disk."""
+    connection: Any = _Busy(1, sqlite3.SQLITE_FULL)
+    with pytest.raises(sqlite3.OperationalError):
+        execute_when_free(connection, "BEGIN IMMEDIATE", 30)

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, Lock, Thread, current_thread
+from threading import Event, Thread, current_thread
 from weakref import WeakMethod
+
+from authguard.stores.late_lock import LateLock
 
 _log = logging.getLogger("authguard")
 
@@ -26,32 +28,37 @@ class Keeper:
 
     def forget(self) -> None:
         """Forget the thread of the parent process, which a fork does not copy."""
-        self._lock = Lock()
-        self._closing = Event()
+        self._lock = LateLock()
+        self._closing: Event | None = None
         self._thread: Thread | None = None
 
     def start(self) -> None:
         """Start the thread, unless it runs; a process that ends may start none."""
-        if self._thread is not None or self._seconds is None:
+        if self._seconds is None or self._is_running():
             return
         with self._lock, suppress(RuntimeError):
-            if self._thread is None:
-                closing = self._closing
-                thread = Thread(target=self._run, args=(closing,), name=self._name, daemon=True)
-                thread.start()
-                self._thread = thread
+            if not self._is_running():
+                # Made here, and not with the application: gevent may have put its own in place since.
+                self._closing = Event()
+                self._thread = Thread(target=self._run, args=(self._closing,), name=self._name, daemon=True)
+                self._thread.start()
+
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
         """End the thread; it may be started again."""
         with self._lock:
-            thread, self._thread = self._thread, None
-            self._closing.set()
-            self._closing = Event()
-        if thread is not None and thread is not current_thread():
+            thread, closing = self._thread, self._closing
+            self._thread = self._closing = None
+        if closing is not None:
+            closing.set()
+        if thread is not None and thread.is_alive() and thread is not current_thread():
             thread.join()
 
     def _run(self, closing: Event) -> None:
-        while not closing.is_set() and self._is_needed():
+        # A thread of the parent process, which gevent runs in both, finds another event or none.
+        while closing is self._closing and self._is_needed():
             closing.wait(self._seconds)
 
     def _is_needed(self) -> bool:
@@ -63,7 +70,7 @@ class Keeper:
             _log.exception("authguard: %s failed", self._name)
             return True
         with self._lock:
-            self._thread = None
+            self._thread = self._closing = None
         if task is not None and task():  # there was more to do before it was known that this thread ends
             self.start()
         return False

@@ -155,6 +155,8 @@ class LeasedQuotas:
         with self._lock:
             now = self._monotonic()
             leases = [self._table.lease_for(take, now) for take in takes]
+            if len(set(leases)) < len(leases):
+                raise ValueError("each take must be of another counter")
             if len({lease.owner for lease in leases}) != 1:
                 raise ValueError("all takes must be of one owner, the issuer and subject in their keys")
             may_ask = self._outage.may_ask(now)

@@ -20,13 +20,16 @@ from authguard.stores.postgres import check_url, for_libpq
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_MAX_PURGED = 1000  # counters in one statement
+_MAX_PURGED = 500  # counters in one statement, for which requests wait
+_MAX_PURGES = 40
 _TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
 _LAST_FUNCTION = "authguard_give_back_1(jsonb)"
 _TAKE = "SELECT authguard_take_1(%s, %s::text::jsonb, %s)"
 _GIVE_BACK = "SELECT authguard_give_back_1(%s::text::jsonb)"
-_PURGE = """DELETE FROM authguard_quotas WHERE key IN (
-    SELECT key FROM authguard_quotas WHERE until < authguard_now_1() LIMIT %s FOR UPDATE SKIP LOCKED)"""
+# The time is looked up once, and the keys are an array, so that both are found by an index.
+_PURGE = """DELETE FROM authguard_quotas WHERE key = ANY(ARRAY(
+    SELECT key FROM authguard_quotas WHERE until < (SELECT authguard_now_1())
+    LIMIT %s FOR UPDATE SKIP LOCKED))"""
 _BEAT = """INSERT INTO authguard_quota_processes (process, seen) VALUES (%s, authguard_now_1())
     ON CONFLICT (process) DO UPDATE SET seen = excluded.seen"""
 _DELETE_PROCESSES = "DELETE FROM authguard_quota_processes WHERE abs(seen - authguard_now_1()) > %s"
@@ -109,9 +112,11 @@ class PostgresCounters:
 
     def beat(self, process: str) -> int:
         """Note that a process is alive, and forget old counters; see `Backend`."""
+        for _ in range(_MAX_PURGES):
+            with self._open_connection() as connection:
+                if connection.execute(_PURGE, (_MAX_PURGED,)).rowcount < _MAX_PURGED:
+                    break
         with self._open_connection() as connection:
-            while connection.execute(_PURGE, (_MAX_PURGED,)).rowcount == _MAX_PURGED:
-                pass
             connection.execute(_BEAT, (process,))
             connection.execute(_DELETE_PROCESSES, (ALIVE_SECONDS * MICROSECONDS,))
             row = connection.execute(_COUNT_PROCESSES).fetchone()

@@ -16,10 +16,11 @@ from authguard.stores.counting.leases import LeasedQuotas
 from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
-from authguard.stores.sql.sqlite_connections import open_file
+from authguard.stores.sql.sqlite_connections import execute_when_free, open_file
 from authguard.stores.sqlite import check_path
 
-_MAX_PURGED = 1000  # counters in one transaction, for which others wait
+_MAX_PURGED = 500  # counters in one transaction, for which others wait
+_MAX_PURGES = 40
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS authguard_quotas (
         key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, log BLOB NOT NULL, until INTEGER NOT NULL
@@ -125,10 +126,10 @@ class SQLiteCounters:
 
     def beat(self, process: str) -> int:
         """Note that a process is alive, and forget old counters; see `Backend`."""
-        purged = _MAX_PURGED
-        while purged == _MAX_PURGED:
+        for _ in range(_MAX_PURGES):
             with self._transaction() as (connection, now):
-                purged = connection.execute(_PURGE, (now, _MAX_PURGED)).rowcount
+                if connection.execute(_PURGE, (now, _MAX_PURGED)).rowcount < _MAX_PURGED:
+                    break
         with self._transaction() as (connection, now):
             alive = ALIVE_SECONDS * MICROSECONDS
             connection.execute(_BEAT, (process, now))
@@ -155,7 +156,7 @@ class SQLiteCounters:
                 raise StoreDownError(self._reason)  # one has waited in vain meanwhile
             try:
                 connection = self._connection = self._connection or self._open()
-                connection.execute("BEGIN IMMEDIATE")
+                execute_when_free(connection, "BEGIN IMMEDIATE", self._timeout)
                 try:
                     # Read here, where all others wait: each step is later than the one before.
                     now = connection.execute(_NOW).fetchone()[0] if self._now is None else self._now()
@@ -176,8 +177,11 @@ class SQLiteCounters:
         connection = open_file(self._path, self._timeout)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")  # no wait for the disk with each commit
+            connection.execute("PRAGMA busy_timeout = 0")
+            execute_when_free(connection, "BEGIN IMMEDIATE", self._timeout)
             for table in _TABLES:
                 connection.execute(table)
+            connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise

@@ -16,6 +16,7 @@ from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max")
 _LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody
 _HURRY = 0.1  # of the timeout
+_BUSY_SECONDS = 0.001  # between two tries
 _BEAT, _READ = DIALECT.spell(sql.PUT_READER), DIALECT.spell(sql.READ_LOG)
 _HAS_TABLES = "SELECT count(*) FROM sqlite_schema WHERE name = 'authguard_replays'"
 _SEQUENCE = "SELECT seq FROM authguard_log"
@@ -135,8 +136,31 @@ def open_file(path: Path, timeout: float) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        execute_when_free(connection, "PRAGMA journal_mode = WAL", timeout)  # SQLite does not wait for others
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def execute_when_free(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
+    """Execute a statement, again and again while another connection has the file.
+
+    SQLite itself waits for up to 100 milliseconds between two tries, so that others come first; and for some
+    statements it does not wait at all.
+
+    Args:
+        connection: to the file.
+        statement: the statement.
+        timeout: seconds after which to give up.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(_BUSY_SECONDS)
+        else:
+            return
