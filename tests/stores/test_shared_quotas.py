@@ -215,6 +215,19 @@ def test_what_is_given_back_late_is_not_spent_again_here() -> None:
     assert world.store.used() == 2
 
 
+def test_what_was_taken_in_another_slot_is_not_spent_again_here() -> None:
+    """It counts for less long than what is spent now."""
+    world = World()
+    early = world.take(MINUTE, cost=5)
+    world.later(30)
+    borrowed = world.lend(MINUTE)
+    world.processes[0].give_back(early)
+    assert sum(world.at_once(MINUTE) is not None for _ in range(100)) == borrowed
+    world.later(1.1)
+    world.processes[0].keep()
+    assert world.store.used() == 2 + borrowed
+
+
 def test_several_calls_at_once_borrow_once() -> None:
     """The others take their cost alone."""
     world = World()
