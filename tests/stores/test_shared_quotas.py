@@ -356,6 +356,31 @@ def test_leases_are_bounded_and_what_goes_is_given_back() -> None:
     assert world.store.used() == 3 * 2 + 1 + 1
 
 
+def test_a_caller_that_asks_again_does_not_go_first() -> None:
+    """But the one that has not asked since."""
+    world = World(max_counters=2)
+    for caller in ("a", "b", "a", "new"):
+        world.take(MINUTE, caller=caller)
+    assert [key[2] for key in world.processes[0]._leases] == ["a", "new"]
+
+
+def test_a_quota_that_was_lowered_has_nothing_left() -> None:
+    """More is taken than there is now."""
+    world = World()
+    world.take(FEW, cost=10)
+    taken = world.take(Quota(4, 60, name="few"))
+    assert (taken.admitted, taken.states[0].remaining) == (False, 0)
+    assert taken.states[0].wait == pytest.approx(60.5)
+
+
+def test_a_quota_whose_window_was_changed_counts_anew() -> None:
+    """The slots of the two have other lengths."""
+    world = World(2)
+    world.take(FEW, cost=10)
+    assert world.admits(Quota(10, 3600, name="few"), cost=10, process=1)
+    assert len(world.store.counters) == 2
+
+
 def test_callers_that_stay_away_are_forgotten_as_others_come() -> None:
     """A process that runs for weeks keeps those of the last second."""
     world = World(max_counters=100_000)
