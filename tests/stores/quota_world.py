@@ -22,22 +22,31 @@ class World:
         self.store = MemoryBackend()
         self.store.live = size
         self.passed = 0.0
-        options = {"quotas_down": "deny", "processes": None, "timeout": 1.0, "max_counters": 1000, **options}
-        self.processes = [
-            LeasedQuotas(
-                lambda timeout: self.store,
-                "memory://store",
-                monotonic=lambda number=number: 1000.0 * number + self.passed,  # type: ignore[misc]
-                clock=lambda: self.store.now / MICROSECONDS,
-                tick=None,
-                **options,
-            )
-            for number in range(size)
-        ]
-        self.store.calls.clear()
+        self._options: dict[str, Any] = {
+            "quotas_down": "deny",
+            "processes": None,
+            "timeout": 1.0,
+            "max_counters": 1000,
+        }
+        self._options |= options
+        self.processes: list[LeasedQuotas] = []
+        for _ in range(size):
+            self.processes.append(self.new_process())
         for process in self.processes:
             process.keep()  # so that it knows how many there are
         self.store.calls.clear()
+
+    def new_process(self) -> LeasedQuotas:
+        """Return a process that has not asked the store for anything yet."""
+        start = 1000.0 * len(self.processes)
+        return LeasedQuotas(
+            lambda timeout: self.store,
+            "memory://store",
+            monotonic=lambda: start + self.passed,
+            clock=lambda: self.store.now / MICROSECONDS,
+            tick=None,
+            **self._options,
+        )
 
     def take(self, *quotas: Quota, cost: int = 1, process: int = 0, caller: str = "ann") -> Taken:
         return self.processes[process].take(takes(quotas, cost, caller))

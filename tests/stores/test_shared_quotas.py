@@ -165,7 +165,10 @@ def test_closing_a_store_that_is_down_raises_nothing() -> None:
     held = world.lend(FEW)
     world.store.is_down = True
     world.processes[0].close()
-    world.store.is_down = False
+    assert world.processes[0].health().reason
+    world.store.calls.clear()
+    world.processes[0].close()
+    assert world.store.calls == ["close"]  # it is known to be down, and is not waited for again
     assert world.store.used() == 2 + held
 
 
@@ -213,6 +216,18 @@ def test_what_is_given_back_late_is_not_spent_again_here() -> None:
     assert world.at_once(FEW) is None
     world.processes[0].keep()
     assert world.store.used() == 2
+
+
+def test_what_was_taken_in_another_slot_is_not_spent_again_here() -> None:
+    """It counts for less long than what is spent now."""
+    world = World()
+    early = world.take(MINUTE, cost=5)
+    world.later(30)
+    borrowed = world.lend(MINUTE)
+    world.processes[0].give_back(early)
+    world.processes[0].keep()
+    assert world.store.used() == 2 + borrowed
+    assert sum(world.at_once(MINUTE) is not None for _ in range(100)) == borrowed
 
 
 def test_several_calls_at_once_borrow_once() -> None:
@@ -270,6 +285,39 @@ def test_a_quota_that_is_not_enforced_refuses_nothing() -> None:
     assert taken is not None
     assert taken.states[0].remaining == 0
     assert 59 < taken.states[0].wait <= 60.5
+
+
+def test_a_smaller_cost_may_fit_a_quota_that_was_too_small_for_a_greater_one() -> None:
+    """The store is asked, and it is taken."""
+    world = World()
+    for _ in range(5):
+        world.later(0.0001)
+        world.take(HOUR)
+    world.take(SHADOW, cost=3)
+    assert world.at_once(SHADOW, cost=4) is not None
+    assert world.at_once(SHADOW, cost=2) is None
+    assert world.take(SHADOW, cost=2).states[0].remaining == 0
+
+
+def test_what_a_quota_that_is_not_enforced_did_not_give_is_not_given_back() -> None:
+    """It would be taken from what others have taken."""
+    world = World()
+    world.take(SHADOW, cost=2)
+    world.processes[0].give_back(world.take(SHADOW, HOUR))
+    world.processes[0].keep()
+    assert world.store.used() == 2
+
+
+def test_a_process_that_knows_of_no_others_borrows_as_one_of_eight() -> None:
+    """Until the store has told how many there are, or as one of `processes`."""
+    for options, most in (({}, 8), ({"quotas_down": "local", "processes": 50}, 50)):
+        world = World(**options)
+        process = world.new_process()
+        for _ in range(10):
+            world.later(0.0001)
+            before = world.store.used()
+            process.take(takes([MINUTE]))
+            assert world.store.used() - before <= 1000 // (2 * most)
 
 
 def test_a_quota_that_is_not_enforced_is_asked_about_again_within_a_second() -> None:
@@ -341,6 +389,31 @@ def test_leases_are_bounded_and_what_goes_is_given_back() -> None:
     world.later(1.1)
     world.processes[0].keep()
     assert world.store.used() == 3 * 2 + 1 + 1
+
+
+def test_a_caller_that_asks_again_does_not_go_first() -> None:
+    """But the one that has not asked since."""
+    world = World(max_counters=2)
+    for caller in ("a", "b", "a", "new"):
+        world.take(MINUTE, caller=caller)
+    assert [key[2] for key in world.processes[0]._leases] == ["a", "new"]
+
+
+def test_a_quota_that_was_lowered_has_nothing_left() -> None:
+    """More is taken than there is now."""
+    world = World()
+    world.take(FEW, cost=10)
+    taken = world.take(Quota(4, 60, name="few"))
+    assert (taken.admitted, taken.states[0].remaining) == (False, 0)
+    assert taken.states[0].wait == pytest.approx(60.5)
+
+
+def test_a_quota_whose_window_was_changed_counts_anew() -> None:
+    """The slots of the two have other lengths."""
+    world = World(2)
+    world.take(FEW, cost=10)
+    assert world.admits(Quota(10, 3600, name="few"), cost=10, process=1)
+    assert len(world.store.counters) == 2
 
 
 def test_callers_that_stay_away_are_forgotten_as_others_come() -> None:

@@ -94,8 +94,7 @@ class Quotas:
             known: the caller.
             verdict: what the rules ask.
         """
-        take = self._take_at_once
-        if take is None:
+        if self._take_at_once is None:
             return None
         try:
             takes: Sequence[Take]
@@ -108,12 +107,11 @@ class Quotas:
                 known.takes = (verdict, limits, takes)
             if not takes:
                 return Charge(known.response_fields, NOTHING)
-            taken = take(takes)
+            taken = self._take_at_once(takes)
+            admitted = taken.admitted
         except Exception:  # noqa: BLE001 (as in the flow)
-            return None  # the flow will meet it again, and say what is wrong
-        if not isinstance(taken, Taken):
-            return None
-        if not taken.admitted:
+            return None  # the flow will meet it again, and say what is wrong; or there was no answer yet
+        if not admitted:
             return _exceeded(limits, taken, known.user)
         return Charge(known.response_fields, taken, _fields(limits, taken))
 

@@ -115,9 +115,9 @@ class Lease:
             # From before the call: the store's slot ends later than this, and never earlier.
             self.ends = started + min(MAX_LIFE, answer.ends_in / MICROSECONDS)
 
-    def give_back(self, epoch: int, slot: int, cost: int, now: float) -> None:
+    def give_back(self, epoch: int, slot: int, cost: int) -> None:
         """Undo that a cost was taken: it can be spent again, or is given back to the store."""
-        if self.amount and (epoch, slot) == (self.epoch, self.slot) and now < self.ends:
+        if self.amount and (epoch, slot) == (self.epoch, self.slot):
             self.amount += cost
         else:
             self.rests[epoch, slot] = self.rests.get((epoch, slot), 0) + cost

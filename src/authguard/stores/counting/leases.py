@@ -224,10 +224,9 @@ class LeasedQuotas:
             self._outage.give_back(taken.receipt)
             return
         with self._lock:
-            now = self._monotonic()
             paid: Sequence[_Paid] = taken.receipt or ()
             for lease, epoch, slot, cost in paid:
-                lease.give_back(epoch, slot, cost, now)
+                lease.give_back(epoch, slot, cost)
                 self._table.note_unreturned(lease)
         self._keeper.start()
 
