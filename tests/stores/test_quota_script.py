@@ -261,8 +261,14 @@ def test_the_documented_permissions_are_enough(server: RedisServer, client: Any)
         counters.give_back([Rest("owner", "key", 60, False, answer.epoch, answer.slot, answer.lent)])
         assert counters.take("owner", [ask(100)], 1)[1][0].used == 2
         assert counters.beat("one") == 1
-        with pytest.raises(redis.ResponseError):
-            redis.Redis(port=server.port, username="quotas", password="pass").get("another")
+        name = "authguard:quota:{owner}:key"
+        slots = {answer.slot - before: 1 for before in range(1, 20)}
+        client.hset(name, mapping={**slots, "f": answer.slot - 19, "n": 21})
+        assert counters.take("owner", [ask(21, cost=21)], 1)[1][0].wait > 0  # reads all of them
+        with redis.Redis(port=server.port, username="quotas", password="pass") as limited:
+            for forbidden in (limited.get, limited.hgetall):
+                with pytest.raises(redis.ResponseError):
+                    forbidden("another")
     finally:
         client.execute_command("ACL", "DELUSER", "quotas")
         counters.close()

@@ -1,7 +1,9 @@
 """Quotas in a Redis Cluster: the keys of an owner stay together, and redirections are followed."""
 
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +96,20 @@ def test_a_fork_follows_redirections_again(cluster: Cluster, counters: RedisCoun
     counters.forget()
     for number in range(10):
         assert counters.take(f"before-{number}", ASKS, 1)[1][0].used == 2
+
+
+def test_the_documented_permissions_are_enough(cluster: Cluster) -> None:
+    """With an ACL for what docs/quotas.md names, and the two commands more for a cluster."""
+    page = (Path(__file__).parents[2] / "docs" / "quotas.md").read_text(encoding="utf-8")
+    keys, commands, more = re.findall(r"`([^`]+)`", page[page.index("An ACL needs") :])[:3]
+    acl = ("ACL", "SETUSER", "quotas", "on", ">pass", keys, *commands.split(), *more.split())
+    for node in cluster.nodes:
+        with connect(node) as client:
+            client.execute_command(*acl)
+    counters = RedisCounters(cluster.url.replace("redis://", "redis://quotas:pass@"), 5.0, "authguard")
+    for number in range(6):
+        assert counters.take(f"owner-{number}", ASKS, 1)[0]
+    counters.close()
 
 
 @pytest.mark.slow

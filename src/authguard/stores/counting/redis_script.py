@@ -43,14 +43,23 @@ local function whole(text)
     return number
 end
 
+-- Most steps look at two or three slots; those that look at more read all of them by one command.
 local function amount(counter, slot)
     local known = counter.amounts[slot]
-    if not known then
-        local text = redis.call('HGET', counter.key, slot)
-        known = text and whole(text) or 0
-        counter.amounts[slot] = known
+    if known then return known end
+    counter.reads = counter.reads + 1
+    if counter.reads == 5 then
+        local all = redis.call('HGETALL', counter.key)
+        for index = 1, #all, 2 do
+            local number = tonumber(all[index])
+            if number and not counter.amounts[number] then counter.amounts[number] = whole(all[index + 1]) end
+        end
     end
-    return known
+    if counter.reads < 5 then
+        local text = redis.call('HGET', counter.key, slot)
+        counter.amounts[slot] = text and whole(text) or 0
+    end
+    return counter.amounts[slot] or 0
 end
 
 local function add(counter, slot, number)
@@ -65,7 +74,7 @@ local function open(key, window, daily)
     local current = (now - math.fmod(now, length)) / length
     local kept = daily and 0 or SLOTS
     local counter = {key = key, length = length, kept = kept, slot = current, epoch = now, used = 0,
-                     first = current, last = current, amounts = {}, changed = {}, write = false}
+                     first = current, last = current, amounts = {}, changed = {}, reads = 0, write = false}
     local epoch, first, last, used = unpack(redis.call('HMGET', key, 'e', 'f', 'l', 'n'))
     if not epoch then return counter end
     counter.is_known = true
