@@ -96,10 +96,13 @@ def test_a_fork_follows_redirections_again(cluster: Cluster, counters: RedisCoun
     counters.forget()
     for number in range(10):
         assert counters.take(f"before-{number}", ASKS, 1)[1][0].used == 2
+    for client in counters._of_parent:
+        if client is not None:
+            client.close()
 
 
 def test_the_documented_permissions_are_enough(cluster: Cluster) -> None:
-    """With an ACL for what docs/quotas.md names, and the two commands more for a cluster."""
+    """With an ACL for what docs/quotas.md names, and for a cluster."""
     page = (Path(__file__).parents[2] / "docs" / "quotas.md").read_text(encoding="utf-8")
     keys, commands, more = re.findall(r"`([^`]+)`", page[page.index("An ACL needs") :])[:3]
     acl = ("ACL", "SETUSER", "quotas", "on", ">pass", keys, *commands.split(), *more.split())
