@@ -1,6 +1,10 @@
 """Counters in Redis take little memory, and a script writes all of a step or nothing."""
 
 import re
+import select
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ import pytest
 import redis
 
 from authguard.stores.counting import blocks
-from authguard.stores.counting.backend import Ask, Rest
+from authguard.stores.counting.backend import Ask, Rest, StoreConnectionLostError
 from authguard.stores.counting.redis import RedisCounters
 from authguard.stores.counting.redis_script import Script
 from authguard.stores.log import StoreDownError
@@ -42,6 +46,37 @@ def _counters(server: RedisServer, client: Any) -> Iterator[RedisCounters]:
     counters = RedisCounters(server.url, 5.0, "test")
     yield counters
     counters.close()
+
+
+class LossyProxy(socketserver.ThreadingTCPServer):
+    """Passes commands on; while `loses` is set, the answers to scripts are lost, with the connection."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Passing)
+        self.upstream_port = port
+        self.loses = False
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+
+class _Passing(socketserver.BaseRequestHandler):
+    server: LossyProxy
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.upstream_port)) as upstream:
+            while True:
+                for source in select.select([self.request, upstream], [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    if source is upstream:
+                        self.request.sendall(data)
+                        continue
+                    upstream.sendall(data)
+                    if self.server.loses and b"EVAL" in data:
+                        upstream.recv(65536)
+                        return
 
 
 def ask(limit: int = 10, window: int = 60, cost: int = 1, **changed: Any) -> Ask:
@@ -155,6 +190,50 @@ def test_an_answer_of_another_form_is_an_outage(
     monkeypatch.setattr("authguard.stores.counting.redis_script.TAKE", Script(f"return {answer}"))
     with pytest.raises(StoreDownError, match="Redis: an answer of another form"):
         counters.take("owner", [ask()], 1)
+
+
+def test_a_call_whose_answer_is_lost_is_not_repeated(server: RedisServer, client: Any) -> None:
+    """It has been carried out, and what it has given back must not be given back again."""
+    with LossyProxy(server.port) as proxy:
+        counters = RedisCounters(f"redis://127.0.0.1:{proxy.server_address[1]}/0", 5.0, "test")
+        counters.take("owner", [ask()], 1)
+        proxy.loses = True
+        with pytest.raises(StoreConnectionLostError, match="Redis: ConnectionError"):
+            counters.take("owner", [ask()], 1)
+        assert client.hget("test:quota:{owner}:key", "n") == b"2"
+        proxy.loses = False
+        assert counters.take("owner", [ask()], 1)[1][0].used == 3
+        counters.close()
+        proxy.shutdown()
+
+
+def test_a_connection_that_the_server_has_closed_is_opened_again(
+    client: Any, counters: RedisCounters
+) -> None:
+    """Without an outage: it is seen before the script is sent."""
+    counters.take("owner", [ask()], 1)
+    client.client_kill_filter(_type="normal", skipme=True)
+    assert counters.take("owner", [ask()], 1)[1][0].used == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [(b"", "TimeoutError"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", r"\w+")]
+)
+def test_something_else_than_redis_is_an_outage(answer: bytes, reason: str) -> None:
+    """As a server for HTTP, or one that says nothing."""
+
+    class Other(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while self.request.recv(65536):
+                self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
+        counters = RedisCounters(f"redis://127.0.0.1:{other.server_address[1]}/0", 0.1, "test")
+        with pytest.raises(StoreDownError, match=rf"Redis: {reason}\Z"):
+            counters.take("owner", [ask()], 1)
+        counters.close()
+        other.shutdown()
 
 
 def test_the_password_is_not_told(server: RedisServer, client: Any) -> None:

@@ -133,13 +133,15 @@ class RedisCounters:
 
     def _following(self, run: Callable[[Any], Any]) -> Any:
         """Run with the client for one server, or for a cluster if it says that it is part of one."""
-        from redis.exceptions import AskError
+        from redis.exceptions import AskError, ResponseError
 
         if self._cluster is None:
             try:
                 return run(self._client)
-            except AskError:  # or MOVED: nothing has been done
-                pass
+            except ResponseError as error:
+                # redis-py 5 knows these two answers in its client for clusters alone. Nothing has been done.
+                if not isinstance(error, AskError) and not str(error).startswith(("MOVED ", "ASK ")):
+                    raise
         with self._lock:
             cluster = self._cluster = self._cluster or _connect_cluster(self._url, self._timeout)
         return run(cluster)
