@@ -1,5 +1,6 @@
 """Quotas of several processes over every adapter: borrowed, refused, given back, and without their store."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -134,3 +135,28 @@ def test_what_is_borrowed_is_taken_by_the_event_loop(make: Any) -> None:
     world.shared.take = fail  # type: ignore[assignment]
     assert ask_asgi(app, "GET", "/private", KNOWN).status == 200
     assert ask_asgi(app, "GET", "/roles", KNOWN).status == 200
+
+
+@pytest.mark.parametrize("make", [ASGI["starlette"], ASGI["fastapi"]], ids=["starlette", "fastapi"])
+@pytest.mark.parametrize("is_down", [False, True])
+def test_what_is_borrowed_is_given_back_when_the_application_shuts_down(make: Any, is_down: bool) -> None:
+    """Before the server is told, which may end the process at once; also if the store is down."""
+    world = Shared(PER_HOUR)
+    app = make(world.guard, lambda: world.wall)
+    for _ in range(2):
+        world.now += 0.0001
+        ask_asgi(app, "GET", "/private", KNOWN)
+    assert world.backend.used() > 2
+    world.backend.is_down = is_down
+    used_at_end = []
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "lifespan.shutdown.complete":
+            used_at_end.append(world.backend.used())
+
+    asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
+    assert [used > 2 for used in used_at_end] == [is_down]

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from math import inf
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from authguard import Quota
 from authguard.stores.counting.backend import StoreConnectionLostError
 from authguard.stores.counting.blocks import slot_length
+from authguard.stores.counting.clock import default_clock
 from authguard.stores.counting.lease import owner_digest
 from sizes import size
 from stores.quota_world import World, takes
@@ -529,3 +531,12 @@ def test_threads_of_a_process_take_together_what_there_is() -> None:
         thread.join()
     assert sum(admitted) == 1000
     assert world.store.used() == 1000
+
+
+def test_the_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has such a clock; elsewhere it is the monotonic one."""
+    boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
+    if boot_clock is not None:
+        assert default_clock()() == pytest.approx(time.clock_gettime(boot_clock), abs=30)
+        monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    assert default_clock() is time.monotonic

@@ -60,7 +60,8 @@ class QuotaStore(Protocol):
     with 503, anything else with 500. It may also have `health() -> QuotaHealth`.
 
     If it may have to wait, it may also have a plain method `take_at_once(takes) -> Taken | None` that never
-    does. It is called first, also by an event loop; `take` is called only if it returns None.
+    does. It is called first, also by an event loop; `take` is called only if it returns None. If it holds a
+    part of quotas in advance, it may have `give_back_unused()`, for when an ASGI application shuts down.
     """
 
     def take(self, takes: Sequence[Take]) -> Taken | Awaitable[Taken]:

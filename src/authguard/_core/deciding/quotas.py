@@ -149,6 +149,12 @@ class Quotas:
             with suppress(QuotaUnavailableError):
                 yield from self._ask(self._store.give_back, taken)
 
+    def give_back_unused(self) -> Flow[None]:
+        """Have the store give back what this process holds in advance, if there is such a store."""
+        give_back: Callable[[], Any] | None = getattr(self._store, "give_back_unused", None)
+        if give_back is not None:
+            yield from Call(give_back)
+
     def _ask(
         self,
         function: Callable[..., Any],

@@ -1,9 +1,10 @@
 """Hold what one process has borrowed of one counter."""
 
+from functools import partial
 from hashlib import sha256
 from math import inf
 
-from authguard._core.quota_store import CounterKey, Take
+from authguard._core.quota_store import CounterKey, QuotaState, Take
 from authguard.stores.counting.backend import Answer, Ask, Rest
 from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_length
 
@@ -11,6 +12,8 @@ from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_lengt
 MAX_LIFE = 1.0
 _GROWTH = 4  # what is borrowed next, for each that was spent
 _DIGEST = 32  # hexadecimal digits
+# As QuotaState(…) does it, without a call more.
+_new_state = partial(tuple.__new__, QuotaState)
 
 
 class Lease:
@@ -68,10 +71,15 @@ class Lease:
         self.is_borrowing = False
         self.rests: dict[tuple[int, int], int] = {}
 
-    def spend(self, cost: int) -> None:
-        """Take a cost from what was borrowed."""
+    def spend(self, cost: int, now: float) -> QuotaState:
+        """Take a cost from what was borrowed, and return what remains here and in the store."""
         self.amount -= cost
         self._spent += cost
+        return _new_state((self.free + self.amount, max(0.0, self.reset_at - now), 0.0))
+
+    def is_short(self, cost: int, now: float) -> bool:
+        """Return whether the store is known to have too little for a cost."""
+        return now < self.short_until and cost >= self.short_cost
 
     def begin(self, take: Take, now: float) -> Ask:
         """Return what to ask the store for a cost; all that is left of earlier leases is given back with it.

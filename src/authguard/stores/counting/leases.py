@@ -16,6 +16,7 @@ from authguard._core.options import Duration, check_seconds, check_whole
 from authguard._core.quota_store import QuotaHealth, QuotaState, Take, Taken
 from authguard.stores.counting.backend import Answer, Ask, Backend, Rest, StoreConnectionLostError
 from authguard.stores.counting.blocks import MICROSECONDS
+from authguard.stores.counting.clock import default_clock
 from authguard.stores.counting.keeper import Keeper
 from authguard.stores.counting.lease import Lease
 from authguard.stores.counting.lease_table import LeaseTable
@@ -27,16 +28,9 @@ BEAT_SECONDS = 10.0
 _TICK_SECONDS = 0.5
 _ACTIVE_SECONDS = 30.0
 _ASSUMED_PROCESSES = 8  # until the store has told how many there are
-_new_state = partial(tuple.__new__, QuotaState)
 
 # A lease, the epoch and slot in which a cost was taken, and the cost.
 _Paid: TypeAlias = tuple[Lease, int, int, int]
-
-
-def monotonic_clock() -> Callable[[], float]:
-    """Return a clock that never goes back, and runs on while the machine sleeps, where there is one."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic if boot is None else partial(time.clock_gettime, boot)
 
 
 class LeasedQuotas:
@@ -71,7 +65,7 @@ class LeasedQuotas:
         tick: float | None = _TICK_SECONDS,
     ) -> None:
         self._name = name
-        self._monotonic = monotonic or monotonic_clock()
+        self._monotonic = monotonic or default_clock()
         self._max_counters = check_whole(max_counters, "max_counters")
         self._live = processes or _ASSUMED_PROCESSES
         self._new_outage = partial(
@@ -117,14 +111,14 @@ class LeasedQuotas:
                 lease = self._leases.get(key)
                 if lease is not None and cost <= lease.amount and now < lease.ends:
                     paid.append((lease, lease.epoch, lease.slot, cost))
-                elif _is_left_alone(lease, quota.enforce, cost, now):
+                elif lease is not None and not quota.enforce and lease.is_short(cost, now):
                     short = lease
                 else:
                     break
             else:
                 self._admitted += 1
                 if short is None:
-                    return Taken(True, [_spend(each, now) for each in paid], paid)
+                    return Taken(True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid)
                 self._would_refuse += 1
                 return Taken(True, self._spend_around(takes, now), paid)
             if self._outage.is_due(now):
@@ -137,7 +131,7 @@ class LeasedQuotas:
         for key, _, cost in takes:
             lease = self._leases[key]
             if cost <= lease.amount and now < lease.ends:
-                states.append(_spend((lease, 0, 0, cost), now))
+                states.append(lease.spend(cost, now))
             else:
                 states.append(QuotaState(lease.free, max(0.0, lease.reset_at - now), lease.fits_at - now))
         return states
@@ -233,18 +227,14 @@ class LeasedQuotas:
     def health(self) -> QuotaHealth:
         """Return how the store is doing, and what this process has counted."""
         outage = self._outage
-        counts = [(self._admitted, self._refused, self._would_refuse)]
-        if outage.memory is not None:
-            local = outage.memory.health()
-            counts.append((local.admitted, local.refused, local.would_refuse))
-        admitted, refused, would_refuse = map(sum, zip(*counts, strict=True))
+        admitted, refused, would_refuse = outage.counts()
         return QuotaHealth(
             self._name,
             len(self._leases),
             self._max_counters,
-            admitted,
-            refused,
-            would_refuse,
+            self._admitted + admitted,
+            self._refused + refused,
+            self._would_refuse + would_refuse,
             outage.reason,
             unavailable=outage.unavailable,
             by_share=outage.by_share,
@@ -289,14 +279,18 @@ class LeasedQuotas:
         with self._lock:
             return self._table.collect(now)
 
-    def close(self) -> None:
-        """Give back all that is left, and close the connections; a later request opens new ones."""
-        self._keeper.stop()
+    def give_back_unused(self) -> None:
+        """Give back all that is borrowed, unless the store is down; a later request borrows again."""
         try:
             if not self._outage.reason:
                 self._return_rests(inf)
         except Exception as error:
             self._note_failure(error)
+
+    def close(self) -> None:
+        """Give back all that is borrowed, and close the connections; a later request opens new ones."""
+        self._keeper.stop()
+        self.give_back_unused()
         self._backend.close()
 
     def _note_failure(self, error: Exception) -> None:
@@ -306,14 +300,3 @@ class LeasedQuotas:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
-
-
-def _is_left_alone(lease: Lease | None, enforce: bool, cost: int, now: float) -> bool:
-    """Return whether a quota refuses nothing, and is known to have too little."""
-    return lease is not None and not enforce and now < lease.short_until and cost >= lease.short_cost
-
-
-def _spend(paid: _Paid, now: float) -> QuotaState:
-    lease, _, _, cost = paid
-    lease.spend(cost)
-    return _new_state((lease.free + lease.amount, max(0.0, lease.reset_at - now), 0.0))

@@ -158,6 +158,13 @@ class Outage:
             self.by_share += 1
         return Taken(taken.admitted, taken.states, ByShare(taken))
 
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many requests its memory has let through and refused, and would have refused."""
+        if self.memory is None:
+            return 0, 0, 0
+        health = self.memory.health()
+        return health.admitted, health.refused, health.would_refuse
+
     def give_back(self, receipt: ByShare) -> None:
         """Undo a `take` of this process."""
         if self.memory is not None:

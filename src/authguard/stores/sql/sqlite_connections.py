@@ -144,7 +144,7 @@ def open_file(path: Path, timeout: float) -> sqlite3.Connection:
 
 
 def execute_when_free(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
-    """Execute a statement, again and again while another connection has the file.
+    """Run a statement, again and again while another connection has the file.
 
     SQLite itself waits for up to 100 milliseconds between two tries, so that others come first; and for some
     statements it does not wait at all.
