@@ -76,13 +76,19 @@ local function open(key, window, daily)
     local counter = {key = key, length = length, kept = kept, slot = current, epoch = now, used = 0,
                      first = current, last = current, amounts = {}, changed = {}, reads = 0, write = false}
     local epoch, first, last, used = unpack(redis.call('HMGET', key, 'e', 'f', 'l', 'n'))
-    if not epoch then return counter end
+    if not epoch then
+        counter.amounts[current] = 0
+        return counter
+    end
     counter.is_known = true
     counter.epoch, first, last, counter.used = whole(epoch), whole(first), whole(last), whole(used)
     if last - first > SLOTS + 1 then error('a counter of quotas holds something else') end
     -- The clock was set back. What was lent before may be spent for the length of a slot, and a day goes on.
     while last > current and last >= first and amount(counter, last) == 0 do last = last - 1 end
-    if last < first then return counter end
+    if last < first then
+        counter.amounts[current] = 0
+        return counter
+    end
     if last == current + 1 or last > current and not daily then current = current + 1 end
     counter.slot = current
     local later = 0
