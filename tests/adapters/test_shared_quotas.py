@@ -148,7 +148,21 @@ def test_what_is_borrowed_is_given_back_when_the_application_shuts_down(make: An
         ask_asgi(app, "GET", "/private", KNOWN)
     assert world.backend.used() > 2
     world.backend.is_down = is_down
-    used_at_end = []
+    used_at_end = _shut_down(app, world.backend.used)
+    assert [used > 2 for used in used_at_end] == [is_down]
+
+
+def test_a_store_that_lends_nothing_is_left_alone_when_the_application_shuts_down() -> None:
+    """Such as that in memory."""
+    world = World([PER_HOUR])
+    app = ASGI["starlette"](world.guard, lambda: world.wall)
+    ask_asgi(app, "GET", "/private", KNOWN)
+    assert _shut_down(app, lambda: 5) == [5]
+
+
+def _shut_down(app: Any, look: Any) -> list[int]:
+    """Start the application and shut it down, and look just before the server is told."""
+    seen: list[int] = []
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
     async def receive() -> Any:
@@ -156,7 +170,7 @@ def test_what_is_borrowed_is_given_back_when_the_application_shuts_down(make: An
 
     async def send(message: Any) -> None:
         if message["type"] == "lifespan.shutdown.complete":
-            used_at_end.append(world.backend.used())
+            seen.append(look())
 
     asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
-    assert [used > 2 for used in used_at_end] == [is_down]
+    return seen

@@ -113,7 +113,7 @@ def test_garbage_is_refused_without_a_query(service: IdentityService, made: NewA
 @pytest.mark.one_database
 def test_guesses_are_limited(url: str, clock: Clock) -> None:
     """By the address that they come from."""
-    with service_at(url, clock=clock, limits={**GENEROUS, "secret_address": Limit(2, 60)}) as service:
+    with service_at(url, clock=clock, limits={**GENEROUS, "secret_address": Limit(2, DAY)}) as service:
         made = create(service, owner(service), kind="claw")
         for _ in range(2):
             assert refused(service, made, secret="clsk_wrong") == "invalid_client"

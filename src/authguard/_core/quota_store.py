@@ -82,8 +82,9 @@ class QuotaHealth:
 
     Attributes:
         name: the store.
-        counters: how many quotas of how many callers it counts, times each other.
-        max_counters: how many it can count.
+        counters: how many quotas of how many callers it counts, times each other; of a store that processes
+            share, those that this process holds a part of.
+        max_counters: how many it can.
         admitted: how many requests it has let through.
         refused: how many it has refused.
         would_refuse: how many it would have refused, by quotas that are not enforced.
