@@ -209,8 +209,8 @@ def measure_calls(findings: Findings, url: str, number: int) -> None:
     counters.close()
 
 
-def paced(run: Callable[[], Any], seconds: float) -> dict[str, float]:
-    """Call a function as often as is this process's share of the load; return how often, and microseconds of it.
+def paced(run: Callable[[int], Any], seconds: float) -> dict[str, float]:
+    """Have a function make as many calls as are this process's share of the load; return how many, and microseconds of each.
 
     `cpu` is the time of the processor, also in threads; `passed` is the time that passed in calls.
     """
@@ -221,8 +221,7 @@ def paced(run: Callable[[], Any], seconds: float) -> dict[str, float]:
     due = begin
     while due < begin + seconds:
         started = time.perf_counter()
-        for _ in range(per_batch):
-            run()
+        run(per_batch)
         passed += time.perf_counter() - started
         calls += per_batch
         due += _BATCH_SECONDS
@@ -249,9 +248,14 @@ def measure_decisions(findings: Findings, url: str, client: Any, seconds: float)
 
         def run(_: int, name: str = name) -> dict[str, float]:
             hit = LIMITERS[name](url, "decision", ENOUGH)
-            paced(lambda: hit(1), 1.0)
+
+            def hits(number: int) -> None:
+                for _ in range(number):
+                    hit(1)
+
+            paced(hits, 1.0)
             gc.collect()
-            return paced(lambda: hit(1), seconds)
+            return paced(hits, seconds)
 
         client.flushall()  # the strategies of `limits` use one key, each in a form of its own
         before = redis_used(client)
@@ -279,7 +283,7 @@ def measure_requests(findings: Findings, url: str, client: Any, seconds: float) 
     import asyncio
     import secrets
 
-    from authguard import APIKey, APIKeyVerifier, Guard, Quota
+    from authguard import APIKey, APIKeyVerifier, Guard, MemoryQuotas, Quota
     from authguard.stores import RedisQuotas
     from benchmarks import apps
     from benchmarks.traffic import receive, scope, send
@@ -287,36 +291,48 @@ def measure_requests(findings: Findings, url: str, client: Any, seconds: float) 
     table = findings.table(
         "Quotas over Redis: a request",
         f"Four processes, {PER_SECOND:,} requests a second with one known key, to a Starlette application in the process: what "
-        "two quotas add, of a minute and a day. Medians of the processes and rounds, in microseconds.",
-        "", "processor", "passed",
+        "two quotas add to the key, of a minute and a day. Medians of the processes and rounds, in microseconds; in the "
+        "last column, calls of Redis for each request.",
+        "", "processor", "added", "passed", "added", "calls",
     )  # fmt: skip
     key = "sk_live_" + secrets.token_urlsafe(32)
+    names = ("the key alone", "with two quotas in memory", "with two quotas over Redis")
 
-    def run(_: int) -> list[tuple[dict[str, float], dict[str, float]]]:
+    def run(_: int) -> list[list[dict[str, float]]]:
         keys = APIKeyVerifier({key: APIKey("robot", tier="free")})
         quotas = [Quota(count, window) for count, window in ENOUGH]
-        guards = [Guard(keys), Guard(keys, quotas=quotas, quota_store=RedisQuotas(url, prefix="requests"))]
+        shared = RedisQuotas(url, prefix="requests")
+        guards = [
+            Guard(keys),
+            *(Guard(keys, quotas=quotas, quota_store=store) for store in (MemoryQuotas(), shared)),
+        ]
         loop = asyncio.new_event_loop()
 
-        def requests(guard: Guard) -> Callable[[], None]:
+        def requests(guard: Guard) -> Callable[[int], None]:
             app = apps.guarded_starlette(guard)
-            return lambda: loop.run_until_complete(app(scope(("x-api-key", key)), receive, send))
+
+            async def send_many(number: int) -> None:
+                for _ in range(number):
+                    await app(scope(("x-api-key", key)), receive, send)
+
+            return lambda number: loop.run_until_complete(send_many(number))
 
         sent = [requests(guard) for guard in guards]
         for request in sent:
-            paced(request, 1.0)
-        return [(paced(sent[0], seconds / 2), paced(sent[1], seconds / 2)) for _ in range(2)]
+            paced(request, 0.5)
+        return [[paced(request, seconds / 3) for request in sent] for _ in range(2)]
 
     before = redis_used(client)[0]
-    rounds = [pair for process in in_processes(run) for pair in process]
+    rounds = [measured for process in in_processes(run) for measured in process]
     calls = redis_used(client)[0] - before
-    for name, index in (("the key alone", 0), ("with two quotas over Redis", 1)):
-        each = [pair[index] for pair in rounds]
-        table.add(name, *(statistics.median(one[kind] for one in each) for kind in ("cpu", "passed")))
-    added = [statistics.median(two[kind] - one[kind] for one, two in rounds) for kind in ("cpu", "passed")]
-    table.add("added", *added)
-    counted = sum(pair[1]["rate"] for pair in rounds) * seconds / 2 + PER_SECOND
-    table.add("calls of Redis for each request", f"{calls / counted:.3f}", "")
+    # With those of the half second before.
+    counted = sum(measured[2]["rate"] for measured in rounds) * (seconds / 3 + 0.25)
+    for index, name in enumerate(names):
+        cells: list[float] = []
+        for kind in ("cpu", "passed"):
+            cells.append(statistics.median(measured[index][kind] for measured in rounds))
+            cells.append(statistics.median(measured[index][kind] - measured[0][kind] for measured in rounds))
+        table.add(name, *cells, f"{calls / counted if index == 2 else 0:.3f}")
 
 
 if __name__ == "__main__":
