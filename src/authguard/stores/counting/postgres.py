@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_PURGED = 500  # counters in one statement, for which requests wait
 _MAX_PURGES = 40
+_LOOK_SECONDS = 0.05  # between two looks at the time, while a statement is waited for
 _TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
 _LAST_FUNCTION = "authguard_give_back_1(jsonb)"
 _TAKE = "SELECT authguard_take_1(%s, %s::text::jsonb, %s)"
@@ -197,11 +198,13 @@ def _timed_connection(timeout: float) -> Any:
 
     `statement_timeout` is kept by the server, and `tcp_user_timeout` does not help if its kernel answers.
     """
-    from psycopg import Connection
+    from psycopg import Connection, waiting
 
     class TimedConnection(Connection[Any]):
-        def wait(self, gen: Any, interval: float = 0.05, *others: Any, **options: Any) -> Any:
-            return super().wait(_until(gen, time.monotonic() + timeout), interval, *others, **options)
+        def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
+            # Not that of psycopg's part in C: in 3.2 it resumes what waits when the server answers only.
+            bounded = _until(gen, time.monotonic() + timeout)
+            return waiting.wait_selector(bounded, self.pgconn.socket, _LOOK_SECONDS)
 
     return TimedConnection
 

@@ -159,7 +159,8 @@ def execute_when_free(connection: sqlite3.Connection, statement: str, timeout: f
         try:
             connection.execute(statement)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Python raises some without
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
                 raise
             time.sleep(_BUSY_SECONDS)
         else:
