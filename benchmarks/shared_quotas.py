@@ -238,9 +238,9 @@ def measure_decisions(findings: Findings, url: str, client: Any, seconds: float)
     table = findings.table(
         "Quotas over Redis: a decision",
         f"Four processes, {PER_SECOND:,} decisions a second for one caller and two limits, a minute and a day. For each decision: "
-        "microseconds of the processor in the processes, microseconds that passed, calls of Redis, and microseconds of its processor. "
+        "microseconds of the processor in the processes, microseconds that passed, scripts that Redis ran, and microseconds of its processor. "
         "`rate` is what they reached together.",
-        "", "rate", "processor", "passed", "calls", "of Redis",
+        "", "rate", "processor", "passed", "scripts", "of Redis",
     )  # fmt: skip
     for name in LIMITERS:
         if name == "slowapi":
@@ -271,7 +271,7 @@ def measure_decisions(findings: Findings, url: str, client: Any, seconds: float)
 
 
 def redis_used(client: Any) -> tuple[int, float]:
-    """Return how many commands of clients Redis has run, and the seconds of the processor that it has used."""
+    """Return how many scripts Redis has run, and the seconds of the processor that it has used."""
     stats = client.info("commandstats")
     used = client.info("cpu")
     calls = sum(each["calls"] for name, each in stats.items() if name in ("cmdstat_evalsha", "cmdstat_eval"))
