@@ -10,6 +10,8 @@ from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_lengt
 
 #: Seconds for which something is borrowed; less in windows below 120 seconds.
 MAX_LIFE = 1.0
+#: Seconds for which a refusal is believed, so that a caller who sends on does not keep the store from others.
+REFUSED_SECONDS = 0.05
 _GROWTH = 4  # what is borrowed next, for each that was spent
 _DIGEST = 32  # hexadecimal digits
 # As QuotaState(…) does it, without a call more.
@@ -33,6 +35,7 @@ class Lease:
         fits_at: when the cost fits that was too much.
         short_until: until when to believe that, without asking again.
         short_cost: for which cost, or a greater one.
+        refused_until: until when to refuse it, without asking again.
         is_borrowing: whether a call is under way that asks for more.
         rests: of earlier leases, by epoch and slot.
     """
@@ -51,6 +54,7 @@ class Lease:
         "free",
         "is_borrowing",
         "owner",
+        "refused_until",
         "reset_at",
         "rests",
         "short_cost",
@@ -67,7 +71,7 @@ class Lease:
         self._asked_at = 0.0
         self._spent = 0
         self.amount = self.epoch = self.slot = self.free = self.short_cost = 0
-        self.ends = self.reset_at = self.fits_at = self.short_until = 0.0
+        self.ends = self.reset_at = self.fits_at = self.short_until = self.refused_until = 0.0
         self.is_borrowing = False
         self.rests: dict[tuple[int, int], int] = {}
 
@@ -80,6 +84,15 @@ class Lease:
     def is_short(self, cost: int, now: float) -> bool:
         """Return whether the store is known to have too little for a cost."""
         return now < self.short_until and cost >= self.short_cost
+
+    def is_refused(self, cost: int, now: float) -> bool:
+        """Return whether the store has refused a cost just now, and nothing is here to give back."""
+        return now < self.refused_until and cost >= self.short_cost and not (self.amount or self.rests)
+
+    def state(self, cost: int, now: float) -> QuotaState:
+        """Return how the quota stands, as far as this process knows."""
+        wait = self.fits_at - now if self.is_short(cost, now) else 0.0
+        return QuotaState(self.free + self.amount, max(0.0, self.reset_at - now), wait)
 
     def begin(self, take: Take, now: float) -> Ask:
         """Return what to ask the store for a cost; all that is left of earlier leases is given back with it.
@@ -117,6 +130,9 @@ class Lease:
             self.short_cost = ask.cost
             self.fits_at = inf if answer.wait < 0 else started + answer.wait / MICROSECONDS
             self.short_until = min(self.fits_at, started + MAX_LIFE)
+            self.refused_until = min(self.fits_at, started + REFUSED_SECONDS)
+        elif ask.cost >= self.short_cost:
+            self.refused_until = 0.0
         if answer.lent:
             self._set_aside()
             self.amount, self.epoch, self.slot = answer.lent, answer.epoch, answer.slot

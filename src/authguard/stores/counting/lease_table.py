@@ -1,8 +1,9 @@
 """Hold all that one process has borrowed, up to a number of counters."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
-from authguard._core.quota_store import CounterKey, Take
+from authguard._core.quota_store import CounterKey, QuotaState, Take
 from authguard.stores.counting.backend import Rest
 from authguard.stores.counting.lease import Lease
 
@@ -41,6 +42,17 @@ class LeaseTable:
             leases.popitem(last=False)  # what is left of it is given back
         lease = leases[take.key] = Lease(take)
         return lease
+
+    def refused_states(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
+        """Return how quotas stand that the store has refused just now; nothing if it has to be asked."""
+        states, is_refused = [], False
+        for key, quota, cost in takes:
+            lease = self.leases.get(key)
+            if lease is None:
+                return []
+            is_refused = is_refused or (quota.enforce and lease.is_refused(cost, now))
+            states.append(lease.state(cost, now))
+        return states if is_refused else []
 
     def note_unreturned(self, lease: Lease) -> None:
         """Note that something of a lease will have to be given back, if it is not spent."""

@@ -96,7 +96,10 @@ class LeasedQuotas:
         self._backend.forget()
 
     def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
-        """Take from what is borrowed already; return None if `take` has to ask the store, or to refuse.
+        """Take from what is borrowed already, or refuse what the store has refused just now.
+
+        Returns:
+            what `take` does; None if that has to ask the store.
 
         Raises:
             ValueError: if a cost is below 1.
@@ -121,6 +124,10 @@ class LeasedQuotas:
                     return Taken(True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid)
                 self._would_refuse += 1
                 return Taken(True, self._spend_around(takes, now), paid)
+            states = self._table.refused_states(takes, now)
+            if states:
+                self._refused += 1
+                return Taken(False, states)
             if self._outage.is_due(now):
                 return None
         return self._outage.take_at_once(takes)
