@@ -339,6 +339,7 @@ def test_what_was_refused_just_now_is_refused_without_a_call(quotas: tuple[Quota
     """A caller who sends on and on does not keep the store from others, and is told the same."""
     world = World()
     assert world.admits(*quotas, cost=8)
+    world.later(0.001)
     refused = world.take(*quotas, cost=3)
     calls = len(world.store.calls)
     world.later(REFUSED_SECONDS / 2)
@@ -354,6 +355,7 @@ def test_a_refusal_is_believed_for_a_moment_and_for_the_cost_alone() -> None:
     """The store is asked about a smaller cost, and again when another process may have given back."""
     world = World(2)
     held = world.take(FEW, cost=8)
+    world.later(0.001)
     assert not world.admits(FEW, cost=3, process=1)
     assert world.admits(FEW, cost=2, process=1)
     world.processes[0].give_back(held)
@@ -366,6 +368,7 @@ def test_a_refusal_is_not_believed_beyond_the_end_of_the_window() -> None:
     """It fits then, be it a moment later."""
     world = World()
     assert world.admits(FEW, cost=10)
+    world.later(0.001)
     wait = world.take(FEW).states[0].wait
     world.later(wait - REFUSED_SECONDS / 2)
     assert not world.admits(FEW)
@@ -373,10 +376,32 @@ def test_a_refusal_is_not_believed_beyond_the_end_of_the_window() -> None:
     assert world.admits(FEW)
 
 
+def test_a_refusal_is_not_believed_that_another_call_has_overtaken() -> None:
+    """The other one has given back what the store had too little of."""
+    world = World()
+    (process,) = world.processes
+    held = world.take(FEW, cost=10)
+    take = world.store.take
+
+    def overtaken(*args: Any) -> Any:
+        answer = take(*args)
+        world.store.take = take  # type: ignore[method-assign]
+        world.later(0.001)
+        process.give_back(held)
+        assert world.admits(FEW)
+        return answer
+
+    world.later(0.001)
+    world.store.take = overtaken  # type: ignore[method-assign]
+    assert not world.admits(FEW)
+    assert world.admits(FEW, cost=9)
+
+
 def test_what_is_given_back_here_ends_a_refusal() -> None:
     """The rest goes back with the next call, in which it is taken."""
     world = World()
     held = world.take(FEW, cost=10)
+    world.later(0.001)
     assert not world.admits(FEW)
     world.processes[0].give_back(held)
     assert world.admits(FEW, cost=10)
@@ -386,6 +411,7 @@ def test_a_quota_that_was_not_asked_about_is_asked_about() -> None:
     """A refusal by one quota does not tell how another stands."""
     world = World()
     world.take(FEW, cost=10)
+    world.later(0.001)
     assert not world.admits(FEW)
     assert world.take(FEW, MINUTE).states[1].remaining == MINUTE.count
 

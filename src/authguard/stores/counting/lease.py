@@ -45,6 +45,7 @@ class Lease:
         "_is_daily",
         "_key",
         "_life",
+        "_passed_at",
         "_spent",
         "_window",
         "amount",
@@ -69,6 +70,7 @@ class Lease:
         self._key = _digest((*take.key, str(quota.window), "day" if quota.is_daily else ""))
         self._life = min(MAX_LIFE, slot_length(quota.window, is_daily=quota.is_daily) / MICROSECONDS)
         self._asked_at = 0.0
+        self._passed_at = -inf
         self._spent = 0
         self.amount = self.epoch = self.slot = self.free = self.short_cost = 0
         self.ends = self.reset_at = self.fits_at = self.short_until = self.refused_until = 0.0
@@ -112,13 +114,14 @@ class Lease:
             self._key, quota.count, self._window, self._is_daily, take.cost, quota.enforce, wants, rests
         )
 
-    def end(self, ask: Ask, answer: Answer | None, started: float) -> None:
+    def end(self, ask: Ask, answer: Answer | None, started: float, ended: float) -> None:
         """Note what the store has answered.
 
         Args:
             ask: what it was asked.
             answer: None if there was none.
             started: the time before the call.
+            ended: the time after it.
         """
         if ask.wants:
             self.is_borrowing = False
@@ -130,9 +133,12 @@ class Lease:
             self.short_cost = ask.cost
             self.fits_at = inf if answer.wait < 0 else started + answer.wait / MICROSECONDS
             self.short_until = min(self.fits_at, started + MAX_LIFE)
-            self.refused_until = min(self.fits_at, started + REFUSED_SECONDS)
-        elif ask.cost >= self.short_cost:
-            self.refused_until = 0.0
+            # Of calls at the same time, another one may have given back since the store has refused this.
+            if started > self._passed_at:
+                self.refused_until = min(self.fits_at, started + REFUSED_SECONDS)
+        if ask.rests or not answer.wait:
+            self._passed_at = ended
+            self.refused_until = self.refused_until if answer.wait else 0.0
         if answer.lent:
             self._set_aside()
             self.amount, self.epoch, self.slot = answer.lent, answer.epoch, answer.slot

@@ -199,15 +199,16 @@ class LeasedQuotas:
         """Note what the store has answered, and return it; None if it did not."""
         if answered is None:
             for lease, ask in zip(leases, asks, strict=True):
-                lease.end(ask, None, started)
+                lease.end(ask, None, started, started)
             return None
         admitted, answers = answered
+        ended = self._monotonic()
         self._admitted += admitted
         self._refused += not admitted
         self._would_refuse += admitted and any(answer.wait for answer in answers)
         states, paid = [], []
         for lease, ask, answer in zip(leases, asks, answers, strict=True):
-            lease.end(ask, answer, started)
+            lease.end(ask, answer, started, ended)
             if answer.lent:
                 self._table.note_unreturned(lease)
             if admitted and not answer.wait:
