@@ -376,7 +376,7 @@ def test_a_refusal_is_not_believed_beyond_the_end_of_the_window() -> None:
     assert world.admits(FEW)
 
 
-def test_a_refusal_is_not_believed_that_another_call_has_overtaken() -> None:
+def test_a_refusal_is_not_believed_that_another_call_has_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one has given back what the store had too little of."""
     world = World()
     (process,) = world.processes
@@ -385,14 +385,14 @@ def test_a_refusal_is_not_believed_that_another_call_has_overtaken() -> None:
 
     def overtaken(*args: Any) -> Any:
         answer = take(*args)
-        world.store.take = take  # type: ignore[method-assign]
+        monkeypatch.setattr(world.store, "take", take)
         world.later(0.001)
         process.give_back(held)
         assert world.admits(FEW)
         return answer
 
     world.later(0.001)
-    world.store.take = overtaken  # type: ignore[method-assign]
+    monkeypatch.setattr(world.store, "take", overtaken)
     assert not world.admits(FEW)
     assert world.admits(FEW, cost=9)
 
@@ -491,6 +491,32 @@ def test_a_quota_that_was_lowered_has_nothing_left() -> None:
     taken = world.take(Quota(4, 60, name="few"))
     assert (taken.admitted, taken.states[0].remaining) == (False, 0)
     assert taken.states[0].wait == pytest.approx(60.5)
+
+
+def test_what_is_borrowed_is_not_spent_for_a_lower_limit() -> None:
+    """Two guards with one store may have quotas of one name: each lets through as much as it says."""
+    world = World()
+    for _ in range(30):
+        world.later(0.001)
+        assert world.admits(MINUTE)
+    assert world.at_once(MINUTE) is not None
+    lower = Quota(10, 60)
+    assert world.at_once(lower) is None
+    world.later(0.001)
+    assert not world.admits(lower)
+    assert world.admits(MINUTE)
+
+
+def test_what_was_not_spent_for_another_limit_is_given_back() -> None:
+    """Within a second or two, as ever."""
+    world = World()
+    for _ in range(30):
+        world.later(0.001)
+        world.take(MINUTE)
+    world.take(Quota(900, 60))
+    world.later(1.0)
+    world.processes[0].keep()
+    assert world.store.used() == 31
 
 
 def test_a_quota_whose_window_was_changed_counts_anew() -> None:

@@ -26,6 +26,8 @@ class Lease:
 
     Attributes:
         owner: a digest of whom is counted for.
+        limit: how much there is in all; nothing is spent of it for a quota of another limit, such as that of
+            another guard with this store.
         amount: how much of it is left to spend.
         ends: until when it may be spent, by the monotonic clock of this process.
         epoch: the life of the counter that has lent it.
@@ -54,6 +56,7 @@ class Lease:
         "fits_at",
         "free",
         "is_borrowing",
+        "limit",
         "owner",
         "refused_until",
         "reset_at",
@@ -66,6 +69,7 @@ class Lease:
     def __init__(self, take: Take) -> None:
         quota = take.quota
         self.owner = owner_digest(take.key)
+        self.limit = quota.count
         self._window, self._is_daily = quota.window, quota.is_daily
         self._key = _digest((*take.key, str(quota.window), "day" if quota.is_daily else ""))
         self._life = min(MAX_LIFE, slot_length(quota.window, is_daily=quota.is_daily) / MICROSECONDS)

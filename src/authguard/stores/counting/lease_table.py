@@ -29,10 +29,10 @@ class LeaseTable:
         self._max_counters = max_counters
 
     def lease_for(self, take: Take, now: float) -> Lease:
-        """Return the lease of a counter; a new one if there is none."""
+        """Return the lease of a counter; a new one if there is none, or one for another limit."""
         leases = self.leases
         lease = leases.get(take.key)
-        if lease is not None:
+        if lease is not None and lease.limit == take.quota.count:
             leases.move_to_end(take.key)
             return lease
         for _ in range(min(_LOOKED_AT, len(leases))):
@@ -48,7 +48,7 @@ class LeaseTable:
         states, is_refused = [], False
         for key, quota, cost in takes:
             lease = self.leases.get(key)
-            if lease is None:
+            if lease is None or lease.limit != quota.count:
                 return []
             is_refused = is_refused or (quota.enforce and lease.is_refused(cost, now))
             states.append(lease.state(cost, now))

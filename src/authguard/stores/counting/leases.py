@@ -112,9 +112,11 @@ class LeasedQuotas:
                 if cost < 1:
                     raise ValueError(f"cost must be at least 1, got {cost}")
                 lease = self._leases.get(key)
-                if lease is not None and cost <= lease.amount and now < lease.ends:
+                if lease is None or lease.limit != quota.count:
+                    break
+                if cost <= lease.amount and now < lease.ends:
                     paid.append((lease, lease.epoch, lease.slot, cost))
-                elif lease is not None and not quota.enforce and lease.is_short(cost, now):
+                elif not quota.enforce and lease.is_short(cost, now):
                     short = lease
                 else:
                     break
