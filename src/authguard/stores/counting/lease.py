@@ -138,11 +138,12 @@ class Lease:
             self.fits_at = inf if answer.wait < 0 else started + answer.wait / MICROSECONDS
             self.short_until = min(self.fits_at, started + MAX_LIFE)
             # Of calls at the same time, another one may have given back since the store has refused this.
-            if started > self._passed_at:
-                self.refused_until = min(self.fits_at, started + REFUSED_SECONDS)
+            is_known = started > self._passed_at
+            self.refused_until = min(self.fits_at, started + REFUSED_SECONDS) if is_known else 0.0
+        else:
+            self.refused_until = 0.0
         if ask.rests or not answer.wait:
             self._passed_at = ended
-            self.refused_until = self.refused_until if answer.wait else 0.0
         if answer.lent:
             self._set_aside()
             self.amount, self.epoch, self.slot = answer.lent, answer.epoch, answer.slot
