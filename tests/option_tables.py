@@ -11,7 +11,7 @@ from authguard import asgi, client, fastapi, flask, starlette, stores, testing, 
 from authguard.backchannel import BackChannelLogout
 from option_kinds import Built, rows
 from service_options import SERVICE
-from support import AUDIENCE, ISSUER, SECRET, ec_key
+from support import AUDIENCE, ISSUER, LONG_AFTER, SECRET, ec_key
 
 
 def verifier() -> ag.JWTVerifier:
@@ -87,6 +87,36 @@ BUILT: dict[str, Built] = {
             **rows("seconds", "ttl max_stale"),
         },
         frozenset({"options"}),
+    ),
+    "Guard.verify": Built(
+        ag.Guard(verifier()).verify,
+        {"token": testing.issue_token(SECRET, iss=ISSUER, aud=AUDIENCE, now=0, exp=LONG_AFTER)},
+        # The token comes from strangers: see tests/adapters/test_outside_of_requests.py.
+        {"header": "text?", "now": "moment?"},
+        frozenset({"token", "address"}),
+    ),
+    "TokenIssuer": Built(
+        ag.TokenIssuer,
+        {"key": SECRET, "issuer": ISSUER, "audience": AUDIENCE},
+        {
+            "key": "keys",
+            "issuer": "text",
+            "audience": "texts",
+            "ttl": "seconds",
+            **rows("text?", "algorithm key_id"),
+            "clock": "function",
+        },
+    ),
+    "TokenIssuer.issue": Built(
+        ag.TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE).issue,
+        {"subject": "ann"},
+        {
+            "subject": "text",
+            **rows("list", "scopes roles"),
+            **rows("text?", "client_id session"),
+            "claims": "mapping?",
+            "ttl": "seconds?",
+        },
     ),
     "RemoteKeySet": Built(
         ag.RemoteKeySet, {"url": URL}, {"url": "text", "http": "object?", **rows("seconds", "ttl max_stale")}

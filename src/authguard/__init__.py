@@ -6,12 +6,17 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 `authguard.wsgi.AuthGuardMiddleware`.
 """
 
+import time
+from typing import Any
+
 from authguard import errors
 from authguard._core.answer.metadata import ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Refusal
 from authguard._core.credential.cookies import AccessCookie
+from authguard._core.deciding.outside import Driving
 from authguard._core.deciding.quotas import Quotas
+from authguard._core.flow import Flow
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
 from authguard._core.policy.policy import Verdict
@@ -32,6 +37,7 @@ from authguard.errors import (
     RefusedError,
     VerificationUnavailableError,
 )
+from authguard.issuing import TokenIssuer
 from authguard.stores.memory import MemoryRevocations
 from authguard.stores.quotas import MemoryQuotas
 from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
@@ -45,6 +51,22 @@ from authguard.verifiers.remote import RemoteKeySet
 __version__ = "0.1.0"
 
 Quotas.default_store = MemoryQuotas
+
+
+def _run(flow: Flow[Any]) -> Any:
+    from authguard.drivers.outside import run_outside
+
+    return run_outside(flow)
+
+
+async def _arun(flow: Flow[Any]) -> Any:
+    from authguard.drivers.asynchronous import run
+
+    return await run(flow)
+
+
+# The drivers are imported when they are needed: adapters do it in any case.
+Guard.driving = Driving(_run, _arun, time.time)
 
 __all__ = [
     "ANONYMOUS",
@@ -79,6 +101,7 @@ __all__ = [
     "Refusal",
     "ResourceMetadata",
     "Rule",
+    "TokenIssuer",
     "Verdict",
     "VerificationUnavailableError",
     "digest_api_key",

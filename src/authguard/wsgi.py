@@ -17,7 +17,7 @@ from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
-from authguard._core.request import Presented, RequestKey, RequestView, http_method
+from authguard._core.request import NotedProofs, Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
+_PROOFS = "authguard.proofs"
 
 # The fields of `WSGIHandled` but the environ: a tuple, which costs each request less than the object.
 _HandledFields: TypeAlias = tuple[Guard, str, str, Decision, float]
@@ -86,6 +87,16 @@ class WSGIRequest(RequestView):
     def peer(self) -> str | None:
         """Return the address of whoever is connected to the server, as the server says."""
         return self._environ.get("REMOTE_ADDR")
+
+    @property
+    def noted_proofs(self) -> NotedProofs:
+        """Return them from the environ, if a guard has seen it: a server makes one for each request."""
+        noted: NotedProofs = self._environ.get(_PROOFS, ()) if HANDLED in self._environ else ()
+        return noted
+
+    def note_proof(self, memory: object, digest: bytes) -> None:
+        """Leave it in the environ."""
+        self._environ[_PROOFS] = (*self.noted_proofs, (memory, digest))
 
     @property
     def certificate(self) -> str | None:

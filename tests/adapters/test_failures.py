@@ -209,10 +209,12 @@ def test_on_error_that_fails_still_refuses(face: Any, on_error: Any) -> None:
 
 
 def test_a_caller_s_mistake_is_not_logged_by_default(face: Any, caplog: Any) -> None:
-    """Forged tokens must not fill the log."""
-    caplog.set_level(logging.INFO, logger="authguard")
-    face(Guard(jwt_verifier()), [("Authorization", b"Bearer a.b.c")])
-    assert caplog.records == []
+    """Forged tokens must not fill the log: at level INFO they are one line a minute."""
+    for level, most in ((logging.WARNING, 0), (logging.INFO, 2)):  # a minute may begin between two of them
+        caplog.set_level(level, logger="authguard")
+        for _ in range(5):
+            face(Guard(jwt_verifier()), [("Authorization", b"Bearer a.b.c")])
+        assert len(caplog.records) <= most
 
 
 def test_what_is_logged_on_debug_cannot_forge_lines(face: Any, caplog: Any) -> None:

@@ -156,17 +156,14 @@ def test_an_application_that_is_cancelled_is_cancelled() -> None:
     assert server.sent == [ACCEPT]
 
 
-def test_without_asyncio_messages_are_checked() -> None:
-    """There is no timer then."""
-    clock, sent, got = Clock(), [], []
+def test_under_trio_messages_are_checked() -> None:
+    """Before they pass, as under asyncio."""
+    clock, got = Clock(), []
     incoming = iter([CONNECT, TEXT, TEXT])
 
     async def receive() -> Message:
         await trio.lowlevel.checkpoint()
         return next(incoming)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await open_(receive, send)
@@ -174,11 +171,39 @@ def test_without_asyncio_messages_are_checked() -> None:
         clock.now += 10
         got.append(await receive())
 
-    scope = {
-        "type": "websocket",
-        "path": "/ws",
-        "headers": [(b"authorization", f"Bearer {issue_token(SECRET, now=NOW, expires_in=10)}".encode())],
-    }
-    trio.run(AuthGuardMiddleware(app, guard=jwt(), clock=clock), scope, receive, send)
+    assert on_trio(app, receive, clock=clock, now=NOW, expires_in=10) == [ACCEPT, EXPIRED]
     assert got == [TEXT, end()]
-    assert sent == [ACCEPT, EXPIRED]
+
+
+def test_under_trio_an_idle_connection_ends_when_its_token_expires() -> None:
+    """Nobody sends anything."""
+    got = []
+    incoming = iter([CONNECT])
+
+    async def receive() -> Message:
+        for message in incoming:
+            return message
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await open_(receive, send)
+        got.append(await receive())
+
+    started = time.monotonic()
+    assert on_trio(app, receive, clock=time.time, now=time.time(), expires_in=0.05) == [ACCEPT, EXPIRED]
+    assert got == [end()]
+    assert time.monotonic() - started < 5
+
+
+def on_trio(app: Any, receive: Any, *, clock: Any, now: float, expires_in: float) -> list[Message]:
+    """Run a guarded websocket under trio; what it sends."""
+    sent = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    text = issue_token(SECRET, now=now, exp=now + expires_in)
+    scope = {"type": "websocket", "path": "/ws", "headers": [(b"authorization", f"Bearer {text}".encode())]}
+    trio.run(AuthGuardMiddleware(app, guard=jwt(), clock=clock), scope, receive, send)
+    return sent

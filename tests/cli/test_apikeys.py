@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from authguard.identity import Identity
 from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from identity.api_key_support import update
 from identity.support import service_at
 
 EMAIL = "ann@example.com"
@@ -131,6 +132,19 @@ def test_the_list_has_states(ann):
     ]
 
 
+def test_the_list_says_what_was_found_in_public(ann):
+    """In the state of the table, and as `revoked_for` in JSON; of other keys that is null."""
+    made, other = create(ann), create(ann)
+    with service_at(ann["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER) as service:
+        statement = "UPDATE api_keys SET revoked_at = created_at, revoked_for = 'exposed' WHERE id = :id"
+        update(service, statement, id=made["id"])
+    assert {key["id"]: key["revoked_for"] for key in listed(ann)} == {
+        made["id"]: "exposed",
+        other["id"]: None,
+    }
+    assert "revoked: exposed" in invoke("apikeys", "list", EMAIL, **ann).stdout
+
+
 def test_names_cannot_steer_the_terminal(ann):
     """A name with control characters is refused, and not written back."""
     done = invoke("apikeys", "create", EMAIL, "--name", "\x1b[2J", **ann)
@@ -226,13 +240,15 @@ def test_a_revoked_key_is_not_rotated(ann):
     assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
     done = invoke("apikeys", "rotate", made["id"], **ann)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "authguard: The API key cannot be used any more: create another one.\n"
+    advice = "create another one, or enable it if it is disabled"
+    assert done.stderr == f"authguard: The API key cannot be used any more: {advice}.\n"
 
 
 def test_service_without_keys_is_said(ann):
     """With `api_keys` false, each command says so."""
     without = ann | {"AUTHGUARD_API_KEYS": "false"}
-    for arguments in (["create", EMAIL], ["list", EMAIL], ["revoke", "k"], ["rotate", "k"]):
+    with_id = [[command, "k"] for command in ("revoke", "rotate", "disable", "enable")]
+    for arguments in (["create", EMAIL], ["list", EMAIL], ["notify"], *with_id):
         done = invoke("apikeys", *arguments, **without)
         assert (done.exit_code, "api_keys is false" in done.stderr) == (1, True), arguments
 

@@ -152,6 +152,14 @@ def test_an_ambiguous_kid_spoils_its_algorithm_alone() -> None:
     assert from_remote({"keys": [RSA, {**OTHER, "kid": "a"}, EC]}) == [("a", "ES256")]
 
 
+def of_unknown_curve(text: str) -> str:
+    """A key or certificate whose curve no library knows."""
+    lines = text.splitlines()
+    curve = bytes.fromhex("06082a8648ce3d030107")
+    data = base64.b64decode("".join(lines[1:-1])).replace(curve, curve[:-1] + b"\x7f")
+    return "\n".join((lines[0], base64.b64encode(data).decode(), lines[-1]))
+
+
 UNUSABLE: dict[str, tuple[Any, str]] = {
     "one kid, one algorithm, two keys": ({"keys": [RSA, {**OTHER, "kid": "a"}]}, "kid"),
     "one kid, and one of two keys is broken": ({"keys": [RSA, {**RSA, "n": "AA"}]}, "kid"),
@@ -159,6 +167,12 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         certificate(ec_key(), signed_by=rsa_key(), subject="x", issuer="y")
         + certificate(rsa_key(), signed_by=ec_key(), subject="y", issuer="x"),
         "authorities",
+    ),
+    "a key of an unknown curve": (of_unknown_curve(pem(ec_key())), "cannot be read"),
+    "a certificate of an unknown curve": (of_unknown_curve(certificate(ec_key())), "cannot be read"),
+    "a map with a certificate of an unknown curve": (
+        {"a": of_unknown_curve(certificate(ec_key()))},
+        "cannot be read",
     ),
     "half a second key": (pem(rsa_key()) + pem(ec_key())[:60], "cut off"),
     "too many parts": (pem(ec_key()) * 17, "up to 16"),

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard._core.strict_json import JSONError, decode_utf8, parse_object, parse_object_bytes
+from authguard._core.strict_json import (
+    JSONError,
+    decode_utf8,
+    parse_array_bytes,
+    parse_object,
+    parse_object_bytes,
+)
 
 
 def test_an_object_is_read():
@@ -101,3 +107,23 @@ def test_no_text_raises_anything_else(text):
     """Whatever the text, the outcome is a dict or a JSONError."""
     with contextlib.suppress(JSONError):
         assert isinstance(parse_object(text), dict)
+
+
+def test_an_array_is_read():
+    """Of whatever is JSON, escapes of whole characters included."""
+    assert parse_array_bytes(b' [1, "\\ud83d\\ude00", {"a": null}, []] ') == [1, "😀", {"a": None}, []]
+    assert parse_array_bytes(bytearray(b"[]")) == []
+
+
+@pytest.mark.parametrize("name", sorted(BAD.keys() - {"list", "text", "number", "null", "empty"}))
+def test_an_array_is_as_strict(name):
+    """What spoils an object spoils an array that it is in."""
+    with pytest.raises(JSONError):
+        parse_array_bytes(f"[{BAD[name]}]".encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"1", b'"[]"', b"[1] []", b"[1", b"[\xff]", b"\xef\xbb\xbf[]"])
+def test_what_is_no_array(data):
+    """Another value, more than one, or other bytes."""
+    with pytest.raises(JSONError):
+        parse_array_bytes(data)

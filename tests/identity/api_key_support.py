@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from authguard import Credential, Guard, Principal
 from authguard.identity import APIKeyRequest, IdentityService, NewAPIKey, SQLAPIKeys
-from identity.support import CALLER, PASSWORD, Clock
+from identity.support import CALLER, PASSWORD
 from support import judge
 
 EMAIL = "ann@example.com"
@@ -42,8 +42,8 @@ def update(service: IdentityService, statement: str, **values: Any) -> None:
         connection.execute(text(statement), values)
 
 
-def guarded(verifier: SQLAPIKeys, clock: Clock, **options: Any) -> Any:
-    """An ASGI application behind a guard, and a client of it."""
+def guarded(verifier: SQLAPIKeys, clock: Any, *, verifiers: Any = (), **options: Any) -> Any:
+    """An ASGI application behind a guard, and a client of it; further verifiers, such as one of tokens."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import JSONResponse
@@ -55,7 +55,7 @@ def guarded(verifier: SQLAPIKeys, clock: Clock, **options: Any) -> Any:
     def me(request: Any) -> Any:
         return JSONResponse({"subject": request.user.subject, "key": request.user.key_id})
 
-    guard = Guard(verifier, **options)
+    guard = Guard(verifier, *verifiers, **options)
     app = Starlette(
         routes=[Route("/me", me)], middleware=[Middleware(AuthGuardMiddleware, guard=guard, clock=clock)]
     )

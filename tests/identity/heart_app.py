@@ -1,4 +1,4 @@
-"""The service with a heart that beats on its event loop, for test_heartbeat."""
+"""The service with a heart that beats on its event loop, for test_heartbeat and test_leak_crowds."""
 
 import asyncio
 import json
@@ -50,10 +50,12 @@ class Heart:
         await send({"type": "http.response.body", "body": json.dumps(late).encode()})
 
 
+scanner = os.environ.get("TEST_SCANNER")
+given = {"secret_scanning": True, "secret_scanning_keys_url": scanner} if scanner else {}
 app = Heart(
     Identity(
         IdentityService(
-            settings(os.environ["TEST_DATABASE"]),
+            settings(os.environ["TEST_DATABASE"], **given),
             mailer=Postbox(),
             limiter=Limiter(limits=GENEROUS),
         )

@@ -299,7 +299,7 @@ def note_settings(leaks: Leaks, settings: Settings) -> None:
     """Note the secrets of settings, and the passwords in their URLs."""
     for one in fields(settings):
         value = getattr(settings, one.name)
-        if one.name.endswith("secret"):
+        if one.name.endswith(("secret", "_token")):
             leaks.note(value, "setting")
         elif one.name in ("database", "smtp_url", "limits_url", "revocations_url") and value:
             with contextlib.suppress(ValueError):
@@ -370,7 +370,7 @@ def note_request(
     media_type = dict(headers).get(b"content-type", b"")
     values: list[tuple[str, Any]] = list(parse_qsl(query.decode("latin-1")))
     if b"json" in media_type:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             document = json.loads(body)
             values += document.items() if isinstance(document, dict) else []
     elif b"form" in media_type:

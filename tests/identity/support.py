@@ -128,7 +128,14 @@ def empty(url: str) -> None:
 
 def settings(url: str, **given: Any) -> Settings:
     """Settings for tests."""
-    return Settings(**{"secret": SECRET, "issuer": ISSUER, "database": url} | given)
+    # Without the thread that sends mails about keys: tests take its steps themselves.
+    defaults: dict[str, Any] = {
+        "secret": SECRET,
+        "issuer": ISSUER,
+        "database": url,
+        "api_key_notice_interval": 0,
+    }
+    return Settings(**defaults | given)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import pytest
 
 from authguard.errors import ConfigurationError
 from authguard.identity import Settings
+from authguard.identity.model import KEY_EVENTS
 from authguard.identity.tiers import DEFAULT_TIERS, Tier
 
 GOOD: dict[str, Any] = {"secret": "t3st-0nly-Secret-of-enough-bytes-5Kp2", "issuer": "https://a.example"}
@@ -99,3 +100,67 @@ def test_tiers_that_are_named_twice_are_refused() -> None:
     for text in ("free=1/1,free=2/2", "free"):
         with pytest.raises(ConfigurationError, match="api_key_tiers"):
             Settings.from_env({**variables, "AUTHGUARD_API_KEY_TIERS": text})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"secret_scanning": True, "api_keys": False}, "secret_scanning must be False where api_keys is"),
+        ({"secret_scanning": "yes"}, "secret_scanning must be True or False"),
+        (
+            {"secret_scanning_keys_url": "http://api.github.com/keys"},
+            "secret_scanning_keys_url must be https",
+        ),
+        ({"secret_scanning_keys_url": ""}, "secret_scanning_keys_url must be a URL"),
+        (
+            {"secret_scanning_keys_url": "https://u:p@api.github.com/"},
+            "secret_scanning_keys_url must have no user",
+        ),
+        ({"secret_scanning_token": "ghp_ a"}, "secret_scanning_token must be text of printable ASCII"),
+        ({"secret_scanning_token": "ghp_a\r\nX: y"}, "secret_scanning_token must be text of printable ASCII"),
+        ({"secret_scanning_token": "/run/secrets/token"}, "secret_scanning_token must"),
+    ],
+)
+def test_settings_of_secret_scanning_that_cannot_be_meant(given: dict[str, Any], says: str) -> None:
+    """Each is named, and the token is never shown."""
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        Settings(**GOOD, **given)
+    assert "ghp_" not in str(caught.value)
+
+
+def test_secret_scanning_in_the_environment() -> None:
+    """It is off by default, and asks GitHub for its keys; the token is in no repr."""
+    variables = {"AUTHGUARD_SECRET": GOOD["secret"], "AUTHGUARD_ISSUER": GOOD["issuer"]}
+    settings = Settings.from_env(variables)
+    assert not settings.secret_scanning
+    assert settings.secret_scanning_keys_url == "https://api.github.com/meta/public_keys/secret_scanning"
+    variables["AUTHGUARD_SECRET_SCANNING"] = "true"
+    variables["AUTHGUARD_SECRET_SCANNING_TOKEN"] = "ghp_t0ken-for-the-list"
+    settings = Settings.from_env(variables)
+    assert settings.secret_scanning and settings.secret_scanning_token == "ghp_t0ken-for-the-list"
+    assert "ghp_" not in repr(settings)
+
+
+def test_mails_about_keys_are_chosen() -> None:
+    """All kinds unless told otherwise; from the environment as a list, which may be empty."""
+    assert Settings(**GOOD).api_key_mails == KEY_EVENTS
+    assert Settings(**GOOD, api_key_mails=["expiring"]).api_key_mails == ("expiring",)
+    variables = {f"AUTHGUARD_{name.upper()}": text for name, text in GOOD.items()}
+    for text, given in (("expiring, revoked", ("expiring", "revoked")), ("", ())):
+        assert Settings.from_env({**variables, "AUTHGUARD_API_KEY_MAILS": text}).api_key_mails == given
+
+
+@pytest.mark.parametrize("given", ["expiring", ["exposed!"], [1], [["expiring"]], None, {"expiring": True}])
+def test_wrong_mails_about_keys_are_refused(given: Any) -> None:
+    """The error names the setting, and what may be in it."""
+    with pytest.raises(ConfigurationError, match="api_key_mails must be") as refused:
+        Settings(**GOOD, api_key_mails=given)
+    assert "expiring" in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [-1, 86_401, "60", 1.5, True])
+def test_a_wrong_interval_is_refused(given: Any) -> None:
+    """0 for never by itself, up to a day."""
+    with pytest.raises(ConfigurationError, match="api_key_notice_interval must be"):
+        Settings(**GOOD, api_key_notice_interval=given)
+    assert Settings(**GOOD, api_key_notice_interval=0).api_key_notice_interval == 0

@@ -21,6 +21,7 @@ from authguard.errors import (
 )
 from authguard.identity import Event, IdentityService, SQLAPIKeys
 from authguard.identity.errors import InvalidFieldsError, NotFoundError, TooManyKeysError
+from authguard.identity.keys.generations import END_SECONDS
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.limits import Limit
 from authguard.identity.storage import api_key_queries as key_store
@@ -616,6 +617,21 @@ def test_a_disabled_key_is_good_again_at_once(service: IdentityService, ann: Pri
     assert refused.value.cause == Cause.DISABLED
     update(service, "UPDATE api_keys SET disabled_at = NULL WHERE id = :id", id=made.key.id)
     verify(service, made.text, verifier)
+
+
+@pytest.mark.one_database
+def test_a_second_revocation_tells_guards_again(
+    service: IdentityService, ann: Principal, clock: Clock
+) -> None:
+    """The first time, the store that they follow may have been down; later nobody remembers the key."""
+    made, told = create(service, ann), []
+    service.database.after_marks = lambda marks, sequence: told.append([mark.name for mark in marks])
+    for _ in range(2):
+        service.api_keys.revoke(ann, made.key.id, CALLER)
+    assert told == [[made.key.id] * 2] * 2
+    clock.go_on(END_SECONDS)
+    service.api_keys.revoke(ann, made.key.id, CALLER)
+    assert len(told) == 2
 
 
 def test_requests_read_by_indexes_alone(service: IdentityService, ann: Principal) -> None:

@@ -119,7 +119,7 @@ def test_backoff_doubles(open_outbox):
     outbox = open_outbox(_Mailer(), backoff=2, clock=lambda: now[0])
     dues = []
     outbox._push = lambda entry: dues.append(entry.due)
-    entry = type("Entry", (), {"tries": 0})
+    entry = type("Entry", (), {"tries": 0, "done": None})
     for entry.tries in range(4):
         outbox._retry(entry, _mail())
     assert dues == [2, 4, 8, 16]
@@ -230,3 +230,40 @@ def test_outbox_checks_its_numbers(options):
     """Numbers that make no sense are refused when the outbox is built."""
     with pytest.raises(ConfigurationError):
         Outbox(_Mailer(), **options)
+
+
+def outcomes(open_outbox, *failures, **options):
+    """What is told of a mail whose server fails so."""
+    told = []
+    outbox = open_outbox(_Mailer(*failures), **options)
+    outbox.submit(_mail, told.append)
+    assert outbox.flush()
+    return told
+
+
+@pytest.mark.parametrize(
+    ("failures", "outcome"),
+    [
+        ([], "sent"),
+        ([DOWN, DOWN], "sent"),
+        ([NO], "refused"),
+        ([DOWN] * 3, "unsent"),
+        ([ValueError()], "refused"),
+    ],
+)
+def test_each_mail_has_one_outcome(open_outbox, failures, outcome):
+    """Sent, refused for good, or not sent for now; not for each try."""
+    assert outcomes(open_outbox, *failures, tries=3) == [outcome]
+
+
+def test_mails_that_are_dropped_have_an_outcome(open_outbox):
+    """Those for which there is no room, and those that wait when the outbox is closed."""
+    mailer, told = _Mailer(DOWN), []
+    outbox = open_outbox(mailer, size=1, backoff=1_000.0)
+    outbox.submit(_mail, lambda outcome: told.append(("first", outcome)))
+    while outbox.stats().retried == 0:
+        mailer.entered.wait(10)
+    outbox.submit(_mail, lambda outcome: told.append(("second", outcome)))
+    mailer.failures.append(DOWN)
+    outbox.close()
+    assert told == [("second", "unsent"), ("first", "unsent")]

@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity.api_key_support import rows, verify
+from identity.api_key_support import rows, update, verify
 from identity.key_pages import FIELDS, FILE, KEY, KEYS, NEW, ROTATE, call, create, first_key, texts_in, words
 from identity.support import ANN, Page, browser, service_at, set_cookies
 
@@ -204,3 +204,13 @@ def test_keys_are_recorded_for_audit(ann, service):
     counts = service.audit.counts()
     assert [counts[name] for name in (("api_key_create", "success"), ("api_key_rotate", "now"))] == [1, 1]
     assert counts["api_key_revoke", "success"] == 1
+
+
+def test_the_page_of_a_key_says_that_it_was_found_in_public(ann, service):
+    """And nothing of the kind of one that its owner has revoked."""
+    create(ann)
+    update(service, "UPDATE api_keys SET revoked_at = created_at")
+    page = f"{KEY}?key={first_key(ann)}"
+    assert "found where others can read it" not in words(ann.get(page))
+    update(service, "UPDATE api_keys SET revoked_for = 'exposed'")
+    assert "UTC, since it was found where others can read it" in words(ann.get(page))

@@ -249,12 +249,12 @@ def test_the_list_shows_each_key(app, ann, service, clock):
     ],
 )
 def test_the_list_shows_states(ann, service, clock, change, state):
-    """A key is expiring, expired, disabled or revoked; those that have ended stand apart."""
+    """A key is expiring, disabled, expired or revoked; those that have ended stand apart."""
     create(ann)
     update(service, f"UPDATE api_keys SET {change.format(now=clock.now)}")
     page = ann.get(KEYS)
     assert f"Nightly export {state}" in words(page)
-    assert ("Keys that have ended" in words(page)) is (state != "expiring")
+    assert ("Keys that have ended" in words(page)) is (state in ("expired", "revoked"))
 
 
 def test_the_list_has_nothing_of_others(app, ann):

@@ -1,10 +1,8 @@
 """End a websocket with its credential, and not with the next handshake."""
 
-import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import suppress
 from math import inf
-from typing import Any
 
 from authguard._asgi.refusal import refuse_handshake
 from authguard._asgi.request import Message, Receive, Scope, Send
@@ -15,6 +13,7 @@ from authguard._core.options import Duration, check_seconds
 from authguard._core.request import RequestView
 from authguard._logs import log_refusal
 from authguard.drivers import asynchronous
+from authguard.drivers.limits import time_limit
 from authguard.errors import (
     RateLimitedError,
     RefusedError,
@@ -124,12 +123,12 @@ class Connection:
         """Return the next message; None if it is time for a check before one comes."""
         if not self._accepted:
             return await self._receive()
-        timer = _at_most(min(max(self._due - self._clock(), 0), self._recheck))
+        timer = time_limit(min(max(self._due - self._clock(), 0), self._recheck))
         try:
             async with timer:
                 return await self._receive()
         except TimeoutError:
-            if isinstance(timer, asyncio.Timeout) and timer.expired():
+            if timer.expired():
                 return None
             raise
 
@@ -159,21 +158,12 @@ class Connection:
     async def _close(self, denied: Deny) -> None:
         # The client may have gone just now; each server says that in its own way.
         with suppress(Exception):
-            async with _at_most(_SECONDS_TO_CLOSE):
+            async with time_limit(_SECONDS_TO_CLOSE):
                 if self._accepted:
                     code, reason = _close_code(denied.error), denied.error.code
                     await self._send({"type": "websocket.close", "code": code, "reason": reason})
                 else:
                     await refuse_handshake(denied.refusal, self._scope, self._send)
-
-
-def _at_most(seconds: float) -> AbstractAsyncContextManager[Any]:
-    """Return a time limit, where there is an event loop of asyncio to keep it."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return nullcontext()
-    return asyncio.timeout(seconds)
 
 
 def _close_code(error: RefusedError) -> int:

@@ -7,7 +7,14 @@ from typing import Any, TypeAlias
 from authguard._core.answer.decision import Decision
 from authguard._core.guard import Guard
 from authguard._core.policy.mounts import below, is_misplaced
-from authguard._core.request import WEBSOCKET, Presented, RequestKey, RequestView, http_method
+from authguard._core.request import (
+    WEBSOCKET,
+    NotedProofs,
+    Presented,
+    RequestKey,
+    RequestView,
+    http_method,
+)
 from authguard.errors import RefusedError
 
 # As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
@@ -18,6 +25,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HANDLED = "authguard"
+_PROOFS = "authguard.proofs"
 
 # The fields of `ASGIHandled`: a tuple, which costs each request less than the object.
 HandledFields: TypeAlias = tuple[Guard, Scope, Decision, float]
@@ -65,6 +73,16 @@ class ASGIRequest(RequestView):
         """Return the address of whoever is connected to the server, as the server says."""
         client = self.scope.get("client")
         return client[0] if client else None
+
+    @property
+    def noted_proofs(self) -> NotedProofs:
+        """Return them from the scope, if a guard has made it: the server's own has nothing to tell."""
+        noted: NotedProofs = self.scope.get(_PROOFS, ()) if HANDLED in self.scope else ()
+        return noted
+
+    def note_proof(self, memory: object, digest: bytes) -> None:
+        """Leave it on the scope, whose copies further in have it, too."""
+        self.scope[_PROOFS] = (*self.noted_proofs, (memory, digest))
 
     @property
     def certificate(self) -> str | None:

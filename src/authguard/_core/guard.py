@@ -22,6 +22,7 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
 from authguard._core.deciding.later_checks import LaterChecks
+from authguard._core.deciding.outside import VerifiesOutside
 from authguard._core.deciding.overridden import overriding
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
@@ -53,7 +54,7 @@ from authguard.errors import (
 _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
-class Guard:
+class Guard(VerifiesOutside):
     """Decide who may pass. Immutable, shared by threads, event loops and adapters.
 
     With no lists everything but the login page is protected. `public_paths` opens;

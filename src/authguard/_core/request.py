@@ -12,6 +12,9 @@ Presented = list[tuple[bytes, bytes]]
 #: Method, path and root path, as `Policy.find` takes them; and True, if the root path is misplaced.
 RequestKey: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
 
+#: Proofs that a request has used: each with what remembers it, and its digest.
+NotedProofs: TypeAlias = tuple[tuple[object, bytes], ...]
+
 
 def http_method(method: str) -> str:
     """Return the method of an HTTP request, as no rule for handshakes can match it.
@@ -69,6 +72,21 @@ class RequestView(ABC):
     def peer(self) -> str | None:
         """Return the address of whoever is connected to the server, as the server says."""
         return None
+
+    @property
+    def noted_proofs(self) -> NotedProofs:
+        """Return the proofs that guards around this one have noted as used, for this very request."""
+        return ()
+
+    def note_proof(self, memory: object, digest: bytes) -> None:
+        """Tell guards inside of this one that a proof has been noted as used, for this very request.
+
+        Nobody else learns of it: not another request, and not a guard beside this one.
+
+        Args:
+            memory: what remembers the proof.
+            digest: of the proof.
+        """
 
     @property
     def certificate(self) -> str | None:

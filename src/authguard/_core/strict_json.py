@@ -2,10 +2,11 @@
 
 Refused: duplicate names (RFC 7515 section 5.2, compared after unescaping), NaN and Infinity,
 a byte order mark, lone surrogates, nesting or numbers too large for the interpreter, and
-anything that is not one object.
+anything that is not one object, or one array where that is asked for.
 """
 
 import json
+import re
 from typing import Any, NoReturn
 
 
@@ -25,6 +26,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Built once: json.loads with hooks would build a decoder for each call (about 3 µs).
 
 
@@ -53,12 +55,32 @@ def parse_object(text: str) -> dict[str, Any]:
     return value
 
 
+def parse_array_bytes(data: bytes | bytearray) -> list[Any]:
+    """Read one JSON array from bytes, which may be megabytes of UTF-8.
+
+    Raises:
+        JSONError: for everything that is not strictly one, however it fails.
+    """
+    text = decode_utf8(data)
+    try:
+        value = _DECODER.decode(text)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except JSONError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise JSONError("not JSON") from error
+    if not isinstance(value, list):
+        raise JSONError("not a JSON array")
+    return value
+
+
 def parse_object_bytes(data: bytes) -> dict[str, Any]:
     """Read one JSON object from bytes, which must be UTF-8 (RFC 8725 section 3.7)."""
     return parse_object(decode_utf8(data))
 
 
-def decode_utf8(data: bytes) -> str:
+def decode_utf8(data: bytes | bytearray) -> str:
     """Decode UTF-8; never guess another encoding as json.loads(bytes) does."""
     try:
         return data.decode("utf-8")

@@ -1,4 +1,4 @@
-"""Make, list, revoke and rotate API keys of accounts: `authguard apikeys`."""
+"""Make, list, switch, revoke and rotate API keys of accounts: `authguard apikeys`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from authguard.cli.configuration import read_settings_without_secret, with_settings
-from authguard.cli.output import Failure, echo_json, echo_table, moment, note, printable
+from authguard.cli.configuration import raw_settings, read_settings_without_secret, with_settings
+from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
 from authguard.errors import InsufficientScopeError
 
@@ -93,6 +93,62 @@ def revoke(key_id: str, database: str | None, config: str | None) -> None:
 
 @apikeys.command()
 @click.argument("key_id")
+@with_settings
+def disable(key_id: str, database: str | None, config: str | None) -> None:
+    """Switch a key off by its id, and its tokens; its owner cannot enable it."""
+    from authguard.identity import Caller
+
+    with _open(database, config) as service, _saying_what_ended():
+        service.api_keys.disable(_owner_of(service, key_id), key_id, Caller())
+    click.echo("The key is disabled.")
+
+
+@apikeys.command()
+@click.argument("key_id")
+@with_settings
+def enable(key_id: str, database: str | None, config: str | None) -> None:
+    """Switch a key on again by its id, whoever has disabled it."""
+    from authguard.identity import Caller
+
+    with _open(database, config) as service, _saying_what_ended():
+        service.api_keys.enable(_owner_of(service, key_id), key_id, Caller())
+    click.echo("The key is enabled.")
+
+
+@contextmanager
+def _saying_what_ended() -> Iterator[None]:
+    """Put it into words that a key has ended.
+
+    Raises:
+        Failure: if it has.
+    """
+    from authguard.identity.errors import KeyNotActiveError
+
+    try:
+        yield
+    except KeyNotActiveError:
+        raise Failure("the key has expired or been revoked, for good") from None
+
+
+@apikeys.command()
+@with_settings
+def notify(database: str | None, config: str | None) -> None:
+    """Note which keys expire, and send the mails about keys; for cron.
+
+    The service does it by itself, unless api_key_notice_interval is 0. Several may do so at once.
+    """
+    if "issuer" not in raw_settings(config):
+        raise Failure("set AUTHGUARD_ISSUER to that of the service: the links in mails lead there", MISUSED)
+    with _open(database, config, sends_mails=True) as service:
+        notices = service.key_notices
+        is_done = notices.run()
+    click.echo(f"Keys that expire: {notices.noted}. Events that were told by mail: {notices.sent}.")
+    if not is_done:
+        raise Failure("some mails were not taken by the mail server; they are tried again in an hour")
+
+
+@apikeys.command()
+@click.argument("key_id")
 @click.option(
     "--activate",
     type=click.Choice(["now", "first_use"]),
@@ -133,7 +189,9 @@ def pattern(database: str | None, config: str | None) -> None:
 
 
 @contextmanager
-def _open(database: str | None, config: str | None) -> "Iterator[IdentityService]":
+def _open(
+    database: str | None, config: str | None, *, sends_mails: bool = False
+) -> "Iterator[IdentityService]":
     """Open the service, and put refusals into words for operators.
 
     Raises:
@@ -143,7 +201,7 @@ def _open(database: str | None, config: str | None) -> "Iterator[IdentityService
     if not settings.api_keys:
         raise Failure("the settings say that there are no API keys: api_keys is false")
     try:
-        with open_service(settings) as service:
+        with open_service(settings, sends_mails=sends_mails) as service:
             yield service
     except InsufficientScopeError as error:
         raise Failure(
@@ -175,16 +233,9 @@ def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
 
 
 def _document(key: "StoredAPIKey", now: float) -> dict[str, Any]:
-    from authguard.identity.api.key_documents import key_document
+    from authguard.identity.api.key_documents import full_key_document
 
-    more = {
-        "shown": key.shown,
-        "scopes": sorted(key.scopes),
-        "tier": key.tier,
-        "state": key.state(now),
-        "networks": list(key.networks),
-    }
-    return key_document(key, now) | more
+    return full_key_document(key, now)
 
 
 def _echo_keys(keys: "Sequence[StoredAPIKey]", now: float) -> None:
@@ -194,7 +245,7 @@ def _echo_keys(keys: "Sequence[StoredAPIKey]", now: float) -> None:
             f"{key.shown}...",
             " ".join(sorted(key.scopes)),
             key.tier,
-            key.state(now),
+            key.state(now) if key.revoked_for is None else f"{key.state(now)}: {key.revoked_for}",
             moment(key.created_at),
             moment(key.expires_at),
             "never" if key.last_used_at is None else moment(key.last_used_at),

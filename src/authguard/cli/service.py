@@ -1,4 +1,4 @@
-"""Open the identity service for commands: without a mail server and without limits."""
+"""Open the identity service for commands: most need neither a mail server nor limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +21,12 @@ class _NoMailer:
 
 
 @contextmanager
-def open_service(settings: "Settings") -> Iterator["IdentityService"]:
+def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator["IdentityService"]:
     """Open the use cases, on tables that are those of this version.
+
+    Args:
+        settings: those of the service.
+        sends_mails: whether mails are sent, within the limits of the service.
 
     Raises:
         ConfigurationError: if the tables are of another version.
@@ -31,8 +35,11 @@ def open_service(settings: "Settings") -> Iterator["IdentityService"]:
     from authguard.identity.limits import Limiter
     from authguard.identity.storage import migrations
 
-    # Commands are not counted, so there is no store of limits to reach.
-    service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
+    if sends_mails:
+        service = IdentityService(settings)
+    else:
+        # Commands are not counted, so there is no store of limits to reach.
+        service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
     try:
         migrations.check(service.database)
         yield service

@@ -1,10 +1,9 @@
-"""Drive flows in servers with an event loop, which it never blocks."""
+"""Drive flows in servers with an event loop, which it never blocks: that of asyncio, or of trio."""
 
 import asyncio
 import inspect
 import logging
 import sys
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +16,14 @@ from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response,
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.blocking import fetch_with, is_async
-from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
+from authguard.drivers.clients import fetch_by
+from authguard.drivers.http import client_options, too_late
+from authguard.drivers.loops import trio_run
 
 if TYPE_CHECKING:
     import httpx
+
+    from authguard.drivers.on_trio import TrioState
 
 Result = TypeVar("Result")
 Source = TypeVar("Source")
@@ -93,6 +96,10 @@ def ask(question: Question[Any]) -> Awaitable[Any]:
 
 
 async def _call(call: Call[Any]) -> Any:
+    if trio_run() is not None:
+        from authguard.drivers import on_trio
+
+        return await on_trio.call(call)
     if is_async(call.function):
         answer = call.function(*call.arguments)
     else:
@@ -167,7 +174,9 @@ class LoopState:
             # Because this is closed: who still waits gets the answer by what is opened next.
             for waiter in flight.waiters:
                 if not waiter.done():
-                    _opened(self._channel).share(flight.shared).add_done_callback(partial(_pass_on, waiter))
+                    _opened_by_loop(self._channel).share(flight.shared).add_done_callback(
+                        partial(_pass_on, waiter)
+                    )
             return
         error = flight.task.exception()
         if error is not None and not flight.waiters:
@@ -229,7 +238,15 @@ def _pass_on(waiter: "asyncio.Future[Any]", answered: "asyncio.Future[Any]") -> 
         waiter.set_exception(error)
 
 
-def _opened(channel: Channel) -> LoopState:
+def _opened(channel: Channel) -> "LoopState | TrioState":
+    if trio_run() is not None:
+        from authguard.drivers import on_trio
+
+        return on_trio.opened(channel, run)
+    return _opened_by_loop(channel)
+
+
+def _opened_by_loop(channel: Channel) -> LoopState:
     loop = asyncio.get_running_loop()
     opened = channel.opened.get(loop)
     if opened is None:
@@ -243,25 +260,17 @@ def _opened(channel: Channel) -> LoopState:
 
 
 async def _fetch(question: Fetch) -> Response:
+    if trio_run() is not None:
+        from authguard.drivers import on_trio
+
+        return await on_trio.fetch(question, run)
     client = question.channel.client
     if client is not None and not is_async(client.request):
         sending = asyncio.to_thread(fetch_with, client, question)
     else:
-        sending = _fetch_with(client or await _opened(question.channel).client(), question)
+        sending = fetch_by(client or await _opened_by_loop(question.channel).client(), question)
     try:
         async with asyncio.timeout(question.timeout):
             return await sending
     except TimeoutError as error:
         raise too_late(question) from error
-
-
-async def _fetch_with(client: "httpx.AsyncClient", question: Fetch) -> Response:
-    started = time.monotonic()
-    try:
-        async with client.stream(**request_options(question)) as response:
-            body = Body(question, response)
-            async for chunk in response.aiter_raw():
-                body.add(chunk)
-            return body.answer(started)
-    except failures() as error:
-        raise failure(error, started) from None

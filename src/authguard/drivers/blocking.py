@@ -18,6 +18,7 @@ from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response,
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
+from authguard.drivers.loops import running_loop
 
 if TYPE_CHECKING:
     import httpx
@@ -26,6 +27,11 @@ Result = TypeVar("Result")
 Source = TypeVar("Source")
 
 logger = logging.getLogger("authguard")
+
+
+class NeedsEventLoopError(TypeError):
+    """Tell that something `async` has to be asked where only a thread is there to wait for it."""
+
 
 _LEADER_LEFT = object()  # the result of a flight that its leader has left
 
@@ -86,9 +92,25 @@ def ask(question: Question[Any]) -> Any:
 
 def _call(call: Call[Any]) -> Any:
     if is_async(call.function):
+        _check_no_loop(call.function)
         return async_to_sync(call.function)(*call.arguments)
     answer = call.function(*call.arguments)
-    return async_to_sync(_awaited)(answer) if inspect.isawaitable(answer) else answer
+    if not inspect.isawaitable(answer):
+        return answer
+    try:
+        _check_no_loop(call.function)
+    except NeedsEventLoopError:
+        if inspect.iscoroutine(answer):
+            answer.close()  # else Python warns that nothing has waited for it
+        raise
+    return async_to_sync(_awaited)(answer)
+
+
+def _check_no_loop(function: Callable[..., Any]) -> None:
+    """Raise where an event loop runs in this thread: what it runs cannot be waited for without leaving it."""
+    if running_loop() is not None:
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        raise NeedsEventLoopError(f"{name} is async, and an event loop runs in this thread")
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
@@ -187,7 +209,9 @@ def _fetch(question: Fetch) -> Response:
     if client is None:
         client = _opened(question.channel).client()
     elif is_async(client.request):
-        raise TypeError("this server has no event loop: give HTTPOptions an httpx.Client, not an AsyncClient")
+        raise NeedsEventLoopError(
+            "this server has no event loop: give HTTPOptions an httpx.Client, not an AsyncClient"
+        )
     outcome: Future[Response] = Future()
     Thread(target=_fetch_into, args=(outcome, client, question), daemon=True).start()
     try:
@@ -213,7 +237,7 @@ def fetch_with(client: "httpx.Client", question: Fetch) -> Response:
     try:
         with client.stream(**request_options(question)) as response:
             body = Body(question, response)
-            for chunk in response.iter_raw():
+            for chunk in () if body.is_whole else response.iter_raw():
                 body.add(chunk)
                 if time.monotonic() - started > question.timeout:
                     raise too_late(question)

@@ -53,7 +53,12 @@ def request_options(question: Fetch) -> dict[str, Any]:
 
 
 class Body:
-    """Collect a body, and stop at its limit."""
+    """Collect a body, and stop at its limit.
+
+    Attributes:
+        is_whole: whether there is nothing left to collect: a transport of tests or a hook of the user's
+            client has read it already.
+    """
 
     def __init__(self, question: Fetch, response: "httpx.Response") -> None:
         self._max_bytes = question.max_bytes
@@ -62,6 +67,9 @@ class Body:
         self._check(response.headers.get("content-length", ""))
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise FetchFailedError("broken", "the answer is compressed, which was not asked for")
+        self.is_whole = response.is_stream_consumed
+        if self.is_whole:
+            self.add(response.content)
 
     def _check(self, length: str) -> None:
         if length.isascii() and length.isdigit() and int(length[:20]) > self._max_bytes:

@@ -1,6 +1,7 @@
 """Build the ASGI application: the endpoints and the pages, behind the package's own guard."""
 
 import re
+from asyncio import create_task
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,11 @@ from authguard.identity.api.accounts import AccountEndpoints
 from authguard.identity.api.api_keys import APIKeyEndpoints
 from authguard.identity.api.key_pairs import KeyPairEndpoints
 from authguard.identity.api.oauth import OAuthEndpoints
+from authguard.identity.api.secret_scanning import (
+    SCANNING_THREADS,
+    SECRET_SCANNING,
+    SecretScanningEndpoint,
+)
 from authguard.identity.api.social import SocialEndpoints
 from authguard.identity.pages.account import LOGOUT_PAGE
 from authguard.identity.pages.build import Pages
@@ -58,6 +64,7 @@ class Identity:
         self.service = IdentityService(service) if isinstance(service, Settings) else service
         self._settings = settings = self.service.settings
         _check_tables(self.service)
+        self._notices = self.service.key_notices_thread
         self._web = build_web(self.service)
         self._providers = tuple(
             providers_from(settings) if providers is None else check_list(providers, "providers", "GitHub(…)")
@@ -85,6 +92,8 @@ class Identity:
         endpoints = AccountEndpoints(self._web).routes(prefixes)
         self._key_routes = self._managing_keys() if self._settings.api_keys else []
         endpoints += self._key_routes
+        if self.service.leak_reports is not None:
+            endpoints += SecretScanningEndpoint(self._web, self.service.leak_reports).routes(prefixes)
         oauth_endpoints = OAuthEndpoints(self._web)
         for prefix in prefixes:
             endpoints += oauth_endpoints.routes(prefix)
@@ -118,7 +127,8 @@ class Identity:
             paths: the paths of the API.
             browser_paths: those of them that send browsers to providers, and take them back.
         """
-        public = [prefix + path for prefix in self._settings.prefixes for path in _PUBLIC_PATHS]
+        open_paths = [*_PUBLIC_PATHS, *([SECRET_SCANNING] if self._settings.secret_scanning else [])]
+        public = [prefix + path for prefix in self._settings.prefixes for path in open_paths]
         public += [*oauth.WELL_KNOWN_PATHS, *browser_paths]
         return Guard(
             self.service.own_tokens,
@@ -190,11 +200,18 @@ class Identity:
             if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
                 take_query(scope)
             app = self._app_of(ASGIRequest(scope, self.guard, []).path)
+            self._notices.start()  # in the process that serves, which may have been forked
         await app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        self._notices.start()
+        reports, prepare = self.service.leak_reports, None
+        if reports is not None:
+            prepare = create_task(self._web.workers.ask_remote(SCANNING_THREADS, reports.prepare))
         yield
+        if prepare is not None:
+            prepare.cancel()
         self.close()
 
     def close(self) -> None:

@@ -4,14 +4,17 @@
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
+    ├── WrongSignatureError       403  wrong_signature       a report that the scanner has not signed
     ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
     ├── EmailTakenError           409  email_taken           an account has the address
     ├── TooManyKeysError          409  too_many_keys         an owner who has as many API keys as there may be
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
+    ├── KeyLockedError            409  key_locked            an API key that others have disabled
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
+    ├── InvalidReportError        400  invalid_report        a report of leaked keys that has another form
     ├── NotFoundError             404  not_found
     ├── MethodNotAllowedError     405  method_not_allowed
     ├── PayloadTooLargeError      413  payload_too_large
@@ -95,7 +98,16 @@ class KeyNotActiveError(RefusedError):
     status_code = 409
     code = "key_not_active"
     title = "Conflict"
-    detail = "The API key cannot be used any more: create another one."
+    detail = "The API key cannot be used any more: create another one, or enable it if it is disabled."
+
+
+class KeyLockedError(RefusedError):
+    """Refuse to enable an API key for those who have less to say than those who have disabled it."""
+
+    status_code = 409
+    code = "key_locked"
+    title = "Conflict"
+    detail = "The owner or the operator of the service has disabled the API key, and has to enable it."
 
 
 class LinkRefusedError(RefusedError):
@@ -132,6 +144,24 @@ class InvalidLinkError(RefusedError):
     code = "invalid_link"
     title = "Bad Request"
     detail = "The link is not valid any more: ask for a new one."
+
+
+class InvalidReportError(RefusedError):
+    """Refuse a report of a scanner of secrets that has another form than that of its documentation."""
+
+    status_code = 400
+    code = "invalid_report"
+    title = "Bad Request"
+    detail = "The request is not a signed report of secrets that were found."
+
+
+class WrongSignatureError(RefusedError):
+    """Refuse a report with a signature that is wrong, or of a key that the scanner has not got."""
+
+    status_code = 403
+    code = "wrong_signature"
+    title = "Forbidden"
+    detail = "The signature is not that of the body by a key of the scanner."
 
 
 class NotFoundError(RefusedError):

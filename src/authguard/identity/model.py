@@ -10,10 +10,16 @@ MAX_NAME = 200  # characters of the name of an owner, and of an API key
 PERMISSIONS = ("read", "write", "admin")
 #: The scope by which a key may rotate itself.
 ROTATE_SELF = "apikeys:rotate:self"
+#: Why a key was revoked that a scanner of secrets has found in public.
+EXPOSED = "exposed"
 #: Seconds before the expiry of an API key in which its state is `expiring`.
 EXPIRING_SECONDS = 30 * 86_400
 
+#: What can happen to an API key; of those in `Settings.api_key_mails`, its owner is told by mail.
+KEY_EVENTS = ("created", "expiring", "expired", "rotated", "disabled", "enabled", "revoked")
+
 KeyState: TypeAlias = Literal["active", "expiring", "expired", "disabled", "revoked"]
+KeyActor: TypeAlias = Literal["owner", "key", "operator", "service"]
 Activation: TypeAlias = Literal["now", "first_use"]
 
 
@@ -191,6 +197,11 @@ class LinkedIdentity:
         return provider_title(self.provider)
 
 
+def session_of(key_id: str, switches: int) -> str:
+    """Return the `sid` of the tokens that are issued for a key: another one after each time it was off."""
+    return f"{key_id}.{switches}" if switches else key_id
+
+
 def provider_title(name: str) -> str:
     """Return a provider's name as people know it."""
     return _TITLES.get(name, name)
@@ -255,6 +266,10 @@ class StoredAPIKey:
         last_used_at: when it was last used, as far as that has been counted; None for never.
         last_used_address: where from.
         usage_count: how many requests it has made, as far as they have been counted.
+        revoked_for: `exposed` if it was revoked because a scanner of secrets has found it in public.
+        disabled_by: who has switched it off, as a `KeyActor`; None also for an operator, by a statement.
+        switches: how often it has been switched off.
+        notice_at: when its owner is to be told of its expiry next; None for never.
     """
 
     id: str
@@ -276,6 +291,15 @@ class StoredAPIKey:
     last_used_at: float | None = None
     last_used_address: str | None = None
     usage_count: int = 0
+    revoked_for: str | None = None
+    disabled_by: str | None = None
+    switches: int = 0
+    notice_at: float | None = None
+
+    @property
+    def session(self) -> str:
+        """Return the `sid` of the tokens that are issued for it."""
+        return session_of(self.id, self.switches)
 
     @property
     def permissions(self) -> list[str]:

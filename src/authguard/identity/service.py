@@ -6,15 +6,20 @@ sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
-api_keys         create, list, revoke, rotate and count API keys
+api_keys         create, list, revoke, rotate, switch and count API keys
+leak_reports     revoke API keys that were found in public, in the folder `scanning`
+key_notices      note which API keys expire, and send the mails about keys
 """
 
+import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
+from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import Limiter
@@ -23,6 +28,8 @@ from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
+from authguard.identity.scanning.reports import LeakReports
+from authguard.identity.scanning.scanner_keys import ScannerKeys
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.revocations import (
@@ -40,6 +47,9 @@ from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.clients import Clients
 from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.key_life.background import KeyNoticesThread
+from authguard.identity.usecases.key_life.events import KeyEvents
+from authguard.identity.usecases.key_life.notices import KeyNotices
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
@@ -47,6 +57,15 @@ from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social_sign_in import SocialSignIn
+
+logger = logging.getLogger("authguard")
+
+
+def _tell_owners(key_notices: KeyNotices, leak_reports: LeakReports | None) -> None:
+    """Tell owners of keys what is due."""
+    key_notices.step()
+    if leak_reports is not None:
+        leak_reports.tell_owners()
 
 
 class IdentityService:
@@ -132,7 +151,20 @@ class IdentityService:
             self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
         )
         texts = KeyTexts(settings)
-        self.api_keys = APIKeys(base, texts, self.api_key_verifier)
+        #: None unless the settings have it.
+        self.leak_reports: LeakReports | None = None
+        if settings.secret_scanning:
+            url, token = settings.secret_scanning_keys_url, settings.secret_scanning_token
+            scanner_keys = ScannerKeys(url, token, clock=self.clock)
+            self.leak_reports = LeakReports(base, scanner_keys, texts, notices)
+        key_events = KeyEvents(base)
+        self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
+        self.key_notices = KeyNotices(base, key_events)
+        #: Started by the application that serves, and not by commands.
+        self.key_notices_thread = KeyNoticesThread(
+            partial(_tell_owners, self.key_notices, self.leak_reports), settings.api_key_notice_interval
+        )
+        key_events.wake = self.key_notices_thread.wake
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
@@ -181,12 +213,23 @@ class IdentityService:
 
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""
+        self.key_notices_thread.close()
         self.outbox.close()
+        if self.leak_reports is not None:
+            self.leak_reports.close()
+        self._settle_notices()
         self.api_key_verifier.close()
         self.revocations.close()
         if self._own_store is not None:
             self._own_store.close()
         self.database.close()
+
+    def _settle_notices(self) -> None:
+        """Note which of the last mails about keys were sent."""
+        try:
+            self.key_notices.settle()
+        except StoreUnavailableError as error:
+            logger.warning("mails about API keys will be sent again: %s", error.reason)
 
 
 def _check_parts(mailer: object, policy: object, breaches: object, hasher: object, limiter: object) -> None:

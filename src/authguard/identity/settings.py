@@ -2,10 +2,8 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +16,6 @@ from authguard._core.options import (
     check_list,
     check_text,
     check_text_list,
-    check_url,
     check_whole,
     check_whole_seconds,
     got,
@@ -26,21 +23,26 @@ from authguard._core.options import (
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits
-from authguard.identity.named_values import read_named_values
+from authguard.identity.model import KEY_EVENTS
+from authguard.identity.setting_checks import (
+    check_issuer,
+    check_key_mails,
+    check_scanner,
+    check_text_or_empty,
+)
+from authguard.identity.setting_sources import ENVIRONMENT, read_file, read_variable
 from authguard.identity.tiers import parse_tiers
 from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
-_ENVIRONMENT = "AUTHGUARD_"
 _DATABASE = re.compile(r"sqlite:///|postgresql(?:\+psycopg)?://")
 _ROLE = re.compile(r"(?s:.{1,64})\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 #: What keys of the documents begin with, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
-_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles")
 _ORDERED_LIFETIMES = (
     ("session_lifetime", "refresh_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
@@ -118,6 +120,13 @@ class Settings:
         api_key_tier: the tier of new keys.
         count_key_management: whether requests that manage keys, or read their usage, count as uses of a key
             and take from the limits of its tier.
+        secret_scanning: whether GitHub's secret scanning may report keys that it has found in public, at
+            `secret-scanning`; they are revoked, and their owners get a mail.
+        secret_scanning_keys_url: where the public keys of the scanner are.
+        secret_scanning_token: a token for that address; empty for none.
+        api_key_mails: what the owner of a key is told by mail, of `model.KEY_EVENTS`; empty for nothing.
+        api_key_notice_interval: seconds between two looks for keys that expire and for mails about keys; 0
+            leaves that to `authguard apikeys notify`.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -173,12 +182,17 @@ class Settings:
     api_key_tiers: Mapping[str, Any] = field(default_factory=dict, hash=False)
     api_key_tier: str = "free"
     count_key_management: bool = False
+    secret_scanning: bool = False
+    secret_scanning_keys_url: str = "https://api.github.com/meta/public_keys/secret_scanning"
+    secret_scanning_token: str = field(default="", repr=False)
+    api_key_mails: Iterable[str] = KEY_EVENTS
+    api_key_notice_interval: int = 60
     worker_threads: int = 8
     dev: bool = False
 
     def __post_init__(self) -> None:
         self._check_secrets()
-        object.__setattr__(self, "issuer", _issuer(self.issuer))
+        object.__setattr__(self, "issuer", check_issuer(self.issuer))
         check_choice(self.algorithm, "algorithm", ALGORITHMS)
         must = "be sqlite:///file or postgresql://user@host/name"
         check_text(self.database, "database", pattern=_DATABASE, must=must, secret=True)
@@ -262,9 +276,9 @@ class Settings:
                 check_text(getattr(self, name), name, must="be a URL", secret=True)
         for name in ("audience", "mail_from"):
             if getattr(self, name) is not None:
-                _check_text_or_empty(getattr(self, name), name)
+                check_text_or_empty(getattr(self, name), name)
         for name in ("github_client_id", "linkedin_client_id", "oidc_issuer", "oidc_client_id", "pages_path"):
-            _check_text_or_empty(getattr(self, name), name)
+            check_text_or_empty(getattr(self, name), name)
         for name in ("cookie_name", "refresh_cookie_name"):
             check_text(getattr(self, name), name)
 
@@ -282,6 +296,12 @@ class Settings:
         object.__setattr__(self, "api_key_scopes", scopes)
         roles = check_text_list(self.admin_roles, "admin_roles", '"ADMIN"')
         object.__setattr__(self, "admin_roles", roles)
+        object.__setattr__(self, "api_key_mails", check_key_mails(self.api_key_mails))
+        if check_flag(self.secret_scanning, "secret_scanning") and not self.api_keys:
+            raise ConfigurationError(
+                "secret_scanning must be False where api_keys is, since there are no keys to find, got True"
+            )
+        check_scanner(self.secret_scanning_keys_url, self.secret_scanning_token)
 
     def _check_numbers(self) -> None:
         durations = {
@@ -294,6 +314,7 @@ class Settings:
             "bearer_refresh_lifetime": (0, 3_650 * _DAY),
             "link_lifetime": (60, _DAY),
             "api_key_lifetime": (60, 3_650 * _DAY),
+            "api_key_notice_interval": (0, _DAY),
         }
         for name, (least, most) in durations.items():
             seconds = check_whole_seconds(getattr(self, name), name, most, least=least)
@@ -325,16 +346,17 @@ class Settings:
             ConfigurationError: for a variable that is no setting, or cannot be read as one.
         """
         read = {
-            name.removeprefix(_ENVIRONMENT).lower(): value
+            name.removeprefix(ENVIRONMENT).lower(): value
             for name, value in environment.items()
-            if name.startswith(_ENVIRONMENT)
+            if name.startswith(ENVIRONMENT)
         }
         path = read.pop("config", None)
         if unknown := sorted(read.keys() - {setting.name for setting in fields(cls)}):
-            names = ", ".join(_ENVIRONMENT + name.upper() for name in unknown)
-            raise ConfigurationError(f"each variable {_ENVIRONMENT}… must be a setting, got {names}")
-        values = {name: _from_text(name, value) for name, value in read.items()} | overrides
-        return _build(cls, (_from_file(path) if path else {}) | values)
+            names = ", ".join(ENVIRONMENT + name.upper() for name in unknown)
+            raise ConfigurationError(f"each variable {ENVIRONMENT}… must be a setting, got {names}")
+        kinds = {setting.name: setting.type for setting in fields(cls)}
+        values = {name: read_variable(name, value, kinds[name]) for name, value in read.items()} | overrides
+        return _build(cls, (read_file(path) if path else {}) | values)
 
     @classmethod
     def from_toml(cls, path: str, **overrides: Any) -> "Settings":
@@ -343,7 +365,7 @@ class Settings:
         Raises:
             ConfigurationError: if it cannot be read, or has a name that is no setting.
         """
-        return _build(cls, _from_file(path) | overrides)
+        return _build(cls, read_file(path) | overrides)
 
 
 def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
@@ -351,48 +373,6 @@ def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
     if unknown := sorted(values.keys() - names):
         raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
-        variables = " and ".join(_ENVIRONMENT + name.upper() for name in missing)
+        variables = " and ".join(ENVIRONMENT + name.upper() for name in missing)
         raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
     return cls(**values)
-
-
-def _from_file(path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
-        ) from error
-
-
-def _from_text(name: str, text: str) -> Any:
-    kind = {setting.name: setting.type for setting in fields(Settings)}[name]
-    if kind is int:
-        if not text.strip().isdecimal():
-            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be a whole number, got {got(text)}")
-        return int(text)
-    if kind is bool:
-        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
-        if text.strip().lower() not in words:
-            raise ConfigurationError(f"{_ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
-        return words[text.strip().lower()]
-    if name == "limits":
-        return read_named_values(text, name, "login=10/900,mail=3/900")
-    if name == "api_key_tiers":
-        return read_named_values(text, name, "free=10/1000,pro=600/100000")
-    if name in _LISTS:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text
-
-
-def _issuer(issuer: str) -> str:
-    """Return the issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment)."""
-    check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
-    if "?" in issuer:
-        raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
-    return issuer.rstrip("/")
-
-
-def _check_text_or_empty(value: object, name: str) -> None:
-    if value != "":
-        check_text(value, name, must="be text")

@@ -1,7 +1,7 @@
 """Revoke tokens, keys, sessions and subjects, as all stores do."""
 
-import asyncio
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Required, TypedDict, Unpack
 
 from authguard._core.options import Moment, check_flag
@@ -80,7 +80,9 @@ class Revoking(ABC):
             ConfigurationError: as `revoke` does.
             VerificationUnavailableError: as `revoke` does.
         """
-        return await asyncio.to_thread(self.revoke, **revocation)
+        from anyio import to_thread  # under trio, too; imported here, since most never need it
+
+        return await to_thread.run_sync(partial(self.revoke, **revocation), abandon_on_cancel=True)
 
     @abstractmethod
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:

@@ -135,6 +135,11 @@ class JWTVerifier(Verifier):
         #: Whether a token is verified by keys and claims alone, and the keys are at hand.
         self._is_plain = self._source is None and self._issuer_check is None and header_claims is None
 
+    @property
+    def expectations(self) -> Any:
+        """Return what is asked of the claims of a token: `Expectations` of the core."""
+        return self._expected
+
     def accepts(self, credential: Credential) -> bool:
         """Return whether it looks like a compact JWS, be it in the header or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2

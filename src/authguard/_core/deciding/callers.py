@@ -29,6 +29,7 @@ from authguard.errors import (
     MissingCredentialsError,
     RefusedError,
     RevokedTokenError,
+    UnprovenTokenError,
 )
 
 UserLoader: TypeAlias = Callable[[Principal], Any]
@@ -238,6 +239,25 @@ class Callers:
             )
         if terms.begin is not None:
             yield from Call(terms.begin, now)
+
+    def examine(self, request: RequestView, now: float) -> Flow[Principal]:
+        """Return who presents a credential, for tools: nothing is remembered, and no verifier is told of it.
+
+        Args:
+            request: the request, of which the credential alone is looked at.
+            now: seconds since the epoch.
+        """
+        credential = self._credential(request)
+        verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
+        principal = verified.principal
+        if not principal.is_authenticated:
+            raise InvalidTokenError("the verifier found nobody")
+        if self._proofs.confirmation_of(principal.claims):
+            raise UnprovenTokenError("bound to a key or a certificate, and the proof comes with each request")
+        if self._logouts is not None:
+            yield from self._logouts.check(principal)
+        yield from self.load_user(principal)
+        return principal
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the application's own user, or the principal where it has none."""

@@ -29,6 +29,7 @@ class StraightPath:
 
     Attributes:
         callers: those in use.
+        own_callers: the guard's own.
         all_callers: the guard's own, and those of tests; see `overriding`.
         recall: decides about a request, if nothing has to be asked; else tells what is known of it.
     """
@@ -43,6 +44,7 @@ class StraightPath:
         cookie: AccessCookie | None,
     ) -> None:
         self.callers: Callers | Overridden = callers
+        self.own_callers = callers
         self.all_callers: list[Callers | Overridden] = [callers]
         self._policy = policy
         self._denials = denials

@@ -247,7 +247,7 @@ def _public_key(jwk: Mapping[str, Any], *, lenient: bool) -> Any:
                 )
     except UnusableKeyError:
         raise
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise UnusableKeyError(
             f"its members must be those of a public key, got others: {str(error) or 'out of range'}"
         ) from error

@@ -48,24 +48,23 @@ def from_pem(
             "and last line, got more, or one that is cut off"
         )
     loaded = [_load(block[0]) for block in blocks]
-    certificates = [item for item in loaded if isinstance(item, Certificate)]
-    signers = [item for item in loaded if not _is_authority(item, certificates)]
+    certificates = [certificate for _, certificate in loaded if certificate is not None]
+    signers = [key for key, certificate in loaded if not _is_authority(certificate, certificates)]
     if not signers:
         raise ConfigurationError(
             "PEM text must hold the certificate of a key that signs tokens, got authorities that signed each "
             "other: give the one whose key it is"
         )
-    return [
-        bind(item.public_key() if isinstance(item, Certificate) else item, algorithms, key_id)
-        for item in signers
-    ]
+    return [bind(key, algorithms, key_id) for key in signers]
 
 
-def _load(block: bytes) -> Any:
+def _load(block: bytes) -> tuple[Any, Certificate | None]:
+    """Return a public key, with its certificate if it has one."""
     try:
         if b"BEGIN CERTIFICATE-" in block:
-            return load_pem_x509_certificate(block)
-        return load_pem_public_key(block)
+            certificate = load_pem_x509_certificate(block)
+            return certificate.public_key(), certificate
+        return load_pem_public_key(block), None
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(
             "PEM text must hold a public key or a certificate in each part, got one that cannot be read as "
@@ -73,15 +72,15 @@ def _load(block: bytes) -> Any:
         ) from error
 
 
-def _is_authority(item: Any, certificates: list[Certificate]) -> bool:
-    """Return whether a certificate has signed another one, with another key, of the list."""
-    return isinstance(item, Certificate) and any(_has_signed(item, other) for other in certificates)
+def _is_authority(certificate: Certificate | None, others: list[Certificate]) -> bool:
+    """Return whether a certificate has signed another one, with another key."""
+    return certificate is not None and any(_has_signed(certificate, other) for other in others)
 
 
 def _has_signed(issuer: Certificate, certificate: Certificate) -> bool:
-    if issuer.subject != certificate.issuer or issuer.public_key() == certificate.public_key():
-        return False
     try:
+        if issuer.public_key() == certificate.public_key() or issuer.subject != certificate.issuer:
+            return False
         certificate.verify_directly_issued_by(issuer)
     except Exception:  # noqa: BLE001 (a signature that is not by this issuer, however it fails)
         return False

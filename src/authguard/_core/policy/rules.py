@@ -31,7 +31,7 @@ Preflight = Literal["answer", "pass"]
 
 # scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge. It is as good
 # for `acr_values` of RFC 9470, which are quoted and separated by spaces, too.
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
 
 _MAX_AGE = 2**31 - 1  # 68 years
 _LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by default for tokens
@@ -62,8 +62,8 @@ class Requirement:
         acr: str | Iterable[str] | None = None,
         max_age: float | Duration | None = None,
     ) -> None:
-        self.scopes = check_names(scopes, "scopes", _SCOPE)
-        self.any_of = check_names(any_of, "any_of", _SCOPE)
+        self.scopes = check_names(scopes, "scopes", SCOPE)
+        self.any_of = check_names(any_of, "any_of", SCOPE)
         self.roles = check_names(roles, "roles", None)
         self.acr = () if acr is None else _acr_values(acr)
         self.max_age = None if max_age is None else check_whole_seconds(max_age, "max_age", _MAX_AGE, least=1)
@@ -304,7 +304,7 @@ def check_preflight(preflight: object) -> Preflight:
 def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:
     listed = check_text_or_list(values, "acr")
     for value in listed:
-        check_text(value, "acr", pattern=_SCOPE, must="be ASCII without spaces, quotes and backslashes")
+        check_text(value, "acr", pattern=SCOPE, must="be ASCII without spaces, quotes and backslashes")
     return tuple(dict.fromkeys(listed))
 
 

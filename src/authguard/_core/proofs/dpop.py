@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from hashlib import sha256
 from hmac import compare_digest
 from math import inf
 from typing import Any, ClassVar, TypeAlias
@@ -55,7 +56,8 @@ class DPoP(Proof):
     """Accept tokens that are bound to a key of the caller's, by the scheme `DPoP`.
 
     Each request then has a field `DPoP` with a proof: a JWT that is signed with that key, for
-    this method, URI and token, a moment ago, and used once.
+    this method, URI and token, a moment ago, and used once. Guards around one another that share this
+    object, or its `replays`, take one proof for one request.
 
     Args:
         origin: scheme and host by which callers reach the application, such as
@@ -105,6 +107,7 @@ class DPoP(Proof):
         self._nonces = None if nonce_secret is None else Nonces(nonce_secret)
         self._replays = replays
         self._used = UsedProofs(proofs_per_key, 2 * self._window)
+        self._memory: object = self._used if replays is None else replays
         self._keys: Memory[bytes, tuple[str, VerificationKey]] = Memory(_REMEMBERED_KEYS)
 
     @property
@@ -136,7 +139,11 @@ class DPoP(Proof):
         issued, token_id = _check_time(claims, self._window, now), _token_id(claims)
         if self._nonces is not None and not self._nonces.accepts(claims.get("nonce"), bound_to, now):
             raise NonceRequiredError("no nonce of ours", nonce=self._nonces.issue(bound_to, now))
+        memory, digest = self._memory, sha256(fields[0]).digest()
+        if (memory, digest) in request.noted_proofs:
+            return ""  # a guard around this one has noted it, for this request, where this one would
         yield from self._use(bound_to, token_id, issued + self._window, now)
+        request.note_proof(memory, digest)
         if self._nonces is not None and self._nonces.is_last(claims.get("nonce"), bound_to, now):
             return self._nonces.issue(bound_to, now)
         return ""

@@ -30,7 +30,7 @@ def starlette_steps(app: Any, place: RoutePlace) -> Iterator[Step] | None:
             cls: Any = middleware.cls
             if isinstance(cls, type) and issubclass(cls, AuthGuardMiddleware) and isinstance(guard, Guard):
                 place = place.inside(guard, root_path)
-        return _router(app.router, place)
+        return iter([Inner(app.router, place)])
     if isinstance(app, routing.Router):
         return _router(app, place)
     if isinstance(app, StaticFiles):

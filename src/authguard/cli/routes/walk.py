@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from authguard import asgi, wsgi
+from authguard._core.guard import Guard
 from authguard.cli.routes.model import Inner, Route, RoutePlace, Step
 from authguard.cli.routes.paths import ANYTHING_BELOW
 
@@ -31,6 +32,32 @@ def routes_of(app: Any) -> list[Route]:
             app = wrapped
         raise UnknownApplicationError(f"{type(app).__module__}.{type(app).__qualname__}")
     return routes
+
+
+def guards_of(app: Any) -> list[tuple[Guard, str]]:
+    """Return each guard of an application, and the mount point of what it guards; the outermost first.
+
+    Args:
+        app: any application, with guards around it or in it; or a guard itself.
+    """
+    if isinstance(app, Guard):
+        return [(app, "")]
+    found: dict[tuple[int, str], tuple[Guard, str]] = {}
+    for place in _places(app, RoutePlace()):
+        for layer in place.layers:
+            mount = "/".join(place.path.split("/")[: layer.depth + 1]) if layer.depth else ""
+            found.setdefault((id(layer.guard), mount), (layer.guard, mount))
+    return list(found.values())
+
+
+def _places(app: Any, place: RoutePlace) -> Iterator[RoutePlace | Route]:
+    """Yield each place that the steps through an application lead to."""
+    yield place
+    for step in _steps(app, place):
+        if isinstance(step, Inner):
+            yield from _places(step.app, step.place)
+        else:
+            yield step
 
 
 def _walk(app: Any, place: RoutePlace) -> Iterator[Route]:

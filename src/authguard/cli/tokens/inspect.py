@@ -2,20 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from authguard._core.credential.extractor import MAX_CREDENTIAL
-from authguard._core.jose.claims import read_claims
-from authguard._core.jose.compact import Header, read_compact
-from authguard._core.model import Principal
 from authguard.cli.configuration import raw_settings, with_settings
-from authguard.cli.output import MISUSED, Failure, duration, echo_json, moment, printable
+from authguard.cli.output import MISUSED, Failure, echo_json, printable
+from authguard.cli.tokens.application import Answer, answers_of, application_guards
 from authguard.cli.tokens.checker import (
     CheckOptions,
     TokenChecker,
@@ -23,11 +20,9 @@ from authguard.cli.tokens.checker import (
     checker_by_service,
     fault_of_form,
 )
-from authguard.cli.tokens.explain import Finding, explain_text, is_date, shown
-from authguard.errors import MalformedTokenError
+from authguard.cli.tokens.explain import Finding, explain_text
+from authguard.cli.tokens.report import TokenReport, contents_of, document_of, print_contents, print_report
 
-_REGISTERED = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "acr")
-_DATES = ("exp", "iat", "nbf", "auth_time")
 _SCHEME = "bearer "
 _NO_KEYS = Finding(
     "not_verified",
@@ -36,59 +31,6 @@ _NO_KEYS = Finding(
 )
 # Codes of findings that come before the signature has been verified.
 _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature")
-_COLOURS = {"accepted": "green", "refused": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class TokenReport:
-    """Hold the contents of a token, as far as they are shown.
-
-    Attributes:
-        header: its header; None if it cannot be read.
-        claims: its claims, as far as they can be read.
-        signed: whether the signature has been verified.
-        all_claims: whether to show the values of claims that are not registered.
-        principal: whose it is, if it is good.
-        unusable: what is to be said of claims that should grant scopes or roles, and cannot.
-    """
-
-    header: Header | None
-    claims: Mapping[str, Any]
-    signed: bool
-    all_claims: bool
-    principal: Principal | None = None
-    unusable: Sequence[str] = ()
-
-    @property
-    def caller(self) -> dict[str, Any] | None:
-        """Return whose a good token is, and what it grants; None of another."""
-        principal = self.principal
-        if principal is None:
-            return None
-        return {
-            "subject": principal.subject,
-            "client_id": principal.client_id,
-            "scopes": sorted(principal.scopes),
-            "roles": sorted(principal.roles),
-        }
-
-    @property
-    def members(self) -> dict[str, str | None]:
-        """Return the header as it is written."""
-        if self.header is None:
-            return {}
-        return {"alg": self.header.algorithm, "kid": self.header.key_id, "typ": self.header.type}
-
-    @property
-    def names(self) -> list[str]:
-        """Return the claims whose values are shown."""
-        others = [name for name in self.claims if name not in _REGISTERED] if self.all_claims else []
-        return [name for name in _REGISTERED if name in self.claims] + others
-
-    @property
-    def hidden(self) -> list[str]:
-        """Return the claims of which only the names are shown."""
-        return [name for name in self.claims if name not in self.names]
 
 
 @click.command(context_settings={"allow_extra_args": True})
@@ -97,6 +39,18 @@ class TokenReport:
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
     help="Read the token from here; else from standard input, or hidden from the terminal.",
+)
+@click.option(
+    "--app",
+    "application",
+    metavar="MODULE:APP",
+    help="Ask the guards of this application, as authguard routes finds them, or a Guard.",
+)
+@click.option("--factory", is_flag=True, help="APP is a function without arguments that makes it.")
+@click.option("--path", metavar="PATH", help="With --app: the path of a request, whose rule counts, too.")
+@click.option("--method", metavar="METHOD", default="GET", help="With --path: its method; else GET.")
+@click.option(
+    "--header", "field", metavar="NAME", help="With --app: the field that it comes in; else Authorization."
 )
 @click.option(
     "--key",
@@ -138,6 +92,11 @@ class TokenReport:
 def inspect(
     *,
     file: str | None,
+    application: str | None,
+    factory: bool,
+    path: str | None,
+    method: str,
+    field: str | None,
     all_claims: bool,
     as_json: bool,
     database: str | None,
@@ -147,19 +106,27 @@ def inspect(
     """Say whether a token is accepted, or why not and what to change.
 
     The token is never an argument, and never shown. The keys are those of the options; without any, those
-    of the service, if its settings are there: then sessions and accounts are looked at, too. Exit status:
-    0 only if it was verified and accepted, 1 if it is refused or that cannot be found out now, 2 if there
-    is no key to verify it with.
+    of the service, if its settings are there: then sessions and accounts are looked at, too. With --app,
+    the guards of an application are asked, also about API keys and opaque tokens: which verifier decides,
+    why, and which option to change. Exit status: 0 only if it was verified and accepted, by all guards
+    there are, 1 if it is refused or that cannot be found out now, 2 if there is no key to verify it with.
     """
     context = click.get_current_context()
     if context.args:  # click would repeat it
         raise Failure(
             "the token is no argument: other users see those. Use standard input or --file", MISUSED
         )
+    asked = _Asked(factory, method, path, field)
+    if application is not None:
+        _check_app_alone(options, database, config)
+        _inspect_by(application, asked, file, all_claims=all_claims, as_json=as_json)
+        return
+    if asked != _Asked():
+        raise Failure("--factory, --path, --method and --header go with --app", MISUSED)
     with _checker(CheckOptions(**options), database, config) as checker:
         text = _read(file)
         now = time.time()
-        header, claims = _contents(text)
+        header, claims = contents_of(text)
         finding, principal, signed = explain_text(text), None, False
         finding = finding or fault_of_form(text, padding=options["padding"])
         if finding is None:
@@ -168,9 +135,9 @@ def inspect(
         unusable = [] if checker is None or principal is None else checker.unusable(claims)
     report = TokenReport(header, claims, signed, all_claims, principal, unusable)
     if as_json:
-        echo_json(_document(finding, report))
+        echo_json(document_of(finding, report))
     else:
-        _print(finding, report, now)
+        print_report(finding, report, now)
     if finding is not None:
         context.exit(MISUSED if finding is _NO_KEYS else 1)
 
@@ -219,74 +186,60 @@ def _read(file: str | None) -> str:
     return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
 
 
-def _contents(text: str) -> tuple[Header | None, dict[str, Any]]:
-    """Return header and claims, as far as they can be read; they are not verified."""
-    try:
-        token = read_compact(text, padding=True)
-    except MalformedTokenError:
-        return None, {}
-    try:
-        return token.header, read_claims(token)[1]
-    except MalformedTokenError:
-        return token.header, {}
+class _Asked(NamedTuple):
+    """Say what an application is asked."""
+
+    factory: bool = False
+    method: str = "GET"
+    path: str | None = None
+    field: str | None = None
 
 
-def _verdict(finding: Finding | None) -> str:
-    if finding is None:
-        return "accepted"
-    return {"not_verified": "not verified", "unavailable": "unknown"}.get(finding.code, "refused")
+def _check_app_alone(options: Mapping[str, Any], database: str | None, config: str | None) -> None:
+    if any(value not in (None, (), False) for value in (*options.values(), database, config)):
+        raise Failure("--app has keys and expectations of its own: leave the other options out", MISUSED)
 
 
-def _document(finding: Finding | None, report: TokenReport) -> dict[str, Any]:
-    claims = report.claims
-    return {
-        "verdict": _verdict(finding),
-        "code": None if finding is None else finding.code,
-        "reason": None if finding is None else finding.reason,
-        "advice": None if finding is None else finding.advice,
-        "signature_verified": report.signed,
-        "header": report.members,
-        "caller": report.caller,
-        "unusable_claims": list(report.unusable),
-        "claims": {name: claims[name] for name in report.names},
-        "times": {name: moment(claims[name]) for name in _DATES if is_date(claims.get(name))},
-        "other_claims": report.hidden,
-    }
-
-
-def _print(finding: Finding | None, report: TokenReport, now: float) -> None:
-    verdict = _verdict(finding)
-    word = click.style(verdict, fg=_COLOURS.get(verdict, "yellow"), bold=True)
-    if finding is None:
-        click.echo(word)
+def _inspect_by(
+    application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
+) -> None:
+    """Show what the guards of an application answer."""
+    if asked.path is not None and not asked.path.startswith("/"):
+        raise Failure("--path begins with a slash, and has no query", MISUSED)
+    with application_guards(application, factory=asked.factory) as guards:
+        text = _read(file)
+        if not text:
+            raise Failure("there is no token: give it on standard input, or by --file", MISUSED)
+        now = time.time()
+        header, claims = contents_of(text)
+        place = None if asked.path is None else (asked.method, asked.path)
+        answers = answers_of(guards, text, claims, now, place=place, field=asked.field)
+    if not answers:
+        raise Failure(f"no guard of {application} is around that path", MISUSED)
+    refusing = next((answer for answer in answers if answer.finding is not None), None)
+    finding = None if refusing is None else refusing.finding
+    signed = all(answer.finding is None or answer.finding.code not in _UNSIGNED_CODES for answer in answers)
+    report = TokenReport(header, claims, signed, all_claims)
+    if as_json:
+        echo_json({**document_of(finding, report), "guards": [answer.document() for answer in answers]})
     else:
-        click.echo(f"{word}: {printable(finding.reason)}")
-        click.echo(f"  {printable(finding.advice)}")
-    _print_part("header", {name: text for name, text in report.members.items() if text is not None})
-    _print_part("caller", {name: _joined(value) for name, value in (report.caller or {}).items() if value})
-    for words in report.unusable:
-        click.echo(f"  {printable(words)}: it grants no scopes or roles")
-    title = "claims" if report.signed else "claims, not verified"
-    _print_part(title, {name: _in_words(name, report.claims[name], now) for name in report.names})
-    if report.hidden:
-        click.echo(f"  and {printable(', '.join(report.hidden))} (--claims shows them)")
+        for answer in answers:
+            _print_answer(answer, named=len(answers) > 1)
+        print_contents(report, now)
+    if finding is not None:
+        click.get_current_context().exit(1)
 
 
-def _print_part(title: str, values: Mapping[str, str]) -> None:
-    if values:
-        click.echo(f"\n{click.style(title, bold=True)}")
-    width = max(map(len, values), default=0)
-    for name, text in values.items():
-        click.echo(f"  {printable(name.ljust(width))}  {printable(text)}")
-
-
-def _joined(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
-
-
-def _in_words(name: str, value: object, now: float) -> str:
-    if name in _DATES and is_date(value):
-        seconds = float(value)
-        when = f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
-        return f"{moment(seconds)} ({when})"
-    return value if isinstance(value, str) else shown(value)
+def _print_answer(answer: Answer, *, named: bool) -> None:
+    """Write the answer of one guard."""
+    where = f"guard of {answer.mount or '/'}: " if named else ""
+    by = f" by {answer.verifier}" if answer.verifier else ""
+    finding = answer.finding
+    if finding is None:
+        click.echo(f"{printable(where)}{click.style('accepted', fg='green', bold=True)}{printable(by)}")
+        return
+    word = click.style("refused", fg="red", bold=True)
+    click.echo(f"{printable(where)}{word} with {answer.status}{printable(by)}: {printable(finding.reason)}")
+    click.echo(f"  {printable(finding.advice)}")
+    if answer.option is not None:
+        click.echo(f"  Option: {answer.option}")

@@ -10,13 +10,8 @@ from authguard.cli.configuration import read_settings, with_settings
 from authguard.cli.output import MISUSED, Failure, echo_json
 from authguard.cli.service import find_user, open_service
 from authguard.cli.tokens.inspect import inspect
-from authguard.cli.tokens.private_keys import (
-    PrivateKey,
-    parse_private_key,
-    read_key_file,
-    read_secret,
-    secret_key,
-)
+from authguard.cli.tokens.private_keys import read_key_file, read_secret
+from authguard.issuing.signing_key import SigningKey, read_secret_key, read_signing_key
 from authguard.testing import issue_token
 
 ALGORITHMS = sorted(SYMMETRIC | ASYMMETRIC)
@@ -74,10 +69,10 @@ def issue(
     if user is not None:
         document = _of_account(user, database, config)
     elif key is not None:
-        document = _signed(parse_private_key(read_key_file(key), contents["algorithm"]), **contents)
+        document = _signed(read_signing_key(read_key_file(key), contents["algorithm"]), **contents)
     else:
         secret = read_secret(secret_env or "")
-        document = _signed(secret_key(secret, contents["algorithm"] or "HS256"), **contents)
+        document = _signed(read_secret_key(secret, contents["algorithm"]), **contents)
     if as_json:
         echo_json(document)
     else:
@@ -114,7 +109,7 @@ def _of_account(email: str, database: str | None, config: str | None) -> dict[st
 
 
 def _signed(
-    key: PrivateKey,
+    key: SigningKey,
     *,
     kid: str | None,
     subject: str | None,

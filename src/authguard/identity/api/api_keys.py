@@ -1,12 +1,15 @@
-"""Serve the API keys of an account, as the AINative document has them; and their rotations."""
+"""Serve the API keys of an account, as the AINative document has them; their rotations and states."""
+
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from authguard._core.model import Principal
 from authguard.identity.api.accounts import principal_of
-from authguard.identity.api.key_documents import key_document, new_key_document
-from authguard.identity.model import APIKeyRequest
+from authguard.identity.api.key_documents import full_key_document, key_document, new_key_document
+from authguard.identity.model import APIKeyRequest, Caller, StoredAPIKey
 from authguard.identity.web.key_bodies import CreateKey, RotateKey
 from authguard.identity.web.messages import caller_of, json_response, message_response, read_json
 from authguard.identity.web.parts import Web
@@ -31,7 +34,10 @@ class APIKeyEndpoints:
         return [
             Route(prefix + _KEYS, self.create, methods=["POST"]),
             Route(prefix + _KEYS, self.list, methods=["GET"]),
+            Route(prefix + _KEY, self.show, methods=["GET"]),
             Route(prefix + _KEY, self.revoke, methods=["DELETE"]),
+            Route(f"{prefix}{_KEY}/disable", self.disable, methods=["POST"]),
+            Route(f"{prefix}{_KEY}/enable", self.enable, methods=["POST"]),
             Route(prefix + _ROTATIONS, self.rotate, methods=["POST"]),
         ]
 
@@ -56,6 +62,27 @@ class APIKeyEndpoints:
         keys = await self._workers.read(self._service.api_keys.list, principal_of(request))
         now = self._service.clock()
         return json_response([key_document(key, now) for key in keys])
+
+    async def show(self, request: Request) -> Response:
+        """Show a key with its state and what it may do."""
+        find, key_id = self._service.api_keys.find, request.path_params["key_id"]
+        key = await self._workers.read(find, principal_of(request), key_id)
+        return json_response(full_key_document(key, self._service.clock()))
+
+    async def disable(self, request: Request) -> Response:
+        """Switch a key off, until it is enabled."""
+        return await self._switch(request, self._service.api_keys.disable)
+
+    async def enable(self, request: Request) -> Response:
+        """Switch a key on again."""
+        return await self._switch(request, self._service.api_keys.enable)
+
+    async def _switch(
+        self, request: Request, switch: Callable[[Principal, str, Caller], StoredAPIKey]
+    ) -> Response:
+        key_id = request.path_params["key_id"]
+        key = await self._workers.write(switch, principal_of(request), key_id, caller_of(request))
+        return json_response(full_key_document(key, self._service.clock()))
 
     async def revoke(self, request: Request) -> Response:
         """Revoke a key."""

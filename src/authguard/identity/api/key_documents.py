@@ -43,6 +43,25 @@ def key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
     }
 
 
+def full_key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
+    """Return a key with its state and what it may do, which the lists of the documents do not show.
+
+    Args:
+        key: the key.
+        now: seconds since the epoch, at which it has the state.
+    """
+    more = {
+        "shown": key.shown,
+        "scopes": sorted(key.scopes),
+        "tier": key.tier,
+        "state": key.state(now),
+        "disabled_by": key.disabled_by,
+        "revoked_for": key.revoked_for,
+        "networks": list(key.networks),
+    }
+    return key_document(key, now) | more
+
+
 def new_pair_document(new: NewAPIKey) -> dict[str, Any]:
     """Return a key and its client secret, which have just been made and are never shown again."""
     key = new.key

@@ -1,11 +1,11 @@
 """Verify the API keys of the identity service, in it and in other applications with the same database."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from functools import partial
 from threading import Lock
 
+from anyio import to_thread
 from cachetools import LRUCache
 
 from authguard._core.credential.key_format import KeyFormat
@@ -138,7 +138,7 @@ class SQLAPIKeys(Verifier):
             scopes=granted,
             roles=frozenset() if role is None else frozenset({role}),
             issuer=self._issuer,
-            token_id=generation_name(key.id, secret),
+            token_id=generation_name(key, secret),
             key_id=key.id,
             expires_at=ends_at,
             method="api_key",
@@ -193,7 +193,7 @@ class SQLAPIKeys(Verifier):
 
     async def aclose(self) -> None:
         """Do what `close` does, while the event loop goes on."""
-        await asyncio.to_thread(self.close)
+        await to_thread.run_sync(self.close)
 
     def __repr__(self) -> str:
         return f"SQLAPIKeys(header={self.header!r})"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf
 from threading import Condition, Thread
+from typing import Literal, TypeAlias
 
 from authguard._core.options import check_function, check_method, check_seconds, check_whole
 from authguard.identity.mail.mailer import Mail, Mailer, MailError
@@ -22,6 +23,9 @@ logger = logging.getLogger("authguard")
 #: still being written, for the interpreter's lock and the database. The random part keeps callers who ask
 #: again and again from timing the work of one mail by the answer of another.
 PAUSE_SECONDS = 0.25
+
+#: What became of a mail: `refused` for good, or `unsent` for now.
+Outcome: TypeAlias = Literal["sent", "refused", "unsent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,11 @@ class _Entry:
     due: float
     number: int
     make: Callable[[], Mail | None] = field(compare=False)
+    done: Callable[[Outcome], None] = field(compare=False)
     tries: int = field(default=0, compare=False)
 
 
-def _ignore(succeeded: bool, reason: str) -> None:
+def _ignore(*outcome: object) -> None:
     """Ignore the outcome of a mail."""
 
 
@@ -105,15 +110,19 @@ class Outbox:
         self._busy = self._closing = False
         self._worker: Thread | None = None
 
-    def submit(self, make: Callable[[], Mail | None]) -> None:
+    def submit(self, make: Callable[[], Mail | None], done: Callable[[Outcome], None] = _ignore) -> None:
         """Make a mail and send it, after the pause; never blocks. It may turn out that there is none to send.
 
         The worker is started by the first one, so that it runs in the process that serves.
+
+        Args:
+            make: returns the mail, or None.
+            done: called once with what became of a mail, in the worker or by `submit` and `close`.
         """
         with self._changed:
             if is_accepted := not self._closing and len(self._waiting) < self._size:
                 due = self._clock() + self._pause * (1 + self._random())
-                self._push(_Entry(due, self._number, make))
+                self._push(_Entry(due, self._number, make, done))
                 if self._worker is None or not self._worker.is_alive():
                     self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
                     self._worker.start()
@@ -122,6 +131,12 @@ class Outbox:
         if not is_accepted:
             logger.error("the outbox is full or closed: a mail was dropped")
             self._report(False, "outbox_full")
+            done("unsent")
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether it takes mails: until it is closed."""
+        return not self._closing
 
     def stats(self) -> OutboxStats:
         """Return the counts of the mails so far."""
@@ -159,12 +174,13 @@ class Outbox:
         if worker is not None:
             worker.join(timeout)
         with self._changed:
-            unsent = len(self._waiting)
+            unsent = list(self._waiting)
             self._waiting.clear()
-            self._count(failed=unsent)
-        for _ in range(unsent):
+            self._count(failed=len(unsent))
+        for entry in unsent:
             logger.error("the outbox was closed: a mail was not sent")
             self._report(False, "not_sent")
+            entry.done("unsent")
 
     def _push(self, entry: _Entry) -> None:
         heapq.heappush(self._waiting, entry)
@@ -197,6 +213,7 @@ class Outbox:
     def _try(self, entry: _Entry) -> str:
         """Make and send a mail; return the name of the counter for the outcome."""
         reason, mail = "not_made", None
+        outcome: Outcome = "refused"
         try:
             if (mail := entry.make()) is None:
                 return ""
@@ -206,14 +223,17 @@ class Outbox:
             if mail is not None and error.temporary and self._retry(entry, mail):
                 logger.warning("a mail was not sent, and will be tried again: %s", error)
                 return "retried"
+            outcome = "unsent" if error.temporary else "refused"
             logger.error("a mail was not sent: %s", error)
         except Exception as error:
             # The text of the error may hold an address.
             logger.error("a mail was %s: %s", reason.replace("_", " "), type(error).__name__)
         else:
             self._report(True, "")
+            entry.done("sent")
             return "sent"
         self._report(False, reason)
+        entry.done(outcome)
         return "failed"
 
     def _retry(self, entry: _Entry, mail: Mail) -> bool:
@@ -223,7 +243,7 @@ class Outbox:
             if tries >= self._tries or self._closing:
                 return False
             due = self._clock() + self._backoff * 2 ** (tries - 1)
-            self._push(_Entry(due, self._number, lambda: mail, tries))
+            self._push(_Entry(due, self._number, lambda: mail, entry.done, tries))
             return True
 
     def _count(self, **increments: int) -> None:

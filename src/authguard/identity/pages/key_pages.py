@@ -1,28 +1,36 @@
-"""Serve the pages of the API keys of an account: list, create, rotate, revoke."""
+"""Serve the pages of the API keys of an account: list, create, rotate, disable, enable, revoke."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from authguard._core.model import Principal
 from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidFieldsError, NotFoundError
 from authguard.identity.keys.grants import owner_scopes
 from authguard.identity.keys.texts import KeyTexts, shown_part
-from authguard.identity.model import PERMISSIONS, ROTATE_SELF, NewAPIKey, StoredAPIKey
+from authguard.identity.model import PERMISSIONS, ROTATE_SELF, Caller, NewAPIKey, StoredAPIKey
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.owner_pages import OwnerPages, for_owner
 from authguard.identity.pages.views import HEADERS, Views
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.key_forms import CreateKeyForm, KeepKeyForm, RevokeKeyForm, RotateKeyForm
+from authguard.identity.web.key_forms import (
+    CreateKeyForm,
+    KeepKeyForm,
+    RevokeKeyForm,
+    RotateKeyForm,
+    SwitchKeyForm,
+)
 from authguard.identity.web.messages import caller_of, query_of, read_fields
 from authguard.identity.web.parts import Web
 
 KEYS_PAGE = "/account/keys"
 _NEW, _KEY, _FILE = f"{KEYS_PAGE}/new", f"{KEYS_PAGE}/key", f"{KEYS_PAGE}/file"
+_ENDED = ("expired", "revoked")
 _DAYS = (7, 30, 90, 180, 365)
 #: How long the secret before a new one may stay good, in seconds.
 _GRACES = {
@@ -39,6 +47,7 @@ _KINDS = {
     "claw": "with a client secret, for OAuth client credentials",
     "ak": "for an agent",
 }
+_ACTORS = {"owner": "you", "key": "an API key of yours"}
 _FIRST_FORM = Form(values={"kind": "sk_live", "read": "yes", "write": "yes"})
 
 
@@ -61,18 +70,20 @@ class KeyPages(OwnerPages):
             ("POST", _FILE, self.download),
             ("GET", _KEY, self.key_page),
             ("POST", f"{_KEY}/rotate", self.rotate),
+            ("POST", f"{_KEY}/disable", self.disable),
+            ("POST", f"{_KEY}/enable", self.enable),
             ("POST", f"{_KEY}/revoke", self.revoke),
         ]
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     @for_owner(KEYS_PAGE)
     async def keys(self, request: Request, visitor: Visitor) -> Response:
-        """Show all keys, those that can be used first; and how much they have been used."""
+        """Show all keys, those that have not ended first; and how much they have been used."""
         keys = await self._list(visitor)
         now = self._service.clock()
         values: dict[str, Any] = {
-            "usable": [key for key in keys if key.is_active(now)],
-            "ended": [key for key in keys if not key.is_active(now)],
+            "usable": [key for key in keys if key.state(now) not in _ENDED],
+            "ended": [key for key in keys if key.state(now) in _ENDED],
             "usage": await self._workers.read(self._service.api_keys.usage, visitor.principal),
             "now": now,
         }
@@ -113,7 +124,7 @@ class KeyPages(OwnerPages):
 
     @for_owner(_KEY)
     async def key_page(self, request: Request, visitor: Visitor) -> Response:
-        """Show one key, with the forms to rotate and to revoke it."""
+        """Show one key, with the forms to rotate, to disable or enable, and to revoke it."""
         key = await self._find(visitor, query_of(request).get("key", ""))
         return self._views.page(request, "account-key", visitor=visitor, **self._key_values(key, Form()))
 
@@ -135,6 +146,31 @@ class KeyPages(OwnerPages):
         except RefusedError as error:
             return await self._refuse(request, visitor, error, fields)
         return self._show_once(request, visitor, new, heading="Your new secret", before=_fate_of_old(body))
+
+    @for_owner(KEYS_PAGE)
+    async def disable(self, request: Request, visitor: Visitor) -> Response:
+        """Switch a key off."""
+        return await self._switch(request, visitor, self._service.api_keys.disable, "key-disabled")
+
+    @for_owner(KEYS_PAGE)
+    async def enable(self, request: Request, visitor: Visitor) -> Response:
+        """Switch a key on again."""
+        return await self._switch(request, visitor, self._service.api_keys.enable, "key-enabled")
+
+    async def _switch(
+        self,
+        request: Request,
+        visitor: Visitor,
+        switch: Callable[[Principal, str, Caller], StoredAPIKey],
+        notice: str,
+    ) -> Response:
+        fields = await read_fields(request)
+        try:
+            key_id = validate(SwitchKeyForm, fields).key
+            await self._workers.write(switch, visitor.principal, key_id, caller_of(request))
+        except RefusedError as error:
+            return await self._refuse(request, visitor, error, fields)
+        return self._views.redirect_with_notice(request, KEYS_PAGE, notice)
 
     @for_owner(KEYS_PAGE)
     async def revoke(self, request: Request, visitor: Visitor) -> Response:
@@ -178,7 +214,14 @@ class KeyPages(OwnerPages):
         }
 
     def _key_values(self, key: StoredAPIKey, form: Form) -> dict[str, Any]:
-        return {"key": key, "form": form, "graces": _GRACES, "now": self._service.clock()}
+        return {
+            "key": key,
+            "form": form,
+            "graces": _GRACES,
+            "now": self._service.clock(),
+            "disabled_by": _ACTORS.get(key.disabled_by or "", "the operator of the service"),
+            "may_enable": key.disabled_by in _ACTORS,
+        }
 
     async def _refuse(
         self, request: Request, visitor: Visitor, error: RefusedError, fields: Mapping[str, str]

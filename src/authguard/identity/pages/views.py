@@ -46,6 +46,8 @@ NOTICES: Mapping[str, str] = {
     "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
     "ended": "The session was ended.",
+    "key-disabled": "The key was disabled. It is refused until you enable it.",
+    "key-enabled": "The key was enabled. It is accepted again.",
     "key-revoked": "The key was revoked. It is refused from now on.",
     "logged-out": "You are signed out.",
     "logged-out-everywhere": "You are signed out everywhere.",

@@ -69,7 +69,7 @@ def find_key_by_digest(connection: Connection, digest: str) -> KeyRow | None:
     if row is None:
         return None
     *values, role, disabled = row
-    return KeyRow(_key(values), Secret(*values[_KEY_COLUMNS:]), role, disabled)
+    return KeyRow(key_from_row(values), Secret(*values[_KEY_COLUMNS:]), role, disabled)
 
 
 def find_key(connection: Connection, key_id: str, user_id: str, *, lock: bool = False) -> StoredAPIKey | None:
@@ -83,7 +83,7 @@ def find_key(connection: Connection, key_id: str, user_id: str, *, lock: bool = 
     """
     statement = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
     row = connection.execute(statement.with_for_update(key_share=True) if lock else statement).first()
-    return None if row is None else _key(row)
+    return None if row is None else key_from_row(row)
 
 
 def find_owner_id(connection: Connection, key_id: str) -> str | None:
@@ -91,11 +91,11 @@ def find_owner_id(connection: Connection, key_id: str) -> str | None:
     return connection.execute(select(api_keys.c.user_id).where(api_keys.c.id == key_id)).scalar()
 
 
-def list_keys(connection: Connection, user_id: str, limit: int) -> list[StoredAPIKey]:
-    """List the keys of an account, in whatever state, the newest first."""
+def list_keys(connection: Connection, user_id: str, limit: int | None) -> list[StoredAPIKey]:
+    """List the keys of an account, in whatever state, the newest first; None for all of them."""
     newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()
     statement = select(api_keys).where(api_keys.c.user_id == user_id).order_by(*newest_first).limit(limit)
-    return [_key(row) for row in connection.execute(statement)]
+    return [key_from_row(row) for row in connection.execute(statement)]
 
 
 def find_owner(connection: Connection, user_id: str, *, lock: bool = False) -> Owner | None:
@@ -153,7 +153,8 @@ def list_key_ids(connection: Connection, user_id: str) -> Sequence[str]:
     return connection.execute(select(api_keys.c.id).where(api_keys.c.user_id == user_id)).scalars().all()
 
 
-def _key(row: Sequence[Any]) -> StoredAPIKey:
+def key_from_row(row: Sequence[Any]) -> StoredAPIKey:
+    """Return the key of a row that begins with the columns of its table."""
     values = dict(zip(api_keys.c.keys(), row, strict=False))
     values["scopes"] = frozenset(values["scopes"].split())
     values["metadata"] = json.loads(values["metadata"])

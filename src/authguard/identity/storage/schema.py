@@ -155,7 +155,42 @@ api_keys = Table(
     Column("last_used_at", Double),
     Column("last_used_address", String(64)),
     Column("usage_count", BigInteger, nullable=False),
+    # None for what was revoked by its owner.
+    Column("revoked_for", String(16)),
+    # None with `disabled_at` for an operator, by a statement.
+    Column("disabled_by", String(16)),
+    Column("switches", Integer, nullable=False, server_default="0"),
+    # None if nothing is to be told any more.
+    Column("notice_at", Double),
     Index("ix_api_keys_user_id", "user_id", "created_at", "id"),
+    Index(
+        "ix_api_keys_notice_at",
+        "notice_at",
+        sqlite_where=text("notice_at IS NOT NULL"),
+        postgresql_where=text("notice_at IS NOT NULL"),
+    ),
+)
+
+# What has happened to a key, once each: the primary key decides among processes.
+api_key_events = Table(
+    "api_key_events",
+    metadata,
+    Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(16), nullable=False),
+    # Days before the expiry, the generation, or how often it has been switched off; else 0.
+    Column("number", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("actor", String(16), nullable=False),
+    Column("actor_key_id", String(64)),
+    # From when on a process may send the mail; None if there is none to send any more.
+    Column("mail_at", Double),
+    PrimaryKeyConstraint("key_id", "name", "number"),
+    Index(
+        "ix_api_key_events_mail_at",
+        "mail_at",
+        sqlite_where=text("mail_at IS NOT NULL"),
+        postgresql_where=text("mail_at IS NOT NULL"),
+    ),
 )
 
 api_key_secrets = Table(
@@ -174,6 +209,34 @@ api_key_secrets = Table(
     # Of the client secret that belongs to the same generation.
     Column("client_digest", String(64)),
     Index("ix_api_key_secrets_key_id", "key_id", "generation", unique=True),
+    Index(
+        "ix_api_key_secrets_client_digest",
+        "client_digest",
+        sqlite_where=text("client_digest IS NOT NULL"),
+        postgresql_where=text("client_digest IS NOT NULL"),
+    ),
+)
+
+# Keys that were revoked since a scanner of secrets has found them in public.
+api_key_exposures = Table(
+    "api_key_exposures",
+    metadata,
+    # One row for each key, so that its owner is told once, however often it is found.
+    Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("found_at", Double, nullable=False),
+    # Of the closed list of the scanner, or `unknown`.
+    Column("source", String(32), nullable=False),
+    # As far as it can be shown.
+    Column("place", Text),
+    # When its owner is to be told; None if a process does so, or has done so.
+    Column("tell_at", Double),
+    Index(
+        "ix_api_key_exposures_untold",
+        "tell_at",
+        sqlite_where=text("tell_at IS NOT NULL"),
+        postgresql_where=text("tell_at IS NOT NULL"),
+    ),
 )
 
 # Of the owner, so that it outlives the key: a key that is deleted does not make its requests undone.

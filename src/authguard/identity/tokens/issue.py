@@ -113,7 +113,7 @@ class AccessTokens:
 
     def issue_for_key(self, client: KeyClient, scopes: frozenset[str], lifetime: int, now: float) -> str:
         """Issue a token for an API key, which acts for its owner and is the session of the token."""
-        claims = {"sub": client.key.user_id, "client_id": client.id, "sid": client.id}
+        claims = {"sub": client.key.user_id, "client_id": client.id, "sid": client.key.session}
         claims |= {"scope": " ".join(sorted(scopes)), "tier": client.key.tier}
         if client.role is not None:
             claims["role"] = client.role

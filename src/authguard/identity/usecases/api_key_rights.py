@@ -11,7 +11,7 @@ from authguard.errors import InsufficientScopeError, InvalidTokenError
 from authguard.identity.errors import NotFoundError
 from authguard.identity.keys.generations import find_presented
 from authguard.identity.keys.grants import ADMIN, owner_scopes
-from authguard.identity.model import Operator, StoredAPIKey
+from authguard.identity.model import KeyActor, Operator, StoredAPIKey
 from authguard.identity.settings import Settings
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import session_queries as session_store
@@ -35,6 +35,13 @@ class Manager:
     key: StoredAPIKey | None
     is_ending: bool = False
     is_operator: bool = False
+
+    @property
+    def actor(self) -> KeyActor:
+        """Return the kind of this manager, for the record of events."""
+        if self.is_operator:
+            return "operator"
+        return "owner" if self.key is None else "key"
 
     @property
     def key_id(self) -> str | None:
@@ -130,11 +137,24 @@ class Rights:
             return Manager(principal.subject, scopes, None)
         key = key_store.find_key(connection, key_id, principal.subject)
         # It may have been rotated while the client was still sending the body.
-        secret = None if key is None else find_presented(connection, key.id, principal, now)
+        secret = None if key is None else find_presented(connection, key, principal, now)
         if key is None or secret is None or not key.is_active(now):
             raise InvalidTokenError("the key is no longer good")
         is_ending = secret.expires_at is not None
         return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending)
+
+    def find_changer(
+        self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
+    ) -> Manager:
+        """Return who changes keys; see `find_manager`.
+
+        Raises:
+            InsufficientScopeError: for a key that may not manage keys.
+        """
+        manager = self.find_manager(connection, principal, now, lock=lock)
+        self.check_by_key(manager)
+        manager.check_manages()
+        return manager
 
     def check_by_key(self, manager: Manager) -> None:
         """Check that keys may manage keys, if a key does.

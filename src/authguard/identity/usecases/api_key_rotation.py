@@ -15,6 +15,7 @@ from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
 from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.key_life.events import KeyEvents
 
 #: Seconds for which the generation before the new one may stay good.
 MAX_GRACE = 30 * 86_400
@@ -27,10 +28,12 @@ class APIKeyRotation:
         base: the parts that use cases share.
         texts: makes the texts of keys.
         rights: tells who may do so.
+        events: notes what has happened.
     """
 
-    def __init__(self, base: Base, texts: KeyTexts, rights: Rights) -> None:
+    def __init__(self, base: Base, texts: KeyTexts, rights: Rights, events: KeyEvents) -> None:
         self._base = base
+        self._events = events
         self._texts = texts
         self._rights = rights
 
@@ -73,8 +76,11 @@ class APIKeyRotation:
             with base.database.write() as connection:
                 manager, key = self._find_rotated(connection, principal, key_id, now, lock=True)
                 made = self._add_generation(connection, key, grace_seconds, now, is_now=activate == "now")
+                number = made.key.generation
+                self._events.note(connection, "rotated", key, now, number=number, manager=manager)
         except RefusedError as error:
             raise base.failed("api_key_rotate", caller, error, user_id=principal.subject) from None
+        self._events.wake()
         base.succeeded(
             "api_key_rotate",
             caller,

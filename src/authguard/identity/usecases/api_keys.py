@@ -6,25 +6,24 @@ from sqlalchemy import Connection
 
 from authguard._core.credential.key_format import make_readable_id
 from authguard._core.model import Principal
-from authguard._core.options import MAX_LEEWAY
 from authguard.errors import RefusedError
 from authguard.identity.errors import NotFoundError, TooManyKeysError
-from authguard.identity.keys.generations import MAX_REMEMBERED, MAX_TOKEN_SECONDS
+from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.grants import ADMIN
+from authguard.identity.keys.stages import next_notice_at
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
-from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.api_key_queries import Secret
-from authguard.identity.storage.marks import add_marks
 from authguard.identity.usecases.api_key_fields import check_fields
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key, may_be_id
 from authguard.identity.usecases.api_key_rotation import APIKeyRotation
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_key_usage import APIKeyUsage
 from authguard.identity.usecases.context import Base
-from authguard.stores.marks import make_mark
+from authguard.identity.usecases.key_life.events import KeyEvents
+from authguard.identity.usecases.key_life.switching import APIKeySwitch
 
 #: Of one owner that can be used; there cannot be one more.
 MAX_KEYS = 100
@@ -34,20 +33,24 @@ _DAY = 86_400
 
 
 class APIKeys:
-    """Create, list and revoke the API keys of accounts, for their owners or for keys of theirs.
+    """Create, find, list and revoke the API keys of accounts, for their owners or for keys of theirs.
 
     Args:
         base: the parts that use cases share.
         texts: makes the texts of keys.
         verifier: looks keys up, and counts their uses.
+        events: notes what happens to keys.
     """
 
-    def __init__(self, base: Base, texts: KeyTexts, verifier: SQLAPIKeys) -> None:
+    def __init__(self, base: Base, texts: KeyTexts, verifier: SQLAPIKeys, events: KeyEvents) -> None:
         self._base = base
         self._texts = texts
+        self._events = events
         self._rights = Rights(base.settings)
-        rotation = APIKeyRotation(base, texts, self._rights)
+        rotation = APIKeyRotation(base, texts, self._rights, events)
         self.rotate = rotation.rotate
+        switch = APIKeySwitch(base, self._rights, events)
+        self.disable, self.enable = switch.disable, switch.enable
         self.usage = APIKeyUsage(base, self._rights, verifier.recorder).usage
         self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
@@ -71,28 +74,20 @@ class APIKeys:
         check_fields(request, base.settings)
         try:
             with base.database.read() as connection:  # who may not do it must not use up the owner's limit
-                self._find_manager(connection, principal, now)
+                self._rights.find_changer(connection, principal, now)
             base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:
-                manager = self._find_manager(connection, principal, now, lock=True)
+                manager = self._rights.find_changer(connection, principal, now, lock=True)
                 key = self._new_key(manager, request, now)
                 if key_store.count_live_keys(connection, manager.user_id, now) >= MAX_KEYS:
                     raise TooManyKeysError
                 key_store.delete_dead_keys(connection, manager.user_id, now, MAX_DEAD_KEYS)
                 made = self._insert(connection, key, now)
+                self._events.note(connection, "created", key, now, manager=manager)
         except RefusedError as error:
             raise base.failed("api_key_create", caller, error, user_id=principal.subject) from None
         self._record("api_key_create", manager, key.id, caller)
         return made
-
-    def _find_manager(
-        self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
-    ) -> Manager:
-        """Return who changes keys; raise if they may not."""
-        manager = self._rights.find_manager(connection, principal, now, lock=lock)
-        self._rights.check_by_key(manager)
-        manager.check_manages()
-        return manager
 
     def _new_key(self, manager: Manager, request: APIKeyRequest, now: float) -> StoredAPIKey:
         settings, maker = self._base.settings, manager.key
@@ -103,6 +98,7 @@ class APIKeys:
         if tier != settings.api_key_tier and maker is None and not manager.is_operator:
             manager.check_gives([ADMIN], networks, tier)
         days = request.expires_in_days
+        expires_at = now + (settings.api_key_lifetime if days is None else days * _DAY)
         readable_id = make_readable_id()
         return StoredAPIKey(
             id=make_key_id(prefix),
@@ -117,7 +113,8 @@ class APIKeys:
             networks=networks,
             created_at=now,
             created_by=manager.key_id,
-            expires_at=now + (settings.api_key_lifetime if days is None else days * _DAY),
+            expires_at=expires_at,
+            notice_at=next_notice_at(expires_at, now),
         )
 
     def _insert(self, connection: Connection, key: StoredAPIKey, now: float) -> NewAPIKey:
@@ -138,6 +135,18 @@ class APIKeys:
             manager = self._rights.find_manager(connection, principal, self._base.clock())
             return key_store.list_keys(connection, manager.user_id, MAX_KEYS + MAX_DEAD_KEYS)
 
+    def find(self, principal: Principal | Operator, key_id: str) -> StoredAPIKey:
+        """Return a key of the principal's owner.
+
+        Raises:
+            NotFoundError: if the owner has no such key.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with self._base.database.read() as connection:
+            manager = self._rights.find_manager(connection, principal, self._base.clock())
+            return find_own_key(connection, manager, key_id, lock=False)
+
     def find_operator(self, key_id: str) -> Operator:
         """Return the operator that acts for the owner of a key.
 
@@ -157,7 +166,7 @@ class APIKeys:
         """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
 
         Guards that follow the log know when this returns, or within a second. A key that has been revoked
-        before is left alone.
+        before stays as it is, and nothing is recorded then; guards are told once more, for a while.
 
         Raises:
             NotFoundError: if the owner has no such key.
@@ -168,22 +177,21 @@ class APIKeys:
         base, now = self._base, self._base.clock()
         try:
             with base.database.write() as connection:
-                manager = self._find_manager(connection, principal, now)
+                manager = self._rights.find_changer(connection, principal, now)
                 key = find_own_key(connection, manager, key_id)
-                if key.revoked_at is None:
-                    self._revoke_in(connection, key.id, now)
+                is_new = key.revoked_at is None
+                if is_new:
+                    key_store.update_key(connection, key.id, revoked_at=now, notice_at=None)
+                    self._events.note(connection, "revoked", key, now, manager=manager)
+                if key.revoked_at is None or now < key.revoked_at + END_SECONDS:
+                    end_keys(connection, {key.id: key.session}, now)
         except RefusedError as error:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
-        self._record("api_key_revoke", manager, key.id, caller)
-
-    def _revoke_in(self, connection: Connection, key_id: str, now: float) -> None:
-        key_store.update_key(connection, key_id, revoked_at=now)
-        until = now + max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
-        # The key, and the tokens that were issued for it, which name it as their session.
-        add_marks(connection, [make_mark(key_id=key_id, until=until), make_mark(session=key_id, until=until)])
-        revocation_store.delete_old_marks(connection, now)
+        if is_new:
+            self._record("api_key_revoke", manager, key.id, caller)
 
     def _record(self, name: str, manager: Manager, key_id: str, caller: Caller) -> None:
+        self._events.wake()
         self._base.succeeded(
             name, caller, user_id=manager.user_id, key_id=key_id, actor_key_id=manager.key_id
         )

@@ -26,7 +26,8 @@ def session_id_or_empty(principal: Principal) -> str:
 def is_of_key(principal: Principal) -> bool:
     """Return whether a token was issued for an API key, which is its client and its session."""
     session_id = session_id_or_empty(principal)
-    return bool(session_id) and session_id == principal.client_id
+    key_id = principal.client_id
+    return bool(key_id) and (session_id == key_id or session_id.startswith(f"{key_id}."))
 
 
 def is_alive(row: SessionRow, principal: Principal) -> bool:

@@ -55,6 +55,12 @@ class RotateKeyForm(JSONBody):
     grace_seconds: Annotated[str, Field(pattern=r"^[0-9]{1,7}$")]
 
 
+class SwitchKeyForm(JSONBody):
+    """Take the form that disables or enables a key."""
+
+    key: _KeyId
+
+
 class RevokeKeyForm(JSONBody):
     """Take the form that revokes a key, which has to be confirmed."""
 

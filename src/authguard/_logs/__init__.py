@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 from authguard._core.answer.decision import Deny
 from authguard._core.request import RequestView
+from authguard._logs.by_reason import RefusalCounts
 from authguard.errors import MissingCredentialsError, VerificationUnavailableError
 
 logger = logging.getLogger("authguard")
@@ -25,6 +26,7 @@ _MAX_SEARCHED = 6_000_000  # characters of the text, once for each secret
 _REDACTED = "[redacted]"
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
 _ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard looks at none of them
+_counts = RefusalCounts()
 _hinted: set[str] = set()  # as many as there are cookies: each hint is worth one line
 
 
@@ -33,7 +35,10 @@ class _TooManyError(Exception):
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
-    """Log our own faults as errors and warnings; the caller's at level DEBUG, with the name of an API key."""
+    """Log our own faults as errors and warnings; the caller's at level DEBUG, with the name of an API key.
+
+    At level INFO there is no line for each of the caller's, but one a minute for each reason.
+    """
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
         text = "".join(traceback.format_exception(cause))
@@ -54,6 +59,8 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
             if denied.error.key_id is not None:
                 reason = f"{reason}; key_id {denied.error.key_id}"
             logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
+        elif logger.isEnabledFor(logging.INFO):
+            _counts.log(denied.error)
 
 
 def _log_hint(request: RequestView, denied: Deny) -> None:

@@ -1,0 +1,217 @@
+"""Verify credentials that come outside of a request: in a message, a job, another protocol."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from authguard._core.answer.decision import Known
+from authguard._core.answer.denials import as_refused
+from authguard._core.credential.extractor import MAX_CREDENTIAL
+from authguard._core.deciding.callers import Recalled, Refused
+from authguard._core.deciding.straight_path import StraightPath
+from authguard._core.flow import Flow
+from authguard._core.model import Principal
+from authguard._core.networks import parse_address
+from authguard._core.options import Moment, check_moment, check_text, got
+from authguard._core.request import Presented, RequestView
+from authguard._core.verifier import Verifier
+from authguard.errors import ConfigurationError, InvalidRequestError
+
+# The schemes that people copy along with a token; no token has white space in it.
+_SCHEME = re.compile(r"\s*(?:authorization\s*:\s*)?(bearer|dpop|token|jwt|basic|apikey)\s+\S", re.IGNORECASE)
+_MAX_SCHEME = 80  # characters in which one is looked for
+_FIELD = b"authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Driving:
+    """Hold what answers the questions of flows, and the time, of which the core has neither.
+
+    Attributes:
+        run: runs a flow in this thread, and returns its result.
+        arun: runs a flow in an event loop.
+        clock: seconds since the epoch.
+    """
+
+    run: Callable[[Flow[Any]], Any]
+    arun: Callable[[Flow[Any]], Awaitable[Any]]
+    clock: Callable[[], float]
+
+
+class _Message(RequestView):
+    """Show a credential that came without a request as one, so that the same rules hold.
+
+    Args:
+        presented: the credential field; nothing if there is no credential.
+        address: of the client, if it is known.
+    """
+
+    __slots__ = ("_address",)
+
+    def __init__(self, presented: Presented, address: str | None) -> None:
+        self.method, self.scheme, self.path, self.root_path = "GET", "https", "/", ""
+        self.presented = presented
+        self._address = address
+
+    @property
+    def query(self) -> str:
+        return ""
+
+    def fields(self, name: bytes) -> list[bytes]:
+        return [value for field, value in self.presented if field == name]
+
+    @property
+    def peer(self) -> str | None:
+        return self._address
+
+
+class VerifiesOutside:
+    """Verify tokens and API keys outside of requests; a base of `Guard`.
+
+    Attributes:
+        driving: what runs the flows; `authguard` sets it.
+        credential_fields: those that the guard reads.
+    """
+
+    driving: ClassVar[Driving]
+    credential_fields: frozenset[bytes]
+    _straight_path: StraightPath
+    _verifiers: Sequence[Verifier]
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """Return the verifiers that were given, in their order."""
+        return tuple(self._verifiers)
+
+    def verify(
+        self,
+        token: str | None,
+        *,
+        header: str | None = None,
+        address: str | None = None,
+        now: float | Moment | None = None,
+    ) -> Principal:
+        """Return who presents a token or API key that came outside of a request.
+
+        It is for messages of websockets, Socket.IO and jobs. What holds for requests holds here: the same
+        verifiers, revocations and memory of verified tokens; `user_loader` is asked whether the user is still
+        there. Path rules are not looked at, nothing is taken from quotas, and a token that needs a proof
+        is refused, since there is no request that could bring it. In an event loop, write `averify`.
+
+        Args:
+            token: the token or API key alone, without `Bearer`; None for a caller who has sent none.
+            header: the field that it would come in, if that is not Authorization, such as `X-API-Key` for
+                an API key without a prefix.
+            address: of the client, for API keys with a list of networks.
+            now: seconds since the epoch, or a datetime with a time zone; None for the time of day.
+
+        Raises:
+            RefusedError: as for a request: `MissingCredentialsError`, `InvalidTokenError`,
+                `VerificationUnavailableError` and the others; `status_code` is what a request would get.
+            ConfigurationError: for a header that the guard does not read, and an option of another type.
+            RuntimeError: if an event loop runs here and something that must be asked is `async`.
+        """
+        driving = self.driving
+        result: Principal = driving.run(self._verify(token, header, address, now))
+        return result
+
+    async def averify(
+        self,
+        token: str | None,
+        *,
+        header: str | None = None,
+        address: str | None = None,
+        now: float | Moment | None = None,
+    ) -> Principal:
+        """Return who presents a token or API key that came outside of a request, and never block the loop.
+
+        Args:
+            token: see `verify`.
+            header: see `verify`.
+            address: see `verify`.
+            now: see `verify`.
+
+        Raises:
+            RefusedError: see `verify`.
+            ConfigurationError: see `verify`.
+        """
+        driving = self.driving
+        result: Principal = await driving.arun(self._verify(token, header, address, now))
+        return result
+
+    def examine(self, token: str, now: float, *, header: str | None = None) -> Flow[Principal]:
+        """Find out who presents a token or API key, for tools: nothing is remembered or counted.
+
+        Args:
+            token: see `verify`.
+            now: seconds since the epoch.
+            header: see `verify`.
+        """
+        presented = self._presented(token, header)
+        callers = self._straight_path.own_callers  # not those of a test
+        try:
+            return (yield from callers.examine(_Message(presented, None), now))
+        except Exception as raised:
+            refused = as_refused(raised)
+            raise refused from refused.__cause__
+
+    def _verify(
+        self, token: object, header: str | None, address: str | None, now: float | Moment | None
+    ) -> Flow[Principal]:
+        at = self.driving.clock() if now is None else check_moment(now, "now")
+        request = _Message(self._presented(token, header), _checked_address(address))
+        callers = self._straight_path.callers
+        try:
+            recalled: Recalled | None = callers.recall(request.presented, at) if request.presented else None
+            if isinstance(recalled, Refused):
+                raise recalled.error
+            known = recalled if isinstance(recalled, Known) else None
+            if known is None:
+                known, _ = yield from callers.identify(request, at)
+                yield from callers.load_user(known.auth.principal)
+        except Exception as raised:
+            refused = as_refused(raised)
+            raise refused from refused.__cause__
+        if known.terms is not None:
+            client = parse_address(address)
+            known.terms.count(at, None if client is None else str(client))
+        return known.auth.principal
+
+    def _presented(self, token: object, header: str | None) -> Presented:
+        """Return the field that a request would bring the credential in; none if there is no credential."""
+        name = _FIELD if header is None else self._checked_header(header)
+        if token is None:
+            return []
+        if not isinstance(token, str):
+            decode = ": write token.decode()" if isinstance(token, bytes) else ""
+            raise InvalidRequestError(f"the token must be text, got {type(token).__name__}{decode}")
+        if _SCHEME.match(token[:_MAX_SCHEME]):
+            raise InvalidRequestError(
+                "the token must come without its scheme, got both: write "
+                'guard.verify(text.removeprefix("Bearer "))'
+            )
+        token = token[: MAX_CREDENTIAL + 1]  # a stranger may send more, which is too long in any case
+        try:
+            value = token.encode("latin-1")
+        except UnicodeEncodeError:
+            raise InvalidRequestError("the token has characters that no token has") from None
+        return [(name, b"Bearer " + value if name == _FIELD else value)]
+
+    def _checked_header(self, header: str) -> bytes:
+        name = check_text(header, "header").lower().encode("ascii", "replace")
+        read = self.credential_fields - {b"cookie"}
+        if name not in read:
+            names = ", ".join(sorted(field.decode("ascii") for field in read))
+            raise ConfigurationError(
+                f"header must be a field that the guard reads ({names}), got {got(header)}: leave it out for "
+                "a token, or give the verifier that field"
+            )
+        return name
+
+
+def _checked_address(address: object) -> str | None:
+    """Return the address; as with requests, one that cannot be read is in no network."""
+    if address is None or isinstance(address, str):
+        return address
+    raise ConfigurationError(f"address must be text, or None, got {got(address)}: write str(address)")

@@ -1,0 +1,277 @@
+"""Find the answer of an application's own guards for a token: `authguard token inspect --app`."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from authguard._core.guard import Guard
+from authguard._core.jose.compact import Token, read_compact
+from authguard._core.jose.jwk import ALIASES
+from authguard._core.model import Credential, Method
+from authguard._core.policy.mounts import below
+from authguard._core.verifier import Verifier
+from authguard.cli.output import MISUSED, Failure
+from authguard.cli.routes.importing import find_application
+from authguard.cli.routes.walk import guards_of
+from authguard.cli.tokens.explain import Expected, Finding, explain
+from authguard.drivers import asynchronous
+from authguard.errors import (
+    Cause,
+    InvalidAPIKeyError,
+    InvalidTokenError,
+    MalformedTokenError,
+    RefusedError,
+    UnexpectedError,
+    VerificationUnavailableError,
+)
+from authguard.verifiers.jwt import JWTVerifier
+
+_MIN_SECRET = 8  # characters of a part of the token that no error may show
+# The option of the verifier that a fault is about, by the code of the finding.
+_OPTIONS = {
+    "algorithm": "algorithms",
+    "kid": "keys",
+    "signature": "keys",
+    "issuer": "issuer",
+    "audience": "audience",
+    "claim": "required_claims",
+    "typ": "token_types",
+    "expired": "leeway",
+    "not_yet_valid": "leeway",
+}
+# What else refuses, by its code: what to do, and the option.
+_OTHERS = {
+    "unproven": ("It has to be sent with its proof.", "Guard(proofs=[DPoP(…)])"),
+    "revoked": ("Get a new one: sign in again.", "Guard(revocations=…)"),
+    "disabled": ("Enable the key where it is kept.", "APIKeyVerifier(keys)"),
+    "unknown_api_key": ("Compare the key with those that the verifier has.", "APIKeyVerifier(keys)"),
+    "inactive": (
+        "The introspection endpoint has the last word: look there.",
+        "IntrospectionVerifier(endpoint)",
+    ),
+    "no_verifier": ("Give the guard a verifier for this kind, or the prefix of the key.", "Guard(verifiers)"),
+    "user": ("The principal is good; the application knows no such user.", "Guard(user_loader=…)"),
+    "unavailable": ("Nothing is known about the token. Try again.", None),
+    "error": ("The code of the application raised: its log has the traceback.", None),
+    "insufficient_scope": (
+        "Have the issuer grant it, or change the rule of the path.",
+        "Rule(scopes=…, roles=…)",
+    ),
+    "insufficient_user_authentication": ("Sign in again, as the rule asks.", "Rule(acr=…, max_age=…)"),
+}
+_REASONS = {"no verifier is for this kind of credential": "no_verifier", "the user is gone": "user"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hold the answer of one guard.
+
+    Attributes:
+        mount: the mount point of what it guards.
+        verifier: the one that is asked; empty for none.
+        finding: the fault of the token; None if it is accepted.
+        status: of the response; 200 stands for the application's own.
+        option: what could be changed; None for nothing.
+    """
+
+    mount: str
+    verifier: str
+    finding: Finding | None
+    status: int
+    option: str | None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        finding = self.finding
+        return {
+            "mount": self.mount or "/",
+            "verifier": self.verifier or None,
+            "verdict": "accepted" if finding is None else "refused",
+            "status": self.status,
+            "code": None if finding is None else finding.code,
+            "reason": None if finding is None else finding.reason,
+            "advice": None if finding is None else finding.advice,
+            "option": self.option,
+        }
+
+
+class _Credential(NamedTuple):
+    """Hold a token or API key.
+
+    Attributes:
+        text: the credential.
+        claims: what it says, if it is a JWT; not verified.
+        field: the header field that it comes in; None for Authorization.
+    """
+
+    text: str
+    claims: Mapping[str, Any]
+    field: str | None
+
+
+@contextmanager
+def application_guards(name: str, *, factory: bool) -> Iterator[Sequence[tuple[Guard, str]]]:
+    """Yield the guards of an application, and close what they have opened.
+
+    Raises:
+        Failure: if there is no application, or no guard.
+    """
+    # What a verifier warns of is said once, by the command.
+    logging.getLogger("authguard").addHandler(logging.NullHandler())
+    guards = guards_of(find_application(name, factory=factory))
+    if not guards:
+        raise Failure(f"no guard is around {name} or in it: add the middleware, or name the guard", MISUSED)
+    try:
+        yield guards
+    finally:
+        for guard, _ in guards:
+            guard.close()
+
+
+def answers_of(
+    guards: Sequence[tuple[Guard, str]],
+    text: str,
+    claims: Mapping[str, Any],
+    now: float,
+    *,
+    place: tuple[str, str] | None,
+    field: str | None = None,
+) -> list[Answer]:
+    """Return the answer of each guard; with a path, of those around it.
+
+    Args:
+        guards: those of an application, with their mount points.
+        text: the token or API key.
+        claims: what the token says, for the explanation.
+        now: seconds since the epoch.
+        place: method and path of a request, from the top; None for one that asks for a caller, and for
+            nothing else.
+        field: the header field that it comes in; None for Authorization.
+    """
+    return asyncio.run(_answers(guards, _Credential(text, claims, field), now, place))
+
+
+async def _answers(
+    guards: Sequence[tuple[Guard, str]],
+    credential: _Credential,
+    now: float,
+    place: tuple[str, str] | None,
+) -> list[Answer]:
+    """Ask in one event loop, since a verifier may have an async client; what blocks runs in a thread."""
+    return [
+        await _answer((guard, mount), credential, now, place)
+        for guard, mount in guards
+        if place is None or not mount or below(mount, place[1]) != place[1]
+    ]
+
+
+async def _answer(
+    guarding: tuple[Guard, str],
+    credential: _Credential,
+    now: float,
+    place: tuple[str, str] | None,
+) -> Answer:
+    (guard, mount), (text, claims, field) = guarding, credential
+    verifier = _verifier_of(guard, credential)
+    name = "" if verifier is None else repr(verifier)
+    verdict = None if place is None else guard.explain(place[0], below(mount, place[1]) or "/", mount)
+    is_open = verdict is not None and (not verdict.protected or verdict.optional == "lenient")
+    try:
+        principal = await asynchronous.run(guard.examine(text, now, header=field))
+        if verdict is not None and verdict.protected:
+            verdict.check(principal, now)
+    except RefusedError as error:
+        finding = _explained(error, text, claims, verifier, now)
+        if is_open:
+            reason = f"{finding.reason}; but the path is open, and the caller is anonymous there"
+            return Answer(mount, name, finding._replace(reason=reason), 200, _option_of(finding, verifier))
+        return Answer(mount, name, finding, error.status_code, _option_of(finding, verifier))
+    return Answer(mount, name, None, 200, None)
+
+
+def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
+    """Return the verifier of a guard that is asked about a token; of several for JWTs, that of its issuer."""
+    text, claims, field = credential
+    if field is not None and field.lower() != "authorization":
+        return next((each for each in guard.verifiers if _reads(each, field, text)), None)
+    candidates = [each for each in guard.verifiers if _accepts(each, text)]
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    jwt = (claims.get("iss"), _algorithm_of(text))
+    by_issuer = [each for each in candidates if isinstance(jwt[0], str) and jwt in each.jwts]
+    last = [each for each in candidates if each.takes_any_token]
+    return next(iter((*by_issuer, *last)), None)
+
+
+def _reads(verifier: Verifier, field: str, text: str) -> bool:
+    """Return whether a verifier reads a field, and, where several read it, this key is its own."""
+    names = (verifier.header, getattr(verifier, "token_header", None))
+    if field.lower() not in [name.lower() for name in names if name]:
+        return False
+    return not verifier.prefixes or verifier.has_unprefixed_keys or text.startswith(tuple(verifier.prefixes))
+
+
+def _accepts(verifier: Verifier, text: str) -> bool:
+    is_key = text.startswith(tuple(verifier.prefixes)) if verifier.prefixes else False
+    way: Method = "api_key" if is_key else "bearer"
+    return verifier.accepts(Credential(text, way, "authorization"))
+
+
+def _algorithm_of(text: str) -> str | None:
+    token = _parts_of(text)
+    return None if token is None else ALIASES.get(token.header.algorithm, token.header.algorithm)
+
+
+def _parts_of(text: str) -> Token | None:
+    try:
+        return read_compact(text)
+    except MalformedTokenError:
+        return None
+
+
+def _explained(
+    error: RefusedError, text: str, claims: Mapping[str, Any], verifier: Verifier | None, now: float
+) -> Finding:
+    code = _REASONS.get(error.reason) or _code_of(error)
+    if code in _OTHERS:
+        reason = error.reason
+        if isinstance(error, UnexpectedError) and error.__cause__ is not None:
+            reason = f"{reason}: {type(error.__cause__).__qualname__}"
+        return Finding(code, _without(text, reason), _OTHERS[code][0])
+    if isinstance(verifier, JWTVerifier):
+        asked = verifier.expectations
+        expected = Expected(verifier.algorithms, verifier.issuer, tuple(sorted(asked.audience)), asked.leeway)
+        finding = explain(error, _parts_of(text), claims, expected, now)
+        return finding._replace(advice=finding.advice.replace(" (--audience)", ""))
+    return Finding(code, _without(text, error.reason), "Compare the token with what the verifier asks for.")
+
+
+def _code_of(error: RefusedError) -> str:
+    if isinstance(error, VerificationUnavailableError):
+        return "unavailable"
+    if isinstance(error, UnexpectedError):
+        return "error"
+    if isinstance(error, InvalidAPIKeyError) and error.cause == Cause.EXPIRED:
+        return "disabled"
+    return error.cause.value if isinstance(error, InvalidTokenError) else error.code
+
+
+def _option_of(finding: Finding, verifier: Verifier | None) -> str | None:
+    """Return the option that the fault is about, as it is written."""
+    if finding.code in _OTHERS:
+        return _OTHERS[finding.code][1]
+    code = "typ" if finding.code == "kind" and "typ is" in finding.reason else finding.code
+    if verifier is None or code not in _OPTIONS:
+        return None
+    return f"{type(verifier).__name__}({_OPTIONS[code]}=…)"
+
+
+def _without(text: str, reason: str) -> str:
+    """Return a reason without the token and its parts, which a verifier of the user's may have put in."""
+    for part in sorted({text, *text.split(".")}, key=len, reverse=True):
+        if len(part) >= _MIN_SECRET:
+            reason = reason.replace(part, "[redacted]")
+    return reason

@@ -1,0 +1,172 @@
+"""Answer what flows ask under trio, as `asynchronous` does it under asyncio."""
+
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import trio
+
+from authguard._core.flow import Call, Channel, Fetch, Flow, Response, Shared
+from authguard.drivers.blocking import fetch_with, is_async
+from authguard.drivers.clients import fetch_by
+from authguard.drivers.http import client_options, too_late
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger("authguard")
+
+#: Runs a flow in the event loop: `asynchronous.run`, which this module is below.
+Run: TypeAlias = Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
+
+
+async def call(question: Call[Any]) -> Any:
+    """Call a user's function; in a thread of its own, if it is not `async`."""
+    if is_async(question.function):
+        answer = question.function(*question.arguments)
+    else:
+        # In a list, since trio refuses a function that returns something to await.
+        (answer,) = await trio.to_thread.run_sync(
+            lambda: [question.function(*question.arguments)], abandon_on_cancel=True
+        )
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def fetch(question: Fetch, run: Run) -> Response:
+    """Fetch by the client of the channel, in time.
+
+    Raises:
+        FetchFailedError: if there is no whole answer in time.
+    """
+    client = question.channel.client
+    try:
+        with trio.fail_after(question.timeout):
+            if client is not None and not is_async(client.request):
+                fetch_it = partial(fetch_with, client, question)
+                return await trio.to_thread.run_sync(fetch_it, abandon_on_cancel=True)
+            return await fetch_by(client or opened(question.channel, run).client(), question)
+    except trio.TooSlowError as error:
+        raise too_late(question) from error
+
+
+class _Flight:
+    """Hold a flow under way, and its outcome for all who wait for it."""
+
+    __slots__ = ("error", "landed", "result", "scope", "shared", "waiters")
+
+    def __init__(self, shared: Shared[Any]) -> None:
+        self.shared = shared
+        self.scope = trio.CancelScope()
+        self.landed = trio.Event()
+        self.waiters = 0
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class TrioState:
+    """Hold what one run of trio has opened for a channel: a client, and flows that are under way.
+
+    Args:
+        channel: the channel.
+        token: of the run.
+        run: runs a flow in it.
+    """
+
+    def __init__(self, channel: Channel, token: Any, run: Run) -> None:
+        self._channel = channel
+        self._token = token
+        self._run = run
+        self._flights: dict[Hashable, _Flight] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._scope = trio.CancelScope()
+        self._closed = trio.Event()
+        # It ends with the run, although nobody tells us of that.
+        trio.lowlevel.spawn_system_task(self._until_closed, name="authguard")
+
+    def client(self) -> "httpx.AsyncClient":
+        """Return the one client of the run."""
+        import httpx
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(**client_options(self._channel))
+        return self._client
+
+    async def share(self, shared: Shared[Any]) -> Any:
+        """Run the flow in a task of its own, and wait for it."""
+        flight = self._flights.get(shared.key) or self._start(shared)
+        if not shared.wait:
+            return None
+        flight.waiters += 1
+        await flight.landed.wait()
+        if flight.scope.cancelled_caught:
+            # Because this is closed: who still waits gets the answer by what is opened next.
+            return await opened(self._channel, self._run).share(shared)
+        if flight.error is not None:
+            raise flight.error
+        return flight.result
+
+    def _start(self, shared: Shared[Any]) -> _Flight:
+        flight = self._flights[shared.key] = _Flight(shared)
+        trio.lowlevel.spawn_system_task(self._fly, flight, name="authguard", context=copy_context())
+        return flight
+
+    async def _fly(self, flight: _Flight) -> None:
+        try:
+            with flight.scope:
+                flight.result = await self._run(flight.shared.make())
+        except Exception as error:
+            flight.error = error
+            if not flight.waiters:
+                logger.error("a flow in the background failed", exc_info=error)
+        finally:
+            self._flights.pop(flight.shared.key, None)
+            flight.landed.set()
+
+    async def _until_closed(self) -> None:
+        try:
+            with self._scope:
+                await trio.sleep_forever()
+        finally:
+            self._forget()
+            for flight in self._flights.values():
+                flight.scope.cancel()
+            client, self._client = self._client, None
+            if client is not None:
+                with trio.CancelScope(shield=True):
+                    await client.aclose()
+            self._closed.set()
+
+    def _forget(self) -> None:
+        """Let others open anew; what is there by then is no longer this one."""
+        if self._channel.opened.get(self._token) is self:
+            del self._channel.opened[self._token]
+
+    def close(self) -> None:
+        """Have the run close the client, if it still runs."""
+        self._forget()
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._scope.cancel)
+
+    async def aclose(self) -> None:
+        """Close the client, if this is its run; it is opened again when somebody asks."""
+        if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
+            self._forget()
+            self._scope.cancel()
+            await self._closed.wait()
+        else:
+            self.close()
+
+
+def opened(channel: Channel, run: Run) -> TrioState:
+    """Return what the run of trio in this thread has opened for a channel."""
+    token = trio.lowlevel.current_trio_token()
+    state = channel.opened.get(token)
+    if state is None:
+        state = channel.opened[token] = TrioState(channel, token, run)
+    if not isinstance(state, TrioState):
+        raise TypeError("a run of trio has opened something else")
+    return state

@@ -1,0 +1,115 @@
+"""Read the matches of a report, and say which of a match can be shown."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from authguard._core.encoding import sha256_hex
+from authguard._core.strict_json import JSONError, parse_array_bytes
+from authguard.identity.errors import InvalidReportError, PayloadTooLargeError
+
+#: Of one report.
+MAX_MATCHES = 50_000
+#: Characters of a URL that is shown.
+MAX_PLACE = 300
+UNKNOWN_SOURCE = "unknown"
+#: What the scanner says that it has looked at, in lower case.
+SOURCES = frozenset(
+    {
+        *("content", "commit", "commit_comment", "gist_content", "gist_comment", "npm"),
+        *("pull_request_title", "pull_request_description", "pull_request_comment"),
+        *("issue_title", "issue_description", "issue_comment"),
+        *("discussion_title", "discussion_body", "discussion_comment"),
+    }
+)
+_MAX_TOKEN, _MAX_TYPE, _MAX_URL = 4_096, 200, 8_192
+_PLAIN_URL = re.compile(r"https://[!#-;=?-\[\]_a-z~]+\Z")  # no quotes, brackets <> or {}, spaces, backslashes
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+\Z")
+_FRAGMENT = re.compile(r"[\w-]{1,64}\Z", re.ASCII)
+
+
+class Match(NamedTuple):
+    """Hold a text that a scanner takes for a secret of this service.
+
+    Attributes:
+        token: the text.
+        type: what the scanner calls its kind.
+        url: where it was found, as it was sent; may be empty.
+        source: what it was found in, or `unknown`.
+        digest: SHA-256 of the text, in hexadecimal.
+    """
+
+    token: str
+    type: str
+    url: str
+    source: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"Match(source={self.source!r})"
+
+
+def read_matches(body: bytes | bytearray) -> list[Match]:
+    """Read the matches of a report; members that are not known are passed over.
+
+    Raises:
+        InvalidReportError: for another form.
+        PayloadTooLargeError: for too many.
+    """
+    try:
+        members = parse_array_bytes(body)
+    except JSONError:
+        raise InvalidReportError("not a JSON array") from None
+    if len(members) > MAX_MATCHES:
+        raise PayloadTooLargeError(f"more than {MAX_MATCHES} matches")
+    return [_match(member) for member in members]
+
+
+def _match(member: object) -> Match:
+    if not isinstance(member, dict):
+        raise InvalidReportError("a match that is no object")
+    token = _text(member, "token", _MAX_TOKEN)
+    if not token:
+        raise InvalidReportError("a match without a token")
+    source = _text(member, "source", _MAX_TYPE).lower()
+    return Match(
+        token,
+        _text(member, "type", _MAX_TYPE),
+        _text(member, "url", _MAX_URL),
+        source if source in SOURCES else UNKNOWN_SOURCE,
+        sha256_hex(token),
+    )
+
+
+def _text(member: Mapping[str, Any], name: str, longest: int) -> str:
+    value = member.get(name)
+    if value is None and name != "token":
+        return ""
+    if not isinstance(value, str) or len(value) > longest:
+        raise InvalidReportError(f"a match whose {name} is no text, or too long")
+    return value
+
+
+def place_of(match: Match, pattern: re.Pattern[str]) -> str | None:
+    """Return where a text was found, as a mail may show it: https, without user, query and secrets.
+
+    Args:
+        match: the match.
+        pattern: what secrets of this service look like, which may be part of a URL.
+    """
+    if not _PLAIN_URL.match(match.url):
+        return None
+    try:
+        parts = urlsplit(match.url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if not _HOST.match(host):
+        return None
+    fragment = parts.fragment if _FRAGMENT.match(parts.fragment) else ""
+    authority = host if port is None else f"{host}:{port}"
+    place = urlunsplit(("https", authority, parts.path, "", fragment))
+    text = unquote(place)
+    has_secret = pattern.search(text) is not None or match.token in text
+    return None if has_secret or len(place) > MAX_PLACE else place

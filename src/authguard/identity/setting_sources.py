@@ -1,0 +1,57 @@
+"""Read settings from files, and from the texts of environment variables."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from authguard._core.options import got
+from authguard.errors import ConfigurationError
+from authguard.identity.named_values import read_named_values
+
+#: What the variables of settings begin with.
+ENVIRONMENT = "AUTHGUARD_"
+
+_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles", "api_key_mails")
+
+
+def read_file(path: str) -> dict[str, Any]:
+    """Return the settings of a TOML file.
+
+    Raises:
+        ConfigurationError: if it cannot be read.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
+        ) from error
+
+
+def read_variable(name: str, text: str, kind: Any) -> Any:
+    """Return the value of a setting.
+
+    Args:
+        name: the setting.
+        text: of the variable.
+        kind: the type of the setting.
+
+    Raises:
+        ConfigurationError: for text that is no such value.
+    """
+    if kind is int:
+        if not text.strip().isdecimal():
+            raise ConfigurationError(f"{ENVIRONMENT}{name.upper()} must be a whole number, got {got(text)}")
+        return int(text)
+    if kind is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+        if text.strip().lower() not in words:
+            raise ConfigurationError(f"{ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
+        return words[text.strip().lower()]
+    if name == "limits":
+        return read_named_values(text, name, "login=10/900,mail=3/900")
+    if name == "api_key_tiers":
+        return read_named_values(text, name, "free=10/1000,pro=600/100000")
+    if name in _LISTS:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text

@@ -1,0 +1,161 @@
+"""Query API keys that were found in public. Use cases pass the connection of their transaction."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from authguard.identity.model import EXPOSED, session_of
+from authguard.identity.storage.dialects import insert_into
+from authguard.identity.storage.schema import api_key_exposures, api_key_secrets, api_keys
+
+
+class SecretRow(NamedTuple):
+    """Hold a secret that the service knows, as far as its exposure depends on it.
+
+    Attributes:
+        digest: of its text.
+        ends_at: when it ends by itself.
+        key_id: the key that it belongs to.
+        user_id: the owner of the key.
+        revoked_at: when the key was revoked, if it was.
+        session: that tokens of the key name.
+    """
+
+    digest: str
+    ends_at: float
+    key_id: str
+    user_id: str
+    revoked_at: float | None
+    session: str
+
+    def is_live(self, now: float) -> bool:
+        """Return whether the secret can be used, or could be if its owner enables key or account again."""
+        return self.revoked_at is None and now < self.ends_at
+
+
+class Exposure(NamedTuple):
+    """Say where a key was found.
+
+    Attributes:
+        key_id: the key.
+        user_id: its owner.
+        source: what it was found in, by the scanner's name.
+        place: a URL that can be shown, or None.
+    """
+
+    key_id: str
+    user_id: str
+    source: str
+    place: str | None
+
+
+class Untold(NamedTuple):
+    """Hold a key whose owner is to be told that it was found.
+
+    Attributes:
+        key_id: the key.
+        text: its prefix and readable id, with which its text begins.
+        created_at: when it was made.
+        source: what it was found in.
+        place: a URL that can be shown, or None.
+    """
+
+    key_id: str
+    text: str
+    created_at: float
+    source: str
+    place: str | None
+
+
+def list_secrets(
+    connection: Connection, digests: Sequence[str], client_digests: Sequence[str]
+) -> list[SecretRow]:
+    """List the secrets that have these digests.
+
+    Args:
+        connection: the transaction.
+        digests: of texts of keys.
+        client_digests: of client secrets.
+    """
+    rows: list[SecretRow] = []
+    kinds = (api_key_secrets.c.digest, digests), (api_key_secrets.c.client_digest, client_digests)
+    for column, values in kinds:
+        if not values:
+            continue
+        statement = (
+            select(
+                column,
+                api_key_secrets.c.expires_at,
+                api_keys.c.expires_at,
+                api_keys.c.id,
+                api_keys.c.user_id,
+                api_keys.c.revoked_at,
+                api_keys.c.switches,
+            )
+            .join(api_keys, api_keys.c.id == api_key_secrets.c.key_id)
+            .where(column.in_(values))
+        )
+        for digest, ends_at, key_ends_at, key_id, user_id, revoked_at, switches in connection.execute(
+            statement
+        ):
+            ends = key_ends_at if ends_at is None else min(ends_at, key_ends_at)
+            session = session_of(key_id, switches)
+            rows.append(SecretRow(digest, ends, key_id, user_id, revoked_at, session))
+    return rows
+
+
+def lock_keys(connection: Connection, key_ids: Collection[str]) -> None:
+    """Let others who want to change some keys wait; in SQLite they do so anyway."""
+    # In one order, so that two who do so never wait for each other.
+    statement = select(api_keys.c.id).where(api_keys.c.id.in_(list(key_ids))).order_by(api_keys.c.id)
+    connection.execute(statement.with_for_update(key_share=True)).all()
+
+
+def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: float) -> None:
+    """Revoke keys that are locked, and note that their owners are to be told."""
+    values = {"revoked_at": now, "revoked_for": EXPOSED, "notice_at": None}
+    key_ids = [exposure.key_id for exposure in exposures]
+    connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
+    rows = [{**exposure._asdict(), "found_at": now, "tell_at": now} for exposure in exposures]
+    statement = insert_into(connection, api_key_exposures)
+    # There is a row already if an operator has taken a revocation back.
+    changes = {name: statement.excluded[name] for name in ("found_at", "source", "place", "tell_at")}
+    connection.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=changes), rows)
+
+
+def list_exposed(connection: Connection, key_ids: Collection[str], found_at: float) -> set[str]:
+    """Return which of some keys were noted at a moment."""
+    is_noted = api_key_exposures.c.key_id.in_(list(key_ids)) & (api_key_exposures.c.found_at == found_at)
+    return set(connection.execute(select(api_key_exposures.c.key_id).where(is_noted)).scalars())
+
+
+def find_untold_owner(connection: Connection, now: float) -> str | None:
+    """Return the account that is to be told next."""
+    statement = select(api_key_exposures.c.user_id).where(api_key_exposures.c.tell_at <= now)
+    return connection.execute(statement.order_by(api_key_exposures.c.tell_at).limit(1)).scalar()
+
+
+def take_untold(connection: Connection, user_id: str, now: float) -> list[Untold]:
+    """Take the keys of an account that its owner is to be told of; nobody else takes them."""
+    is_due = (api_key_exposures.c.user_id == user_id) & (api_key_exposures.c.tell_at <= now)
+    taken = update(api_key_exposures).where(is_due).values(tell_at=None).returning(api_key_exposures.c.key_id)
+    key_ids = connection.execute(taken).scalars().all()
+    if not key_ids:
+        return []
+    statement = (
+        select(api_keys, api_key_exposures.c.source, api_key_exposures.c.place)
+        .join(api_keys, api_keys.c.id == api_key_exposures.c.key_id)
+        .where(api_key_exposures.c.key_id.in_(key_ids))
+        .order_by(api_keys.c.created_at, api_keys.c.id)
+    )
+    return [
+        Untold(row.id, f"{row.prefix}{row.readable_id}", row.created_at, row.source, row.place)
+        for row in connection.execute(statement)
+    ]
+
+
+def tell_later(connection: Connection, key_ids: Iterable[str], tell_at: float) -> None:
+    """Give back what was taken, for a later moment."""
+    is_taken = api_key_exposures.c.key_id.in_(list(key_ids))
+    connection.execute(update(api_key_exposures).where(is_taken).values(tell_at=tell_at))

@@ -1,0 +1,1 @@
+"""Note what happens to API keys, switch them off and on, and tell their owners by mail."""

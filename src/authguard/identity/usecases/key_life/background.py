@@ -1,0 +1,67 @@
+"""Do in a thread, again and again, what no request waits for."""
+
+import logging
+import os
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from weakref import WeakMethod
+
+logger = logging.getLogger("authguard")
+
+
+class KeyNoticesThread:
+    """Run a step in a thread, every few seconds and when it is woken.
+
+    Args:
+        step: what to do.
+        seconds: between two steps; 0 for no thread.
+    """
+
+    def __init__(self, step: Callable[[], None], seconds: float) -> None:
+        self._step = step
+        self._seconds = seconds
+        self._begin_process()
+        reset = WeakMethod(self._begin_process)
+        os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
+
+    def _begin_process(self) -> None:
+        """Start anew: threads do not survive a fork."""
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._closed = Event()
+        self._woken = Event()
+
+    def start(self) -> None:
+        """Start the thread, in the process that serves, unless it runs."""
+        if self._thread is None and self._seconds:
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                # A daemon: a program that ends without closing does not wait for it.
+                self._thread = Thread(target=self._run, name="authguard-key-notices", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._woken.clear()
+            try:
+                self._step()
+            except Exception as error:
+                # It is done the next time; the thread must not end.
+                logger.warning("the notices of API keys are not done yet: %s", type(error).__name__)
+            self._woken.wait(self._seconds)
+
+    def wake(self) -> None:
+        """Take the next step now."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """End the thread after its step; it is not started again."""
+        with self._lock:
+            self._closed.set()
+            thread, self._thread = self._thread, None
+        self._woken.set()
+        if thread is not None:
+            thread.join()

@@ -1,0 +1,107 @@
+"""Write the mails that tell the owner of an account what has happened to its API keys.
+
+No text of a key or a secret is in them. The name of a key is what somebody has chosen who may not be the
+owner, so it is shown without what mail programs make links of, and not at all where nobody has shown to read
+the mailbox.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from authguard.identity.mail.mailer import Mail
+from authguard.identity.settings import Settings
+from authguard.identity.storage.key_event_queries import DueMail, KeyEvent
+
+MAX_SHOWN_NAME = 60  # characters
+
+#: What has happened, for the subject and for the text, with the verb for one key and for several.
+_HAPPENED = {
+    "created": ("was created", "were created"),
+    "expiring": ("expires soon", "expire soon"),
+    "expired": ("has expired", "have expired"),
+    "rotated": ("has a new secret", "have a new secret"),
+    "disabled": ("was disabled", "were disabled"),
+    "enabled": ("was enabled again", "were enabled again"),
+    "revoked": ("was revoked", "were revoked"),
+}
+#: What it means, and what may have to be done.
+_MEANING = {
+    "created": "Whoever has its text can act for you.",
+    "expiring": "Programs that use it are refused from then on. Create another one before that.",
+    "expired": "Programs that use it are refused.",
+    "rotated": "Give the new secret to the programs that use it, if that has not been done.",
+    "disabled": "Programs that use it are refused until it is enabled again.",
+    "enabled": "Programs that use it are accepted again.",
+    "revoked": "Programs that use it are refused for good.",
+}
+_ACTORS = {"owner": "from your account", "operator": "by the operator of the service"}
+#: What nobody has done.
+_OF_TIME = ("expiring", "expired")
+
+
+def key_mail(mails: Sequence[DueMail], settings: Settings) -> Mail:
+    """Return the mail about events of one name of the keys of one account.
+
+    Args:
+        mails: at least one.
+        settings: where the pages are.
+    """
+    first = mails[0]
+    name = first.event.name
+    happened = _HAPPENED[name][len(mails) > 1]
+    subject = f"An API key {happened}" if len(mails) == 1 else f"{len(mails)} API keys {happened}"
+    lines = [_line(mail) for mail in mails]
+    parts = [f"{subject}:", "\n".join(lines), _meaning(name, len(mails)), _advice(name, settings)]
+    return Mail(first.user.email, subject, "\n\n".join(parts))
+
+
+def _line(mail: DueMail) -> str:
+    """Return what tells a key from others, and what has happened to it."""
+    key, event = mail.key, mail.event
+    title = f"{key.prefix}{key.readable_id}…"
+    if mail.user.email_verified and (name := plain_name(key.name)):
+        title = f"{name} ({title})"
+    if event.name == "revoked":
+        details = [_deed(event)]
+    elif event.name in _OF_TIME:
+        details = [f"on {_moment(key.expires_at)}"]
+        details += [] if key.disabled_at is None else ["disabled at the moment"]
+    else:
+        details = [_deed(event), f"valid until {_moment(key.expires_at)}"]
+    return f"- {title}: {', '.join(details)}"
+
+
+def _deed(event: KeyEvent) -> str:
+    """Return who has done it, and when."""
+    by = f"by the API key {event.actor_key_id}" if event.actor_key_id else _ACTORS[event.actor]
+    return f"{by}, on {_moment(event.at)}"
+
+
+def _meaning(name: str, number: int) -> str:
+    text = _MEANING[name]
+    if number == 1:
+        return text
+    for one, several in (("its text", "their texts"), ("use it", "use them"), ("it is", "they are")):
+        text = text.replace(one, several)
+    return text.replace("another one", "others")
+
+
+def _advice(name: str, settings: Settings) -> str:
+    keys = settings.page_url("/account/keys")
+    if name in _OF_TIME:
+        return f"Your API keys: {keys}"
+    return (
+        f"If it was not you, look at your API keys and revoke those that you do not know: {keys}\n"
+        f"Then set a new password: {settings.page_url('/forgot-password')}"
+    )
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a key as a mail may show it: short, and nothing that becomes a link."""
+    plain = "".join(char if char.isalnum() or char in " -_" else "_" for char in name[:MAX_SHOWN_NAME])
+    return plain + ("…" if len(name) > MAX_SHOWN_NAME else "")
+
+
+def _moment(seconds: float) -> str:
+    date = datetime.fromtimestamp(seconds, UTC)
+    return f"{date.day} {date:%B %Y, %H:%M} UTC"

@@ -1,0 +1,157 @@
+"""Switch API keys off and on again."""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from authguard._core.model import Principal
+from authguard.errors import RefusedError
+from authguard.identity.errors import KeyLockedError, KeyNotActiveError
+from authguard.identity.keys.generations import switch_off
+from authguard.identity.model import Caller, Operator, StoredAPIKey
+from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.key_life.events import KeyEvents
+
+#: Who may switch on what: what each of them has switched off, and those before it. A person's decision is
+#: not undone by a key, nor the operator's by an owner.
+_RANKS = ("key", "owner", "operator")
+
+
+class APIKeySwitch:
+    """Switch keys off and on.
+
+    Args:
+        base: the parts that use cases share.
+        rights: tells who may do so.
+        events: notes what has happened.
+    """
+
+    def __init__(self, base: Base, rights: Rights, events: KeyEvents) -> None:
+        self._base = base
+        self._rights = rights
+        self._events = events
+
+    def disable(self, principal: Principal | Operator, key_id: str, caller: Caller) -> StoredAPIKey:
+        """Switch a key off: it is refused from now on, and so are the tokens of it, until it is enabled.
+
+        Guards that follow the log know when this returns, or within a second. Tokens that were issued before
+        stay refused. A key that is off already stays so; an operator who disables it again keeps its owner
+        from enabling it.
+
+        Args:
+            principal: of a session, or of an API key; or the operator.
+            key_id: the public id of the key.
+            caller: where the request comes from.
+
+        Returns:
+            the key.
+
+        Raises:
+            NotFoundError: if the owner has no such key.
+            KeyNotActiveError: if the key has expired or been revoked.
+            InsufficientScopeError: if the key that asks may not manage keys.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if that could not be stored; the key goes on then.
+        """
+        base, now = self._base, self._base.clock()
+        try:
+            with base.database.write() as connection:
+                manager, key = self._find(connection, principal, key_id, now)
+                disabled = self._disable(connection, manager, key, now)
+        except RefusedError as error:
+            raise base.failed("api_key_disable", caller, error, user_id=principal.subject) from None
+        if disabled != key:
+            self._record("api_key_disable", manager, key, caller)
+        return disabled
+
+    def _disable(
+        self, connection: Connection, manager: Manager, key: StoredAPIKey, now: float
+    ) -> StoredAPIKey:
+        if key.disabled_at is not None:
+            if _rank(manager.actor) <= _rank(key.disabled_by):
+                return key
+            key_store.update_key(connection, key.id, disabled_by=manager.actor)
+            return replace(key, disabled_by=manager.actor)
+        switch_off(connection, key, now)
+        revocation_store.delete_old_marks(connection, now)
+        values = {"disabled_at": now, "disabled_by": manager.actor, "switches": key.switches + 1}
+        key_store.update_key(connection, key.id, **values)
+        disabled = replace(key, disabled_at=now, disabled_by=manager.actor, switches=key.switches + 1)
+        self._events.note(connection, "disabled", key, now, number=disabled.switches, manager=manager)
+        return disabled
+
+    def enable(self, principal: Principal | Operator, key_id: str, caller: Caller) -> StoredAPIKey:
+        """Switch a key on again: it is good at once. A key that is on stays so.
+
+        Args:
+            principal: as for `disable`.
+            key_id: the public id of the key.
+            caller: where the request comes from.
+
+        Returns:
+            the key.
+
+        Raises:
+            NotFoundError: if the owner has no such key.
+            KeyNotActiveError: if the key has expired or been revoked.
+            KeyLockedError: for what the operator has disabled, or for a key what a person has.
+            InsufficientScopeError: if the key that asks has less than the one that is to be enabled.
+            RateLimitedError: if it was done too often of late.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if that could not be stored; the key stays off then.
+        """
+        base, now = self._base, self._base.clock()
+        try:
+            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+                self._find(connection, principal, key_id, now)
+            base.limiter.hit("api_key", principal.subject)
+            with base.database.write() as connection:
+                manager, key = self._find(connection, principal, key_id, now)
+                enabled = self._enable(connection, manager, key, now)
+        except RefusedError as error:
+            raise base.failed("api_key_enable", caller, error, user_id=principal.subject) from None
+        if enabled != key:
+            self._record("api_key_enable", manager, key, caller)
+        return enabled
+
+    def _enable(
+        self, connection: Connection, manager: Manager, key: StoredAPIKey, now: float
+    ) -> StoredAPIKey:
+        if key.disabled_at is None:
+            return key
+        if _rank(manager.actor) < _rank(key.disabled_by):
+            raise KeyLockedError
+        if manager.key is not None:
+            manager.check_gives(key.scopes, key.networks, key.tier)
+        key_store.update_key(connection, key.id, disabled_at=None, disabled_by=None)
+        self._events.note(connection, "enabled", key, now, number=key.switches, manager=manager)
+        return replace(key, disabled_at=None, disabled_by=None)
+
+    def _find(
+        self, connection: Connection, principal: Principal | Operator, key_id: str, now: float
+    ) -> tuple[Manager, StoredAPIKey]:
+        """Return the manager, and the key that is to be switched, locked; raise if that may not be."""
+        manager = self._rights.find_changer(connection, principal, now)
+        key = find_own_key(connection, manager, key_id)
+        if key.state(now) in ("expired", "revoked"):
+            raise KeyNotActiveError
+        return manager, key
+
+    def _record(self, name: str, manager: Manager, key: StoredAPIKey, caller: Caller) -> None:
+        self._events.wake()
+        self._base.succeeded(
+            name,
+            caller,
+            reason=manager.actor,
+            user_id=manager.user_id,
+            key_id=key.id,
+            actor_key_id=manager.key_id,
+        )
+
+
+def _rank(actor: str | None) -> int:
+    """Return how much the decision of somebody counts; what no use case has disabled, an operator has."""
+    return _RANKS.index(actor or "operator")

@@ -1,0 +1,228 @@
+"""Issue access tokens that a guard verifies: the pair of `JWTVerifier`."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jwt
+
+from authguard._core.credential.extractor import MAX_CREDENTIAL
+from authguard._core.options import (
+    Duration,
+    check_function,
+    check_mapping,
+    check_text,
+    check_text_or_list,
+    check_whole_seconds,
+    got,
+)
+from authguard._core.policy.names import check_names
+from authguard._core.policy.rules import SCOPE
+from authguard._core.strict_json import JSONError, parse_object
+from authguard.errors import ConfigurationError
+from authguard.issuing.signing_key import read_signing_key
+from authguard.verifiers.jwt import JWTVerifier
+
+#: The longest time that an access token may be valid, in seconds: a day.
+MAX_TTL = 86_400
+_TYPE = "at+jwt"  # RFC 9068 section 2.1
+# What `issue` sets by its own options, and what would make another kind of token of it.
+_SET_HERE = {
+    "iss": "TokenIssuer(issuer=…)",
+    "aud": "TokenIssuer(audience=…)",
+    "sub": "issue(subject)",
+    "exp": "ttl=…",
+    "nbf": "nothing: a token is valid at once",
+    "iat": "TokenIssuer(clock=…)",
+    "jti": "nothing: each token gets one of its own",
+    "scope": "scopes=[…]",
+    "roles": "roles=[…]",
+    "client_id": "client_id=…",
+    "azp": "client_id=…",
+    "sid": "session=…",
+}
+_OTHER_KINDS = frozenset(
+    ("token_use", "token_type", "typ", "type", "nonce", "at_hash", "c_hash", "s_hash", "events")
+)
+_CLIENT = "client:"  # what the subject of a client's own token begins with, for a guard
+
+
+class TokenIssuer:
+    """Issue access tokens for one's own users, for a `JWTVerifier` of a guard.
+
+    Args:
+        key: an HMAC secret of at least 32 random bytes, or a private key for EdDSA, ES256, RS256 and the
+            other algorithms of `JWTVerifier`: PEM text, a private JWK (mapping or JSON text), a `Path` of
+            a file with one of these, or an object of `cryptography`.
+        issuer: the `iss`, such as the URL of the application.
+        audience: the `aud`, the API that the tokens are for, or several.
+        ttl: seconds, or a timedelta, for which a token is valid, 1 to 86400.
+        algorithm: how to sign; None for what the key is for: HS256, RS256, EdDSA, or what belongs to the
+            curve.
+        key_id: the `kid`; None for that of the JWK, else the thumbprint of a private key (RFC 7638); a secret
+            has none.
+        clock: seconds since the epoch.
+
+    Attributes:
+        algorithm: how it signs.
+        ttl: seconds for which a token is valid, unless `issue` is told otherwise.
+
+    Raises:
+        ConfigurationError: for a weak, public or encrypted key, and an option of another type or out of
+            range.
+    """
+
+    def __init__(
+        self,
+        key: object,
+        *,
+        issuer: str,
+        audience: str | Iterable[str],
+        ttl: float | Duration = 900,
+        algorithm: str | None = None,
+        key_id: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._key = read_signing_key(key, algorithm)
+        self.algorithm = self._key.algorithm
+        self._issuer = check_text(issuer, "issuer")
+        self._audience = check_text_or_list(audience, "audience")
+        self.ttl = check_whole_seconds(ttl, "ttl", MAX_TTL, least=1)
+        check_function(clock, "clock", "clock=time.time", or_none=False)
+        self._clock = clock
+        if key_id is not None:
+            check_text(key_id, "key_id")
+        elif not self._key.is_secret:
+            key_id = str(self._key.public_jwk()["kid"])
+        self._key_id = key_id or self._key.key_id
+
+    def issue(
+        self,
+        subject: str,
+        *,
+        scopes: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        client_id: str | None = None,
+        session: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        ttl: float | Duration | None = None,
+    ) -> str:
+        """Return a signed access token (RFC 9068), with a `jti` of its own.
+
+        Args:
+            subject: the `sub`: who the user is, such as the primary key as text; never the e-mail address,
+                which another may get later.
+            scopes: the `scope`.
+            roles: the `roles`.
+            client_id: the OAuth client that the token is for.
+            session: the `sid`, by which `revocations.revoke(session=…)` ends all tokens of a sign-in.
+            claims: other claims. Those that have an option here cannot be given, nor those of other kinds of
+                tokens, such as `nonce`.
+            ttl: seconds, or a timedelta, in the place of the issuer's.
+
+        Raises:
+            ConfigurationError: for an option of another type or out of range, and for claims that are no
+                JSON or too many for a header field.
+        """
+        if isinstance(subject, int):
+            raise ConfigurationError(f"subject must be text, got {got(subject)}: write str(user.id)")
+        check_text(subject, "subject")
+        if subject.startswith(_CLIENT) and subject != f"{_CLIENT}{client_id}":
+            raise ConfigurationError(
+                f"subject must not begin with {_CLIENT!r}, got {got(subject)}: a guard takes that only "
+                'for a client\'s own token, as in issue("client:billing", client_id="billing")'
+            )
+        now = int(self._clock())
+        seconds = self.ttl if ttl is None else check_whole_seconds(ttl, "ttl", MAX_TTL, least=1)
+        body: dict[str, Any] = {
+            **_checked_claims(claims),
+            "iss": self._issuer,
+            "aud": self._audience[0] if len(self._audience) == 1 else list(self._audience),
+            "sub": subject,
+            "iat": now,
+            "exp": now + seconds,
+            "jti": secrets.token_urlsafe(16),
+            **_granted(scopes, roles),
+        }
+        for name, value in (("client_id", client_id), ("sid", session)):
+            if value is not None:
+                body[name] = check_text(value, "client_id" if name == "client_id" else "session")
+        return self._signed(body)
+
+    def _signed(self, body: dict[str, Any]) -> str:
+        try:
+            parse_object(json.dumps(body, allow_nan=False))  # as guards read it
+        except (TypeError, ValueError, RecursionError, JSONError) as error:
+            raise ConfigurationError(
+                f"claims must be values of JSON, got {type(error).__name__}: write dates and numbers as text"
+            ) from None
+        headers = {"typ": _TYPE, **({"kid": self._key_id} if self._key_id else {})}
+        token = jwt.encode(body, self._key.key, self.algorithm, headers=headers)
+        if len(token) > MAX_CREDENTIAL:
+            raise ConfigurationError(
+                f"claims must leave a token of at most {MAX_CREDENTIAL} characters, got {len(token)}: a "
+                "guard would refuse it"
+            )
+        return token
+
+    @property
+    def public_keys(self) -> dict[str, Any]:
+        """Return the public key as a JWK set (RFC 7517), for verifiers elsewhere.
+
+        Raises:
+            ConfigurationError: if tokens are signed with a secret.
+        """
+        return {"keys": [{**self._key.public_jwk(), "kid": self._key_id}]}
+
+    def verifier(self, **options: Any) -> JWTVerifier:
+        """Return a verifier of these tokens, for `Guard`.
+
+        It has the same key, issuer and audience, and takes tokens of the type `at+jwt` alone.
+
+        Args:
+            options: other options of `JWTVerifier`.
+
+        Raises:
+            ConfigurationError: as `JWTVerifier` does.
+        """
+        key: object = self._key.key if self._key.is_secret else self.public_keys
+        return JWTVerifier(
+            key,
+            **{
+                "algorithms": [self.algorithm],
+                "issuer": self._issuer,
+                "audience": self._audience,
+                "token_types": [_TYPE],
+                **options,
+            },
+        )
+
+    def __repr__(self) -> str:
+        return f"TokenIssuer(issuer={self._issuer!r}, algorithm={self.algorithm!r}, ttl={self.ttl})"
+
+
+def _granted(scopes: Iterable[str], roles: Iterable[str]) -> dict[str, Any]:
+    """Return the claims of what is granted; none for nothing."""
+    scope = " ".join(sorted(check_names(scopes, "scopes", SCOPE)))
+    listed = sorted(check_names(roles, "roles", None))
+    return {**({"scope": scope} if scope else {}), **({"roles": listed} if listed else {})}
+
+
+def _checked_claims(claims: Mapping[str, Any] | None) -> dict[str, Any]:
+    if claims is None:
+        return {}
+    checked = dict(check_mapping(claims, "claims", 'claims={"tenant": "a"}'))
+    for name in checked:
+        check_text(name, "each name of claims")
+        if name in _SET_HERE:
+            raise ConfigurationError(
+                f"claims must not have what has a place of its own, got {name}: write {_SET_HERE[name]}"
+            )
+        if name in _OTHER_KINDS:
+            raise ConfigurationError(
+                f"claims must not mark another kind of token, which a guard refuses, got {name}: use another "
+                "name"
+            )
+    return checked

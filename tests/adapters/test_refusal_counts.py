@@ -1,0 +1,192 @@
+"""At level INFO a refusal is a line a minute for each reason, and never what a caller has sent."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from adapters.faces import ask_asgi, ask_wsgi
+from authguard import Guard, JWTVerifier, Rule
+from authguard import _logs as logs
+from authguard._logs.by_reason import RefusalCounts
+from authguard.asgi import AuthGuardMiddleware
+from authguard.errors import (
+    Cause,
+    ExpiredTokenError,
+    InsufficientScopeError,
+    InvalidTokenError,
+    MissingCredentialsError,
+    RefusedError,
+)
+from authguard.testing import issue_token
+from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
+from support import SECRET
+
+
+class Monotonic:
+    """A clock that goes when it is told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(name="clock")
+def _clock() -> Monotonic:
+    return Monotonic()
+
+
+@pytest.fixture(name="counts")
+def _counts(clock: Monotonic, caplog: pytest.LogCaptureFixture) -> RefusalCounts:
+    caplog.set_level(logging.INFO, "authguard")
+    return RefusalCounts(clock)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the lines, and forget them."""
+    found = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    caplog.clear()
+    return found
+
+
+def test_the_first_of_each_reason_is_a_line(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
+    """With its status, code and cause."""
+    for error in (MissingCredentialsError(), ExpiredTokenError(), InsufficientScopeError()):
+        for _ in range(5):
+            counts.log(error)
+    assert lines(caplog) == [
+        "refused with 401: missing_credentials",
+        "refused with 401: invalid_token (expired)",
+        "refused with 403: insufficient_scope",
+    ]
+
+
+def test_a_minute_later_the_others_are_counted(
+    counts: RefusalCounts, clock: Monotonic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are told with the next line, once."""
+    for _ in range(5):
+        counts.log(ExpiredTokenError())
+    clock.now += 60
+    counts.log(ExpiredTokenError())
+    clock.now += 3600
+    counts.log(ExpiredTokenError())
+    assert lines(caplog) == [
+        "refused with 401: invalid_token (expired)",
+        "refused with 401: invalid_token (expired); 4 more since the last such line",
+        "refused with 401: invalid_token (expired)",
+    ]
+
+
+def test_errors_of_the_application_are_bounded(
+    counts: RefusalCounts, clock: Monotonic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many reasons it makes up, there are some lines a minute, and little is kept."""
+    for number in range(500):
+        error = RefusedError()
+        error.code = f"own-{number}\n" + "x" * 100  # type: ignore[misc]
+        counts.log(error)
+    found = lines(caplog)
+    assert len(found) == 65
+    assert found[-1] == "refused with 500: other reasons"
+    assert max(map(len, found)) < 80
+    assert not any("\n" in line for line in found)
+    for minute in range(100):
+        clock.now += 60 * minute
+        counts.log(ExpiredTokenError())
+    assert len(counts._counters) <= 66
+
+
+def test_a_cause_that_is_none_is_not_shown(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be anything, if the application sets it."""
+    counts.log(InvalidTokenError("M4RKER", cause="M4RKER"))  # type: ignore[arg-type]
+    counts.log(InvalidTokenError("M4RKER", cause=Cause.AUDIENCE))
+    assert lines(caplog) == ["refused with 401: invalid_token", "refused with 401: invalid_token (audience)"]
+
+
+def test_of_many_threads_one_tells(
+    counts: RefusalCounts, clock: Monotonic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And none of the others is lost."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: counts.log(ExpiredTokenError()), range(1000)))
+    clock.now += 60
+    counts.log(ExpiredTokenError())
+    first, second = lines(caplog)
+    assert (first, second) == (
+        "refused with 401: invalid_token (expired)",
+        "refused with 401: invalid_token (expired); 999 more since the last such line",
+    )
+
+
+def test_another_thread_between_two_steps(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
+    """Of two that look at the same time, the second is counted, and has no line."""
+
+    class Racing(dict[Any, Any]):
+        raced = False
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            found = super().get(key, default)
+            if not self.raced:
+                self.raced = True
+                counts.log(ExpiredTokenError())
+            return found
+
+    counts._counters = Racing()
+    counts.log(ExpiredTokenError())
+    assert lines(caplog) == ["refused with 401: invalid_token (expired)"]
+
+
+def _guard() -> Guard:
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    return Guard(verifier, protected_paths=[Rule("/admin", scopes=["admin"]), "/"])
+
+
+async def _asgi_app(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError
+
+
+def _wsgi_app(environ: Any, start_response: Any) -> Any:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("face", ["asgi", "wsgi"])
+def test_requests(face: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the path, nor the query, nor the credential is shown."""
+    monkeypatch.setattr(logs, "_counts", RefusalCounts())
+    caplog.set_level(logging.INFO, "authguard")
+    texts = [
+        issue_token(SECRET, expires_in=-100),
+        issue_token("M4RKER" + SECRET),
+        issue_token(SECRET),
+        "M4RKER",
+    ]
+    app: Any = (
+        AuthGuardMiddleware(_asgi_app, guard=_guard())
+        if face == "asgi"
+        else WSGIAuthGuardMiddleware(_wsgi_app, guard=_guard())
+    )
+    ask = ask_asgi if face == "asgi" else ask_wsgi
+    ask(app, "GET", "/M4RKER?token=M4RKER")
+    for text in texts:
+        ask(app, "GET", "/admin?M4RKER", [("Authorization", f"Bearer {text}".encode())])
+    assert lines(caplog) == [
+        "refused with 401: missing_credentials",
+        "refused with 401: invalid_token (expired)",
+        "refused with 401: invalid_token (signature)",
+        "refused with 403: insufficient_scope",
+        "refused with 401: invalid_token",
+    ]
+
+
+def test_above_info_nothing_is_counted(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs nothing where nobody reads it."""
+    counts = RefusalCounts()
+    monkeypatch.setattr(logs, "_counts", counts)
+    caplog.set_level(logging.WARNING, "authguard")
+    ask_asgi(AuthGuardMiddleware(_asgi_app, guard=_guard()), "GET", "/")
+    assert counts._counters == {}

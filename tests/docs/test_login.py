@@ -1,0 +1,139 @@
+"""The blocks of docs/login.md run, and do what the page says; its tables have all options."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard import TokenIssuer
+from authguard.testing import issue_token
+
+TEXT = (Path(__file__).parents[2] / "docs" / "login.md").read_text(encoding="utf-8")
+JSON_BLOCK, PAGES_BLOCK = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+SECRET = "l0gin-0nly-Secret-of-enough-bytes-5Wd"
+PASSWORD = "correct horse"
+
+
+def run(block: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run a block, and return its names."""
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    monkeypatch.setenv("ANN_PASSWORD", PASSWORD)
+    namespace: dict[str, Any] = {"__name__": "login"}
+    exec(compile(block, "login.md", "exec"), namespace)
+    return namespace
+
+
+@pytest.fixture(name="json_client")
+def _json_client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return run(JSON_BLOCK, monkeypatch)["app"].test_client()
+
+
+@pytest.fixture(name="browser")
+def _browser(monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    client = TestClient(run(PAGES_BLOCK, monkeypatch)["app"], base_url="https://testserver")
+    client.headers |= {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+    return client
+
+
+def sign_in(client: Any) -> dict[str, Any]:
+    """Return the answer to a sign-in."""
+    answer: dict[str, Any] = client.post("/login", json={"name": "ann", "password": PASSWORD}).json
+    return answer
+
+
+def get(client: Any, token: str) -> int:
+    """Return the status of the protected page."""
+    status: int = client.get("/dashboard", headers={"Authorization": f"Bearer {token}"}).status_code
+    return status
+
+
+def test_the_token_of_a_sign_in_is_good(json_client: Any) -> None:
+    """It opens what is protected; nothing else does."""
+    answer = sign_in(json_client)
+    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 900)
+    assert get(json_client, answer["access_token"]) == 200
+    assert json_client.get("/dashboard").status_code == 401
+    assert (
+        get(json_client, issue_token(SECRET, iss="https://app.example.com", aud="https://app.example.com"))
+        == 401
+    )
+
+
+@pytest.mark.parametrize(
+    "given", [{"name": "ann", "password": "wrong"}, {"name": "bob", "password": PASSWORD}, {}], ids=str
+)
+def test_a_wrong_password(json_client: Any, given: dict[str, str]) -> None:
+    """It is 401, for names that are not there, too."""
+    assert json_client.post("/login", json=given).status_code == 401
+
+
+def test_a_refresh_token_is_good_once(json_client: Any) -> None:
+    """It brings a new access token, and the next refresh token."""
+    first = sign_in(json_client)
+    second = json_client.post("/refresh", json={"refresh_token": first["refresh_token"]})
+    assert second.status_code == 200
+    assert get(json_client, second.json["access_token"]) == 200
+    assert json_client.post("/refresh", json={"refresh_token": first["refresh_token"]}).status_code == 401
+    assert json_client.post("/refresh", json={"refresh_token": first["access_token"]}).status_code == 401
+    assert json_client.post("/refresh", json={}).status_code == 401
+
+
+def test_a_logout_ends_the_session(json_client: Any) -> None:
+    """Its access tokens and its refresh token; another session goes on."""
+    one, other = sign_in(json_client), sign_in(json_client)
+    headers = {"Authorization": f"Bearer {one['access_token']}"}
+    assert json_client.post("/logout", headers=headers).status_code == 204
+    assert [get(json_client, each["access_token"]) for each in (one, other)] == [401, 200]
+    assert json_client.post("/refresh", json={"refresh_token": one["refresh_token"]}).status_code == 401
+
+
+def test_a_browser_signs_in_and_out(browser: TestClient) -> None:
+    """It comes back to the page that it wanted, and after the logout it sees the form again."""
+    form = browser.get("/dashboard")
+    assert (form.url.path, "<form" in form.text) == ("/login", True)
+    data = {"name": "ann", "password": PASSWORD}
+    page = browser.post(form.url, data=data)
+    assert (page.status_code, page.json()) == (200, "hello ann")
+    assert browser.post("/logout").url.path == "/login"
+    assert "<form" in browser.get("/dashboard").text
+
+
+def test_a_browser_whose_token_has_expired_sees_no_form(browser: TestClient) -> None:
+    """The refresh token signs it in again, once."""
+    browser.post("/login?next=/dashboard", data={"name": "ann", "password": PASSWORD})
+    refresh_token = browser.cookies["__Secure-refresh"]
+    browser.cookies.delete("__Host-access_token")
+    assert browser.get("/dashboard").json() == "hello ann"
+    assert browser.cookies["__Secure-refresh"] != refresh_token
+
+
+def test_a_page_with_a_wrong_password(browser: TestClient) -> None:
+    """It is 401, shows the form again, and escapes what it shows."""
+    answer = browser.post('/login?next="><script>', data={"name": "ann", "password": "wrong"})
+    assert answer.status_code == 401
+    assert "<script>" not in answer.text
+
+
+def test_another_site_signs_nobody_in_or_out(browser: TestClient) -> None:
+    """The guard refuses its requests."""
+    browser.headers["Sec-Fetch-Site"] = "cross-site"
+    data = {"name": "ann", "password": PASSWORD}
+    assert browser.post("/login", data=data).status_code == 403
+    browser.headers["Sec-Fetch-Site"] = "same-origin"
+    browser.post("/login?next=/dashboard", data=data)
+    browser.headers["Sec-Fetch-Site"] = "cross-site"
+    assert browser.post("/logout").status_code == 403
+
+
+@pytest.mark.parametrize("function", [TokenIssuer.__init__, TokenIssuer.issue], ids=["TokenIssuer", "issue"])
+def test_options_are_in_the_tables(function: Any) -> None:
+    """Each of them has a row."""
+    named = {
+        name
+        for row in re.findall(r"^\| (`[^|]+) \|", TEXT, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert set(inspect.signature(function).parameters) - {"self"} <= named

@@ -1,0 +1,69 @@
+"""Note which keys expire and send the mails, in several processes at once; see test_key_notice_processes.
+
+For each line of JSON on the standard input, as many processes are forked as it says, so that the modules are
+loaded once. They begin together, at an empty line. The audited events of keys, and the numbers of what was
+done, are lines of JSON on the standard output; the statuses of the processes come last.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from authguard.identity import IdentityService
+from authguard.identity.audit import Event
+from authguard.identity.limits import Limiter
+from authguard.identity.mail.mailer import SMTPMailer
+from authguard.identity.passwords.hashing import PasswordHasher
+from identity.support import GENEROUS, settings
+
+
+def say(**values: object) -> None:
+    """Tell the test something."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+def hear(event: Event) -> None:
+    """Tell the test of an event of a key."""
+    if event.name.startswith("api_key"):
+        say(name=event.name, reason=event.reason, key_id=event.key_id)
+
+
+def main() -> None:
+    """Run processes for each line. Nothing is open when they are forked."""
+    while line := sys.stdin.readline():
+        options = json.loads(line)
+        start, let_start = os.pipe()
+        pids = []
+        for _ in range(options["processes"]):
+            if (pid := os.fork()) == 0:
+                os.close(let_start)
+                notify(options, start)
+                os._exit(0)
+            pids.append(pid)
+        sys.stdin.readline()
+        os.close(let_start)
+        os.close(start)
+        say(end=[os.waitpid(pid, 0)[1] for pid in pids])
+
+
+def notify(options: dict[str, Any], start: int) -> None:
+    """Do all that is due at the time that the test has set."""
+    service = IdentityService(
+        settings(options["database"]),
+        mailer=SMTPMailer(options["smtp"], sender="accounts@example.com"),
+        hasher=PasswordHasher.cheap(),
+        limiter=Limiter(limits=GENEROUS),
+        audit_hook=hear,
+        clock=lambda: float(options["now"]),
+    )
+    say(ready=os.getpid())
+    os.read(start, 1)
+    is_done = service.key_notices.run()
+    say(is_done=is_done, noted=service.key_notices.noted, sent=service.key_notices.sent)
+    service.close()
+
+
+if __name__ == "__main__":
+    main()
