@@ -27,7 +27,8 @@ def guard() -> Guard:
 
 TOKEN = VERSION_2.having(
     aud=f"api://{API}", iss=ISSUER, ver="1.0", acr="1", amr=["pwd"], ipaddr="192.0.2.7",
-    unique_name="ann@acme.example", upn="ann@acme.example", appid=CLIENT, appidacr="0", azp=..., azpacr=..., preferred_username=...,
+    unique_name="ann@acme.example", upn="ann@acme.example", appid=CLIENT, appidacr="0",
+    azp=..., azpacr=..., preferred_username=...,
 ).headed(x5t=KEY.kid)  # fmt: skip
 PROGRAM = TOKEN.having(upn=..., unique_name=..., ipaddr=..., amr=..., scp=..., idtyp="app", appidacr="1")
 ID_TOKEN = TOKEN.having(appid=..., appidacr=..., scp=..., nonce="678910")

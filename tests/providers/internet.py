@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.rfile = self.connection.makefile("rb")
-        self.wfile = self.connection.makefile("wb", 0)  # type: ignore[assignment]
+        self.wfile = self.connection.makefile("wb", 0)
         self.close_connection = False
 
     def _answer(self) -> None:
