@@ -9,7 +9,7 @@ from providers.building import DATES, Provider, Signer, Token, caller, in_field
 ISSUER = "https://acme.cloudflareaccess.com"
 AUDIENCE = "32eafc7626e737917a7d83d3d4f6e5f0a1b2c3d4e5f60718293a4b5c6d7e8f90"
 KEY = Signer("RS256", "1a1c3986a44ce6390be42ec772b031df8f433fdc71716db821dc0c39af3bce49")
-USER = "7335d417-61da-459d-899c-0a01c76a2f94"
+USER = "0d9a1f6e-5b3c-4f2d-9e8a-7c6b5a4d3e2f"
 PROGRAM = "e367826f93b8d71185e03fe518aff3b4.access"
 
 
@@ -35,14 +35,17 @@ TOKEN = Token(
         "nbf": DATES["iat"],
         "iss": ISSUER,
         "type": "app",
-        "identity_nonce": "6ei69kawdKzMIAPF",
+        "identity_nonce": "Wd3uKp9sXb7Lq2Ra",
         "sub": USER,
         "country": "PT",
     },
     KEY,
+    {"typ": "JWT"},
 )
 SERVICE = Token(
-    {"type": "app", "aud": AUDIENCE, **DATES, "iss": ISSUER, "common_name": PROGRAM, "sub": ""}, KEY
+    {"type": "app", "aud": AUDIENCE, **DATES, "iss": ISSUER, "common_name": PROGRAM, "sub": ""},
+    KEY,
+    {"typ": "JWT"},
 )
 ORGANISATION = TOKEN.having(type="org", aud="a" * 64)
 

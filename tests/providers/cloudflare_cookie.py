@@ -28,7 +28,11 @@ PROVIDER = Provider(
     refused={
         "audience": {"another application": TOKEN.having(aud=["b" * 64])},
         "tenant": {"another team": TOKEN.having(iss="https://evil.cloudflareaccess.com")},
-        "kind": {"the session of the team": ORGANISATION, "a service token": SERVICE},
+        "kind": {
+            "the session of the team": ORGANISATION,
+            "the session of the team for us": TOKEN.having(type="org"),
+            "a service token": SERVICE,
+        },
         "signer": {"a stranger": TOKEN.strange()},
         "expired": {"an hour ago": TOKEN.expired()},
     },

@@ -33,7 +33,7 @@ PROVIDER = Provider(
         "client": {"another application, which is its audience": ID_TOKEN.having(aud="other")},
         "kind": {
             "an access token": ACCESS_TOKEN,
-            "an access token of a bound resource": ACCESS_TOKEN.having(aud=CLIENT),
+            "an access token of a bound resource": ACCESS_TOKEN.having(aud=CLIENT, email_verified=True),
             "an address that is not verified": ID_TOKEN.having(email_verified=False),
         },
         "signer": {"a stranger": ID_TOKEN.strange()},

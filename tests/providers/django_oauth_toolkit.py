@@ -20,7 +20,7 @@ def guard() -> Guard:
         client_id="api",
         client_secret=os.environ["API_CLIENT_SECRET"],
         client_ids=["web", "billing"],
-        subject_claims=["username", "client_id"],
+        subject_claims=["username"],
         required_claims=["exp"],
     )
     return Guard(verifier)
@@ -33,6 +33,7 @@ ANSWERS = {
     "other-client": ANSWER | {"client_id": "evil"},
     "no-client": {name: value for name, value in ANSWER.items() if name != "client_id"},
     "named-as-a-client": ANSWER | {"username": "client:billing"},
+    "no-end": {name: value for name, value in ANSWER.items() if name != "exp"},
     "opaque-and-over": ANSWER | {"exp": EXPIRED},
 }
 
@@ -52,7 +53,11 @@ PROVIDER = Provider(
         },
         "kind": {"a refresh token, which is not active there": Opaque("refresh")},
         "signer": {"invented": Opaque("invented"), "a JWT": Opaque("eyJhbGciOiJub25lIn0.e30.")},
-        "expired": {"said to be active": Opaque("opaque-and-over"), "not active any more": Opaque("purged")},
+        "expired": {
+            "said to be active": Opaque("opaque-and-over"),
+            "not active any more": Opaque("purged"),
+            "never": Opaque("no-end"),
+        },
     },
     cannot={
         "audience": "tokens are for the scopes of all APIs; the answer names none",

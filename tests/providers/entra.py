@@ -22,7 +22,6 @@ def guard() -> Guard:
         algorithms=["RS256"],
         client_ids=["b14a7505-96e9-4927-91e8-0601d0fc9caa"],
         scope_claims=["scp"],
-        role_claims=["roles"],
     )
     return Guard(verifier)
 
@@ -93,6 +92,7 @@ PROVIDER = Provider(
         "kind": {"an ID token of the same registration": ID_TOKEN},
         "signer": {
             "a stranger": TOKEN.strange(),
+            "another algorithm": TOKEN.signed(Signer("PS256", KEY.kid)),
             "the public key as a secret": TOKEN.signed(KEY.confused()),
         },
         "expired": {"an hour ago": TOKEN.expired()},

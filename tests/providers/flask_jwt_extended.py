@@ -19,7 +19,6 @@ def guard() -> Guard:
         issuer="https://shop.example.com",  # JWT_ENCODE_ISSUER; None where it is not set
         audience="https://shop.example.com",  # JWT_ENCODE_AUDIENCE; None where it is not set
         claims={"type": "access"},
-        role_claims=["roles"],  # of additional_claims
     )
     return Guard(verifier)
 
@@ -35,7 +34,7 @@ TOKEN = Token(
         "csrf": "5f3c1b2a-0000-4000-8000-000000000005",
         "iss": "https://shop.example.com",
         "aud": "https://shop.example.com",
-        "roles": ["editor"],
+        "roles": ["editor"],  # additional_claims
     },
     Signer("HS256", secret=SECRET),
     {"typ": "JWT"},

@@ -96,6 +96,7 @@ PROVIDER = Provider(
             "an offline token with the key of access tokens": TOKEN.having(typ="Offline"),
             "an ID token": ID_TOKEN,
             "an ID token for the API": ID_TOKEN.having(aud="my.api", at_hash=...),
+            "an action token with the key of access tokens": TOKEN.having(typ="idp-verify-account-via-email"),
             "a logout token": TOKEN.having(typ="Logout", events={"backchannel-logout": {}}).headed(
                 typ="logout+jwt"
             ),

@@ -42,6 +42,7 @@ PROVIDER = Provider(
         "kind": {
             "a refresh token": REFRESH,
             "an ID token": ID_TOKEN.having(sub=..., aud="my.api"),
+            "an action token with the key of access tokens": TOKEN.having(typ="idp-verify-account-via-email"),
             "nobody's": TOKEN.having(preferred_username=...),
         },
         "signer": {"a stranger": TOKEN.strange()},

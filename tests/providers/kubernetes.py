@@ -19,7 +19,6 @@ def guard() -> Guard:
     verifier = JWTVerifier.from_issuer(
         "https://kubernetes.default.svc.cluster.local",
         audience="https://api.shop.svc",
-        algorithms=["RS256"],
         claims={
             ("kubernetes.io", "namespace"): "shop",
             ("kubernetes.io", "serviceaccount", "name"): ["billing", "web"],

@@ -21,9 +21,7 @@ def guard() -> Guard:
     """Supabase, during a migration."""
     issuer = "https://abcdefghijklmnopqrst.supabase.co/auth/v1"
     roles, users = ["role", "app_metadata.roles"], {"is_anonymous": False}
-    new = JWTVerifier.from_issuer(
-        issuer, audience="authenticated", algorithms=["ES256"], claims=users, role_claims=roles
-    )
+    new = JWTVerifier.from_issuer(issuer, audience="authenticated", claims=users, role_claims=roles)
     secret = os.environ["SUPABASE_JWT_SECRET"]  # until its last token has expired
     old = JWTVerifier(
         secret, issuer=issuer, audience="authenticated", algorithms=["HS256"], claims=users, role_claims=roles
@@ -76,6 +74,7 @@ PROVIDER = Provider(
             "the API key of browsers": API_KEY,
             "the API key of servers": API_KEY.having(role="service_role"),
             "an anonymous user": TOKEN.having(is_anonymous=True),
+            "an anonymous user, the old secret": TOKEN.signed(OLD).having(is_anonymous=True),
         },
         "signer": {
             "a stranger": TOKEN.strange(),
