@@ -19,7 +19,6 @@ def guard() -> Guard:
     verifier = JWTVerifier.from_issuer(
         "https://login.microsoftonline.com/8f2c0d5e-6c0f-4b57-9f3f-2d0b1a7a1c11/v2.0",
         audience="6a1e7c3e-0000-4000-8000-000000000001",
-        algorithms=["RS256"],
         client_ids=["b14a7505-96e9-4927-91e8-0601d0fc9caa"],
         scope_claims=["scp"],
     )
