@@ -21,6 +21,7 @@ def guard() -> Guard:
             "repository": ["acme/shop", "acme/billing"],
             "environment": "production",
             "ref": "refs/heads/main",
+            "event_name": ["push", "workflow_dispatch"],
         },
     )
     return Guard(verifier)
@@ -65,7 +66,14 @@ PROVIDER = Provider(
     pages=lambda: discovery(
         ISSUER, f"{ISSUER}/.well-known/jwks", KEY.jwk(alg="RS256", use="sig", x5c=KEY.x5c(), x5t=KEY.x5t())
     ),
-    taken={"a job": (TOKEN, caller(JOB))},
+    taken={
+        "a job": (TOKEN, caller(JOB)),
+        "a job that was started by hand": (TOKEN.having(event_name="workflow_dispatch"), caller(JOB)),
+        "a job of the other repository": (
+            TOKEN.having(repository="acme/billing", sub="repo:acme/billing:environment:production"),
+            caller("repo:acme/billing:environment:production"),
+        ),
+    },
     refused={
         "audience": {"what is the audience by itself": TOKEN.having(aud="https://github.com/acme")},
         "tenant": {
@@ -76,6 +84,8 @@ PROVIDER = Provider(
         "client": {"another repository": TOKEN.having(repository="acme/toys")},
         "kind": {
             "a job of a pull request": TOKEN.having(ref="refs/pull/7/merge", event_name="pull_request"),
+            "a job of a pull request, of the branch": TOKEN.having(event_name="pull_request_target"),
+            "a job of another branch": TOKEN.having(ref="refs/heads/test"),
             "a job without environment": TOKEN.having(environment=...),
             "the token of the job for GitHub": Opaque("ghs_16C7e42F292c6912E7710c838347Ae178B4a"),
         },
