@@ -34,6 +34,10 @@ URL = "https://issuer.example"
 REQUIRED = {"scopes": "", **rows("list", "any_of roles"), "acr": "texts", "max_age": "seconds?"}
 STORE = {"bound": "seconds", "replays_down": "text"}
 STORE_OTHERS = frozenset({"revocations_down"})
+QUOTAS = {"quotas_down": "text", "timeout": "seconds", "max_counters": "number"}
+QUOTAS_OTHERS = frozenset(
+    {"processes"}
+)  # which goes with "local": see tests/stores/test_shared_quotas_down.py
 AUTH = rows("text", "client_id client_secret")
 BUILT: dict[str, Built] = {
     "Guard": Built(
@@ -277,6 +281,13 @@ BUILT: dict[str, Built] = {
     "PostgresStore": Built(
         stores.PostgresStore, {"url": "postgresql://h/d"}, {"url": "text", **STORE}, STORE_OTHERS
     ),
+    "PostgresQuotas": Built(
+        stores.PostgresQuotas, {"url": "postgresql://h/d"}, {"url": "text", **QUOTAS}, QUOTAS_OTHERS
+    ),
+    "RedisQuotas": Built(
+        stores.RedisQuotas, {"url": "redis://h"}, {"url": "text", "prefix": "text", **QUOTAS}, QUOTAS_OTHERS
+    ),
+    "SQLiteQuotas": Built(stores.SQLiteQuotas, {"path": "/tmp/a.db"}, QUOTAS, QUOTAS_OTHERS | {"path"}),
     "SQLiteStore": Built(stores.SQLiteStore, {"path": "/tmp/a.db"}, STORE, STORE_OTHERS | {"path"}),
     "BackChannelLogout": Built(
         BackChannelLogout,

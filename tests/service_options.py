@@ -38,6 +38,7 @@ SERVICE: dict[str, Built] = {
             **rows("text?", "audience smtp_url mail_from revocations_url"),
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             **rows("seconds", "refresh_grace api_key_notice_interval"),
+            **rows("seconds", "usage_minutes_kept usage_hours_kept usage_days_kept"),
             "worker_threads": "number",
             **rows("mapping", "limits api_key_tiers"),
             **rows("list", "prefixes redirect_uris admin_roles"),

@@ -59,12 +59,14 @@ def test_an_import_names_its_extra(package, module, extra):
     [
         ("redis", "from authguard.identity.limits import _storage; _storage('redis://localhost')", "redis"),
         ("redis", "authguard.stores.RedisStore('redis://localhost')", "redis"),
+        ("redis", "authguard.stores.RedisQuotas('redis://localhost')", "redis"),
         (
             "psycopg",
             "from authguard.identity.storage.database import Database; Database('postgresql://localhost/test')",
             "postgres",
         ),
         ("psycopg", "authguard.stores.PostgresStore('postgresql://localhost/test')", "postgres"),
+        ("psycopg", "authguard.stores.PostgresQuotas('postgresql://localhost/test')", "postgres"),
     ],
 )
 def test_a_store_names_its_extra(package, statement, extra):

@@ -38,8 +38,8 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 from authguard.issuing import TokenIssuer
+from authguard.stores.counting.memory import MemoryQuotas
 from authguard.stores.memory import MemoryRevocations
-from authguard.stores.quotas import MemoryQuotas
 from authguard.verifiers.apikey import APIKey, APIKeyVerifier, digest_api_key
 from authguard.verifiers.client_auth import ClientAuth
 from authguard.verifiers.http import HTTPOptions

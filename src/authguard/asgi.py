@@ -32,7 +32,7 @@ from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import ASGIPreflights
-from authguard.drivers.asynchronous import decide
+from authguard.drivers.asynchronous import decide, run
 
 __all__ = [
     "HANDLED",
@@ -214,6 +214,9 @@ def _closing(send: Send, guard: Guard) -> Send:
     async def send_closing(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown"):
             await guard.aclose()
+            if guard.quotas is not None:
+                # Here, since a server may end the process without the functions of `atexit`.
+                await run(guard.quotas.give_back_unused())
         await send(message)
 
     return send_closing

@@ -32,7 +32,7 @@
 the same for all errors of one answer (RFC 6750 section 3.1, ASVS 16.5.1). `cause` is for programs alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 from authguard._causes import Cause as Cause  # noqa: PLC0414 (a public name of this module)
@@ -78,6 +78,8 @@ class RefusedError(AuthGuardError):
     challenge_scheme: str | None = None
     #: The public name of the API key that was presented, for logs; None for tokens and unknown keys.
     key_id: str | None = None
+    #: Counts the request for the API key that was presented, once the guard has refused it; None for nothing.
+    count: "Callable[[float, str | None, str, str], None] | None" = None
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason or self.detail
@@ -125,7 +127,6 @@ class InvalidTokenError(RefusedError):
     cause: Cause = Cause.INVALID
     #: The claim that the refusal is about; None for no claim.
     claim: str | None = None
-
     status_code = 401
     code = "invalid_token"
     title = "Unauthorized"
@@ -373,9 +374,8 @@ class UnexpectedError(RefusedError):
 class VerificationUnavailableError(RefusedError):
     """Report that a credential cannot be checked just now.
 
-    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or a
-    `TimeoutError` of a callback becomes one by itself, also where a library has wrapped it or has
-    a class of this name; it is the `__cause__` then.
+    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or `TimeoutError` of
+    theirs becomes one, also if a library wraps it or has a class of this name; it is the `__cause__` then.
 
     Args:
         reason: what is down.

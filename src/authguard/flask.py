@@ -208,7 +208,13 @@ def _authorize(requirement: Requirement) -> None:
     handled = handled_by_guard(request.environ)
     view, charge = handled.request, handled.decision.charge
     flow = handled.guard.authorize(
-        view, request.environ[AUTH], handled.error, requirement, handled.at, charge=charge
+        view,
+        request.environ[AUTH],
+        handled.error,
+        requirement,
+        handled.at,
+        charge=charge,
+        terms=handled.decision.terms,
     )
     denied = run_anywhere(flow)
     if denied is not None:

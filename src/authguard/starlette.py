@@ -67,7 +67,13 @@ def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow
     if requirement.is_met_by(auth.principal, handled.at) and (charge is None or charge.taken is not None):
         return None  # without a request view and a flow
     return handled.guard.authorize(
-        handled.request, auth, handled.error, requirement, handled.at, charge=charge
+        handled.request,
+        auth,
+        handled.error,
+        requirement,
+        handled.at,
+        charge=charge,
+        terms=handled.decision.terms,
     )
 
 

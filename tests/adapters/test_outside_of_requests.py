@@ -245,7 +245,7 @@ def test_keys_for_some_networks(ask: Ask) -> None:
             return True
 
         def flow(self, credential: Any, now: float) -> Verified:
-            terms = Terms(lambda at, address: counted.append((at, address)), (network,))
+            terms = Terms(lambda _, *told: counted.append(told), networks=(network,))
             return Verified(Principal("near"), now + 60, terms)
 
     guard = Guard(Near())
@@ -253,7 +253,8 @@ def test_keys_for_some_networks(ask: Ask) -> None:
         with pytest.raises(AddressDeniedError):
             ask(guard, "opaque", address=address)
     assert ask(guard, "opaque", address="::ffff:192.0.2.7").subject == "near"
-    assert counted == [(NOW, "192.0.2.7")]
+    told = [(address, "(outside of requests)", "ip_denied") for address in (None, None, None, "198.51.100.1")]
+    assert counted == [*told, ("192.0.2.7", "(outside of requests)", "ok")]
 
 
 def test_what_is_told_of_an_address(ask: Ask) -> None:
@@ -267,7 +268,9 @@ def test_what_is_told_of_an_address(ask: Ask) -> None:
             return True
 
         def flow(self, credential: Any, now: float) -> Verified:
-            return Verified(Principal("ann"), now + 60, Terms(lambda at, address: counted.append(address)))
+            return Verified(
+                Principal("ann"), now + 60, Terms(lambda at, address, *_: counted.append(address))
+            )
 
     guard = Guard(Counting())
     for address in (None, "unix:/run/app", "192.0.2.1"):

@@ -1,17 +1,25 @@
 """What a verifier asks of each request with an API key: the same over ASGI and WSGI, remembered or not."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from adapters.faces import Answer, ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
-from authguard import Guard, MemoryRevocations, Principal, Quota, Rule
+from authguard import Guard, MemoryQuotas, MemoryRevocations, Principal, Quota, Rule
 from authguard._core.flow import Flow
 from authguard._core.model import Credential
 from authguard._core.networks import parse_network
-from authguard._core.terms import Terms
+from authguard._core.terms import OUTCOMES, Terms
 from authguard._core.verifier import Verified, Verifier
+from authguard.errors import (
+    Cause,
+    InvalidAPIKeyError,
+    RefusedError,
+    VerificationUnavailableError,
+)
 
+KEY = {"x-api-key": "some-key-of-enough-bytes"}
 NOW = 1_800_000_000.0
 PROXY = "10.0.0.1"
 
@@ -25,6 +33,8 @@ class Keys(Verifier):
     def __init__(self, networks: Sequence[str] = (), *, begins: bool = False, keep: float = 60) -> None:
         self.looked_up: list[str] = []
         self.counted: list[str | None] = []
+        self.told: list[tuple[str, str]] = []
+        self.recounted: list[tuple[str, str]] = []
         self.begun: list[float] = []
         self._networks = tuple(network for text in networks if (network := parse_network(text)))
         self._begins = begins
@@ -39,12 +49,19 @@ class Keys(Verifier):
             "ann", method="api_key", key_id="key_1", token_id=f"key_1.{len(self.looked_up)}"
         )
         terms = Terms(
-            count=lambda now, address: self.counted.append(address),
+            count=self._count,
+            recount=lambda now, rule, outcome: self.recounted.append((rule, outcome)),
             networks=self._networks,
             begin=self.begun.append if self._begins else None,
             response_fields=((b"api-key-expires", b"soon"),),
         )
         return Verified(principal, now + self._keep, terms)
+
+    def _count(self, now: float, address: str | None, rule: str, outcome: str) -> None:
+        assert outcome in OUTCOMES
+        self.told.append((rule, outcome))
+        if outcome == "ok":
+            self.counted.append(address)
 
 
 class Face:
@@ -54,9 +71,14 @@ class Face:
         self.is_asgi = kind == "ASGI"
 
     def send(
-        self, guard: Guard, peer: str | None, forwarded: str | None = None, path: str = "/private"
+        self,
+        guard: Guard,
+        peer: str | None,
+        forwarded: str | None = None,
+        path: str = "/private",
+        fields: Sequence[tuple[str, bytes]] = (("x-api-key", b"some-key-of-enough-bytes"),),
     ) -> Answer:
-        fields = [("x-api-key", b"some-key-of-enough-bytes")]
+        fields = list(fields)
         if forwarded is not None:
             fields.append(("x-forwarded-for", forwarded.encode()))
         if self.is_asgi:
@@ -137,14 +159,192 @@ def test_each_request_that_passes_is_counted(face: Face) -> None:
         face.send(guard, "192.0.2.1", path=path)
     assert keys.counted == ["192.0.2.1", None, None]
     assert len(keys.looked_up) == 1
+    assert keys.told == [("/", "ok"), ("/", "ok"), ("/admin", "forbidden"), ("/", "ok")]
 
 
-def test_requests_beyond_a_quota_are_not_counted(face: Face) -> None:
-    """Only those that pass are told to the verifier."""
+class SlowQuotas(MemoryQuotas):
+    """A store that has to be asked as one in a network is."""
+
+    in_memory = False
+
+
+@pytest.mark.parametrize("store", [MemoryQuotas, SlowQuotas])
+@pytest.mark.parametrize(
+    ("window", "outcome"), [(60, "rate_limited"), (86_399, "rate_limited"), (86_400, "quota_exceeded")]
+)
+def test_requests_beyond_a_quota_are_told_apart(
+    face: Face, window: int, outcome: str, store: type[MemoryQuotas]
+) -> None:
+    """A quota of a day or more is exceeded; a shorter one limits the rate."""
     keys = Keys()
-    guard = Guard(keys, quotas=[Quota(2, 60)])
+    guard = Guard(keys, quotas=[Quota(2, window)], quota_store=store(clock=lambda: NOW))
     assert [face.send(guard, "192.0.2.1").status for _ in range(4)] == [200, 200, 429, 429]
-    assert keys.counted == ["192.0.2.1", None]
+    assert [outcome for _, outcome in keys.told] == ["ok", "ok", outcome, outcome]
+
+
+def test_a_429_that_is_no_answer_at_once_is_told_once(face: Face) -> None:
+    """As with `on_error`, which the flow asks."""
+    keys = Keys()
+    guard = Guard(keys, quotas=[Quota(1, 60)], on_error=lambda request, refusal: refusal)
+    assert [face.send(guard, "192.0.2.1").status for _ in range(3)] == [200, 429, 429]
+    assert [outcome for _, outcome in keys.told] == ["ok", "rate_limited", "rate_limited"]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (InvalidAPIKeyError("unknown"), "invalid"),
+        (InvalidAPIKeyError("disabled", cause=Cause.DISABLED), "disabled"),
+        (InvalidAPIKeyError("revoked", cause=Cause.REVOKED), "revoked"),
+        (InvalidAPIKeyError("expired", cause=Cause.EXPIRED), "expired"),
+        (VerificationUnavailableError("down"), None),
+    ],
+)
+@pytest.mark.parametrize("path", ["/private", "/open"])
+def test_a_key_that_is_not_good_is_told_to_its_verifier(
+    face: Face, error: RefusedError, outcome: str | None, path: str
+) -> None:
+    """If it can name the key; with an outage nobody knows, and on a public path it is the same."""
+    keys = Keys()
+
+    def refuse(credential: Credential, now: float) -> Verified:
+        error.count = keys._count
+        raise error
+
+    keys.flow = refuse  # type: ignore[method-assign]
+    guard = Guard(keys, protected_paths=["/private"], public_paths=["/open"])
+    face.send(guard, "192.0.2.1", path=path)
+    assert keys.told == ([] if outcome is None else [(path, outcome)])
+
+
+def test_a_bad_token_is_told(face: Face) -> None:
+    """A verifier of tokens may refuse one at once, and want to be told by which rule."""
+    keys = Keys()
+    keys.header = None  # type: ignore[assignment]
+
+    def refuse(credential: Credential, now: float) -> Verified:
+        error = InvalidAPIKeyError("revoked", cause=Cause.REVOKED)
+        error.count = keys._count
+        raise error
+
+    keys.flow = refuse  # type: ignore[method-assign]
+    keys.accepts = lambda credential: credential.method == "bearer"  # type: ignore[method-assign]
+    answer = face.send(Guard(keys), "192.0.2.1", fields=[("authorization", b"Bearer some-token")])
+    assert (answer.status, keys.told) == (401, [("(default)", "revoked")])
+
+
+def test_a_revoked_key_and_one_from_elsewhere_are_told(face: Face) -> None:
+    """Also while it is remembered."""
+    keys, revocations = Keys(["192.0.2.0/24"]), MemoryRevocations()
+    guard = Guard(keys, revocations=revocations)
+    for peer in ("192.0.2.1", "198.51.100.1"):
+        face.send(guard, peer)
+    revocations.revoke(key_id="key_1", until=NOW + 60)
+    face.send(guard, "192.0.2.1")
+    assert [outcome for _, outcome in keys.told] == ["ok", "ip_denied", "revoked"]
+
+
+def test_a_user_that_is_gone_is_told(face: Face) -> None:
+    """The key is good, and the application does not take it; an outage of it is no doing of the key's."""
+    keys = Keys()
+    face.send(Guard(keys, user_loader=lambda principal: None), "192.0.2.1")
+    assert keys.told == [("(default)", "forbidden")]
+
+    def fail(principal: Principal) -> None:
+        raise ConnectionError
+
+    assert face.send(Guard(keys, user_loader=fail), "192.0.2.1").status == 503
+    assert keys.told == [("(default)", "forbidden")]
+
+
+def test_a_sign_in_that_is_asked_for_is_told(face: Face) -> None:
+    """No key has one."""
+    keys = Keys()
+    guard = Guard(keys, protected_paths=[Rule("/private", max_age=60)])
+    assert face.send(guard, "192.0.2.1").status == 401
+    assert keys.told == [("/private", "forbidden")]
+
+
+def test_a_verifier_need_not_be_told(face: Face) -> None:
+    """Terms may be for something else."""
+    keys = Keys()
+    keys._count = None  # type: ignore[method-assign, assignment]
+    guard = Guard(keys, quotas=[Quota(2, 60)], protected_paths=["/", Rule("/admin", scopes=["admin"])])
+    paths = ["/private", "/private", "/admin", "/private"]
+    assert [face.send(guard, "192.0.2.1", path=path).status for path in paths] == [200, 200, 403, 429]
+    assert face.send(Guard(keys), "192.0.2.1").status == 200
+    assert face.send(Guard(keys), "192.0.2.1").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("/a/1", "/a/*"),
+        ("/a/2", "/a/*"),
+        ("/b", "GET POST /b"),
+        ("/open/x", "/open"),
+        ("/login", "(served by the guard)"),
+        ("/other", "(default)"),
+        ("/a//1", "/a/*"),
+        ("/x/%2e%2e/y", "(odd path)"),
+        ("/A/1", "/a/*"),
+    ],
+)
+def test_requests_are_told_by_the_rule_that_decided(face: Face, path: str, rule: str) -> None:
+    """By its spelling, also where a path is odd or in another case."""
+    keys = Keys()
+    rules = ["/a/*", Rule("/b", methods=["POST", "GET"])]
+    guard = Guard(keys, protected_paths=rules, public_paths=["/open"], login_path="/login")
+    for _ in range(2):
+        face.send(guard, "192.0.2.1", path=path)
+    assert keys.told == [(rule, "ok")] * 2
+
+
+def test_what_decorators_refuse_is_told_again(face: Face) -> None:
+    """It had passed the guard, and was counted so."""
+    keys = Keys()
+    guard = Guard(keys, public_paths=["/open"], quotas=[Quota(1, 60)])
+    client = starlette_client(guard) if face.is_asgi else flask_client(guard)
+    statuses = [client.get(path, headers=KEY).status_code for path in ("/scoped", "/open", "/open")]
+    assert statuses == [403, 200, 429]
+    assert keys.told == [("(default)", "ok"), ("/open", "ok"), ("/open", "ok")]
+    assert keys.recounted == [("(default)", "forbidden"), ("/open", "rate_limited")]
+    plain = Guard(keys)
+    client = starlette_client(plain) if face.is_asgi else flask_client(plain)
+    for _ in range(2):  # a remembered key as well
+        assert client.get("/scoped", headers=KEY).status_code == 403
+    assert keys.recounted[2:] == [("(default)", "forbidden")] * 2
+
+
+def starlette_client(guard: Guard) -> Any:
+    """Views with decorators behind a guard."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from authguard.asgi import AuthGuardMiddleware
+    from authguard.starlette import requires
+
+    views = {"/scoped": requires("admin"), "/open": requires()}
+    routes = [Route(path, decorate(lambda request: Response(""))) for path, decorate in views.items()]
+    middleware = [Middleware(AuthGuardMiddleware, guard=guard, clock=lambda: NOW)]
+    return TestClient(Starlette(routes=routes, middleware=middleware))
+
+
+def flask_client(guard: Guard) -> Any:
+    """The same on Flask."""
+    from flask import Flask
+
+    from authguard.flask import requires
+    from authguard.wsgi import AuthGuardMiddleware
+
+    app = Flask(__name__)
+    app.add_url_rule("/scoped", "scoped", requires("admin")(lambda: ""))
+    app.add_url_rule("/open", "open", requires()(lambda: ""))
+    app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard, clock=lambda: NOW)
+    return app.test_client()
 
 
 def test_response_fields_are_on_each_response(face: Face) -> None:

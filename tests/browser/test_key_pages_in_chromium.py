@@ -1,5 +1,6 @@
 """The pages of API keys in a real browser, with JavaScript off: a key is seen once."""
 
+import re
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from authguard.identity import IdentityService
+from authguard.identity.keys.texts import KeyTexts
 from browser.support import EMAIL, PASSWORD, fill, leave, look, press, words
 
 
@@ -163,3 +165,43 @@ def test_key_pages_fit(browser: webdriver.Chrome, site: str, service: IdentitySe
     for path in ("/account", "/account/keys", "/account/keys/new"):
         browser.get(site + path)
         fits()
+
+
+def luminance(browser: webdriver.Chrome, selector: str, colour: str) -> float:
+    """The relative luminance of a colour, as WCAG 2 has it."""
+    text = browser.find_element(By.CSS_SELECTOR, selector).value_of_css_property(colour)
+    parts = [int(part) / 255 for part in re.findall(r"\d+", text)[:3]]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_usage_of_a_key_is_seen(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
+    """Bars of what passed and of what was refused, in both colour schemes, as an image with a name."""
+    sign_in(browser, site, service)
+    key = create(browser, site, "Robot")
+    assert [status_of(site, key) for _ in range(3)] == [200] * 3
+    wrong = KeyTexts(service.settings).make("sk_live_", key.split("_")[2]).text
+    assert status_of(site, wrong) == 401
+    manage(browser, site)
+    leave(browser, browser.find_element(By.LINK_TEXT, "over time").click)
+    assert words(browser).count("3 passed, 1 refused. Most requests: 4") == 2
+    charts = browser.find_elements(By.CSS_SELECTOR, "svg[role=img]")
+    names = [chart.accessible_name for chart in charts]
+    assert [name[:31] for name in names] == [
+        "Requests a day, last 30 days 3 ",
+        "Requests an hour, last 24 hours",
+    ]
+    for scheme in ("light", "dark"):
+        for width in (320, 1280):
+            look(browser, width, scheme)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            card = luminance(browser, ".card", "background-color")
+            for bar, colour in (("rect.ok", "fill"), ("rect.refused", "stroke")):
+                low, high = sorted([card, luminance(browser, bar, colour)])
+                assert (high + 0.05) / (low + 0.05) >= 3  # WCAG 1.4.11
+    for bar in browser.find_elements(By.CSS_SELECTOR, "svg rect"):
+        assert min(bar.size.values()) >= 1
+    browser.find_element(By.CSS_SELECTOR, "details summary").click()
+    assert browser.find_element(By.CSS_SELECTOR, "details table").is_displayed()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from starlette.testclient import TestClient
@@ -277,3 +278,85 @@ def test_the_pattern_is_for_other_programs(ann):
         [grep, "-oP", pattern], input=f"KEY={key}\n", capture_output=True, text=True, check=True
     )
     assert found.stdout == f"{key}\n"
+
+
+def used(service, key_id, *uses):
+    """Add uses of a key: a moment, an outcome and a number each."""
+    from authguard.identity.storage.database import Database
+    from authguard.identity.storage.usage_queries import add_batch
+    from identity.usage_support import batch
+
+    database = Database(service["AUTHGUARD_DATABASE"])
+    for at, outcome, count in uses:
+        moment = datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()
+        add_batch(database, batch((key_id, count), at=moment, outcome=outcome))
+    database.close()
+
+
+def test_usage_is_shown_by_periods(ann):
+    """A column for each outcome that there was, and a row for each period with requests."""
+    key_id = create(ann)["id"]
+    used(
+        ann, key_id, ("2026-03-01T10:05", "ok", 2), ("2026-03-01T10:06", "ok", 3),
+        ("2026-03-01T11:00", "expired", 4), ("2026-03-31T23:59", "ok", 1), ("2026-04-01T00:00", "invalid", 9),
+    )  # fmt: skip
+    march = ("--from", "2026-03-01", "--to", "2026-03-31")
+    shown = {}
+    for by in ("minute", "hour", "day", "month"):
+        done = invoke("apikeys", "usage", key_id, *march, "--by", by, **ann)
+        assert done.exit_code == 0, done.stderr
+        heading, *lines = [line.split() for line in done.stdout.splitlines()]
+        assert heading == ["from", "ok", "expired", "all"] if by != "month" else heading[-1] == "all"
+        shown[by] = lines
+    assert shown["hour"] == [
+        ["2026-03-01T10:00:00Z", "5", "0", "5"],
+        ["2026-03-01T11:00:00Z", "0", "4", "4"],
+    ]
+    assert shown["day"] == [["2026-03-01T00:00:00Z", "5", "4", "9"], ["2026-03-31T00:00:00Z", "1", "0", "1"]]
+    assert shown["month"] == [["2026-03-01T00:00:00Z", "6", "4", "10"]]
+    assert len(shown["minute"]) == 3
+
+
+def test_usage_as_json_has_rules_and_generations(ann):
+    """As they were counted."""
+    key_id = create(ann)["id"]
+    used(ann, key_id, ("2026-03-01T10:05", "ok", 2))
+    done = invoke("apikeys", "usage", key_id, "--from", "2026-03-01", "--json", **ann)
+    assert json.loads(done.stdout) == [
+        {"start": "2026-03-01T00:00:00Z", "generation": 1, "rule": "/me", "outcome": "ok", "uses": 2}
+    ]
+
+
+def test_usage_of_late_is_shown_if_nothing_is_said(ann):
+    """The last 30 days by the day; nothing is a heading alone."""
+    key_id = create(ann)["id"]
+    today = datetime.now(UTC)
+    old = (today - timedelta(days=32)).strftime("%Y-%m-%dT%H:%M")
+    used(ann, key_id, (today.strftime("%Y-%m-%dT%H:%M"), "ok", 2), (old, "ok", 5))
+    done = invoke("apikeys", "usage", key_id, **ann)
+    assert done.stdout.split()[3:] == [today.strftime("%Y-%m-%dT00:00:00Z"), "2", "2"]
+    assert invoke("apikeys", "usage", create(ann)["id"], **ann).stdout.split() == ["from", "ok", "all"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--from", "2026-03-02", "--to", "2026-03-01"], 2),
+        (["--from", "9999-12-31"], 2),
+        (["--to", "9999-12-31", "--by", "month"], 0),
+        (["--from", "0001-01-01", "--by", "month"], 0),
+        (["--from", "yesterday"], 2),
+        (["--by", "week"], 2),
+    ],
+)
+def test_dates_of_usage_are_checked(ann, options, code):
+    """What cannot be meant is refused, and what is far away is none of it."""
+    done = invoke("apikeys", "usage", create(ann)["id"], *options, **ann)
+    assert (done.exit_code, "Traceback" in done.stderr) == (code, False), done.output
+
+
+def test_usage_of_a_key_that_is_not_there(ann):
+    """The text of a key is no id, and is not shown again."""
+    text = create(ann)["api_key"]
+    done = invoke("apikeys", "usage", text, **ann)
+    assert (done.exit_code, text in done.output) == (1, False)

@@ -240,3 +240,12 @@ def test_a_mark_goes_along_with_functools_wraps():
     mark(outer, Requirement(["write"]))
     assert requirements_of(outer) == (Requirement(["read"]), Requirement(["write"]))
     assert requirements_of(endpoint) == (Requirement(["read"]),)
+
+
+def test_a_rule_has_a_name_of_bounded_length():
+    """Requests are counted by it: methods and path as they are written, and a digest of what is too long."""
+    assert Rule("/a/*", methods=["POST", "GET"]).name == "GET POST /a/*"
+    assert Rule("/" + 119 * "a").name == "/" + 119 * "a"
+    names = {Rule("/" + 150 * "a" + end).name for end in "bc"}
+    assert len(names) == 2
+    assert {len(name) for name in names} == {120}

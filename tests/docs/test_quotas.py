@@ -1,4 +1,4 @@
-"""The block of docs/quotas.md runs, and does what the page says."""
+"""The blocks of docs/quotas.md run, and do what the page says."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from authguard.asgi import AuthGuardMiddleware
+
 TEXT = (Path(__file__).parents[2] / "docs" / "quotas.md").read_text(encoding="utf-8")
-(BLOCK,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+BLOCK, SHARED = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ADA, PARTNER = "sk_test_docs-0nly-Key-of-ada-4Rt", "sk_test_docs-0nly-Key-of-partner-6Wp"
 
 
@@ -43,3 +45,26 @@ def test_the_key_of_the_partner_has_a_quota_of_its_own(client: TestClient) -> No
     assert re.findall(r'"([^"]+)"', answer.headers["ratelimit"]) == [
         "per-minute", "per-day", "/search per-minute", "key-per-second",
     ]  # fmt: skip
+
+
+def test_processes_share_what_they_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two guards with the same file are two processes of one application."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADA_KEY", ADA)
+    apps, stores = [], []
+    for _ in range(2):
+        namespace: dict[str, Any] = {"__name__": "quotas"}
+        exec(compile(SHARED.replace("600, 60", "6, 60"), "quotas.md", "exec"), namespace)
+        stores.append(namespace["guard"])
+        apps.append(TestClient(AuthGuardMiddleware(_hello, guard=namespace["guard"])))
+    answers = [apps[number % 2].get("/", headers={"X-API-Key": ADA}) for number in range(12)]
+    assert 5 <= sum(answer.status_code == 200 for answer in answers) <= 6
+    assert answers[-1].status_code == 429
+    assert (tmp_path / "quotas.db").exists()
+    for guard in stores:
+        guard.quotas._store.close()
+
+
+async def _hello(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})

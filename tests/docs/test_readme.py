@@ -29,7 +29,14 @@ from authguard import (
 )
 from authguard.asgi import AuthGuardMiddleware
 from authguard.backchannel import BackChannelLogout
-from authguard.stores import PostgresStore, RedisStore, SQLiteStore
+from authguard.stores import (
+    PostgresQuotas,
+    PostgresStore,
+    RedisQuotas,
+    RedisStore,
+    SQLiteQuotas,
+    SQLiteStore,
+)
 from authguard.testing import issue_token
 from remote.servers import answer, serving
 from support import ec_key, jwk
@@ -242,6 +249,9 @@ def _documented() -> list[tuple[type, str]]:
         Rule,
         Quota,
         MemoryQuotas,
+        SQLiteQuotas,
+        PostgresQuotas,
+        RedisQuotas,
     )
     return [(cls, name) for cls in classes for name in inspect.signature(cls).parameters]
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx2
@@ -18,7 +19,7 @@ from authguard import Principal
 from authguard.identity import IdentityService, NewAPIKey, SQLAPIKeys
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.usage import UsageRecorder
-from authguard.identity.storage.usage_queries import KeyUses, add_uses
+from authguard.identity.storage.usage_queries import Batch, LastUse, Uses, add_batch
 from identity.api_key_support import create, guarded, owner, rows, update, verify
 from identity.support import CALLER, Clock, service_at, together
 from sizes import size
@@ -51,6 +52,13 @@ def get(client: Any, made: NewAPIKey, path: str = "/me") -> int:
     return client.get(path, headers={"x-api-key": made.text}).status_code
 
 
+def batch(*uses: tuple[str, int], at: float, address: str | None = None, number: int = 1) -> Batch:
+    """What a process of its own has counted of requests that passed: keys, and how many."""
+    start = int(at // 60 * 60)
+    counted = [Uses(key_id, start, 1, "/me", "ok", many) for key_id, many in uses]
+    return Batch(token_hex(16), number, at, counted, [LastUse(*use, at, address) for use in uses])
+
+
 def recorder_of(verifier: SQLAPIKeys) -> UsageRecorder:
     """The counts of an application."""
     assert verifier.recorder is not None
@@ -77,7 +85,7 @@ def test_each_request_counts(
 def test_refused_requests_do_not_count(
     service: IdentityService, ann: Principal, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """Neither those of a bad key nor those of one that lacks a scope."""
+    """Neither those of a bad key nor those of one that lacks a scope are uses of it."""
     from authguard import Rule
 
     client = guarded(verifier, clock, protected_paths=["/", Rule("/admin", scopes=["admin"])])
@@ -85,7 +93,8 @@ def test_refused_requests_do_not_count(
     assert get(client, made, "/admin") == 403
     service.api_keys.revoke(ann, made.key.id, CALLER)
     recorder_of(verifier).flush()
-    assert rows(service, "api_key_usage") == []
+    assert stored(service, ann) == (0, None, None)
+    assert service.api_keys.usage(ann).today == 0
 
 
 def test_generations_count_apart(
@@ -98,7 +107,7 @@ def test_generations_count_apart(
         for _ in range(times):
             get(client, each)
     recorder_of(verifier).flush()
-    uses = {row.generation: row.uses for row in rows(service, "api_key_usage")}
+    uses = {row.generation: row.uses for row in rows(service, "api_key_usage_minutes")}
     assert uses == {1: 2, 2: 3}
     assert stored(service, ann)[0] == 5
 
@@ -115,7 +124,7 @@ def test_days_count_apart(
     get(client, made)
     get(client, made)
     recorder_of(verifier).flush()
-    assert sorted(row.uses for row in rows(service, "api_key_usage")) == [1, 2]
+    assert sorted(row.uses for row in rows(service, "api_key_usage_minutes")) == [1, 2]
     told = service.api_keys.usage(owner_of(service, made))
     assert (told.today, told.month) == (2, 3)
 
@@ -176,11 +185,11 @@ def test_counts_never_go_back(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
     """Of processes whose clocks differ, the latest moment stays, with its address."""
-    day = int(clock.now // DAY)
-    add_uses(service.database, [KeyUses(made.key.id, 1, day, 5, clock.now, "192.0.2.1")])
-    add_uses(service.database, [KeyUses(made.key.id, 1, day, 2, clock.now - 3_600, "192.0.2.2")])
+    key_id = made.key.id
+    add_batch(service.database, batch((key_id, 5), at=clock.now, address="192.0.2.1"))
+    add_batch(service.database, batch((key_id, 2), at=clock.now - 3_600, address="192.0.2.2"))
     assert stored(service, ann) == (7, clock.now, "192.0.2.1")
-    add_uses(service.database, [KeyUses(made.key.id, 1, day, 1, clock.now + 1, None)])
+    add_batch(service.database, batch((key_id, 1), at=clock.now + 1))
     assert stored(service, ann) == (8, clock.now + 1, "192.0.2.1")
 
 
@@ -188,10 +197,10 @@ def test_two_generations_in_one_writing(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
     """Both count."""
-    day = int(clock.now // DAY)
-    add_uses(
-        service.database, [KeyUses(made.key.id, number, day, number, clock.now, None) for number in (1, 2)]
-    )
+    recorder = UsageRecorder(service.database, seconds=3_600)
+    for generation in (1, 2, 2):
+        recorder.counter(made.key.id, generation).count(clock.now, None, "/me", "ok")
+    recorder.close()
     assert stored(service, ann)[0] == 3
 
 
@@ -199,11 +208,10 @@ def test_keys_that_are_gone_are_left_out(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
     """The others are written."""
-    day = int(clock.now // DAY)
-    gone = KeyUses("key_gone", 1, day, 5, clock.now, None)
-    add_uses(service.database, [gone, KeyUses(made.key.id, 1, day, 2, clock.now, None)])
+    add_batch(service.database, batch(("key_gone", 5), (made.key.id, 2), at=clock.now))
     assert stored(service, ann)[0] == 2
-    add_uses(service.database, [gone])
+    add_batch(service.database, batch(("key_gone", 5), at=clock.now))
+    assert [row.uses for row in rows(service, "api_key_usage_minutes")] == [2]
 
 
 def test_processes_that_write_at_the_same_time(
@@ -211,9 +219,8 @@ def test_processes_that_write_at_the_same_time(
 ) -> None:
     """None waits for the other for ever, and nothing is lost."""
     keys = [create(service, ann).key.id for _ in range(8)]
-    day = int(clock.now // DAY)
-    written = [KeyUses(key_id, 1, day, 1, clock.now, None) for key_id in keys]
-    assert together(6, lambda _: add_uses(service.database, written)) == [None] * 6
+    written = [batch(*((key_id, 1) for key_id in keys), at=clock.now) for _ in range(6)]
+    assert together(6, lambda index: add_batch(service.database, written[index])) == [None] * 6
     assert {key.usage_count for key in service.api_keys.list(ann)} == {6}
 
 
@@ -223,12 +230,12 @@ def test_what_cannot_be_written_is_kept(
     """Until the database is back; what comes meanwhile is added."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     counter = recorder.counter(made.key.id, 1)
-    counter.count(clock.now, "192.0.2.1")
+    counter.count(clock.now, "192.0.2.1", "/me", "ok")
     with monkeypatch.context() as patch:
         patch.setattr(service.database, "write", unavailable)
         with pytest.raises(StoreUnavailableError):
             recorder.flush()
-    counter.count(clock.now - 5, None)
+    counter.count(clock.now - 5, None, "/me", "ok")
     recorder.close()
     assert stored(service, ann) == (2, clock.now, "192.0.2.1")
 
@@ -250,7 +257,7 @@ def test_many_threads_lose_nothing(
     def work(index: int) -> None:
         for _ in range(times):
             if index:
-                counter.count(clock.now, None)
+                counter.count(clock.now, None, "/me", "ok")
         if not index:
             for _ in range(20):
                 recorder.flush()
@@ -260,23 +267,25 @@ def test_many_threads_lose_nothing(
     assert stored(service, ann)[0] == 4 * times
 
 
-def test_several_days_of_one_key_are_a_row_each(
+def test_several_minutes_of_one_key_are_a_row_each(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
     """A key is looked up again and again, and is one to count; the last use is the latest of all."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     first, second = recorder.counter(made.key.id, 1), recorder.counter(made.key.id, 1)
     assert first is second
-    first.count(clock.now, "192.0.2.1")
-    second.count(clock.now + 2, None)
-    second.count(clock.now + DAY, "192.0.2.2")
-    second.count(clock.now + DAY - 1, None)
+    first.count(clock.now, "192.0.2.1", "/me", "ok")
+    second.count(clock.now + 2, None, "/me", "ok")
+    second.count(clock.now + DAY, "192.0.2.2", "/me", "ok")
+    second.count(clock.now + DAY - 1, None, "/me", "ok")
     today = int(clock.now // DAY)
-    assert recorder.pending({made.key.id}) == {today: 2, today + 1: 2}
+    pending = recorder.pending([made.key.id])
+    days = [(row.start // DAY - today, row.uses) for row in sorted(pending)]
+    assert days == [(0, 2), (1, 1), (1, 1)]
     recorder.close()
-    assert recorder.pending({made.key.id}) == {}
+    assert recorder.pending([made.key.id]) == []
     assert stored(service, ann) == (4, clock.now + DAY, "192.0.2.2")
-    assert sorted(row.uses for row in rows(service, "api_key_usage")) == [2, 2]
+    assert sum(row.uses for row in rows(service, "api_key_usage_minutes")) == 4
 
 
 @pytest.mark.one_database
@@ -286,11 +295,11 @@ def test_a_fork_counts_for_itself(
     """What the parent has counted is not written twice."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     counter = recorder.counter(made.key.id, 1)
-    counter.count(clock.now, None)
+    counter.count(clock.now, None, "/me", "ok")
     recorder._begin_process()  # as in the child
-    assert recorder.pending({made.key.id}) == {}
-    counter.count(clock.now, None)
-    assert sum(recorder.pending({made.key.id}).values()) == 1
+    assert recorder.pending([made.key.id]) == []
+    counter.count(clock.now, None, "/me", "ok")
+    assert [row.uses for row in recorder.pending([made.key.id])] == [1]
     recorder.close()
     assert stored(service, ann)[0] == 1
 
@@ -301,7 +310,7 @@ def test_the_counts_are_written_by_themselves(
 ) -> None:
     """By a thread, after the interval."""
     recorder = UsageRecorder(service.database, seconds=0.01)
-    recorder.counter(made.key.id, 1).count(clock.now, None)
+    recorder.counter(made.key.id, 1).count(clock.now, None, "/me", "ok")
     deadline = time.monotonic() + 10
     while stored(service, ann)[0] == 0 and time.monotonic() < deadline:
         recorder._closing.wait(0.01)
@@ -311,7 +320,7 @@ def test_the_counts_are_written_by_themselves(
 
 @pytest.mark.one_database
 def test_a_minute_of_many_requests_is_few_statements(service: IdentityService, clock: Clock) -> None:
-    """Requests write nothing; 10,000 keys are two batches of three statements."""
+    """Requests write nothing; 10,000 keys are two times three statements and one."""
     from dataclasses import replace
 
     from authguard.identity.storage import api_key_queries as key_store
@@ -326,11 +335,11 @@ def test_a_minute_of_many_requests_is_few_statements(service: IdentityService, c
     event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     counters = [recorder.counter(f"key_{number:05}", 1) for number in range(count)]
     for counter in 10 * counters:
-        counter.count(clock.now, None)
+        counter.count(clock.now, None, "/me", "ok")
     assert statements == []
     recorder.close()
     changes = [statement for statement in statements if statement.startswith(("UPDATE", "INSERT"))]
-    assert len(changes) == 2 * -(-count // 5_000)
+    assert len(changes) == 1 + 2 * -(-count // 5_000)
     with service.database.read() as connection:
         some = key_store.find_key(connection, "key_00007", key.user_id)
     assert some is not None

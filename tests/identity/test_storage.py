@@ -24,6 +24,8 @@ from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database, _outages
 from authguard.identity.storage.migrations import VERSION_TABLE, check
 from authguard.identity.storage.schema import linked_identities, metadata, users
+from authguard.identity.storage.usage_queries import sum_uses
+from authguard.identity.storage.usage_roll_up import keep_up
 from authguard.stores import PostgresStore, SQLiteStore
 from identity.support import PASSWORD, SECRET, empty, postgres_database, service_at, together
 
@@ -125,6 +127,37 @@ def test_accounts_of_the_first_version_are_kept(new_url):
     database.close()
     assert proven == [("ann", True), ("bob", False), ("cem", False), ("dan", False)]
     assert linked == [("ann", True), ("bob", False), ("cem", True), ("dan", False)]
+
+
+def test_counted_days_are_kept(new_url):
+    """An upgrade from version 0006 takes them over as requests that passed, a downgrade gives them back."""
+    from alembic import command
+
+    from authguard.identity.storage.migrations import _config
+
+    database = Database(new_url)
+    upgrade(database, "0006")
+    counted = [("key_1", 1, 20_000, "ann", 5), ("key_1", 2, 20_000, "ann", 7), ("gone", 1, 20_031, "ann", 9)]
+    with database.write() as connection:
+        connection.execute(users.insert(), _row("ann"))
+        for row in counted:
+            names = ("key", "generation", "day", "owner", "uses")
+            statement = "INSERT INTO api_key_usage VALUES (:key, :generation, :day, :owner, :uses)"
+            connection.execute(text(statement), dict(zip(names, row, strict=True)))
+    upgrade(database)
+    with database.read() as connection:
+        assert sum_uses(connection, "ann", 20_000 * 86_400, 20_001 * 86_400) == 12
+        days = connection.execute(text("SELECT DISTINCT rule, outcome FROM api_key_usage_days")).all()
+    assert days == [("", "ok")]
+    keep_up(database, 20_100 * 86_400)
+    with database.read() as connection:
+        months = text("SELECT uses FROM api_key_usage_months ORDER BY uses")
+        assert connection.execute(months).scalars().all() == [5, 7, 9]
+    with database.write() as connection:
+        command.downgrade(_config(connection), "0006")
+        found = connection.execute(text("SELECT * FROM api_key_usage ORDER BY uses")).all()
+    assert found == counted
+    database.close()
 
 
 def test_downgrade_keeps_the_accounts(new_url):

@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 import redis
 
+from authguard.stores.counting.backend import Backend
+from authguard.stores.counting.postgres import PostgresCounters
+from authguard.stores.counting.redis import RedisCounters
+from authguard.stores.counting.sqlite import SQLiteCounters
 from authguard.stores.log import Log
 from authguard.stores.redis_log import RedisLog
 from authguard.stores.sql.postgres_connections import PostgresConnections
 from authguard.stores.sql.sql_log import Connections, SQLLog
 from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from identity.support import postgres_database
+from stores.quota_backends import OpenBackend, RedisSteps, SQLiteSteps, Steps, postgres_steps
+from stores.servers import store_server
 
 OpenLog = Callable[[], Log]
 
@@ -74,3 +80,57 @@ def _open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLo
     yield open_log
     for log in logs:
         log.close()
+
+
+@pytest.fixture(name="redis_server_url", scope="session")
+def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of the tests' own, which several modules may use."""
+    server = store_server("redis", tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(name="postgres_server_url", scope="module")
+def _postgres_server_url() -> Iterator[str]:
+    """An empty database, for a module."""
+    with postgres_database() as url:
+        yield url.replace("postgresql+psycopg:", "postgresql:")
+
+
+@pytest.fixture(name="open_backend", params=["redis", "postgres", "sqlite"])
+def _open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenBackend]:
+    """Open the same store of quotas again and again, as several processes do."""
+    make: Callable[[], Backend]
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_server_url")
+        make = partial(RedisCounters, url, 5.0, f"authguard-test-{secrets.token_hex(8)}")
+    elif request.param == "postgres":
+        make = partial(PostgresCounters, request.getfixturevalue("postgres_url"), 5.0)
+    else:
+        make = partial(SQLiteCounters, tmp_path / "quotas.db", 5.0)
+    backends: list[Backend] = []
+
+    def open_backend() -> Backend:
+        backends.append(make())
+        return backends[-1]
+
+    yield open_backend
+    for backend in backends:
+        backend.close()
+
+
+@pytest.fixture(name="steps", params=["redis", "postgres", "sqlite"])
+def _steps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Steps]:
+    """The arithmetic of a store, with a clock that is set for each step."""
+    if request.param == "redis":
+        with redis.Redis.from_url(request.getfixturevalue("redis_server_url")) as client:
+            client.flushall()
+            yield RedisSteps(client)
+    elif request.param == "postgres":
+        with postgres_steps(request.getfixturevalue("postgres_url")) as postgres:
+            yield postgres
+    else:
+        sqlite = SQLiteSteps(tmp_path / "quotas.db")
+        yield sqlite
+        sqlite.store.close()

@@ -151,6 +151,8 @@ class Worker:
 
     url: str
     offset: float = 0.0
+    app: str = "worker_app:app"
+    settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     _connection: http.client.HTTPConnection | None = None
@@ -164,8 +166,9 @@ class Worker:
             ),
             "STORE_URL": self.url,
             "CLOCK_OFFSET": str(self.offset),
+            **self.settings,
         }
-        command = [sys.executable, "-m", "uvicorn", "worker_app:app", "--port", str(self.port)]
+        command = [sys.executable, "-m", "uvicorn", self.app, "--port", str(self.port)]
         options = ["--log-level", "error", "--no-access-log"]
         self.process = subprocess.Popen([*command, *options], env=environment)
 

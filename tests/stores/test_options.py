@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from authguard import ConfigurationError, Principal
-from authguard.stores import PostgresStore, RedisStore, SQLiteStore
+from authguard.stores import PostgresStore, RedisQuotas, RedisStore, SQLiteStore
 
 
+@pytest.mark.parametrize("make", [RedisStore, RedisQuotas])
 @pytest.mark.parametrize("prefix", ["", "a}b", "{a", "a b", "a\n", "é", "x" * 101])
-def test_a_prefix_that_would_break_the_hash_tag_is_refused(prefix: str) -> None:
+def test_a_prefix_that_would_break_the_hash_tag_is_refused(make: Any, prefix: str) -> None:
     """A cluster keeps keys together by what stands between the first braces."""
     with pytest.raises(ConfigurationError, match="prefix must be letters, digits"):
-        RedisStore("redis://localhost", prefix=prefix)
+        make("redis://localhost", prefix=prefix)
 
 
 @pytest.mark.parametrize("down", ["stale", ("stale",), ("stale", -1), ("stale", "5"), ("deny", 5), None, 5])
@@ -47,6 +48,7 @@ def test_no_text_of_a_store_shows_its_password(make: Any, url: str) -> None:
     ("make", "url"),
     [
         (RedisStore, "redis://ann:s3cret@h:port/0"),
+        (RedisQuotas, "redis://ann:s3cret@h:port/0"),
         (PostgresStore, "postgresql://ann:s3cret@h/app?no_such_option=s3cret"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from authguard import MemoryQuotas, Quota
 from authguard.errors import QuotaUnavailableError
 from authguard.stores import Take, Taken
-from authguard.stores.windows import MAX_ENTRIES
+from authguard.stores.counting.windows import MAX_ENTRIES
 from sizes import size
 
 DAY = 86_400

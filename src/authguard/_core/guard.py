@@ -22,6 +22,7 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
 from authguard._core.deciding.later_checks import LaterChecks
+from authguard._core.deciding.outcomes import Outcomes, count_of
 from authguard._core.deciding.outside import VerifiesOutside
 from authguard._core.deciding.overridden import overriding
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
@@ -42,6 +43,7 @@ from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import RequestView
+from authguard._core.terms import OK, Count, Terms, outcome_of
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
     CrossSiteRequestError,
@@ -140,14 +142,14 @@ class Guard(VerifiesOutside):
         self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
-        self._proxies = TrustedProxies(proxies)
+        self._outcomes = Outcomes(trusted := TrustedProxies(proxies))
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         callers = Callers(
             arranged,
             extractor,
             all_proofs,
-            proxies=self._proxies,
+            proxies=trusted,
             logouts=logouts,
             user_loader=user_loader,
             counts=self.quotas is not None,
@@ -176,7 +178,7 @@ class Guard(VerifiesOutside):
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=verdict.preflight or self._preflight)
             outcome = (yield from recalled.question) if isinstance(recalled, AskFirst) else recalled
             if isinstance(outcome, Refused):
-                return (yield from self._refused(request, verdict, outcome.error))
+                return (yield from self._refused(request, verdict, outcome.error, now, outcome.error.count))
             known = outcome if isinstance(outcome, Known) else None
             return (yield from self._allow(request, now, verdict, known))
         except Exception as raised:
@@ -194,20 +196,26 @@ class Guard(VerifiesOutside):
                 verdict.check(auth.principal, now)
             user = yield from callers.load_user(auth.principal)
         except Exception as raised:
-            return (yield from self._refused(request, verdict, refused_for(raised, auth)))
+            error = refused_for(raised, auth)
+            return (yield from self._refused(request, verdict, error, now, error.count or count_of(known)))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
-        allowed = Allow(auth, user, response_fields=fields)
+        allowed = Allow(auth, user, response_fields=fields, terms=known.terms)
         if self.quotas is not None:
-            allowed = Allow(auth, user, charge=(charge := Charge(fields)))
+            allowed = Allow(auth, user, charge=(charge := Charge(fields)), terms=known.terms)
             if verdict.protected:  # last, since a request that is refused takes nothing
-                yield from self.quotas.charge(charge, auth.principal, verdict)
+                try:
+                    yield from self.quotas.charge(charge, auth.principal, verdict)
+                except RateLimitedError as error:
+                    return (yield from self._refused(request, verdict, error, now, count_of(known)))
         if known.terms is not None:
-            address = self._proxies.client_address(request)
-            known.terms.count(now, None if address is None else str(address))
+            self._outcomes.tell(known.terms.count, request, verdict.rule, OK, now)
         return allowed
 
-    def _refused(self, request: RequestView, verdict: Verdict, error: RefusedError) -> Flow[Allow | Deny]:
+    def _refused(
+        self, request: RequestView, verdict: Verdict, error: RefusedError, now: float, count: Count | None
+    ) -> Flow[Allow | Deny]:
         """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
+        self._outcomes.tell(count, request, verdict.rule, outcome_of(error), now)
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
         if (verdict.protected and not optional) or isinstance(error, (UnexpectedError, RateLimitedError)):
@@ -225,9 +233,12 @@ class Guard(VerifiesOutside):
         now: float,
         *,
         charge: Charge | None = None,
+        terms: Terms | None = None,
     ) -> Flow[Deny | None]:
         """Check what a route asks for beyond the path rules; see `LaterChecks.authorize`."""
-        return self._later_checks.authorize(request, auth, error, requirement, now, charge=charge)
+        return self._later_checks.authorize(
+            request, auth, error, requirement, now, charge=charge, terms=terms
+        )
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""

@@ -58,6 +58,10 @@ class QuotaStore(Protocol):
     Its methods may be `async`; if not, they run in a worker thread, unless the store says of itself, by
     `in_memory = True`, that it never waits for anything. A `ConnectionError` or `TimeoutError` is answered
     with 503, anything else with 500. It may also have `health() -> QuotaHealth`.
+
+    If it may have to wait, it may also have a plain method `take_at_once(takes) -> Taken | None` that never
+    does. It is called first, also by an event loop; `take` is called only if it returns None. If it holds a
+    part of quotas in advance, it may have `give_back_unused()`, for when an ASGI application shuts down.
     """
 
     def take(self, takes: Sequence[Take]) -> Taken | Awaitable[Taken]:
@@ -78,12 +82,15 @@ class QuotaHealth:
 
     Attributes:
         name: the store.
-        counters: how many quotas of how many callers it counts, times each other.
-        max_counters: how many it can count.
+        counters: how many quotas of how many callers it counts, times each other; of a store that processes
+            share, those that this process holds a part of.
+        max_counters: how many it can.
         admitted: how many requests it has let through.
         refused: how many it has refused.
         would_refuse: how many it would have refused, by quotas that are not enforced.
-        reason: why it refuses callers that it does not count yet; empty if it does not.
+        reason: why it refuses callers, all or those that it does not count yet; empty if it does not.
+        unavailable: how many requests were answered with 503, since the store was down.
+        by_share: how many were decided by the share of this process, while the store was down.
     """
 
     name: str
@@ -93,6 +100,8 @@ class QuotaHealth:
     refused: int
     would_refuse: int
     reason: str = ""
+    unavailable: int = 0
+    by_share: int = 0
 
     @property
     def state(self) -> Literal["unused", "fresh", "failing"]:

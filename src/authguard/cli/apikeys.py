@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,13 @@ from authguard.errors import InsufficientScopeError
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, NewAPIKey, StoredAPIKey
     from authguard.identity.model import Operator
+    from authguard.identity.storage.usage_series import Period
+
+
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ"])
+_DAY = 86_400
+#: How many seconds are shown in each kind of period, if nothing is said.
+_SHOWN = {"minute": 3_600, "hour": _DAY, "day": 30 * _DAY, "month": 365 * _DAY}
 
 
 @click.group()
@@ -180,6 +188,52 @@ def rotate(
 
 
 @apikeys.command()
+@click.argument("key_id")
+@click.option("--from", "begin", type=_MOMENT, metavar="DATE", help="The first period, in UTC.")
+@click.option("--to", "end", type=_MOMENT, metavar="DATE", help="The last period; now if nothing is said.")
+@click.option(
+    "--by",
+    "period",
+    type=click.Choice(list(_SHOWN)),
+    default="day",
+    show_default=True,
+    help="How long the periods are.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write rules, outcomes and generations, as JSON.")
+@with_settings
+def usage(
+    *,
+    key_id: str,
+    begin: datetime | None,
+    end: datetime | None,
+    period: str,
+    as_json: bool,
+    database: str | None,
+    config: str | None,
+) -> None:
+    """Show what became of the requests with a key over time, in UTC.
+
+    What servers have counted within the last minute may be missing.
+    """
+    from authguard.identity.storage.usage_levels import LEVELS
+
+    level = next(each for each in LEVELS if each.name == period)
+    with _open(database, config) as service:
+        now = service.clock()
+        last = now if end is None else min(_seconds(end), now + _DAY)
+        first = last - _SHOWN[period] if begin is None else _seconds(begin)
+        if first > last:
+            raise Failure("--from must be before --to and not in the future, got a later moment", MISUSED)
+        until = level.end_of(level.start_of(last))
+        owner = _owner_of(service, key_id)
+        periods = service.api_keys.usage_of(owner, key_id, level, begin=first, end=until)
+    if as_json:
+        echo_json([each._asdict() | {"start": _as_text(each.start)} for each in periods])
+    else:
+        _echo_usage(periods)
+
+
+@apikeys.command()
 @with_settings
 def pattern(database: str | None, config: str | None) -> None:
     """Write a regular expression that all keys and client secrets match, for scanners of secrets."""
@@ -256,3 +310,27 @@ def _echo_keys(keys: "Sequence[StoredAPIKey]", now: float) -> None:
     ]
     headings = ["name", "key", "scopes", "tier", "state", "created", "expires", "last used", "uses", "id"]
     echo_table(headings, rows)
+
+
+def _seconds(date: datetime) -> float:
+    return date.replace(tzinfo=UTC).timestamp()
+
+
+def _as_text(start: int) -> str:
+    return datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _echo_usage(periods: "Sequence[Period]") -> None:
+    """Write a row for each period, with a column for each outcome that there was."""
+    from authguard._core.terms import OUTCOMES
+
+    table: dict[int, dict[str, int]] = {}
+    for each in periods:
+        row = table.setdefault(each.start, {})
+        row[each.outcome] = row.get(each.outcome, 0) + each.uses
+    seen = [name for name in OUTCOMES if name == "ok" or any(name in row for row in table.values())]
+    rows = [
+        [_as_text(start), *(str(row.get(name, 0)) for name in seen), str(sum(row.values()))]
+        for start, row in table.items()
+    ]
+    echo_table(["from", *seen, "all"], rows)

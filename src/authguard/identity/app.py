@@ -231,6 +231,7 @@ def _check_tables(service: IdentityService) -> None:
     if service.settings.dev:
         migrations.upgrade(service.database)
     migrations.check(service.database)
+    service.keep_usage()
     # Connections must not be shared by the workers that a server forks later.
     service.database.close()
 

@@ -39,6 +39,7 @@ from authguard.identity.storage.revocations import (
     open_store,
     shared_revocations_of,
 )
+from authguard.identity.storage.usage_roll_up import set_kept
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
@@ -210,6 +211,20 @@ class IdentityService:
         now = self.clock()
         self.keys.rotate(now)
         self.audit.record(Event("rotate_keys", True, now))
+
+    def keep_usage(self) -> None:
+        """Store how long the usage of keys is kept, for the processes that count: they delete what is older.
+
+        Raises:
+            StoreUnavailableError: if it was not stored.
+        """
+        settings = self.settings
+        kept = {
+            "minute": settings.usage_minutes_kept,
+            "hour": settings.usage_hours_kept,
+            "day": settings.usage_days_kept,
+        }
+        set_kept(self.database, kept)
 
     def close(self) -> None:
         """Send the mails that are waiting, and close all connections."""

@@ -46,6 +46,8 @@ _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_cli
 _ORDERED_LIFETIMES = (
     ("session_lifetime", "refresh_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
+    ("usage_hours_kept", "usage_minutes_kept"),
+    ("usage_days_kept", "usage_hours_kept"),
 )
 
 
@@ -127,6 +129,9 @@ class Settings:
         api_key_mails: what the owner of a key is told by mail, of `model.KEY_EVENTS`; empty for nothing.
         api_key_notice_interval: seconds between two looks for keys that expire and for mails about keys; 0
             leaves that to `authguard apikeys notify`.
+        usage_minutes_kept: seconds for which the usage of keys is kept by the minute.
+        usage_hours_kept: seconds for which it is kept by the hour.
+        usage_days_kept: seconds for which it is kept by the day; by the month it is kept for ever.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -187,6 +192,9 @@ class Settings:
     secret_scanning_token: str = field(default="", repr=False)
     api_key_mails: Iterable[str] = KEY_EVENTS
     api_key_notice_interval: int = 60
+    usage_minutes_kept: int = 2 * _DAY
+    usage_hours_kept: int = 90 * _DAY
+    usage_days_kept: int = 730 * _DAY
     worker_threads: int = 8
     dev: bool = False
 
@@ -315,6 +323,9 @@ class Settings:
             "link_lifetime": (60, _DAY),
             "api_key_lifetime": (60, 3_650 * _DAY),
             "api_key_notice_interval": (0, _DAY),
+            "usage_minutes_kept": (3_600, 90 * _DAY),
+            "usage_hours_kept": (2 * _DAY, 3_650 * _DAY),
+            "usage_days_kept": (32 * _DAY, 36_500 * _DAY),  # the usage of a month is that of its days
         }
         for name, (least, most) in durations.items():
             seconds = check_whole_seconds(getattr(self, name), name, most, least=least)

@@ -37,9 +37,9 @@ class PostgresStore(Store):
         revocations_down: Down = "deny",
         replays_down: Down = "deny",
     ) -> None:
-        name = _check_url(url)
+        name = check_url(url)
         super().__init__(
-            lambda timeout: SQLLog(PostgresConnections(_for_libpq(url), timeout)),
+            lambda timeout: SQLLog(PostgresConnections(for_libpq(url), timeout)),
             name,
             bound=bound,
             revocations_down=revocations_down,
@@ -47,8 +47,12 @@ class PostgresStore(Store):
         )
 
 
-def _check_url(url: object) -> str:
-    """Return what may be shown of a URL."""
+def check_url(url: object) -> str:
+    """Return what may be shown of a URL.
+
+    Raises:
+        ConfigurationError: if it is not the URL of a PostgreSQL database, or psycopg is not installed.
+    """
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise _wrong_url(url)
@@ -58,13 +62,14 @@ def _check_url(url: object) -> str:
     except ImportError as error:  # psycopg is missing, or it is there without libpq
         raise MissingExtraError("postgres", error) from error
     try:
-        conninfo_to_dict(_for_libpq(str(url)))
+        conninfo_to_dict(for_libpq(str(url)))
     except ProgrammingError:  # whose text may have a password
         raise _wrong_url(url) from None
     return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
 
 
-def _for_libpq(url: str) -> str:
+def for_libpq(url: str) -> str:
+    """Return a URL as libpq reads it."""
     return url.replace("postgresql+psycopg:", "postgresql:", 1)
 
 

@@ -49,18 +49,31 @@ class RedisStore(Store):
         replays_down: Down = "deny",
         prefix: str = "authguard",
     ) -> None:
-        check_text(prefix, "prefix", pattern=_PREFIX, must="be letters, digits and _.:- (at most 100)")
+        check_prefix(prefix)
         super().__init__(
             lambda timeout: RedisLog(lambda: _connect(url, timeout), prefix),
-            _check_url(url),
+            check_redis_url(url),
             bound=bound,
             revocations_down=revocations_down,
             replays_down=replays_down,
         )
 
 
-def _check_url(url: object) -> str:
-    """Return what may be shown of a URL."""
+def check_prefix(prefix: object) -> None:
+    """Check what the names of all keys begin with.
+
+    Raises:
+        ConfigurationError: if it has other characters.
+    """
+    check_text(prefix, "prefix", pattern=_PREFIX, must="be letters, digits and _.:- (at most 100)")
+
+
+def check_redis_url(url: object) -> str:
+    """Check the URL of a server, and return what may be shown of it.
+
+    Raises:
+        ConfigurationError: if it is none, or redis-py is not installed.
+    """
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
         raise _wrong_url(url)

@@ -37,7 +37,7 @@ class SQLiteStore(Store):
         revocations_down: Down = "deny",
         replays_down: Down = "deny",
     ) -> None:
-        file = _check_path(path)
+        file = check_path(path)
         super().__init__(
             lambda timeout: SQLLog(SQLiteConnections(file, timeout)),
             str(file),
@@ -47,9 +47,14 @@ class SQLiteStore(Store):
         )
 
 
-def _check_path(path: object) -> Path:
+def check_path(path: object, example: str = "revocations.db") -> Path:
+    """Check the path of a database file.
+
+    Raises:
+        ConfigurationError: for anything but the path of a file in a folder that exists.
+    """
     if not isinstance(path, (str, os.PathLike)) or not str(path) or str(path).startswith(":memory:"):
-        raise ConfigurationError(f'path must be the path of a file: write "revocations.db", got {got(path)}')
+        raise ConfigurationError(f'path must be the path of a file: write "{example}", got {got(path)}')
     file = Path(path).absolute()
     if not file.parent.is_dir():
         raise ConfigurationError(f"path must be in a folder that exists, got {str(file)!r}")

@@ -25,6 +25,7 @@ class Allow:
         charge: what the request has taken from the quotas of its caller; the response fields are there, then.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
             may run, `"pass"` if the application gets it without its body, and its response is sealed.
+        terms: what holds for each request with the credential; None for nothing.
     """
 
     auth: Auth
@@ -33,6 +34,7 @@ class Allow:
     response_fields: ResponseFields = ()
     preflight: Preflight | None = None
     charge: Charge | None = None
+    terms: Terms | None = None
 
     is_decision: ClassVar[Literal[True]] = True
 
@@ -96,6 +98,7 @@ class Deny:
     user: ClassVar[Any] = ANONYMOUS
     response_fields: ClassVar[ResponseFields] = ()
     charge: ClassVar[None] = None
+    terms: ClassVar[None] = None
 
     error: RefusedError
     refusal: Refusal

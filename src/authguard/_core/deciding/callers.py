@@ -209,9 +209,14 @@ class Callers:
         confirmation = known.auth.confirmation
         if credential is not None and not proven and (confirmation or credential.method == "dpop"):
             nonce = yield from self._proofs.check(request, credential, confirmation, now)
-        known = yield from self._unless_revoked(credential, known, now)
-        if known.terms is not None:
-            yield from self._keep(known.terms, known.auth.principal, request, now)
+        terms = known.terms
+        try:
+            known = yield from self._unless_revoked(credential, known, now)
+            if known.terms is not None:
+                yield from self._keep(known.terms, known.auth.principal, request, now)
+        except RefusedError as error:
+            error.count = error.count or (None if terms is None else terms.count)
+            raise
         return known, nonce
 
     def _unless_revoked(self, credential: Credential | None, known: Known, now: float) -> Flow[Known]:

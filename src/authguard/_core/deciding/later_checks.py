@@ -10,6 +10,7 @@ from authguard._core.model import Auth, Principal
 from authguard._core.policy.policy import Policy
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import RequestView
+from authguard._core.terms import Terms, outcome_of
 from authguard.errors import InsufficientScopeError, InvalidTokenError, MissingCredentialsError, RefusedError
 
 
@@ -40,6 +41,7 @@ class LaterChecks:
         now: float,
         *,
         charge: Charge | None = None,
+        terms: Terms | None = None,
     ) -> Flow[Deny | None]:
         """Check what a route asks for beyond the path rules; return None if the caller has it.
 
@@ -52,6 +54,7 @@ class LaterChecks:
             requirement: what the route requires; if empty, just to be somebody.
             now: seconds since the epoch.
             charge: that of the decision about the request.
+            terms: those of the decision, which tell the verifier of a refusal.
         """
         if not auth.principal.is_authenticated:
             return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
@@ -60,6 +63,7 @@ class LaterChecks:
         except RefusedError as lacking:
             if charge is not None:
                 charge.is_refused = True
+            self._recount(terms, request, lacking, now)
             return (yield from self._denials.deny(request, refused_for(lacking, auth)))
         if charge is None or charge.taken is not None or self._quotas is None:
             return None
@@ -67,8 +71,16 @@ class LaterChecks:
             verdict = self._policy.find_for(request.request_key)
             yield from self._quotas.charge(charge, auth.principal, verdict)
         except Exception as raised:
-            return (yield from self._denials.deny(request, as_refused(raised)))
+            refused = as_refused(raised)
+            self._recount(terms, request, refused, now)
+            return (yield from self._denials.deny(request, refused))
         return None
+
+    def _recount(self, terms: Terms | None, request: RequestView, error: RefusedError, now: float) -> None:
+        """Tell the verifier that a request is refused, which has been counted as one that passed."""
+        outcome = outcome_of(error)
+        if terms is not None and terms.recount is not None and outcome is not None:
+            terms.recount(now, self._policy.find_for(request.request_key).rule, outcome)
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts, such as a websocket, may go on; return None if it may.

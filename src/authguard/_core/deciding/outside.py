@@ -9,12 +9,14 @@ from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.deciding.callers import Recalled, Refused
+from authguard._core.deciding.outcomes import OUTSIDE, Outcomes, count_of
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
 from authguard._core.model import Principal
-from authguard._core.networks import parse_address
 from authguard._core.options import Moment, check_moment, check_text, got
+from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
+from authguard._core.terms import OK, outcome_of
 from authguard._core.verifier import Verifier
 from authguard.errors import ConfigurationError, InvalidRequestError
 
@@ -22,6 +24,7 @@ from authguard.errors import ConfigurationError, InvalidRequestError
 _SCHEME = re.compile(r"\s*(?:authorization\s*:\s*)?(bearer|dpop|token|jwt|basic|apikey)\s+\S", re.IGNORECASE)
 _MAX_SCHEME = 80  # characters in which one is looked for
 _FIELD = b"authorization"
+_OUTCOMES = Outcomes(TrustedProxies(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class VerifiesOutside:
     ) -> Flow[Principal]:
         at = self.driving.clock() if now is None else check_moment(now, "now")
         request = _Message(self._presented(token, header), _checked_address(address))
-        callers = self._straight_path.callers
+        callers, known = self._straight_path.callers, None
         try:
             recalled: Recalled | None = callers.recall(request.presented, at) if request.presented else None
             if isinstance(recalled, Refused):
@@ -172,10 +175,10 @@ class VerifiesOutside:
                 yield from callers.load_user(known.auth.principal)
         except Exception as raised:
             refused = as_refused(raised)
+            count = refused.count if known is None else count_of(known)
+            _OUTCOMES.tell(count, request, OUTSIDE, outcome_of(refused), at)
             raise refused from refused.__cause__
-        if known.terms is not None:
-            client = parse_address(address)
-            known.terms.count(at, None if client is None else str(client))
+        _OUTCOMES.tell(count_of(known), request, OUTSIDE, OK, at)
         return known.auth.principal
 
     def _presented(self, token: object, header: str | None) -> Presented:

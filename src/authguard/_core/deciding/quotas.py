@@ -80,8 +80,11 @@ class Quotas:
         self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
         _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
-        #: Whether it can be asked on the straight path.
-        self.at_once = bool(getattr(self._store, "in_memory", False))
+        self._in_memory = bool(getattr(self._store, "in_memory", False))
+        #: What can be called on the straight path; None for nothing.
+        self._take_at_once: Callable[[Sequence[Take]], Any] | None = (
+            self._store.take if self._in_memory else getattr(self._store, "take_at_once", None)
+        )
         self._limits: Memory[tuple[Any, ...], Limits] = Memory(_MAX_SETS)
 
     def charge_at_once(self, known: Known, verdict: Verdict) -> Charge | RateLimitedError | None:
@@ -91,7 +94,7 @@ class Quotas:
             known: the caller.
             verdict: what the rules ask.
         """
-        if not self.at_once:
+        if self._take_at_once is None:
             return None
         try:
             takes: Sequence[Take]
@@ -104,10 +107,11 @@ class Quotas:
                 known.takes = (verdict, limits, takes)
             if not takes:
                 return Charge(known.response_fields, NOTHING)
-            taken: Any = self._store.take(takes)
+            taken = self._take_at_once(takes)
+            admitted = taken.admitted
         except Exception:  # noqa: BLE001 (as in the flow)
-            return None  # the flow will meet it again, and say what is wrong
-        if not taken.admitted:
+            return None  # the flow will meet it again, and say what is wrong; or there was no answer yet
+        if not admitted:
             return _exceeded(limits, taken, known.user)
         return Charge(known.response_fields, taken, _fields(limits, taken))
 
@@ -128,7 +132,7 @@ class Quotas:
         if not takes:
             charge.taken = NOTHING
             return
-        taken = yield from self._ask(self._store.take, takes)
+        taken = yield from self._ask(self._store.take, takes, self._take_at_once)
         if not isinstance(taken, Taken):
             raise TypeError("take() of a store of quotas must return a Taken")
         if not taken.admitted:
@@ -145,11 +149,24 @@ class Quotas:
             with suppress(QuotaUnavailableError):
                 yield from self._ask(self._store.give_back, taken)
 
-    def _ask(self, function: Callable[..., Any], argument: object) -> Flow[Any]:
+    def give_back_unused(self) -> Flow[None]:
+        """Have the store give back what this process holds in advance, if there is such a store."""
+        give_back: Callable[[], Any] | None = getattr(self._store, "give_back_unused", None)
+        if give_back is not None:
+            yield from Call(give_back)
+
+    def _ask(
+        self,
+        function: Callable[..., Any],
+        argument: object,
+        at_once: Callable[..., Any] | None = None,
+    ) -> Flow[Any]:
+        """Call a function of the store, which may have another that answers at once, or returns None."""
         try:
-            if self.at_once:
+            if self._in_memory:
                 return function(argument)
-            return (yield from Call(function, argument))
+            answer = None if at_once is None else at_once(argument)
+            return (yield from Call(function, argument)) if answer is None else answer
         except Exception as raised:
             refused = as_refused(raised, "the store of quotas")
             if not isinstance(refused, VerificationUnavailableError):

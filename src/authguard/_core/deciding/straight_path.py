@@ -10,8 +10,9 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.quotas import Quotas
-from authguard._core.policy.policy import Policy
+from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.request import Presented, RequestKey
+from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]
@@ -48,11 +49,11 @@ class StraightPath:
         self.all_callers: list[Callers | Overridden] = [callers]
         self._policy = policy
         self._denials = denials
-        self._quotas = quotas
         self._cookie = cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
         if quotas is not None:
+            self._charge_at_once = quotas.charge_at_once
             self.recall = self._recall_counted
         elif callers.has_terms:
             self.recall = self._recall_told
@@ -64,6 +65,8 @@ class StraightPath:
         recalled = self.callers.recall(presented, now)
         if not recalled.is_decision:
             if isinstance(recalled, Refused):
+                if recalled.error.count is not None:  # in the flow, which knows the address
+                    return recalled
                 return self._denials.at_once(recalled.error, request_key) or recalled
             return recalled
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
@@ -76,8 +79,9 @@ class StraightPath:
     def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide as `_recall` does, and tell the verifier of a request that passes."""
         known = self._recall(presented, request_key, now)
-        if isinstance(known, Known) and known.terms is not None:
-            known.terms.count(now, None)
+        if isinstance(known, Known) and known.terms is not None and known.terms.count is not None:
+            verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
+            known.terms.count(now, None, verdict.rule, OK)
         return known
 
     def _recall_counted(
@@ -85,20 +89,36 @@ class StraightPath:
     ) -> Recalled | Allow | Deny:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
         known = self._recall(presented, request_key, now)
-        if type(known) is not Known or known is NOBODY or self._quotas is None:
+        if type(known) is not Known or known is NOBODY:
             return known
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if verdict.protected:
-            charge = self._quotas.charge_at_once(known, verdict)
+            charge = self._charge_at_once(known, verdict)
         else:  # a decorator may take from them
             charge = Charge(known.response_fields)
-        if charge is None:
+        if type(charge) is not Charge:
+            if isinstance(charge, RateLimitedError):
+                return self._exceeded(charge, known, verdict, request_key, now)
             return UNDECIDED
-        if isinstance(charge, RateLimitedError):
-            return self._denials.at_once(charge, request_key) or Refused(charge)
-        if known.terms is not None:
-            known.terms.count(now, None)
-        return Allow(known.auth, known.user, charge=charge)
+        terms = known.terms
+        if terms is None:
+            return Allow(known.auth, known.user, charge=charge)
+        if terms.count is not None:
+            terms.count(now, None, verdict.rule, OK)
+        return Allow(known.auth, known.user, charge=charge, terms=terms)
+
+    def _exceeded(
+        self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float
+    ) -> Refused | Deny:
+        """Refuse a request for which too little is left, and tell the verifier of it."""
+        denied = self._denials.at_once(error, request_key)
+        count = None if known.terms is None else known.terms.count
+        if denied is None:
+            error.count = count
+            return Refused(error)
+        if count is not None:
+            count(now, None, verdict.rule, outcome_of(error) or "")
+        return denied
 
     def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
         signs_in = self._cookie is not None and self._policy.is_login_page(request_key[1])

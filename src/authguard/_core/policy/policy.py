@@ -29,6 +29,8 @@ _REMEMBERED_LONG_PATHS = 16
 _MAX_LONG_PATH_CHARACTERS = 16_384
 # Under this key no HTTP method is remembered: HTTP/2 may carry one with spaces, but none with a line break.
 _HANDSHAKE = "\nhandshake"
+# Under these names requests are counted that no rule decides about.
+_BY_DEFAULT, _ODD_PATH, _SERVED = "(default)", "(odd path)", "(served by the guard)"
 _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
 
@@ -46,6 +48,8 @@ class Verdict:
         preflight: how a CORS preflight is treated; None for as the guard says.
         quotas: those of the rules, beside those of the guard.
         cost: how much a request takes from all quotas.
+        rule: under which name requests are counted: that of the rule that decided, of several the first by
+            its path, and for none a text in parentheses. So there are no more names than rules, and a few.
     """
 
     protected: bool
@@ -57,6 +61,7 @@ class Verdict:
     preflight: Preflight | None = None
     quotas: tuple[Quota, ...] = ()
     cost: int = 1
+    rule: str = _BY_DEFAULT
 
     def check(self, principal: Principal, now: float) -> None:
         """Raise what is lacking, unless the principal meets every requirement.
@@ -187,12 +192,19 @@ class Policy:
             return self._decide_canonical(method, path, mount, visits)
         except TooMuchWorkError:
             reason = "an odd path, too long to be read in every way"
-            return Verdict(True, self._requirements, reason=reason, quotas=self._quotas, cost=self._cost)
+            return Verdict(
+                True,
+                self._requirements,
+                reason=reason,
+                quotas=self._quotas,
+                cost=self._cost,
+                rule=_ODD_PATH,
+            )
 
     def _decide_canonical(self, method: str, path: str, mount: Mount, visits: WorkBudget) -> Verdict:
         segments = split(path)
         if path in self.served or self.is_login_page(path):
-            return Verdict(False, reason=self.served.get(path, "the login page"))
+            return Verdict(False, reason=self.served.get(path, "the login page"), rule=_SERVED)
         opened = most_specific(self._public.covering(segments, method, visits))
         deciding = self._plainly(segments, method, visits)
         # The rule that decides may have the mount point in its words; callers must not append it to them.
@@ -205,7 +217,7 @@ class Policy:
         plain = [match for path in paths for match in self._plainly(path, method, visits)]
         other = [match for path in paths for match in self._in_another_case(path, method, visits)]
         if opened and all(opened[0].specificity > winner.specificity for winner in plain + other):
-            return Verdict(False, reason=f"public by {opened[0].rule}")
+            return Verdict(False, reason=f"public by {opened[0].rule}", rule=opened[0].rule.name)
         if plain or other:
             return self._together(tuple(match.rule for match in plain), tuple(match.rule for match in other))
         return self._by_default()
@@ -261,7 +273,7 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
     """
     rules = sorted({*plain, *other}, key=lambda rule: rule.path)
     if not rules:
-        return Verdict(True, reason="an odd path")
+        return Verdict(True, reason="an odd path", rule=_ODD_PATH)
     modes: set[Optional | None] = {rule.optional if rule in plain else None for rule in rules}
     optional: Optional | None = None if None in modes else "strict" if "strict" in modes else "lenient"
     treated = {rule.preflight if rule in plain or rule.preflight != "pass" else None for rule in rules}
@@ -276,6 +288,7 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
         preflight=preflight,
         quotas=_quotas_of(rules),
         cost=max(rule.cost if rule in plain else max(rule.cost, 1) for rule in rules),
+        rule=next(rule for rule in rules if rule in (plain or other)).name,
     )
 
 

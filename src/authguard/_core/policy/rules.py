@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Literal, cast, get_args
 from urllib.parse import quote
 
@@ -34,6 +35,7 @@ Preflight = Literal["answer", "pass"]
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
 
 _MAX_AGE = 2**31 - 1  # 68 years
+_MAX_NAME = 120  # characters
 _LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by default for tokens
 
 
@@ -280,6 +282,14 @@ class Rule:
             return quota
         where = " ".join([*sorted(self.methods), quote(self.path, safe="/*:@!$&'()+,;=~")])
         return quota.named(f"{where} {quota.policy}")
+
+    @property
+    def name(self) -> str:
+        """Return methods and path as they are written, in 120 characters at most, to count requests by it."""
+        name = " ".join([*sorted(self.methods), self.path])
+        if len(name) <= _MAX_NAME:
+            return name
+        return f"{name[: _MAX_NAME - 17]}…{sha256(name.encode()).hexdigest()[:16]}"
 
     def __repr__(self) -> str:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""

@@ -1,89 +1,29 @@
-"""Count the uses of API keys in memory, and write them once a minute."""
+"""Count what becomes of requests with API keys in memory, and write it once a minute."""
 
 import logging
 import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from secrets import token_hex
 from threading import Event, Lock, Thread
 from weakref import WeakMethod, WeakValueDictionary
 
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.keys.counters import Cell, Counted, KeyCounter
 from authguard.identity.storage.database import Database
-from authguard.identity.storage.usage_queries import KeyUses, add_uses
+from authguard.identity.storage.usage_levels import DAY_SECONDS, HOUR_SECONDS
+from authguard.identity.storage.usage_queries import Batch, LastUse, Uses, add_batch
+from authguard.identity.storage.usage_roll_up import keep_up
 
 logger = logging.getLogger("authguard")
 
 #: Seconds between two writings; as many may be lost if the process is killed.
 FLUSH_SECONDS = 60.0
-_DAY = 86_400
+#: Counts that wait for a database that takes none; if there are more, they lose minute and hour.
+MAX_WAITING = 100_000
 
-
-class KeyCounter:
-    """Count the requests with a generation of a key; made when the key is looked up.
-
-    Args:
-        recorder: writes what is counted.
-        key_id: the public id of the key.
-        generation: of the secret that was presented.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_address",
-        "_day",
-        "_ends_at",
-        "_generation",
-        "_key_id",
-        "_last",
-        "_recorder",
-        "uses",
-    )
-
-    def __init__(self, recorder: "UsageRecorder", key_id: str, generation: int) -> None:
-        self._recorder = recorder
-        self._key_id = key_id
-        self._generation = generation
-        #: How many requests have not been written yet.
-        self.uses = 0
-        self._last = 0.0
-        self._address: str | None = None
-        self._day = 0
-        self._ends_at = 0.0
-
-    def count(self, now: float, address: str | None) -> None:
-        """Count a request; each request with a key passes here.
-
-        Args:
-            now: seconds since the epoch.
-            address: of the client, if it is known.
-        """
-        recorder = self._recorder
-        with recorder.lock:
-            if not self.uses or not self._ends_at - _DAY <= now < self._ends_at:
-                self._begin(now)
-            self.uses += 1
-            self._last = max(self._last, now)
-            if address is not None:
-                self._address = address
-
-    def _begin(self, now: float) -> None:
-        """Begin to count, since all has been written, or it is another day."""
-        if self.uses:
-            self._recorder.rows.append(self.take())
-        else:
-            self._recorder.note(self)
-        self._day = int(now // _DAY)
-        self._ends_at = (self._day + 1.0) * _DAY
-        self._last = now
-
-    def take(self) -> KeyUses:
-        """Return what has been counted, and begin at zero."""
-        row = KeyUses(self._key_id, self._generation, self._day, self.uses, self._last, self._address)
-        self.uses = 0
-        return row
-
-    @property
-    def row(self) -> KeyUses:
-        """Return what has been counted."""
-        return KeyUses(self._key_id, self._generation, self._day, self.uses, self._last, self._address)
+_MAX_REFUSED = 5  # times that a batch is tried which the database refuses for another reason than an outage
+_FLUSHES = 5  # after as many, what has ended is rolled up
 
 
 class UsageRecorder:
@@ -92,16 +32,23 @@ class UsageRecorder:
     Args:
         database: where the counts are written.
         seconds: between two writings.
+        clock: seconds since the epoch, for what is to be rolled up.
 
     Attributes:
         lock: held while something is counted.
-        rows: what was counted of days before, or could not be written.
     """
 
-    def __init__(self, database: Database, *, seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        seconds: float = FLUSH_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._seconds = seconds
-        self._counters: list[KeyCounter] = []
+        self._clock = clock
+        self._noted: dict[str, list[KeyCounter]] = {}
         self._begin_process()
         reset = WeakMethod(self._begin_process)
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
@@ -110,11 +57,18 @@ class UsageRecorder:
         """Start anew: threads do not survive a fork, and what was counted is the parent's to write."""
         self.lock = Lock()
         self._writing = Lock()
-        for counter in self._counters:
-            counter.uses = 0
-        self._counters = []
+        for counters in self._noted.values():
+            for counter in counters:
+                counter.clear()
+        #: The counters that have counted since the last writing, and what they do not hold any more, by key.
+        self._noted = {}
+        self._cells: dict[str, dict[Cell, int]] = {}
+        self._last_uses: dict[str, LastUse] = {}
         self._known: WeakValueDictionary[tuple[str, int], KeyCounter] = WeakValueDictionary()
-        self.rows: list[KeyUses] = []
+        # The batch that is being written. It stays as it is until it is known to be stored.
+        self._batch: Batch | None = None
+        self._refused = 0
+        self._writer, self._number = token_hex(16), 0
         self._thread: Thread | None = None
         self._closing = Event()
 
@@ -128,7 +82,7 @@ class UsageRecorder:
 
     def note(self, counter: KeyCounter) -> None:
         """Note that a counter has something to write; the lock is held."""
-        self._counters.append(counter)
+        self._noted.setdefault(counter.key_id, []).append(counter)
         if self._thread is None:
             # A daemon: a program that ends without closing does not wait for it.
             self._closing = Event()
@@ -136,43 +90,104 @@ class UsageRecorder:
             self._thread = Thread(target=self._run, args=arguments, name="authguard-key-usage", daemon=True)
             self._thread.start()
 
+    def keep(self, key_id: str, cells: Counted) -> None:
+        """Keep what a counter has counted of a minute that is over; the lock is held."""
+        kept = self._cells.setdefault(key_id, {})
+        for cell, uses in cells:
+            kept[cell] = kept.get(cell, 0) + uses
+
     def _run(self, closing: Event) -> None:
+        flushes = 0
         while not closing.wait(self._seconds):
             try:
                 self.flush()
+                if flushes % _FLUSHES == 0:
+                    keep_up(self._database, self._clock(), stops=closing.is_set)
+                flushes += 1
             except Exception as error:
                 # They are written the next time; the thread must not end.
                 logger.warning("the uses of API keys are not written yet: %s", type(error).__name__)
 
-    def pending(self, key_ids: set[str]) -> dict[int, int]:
-        """Return what has been counted and not written for some keys, by day."""
+    def pending(self, key_ids: Collection[str]) -> list[Uses]:
+        """Return what has been counted and not been written for some keys."""
         with self.lock:
-            rows = [*self.rows, *(counter.row for counter in self._counters)]
-        days: dict[int, int] = {}
-        for row in rows:
-            if row.key_id in key_ids:
-                days[row.day] = days.get(row.day, 0) + row.uses
-        return days
+            batch = () if self._batch is None else self._batch.uses
+            found = [row for row in batch if row.key_id in key_ids]
+            for key_id in key_ids:
+                for cell, uses in self._cells.get(key_id, {}).items():
+                    found.append(Uses(key_id, *cell, uses))
+                for counter in self._noted.get(key_id, ()):
+                    found += [Uses(key_id, *cell, uses) for cell, uses in counter.cells()]
+        return found
 
     def flush(self) -> None:
         """Write what has been counted.
 
         Raises:
-            StoreUnavailableError: if it was not stored; it is kept for the next time.
+            StoreUnavailableError: if it is not known to be stored; it is kept for the next time.
         """
         with self._writing:
-            with self.lock:
-                rows = [*self.rows, *(counter.take() for counter in self._counters)]
-                self.rows, self._counters = [], []
-            if not rows:
-                return
-            rows = _merged(rows)
-            try:
-                add_uses(self._database, rows)
-            except BaseException:
+            # What has come after a batch that could not be written is one of its own.
+            while self._batch is not None or self._make_batch():
+                try:
+                    add_batch(self._database, self._batch)  # type: ignore[arg-type]  # it is one now
+                except StoreUnavailableError:
+                    self._bound()
+                    raise
+                except Exception:
+                    self._give_up()
+                    raise
                 with self.lock:
-                    self.rows += rows
-                raise
+                    self._batch, self._refused = None, 0
+
+    def _give_up(self) -> None:
+        """Drop a batch that the database refuses again and again, so that others are written."""
+        self._refused += 1
+        if self._refused >= _MAX_REFUSED:
+            logger.error("uses of API keys are lost: the database refuses them")
+            with self.lock:
+                self._batch, self._refused = None, 0
+
+    def _make_batch(self) -> bool:
+        with self.lock:
+            self._collect()
+            cells = [(key_id, cell) for key_id, cells in self._cells.items() for cell in cells.items()]
+            uses = sorted(Uses(key_id, *cell, many) for key_id, (cell, many) in cells if many)
+            last = sorted(self._last_uses.values())
+            self._cells, self._last_uses = {}, {}
+            if not uses:
+                return False
+            self._number += 1
+            self._batch = Batch(self._writer, self._number, self._clock(), uses, last)
+            return True
+
+    def _collect(self) -> None:
+        """Take what the counters hold; the lock is held."""
+        for counters in self._noted.values():
+            for counter in counters:
+                self.keep(counter.key_id, counter.cells())
+                if counter.last_use.uses:
+                    self._keep_last(counter.last_use)
+                counter.clear()
+        self._noted = {}
+
+    def _keep_last(self, use: LastUse) -> None:
+        before = self._last_uses.get(use.key_id)
+        if before is not None:
+            newer, older = (use, before) if use.at >= before.at else (before, use)
+            use = LastUse(use.key_id, use.uses + before.uses, newer.at, newer.address or older.address)
+        self._last_uses[use.key_id] = use
+
+    def _bound(self) -> None:
+        """Keep what waits for the database small: it loses its minute, and then its hour, but not its day."""
+        with self.lock:
+            self._collect()
+            for seconds in (HOUR_SECONDS, DAY_SECONDS):
+                if sum(map(len, self._cells.values())) <= MAX_WAITING:
+                    return
+                waiting, self._cells = self._cells, {}
+                for key_id, cells in waiting.items():
+                    self.keep(key_id, _in_periods(cells, seconds))
 
     def close(self) -> None:
         """Write what has been counted, and end the thread; a later request starts another."""
@@ -187,13 +202,7 @@ class UsageRecorder:
             logger.warning("the last uses of API keys are lost: %s", error.reason)
 
 
-def _merged(rows: list[KeyUses]) -> list[KeyUses]:
-    """Return one row for each generation of a key on a day, in the order of the keys."""
-    merged: dict[tuple[str, int, int], KeyUses] = {}
-    for row in rows:
-        before = merged.setdefault(row[:3], row)
-        if before is not row:
-            newer, older = (row, before) if row.last_used_at >= before.last_used_at else (before, row)
-            uses, address = before.uses + row.uses, newer.address or older.address
-            merged[row[:3]] = newer._replace(uses=uses, address=address)
-    return sorted(merged.values(), key=lambda row: row[:3])
+def _in_periods(cells: Mapping[Cell, int], seconds: int) -> Counted:
+    """Return counts as if all had been made at the beginning of an hour or a day."""
+    for (start, generation, rule, outcome), uses in cells.items():
+        yield (start // seconds * seconds, generation, rule, outcome), uses

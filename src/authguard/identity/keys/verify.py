@@ -1,6 +1,7 @@
 """Verify the API keys of the identity service, in it and in other applications with the same database."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from threading import Lock
@@ -8,7 +9,7 @@ from threading import Lock
 from anyio import to_thread
 from cachetools import LRUCache
 
-from authguard._core.credential.key_format import KeyFormat
+from authguard._core.credential.key_format import KeyFormat, readable_id_of
 from authguard._core.encoding import sha256_hex
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
@@ -24,6 +25,7 @@ from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, InvalidAPIKeyError
 from authguard.identity.keys.checks import end_of, refusal_of
+from authguard.identity.keys.counters import UNKNOWN
 from authguard.identity.keys.generations import MAX_REMEMBERED, begin_generation, generation_name
 from authguard.identity.keys.grants import ADMIN, granted_role, owner_scopes
 from authguard.identity.keys.usage import UsageRecorder
@@ -35,6 +37,25 @@ from authguard.identity.storage.revocations import Spread
 
 _REFUSED_SECONDS = 10
 _REFUSED_KEYS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Hold why a key was refused a moment ago, and until when that is not looked up again."""
+
+    until: float
+    key_id: str | None
+    cause: Cause
+    count: Count | None
+
+    @property
+    def error(self) -> InvalidAPIKeyError:
+        """Return the refusal; a new one each time, since a traceback is added to it."""
+        error = InvalidAPIKeyError(
+            "a key that was refused a moment ago", key_id=self.key_id, cause=self.cause
+        )
+        error.count = self.count
+        return error
 
 
 class SQLAPIKeys(Verifier):
@@ -91,7 +112,7 @@ class SQLAPIKeys(Verifier):
         self._database = database
         self.recorder = UsageRecorder(database) if check_flag(count, "count") else None
         # Known to be bad for good, briefly. A flood of bad keys evicts only its own kind.
-        self._refused: LRUCache[str, float] = LRUCache(_REFUSED_KEYS)
+        self._refused: LRUCache[str, _Refused] = LRUCache(_REFUSED_KEYS)
         self._refused_lock = Lock()
         self._channel = Channel(opened={"keys": self})
 
@@ -105,20 +126,40 @@ class SQLAPIKeys(Verifier):
             raise InvalidAPIKeyError("no key of this form", cause=Cause.MALFORMED)
         digest = sha256_hex(credential.value)
         with self._refused_lock:
-            if now < self._refused.get(digest, 0):
-                raise InvalidAPIKeyError("a key that was refused a moment ago")
-        return self._look_up(digest, now)
+            refused = self._refused.get(digest)
+        if refused is not None and now < refused.until:
+            raise refused.error
+        return self._look_up(digest, readable_id_of(credential.value), now)
 
-    def _look_up(self, digest: str, now: float) -> Flow[Verified]:
-        row = yield from Call(self.find, digest)
+    def _look_up(self, digest: str, readable_id: str, now: float) -> Flow[Verified]:
+        row, key_id = yield from Call(self._find_or_name, digest, readable_id)
         error = refusal_of(row, now)
         if error is not None:
+            if self.recorder is not None and key_id is not None:
+                generation = UNKNOWN if row is None else row.secret.generation
+                error.count = self.recorder.counter(key_id, generation).count
+                error.key_id = key_id
             if error.cause != Cause.DISABLED:
+                until = now + min(_REFUSED_SECONDS, self._cache_ttl)
                 with self._refused_lock:
-                    self._refused[digest] = now + min(_REFUSED_SECONDS, self._cache_ttl)
+                    self._refused[digest] = _Refused(until, error.key_id, error.cause, error.count)
             raise error
         assert row is not None  # noqa: S101 (told by the refusal)
         return self._verified(row, now)
+
+    def _find_or_name(self, digest: str, readable_id: str) -> tuple[KeyRow | None, str | None]:
+        """Return the key that has a secret with this digest, and the id of the key that a text names.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with self._database.read() as connection:
+            row = key_store.find_key_by_digest(connection, digest)
+            if row is not None:
+                return row, row.key.id
+            if self.recorder is None:
+                return None, None
+            return None, key_store.find_id_by_readable_id(connection, readable_id)
 
     def find(self, digest: str) -> KeyRow | None:
         """Return the key that has a secret with this digest, be it good or not.
@@ -145,8 +186,10 @@ class SQLAPIKeys(Verifier):
             tier=key.tier,
         )
         is_new = secret.active_from is None
+        counter = None if self.recorder is None else self.recorder.counter(key.id, secret.generation)
         terms = Terms(
-            count=self._count(row),
+            count=None if counter is None else counter.count,
+            recount=None if counter is None else counter.recount,
             networks=_networks(key.networks),
             begin=partial(self.begin, row) if is_new else None,
             response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),
@@ -158,11 +201,6 @@ class SQLAPIKeys(Verifier):
         """Return the scopes of a key that its owner still has."""
         further = row.key.scopes - {ADMIN} if self._scopes is None else self._scopes
         return row.key.scopes & owner_scopes(row.role, self._admin_roles, further)
-
-    def _count(self, row: KeyRow) -> Count:
-        if self.recorder is None:
-            return _count_nothing
-        return self.recorder.counter(row.key.id, row.secret.generation).count
 
     def begin(self, row: KeyRow, now: float) -> None:
         """Let a generation that is used for the first time be the good one; of several uses, one does so.
@@ -214,7 +252,3 @@ def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
     if len(networks) != len(texts):
         raise ValueError("the networks of an API key cannot be read")
     return networks
-
-
-def _count_nothing(now: float, address: str | None) -> None:
-    """Count nothing."""

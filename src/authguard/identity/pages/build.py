@@ -4,7 +4,8 @@ sign_in_pages   sign in, register, forgotten passwords: for everybody
 verify          the link that verifies an address
 account         the account, its sessions, providers and password, signing out: for its owner
 key_pages       the API keys of an account: for its owner
-owner_pages     what both of them share
+key_usage_page  the usage of one of them, with charts
+owner_pages     what the last three share
 views           templates, headers, style
 forms           what is wrong with a form, in words
 error_pages     which refusals become pages
@@ -19,6 +20,7 @@ from authguard.asgi import Scope
 from authguard.identity.pages.account import AccountPages
 from authguard.identity.pages.error_pages import PageErrors
 from authguard.identity.pages.key_pages import KeyPages
+from authguard.identity.pages.key_usage_page import KeyUsagePage
 from authguard.identity.pages.sign_in_pages import LINK_PATHS, SignInPages
 from authguard.identity.pages.verify import VerifyPages
 from authguard.identity.pages.views import Views
@@ -47,8 +49,8 @@ class Pages:
             views = Views(web.settings)
             sign_in = SignInPages(web, views, providers)
             verify = VerifyPages(web, views)
-            account, keys = AccountPages(web, views), KeyPages(web, views)
-            parts = sign_in, verify, account, keys, views
+            account, keys, usage = (page(web, views) for page in (AccountPages, KeyPages, KeyUsagePage))
+            parts = sign_in, verify, account, keys, usage, views
             self.routes = [route for part in parts for route in part.routes()]
             self.handlers = PageErrors(views, self.paths, browser_paths).handlers
 

@@ -1,6 +1,6 @@
 """Serve the pages of the API keys of an account: list, create, rotate, disable, enable, revoke."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -194,10 +194,7 @@ class KeyPages(OwnerPages):
         Raises:
             NotFoundError: if the visitor has none of this id.
         """
-        for key in await self._list(visitor):
-            if key.id == key_id:
-                return key
-        raise NotFoundError
+        return find_key(await self._list(visitor), key_id)
 
     def _choices(self, visitor: Visitor, form: Form) -> dict[str, Any]:
         """Return what the form for a new key offers: no more than the account may give."""
@@ -237,6 +234,18 @@ class KeyPages(OwnerPages):
         """Show the text of a key, in the answer to the form alone: there is no address to see it again."""
         values: dict[str, Any] = {"new": new, "heading": heading, "before": before}
         return self._views.page(request, "account-key-shown", visitor=visitor, **values)
+
+
+def find_key(keys: Iterable[StoredAPIKey], key_id: str) -> StoredAPIKey:
+    """Return the key with an id.
+
+    Raises:
+        NotFoundError: if none has it.
+    """
+    for key in keys:
+        if key.id == key_id:
+            return key
+    raise NotFoundError
 
 
 def _fate_of_old(body: RotateKeyForm) -> str:

@@ -25,6 +25,7 @@ _BY_DIGEST = (
     .join(users, users.c.id == api_keys.c.user_id)
     .where(api_key_secrets.c.digest == bindparam("digest"))
 )
+_ID_BY_READABLE_ID = select(api_keys.c.id).where(api_keys.c.readable_id == bindparam("readable_id"))
 
 
 class Secret(NamedTuple):
@@ -70,6 +71,11 @@ def find_key_by_digest(connection: Connection, digest: str) -> KeyRow | None:
         return None
     *values, role, disabled = row
     return KeyRow(key_from_row(values), Secret(*values[_KEY_COLUMNS:]), role, disabled)
+
+
+def find_id_by_readable_id(connection: Connection, readable_id: str) -> str | None:
+    """Return the id of the key whose texts name it so."""
+    return connection.execute(_ID_BY_READABLE_ID, {"readable_id": readable_id}).scalar()
 
 
 def find_key(connection: Connection, key_id: str, user_id: str, *, lock: bool = False) -> StoredAPIKey | None:

@@ -163,6 +163,8 @@ api_keys = Table(
     # None if nothing is to be told any more.
     Column("notice_at", Double),
     Index("ix_api_keys_user_id", "user_id", "created_at", "id"),
+    # For texts with the id of a key and a secret that is none of it.
+    Index("ix_api_keys_readable_id", "readable_id"),
     Index(
         "ix_api_keys_notice_at",
         "notice_at",
@@ -239,18 +241,57 @@ api_key_exposures = Table(
     ),
 )
 
-# Of the owner, so that it outlives the key: a key that is deleted does not make its requests undone.
-api_key_usage = Table(
-    "api_key_usage",
+
+def _usage_of(period: str) -> Table:
+    """Return the table of the usage in one kind of period; see `usage_roll_up`."""
+    name = f"api_key_usage_{period}"
+    is_left = text("uses <> rolled")
+    # Without rowids, SQLite keeps what belongs to a key in one place.
+    return Table(
+        name,
+        metadata,
+        Column("key_id", String(64), nullable=False),
+        # When the period begins, in UTC.
+        Column("start", BigInteger, nullable=False),
+        # 0 if the secret was none of the key's.
+        Column("generation", Integer, nullable=False),
+        Column("rule", String(160), nullable=False),
+        Column("outcome", String(16), nullable=False),
+        # Of the owner, so that it outlives the key: a key that is deleted does not make its requests undone.
+        Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+        Column("uses", BigInteger, nullable=False),
+        # How many of them the table of longer periods has.
+        Column("rolled", BigInteger, nullable=False),
+        PrimaryKeyConstraint("key_id", "start", "generation", "rule", "outcome"),
+        Index(f"ix_{name}_user_id", "user_id", "start"),
+        Index(f"ix_{name}_start", "start"),
+        # Of what is to be rolled up: by age, and of an owner.
+        Index(f"ix_{name}_left", "start", sqlite_where=is_left, postgresql_where=is_left),
+        Index(f"ix_{name}_left_of", "user_id", "start", sqlite_where=is_left, postgresql_where=is_left),
+        sqlite_with_rowid=False,
+    )
+
+
+api_key_usage_minutes = _usage_of("minutes")
+api_key_usage_hours = _usage_of("hours")
+api_key_usage_days = _usage_of("days")
+api_key_usage_months = _usage_of("months")
+
+# The last batch of each process that counts, so that none is added twice.
+api_key_usage_writers = Table(
+    "api_key_usage_writers",
     metadata,
-    Column("key_id", String(64), nullable=False),
-    Column("generation", Integer, nullable=False),
-    # Days in UTC since the epoch.
-    Column("day", Integer, nullable=False),
-    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("uses", BigInteger, nullable=False),
-    PrimaryKeyConstraint("key_id", "generation", "day"),
-    Index("ix_api_key_usage_user_id", "user_id", "day"),
+    Column("writer", String(32), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("written_at", Double, nullable=False),
+)
+
+# For how many seconds each level of the usage is kept, for all processes; none for as by default.
+api_key_usage_kept = Table(
+    "api_key_usage_kept",
+    metadata,
+    Column("level", String(8), primary_key=True),
+    Column("seconds", BigInteger, nullable=False),
 )
 
 # Of `authguard.stores`, whose statements make them: see its `sql_tables`.

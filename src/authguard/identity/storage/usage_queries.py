@@ -1,16 +1,20 @@
 """Add to the usage of API keys, and sum it up."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, ScalarSelect, bindparam, case, func, or_, select, update
 
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.schema import api_key_usage, api_keys
+from authguard.identity.storage.schema import api_key_usage_minutes, api_key_usage_writers, api_keys
+from authguard.identity.storage.usage_levels import DAY, HOUR, MINUTE
 
-#: Rows of one transaction, so that others do not wait for long.
-_BATCH = 5_000
+#: Keys of one statement.
+_KEYS = 5_000
+#: Of PostgreSQL: writers share this lock, and a roll-up has it alone.
+USAGE_LOCK = 0x75736167  # "usag"
+_MAX_ADDRESS = 64
 
 _is_newer = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("moment"))
 _ADD = (
@@ -25,84 +29,145 @@ _ADD = (
         ),
     )
 )
+_CELL = ("key_id", "start", "generation", "rule", "outcome")
 
 
-class KeyUses(NamedTuple):
-    """Hold what a process has counted for a generation of a key on a day.
+class Uses(NamedTuple):
+    """Hold how many requests a process has counted in one minute.
 
     Attributes:
         key_id: the public id of the key.
-        generation: of its secret.
-        day: in UTC, since the epoch.
-        uses: how many requests.
-        last_used_at: of the key, in seconds since the epoch.
-        address: of the client then, if it is known.
+        start: when the minute begins, in seconds since the epoch.
+        generation: of the secret; 0 if it was none of the key's.
+        rule: the name of the rule of the guard that decided.
+        outcome: one of `authguard._core.terms.OUTCOMES`.
+        uses: how many.
     """
 
     key_id: str
+    start: int
     generation: int
-    day: int
+    rule: str
+    outcome: str
     uses: int
-    last_used_at: float
+
+
+class LastUse(NamedTuple):
+    """Hold how often a key was used with success, and when and from where the last time.
+
+    Attributes:
+        key_id: the public id of the key.
+        uses: how many requests passed.
+        at: when the last of them came, in seconds since the epoch.
+        address: of a client, if it is known.
+    """
+
+    key_id: str
+    uses: int
+    at: float
     address: str | None
 
 
-def add_uses(database: Database, rows: Sequence[KeyUses]) -> None:
-    """Add what a process has counted; what is about keys that are gone is left out.
+class Batch(NamedTuple):
+    """Hold what a process has counted since its last writing.
 
-    Args:
-        database: the database.
-        rows: in the order of their keys.
+    Attributes:
+        writer: the name of the process.
+        number: of the batch; each has a higher one than those before.
+        at: when it was made, in seconds since the epoch.
+        uses: what was counted.
+        last_uses: one for each key that passed, in the order of the keys.
+    """
+
+    writer: str
+    number: int
+    at: float
+    uses: Sequence[Uses]
+    last_uses: Sequence[LastUse]
+
+
+def add_batch(database: Database, batch: Batch) -> None:
+    """Add what a process has counted, once: a batch that is known is left out, and so are keys that are gone.
 
     Raises:
-        StoreUnavailableError: if not all of it was stored. None of it is then.
+        StoreUnavailableError: if that is not known to be stored. All of it may be, or none of it is.
     """
     with database.write(flush=False) as connection:
-        for start in range(0, len(rows), _BATCH):
-            _add_batch(connection, rows[start : start + _BATCH])
+        share_lock(connection)
+        if not _is_new(connection, batch):
+            return
+        key_ids = sorted({row.key_id for row in batch.uses})
+        for start in range(0, len(key_ids), _KEYS):
+            _add(connection, batch, key_ids[start : start + _KEYS])
 
 
-def _add_batch(connection: Connection, rows: Sequence[KeyUses]) -> None:
-    key_ids = sorted({row.key_id for row in rows})
+def share_lock(connection: Connection) -> None:
+    """Keep roll-ups away until the transaction ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock_shared(USAGE_LOCK)))
+
+
+def _is_new(connection: Connection, batch: Batch) -> bool:
+    """Note the number of a batch, and return whether it is higher than all before.
+
+    If the answer to a commit was lost, the same batch comes again, maybe before the first transaction has
+    ended; this one waits for it then.
+    """
+    table = api_key_usage_writers
+    statement = insert_into(connection, table).values(
+        writer=batch.writer, number=batch.number, written_at=batch.at
+    )
+    changes = {"number": statement.excluded.number, "written_at": statement.excluded.written_at}
+    is_higher = table.c.number < statement.excluded.number
+    statement = statement.on_conflict_do_update(index_elements=["writer"], set_=changes, where=is_higher)
+    return connection.execute(statement.returning(table.c.number)).first() is not None
+
+
+def _add(connection: Connection, batch: Batch, key_ids: Sequence[str]) -> None:
     # In the order of their ids in every process, so that none of two waits for the other.
     keys = select(api_keys.c.id, api_keys.c.user_id).where(api_keys.c.id.in_(key_ids))
     statement = keys.order_by(api_keys.c.id).with_for_update(key_share=True)
     owners = {row.id: row.user_id for row in connection.execute(statement)}
-    rows = [row for row in rows if row.key_id in owners]
-    if not rows:
-        return
-    connection.execute(_ADD, list(_updates(rows)))
-    statement = insert_into(connection, api_key_usage)
-    changes = {"uses": api_key_usage.c.uses + statement.excluded.uses}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["key_id", "generation", "day"], set_=changes),
-        [
-            {
-                "key_id": row.key_id,
-                "generation": row.generation,
-                "day": row.day,
-                "user_id": owners[row.key_id],
-                "uses": row.uses,
-            }
-            for row in rows
-        ],
+    rows = [
+        row._asdict() | {"user_id": owners[row.key_id], "rolled": 0}
+        for row in batch.uses
+        if row.key_id in owners
+    ]
+    changes = [_change(row) for row in batch.last_uses if row.key_id in owners]
+    if changes:
+        connection.execute(_ADD, changes)
+    if rows:
+        table = api_key_usage_minutes
+        statement = insert_into(connection, table)
+        more = {"uses": table.c.uses + statement.excluded.uses}
+        connection.execute(statement.on_conflict_do_update(index_elements=_CELL, set_=more), rows)
+
+
+def _change(row: LastUse) -> dict[str, object]:
+    address = None if row.address is None else row.address[:_MAX_ADDRESS]
+    return {"key": row.key_id, "more": row.uses, "moment": row.at, "address": address}
+
+
+def sum_uses(connection: Connection, user_id: str, begin: int, end: int) -> int:
+    """Return how many requests the keys of an account have made, of those that passed.
+
+    Args:
+        connection: to read with.
+        user_id: the account.
+        begin: the first day, in seconds since the epoch.
+        end: the day after the last one.
+    """
+    # In one statement, between whose parts nothing can be rolled up.
+    parts = [
+        _summed(level.table, user_id, begin, end, rest=level is not DAY) for level in (MINUTE, HOUR, DAY)
+    ]
+    return int(connection.execute(select(parts[0] + parts[1] + parts[2])).scalar_one())
+
+
+def _summed(table: Any, user_id: str, begin: int, end: int, *, rest: bool) -> ScalarSelect[Any]:
+    """Return the sum of a table; of a lower level the rest that is not rolled up."""
+    uses = table.c.uses - table.c.rolled if rest else table.c.uses
+    statement = select(func.coalesce(func.sum(uses), 0)).where(
+        table.c.user_id == user_id, table.c.start >= begin, table.c.start < end, table.c.outcome == "ok"
     )
-
-
-def _updates(rows: Sequence[KeyUses]) -> Iterator[dict[str, object]]:
-    for row in rows:
-        yield {
-            "key": row.key_id,
-            "more": row.uses,
-            "moment": row.last_used_at,
-            "address": None if row.address is None else row.address[:64],
-        }
-
-
-def sum_uses(connection: Connection, user_id: str, first_day: int, last_day: int) -> int:
-    """Return how many requests the keys of an account have made from one day to another."""
-    is_counted = api_key_usage.c.day >= first_day, api_key_usage.c.day <= last_day
-    statement = select(func.coalesce(func.sum(api_key_usage.c.uses), 0))
-    return int(
-        connection.execute(statement.where(api_key_usage.c.user_id == user_id, *is_counted)).scalar_one()
-    )
+    return (statement.where(table.c.uses != table.c.rolled) if rest else statement).scalar_subquery()

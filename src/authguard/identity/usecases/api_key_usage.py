@@ -1,16 +1,17 @@
-"""Tell how many requests the keys of an owner have made."""
+"""Tell how many requests the keys of an owner have made, all together and each over time."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from authguard._core.model import Principal
+from authguard._core.terms import OK
 from authguard.identity.keys.usage import UsageRecorder
-from authguard.identity.model import Usage
+from authguard.identity.model import Operator, Usage
 from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage.usage_levels import DAY, DAY_SECONDS, MONTH, Level
 from authguard.identity.storage.usage_queries import sum_uses
-from authguard.identity.usecases.api_key_rights import Rights
+from authguard.identity.storage.usage_series import Period, add_up, read_usage
+from authguard.identity.usecases.api_key_rights import Rights, find_own_key
 from authguard.identity.usecases.context import Base
-
-_DAY = 86_400
 
 
 class APIKeyUsage:
@@ -38,21 +39,46 @@ class APIKeyUsage:
             StoreUnavailableError: if the database cannot be asked.
         """
         settings, now = self._base.settings, self._base.clock()
-        today = int(now // _DAY)
-        moment = datetime.fromtimestamp(now, UTC)
-        first = today - (moment.day - 1)
+        today, first = DAY.start_of(now), MONTH.start_of(now)
+        tomorrow = today + DAY_SECONDS
         with self._base.database.read() as connection:
             manager = self._rights.find_manager(connection, principal, now)
-            of_today = sum_uses(connection, manager.user_id, today, today)
-            of_month = sum_uses(connection, manager.user_id, first, today)
+            of_today = sum_uses(connection, manager.user_id, today, tomorrow)
+            of_month = sum_uses(connection, manager.user_id, first, tomorrow)
             key_ids = set(key_store.list_key_ids(connection, manager.user_id)) if self._recorder else set()
-        pending = self._recorder.pending(key_ids) if self._recorder else {}
+        pending = self._recorder.pending(key_ids) if self._recorder else []
+        starts = [(row.start, row.uses) for row in pending if row.outcome == OK and row.start < tomorrow]
         tier = settings.api_key_tier if manager.key is None else manager.key.tier
         limits = settings.api_key_tiers.get(tier) or settings.api_key_tiers[settings.api_key_tier]
         return Usage(
             tier=tier,
-            today=of_today + pending.get(today, 0),
-            month=of_month + sum(uses for day, uses in pending.items() if first <= day <= today),
+            today=of_today + sum(uses for start, uses in starts if start >= today),
+            month=of_month + sum(uses for start, uses in starts if start >= first),
             per_day=limits.per_day,
             per_minute=limits.per_minute,
         )
+
+    def usage_of(
+        self, principal: Principal | Operator, key_id: str, level: Level, *, begin: float, end: float
+    ) -> Sequence[Period]:
+        """Return what became of the requests with a key of the principal's owner, in the order of time.
+
+        Args:
+            principal: of a session, or of an API key; or the operator.
+            key_id: the key.
+            level: which periods.
+            begin: the first moment, in seconds since the epoch; its whole period is returned.
+            end: the moment after the last one.
+
+        Raises:
+            NotFoundError: if the owner has no such key.
+            InvalidTokenError: if the principal is no longer good.
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        with self._base.database.read() as connection:
+            manager = self._rights.find_manager(connection, principal, self._base.clock())
+            key = find_own_key(connection, manager, key_id, lock=False)
+            stored = read_usage(connection, key, level, begin, end)
+        pending = () if self._recorder is None else self._recorder.pending([key.id])
+        first = level.start_of(begin)
+        return add_up(level, [*stored, *(row[1:] for row in pending if first <= row.start < end)])

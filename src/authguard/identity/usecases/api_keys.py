@@ -51,7 +51,8 @@ class APIKeys:
         self.rotate = rotation.rotate
         switch = APIKeySwitch(base, self._rights, events)
         self.disable, self.enable = switch.disable, switch.enable
-        self.usage = APIKeyUsage(base, self._rights, verifier.recorder).usage
+        usage = APIKeyUsage(base, self._rights, verifier.recorder)
+        self.usage, self.usage_of = usage.usage, usage.usage_of
         self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
     def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:

@@ -16,6 +16,7 @@ from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max")
 _LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody
 _HURRY = 0.1  # of the timeout
+_BUSY_SECONDS = 0.001  # between two tries
 _BEAT, _READ = DIALECT.spell(sql.PUT_READER), DIALECT.spell(sql.READ_LOG)
 _HAS_TABLES = "SELECT count(*) FROM sqlite_schema WHERE name = 'authguard_replays'"
 _SEQUENCE = "SELECT seq FROM authguard_log"
@@ -111,14 +112,8 @@ class SQLiteConnections:
                 raise StoreDownError(f"SQLite: {type(error).__name__}") from error
 
     def _open(self) -> sqlite3.Connection:
-        # Made here, so that there is no moment at which others can read it; `-wal` and `-shm` get its mode.
-        with suppress(FileExistsError):
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
-        connection = sqlite3.connect(
-            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
+        connection = open_file(self._path, self._timeout)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
             if connection.execute(_HAS_TABLES).fetchone() == (0,):
                 connection.execute("BEGIN IMMEDIATE")
                 create_tables(cast("Execute", connection.execute), self.dialect.spell)
@@ -127,3 +122,46 @@ class SQLiteConnections:
             connection.close()
             raise
         return connection
+
+
+def open_file(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a database for one thread at a time; a new file is readable by its owner alone.
+
+    Args:
+        path: of the file.
+        timeout: seconds to wait for other writers.
+    """
+    # Made here, so that there is no moment at which others can read it; `-wal` and `-shm` get its mode.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        execute_when_free(connection, "PRAGMA journal_mode = WAL", timeout)  # SQLite does not wait for others
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def execute_when_free(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
+    """Run a statement, again and again while another connection has the file.
+
+    SQLite itself waits for up to 100 milliseconds between two tries, so that others come first; and for some
+    statements it does not wait at all.
+
+    Args:
+        connection: to the file.
+        statement: the statement.
+        timeout: seconds after which to give up.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Python raises some without
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(_BUSY_SECONDS)
+        else:
+            return

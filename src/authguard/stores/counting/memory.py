@@ -10,7 +10,7 @@ from typing import TypeAlias
 from authguard._core.options import check_function, check_whole
 from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Take, Taken
 from authguard.errors import QuotaUnavailableError
-from authguard.stores.windows import DayWindow, SlidingWindow, Window
+from authguard.stores.counting.windows import DayWindow, SlidingWindow, Window
 
 _LOOKED_AT = 2  # counters that are looked at for each new one, so that all are before they are twice as many
 _LOOKED_AT_IF_FULL = 1_000  # less than a millisecond

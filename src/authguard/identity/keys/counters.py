@@ -1,0 +1,128 @@
+"""Count in memory what becomes of the requests with an API key."""
+
+from collections.abc import Iterator
+from threading import Lock
+from typing import Protocol, TypeAlias
+
+from authguard._core.terms import OK
+from authguard.identity.storage.usage_levels import MINUTE_SECONDS
+from authguard.identity.storage.usage_queries import LastUse
+
+#: The generation of a text with the id of a key and a secret that is none of it.
+UNKNOWN = 0
+
+#: The start of a minute, the generation, the rule and the outcome.
+Cell: TypeAlias = tuple[int, int, str, str]
+Counted: TypeAlias = Iterator[tuple[Cell, int]]
+
+
+class Recorder(Protocol):
+    """Describe what a counter needs of the recorder that writes its counts.
+
+    Attributes:
+        lock: held while something is counted.
+    """
+
+    lock: Lock
+
+    def note(self, counter: "KeyCounter") -> None:
+        """Note that a counter has something to write; the lock is held."""
+
+    def keep(self, key_id: str, cells: Counted) -> None:
+        """Keep what a counter has counted of a minute that is over; the lock is held."""
+
+
+class KeyCounter:
+    """Count the requests with a generation of a key; made when the key is looked up.
+
+    Args:
+        recorder: writes what is counted.
+        key_id: the public id of the key.
+        generation: of the secret that was presented; `UNKNOWN` for none of the key's.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_cells",
+        "_ends_at",
+        "_last",
+        "_passed",
+        "_recorder",
+        "_starts_at",
+        "generation",
+        "key_id",
+    )
+
+    def __init__(self, recorder: Recorder, key_id: str, generation: int) -> None:
+        self._recorder = recorder
+        self.key_id = key_id
+        self.generation = generation
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin at zero."""
+        # Of the minute from `_starts_at` to `_ends_at`, which are the same while nothing is counted.
+        self._cells: dict[tuple[str, str], int] = {}
+        self._starts_at = self._ends_at = 0.0
+        self._passed = 0
+        self._last = 0.0
+        self._address: str | None = None
+
+    def count(self, now: float, address: str | None, rule: str, outcome: str) -> None:
+        """Count a request; each request with a key passes here.
+
+        Args:
+            now: seconds since the epoch.
+            address: of the client, if it is known.
+            rule: the name of the rule that decided.
+            outcome: one of `OUTCOMES`.
+        """
+        with self._recorder.lock:
+            if not self._starts_at <= now < self._ends_at:
+                self._begin(now)
+            cell = (rule, outcome)
+            cells = self._cells
+            cells[cell] = cells.get(cell, 0) + 1
+            if outcome == OK:
+                self._passed += 1
+                if now > self._last:  # noqa: PLR1730 (a call of `max` would cost each request more)
+                    self._last = now
+                if address is not None:
+                    self._address = address
+
+    def recount(self, now: float, rule: str, outcome: str) -> None:
+        """Count a request as refused that was counted as one that passed.
+
+        Args:
+            now: when it was counted, in seconds since the epoch.
+            rule: the name of the rule that decided.
+            outcome: one of `OUTCOMES`.
+        """
+        with self._recorder.lock:
+            if not self._starts_at <= now < self._ends_at:
+                self._begin(now)
+            for cell, uses in (((rule, OK), -1), ((rule, outcome), 1)):
+                self._cells[cell] = self._cells.get(cell, 0) + uses
+            self._passed -= 1
+
+    def _begin(self, now: float) -> None:
+        """Begin to count another minute; the lock is held."""
+        if self._cells:
+            self._recorder.keep(self.key_id, self.cells())
+            self._cells = {}
+        elif not self._ends_at:
+            self._recorder.note(self)
+        self._starts_at = float(now // MINUTE_SECONDS * MINUTE_SECONDS)
+        self._ends_at = self._starts_at + MINUTE_SECONDS
+
+    def cells(self) -> Counted:
+        """Return what has been counted in the minute."""
+        start = int(self._starts_at)
+        for (rule, outcome), uses in self._cells.items():
+            yield (start, self.generation, rule, outcome), uses
+
+    @property
+    def last_use(self) -> LastUse:
+        """Return how many requests passed since the last writing, and when the last of them came."""
+        return LastUse(self.key_id, self._passed, self._last, self._address)

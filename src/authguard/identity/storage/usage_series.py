@@ -1,0 +1,74 @@
+"""Read the usage of one API key over time."""
+
+from collections.abc import Iterable, Sequence
+from math import ceil
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, select, union_all
+
+from authguard.identity.model import StoredAPIKey
+from authguard.identity.storage.usage_levels import LEVELS, Level
+
+
+class Period(NamedTuple):
+    """Hold how many requests with a key there were in one period.
+
+    Attributes:
+        start: when the period begins, in seconds since the epoch.
+        generation: of the secret; 0 if it was none of the key's.
+        rule: the name of the rule of the guard that decided.
+        outcome: one of `authguard._core.terms.OUTCOMES`.
+        uses: how many.
+    """
+
+    start: int
+    generation: int
+    rule: str
+    outcome: str
+    uses: int
+
+
+def read_usage(
+    connection: Connection, key: StoredAPIKey, level: Level, begin: float, end: float
+) -> list[Period]:
+    """Return the usage of a key, in the order of time.
+
+    Args:
+        connection: to read with.
+        key: the key.
+        level: which periods.
+        begin: the first moment; its whole period is returned.
+        end: the moment after the last one.
+    """
+    first, last = level.start_of(begin), ceil(end)
+    table = level.table
+    parts = [_rows(table, table.c.uses, first, last).where(table.c.key_id == key.id)]
+    # With what is not rolled up yet, in one statement: nothing can move in between.
+    for lower in LEVELS[: LEVELS.index(level)]:
+        table = lower.table
+        is_left = (table.c.user_id == key.user_id) & (table.c.uses != table.c.rolled)
+        # Not by the primary key, which would lead to all minutes: there are few that are left.
+        is_of_key = table.c.key_id.concat("") == key.id
+        parts.append(_rows(table, table.c.uses - table.c.rolled, first, last).where(is_left, is_of_key))
+    return add_up(level, connection.execute(union_all(*parts)).all())
+
+
+def _rows(table: Table, uses: Any, begin: int, end: int) -> Any:
+    statement = select(table.c.start, table.c.generation, table.c.rule, table.c.outcome, uses)
+    return statement.where(table.c.start >= begin, table.c.start < end)
+
+
+def add_up(level: Level, rows: Iterable[Sequence[Any]]) -> list[Period]:
+    """Return the rows of shorter periods as those of a level.
+
+    Args:
+        level: which periods.
+        rows: the fields of `Period`.
+    """
+    sums: dict[tuple[int, int, str, str], int] = {}
+    seconds = level.seconds
+    for start, generation, rule, outcome, uses in rows:
+        first = start - start % seconds if seconds else level.start_of(start)
+        cell = (first, generation, rule, outcome)
+        sums[cell] = sums.get(cell, 0) + uses
+    return [Period(*cell, uses) for cell, uses in sorted(sums.items()) if uses]

@@ -1,0 +1,1 @@
+"""Count quotas: in memory, and in stores that processes share."""

@@ -1,0 +1,164 @@
+"""Hold what one process has borrowed of one counter."""
+
+from functools import partial
+from hashlib import sha256
+from math import inf
+
+from authguard._core.quota_store import CounterKey, QuotaState, Take
+from authguard.stores.counting.backend import Answer, Ask, Rest
+from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_length
+
+#: Seconds for which something is borrowed; less in windows below 120 seconds.
+MAX_LIFE = 1.0
+_GROWTH = 4  # what is borrowed next, for each that was spent
+_DIGEST = 32  # hexadecimal digits
+# As QuotaState(…) does it, without a call more.
+_new_state = partial(tuple.__new__, QuotaState)
+
+
+class Lease:
+    """Hold what was borrowed of one counter, and what the store said of it last.
+
+    Args:
+        take: the first one of the counter.
+
+    Attributes:
+        owner: a digest of whom is counted for.
+        amount: how much of it is left to spend.
+        ends: until when it may be spent, by the monotonic clock of this process.
+        epoch: the life of the counter that has lent it.
+        slot: in which it was lent.
+        free: how much the store had left besides.
+        reset_at: when the store has more.
+        fits_at: when the cost fits that was too much.
+        short_until: until when to believe that, without asking again.
+        short_cost: for which cost, or a greater one.
+        is_borrowing: whether a call is under way that asks for more.
+        rests: of earlier leases, by epoch and slot.
+    """
+
+    __slots__ = (
+        "_asked_at",
+        "_is_daily",
+        "_key",
+        "_life",
+        "_spent",
+        "_window",
+        "amount",
+        "ends",
+        "epoch",
+        "fits_at",
+        "free",
+        "is_borrowing",
+        "owner",
+        "reset_at",
+        "rests",
+        "short_cost",
+        "short_until",
+        "slot",
+    )
+
+    def __init__(self, take: Take) -> None:
+        quota = take.quota
+        self.owner = owner_digest(take.key)
+        self._window, self._is_daily = quota.window, quota.is_daily
+        self._key = _digest((*take.key, str(quota.window), "day" if quota.is_daily else ""))
+        self._life = min(MAX_LIFE, slot_length(quota.window, is_daily=quota.is_daily) / MICROSECONDS)
+        self._asked_at = 0.0
+        self._spent = 0
+        self.amount = self.epoch = self.slot = self.free = self.short_cost = 0
+        self.ends = self.reset_at = self.fits_at = self.short_until = 0.0
+        self.is_borrowing = False
+        self.rests: dict[tuple[int, int], int] = {}
+
+    def spend(self, cost: int, now: float) -> QuotaState:
+        """Take a cost from what was borrowed, and return what remains here and in the store."""
+        self.amount -= cost
+        self._spent += cost
+        return _new_state((self.free + self.amount, max(0.0, self.reset_at - now), 0.0))
+
+    def is_short(self, cost: int, now: float) -> bool:
+        """Return whether the store is known to have too little for a cost."""
+        return now < self.short_until and cost >= self.short_cost
+
+    def begin(self, take: Take, now: float) -> Ask:
+        """Return what to ask the store for a cost; all that is left of earlier leases is given back with it.
+
+        As much more is asked for as is expected to be spent while it may be, by what was spent since the
+        last time. Of several calls at once, one alone asks for more.
+        """
+        passed = max(now - self._asked_at, 1e-9)
+        wants = 0
+        if not self.is_borrowing:
+            wants = int(min(self._spent / passed * self._life, _GROWTH * self._spent, MAX_BLOCK))
+            self._asked_at, self._spent = now, 0
+        self._spent += take.cost
+        self.is_borrowing = self.is_borrowing or wants > 0
+        quota, rests = take.quota, self.let_go()
+        return Ask(
+            self._key, quota.count, self._window, self._is_daily, take.cost, quota.enforce, wants, rests
+        )
+
+    def end(self, ask: Ask, answer: Answer | None, started: float) -> None:
+        """Note what the store has answered.
+
+        Args:
+            ask: what it was asked.
+            answer: None if there was none.
+            started: the time before the call.
+        """
+        if ask.wants:
+            self.is_borrowing = False
+        if answer is None:
+            return
+        self.free = max(0, ask.limit - answer.used)
+        self.reset_at = started + answer.reset / MICROSECONDS
+        if answer.wait:
+            self.short_cost = ask.cost
+            self.fits_at = inf if answer.wait < 0 else started + answer.wait / MICROSECONDS
+            self.short_until = min(self.fits_at, started + MAX_LIFE)
+        if answer.lent:
+            self._set_aside()
+            self.amount, self.epoch, self.slot = answer.lent, answer.epoch, answer.slot
+            # From before the call: the store's slot ends later than this, and never earlier.
+            self.ends = started + min(MAX_LIFE, answer.ends_in / MICROSECONDS)
+
+    def give_back(self, epoch: int, slot: int, cost: int) -> None:
+        """Undo that a cost was taken: it can be spent again, or is given back to the store."""
+        if self.amount and (epoch, slot) == (self.epoch, self.slot):
+            self.amount += cost
+        else:
+            self.rests[epoch, slot] = self.rests.get((epoch, slot), 0) + cost
+
+    def let_go(self) -> list[Rest]:
+        """Return all that is left, which may be spent no more."""
+        self._set_aside()
+        return self.take_rests()
+
+    def take_rests(self) -> list[Rest]:
+        """Return what is left of earlier leases."""
+        rests = [
+            Rest(self.owner, self._key, self._window, self._is_daily, epoch, slot, amount)
+            for (epoch, slot), amount in self.rests.items()
+        ]
+        self.rests.clear()
+        return rests
+
+    def is_in_use(self, now: float) -> bool:
+        """Return whether something may be spent, or will be; or a request comes so soon that it tells."""
+        return self.is_borrowing or now < self._asked_at + MAX_LIFE
+
+    def _set_aside(self) -> None:
+        if self.amount:
+            place = (self.epoch, self.slot)
+            self.rests[place] = self.rests.get(place, 0) + self.amount
+            self.amount = 0
+
+
+def owner_digest(key: CounterKey) -> str:
+    """Return a digest of the issuer and subject of a counter."""
+    return _digest(key[1:3])
+
+
+def _digest(key: CounterKey) -> str:
+    return sha256(repr(key).encode()).hexdigest()[:_DIGEST]

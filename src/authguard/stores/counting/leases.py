@@ -1,0 +1,302 @@
+"""Count quotas for several processes, each of which borrows a little of them in advance."""
+
+import atexit
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from math import inf
+from threading import Lock
+from typing import TypeAlias
+from weakref import WeakMethod
+
+from authguard._core.options import Duration, check_seconds, check_whole
+from authguard._core.quota_store import QuotaHealth, QuotaState, Take, Taken
+from authguard.stores.counting.backend import Answer, Ask, Backend, Rest, StoreConnectionLostError
+from authguard.stores.counting.blocks import MICROSECONDS
+from authguard.stores.counting.clock import default_clock
+from authguard.stores.counting.keeper import Keeper
+from authguard.stores.counting.lease import Lease
+from authguard.stores.counting.lease_table import LeaseTable
+from authguard.stores.counting.outage import ByShare, Outage, QuotasDown, check_quotas_down
+from authguard.stores.log import StoreDownError
+
+MIN_TIMEOUT, MAX_TIMEOUT = 0.05, 30.0  # seconds
+BEAT_SECONDS = 10.0
+_TICK_SECONDS = 0.5
+_ACTIVE_SECONDS = 30.0
+_ASSUMED_PROCESSES = 8  # until the store has told how many there are
+
+# A lease, the epoch and slot in which a cost was taken, and the cost.
+_Paid: TypeAlias = tuple[Lease, int, int, int]
+
+
+class LeasedQuotas:
+    """Count quotas in a store that processes share, most requests without asking it.
+
+    Args:
+        open_backend: opens the store, given the seconds that a call may take.
+        name: of the store, without secrets.
+        quotas_down: what happens while the store is down.
+        processes: how many processes there are, for `"local"`.
+        timeout: seconds that a call may take.
+        max_counters: for how many callers and quotas, times each other, this process borrows at once.
+        monotonic: a clock that never goes back; it tells how long what was borrowed may be spent.
+        clock: seconds since the epoch, for calendar days while the store is down.
+        tick: seconds between two runs of `keep` in a thread; None for no thread.
+
+    Raises:
+        ConfigurationError: for an option of another type or out of range.
+    """
+
+    def __init__(
+        self,
+        open_backend: Callable[[float], Backend],
+        name: str,
+        *,
+        quotas_down: QuotasDown,
+        processes: int | None,
+        timeout: float | Duration,
+        max_counters: int,
+        monotonic: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.time,
+        tick: float | None = _TICK_SECONDS,
+    ) -> None:
+        self._name = name
+        self._monotonic = monotonic or default_clock()
+        self._max_counters = check_whole(max_counters, "max_counters")
+        self._live = processes or _ASSUMED_PROCESSES
+        self._new_outage = partial(
+            Outage,
+            name,
+            check_quotas_down(quotas_down, processes),
+            max_counters=self._max_counters,
+            monotonic=self._monotonic,
+            clock=clock,
+        )
+        self._backend = open_backend(check_seconds(timeout, "timeout", MAX_TIMEOUT, least=MIN_TIMEOUT))
+        self._keeper = Keeper(self.keep, tick, "authguard-quotas")
+        self._begin_process()
+        reset, close = WeakMethod(self._begin_process), WeakMethod(self.close)
+        os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
+        atexit.register(lambda: (method := close()) and method())
+
+    def _begin_process(self) -> None:
+        """Start anew: what the parent process has borrowed is the parent's."""
+        self._lock = Lock()
+        self._process = secrets.token_hex(8)
+        self._table = LeaseTable(self._max_counters)
+        self._leases = self._table.leases
+        self._admitted = self._refused = self._would_refuse = 0
+        self._beat_at = self._active_until = 0.0
+        self._outage = self._new_outage()
+        self._keeper.forget()
+        self._backend.forget()
+
+    def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
+        """Take from what is borrowed already; return None if `take` has to ask the store, or to refuse.
+
+        Raises:
+            ValueError: if a cost is below 1.
+        """
+        with self._lock:
+            now = self._monotonic()
+            paid: list[_Paid] = []
+            short = None
+            for key, quota, cost in takes:
+                if cost < 1:
+                    raise ValueError(f"cost must be at least 1, got {cost}")
+                lease = self._leases.get(key)
+                if lease is not None and cost <= lease.amount and now < lease.ends:
+                    paid.append((lease, lease.epoch, lease.slot, cost))
+                elif lease is not None and not quota.enforce and lease.is_short(cost, now):
+                    short = lease
+                else:
+                    break
+            else:
+                self._admitted += 1
+                if short is None:
+                    return Taken(True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid)
+                self._would_refuse += 1
+                return Taken(True, self._spend_around(takes, now), paid)
+            if self._outage.is_due(now):
+                return None
+        return self._outage.take_at_once(takes)
+
+    def _spend_around(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
+        """Take from what is borrowed, and leave quotas alone that are not enforced and have too little."""
+        states = []
+        for key, _, cost in takes:
+            lease = self._leases[key]
+            if cost <= lease.amount and now < lease.ends:
+                states.append(lease.spend(cost, now))
+            else:
+                states.append(QuotaState(lease.free, max(0.0, lease.reset_at - now), lease.fits_at - now))
+        return states
+
+    def take(self, takes: Sequence[Take]) -> Taken:
+        """Take from all quotas in one step; from none if one that is enforced has too little.
+
+        Raises:
+            ValueError: if a cost is below 1, or the takes are of several owners.
+            QuotaUnavailableError: if the store is down.
+        """
+        taken = self.take_at_once(takes)  # another thread may have borrowed meanwhile
+        if taken is not None:
+            return taken
+        with self._lock:
+            now = self._monotonic()
+            leases = [self._table.lease_for(take, now) for take in takes]
+            if len(set(leases)) < len(leases):
+                raise ValueError("each take must be of another counter")
+            if len({lease.owner for lease in leases}) != 1:
+                raise ValueError("all takes must be of one owner, the issuer and subject in their keys")
+            may_ask = self._outage.may_ask(now)
+            self._active_until = now + _ACTIVE_SECONDS
+            asks = [lease.begin(take, now) for lease, take in zip(leases, takes, strict=True) if may_ask]
+        if not may_ask:
+            return self._outage.take(takes)
+        answered = None
+        try:
+            answered = self._ask(leases[0].owner, asks)
+        except Exception as error:
+            self._note_failure(error)
+        finally:
+            with self._lock:
+                taken = self._taken(leases, asks, answered, now)
+        self._keeper.start()
+        if taken is None:
+            return self._outage.take(takes)
+        self._outage.note_success()
+        return taken
+
+    def _ask(self, owner: str, asks: Sequence[Ask]) -> tuple[bool, Sequence[Answer]]:
+        try:
+            admitted, answers = self._backend.take(owner, asks, self._live)
+        except StoreConnectionLostError:
+            again = [ask._replace(rests=()) for ask in asks]
+            admitted, answers = self._backend.take(owner, again, self._live)
+        if len(answers) != len(asks):
+            raise StoreDownError("the store gave a wrong answer")
+        return bool(admitted), [Answer(*map(int, answer)) for answer in answers]
+
+    def _taken(
+        self,
+        leases: Sequence[Lease],
+        asks: Sequence[Ask],
+        answered: tuple[bool, Sequence[Answer]] | None,
+        started: float,
+    ) -> Taken | None:
+        """Note what the store has answered, and return it; None if it did not."""
+        if answered is None:
+            for lease, ask in zip(leases, asks, strict=True):
+                lease.end(ask, None, started)
+            return None
+        admitted, answers = answered
+        self._admitted += admitted
+        self._refused += not admitted
+        self._would_refuse += admitted and any(answer.wait for answer in answers)
+        states, paid = [], []
+        for lease, ask, answer in zip(leases, asks, answers, strict=True):
+            lease.end(ask, answer, started)
+            if answer.lent:
+                self._table.note_unreturned(lease)
+            if admitted and not answer.wait:
+                paid.append((lease, answer.epoch, answer.slot, ask.cost))
+            wait = inf if answer.wait < 0 else answer.wait / MICROSECONDS
+            states.append(QuotaState(lease.free + lease.amount, answer.reset / MICROSECONDS, wait))
+        return Taken(admitted, states, paid)
+
+    def give_back(self, taken: Taken) -> None:
+        """Undo a `take` that was admitted: its request has been refused since.
+
+        It can be spent again at once, or the store gets it within a second or two.
+        """
+        if isinstance(taken.receipt, ByShare):
+            self._outage.give_back(taken.receipt)
+            return
+        with self._lock:
+            paid: Sequence[_Paid] = taken.receipt or ()
+            for lease, epoch, slot, cost in paid:
+                lease.give_back(epoch, slot, cost)
+                self._table.note_unreturned(lease)
+        self._keeper.start()
+
+    def health(self) -> QuotaHealth:
+        """Return how the store is doing, and what this process has counted."""
+        outage = self._outage
+        admitted, refused, would_refuse = outage.counts()
+        return QuotaHealth(
+            self._name,
+            len(self._leases),
+            self._max_counters,
+            self._admitted + admitted,
+            self._refused + refused,
+            self._would_refuse + would_refuse,
+            outage.reason,
+            unavailable=outage.unavailable,
+            by_share=outage.by_share,
+        )
+
+    def keep(self) -> bool:
+        """Give back what may be spent no more, and note that this process is alive.
+
+        Returns:
+            whether there will be more to do.
+        """
+        with self._lock:
+            now = self._monotonic()
+            is_down = bool(self._outage.reason)
+            if not self._outage.may_ask(now):
+                return True
+        try:
+            if is_down or now >= self._beat_at:
+                self._live = max(1, self._beat())
+                self._beat_at = now + BEAT_SECONDS
+                self._outage.note_success()
+            self._return_rests(now)
+        except Exception as error:
+            self._note_failure(error)
+            return True
+        with self._lock:
+            return self._table.has_unreturned or now < self._active_until
+
+    def _return_rests(self, now: float) -> None:
+        """Give back what may be spent no more; what a call that fails was to give back stays taken."""
+        while rests := self._collect(now):
+            with suppress(StoreConnectionLostError):  # they stay taken, and the next call connects again
+                self._backend.give_back(rests)
+
+    def _beat(self) -> int:
+        try:
+            return self._backend.beat(self._process)
+        except StoreConnectionLostError:
+            return self._backend.beat(self._process)
+
+    def _collect(self, now: float) -> list[Rest]:
+        with self._lock:
+            return self._table.collect(now)
+
+    def give_back_unused(self) -> None:
+        """Give back all that is borrowed, unless the store is down; a later request borrows again."""
+        try:
+            if not self._outage.reason:
+                self._return_rests(inf)
+        except Exception as error:
+            self._note_failure(error)
+
+    def close(self) -> None:
+        """Give back all that is borrowed, and close the connections; a later request opens new ones."""
+        self._keeper.stop()
+        self.give_back_unused()
+        self._backend.close()
+
+    def _note_failure(self, error: Exception) -> None:
+        # The text of other exceptions may have a URL, or what was sent.
+        reason = str(error) if isinstance(error, StoreDownError) else type(error).__name__
+        self._outage.note_failure(reason, self._monotonic())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r})"

@@ -1,0 +1,221 @@
+"""Count quotas in Redis, for several machines."""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, cast
+
+from authguard._core.options import Duration
+from authguard.stores.counting import redis_script
+from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
+from authguard.stores.counting.leases import LeasedQuotas
+from authguard.stores.counting.outage import QuotasDown
+from authguard.stores.late_lock import LateLock
+from authguard.stores.log import StoreDownError
+from authguard.stores.redis import check_prefix, check_redis_url
+
+if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+
+# What an error of Redis begins with, such as WRONGTYPE.
+_CODE = re.compile(r"[A-Z]{3,20}\b")
+
+
+class RedisQuotas(LeasedQuotas):
+    """Count quotas in Redis 6.2 or later, or a Redis Cluster, for processes on several machines.
+
+    Redis should keep all keys when its memory is full (`maxmemory-policy noeviction`), and its data on disk
+    (`appendonly yes`): what it loses is given twice.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`; of a cluster, that of any of its servers.
+        quotas_down: what happens while Redis does not answer: `"deny"` answers with 503, `"local"` counts in
+            each process, with its share of each quota.
+        processes: how many processes there are, on all machines, for `"local"`.
+        timeout: seconds to wait for a connection, and for an answer, 0.05 to 30.
+        max_counters: for how many callers and quotas, times each other, this process borrows at once.
+        prefix: what the names of all keys begin with: letters, digits, and `_.:-`.
+
+    Raises:
+        ConfigurationError: if an option is of the wrong type or out of range, or redis-py is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        quotas_down: QuotasDown = "deny",
+        processes: int | None = None,
+        timeout: float | Duration = 1.0,
+        max_counters: int = 100_000,
+        prefix: str = "authguard",
+    ) -> None:
+        check_prefix(prefix)
+        super().__init__(
+            lambda seconds: RedisCounters(url, seconds, prefix),
+            check_redis_url(url),
+            quotas_down=quotas_down,
+            processes=processes,
+            timeout=timeout,
+            max_counters=max_counters,
+        )
+
+
+class RedisCounters:
+    """Count in hashes, by the scripts of `redis_script`.
+
+    All counters of one owner have one hash tag, so that a cluster keeps them together. A cluster is
+    recognised by its first redirection.
+
+    No call is repeated whose answer is missing: it may have been carried out, and what it gave back must not
+    be given back again.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        timeout: seconds to wait for a connection, and for an answer.
+        prefix: what the names of all keys begin with.
+    """
+
+    def __init__(self, url: str, timeout: float, prefix: str) -> None:
+        self._url, self._timeout, self._prefix = url, timeout, prefix
+        self._client: Redis | None = None
+        self._cluster: RedisCluster | None = None
+        self._of_parent: list[Redis | RedisCluster | None] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the connections of the parent process aside: they must not be used or closed here."""
+        self._of_parent += [self._client, self._cluster]
+        self._client, self._cluster = _connect(self._url, self._timeout), None
+        self._lock = LateLock()
+
+    def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
+        """Take from all quotas in one step; from none if one that is enforced has too little."""
+        keys = [self._key(owner, ask.key) for ask in asks]
+        return read_answer(self._run(redis_script.TAKE, keys, take_arguments(asks, live)), len(asks))
+
+    def give_back(self, rests: Sequence[Rest]) -> None:
+        """Give back rests; those of each owner in a step of its own."""
+        for owner, of_owner in groupby(sorted(rests), lambda rest: rest.owner):
+            keys: list[str] = []
+            arguments: list[int] = []
+            for (key, window, is_daily), of_counter in groupby(of_owner, lambda rest: rest[1:4]):
+                keys.append(self._key(owner, key))
+                arguments += (window, int(is_daily), *_numbers(list(of_counter)))
+            self._run(redis_script.GIVE_BACK, keys, arguments)
+
+    def beat(self, process: str) -> int:
+        """Note that a process is alive, and return how many were lately."""
+        key = self._key("processes", "seen")
+        return int(self._run(redis_script.BEAT, [key], (process, ALIVE_SECONDS)))
+
+    def close(self) -> None:
+        """Close the connections; a later call opens others."""
+        with self._lock:
+            cluster, self._cluster = self._cluster, None
+        for client in (self._client, cluster):
+            if client is not None:
+                client.close()
+
+    def _key(self, owner: str, key: str) -> str:
+        return f"{self._prefix}:quota:{{{owner}}}:{key}"
+
+    def _run(self, script: redis_script.Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run a script on the server that has the keys."""
+        try:
+            return self._following(lambda client: _evaluate(client, script, keys, arguments))
+        except Exception as error:
+            # All of them: the client for clusters raises what it meets, not only errors of Redis.
+            from redis.exceptions import ConnectionError as LostError
+
+            is_lost = type(error) is LostError  # of the subclasses, none is about the connection
+            raise (StoreConnectionLostError if is_lost else StoreDownError)(_reason(error)) from error
+
+    def _following(self, run: Callable[[Any], Any]) -> Any:
+        """Run with the client for one server, or for a cluster if it says that it is part of one."""
+        from redis.exceptions import AskError, ResponseError
+
+        if self._cluster is None:
+            try:
+                return run(self._client)
+            except ResponseError as error:
+                # redis-py 5 knows these two answers in its client for clusters alone. Nothing has been done.
+                if not isinstance(error, AskError) and not str(error).startswith(("MOVED ", "ASK ")):
+                    raise
+        with self._lock:
+            cluster = self._cluster = self._cluster or _connect_cluster(self._url, self._timeout)
+        return run(cluster)
+
+
+def take_arguments(asks: Sequence[Ask], live: int) -> list[int]:
+    """Return the arguments of `redis_script.TAKE`."""
+    arguments = [live]
+    for ask in asks:
+        arguments += (ask.limit, ask.window, int(ask.is_daily), ask.cost, int(ask.enforce), ask.wants)
+        arguments += _numbers(ask.rests)
+    return arguments
+
+
+def read_answer(numbers: object, size: int) -> tuple[bool, Sequence[Answer]]:
+    """Return what `redis_script.TAKE` has answered to so many asks.
+
+    Raises:
+        StoreDownError: if it is something else.
+    """
+    fields = len(Answer._fields)
+    are_whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
+    if not are_whole or len(cast("list[int]", numbers)) != 1 + fields * size:
+        raise StoreDownError("Redis: an answer of another form")
+    admitted, *rest = cast("list[int]", numbers)
+    return bool(admitted), [Answer(*rest[at : at + fields]) for at in range(0, len(rest), fields)]
+
+
+def _evaluate(
+    client: "Redis | RedisCluster",
+    script: redis_script.Script,
+    keys: Sequence[str],
+    arguments: Sequence[str | int],
+) -> Any:
+    from redis.exceptions import NoScriptError
+
+    try:
+        return client.evalsha(script.digest, len(keys), *keys, *arguments)
+    except NoScriptError:
+        # Nothing has been done. Unlike SCRIPT LOAD, this asks only the server that has the keys.
+        return client.eval(script.text, len(keys), *keys, *arguments)
+
+
+def _numbers(rests: Sequence[Rest]) -> list[int]:
+    return [len(rests), *(number for rest in rests for number in (rest.epoch, rest.slot, rest.amount))]
+
+
+def _reason(error: Exception) -> str:
+    """Return what an operator needs to know; the text of an error may have the address with its password."""
+    code = _CODE.match(str(error))
+    return f"Redis: {type(error).__name__}" + (f" ({code[0]})" if code else "")
+
+
+def _connect(url: str, timeout: float) -> "Redis":
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def _connect_cluster(url: str, timeout: float) -> "RedisCluster":
+    from redis import RedisCluster
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    client = RedisCluster.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        require_full_coverage=False,
+    )
+    cast("Any", client).cluster_error_retry_attempts = 0  # the name in redis-py 5
+    return client

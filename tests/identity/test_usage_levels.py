@@ -1,0 +1,405 @@
+"""Usage by minute, hour, day and month: sums that agree, roll-ups that may run again, what is kept."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from authguard import Principal
+from authguard.errors import ConfigurationError
+from authguard.identity import IdentityService, NewAPIKey
+from authguard.identity.errors import NotFoundError, StoreUnavailableError
+from authguard.identity.keys.usage import UsageRecorder
+from authguard.identity.model import Operator, StoredAPIKey
+from authguard.identity.storage import usage_roll_up
+from authguard.identity.storage.database import Database
+from authguard.identity.storage.usage_levels import DAY, HOUR, LEVELS, MINUTE, MONTH, Level
+from authguard.identity.storage.usage_queries import _is_new, add_batch, share_lock
+from authguard.identity.storage.usage_roll_up import KEPT, find_kept, keep_up, set_kept
+from authguard.identity.storage.usage_series import read_usage
+from identity.api_key_support import create, owner, rows, update
+from identity.support import Clock, service_at, settings, together
+from identity.usage_support import YEARS, batch, in_periods, table, tables, uses
+from sizes import size
+
+SECONDS_OF_DAY = 86_400
+YEAR_START = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
+OUTCOMES_SEEN = ["ok", "ok", "ok", "forbidden", "rate_limited", "revoked"]
+
+
+@pytest.fixture(name="ann")
+def _ann(service: IdentityService) -> Principal:
+    return owner(service)
+
+
+@pytest.fixture(name="made")
+def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
+    return create(service, ann)
+
+
+@pytest.fixture(name="other")
+def _other(service: IdentityService) -> Iterator[Database]:
+    """The connections of another process."""
+    database = Database(service.settings.database)
+    yield database
+    database.close()
+
+
+def a_year(service: IdentityService, keys: list[str], count: int, flushes: int) -> list[tuple]:
+    """Count so many requests over a year, some of which come late, and roll up meanwhile; the events."""
+    chance = random.Random(7)
+    clock = Clock(YEAR_START)
+    recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
+    moments = sorted(YEAR_START + chance.random() * 365 * SECONDS_OF_DAY for _ in range(count))
+    events = []
+    for number, moment in enumerate(moments):
+        clock.now = moment
+        late = moment - chance.random() * 5 * SECONDS_OF_DAY if number % 50 == 0 else moment
+        cell = (chance.randint(1, 2), chance.choice(["/a", "GET /b/*"]), chance.choice(OUTCOMES_SEEN))
+        key_id = chance.choice(keys)
+        recorder.counter(key_id, cell[0]).count(late, None, *cell[1:])
+        events.append((key_id, late, *cell))
+        if number % (count // flushes) == 0:
+            recorder.flush()
+            keep_up(service.database, clock())
+    recorder.close()
+    return events
+
+
+def test_all_levels_have_the_raw_counts(service: IdentityService, ann: Principal) -> None:
+    """Of a year, with late ones; rolling up again changes nothing, and then what is old can go."""
+    keys = [create(service, ann).key.id for _ in range(3)]
+    set_kept(service.database, YEARS)
+    events = a_year(service, keys, size(2_000, 100_000), size(40, 400))
+    after = YEAR_START + 500 * SECONDS_OF_DAY
+    keep_up(service.database, after)
+    first = tables(service.database)
+    for level, found in zip(LEVELS, first, strict=True):
+        assert uses(found) == in_periods(level, events)
+    keep_up(service.database, after)
+    keep_up(service.database, after + 3_600)
+    assert tables(service.database) == first
+    set_kept(service.database, KEPT)
+    keep_up(service.database, YEAR_START + 366 * SECONDS_OF_DAY)
+    minutes, hours, *others = tables(service.database)
+    assert others == first[2:]
+    assert len(minutes) < len(hours) < len(first[1])
+    year = sum(1 for event in events if event[-1] == "ok")
+    assert sum(key.usage_count for key in service.api_keys.list(ann)) == year
+
+
+def test_what_is_read_never_depends_on_the_roll_up(service: IdentityService, ann: Principal) -> None:
+    """Each level tells the same before and after it, for a key and for its owner."""
+    key = create(service, ann).key
+    now = YEAR_START + 40 * SECONDS_OF_DAY + 5_000
+    set_kept(service.database, YEARS)
+    for number in range(60):
+        at = YEAR_START + number * 57_177
+        outcome = "ok" if number % 3 else "ip_denied"
+        add_batch(service.database, batch((key.id, number), at=at, outcome=outcome))
+
+    def read() -> list[list]:
+        with service.database.read() as connection:
+            return [read_usage(connection, key, level, YEAR_START, now) for level in LEVELS[1:]]
+
+    before = read()
+    for moment in (
+        YEAR_START + SECONDS_OF_DAY,
+        YEAR_START + 35 * SECONDS_OF_DAY,
+        now,
+        now + 90 * SECONDS_OF_DAY,
+    ):
+        keep_up(service.database, moment)
+        assert read() == before
+    assert [len(level) for level in before] == [59, 59, 4]  # none for 0 requests
+
+
+def test_the_usage_of_the_owner_is_the_same_after_a_roll_up(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """Today and this month, of requests that passed."""
+    clock.now = datetime(2027, 1, 16, 12, tzinfo=UTC).timestamp()
+    admin = Principal(ann.subject, issuer=ann.issuer, claims=ann.claims)
+    for ago in (0, 3_600, 12 * 3_600, 13 * 3_600, 15 * SECONDS_OF_DAY, 16 * SECONDS_OF_DAY):
+        add_batch(service.database, batch((made.key.id, 1), at=clock.now - ago))
+        add_batch(service.database, batch((made.key.id, 5), at=clock.now - ago, outcome="rate_limited"))
+    told = []
+    for later in (0, 1_000, 3_600):
+        keep_up(service.database, clock.now + later)
+        usage = service.api_keys.usage(admin)
+        told.append((usage.today, usage.month))
+    assert told == [(3, 5)] * 3
+
+
+def test_open_periods_are_not_rolled_up(service: IdentityService, made: NewAPIKey) -> None:
+    """An hour is added when all processes have written it: three minutes after its end."""
+    at = YEAR_START + 3_600
+    add_batch(service.database, batch((made.key.id, 3), at=at))
+    keep_up(service.database, at + 3_600 + 179)
+    assert table(service.database, HOUR) == {}
+    keep_up(service.database, at + 3_600 + 180)
+    assert list(table(service.database, HOUR).values()) == [(3, 0)]
+    assert list(table(service.database, MINUTE).values()) == [(3, 3)]
+
+
+def test_late_counts_are_added(service: IdentityService, made: NewAPIKey) -> None:
+    """To a minute that is rolled up, and to one that has been deleted."""
+    at, far = YEAR_START, YEAR_START + 100 * SECONDS_OF_DAY
+    for number in range(3):
+        add_batch(service.database, batch((made.key.id, 1), at=at))
+        keep_up(service.database, far)
+        found = tables(service.database)
+        assert found[:2] == [{}, {}]
+        assert [list(level.values())[0][0] for level in found[2:]] == [number + 1] * 2
+
+
+def test_several_roll_up_at_the_same_time(service: IdentityService, ann: Principal, other: Database) -> None:
+    """Two processes, while two others write: nothing is counted twice, and nothing is lost."""
+    keys = [create(service, ann).key.id for _ in range(5)]
+    end = YEAR_START + 3 * SECONDS_OF_DAY
+    databases = [service.database, other, *(Database(service.settings.database) for _ in range(2))]
+    rounds = size(12, 60)
+
+    def work(index: int) -> None:
+        for number in range(rounds):
+            if index < 2:
+                keep_up(databases[index], end + number)
+            else:
+                at = YEAR_START + number * 3_600
+                add_batch(databases[index], batch(*((key, 2) for key in keys), at=at))
+
+    assert together(4, work) == [None] * 4
+    together(2, lambda index: keep_up(databases[index], end + 40 * SECONDS_OF_DAY))
+    keep_up(service.database, end + 40 * SECONDS_OF_DAY)
+    for level in (HOUR, DAY, MONTH):
+        assert sum(uses(table(service.database, level)).values()) == 2 * rounds * 5 * 2
+    for database in databases[2:]:
+        database.close()
+
+
+def test_large_roll_ups_are_made_in_parts(
+    service: IdentityService, ann: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no transaction is long; the last one may be stopped, and another process goes on."""
+    monkeypatch.setattr(usage_roll_up, "_ROWS", 10)
+    keys = [create(service, ann).key.id for _ in range(4)]
+    for minute in range(30):
+        add_batch(service.database, batch(*((key, 1) for key in keys), at=YEAR_START + minute * 60))
+    stops = iter([False, False, True])
+    keep_up(service.database, YEAR_START + 2 * SECONDS_OF_DAY, stops=lambda: next(stops, True))
+    some = sum(uses(table(service.database, HOUR)).values())
+    assert 2 * 10 <= some <= 2 * 16
+    keep_up(service.database, YEAR_START + 3 * SECONDS_OF_DAY)
+    assert uses(table(service.database, DAY)) == {(key, YEAR_START, 1, "/me", "ok"): 30 for key in keys}
+    assert table(service.database, MINUTE) == {}
+
+
+def test_what_is_not_rolled_up_is_not_deleted(service: IdentityService, made: NewAPIKey) -> None:
+    """Even if it is old."""
+    set_kept(service.database, {"minute": 60, "hour": 60, "day": 60})
+    add_batch(service.database, batch((made.key.id, 1), at=YEAR_START))
+    keep_up(service.database, YEAR_START + 1_800)
+    assert list(table(service.database, MINUTE).values()) == [(1, 0)]
+
+
+def test_the_settings_say_what_is_kept(url: str, clock: Clock) -> None:
+    """They are stored, so that each process that counts keeps to them."""
+    from authguard.identity import Identity
+
+    with service_at(url, clock=clock) as service:
+        assert find_kept(service.database) == KEPT
+        Identity(service)
+        assert rows(service, "api_key_usage_kept") == []  # as by default
+    given = {"usage_minutes_kept": 7_200, "usage_hours_kept": 3 * SECONDS_OF_DAY}
+    with service_at(url, clock=clock, **given) as service:
+        Identity(service)
+        kept = {"minute": 7_200, "hour": 3 * SECONDS_OF_DAY, "day": 730 * SECONDS_OF_DAY}
+        assert find_kept(service.database) == kept
+    with service_at(url, clock=clock) as service:
+        Identity(service)
+        assert find_kept(service.database) == KEPT
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"usage_minutes_kept": 3_599},
+        {"usage_hours_kept": SECONDS_OF_DAY},
+        {"usage_days_kept": 31 * SECONDS_OF_DAY},
+        {"usage_minutes_kept": 4 * SECONDS_OF_DAY, "usage_hours_kept": 3 * SECONDS_OF_DAY},
+        {"usage_hours_kept": 100 * SECONDS_OF_DAY, "usage_days_kept": 99 * SECONDS_OF_DAY},
+    ],
+)
+def test_levels_that_end_too_soon_are_refused(url: str, given: dict[str, int]) -> None:
+    """A month needs its days, and a level what is kept as long as that below it."""
+    with pytest.raises(ConfigurationError, match="usage_"):
+        settings(url, **given)
+
+
+def test_a_batch_is_added_once(service: IdentityService, ann: Principal, made: NewAPIKey) -> None:
+    """However often it is written; a newer one of the same process is another."""
+    written = batch((made.key.id, 4), at=YEAR_START)
+    for _ in range(3):
+        add_batch(service.database, written)
+    add_batch(service.database, written._replace(number=2))
+    add_batch(service.database, written)
+    assert service.api_keys.list(ann)[0].usage_count == 8
+    assert list(table(service.database, MINUTE).values()) == [(8, 0)]
+
+
+def test_a_lost_answer_counts_once(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch was stored, and the process does not know: it writes the same again, then what is newer."""
+    recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
+    counter = recorder.counter(made.key.id, 1)
+    counter.count(clock.now, None, "/me", "ok")
+
+    def commit_and_lose(database: Database, written: object) -> None:
+        add_batch(database, written)  # type: ignore[arg-type]
+        raise StoreUnavailableError("the answer is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("authguard.identity.keys.usage.add_batch", commit_and_lose)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError):
+                recorder.flush()
+            counter.count(clock.now, None, "/me", "ok")
+    assert service.api_keys.list(ann)[0].usage_count == 1
+    recorder.close()
+    assert service.api_keys.list(ann)[0].usage_count == 3
+
+
+def test_a_batch_that_is_still_being_stored_counts_once(
+    service: IdentityService, made: NewAPIKey, other: Database
+) -> None:
+    """The second writing waits for the first one, and then adds nothing."""
+    written = batch((made.key.id, 4), at=YEAR_START)
+    with service.database.write() as connection:
+        share_lock(connection)
+        assert _is_new(connection, written)
+        second = threading.Thread(target=add_batch, args=(other, written))
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+    second.join(10)
+    assert table(service.database, MINUTE) == {}  # as the first one has not added anything here
+
+
+def test_old_numbers_of_batches_are_forgotten(service: IdentityService, made: NewAPIKey) -> None:
+    """A process that has ended leaves its last number; after 30 days it is deleted."""
+    for day in (0, 20):
+        add_batch(service.database, batch((made.key.id, 1), at=YEAR_START + day * SECONDS_OF_DAY))
+    keep_up(service.database, YEAR_START + 31 * SECONDS_OF_DAY)
+    assert len(rows(service, "api_key_usage_writers")) == 1
+
+
+def test_usage_of_a_key_is_for_its_owner(
+    service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
+) -> None:
+    """Another account has no such key; an operator acts for the owner."""
+    add_batch(service.database, batch((made.key.id, 2), at=clock.now))
+    usage_of = service.api_keys.usage_of
+    for principal in (ann, Operator(ann.subject)):
+        (period,) = usage_of(principal, made.key.id, MONTH, begin=clock.now, end=clock.now + 60)
+        assert (period.start, period.rule, period.uses) == (MONTH.start_of(clock.now), "/me", 2)
+    bob = owner(service, "bob@example.com")
+    for key_id in (made.key.id, "key_x", "\x00"):
+        with pytest.raises(NotFoundError):
+            usage_of(bob, key_id, DAY, begin=0, end=clock.now)
+
+
+def test_a_period_is_read_whole(service: IdentityService, made: NewAPIKey) -> None:
+    """From the one that the first moment is in, to before the last one."""
+    starts = [YEAR_START + number * SECONDS_OF_DAY for number in range(4)]
+    for start in starts:
+        add_batch(service.database, batch((made.key.id, 1), at=start))
+    for moment in (YEAR_START, YEAR_START + 40 * SECONDS_OF_DAY):
+        keep_up(service.database, moment)
+        with service.database.read() as connection:
+            found = read_usage(connection, made.key, DAY, starts[1] + 80_000, starts[3])
+        assert [period.start for period in found] == starts[1:3]
+
+
+@pytest.mark.parametrize(
+    ("moment", "start", "end"),
+    [
+        ((2027, 2, 28, 23, 59, 59), (2027, 2, 1), (2027, 3, 1)),
+        ((2028, 2, 29), (2028, 2, 1), (2028, 3, 1)),
+        ((2027, 12, 31), (2027, 12, 1), (2028, 1, 1)),
+        ((2027, 1, 1), (2027, 1, 1), (2027, 2, 1)),
+    ],
+)
+@pytest.mark.one_database
+def test_months_are_those_of_the_calendar(moment: tuple, start: tuple, end: tuple) -> None:
+    """In UTC, whatever the time zone of the machine is."""
+    first, last = (int(datetime(*date, tzinfo=UTC).timestamp()) for date in (start, end))
+    assert MONTH.start_of(datetime(*moment, tzinfo=UTC).timestamp()) == first
+    assert MONTH.end_of(first) == last
+
+
+def test_deleting_an_account_deletes_its_usage(
+    service: IdentityService, ann: Principal, made: NewAPIKey
+) -> None:
+    """On all levels."""
+    add_batch(service.database, batch((made.key.id, 1), at=YEAR_START))
+    keep_up(service.database, YEAR_START + SECONDS_OF_DAY + 4_000)
+    update(service, "DELETE FROM users WHERE id = :id", id=ann.subject)
+    assert tables(service.database) == [{}] * 4
+
+
+A_YEAR = """
+INSERT INTO api_key_usage_days (key_id, start, generation, rule, outcome, user_id, uses, rolled)
+WITH RECURSIVE
+    days(day) AS (SELECT 0 UNION ALL SELECT day + 1 FROM days WHERE day < 364),
+    names(name) AS (SELECT 0 UNION ALL SELECT name + 1 FROM names WHERE name < :keys),
+    outcomes(outcome) AS (VALUES ('ok'), ('forbidden'), ('rate_limited'))
+SELECT CASE name WHEN 0 THEN :key ELSE 'key_' || name END,
+    :start + day * 86400, 1, '/a', outcome, :owner, 7, 7
+FROM names, days, outcomes
+"""
+
+
+@pytest.mark.slow
+def test_a_year_of_a_key_is_read_in_five_milliseconds(
+    service: IdentityService, ann: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million rows, with three outcomes each day: processor time, which other programs do not change."""
+    key = create(service, ann).key
+    with service.database.write(flush=False) as connection:
+        if not service.database.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        values = {"key": key.id, "start": int(YEAR_START), "owner": ann.subject, "keys": size(91, 913)}
+        connection.execute(text(A_YEAR), values)
+    # The tests log each row, which costs more than to read it.
+    monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: level >= logging.WARNING)
+    quiet = Database(service.settings.database)
+    with quiet.read() as connection:
+        for level, count in ((DAY, 3 * 365), (MONTH, 0)):  # all days are rolled up, as the rows say
+            milliseconds = cost_of(connection, key, level, count)
+            print(f"{connection.dialect.name}: a year of a key by the {level.name}: {milliseconds:.1f} ms")
+            assert milliseconds <= 5
+    quiet.close()
+
+
+def cost_of(connection: Connection, key: StoredAPIKey, level: Level, count: int) -> float:
+    """The least processor time of some readings of a year, that of the database included, in milliseconds."""
+    end = YEAR_START + 365 * SECONDS_OF_DAY
+    statements: list[tuple] = []
+    event.listen(connection.engine, "before_cursor_execute", lambda *args: statements.append(args[2:4]))
+    times = []
+    for _ in range(30):
+        started = time.thread_time()
+        assert len(read_usage(connection, key, level, YEAR_START, end)) == count
+        times.append(time.thread_time() - started)
+    if connection.dialect.name == "sqlite":  # it runs in this thread
+        return min(times) * 1_000
+    statement, values = statements[0]
+    plans = [connection.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", values).all() for _ in range(10)]
+    return min(times) * 1_000 + min(float(plan[-1][0].split()[2]) for plan in plans)

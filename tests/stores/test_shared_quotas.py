@@ -1,0 +1,542 @@
+"""Quotas of several processes: what is borrowed, spent and given back, by clocks that are set."""
+
+import random
+import threading
+import time
+from math import inf
+from typing import Any
+
+import pytest
+
+from authguard import Quota
+from authguard.stores.counting.backend import StoreConnectionLostError
+from authguard.stores.counting.blocks import slot_length
+from authguard.stores.counting.clock import default_clock
+from authguard.stores.counting.lease import owner_digest
+from sizes import size
+from stores.quota_world import World, takes
+
+MINUTE = Quota(1000, 60)
+HOUR = Quota(100_000, 3600)
+DAILY = Quota(1000, "day")
+FEW = Quota(10, 60, name="few")
+SHADOW = Quota(2, 60, name="shadow", enforce=False)
+
+
+def test_a_first_request_borrows_nothing() -> None:
+    """Most callers send one, and what is borrowed for nothing is missing elsewhere."""
+    world = World()
+    world.take(MINUTE)
+    assert world.store.used() == 1
+
+
+def test_requests_that_follow_soon_borrow_more_and_more() -> None:
+    """Up to 64, so that most requests need no call."""
+    world = World()
+    wants = []
+    for _ in range(200):
+        world.later(0.0001)
+        calls = len(world.store.calls)
+        assert world.admits(HOUR)
+        if len(world.store.calls) > calls:
+            wants.append(world.store.asked[0].wants)
+    assert wants == [0, 4, 20, 64, 64, 64]
+
+
+def test_a_slow_caller_borrows_as_much_as_it_spends_in_a_second() -> None:
+    """Ten requests a second borrow at most a handful."""
+    world = World()
+    for _ in range(100):
+        world.later(0.1)
+        world.take(HOUR)
+        assert world.store.used() - 100 <= 20
+    for _ in range(5):
+        world.later(10)
+        world.take(HOUR)
+    assert all(ask.wants == 0 for ask in world.store.asked)
+
+
+def test_what_is_borrowed_is_taken_without_a_call() -> None:
+    """`take_at_once` is for the thread of the event loop."""
+    world = World()
+    assert world.at_once(MINUTE) is None
+    borrowed = world.lend(MINUTE)
+    assert borrowed > 0
+    world.store.calls.clear()
+    for left in reversed(range(borrowed)):
+        taken = world.at_once(MINUTE)
+        assert taken is not None
+        assert taken.admitted
+        assert taken.states[0].remaining == 1000 - 2 - borrowed + left
+    assert world.at_once(MINUTE) is None
+    assert world.store.calls == []
+
+
+def test_all_quotas_must_be_borrowed_or_none_is_spent() -> None:
+    """A request takes from all of them."""
+    world = World()
+    borrowed = world.lend(MINUTE)
+    for _ in range(5):
+        assert world.at_once(MINUTE, HOUR) is None
+    assert sum(world.at_once(MINUTE) is not None for _ in range(100)) == borrowed
+
+
+@pytest.mark.parametrize("quota", [Quota(1000, 1), MINUTE, DAILY], ids=str)
+def test_what_is_borrowed_is_not_spent_after_a_second_or_the_end_of_its_slot(quota: Quota) -> None:
+    """By the monotonic clock of the process: also after a pause."""
+    world = World()
+    life = min(1.0, quota.window / 120)
+    length = slot_length(quota.window, is_daily=quota.is_daily)
+    world.store.now = world.store.now // length * length  # a slot begins
+    world.take(quota)
+    world.later(0.0001)
+    world.take(quota)
+    world.later(life * 0.9 - 0.0001)
+    assert world.at_once(quota) is not None
+    world.later(life * 0.1 + 0.0001)
+    assert world.at_once(quota) is None
+
+
+def test_the_end_of_a_lease_is_counted_from_before_the_call() -> None:
+    """However long the answer is under way, the store's slot does not end earlier than the lease."""
+    world = World()
+    world.take(HOUR)
+    world.later(0.001)
+    world.store.before = lambda: world.later(0.7)
+    world.take(HOUR)
+    world.store.before = lambda: None
+    world.later(0.25)
+    assert world.at_once(HOUR) is not None
+    world.later(0.05)
+    assert world.at_once(HOUR) is None
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600, -86_400])
+def test_clocks_of_processes_are_not_used(jump: int) -> None:
+    """Only how they go on counts: a process whose clock differs by an hour takes the same."""
+    world = World(2)
+    assert [world.admits(FEW, cost=5, process=number) for number in (0, 1, 0)] == [True, True, False]
+    assert world.store.used() == 10
+
+
+def test_a_process_does_not_block_itself() -> None:
+    """What it has left is given back with the call that needs more."""
+    world = World()
+    borrowed = world.lend(FEW)
+    assert borrowed > 0
+    assert world.admits(FEW, cost=8)
+    assert world.store.used() == 10
+    assert not world.admits(FEW)
+
+
+def test_a_cost_that_fits_beside_what_others_hold_is_admitted() -> None:
+    """Never more, and never less."""
+    world = World(2)
+    held = world.lend(FEW, process=1)
+    assert held > 0
+    assert not world.admits(FEW, cost=10 - 2 - held + 1)
+    assert world.admits(FEW, cost=10 - 2 - held)
+
+
+def test_what_was_not_spent_is_given_back_after_a_second() -> None:
+    """So that others have it, although the window has not passed."""
+    world = World(2)
+    held = world.lend(FEW, process=1)
+    world.later(0.3)
+    world.processes[1].keep()
+    assert world.store.used() == 2 + held
+    world.later(0.71)
+    world.processes[1].keep()
+    assert world.store.used() == 2
+    assert world.admits(FEW, cost=8)
+
+
+def test_closing_gives_back_what_is_left() -> None:
+    """At the end of a process, others have it at once."""
+    world = World(2)
+    world.lend(FEW, process=1)
+    world.processes[1].close()
+    assert world.store.used() == 2
+    assert world.store.calls[-1] == "close"
+    assert world.at_once(FEW, process=1) is None
+
+
+def test_closing_a_store_that_is_down_raises_nothing() -> None:
+    """What is left stays taken until the window has passed."""
+    world = World()
+    held = world.lend(FEW)
+    world.store.is_down = True
+    world.processes[0].close()
+    assert world.processes[0].health().reason
+    world.store.calls.clear()
+    world.processes[0].close()
+    assert world.store.calls == ["close"]  # it is known to be down, and is not waited for again
+    assert world.store.used() == 2 + held
+
+
+def test_a_child_process_begins_with_nothing() -> None:
+    """What the parent has borrowed is the parent's to spend."""
+    world = World()
+    world.lend(MINUTE)
+    name = world.processes[0]._process
+    world.processes[0]._begin_process()
+    assert world.at_once(MINUTE) is None
+    assert world.processes[0]._process != name
+    assert "forget" in world.store.calls
+
+
+@pytest.mark.parametrize("quota", [MINUTE, FEW, DAILY], ids=str)
+def test_what_is_given_back_can_be_taken_again(quota: Quota) -> None:
+    """By the next request, wherever it comes to."""
+    world = World(2)
+    first, second = world.take(quota), world.take(quota, cost=quota.count - 1)
+    assert not world.admits(quota, process=1)
+    world.processes[0].give_back(first)
+    world.processes[0].give_back(second)
+    world.processes[0].keep()
+    assert world.admits(quota, cost=quota.count, process=1)
+
+
+def test_what_is_given_back_to_a_lease_is_spent_without_a_call() -> None:
+    """A request that was refused later costs nothing."""
+    world = World()
+    borrowed = world.lend(MINUTE)
+    for _ in range(10 * borrowed):
+        taken = world.at_once(MINUTE)
+        assert taken is not None
+        world.processes[0].give_back(taken)
+
+
+def test_what_is_given_back_late_is_not_spent_again_here() -> None:
+    """Its lease has ended; the store takes it back, if its slot still counts."""
+    world = World()
+    world.lend(FEW)
+    taken = world.at_once(FEW)
+    assert taken is not None
+    world.later(5)
+    world.processes[0].give_back(taken)
+    assert world.at_once(FEW) is None
+    world.processes[0].keep()
+    assert world.store.used() == 2
+
+
+def test_what_was_taken_in_another_slot_is_not_spent_again_here() -> None:
+    """It counts for less long than what is spent now."""
+    world = World()
+    early = world.take(MINUTE, cost=5)
+    world.later(30)
+    borrowed = world.lend(MINUTE)
+    world.processes[0].give_back(early)
+    world.processes[0].keep()
+    assert world.store.used() == 2 + borrowed
+    assert sum(world.at_once(MINUTE) is not None for _ in range(100)) == borrowed
+
+
+def test_several_calls_at_once_borrow_once() -> None:
+    """The others take their cost alone."""
+    world = World()
+    world.take(MINUTE)
+    wants = []
+
+    def meanwhile() -> None:
+        world.store.before = lambda: None
+        world.take(MINUTE)
+        wants.append(world.store.asked[0].wants)
+
+    world.later(0.001)
+    world.store.before = meanwhile
+    world.take(MINUTE)
+    assert wants == [0]
+    assert world.store.asked[0].wants > 0
+
+
+@pytest.mark.parametrize("cost", [0, -1])
+def test_a_cost_below_one_is_an_error(cost: int) -> None:
+    """As in memory."""
+    with pytest.raises(ValueError, match="cost must be at least 1"):
+        World().take(MINUTE, cost=cost)
+
+
+def test_a_cost_above_the_count_is_never_admitted() -> None:
+    """To wait would be of no use, and is told as infinity."""
+    taken = World().take(FEW, cost=11)
+    assert (taken.admitted, taken.states) == (False, [(10, 0.0, inf)])
+
+
+def test_a_refusal_tells_when_to_come_back() -> None:
+    """In seconds, of each quota in order."""
+    world = World()
+    world.take(FEW, MINUTE, cost=10)
+    world.later(20)
+    admitted, (few, minute), _ = world.take(FEW, MINUTE)
+    assert not admitted
+    assert (few.remaining, minute.remaining, minute.wait) == (0, 990, 0)
+    assert few.wait == few.reset == pytest.approx(40.5)
+
+
+def test_a_quota_that_is_not_enforced_refuses_nothing() -> None:
+    """Also from what is borrowed; what it would have refused is counted."""
+    world = World()
+    for _ in range(50):
+        world.later(0.0001)
+        assert world.admits(SHADOW, HOUR)
+    health = world.processes[0].health()
+    assert (health.admitted, health.would_refuse) == (50, 48)
+    assert len(world.store.calls) < 15
+    taken = world.at_once(SHADOW, HOUR)
+    assert taken is not None
+    assert taken.states[0].remaining == 0
+    assert 59 < taken.states[0].wait <= 60.5
+
+
+def test_a_smaller_cost_may_fit_a_quota_that_was_too_small_for_a_greater_one() -> None:
+    """The store is asked, and it is taken."""
+    world = World()
+    for _ in range(5):
+        world.later(0.0001)
+        world.take(HOUR)
+    world.take(SHADOW, cost=3)
+    assert world.at_once(SHADOW, cost=4) is not None
+    assert world.at_once(SHADOW, cost=2) is None
+    assert world.take(SHADOW, cost=2).states[0].remaining == 0
+
+
+def test_what_a_quota_that_is_not_enforced_did_not_give_is_not_given_back() -> None:
+    """It would be taken from what others have taken."""
+    world = World()
+    world.take(SHADOW, cost=2)
+    world.processes[0].give_back(world.take(SHADOW, HOUR))
+    world.processes[0].keep()
+    assert world.store.used() == 2
+
+
+def test_a_process_that_knows_of_no_others_borrows_as_one_of_eight() -> None:
+    """Until the store has told how many there are, or as one of `processes`."""
+    for options, most in (({}, 8), ({"quotas_down": "local", "processes": 50}, 50)):
+        world = World(**options)
+        process = world.new_process()
+        for _ in range(10):
+            world.later(0.0001)
+            before = world.store.used()
+            process.take(takes([MINUTE]))
+            assert world.store.used() - before <= 1000 // (2 * most)
+
+
+def test_a_quota_that_is_not_enforced_is_asked_about_again_within_a_second() -> None:
+    """Another process may have given back."""
+    world = World()
+    for _ in range(10):
+        world.later(0.0001)
+        world.take(SHADOW, HOUR)
+    world.later(1.0)
+    assert world.at_once(SHADOW, HOUR) is None
+    assert world.at_once(SHADOW) is None
+
+
+def test_takes_of_two_owners_are_an_error() -> None:
+    """A step is of one: all its counters are in one place of a cluster."""
+    world = World()
+    with pytest.raises(ValueError, match="must be of one owner"):
+        world.processes[0].take([*takes([MINUTE], caller="ann"), *takes([HOUR], caller="bob")])
+    assert world.processes[0].health().state == "unused"
+
+
+def test_two_takes_of_one_counter_are_an_error() -> None:
+    """Each would fit, and both together might not."""
+    with pytest.raises(ValueError, match="must be of another counter"):
+        World().take(FEW, FEW)
+
+
+def test_nobody_is_named_in_the_store() -> None:
+    """It has digests of issuers, subjects and keys."""
+    world = World()
+    key = ("per-minute", "issuer", "ann@example.com")
+    world.take(MINUTE, caller="ann@example.com")
+    assert world.store.owners == [owner_digest(key)]
+    assert "ann" not in f"{world.store.owners}{world.store.counters}"
+
+
+def test_a_call_on_a_connection_that_was_closed_is_made_again_without_rests() -> None:
+    """It may have been carried out: what it gave back must not be given back twice."""
+    world = World()
+    world.lend(FEW)
+    world.store.errors = [StoreConnectionLostError("lost")]
+    assert world.admits(FEW, cost=5)
+    assert world.store.asked[0].rests == ()
+    world.store.errors = [StoreConnectionLostError("lost")]
+    world.later(20)
+    assert world.processes[0].keep()
+    assert world.processes[0].health().reason == ""
+
+
+def test_what_was_not_given_back_since_a_connection_was_closed_stays_taken() -> None:
+    """And nothing is down."""
+    world = World()
+    held = world.lend(FEW)
+    world.later(2)
+    world.store.errors = [StoreConnectionLostError("lost")]
+    world.processes[0].keep()
+    assert (world.store.used(), world.processes[0].health().reason) == (2 + held, "")
+
+
+def test_leases_are_bounded_and_what_goes_is_given_back() -> None:
+    """The caller that asked longest ago goes first."""
+    world = World(max_counters=3)
+    for number in range(3):
+        assert world.lend(MINUTE, caller=str(number)) > 0
+    world.take(MINUTE, caller="new")
+    assert world.at_once(MINUTE, caller="0") is None
+    assert world.at_once(MINUTE, caller="2") is not None
+    assert world.processes[0].health().counters == 3
+    world.later(1.1)
+    world.processes[0].keep()
+    assert world.store.used() == 3 * 2 + 1 + 1
+
+
+def test_a_caller_that_asks_again_does_not_go_first() -> None:
+    """But the one that has not asked since."""
+    world = World(max_counters=2)
+    for caller in ("a", "b", "a", "new"):
+        world.take(MINUTE, caller=caller)
+    assert [key[2] for key in world.processes[0]._leases] == ["a", "new"]
+
+
+def test_a_quota_that_was_lowered_has_nothing_left() -> None:
+    """More is taken than there is now."""
+    world = World()
+    world.take(FEW, cost=10)
+    taken = world.take(Quota(4, 60, name="few"))
+    assert (taken.admitted, taken.states[0].remaining) == (False, 0)
+    assert taken.states[0].wait == pytest.approx(60.5)
+
+
+def test_a_quota_whose_window_was_changed_counts_anew() -> None:
+    """The slots of the two have other lengths."""
+    world = World(2)
+    world.take(FEW, cost=10)
+    assert world.admits(Quota(10, 3600, name="few"), cost=10, process=1)
+    assert len(world.store.counters) == 2
+
+
+def test_callers_that_stay_away_are_forgotten_as_others_come() -> None:
+    """A process that runs for weeks keeps those of the last second."""
+    world = World(max_counters=100_000)
+    for number in range(3000):
+        world.later(0.01)
+        world.take(HOUR, caller=str(number))
+    assert world.processes[0].health().counters < 300
+
+
+def test_a_process_tells_that_it_is_alive_every_ten_seconds() -> None:
+    """And learns how many others are."""
+    world = World()
+    world.store.live = 16
+    for _ in range(60):
+        world.later(0.5)
+        world.take(MINUTE)
+        assert world.processes[0].keep()
+    assert 2 <= world.store.calls.count("beat") <= 4
+    assert world.lend(MINUTE) <= 1000 // 32
+
+
+def test_the_thread_ends_when_nothing_is_asked_for_half_a_minute() -> None:
+    """It runs again with the next request."""
+    world = World()
+    world.take(MINUTE)
+    world.later(29)
+    assert world.processes[0].keep()
+    world.later(1.1)
+    assert not world.processes[0].keep()
+
+
+def test_health_counts_requests() -> None:
+    """Those that were let through and refused, by this process."""
+    world = World()
+    for _ in range(13):
+        world.take(FEW, MINUTE)
+    health = world.processes[0].health()
+    assert (health.name, health.counters, health.max_counters) == ("memory://store", 2, 1000)
+    assert (health.admitted, health.refused, health.unavailable, health.by_share) == (10, 3, 0, 0)
+    assert health.state == "fresh"
+    assert repr(world.processes[0]) == "LeasedQuotas('memory://store')"
+
+
+def _most_in_a_window(admitted: list[tuple[float, int]], seconds: float) -> int:
+    most, used, first = 0, 0, 0
+    for at, cost in admitted:
+        used += cost
+        while at - admitted[first][0] >= seconds:
+            used -= admitted[first][1]
+            first += 1
+        most = max(most, used)
+    return most
+
+
+@pytest.mark.parametrize("seed", range(size(8, 300)))
+def test_no_window_holds_more_than_the_count(seed: int) -> None:
+    """Of four processes, whatever is asked, given back, paused, killed or forgotten when."""
+    chance = random.Random(seed)
+    quotas = [Quota(chance.choice([10, 150, 2000]), 60), Quota(3000, 600), Quota(2500, "day")]
+    world = World(4)
+    admitted: list[tuple[float, int]] = []
+    speed = chance.choice([0.0005, 0.01, 0.3])
+    for _ in range(2000):
+        world.later(chance.choice([0, speed, speed, 0.2, 5] if chance.random() < 0.05 else [speed]))
+        number = chance.randrange(chance.choice([1, 4]))
+        cost = chance.randint(1, 7)
+        taken: Any = world.at_once(*quotas, cost=cost, process=number)
+        if taken is None:
+            taken = world.take(*quotas, cost=cost, process=number)
+        if taken.admitted and chance.random() < 0.1:
+            world.processes[number].give_back(taken)
+        elif taken.admitted:
+            admitted.append((world.passed, cost))
+        if chance.random() < 0.02:
+            world.processes[number].keep()
+        if chance.random() < 0.001:
+            world.processes[number]._begin_process()  # killed, and started again
+    assert _most_in_a_window(admitted, 60) <= quotas[0].count
+    assert _most_in_a_window(admitted, 600) <= 3000
+    assert sum(cost for _, cost in admitted) <= 2500
+
+
+@pytest.mark.parametrize("processes", [1, 4, 16])
+def test_99_percent_of_a_quota_can_be_used(processes: int) -> None:
+    """Within the window, although each process holds something."""
+    chance = random.Random(processes)
+    world = World(processes)
+    admitted = 0
+    for step in range(1500):
+        world.later(0.03)
+        admitted += world.admits(MINUTE, process=chance.randrange(processes))
+        if step % 16 == 0:
+            for process in world.processes:
+                process.keep()
+    assert 990 <= admitted <= 1000
+
+
+def test_threads_of_a_process_take_together_what_there_is() -> None:
+    """No more, and no less."""
+    world = World()
+    admitted = []
+
+    def run() -> None:
+        for _ in range(300):
+            admitted.append(world.admits(MINUTE))
+
+    threads = [threading.Thread(target=run) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(admitted) == 1000
+    assert world.store.used() == 1000
+
+
+def test_the_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has such a clock; elsewhere it is the monotonic one."""
+    boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
+    if boot_clock is not None:
+        assert default_clock()() == pytest.approx(time.clock_gettime(boot_clock), abs=30)
+        monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    assert default_clock() is time.monotonic
