@@ -58,6 +58,7 @@ class Internet:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
+    disable_nagle_algorithm = True  # else each answer waits for an acknowledgement, 40 ms
     server: "_Proxy"
     host = ""
 
