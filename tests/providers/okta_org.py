@@ -47,7 +47,7 @@ ANSWER = {
 ANSWERS = {
     TOKEN.text: ANSWER,
     "other-audience": ANSWER | {"aud": "api://default"},
-    "other-org": ANSWER | {"iss": "https://evil.okta.com", "aud": "https://evil.okta.com"},
+    "other-org": ANSWER | {"iss": "https://evil.okta.com"},
     "other-client": ANSWER | {"client_id": "0oaOther"},
     "refresh": {
         "active": True,

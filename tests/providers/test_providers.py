@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from authguard.verifiers import http
 from providers.building import FAULTS, Fault
 from providers.catalogue import NAMES, PROVIDERS
 from providers.faces import Face, read
-from providers.internet import Internet, connected
+from providers.internet import Internet
 
 TAKEN = [(name, case) for name in NAMES for case in PROVIDERS[name].taken]
 REFUSED = [
@@ -31,22 +30,6 @@ REASONS: dict[Fault, str] = {
 }
 #: By bearer token, by cookie, and by a field of their own.
 WEBSOCKETS = ["auth0", "keycloak", "clerk", "google_iap", "aws_alb"]
-
-
-@pytest.fixture(scope="module", name="internet")
-def _internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
-    """The providers' servers, for all clients of this process, by the environment alone."""
-    with connected(tmp_path_factory.mktemp("internet")) as internet, pytest.MonkeyPatch.context() as patch:
-        for name in ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-            patch.delenv(name, raising=False)
-            patch.delenv(name.lower(), raising=False)
-        patch.setenv("HTTPS_PROXY", internet.proxy)
-        patch.setenv("https_proxy", internet.proxy)
-        patch.setenv("SSL_CERT_FILE", str(internet.authority))
-        patch.setenv("CLUSTER_CA", str(internet.authority))
-        http._usual_tls.cache_clear()
-        yield internet
-    http._usual_tls.cache_clear()
 
 
 @pytest.fixture(scope="module", name="faces")
