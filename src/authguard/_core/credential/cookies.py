@@ -133,11 +133,11 @@ class AccessCookie:
         if self._field_name == self.name or not _values(request, self.name):
             return None
         text = (
-            f"a cookie {self.name} was not read: its name must be {self._field_name}; if another program "
-            f"sets it, write AccessCookie({self.name!r}, host_prefix=False)"
+            f"a cookie {self.name} was not read: its name must be {self._field_name}, or write "
+            f"AccessCookie({self.name!r}, host_prefix=False) if another program sets it"
         )
         if request.scheme in ("http", "ws"):
-            text += f"; for development over plain http, write AccessCookie({self.name!r}, secure=False)"
+            text += f", or AccessCookie({self.name!r}, secure=False) for development over plain http"
         return text
 
     def is_cross_site(self, request: RequestView) -> bool | None:
