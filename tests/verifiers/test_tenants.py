@@ -378,6 +378,18 @@ def test_a_function_is_for_issuers_that_no_other_verifier_names():
     assert "https://other.example" not in function.asked
 
 
+def test_a_function_is_not_asked_about_the_issuer_of_another_verifier():
+    """Not for another algorithm either: its keys would sign for an issuer that has keys of its own."""
+    function = Function("https://other.example")
+    other = jwt("https://other.example", None, OTHER_SECRET)
+    long = SECRET + OTHER_SECRET
+    anyone = JWTVerifier(long, algorithms=["HS384"], issuer=function, audience=AUDIENCE)
+    for verifiers in ([anyone, other], [other, anyone]):
+        token = make_token(claims(iss="https://other.example"), key=long, algorithm="HS384")
+        assert isinstance(run(Guard(*verifiers).decide(bearer(token), NOW)), Deny)
+    assert function.asked == []
+
+
 def test_two_functions_for_one_algorithm_are_refused():
     """It could not be told whose a token is."""
     with pytest.raises(ConfigurationError, match="a function of one JWTVerifier"):
