@@ -287,6 +287,7 @@ WRONG_KEYS: dict[str, tuple[Any, str]] = {
     "short": ("M4RKER-sh0rt", "key must be at least 32 random bytes"),
     "guessable": ("M4RKER" * 10, "can be guessed"),
     "path": ("/run/secrets/M4RKER/of-the-app", "a path"),
+    "name of a file": ("keys/M4RKER-ed25519-of-billing-eu-1.pem", "a path"),
     "name of a variable": ("SECRET_OF_THE_APPLICATION_X9", "a variable"),
     "public PEM": (lambda: pem(ec_key()), "must be private, got a public key"),
     "public JWK": (lambda: jwk(ec_key()), "must be private, got a public key"),
