@@ -231,6 +231,13 @@ def test_two_verifiers_of_one_tenant_are_refused():
     assert Guard(jwt(tenants=[ONE]), jwt(tenants=[TWO], secret=OTHER_SECRET))
 
 
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
+def test_a_list_of_issuers_is_refused(kind):
+    """With what to write: the keys of each issuer are its own."""
+    with pytest.raises(ConfigurationError, match="write a JWTVerifier for each"):
+        jwt(kind([of(ONE), of(TWO)]), None)
+
+
 class Function:
     """Tells of issuers, and counts how often it was asked."""
 
