@@ -232,9 +232,9 @@ def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
     [
         lambda: JWTVerifier(MARK, algorithms=["HS256"], issuer=None, audience=None),
         lambda: JWTVerifier(SECRET, algorithms=["RS256"], issuer=None, audience=None),
-        lambda: JWTVerifier([SECRET, KEY + SECRET], algorithms=["HS256"], issuer=None, audience=None),
+        lambda: JWTVerifier([SECRET, MARK], algorithms=["HS256"], issuer=None, audience=None),
         lambda: JWTVerifier({"kty": "oct", "k": MARK}, algorithms=["HS256"], issuer=None, audience=None),
-        lambda: JWTVerifier(f"{{{SECRET}", algorithms=["HS256"], issuer=None, audience=None),
+        lambda: JWTVerifier(f'{{"keys": {SECRET}', algorithms=["HS256"], issuer=None, audience=None),
         lambda: APIKeyVerifier({SHORT: APIKey("robot")}),
         lambda: APIKeyVerifier({KEY: "robot"}),  # type: ignore[dict-item]
         lambda: DPoP(f"https://user:{SECRET}@site.example"),

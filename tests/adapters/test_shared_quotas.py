@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -71,6 +72,19 @@ def test_a_store_that_is_down_is_no_fault_of_callers(ask: Any, make: Any) -> Non
     assert world.backend.calls == ["take"]
     (health,) = world.guard.health()
     assert (health.state, health.unavailable) == ("failing", 3)  # type: ignore[union-attr]
+
+
+@EACH_FACE
+def test_an_outage_has_no_line_for_each_request(
+    ask: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of many requests that are refused, the log has the warning of the store alone."""
+    world = Shared(PER_MINUTE)
+    app = make(world.guard, lambda: world.wall)
+    world.backend.is_down = True
+    assert [ask(app, "GET", "/private", KNOWN).status for _ in range(5)] == [503] * 5
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.startswith("authguard: memory://store cannot count quotas")
 
 
 @EACH_FACE

@@ -112,7 +112,13 @@ def test_the_guard_has_no_option_beside_the_table():
 
 
 #: At least as long as what they must not be shorter than.
-LONG_ENOUGH = {"signing_key_lifetime": timedelta(days=90), "session_lifetime": timedelta(days=365)}
+LONG_ENOUGH = {
+    "signing_key_lifetime": timedelta(days=90),
+    "session_lifetime": timedelta(days=365),
+    "usage_minutes_kept": timedelta(days=1),
+    "usage_hours_kept": timedelta(days=90),
+    "usage_days_kept": timedelta(days=800),
+}
 DURATIONS = [(name, option) for name, option in OPTIONS if BUILT[name].kinds[option].rstrip("?") == "seconds"]
 
 

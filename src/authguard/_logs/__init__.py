@@ -51,7 +51,9 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
             )
         logger.error("%s %s: %s\n%s", *where(request), denied.error.reason, text)
     elif isinstance(denied.error, VerificationUnavailableError):
-        logger.warning("%s %s: %s", *where(request), _reason(request, denied))
+        level = logging.DEBUG if denied.error.is_logged else logging.WARNING
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s %s: %s", *where(request), _reason(request, denied))
     else:
         _log_hint(request, denied)
         if logger.isEnabledFor(logging.DEBUG):

@@ -167,6 +167,8 @@ class Quotas:
                 return function(argument)
             answer = None if at_once is None else at_once(argument)
             return (yield from Call(function, argument)) if answer is None else answer
+        except QuotaUnavailableError:
+            raise
         except Exception as raised:
             refused = as_refused(raised, "the store of quotas")
             if not isinstance(refused, VerificationUnavailableError):

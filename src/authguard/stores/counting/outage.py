@@ -133,7 +133,9 @@ class Outage:
             return decided
         with self._lock:
             self.unavailable += 1
-        raise QuotaUnavailableError(f"{self._name}: {decided}", retry_after=1)
+        error = QuotaUnavailableError(f"{self._name}: {decided}", retry_after=1)
+        error.is_logged = bool(self.reason)
+        raise error
 
     def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
         """Decide as `take` does; return None if that would raise an error."""
