@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from authguard._core.guard import Guard
 from authguard._core.jose.compact import Token, read_compact
-from authguard._core.jose.jwk import ALIASES
+from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, SYMMETRIC
 from authguard._core.model import Credential, Method
 from authguard._core.policy.mounts import below
 from authguard._core.verifier import Verifier
@@ -29,6 +29,7 @@ from authguard.errors import (
 )
 from authguard.verifiers.jwt import JWTVerifier
 
+_ALGORITHMS = SYMMETRIC | ASYMMETRIC
 _MIN_SECRET = 8  # characters of a part of the token that no error may show
 # The option of the verifier that a fault is about, by the code of the finding.
 _OPTIONS = {
@@ -195,20 +196,26 @@ async def _answer(
 def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
     """Return the verifier of a guard that is asked about a token; of several for JWTs, that of its issuer."""
     text, claims, field = credential
-    if field is not None and field.lower() != "authorization":
-        return next((each for each in guard.verifiers if _reads(each, field, text)), None)
-    candidates = [each for each in guard.verifiers if _accepts(each, text)]
+    if field is None or field.lower() == "authorization":
+        candidates = [each for each in guard.verifiers if not each.token_header and _accepts(each, text)]
+    else:
+        candidates = [each for each in guard.verifiers if _reads(each, field, text)]
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    jwt = (claims.get("iss"), _algorithm_of(text))
-    by_issuer = [each for each in candidates if isinstance(jwt[0], str) and jwt in each.jwts]
+    issuer, algorithm = claims.get("iss"), _algorithm_of(text)
+    if not isinstance(issuer, str) or algorithm is None:
+        by_issuer: list[Verifier] = []
+    elif any((issuer, each) in verifier.jwts for verifier in candidates for each in _ALGORITHMS):
+        by_issuer = [each for each in candidates if (issuer, algorithm) in each.jwts]
+    else:  # of issuers that none names, a function decides
+        by_issuer = [each for each in candidates if (None, algorithm) in each.jwts]
     last = [each for each in candidates if each.takes_any_token]
     return next(iter((*by_issuer, *last)), None)
 
 
 def _reads(verifier: Verifier, field: str, text: str) -> bool:
     """Return whether a verifier reads a field, and, where several read it, this key is its own."""
-    names = (verifier.header, getattr(verifier, "token_header", None))
+    names = (verifier.header, verifier.token_header)
     if field.lower() not in [name.lower() for name in names if name]:
         return False
     return not verifier.prefixes or verifier.has_unprefixed_keys or text.startswith(tuple(verifier.prefixes))
@@ -227,7 +234,7 @@ def _algorithm_of(text: str) -> str | None:
 
 def _parts_of(text: str) -> Token | None:
     try:
-        return read_compact(text)
+        return read_compact(text, padding=True)
     except MalformedTokenError:
         return None
 
