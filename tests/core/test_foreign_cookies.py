@@ -66,6 +66,15 @@ def test_a_prefix_needs_the_option(name):
         foreign(name, secure=False)
 
 
+@pytest.mark.parametrize("scheme", ["https", "http", "wss"])
+def test_a_hint_names_the_option_where_the_plain_name_comes(scheme):
+    """Else a cookie of a provider would be a 401 without a reason."""
+    hint = AccessCookie("session").hint(request("session=x", scheme=scheme))
+    assert "its name must be __Host-session" in hint
+    assert "AccessCookie('session', host_prefix=False)" in hint
+    assert ("secure=False" in hint) is (scheme == "http")
+
+
 def test_there_is_no_hint_about_a_name_that_is_read():
     """Over http the cookie comes by the name that is looked for."""
     assert foreign("session").hint(request("session=x", scheme="http")) is None

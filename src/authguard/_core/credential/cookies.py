@@ -129,15 +129,16 @@ class AccessCookie:
         return values[0] if values and values[0] else None
 
     def hint(self, request: RequestView) -> str | None:
-        """Return what to change where the cookie comes by its plain name over http, and is not read."""
-        if self._field_name == self.name or request.scheme not in ("http", "ws"):
+        """Return what to change where the cookie comes by its plain name, and is not read."""
+        if self._field_name == self.name or not _values(request, self.name):
             return None
-        if not _values(request, self.name):
-            return None
-        return (
-            f"a cookie {self.name} came over http and was not read; its name must be {self._field_name}, or "
-            f"AccessCookie({self.name!r}, secure=False) for development over plain http"
+        text = (
+            f"a cookie {self.name} was not read: its name must be {self._field_name}, or write "
+            f"AccessCookie({self.name!r}, host_prefix=False) if another program sets it"
         )
+        if request.scheme in ("http", "ws"):
+            text += f", or AccessCookie({self.name!r}, secure=False) for development over plain http"
+        return text
 
     def is_cross_site(self, request: RequestView) -> bool | None:
         """Return whether another site started the request; None if nothing tells.

@@ -1,0 +1,31 @@
+"""Answer as an introspection endpoint does (RFC 7662), for clients that say who they are."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from providers.internet import Asked
+
+
+def introspection(url: str, client_id: str, secret: str, answers: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the page of an introspection endpoint.
+
+    Args:
+        url: where it is.
+        client_id: the client that may ask.
+        secret: its secret.
+        answers: what is said about each token, named by its text, or by a function that returns it;
+            any other is not active.
+    """
+    # RFC 6749 section 2.3.1: both are encoded as in a form.
+    pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
+    expected = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    known = {name if isinstance(name, str) else name(): answer for name, answer in answers.items()}
+
+    def page(asked: Asked) -> Any:
+        if asked.headers.get("authorization") != expected:
+            return None
+        return known.get(asked.form["token"], {"active": False})
+
+    return {url: page}
