@@ -380,15 +380,12 @@ class VerificationUnavailableError(RefusedError):
     Args:
         reason: what is down.
         retry_after: seconds after which to try again, at least 1.
-
-    Attributes:
-        is_logged: whether the log has the reason already, so that it does not get a line for each request.
     """
 
     status_code = 503
     code = "unavailable"
     title = "Service Unavailable"
-    is_logged = False
+    is_logged = False  # True if the log has the reason already, and gets no line for each request
     detail = "The credential cannot be checked at the moment."
 
     def __init__(self, reason: str = "", *, retry_after: int = 5) -> None:
