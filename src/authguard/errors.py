@@ -18,8 +18,7 @@
         │   └── UnprovenTokenError            bound to a key or certificate that was not shown
         ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
         │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
-        ├── InsufficientUserAuthenticationError
-        │                                401  insufficient_user_authentication  to sign in anew
+        ├── InsufficientUserAuthenticationError  401  insufficient_user_authentication  to sign in anew
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
         ├── AddressDeniedError           403  address_denied      an API key from where it must not be used
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site

@@ -150,7 +150,7 @@ def _signature(error: InvalidSignatureError, token: Token, expected: Expected) -
 def _dates(error: ExpiredTokenError, claims: Mapping[str, Any], now: float) -> Finding:
     if error.cause == Cause.EXPIRED and is_date(claims.get("exp")):
         ago = duration(now - claims["exp"])
-        expired = f"it is expired since {moment(claims['exp'])}, {ago} ago"
+        expired = f"it expired at {moment(claims['exp'])}, {ago} ago"
         return Finding("expired", expired, "Get a new one: refresh, or sign in again.")
     what = {"nbf": "it is not valid yet: nbf", "iat": "it is from the future: iat"}.get(error.claim or "")
     begins = claims.get(error.claim or "")
