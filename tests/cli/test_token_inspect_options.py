@@ -39,6 +39,10 @@ asking = Guard(IntrospectionVerifier(
     "https://auth.example.com/introspect", client_id="api", client_secret="a-secret-of-the-test",
     audience=None, client_ids=["web"], http=http,
 ))
+tiers = Guard(
+    JWTVerifier(KEY, algorithms=["ES256"], issuer=None, audience="{AUDIENCE}", tier_claim="tier"),
+    protected_paths=[Rule("/free", cost=0), Rule("/counted")], quotas={{"pro": [Quota(1, 60)], None: []}},
+)
 """
 
 
@@ -127,3 +131,31 @@ def test_the_field_is_named(ask, text):
 def test_the_option_of_an_introspection(ask):
     """The answer of an endpoint is compared by options of the same names."""
     assert ask("opaque-0123456789", guard="asking")["option"] == "IntrospectionVerifier(client_ids=…)"
+
+
+@pytest.mark.parametrize(
+    ("tier", "path", "status"),
+    [
+        ("gold", (), 500),
+        ("gold", ("--path", "/counted"), 500),
+        ("gold", ("--path", "/free"), 200),
+        ("gold", ("--path", "/open"), 200),
+        ("pro", (), 200),
+        (None, (), 200),
+    ],
+)
+def test_a_tier_without_quotas_is_named(ask, tier, path, status):
+    """Its requests would get 500, where they count."""
+    answer = ask(token(tier=tier), *path, guard="tiers")
+    assert (answer["status"], answer["option"]) == (status, "Guard(quotas={…})" if status == 500 else None)
+    assert status == 200 or "'gold'" in answer["reason"]
+
+
+def test_the_place_of_a_missing_variable(tmp_path, monkeypatch):
+    """It is that of the application, with the name of the variable."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inspected_variable.py").write_text("import os\n\napp = os.environ['NO_SUCH_SECRET']\n")
+    done = invoke("token", "inspect", "--app", "inspected_variable:app", given="x")
+    assert done.exit_code == 2
+    assert "KeyError: 'NO_SUCH_SECRET' (" in done.stderr
+    assert "inspected_variable.py, line 3)" in done.stderr

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from authguard._core.guard import Guard
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.jose.jwk import ALIASES
-from authguard._core.model import Credential, Method
+from authguard._core.model import Credential, Method, Principal
 from authguard._core.policy.mounts import below
 from authguard._core.verifier import Verifier
 from authguard.cli.output import MISUSED, Failure
@@ -21,6 +21,7 @@ from authguard.cli.tokens.remedies import OTHERS, option_of
 from authguard.drivers import asynchronous
 from authguard.errors import (
     Cause,
+    ConfigurationError,
     InvalidAPIKeyError,
     InvalidIssuerError,
     InvalidTokenError,
@@ -161,7 +162,22 @@ async def _answer(
                 mount, name, finding._replace(reason=reason), 200, option_of(finding, claims, verifier)
             )
         return Answer(mount, name, finding, error.status_code, option_of(finding, claims, verifier))
-    return Answer(mount, name, None, 200, None)
+    counts = verdict is None or (verdict.protected and verdict.cost > 0)
+    wrong = _without_quotas(guard, principal) if counts else None
+    if wrong is None:
+        return Answer(mount, name, None, 200, None)
+    finding = Finding("tier", _without(text, wrong), "Have the issuer send another one, or add it.")
+    return Answer(mount, name, finding, 500, "Guard(quotas={…})")
+
+
+def _without_quotas(guard: Guard, principal: Principal) -> str | None:
+    """Return why there are no quotas for a caller, which is a 500 at its requests; None if there are."""
+    try:
+        if guard.quotas is not None:
+            guard.quotas.check_known(principal)
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
