@@ -18,8 +18,7 @@
         │   └── UnprovenTokenError            bound to a key or certificate that was not shown
         ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
         │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
-        ├── InsufficientUserAuthenticationError
-        │                                401  insufficient_user_authentication  to sign in anew
+        ├── InsufficientUserAuthenticationError  401  insufficient_user_authentication  to sign in anew
         ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
         ├── AddressDeniedError           403  address_denied      an API key from where it must not be used
         ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
@@ -380,15 +379,12 @@ class VerificationUnavailableError(RefusedError):
     Args:
         reason: what is down.
         retry_after: seconds after which to try again, at least 1.
-
-    Attributes:
-        is_logged: whether the log has the reason already, so that it does not get a line for each request.
     """
 
     status_code = 503
     code = "unavailable"
     title = "Service Unavailable"
-    is_logged = False
+    is_logged = False  # True if the log has the reason already, and gets no line for each request
     detail = "The credential cannot be checked at the moment."
 
     def __init__(self, reason: str = "", *, retry_after: int = 5) -> None:

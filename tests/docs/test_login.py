@@ -71,6 +71,13 @@ def test_a_wrong_password(json_client: Any, given: dict[str, str]) -> None:
     assert json_client.post("/login", json=given).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/login", "/refresh"])
+@pytest.mark.parametrize("body", [[], "ann", 7, {}], ids=str)
+def test_a_body_of_another_form(json_client: Any, path: str, body: object) -> None:
+    """It is 401, and no error of the application."""
+    assert json_client.post(path, json=body).status_code == 401
+
+
 def test_a_refresh_token_is_good_once(json_client: Any) -> None:
     """It brings a new access token, and the next refresh token."""
     first = sign_in(json_client)
@@ -124,6 +131,14 @@ def test_a_page_with_a_wrong_password(browser: TestClient) -> None:
     answer = browser.post('/login?next="><script>', data={"name": "ann", "password": "wrong"})
     assert answer.status_code == 401
     assert "<script>" not in answer.text
+
+
+def test_a_page_is_returned_to_with_its_query(browser: TestClient) -> None:
+    """The form hands on all of `next`, also what looks like a parameter of the login page."""
+    form = browser.get("/dashboard?year=2026&page=2").text
+    action = re.findall('action="([^"]*)"', form)[0]
+    answer = browser.post(action, data={"name": "ann", "password": PASSWORD}, follow_redirects=False)
+    assert answer.headers["location"] == "/dashboard?year=2026&page=2"
 
 
 def test_another_site_signs_nobody_in_or_out(browser: TestClient) -> None:

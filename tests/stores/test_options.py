@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from authguard import ConfigurationError, Principal
-from authguard.stores import PostgresStore, RedisQuotas, RedisStore, SQLiteStore
+from authguard.stores import PostgresStore, RedisQuotas, RedisStore, SQLiteQuotas, SQLiteStore
 
 
 @pytest.mark.parametrize("make", [RedisStore, RedisQuotas])
@@ -66,3 +66,12 @@ def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     store.close()
     assert set(modes.values()) == {0o600}, modes
+
+
+@pytest.mark.parametrize("make", [SQLiteQuotas, SQLiteStore])
+@pytest.mark.parametrize("url", ["sqlite:///quotas.db", "postgresql://ann:s3cret@h/app"])
+def test_a_url_in_the_place_of_a_path_is_refused(make: Any, url: str) -> None:
+    """With the spelling that works, and without the password that may be in it."""
+    with pytest.raises(ConfigurationError, match=r'write ".*\.db", got a URL') as raised:
+        make(url)
+    assert "s3cret" not in str(raised.value)

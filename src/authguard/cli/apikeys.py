@@ -231,6 +231,8 @@ def usage(
         echo_json([each._asdict() | {"start": _as_text(each.start)} for each in periods])
     else:
         _echo_usage(periods)
+        if not periods:
+            note("no requests were counted in this time; those of the last minute may be missing")
 
 
 @apikeys.command()

@@ -55,6 +55,8 @@ def check_path(path: object, example: str = "revocations.db") -> Path:
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path) or str(path).startswith(":memory:"):
         raise ConfigurationError(f'path must be the path of a file: write "{example}", got {got(path)}')
+    if "://" in str(path):  # which may have a password
+        raise ConfigurationError(f'path must be the path of a file: write "{example}", got a URL')
     file = Path(path).absolute()
     if not file.parent.is_dir():
         raise ConfigurationError(f"path must be in a folder that exists, got {str(file)!r}")

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from contextlib import redirect_stdout
@@ -76,9 +77,20 @@ def _made(factory: Any, name: str) -> Any:
 
 
 def _fail(what: str, error: BaseException) -> NoReturn:
-    told = f": {error}" if isinstance(error, _TELLING) else ""
+    told = f": {error}" if isinstance(error, _TELLING) or _is_of_environment(error) else ""
     line = printable(f"{what}: {type(error).__name__}{told.splitlines()[0] if told else ''}")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
+    here = Path.cwd()
+    own = [f for f in frames if Path(f.filename).is_relative_to(here) and "site-packages" not in f.filename]
+    frames = own or frames
     if frames and frames[-1].filename != __file__:
         line += f" ({frames[-1].filename}, line {frames[-1].lineno})"
     raise Failure(line, MISUSED) from None
+
+
+def _is_of_environment(error: BaseException) -> bool:
+    """Return whether a variable of the environment is missing, whose name may be shown."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        isinstance(error, KeyError) and bool(frames) and frames[-1].filename in ("<frozen os>", os.__file__)
+    )

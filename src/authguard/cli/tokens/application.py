@@ -10,17 +10,20 @@ from typing import Any, NamedTuple
 from authguard._core.guard import Guard
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, SYMMETRIC
-from authguard._core.model import Credential, Method
+from authguard._core.model import Credential, Method, Principal
 from authguard._core.policy.mounts import below
 from authguard._core.verifier import Verifier
 from authguard.cli.output import MISUSED, Failure
 from authguard.cli.routes.importing import find_application
 from authguard.cli.routes.walk import guards_of
-from authguard.cli.tokens.explain import Expected, Finding, explain
+from authguard.cli.tokens.explain import COMPARE_ISSUER, Expected, Finding, explain, shown
+from authguard.cli.tokens.remedies import OTHERS, option_of
 from authguard.drivers import asynchronous
 from authguard.errors import (
     Cause,
+    ConfigurationError,
     InvalidAPIKeyError,
+    InvalidIssuerError,
     InvalidTokenError,
     MalformedTokenError,
     RefusedError,
@@ -31,38 +34,6 @@ from authguard.verifiers.jwt import JWTVerifier
 
 _ALGORITHMS = SYMMETRIC | ASYMMETRIC
 _MIN_SECRET = 8  # characters of a part of the token that no error may show
-# The option of the verifier that a fault is about, by the code of the finding.
-_OPTIONS = {
-    "algorithm": "algorithms",
-    "kid": "keys",
-    "signature": "keys",
-    "issuer": "issuer",
-    "audience": "audience",
-    "claim": "required_claims",
-    "typ": "token_types",
-    "expired": "leeway",
-    "not_yet_valid": "leeway",
-}
-# What else refuses, by its code: what to do, and the option.
-_OTHERS = {
-    "unproven": ("It has to be sent with its proof.", "Guard(proofs=[DPoP(…)])"),
-    "revoked": ("Get a new one: sign in again.", "Guard(revocations=…)"),
-    "disabled": ("Enable the key where it is kept.", "APIKeyVerifier(keys)"),
-    "unknown_api_key": ("Compare the key with those that the verifier has.", "APIKeyVerifier(keys)"),
-    "inactive": (
-        "The introspection endpoint has the last word: look there.",
-        "IntrospectionVerifier(endpoint)",
-    ),
-    "no_verifier": ("Give the guard a verifier for this kind, or the prefix of the key.", "Guard(verifiers)"),
-    "user": ("The principal is good; the application knows no such user.", "Guard(user_loader=…)"),
-    "unavailable": ("Nothing is known about the token. Try again.", None),
-    "error": ("The code of the application raised: its log has the traceback.", None),
-    "insufficient_scope": (
-        "Have the issuer grant it, or change the rule of the path.",
-        "Rule(scopes=…, roles=…)",
-    ),
-    "insufficient_user_authentication": ("Sign in again, as the rule asks.", "Rule(acr=…, max_age=…)"),
-}
 _REASONS = {"no verifier is for this kind of credential": "no_verifier", "the user is gone": "user"}
 
 
@@ -185,12 +156,29 @@ async def _answer(
         if verdict is not None and verdict.protected:
             verdict.check(principal, now)
     except RefusedError as error:
-        finding = _explained(error, text, claims, verifier, now)
+        finding = _explained(error, credential, guard, now)
         if is_open:
             reason = f"{finding.reason}; but the path is open, and the caller is anonymous there"
-            return Answer(mount, name, finding._replace(reason=reason), 200, _option_of(finding, verifier))
-        return Answer(mount, name, finding, error.status_code, _option_of(finding, verifier))
-    return Answer(mount, name, None, 200, None)
+            return Answer(
+                mount, name, finding._replace(reason=reason), 200, option_of(finding, claims, verifier)
+            )
+        return Answer(mount, name, finding, error.status_code, option_of(finding, claims, verifier))
+    counts = verdict is None or (verdict.protected and verdict.cost > 0)
+    wrong = _without_quotas(guard, principal) if counts else None
+    if wrong is None:
+        return Answer(mount, name, None, 200, None)
+    finding = Finding("tier", _without(text, wrong), "Have the issuer send another one, or add it.")
+    return Answer(mount, name, finding, 500, "Guard(quotas={…})")
+
+
+def _without_quotas(guard: Guard, principal: Principal) -> str | None:
+    """Return why there are no quotas for a caller, which is a 500 at its requests; None if there are."""
+    try:
+        if guard.quotas is not None:
+            guard.quotas.check_known(principal)
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
@@ -239,21 +227,45 @@ def _parts_of(text: str) -> Token | None:
         return None
 
 
-def _explained(
-    error: RefusedError, text: str, claims: Mapping[str, Any], verifier: Verifier | None, now: float
-) -> Finding:
+def _explained(error: RefusedError, credential: _Credential, guard: Guard, now: float) -> Finding:
+    (text, claims, field), verifier = credential, _verifier_of(guard, credential)
     code = _REASONS.get(error.reason) or _code_of(error)
-    if code in _OTHERS:
+    is_elsewhere = field is None and code in ("no_verifier", "invalid_request")
+    fields = _named_fields(guard) if is_elsewhere else ""
+    if code in OTHERS:
         reason = error.reason
         if isinstance(error, UnexpectedError) and error.__cause__ is not None:
             reason = f"{reason}: {type(error.__cause__).__qualname__}"
-        return Finding(code, _without(text, reason), _OTHERS[code][0])
+        return Finding(code, _without(text, reason), f"{OTHERS[code][0]}{fields}")
+    if isinstance(error, InvalidIssuerError) and verifier is None:
+        return _of_no_issuer(text, claims, guard)
     if isinstance(verifier, JWTVerifier):
         asked = verifier.expectations
         expected = Expected(verifier.algorithms, verifier.issuer, tuple(sorted(asked.audience)), asked.leeway)
         finding = explain(error, _parts_of(text), claims, expected, now)
-        return finding._replace(advice=finding.advice.replace(" (--audience)", ""))
-    return Finding(code, _without(text, error.reason), "Compare the token with what the verifier asks for.")
+        return finding._replace(advice=finding.advice.replace(" (--audience)", "") + fields)
+    compare = f"Compare the token with what the verifier asks for.{fields}"
+    return Finding(code, _without(text, error.reason), compare)
+
+
+def _of_no_issuer(text: str, claims: Mapping[str, Any], guard: Guard) -> Finding:
+    """Explain that no verifier of a guard is for the issuer of a token, or none of it for its algorithm."""
+    asked = [each for each in guard.verifiers if isinstance(each, JWTVerifier) and each.token_header is None]
+    issuer, algorithm = claims.get("iss"), _algorithm_of(text)
+    there = " or ".join(f"{shown(each.issuer)} with {', '.join(sorted(each.algorithms))}" for each in asked)
+    reason = (
+        f"no verifier for this issuer and algorithm: the token has {shown(issuer)} and {shown(algorithm)}, "
+        f"expected is {there}"
+    )
+    if any(name == issuer for each in asked for name, _ in each.jwts):
+        return Finding("algorithm", reason, "Have the issuer sign with that, or allow what it signs with.")
+    return Finding("issuer", reason, COMPARE_ISSUER)
+
+
+def _named_fields(guard: Guard) -> str:
+    """Return the advice to name the field, where tokens come in a field of their own."""
+    fields = sorted({each.token_header for each in guard.verifiers if each.token_header})
+    return f" If it comes in {' or '.join(fields)}, name that by --header." if fields else ""
 
 
 def _code_of(error: RefusedError) -> str:
@@ -264,16 +276,6 @@ def _code_of(error: RefusedError) -> str:
     if isinstance(error, InvalidAPIKeyError) and error.cause == Cause.EXPIRED:
         return "disabled"
     return error.cause.value if isinstance(error, InvalidTokenError) else error.code
-
-
-def _option_of(finding: Finding, verifier: Verifier | None) -> str | None:
-    """Return the option that the fault is about, as it is written."""
-    if finding.code in _OTHERS:
-        return _OTHERS[finding.code][1]
-    code = "typ" if finding.code == "kind" and "typ is" in finding.reason else finding.code
-    if verifier is None or code not in _OPTIONS:
-        return None
-    return f"{type(verifier).__name__}({_OPTIONS[code]}=…)"
 
 
 def _without(text: str, reason: str) -> str:

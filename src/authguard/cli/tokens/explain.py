@@ -24,6 +24,7 @@ from authguard.errors import (
 )
 
 MAX_SHOWN = 200
+COMPARE_ISSUER = "Each character counts, a slash at the end and each tenant too."
 _TYPES = (None, "jwt", "at+jwt")
 
 
@@ -109,7 +110,7 @@ def explain(
             return _dates(error, claims, now)
         case InvalidIssuerError():
             issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected is {shown(expected.issuer)}"
-            return Finding("issuer", issuer, "Each character counts, a slash at the end and each tenant too.")
+            return Finding("issuer", issuer, COMPARE_ISSUER)
         case InvalidAudienceError():
             return _audience(claims.get("aud"), expected)
         case MissingRequiredClaimError():
@@ -149,7 +150,7 @@ def _signature(error: InvalidSignatureError, token: Token, expected: Expected) -
 def _dates(error: ExpiredTokenError, claims: Mapping[str, Any], now: float) -> Finding:
     if error.cause == Cause.EXPIRED and is_date(claims.get("exp")):
         ago = duration(now - claims["exp"])
-        expired = f"it is expired since {moment(claims['exp'])}, {ago} ago"
+        expired = f"it expired at {moment(claims['exp'])}, {ago} ago"
         return Finding("expired", expired, "Get a new one: refresh, or sign in again.")
     what = {"nbf": "it is not valid yet: nbf", "iat": "it is from the future: iat"}.get(error.claim or "")
     begins = claims.get(error.claim or "")
@@ -175,7 +176,7 @@ def _condition(error: InvalidTokenError, claims: Mapping[str, Any]) -> Finding:
     return Finding(
         "claim",
         f"{error.reason}{value}",
-        "Ask for what the issuer sends (client_ids=, claims=, header_claims=), with the same type, or get "
+        "Write what the issuer sends (client_ids=, claims=, header_claims=), with the same type, or get "
         "another token.",
     )
 

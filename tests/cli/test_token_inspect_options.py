@@ -1,0 +1,161 @@
+"""`token inspect --app` names the option of each condition: tenants, clients, claims, header, keys, field."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from jwt.algorithms import ECAlgorithm
+
+from cli.support import AUDIENCE, invoke
+from support import ec_key, make_token, pem
+
+TENANTS = "https://login.example.com/{tenantid}/v2.0"
+FIELD = "X-Amzn-Oidc-Data"
+APPLICATION = f"""
+import httpx
+from authguard import *
+
+KEY = '''{pem(ec_key())}'''
+
+def serve(request):
+    if request.url.path == "/introspect":
+        return httpx.Response(200, json={{"active": True, "sub": "ann", "client_id": "other"}})
+    return httpx.Response(200, text=KEY) if request.url.path == "/known" else httpx.Response(404)
+
+http = HTTPOptions(client=httpx.Client(transport=httpx.MockTransport(serve)))
+guard = Guard(
+    JWTVerifier(
+        KEY, algorithms=["ES256"], issuer="{TENANTS}", tenants=["one"], audience="{AUDIENCE}",
+        client_ids=["web"], claims={{"hd": "acme.example"}},
+    ),
+    JWTVerifier(
+        RemoteKeySet("https://keys.example.com/{{kid}}", http=http), algorithms=["ES256"],
+        issuer="https://pool.example.com", audience=None, header="{FIELD}", padding=True,
+        header_claims={{"signer": "ours"}},
+    ),
+)
+asking = Guard(IntrospectionVerifier(
+    "https://auth.example.com/introspect", client_id="api", client_secret="a-secret-of-the-test",
+    audience=None, client_ids=["web"], http=http,
+))
+tiers = Guard(
+    JWTVerifier(KEY, algorithms=["ES256"], issuer=None, audience="{AUDIENCE}", tier_claim="tier"),
+    protected_paths=[Rule("/free", cost=0), Rule("/counted")], quotas={{"pro": [Quota(1, 60)], None: []}},
+)
+"""
+
+
+def token(**changes: Any) -> str:
+    """Return a token of a customer of the first verifier."""
+    claims = {
+        "iss": TENANTS.replace("{tenantid}", "one"),
+        "aud": AUDIENCE,
+        "sub": "ann",
+        "exp": 4_000_000_000,
+    }
+    return make_token(
+        {**claims, "azp": "web", "hd": "acme.example", **changes}, algorithm="ES256", key=ec_key()
+    )
+
+
+def balanced(**header: Any) -> str:
+    """Return a token of the load balancer, whose parts are padded."""
+    claims = {"iss": "https://pool.example.com", "sub": "ann", "exp": 4_000_000_000}
+    plain = make_token(
+        claims, algorithm="ES256", key=ec_key(), **{"kid": "known", "signer": "ours", **header}
+    )
+    head, body, _ = (part + "=" * (-len(part) % 4) for part in plain.split("."))
+    signed = f"{head}.{body}"
+    return f"{signed}.{_signature(signed)}"
+
+
+def _signature(signed: str) -> str:
+    return base64.urlsafe_b64encode(ECAlgorithm(ECAlgorithm.SHA256).sign(signed.encode(), ec_key())).decode()
+
+
+@pytest.fixture(name="ask")
+def _ask(tmp_path, monkeypatch):
+    """Inspect a token by a guard of the application; the answer of the guard, and its advice."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inspected_options.py").write_text(APPLICATION)
+
+    def ask(text: str, *options: str, guard: str = "guard") -> dict[str, Any]:
+        command = ("token", "inspect", "--app", f"inspected_options:{guard}", "--json", *options)
+        return json.loads(invoke(*command, given=text).stdout)["guards"][0]
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "option"),
+    [
+        ({"iss": TENANTS.replace("{tenantid}", "two")}, "/two/v2.0", "JWTVerifier(tenants=…)"),
+        ({"iss": "https://sts.example.com/one/"}, "sts.example.com", "JWTVerifier(issuer=…)"),
+        ({"azp": "app"}, 'it is "app"', "JWTVerifier(client_ids=…)"),
+        ({"azp": None}, "names no client", "JWTVerifier(client_ids=…)"),
+        ({"hd": "evil.example"}, 'it is "evil.example"', "JWTVerifier(claims=…)"),
+        ({"sub": None}, "no sub", "JWTVerifier(required_claims=…)"),
+        ({"sub": "client:web", "azp": "app"}, "client", "JWTVerifier(client_ids=…)"),
+    ],
+)
+def test_the_option_of_a_claim(ask, changes, words, option):
+    """Each condition has its own option, also where another verifier reads a field of its own."""
+    answer = ask(token(**changes))
+    assert (answer["status"], answer["option"]) == (401, option)
+    assert words in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("header", "code", "option"),
+    [
+        ({"signer": "theirs"}, "claim", "JWTVerifier(header_claims=…)"),
+        ({"kid": "gone"}, "kid", "JWTVerifier(keys=…)"),
+    ],
+)
+def test_the_option_of_a_parameter_of_a_padded_header(ask, header, code, option):
+    """A padded token is explained as well as any other."""
+    assert ask(balanced(), "--header", FIELD)["verdict"] == "accepted"
+    answer = ask(balanced(**header), "--header", FIELD)
+    assert (answer["code"], answer["option"]) == (code, option)
+
+
+@pytest.mark.parametrize("text", [balanced(), "opaque-0123456789"], ids=["padded", "opaque"])
+def test_the_field_is_named(ask, text):
+    """A token that is asked about as if it came in Authorization, and may come in a field of its own."""
+    assert "--header" in ask(text)["advice"]
+    assert FIELD in ask(text)["advice"]
+    assert "--header" not in (ask(text, "--header", FIELD)["advice"] or "")
+
+
+def test_the_option_of_an_introspection(ask):
+    """The answer of an endpoint is compared by options of the same names."""
+    assert ask("opaque-0123456789", guard="asking")["option"] == "IntrospectionVerifier(client_ids=…)"
+
+
+@pytest.mark.parametrize(
+    ("tier", "path", "status"),
+    [
+        ("gold", (), 500),
+        ("gold", ("--path", "/counted"), 500),
+        ("gold", ("--path", "/free"), 200),
+        ("gold", ("--path", "/open"), 200),
+        ("pro", (), 200),
+        (None, (), 200),
+    ],
+)
+def test_a_tier_without_quotas_is_named(ask, tier, path, status):
+    """Its requests would get 500, where they count."""
+    answer = ask(token(tier=tier), *path, guard="tiers")
+    assert (answer["status"], answer["option"]) == (status, "Guard(quotas={…})" if status == 500 else None)
+    assert status == 200 or "'gold'" in answer["reason"]
+
+
+def test_the_place_of_a_missing_variable(tmp_path, monkeypatch):
+    """It is that of the application, with the name of the variable."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inspected_variable.py").write_text("import os\n\napp = os.environ['NO_SUCH_SECRET']\n")
+    done = invoke("token", "inspect", "--app", "inspected_variable:app", given="x")
+    assert done.exit_code == 2
+    assert "KeyError: 'NO_SUCH_SECRET' (" in done.stderr
+    assert "inspected_variable.py, line 3)" in done.stderr
