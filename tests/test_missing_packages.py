@@ -139,6 +139,8 @@ ONLY_IF_THERE = {
     "stores/redis.py": {"redis"},
     "stores/redis_log.py": {"redis"},
     "stores/redis_scripts.py": {"redis"},
+    "stores/counting/postgres.py": {"psycopg"},
+    "stores/counting/redis.py": {"redis"},
     "identity": {"psycopg", "redis"},
 }
 

@@ -317,6 +317,17 @@ def test_wrong_options(ask: Ask, options: dict[str, Any], words: str) -> None:
         ask(make_guard(), token(), **options)
 
 
+def test_where_all_tokens_come_in_a_field_of_their_own_it_is_named(ask: Ask) -> None:
+    """A good token would be refused for ever otherwise, as if it were bad."""
+    guard = Guard(jwt_verifier(header="X-Token"))
+    assert ask(guard, token(), header="x-token").method == "header"
+    for credential in (token(), None):
+        with pytest.raises(ConfigurationError, match=r"write guard.verify\(token, header='X-Token'\)"):
+            ask(guard, credential)
+    keys = APIKeyVerifier({KEY: APIKey("kay")})
+    assert ask(Guard(jwt_verifier(header="X-Token"), keys), KEY).subject == "kay"
+
+
 async def load_async(principal: Principal) -> Principal:
     """A loader that can only be awaited."""
     return principal

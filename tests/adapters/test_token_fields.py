@@ -247,11 +247,21 @@ def test_without_another_verifier_the_authorization_field_opens_nothing() -> Non
 
 
 @pytest.mark.parametrize(
-    "header", ["Authorization", "cookie", "HOST", "Origin", "X_Token", "X Token", "", 5, b"X-A"]
+    "header", ["Authorization", "cookie", "HOST", "DPoP", "Origin", "X_Token", "X Token", "", 5, b"X-A"]
 )
 def test_what_is_no_field_for_tokens_is_refused(header: Any) -> None:
     """When the verifier is built."""
     with pytest.raises(ConfigurationError, match="header must be a field for tokens"):
+        iap(header)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [("Authorization", "leave header out, since"), ("Cookie", r"cookie=AccessCookie\(\)")],
+)
+def test_where_tokens_come_without_the_option_is_said(header: str, words: str) -> None:
+    """With the spelling that works."""
+    with pytest.raises(ConfigurationError, match=words):
         iap(header)
 
 

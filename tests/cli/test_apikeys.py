@@ -347,6 +347,7 @@ def test_usage_of_late_is_shown_if_nothing_is_said(ann):
         (["--from", "9999-12-31"], 2),
         (["--to", "9999-12-31", "--by", "month"], 0),
         (["--from", "0001-01-01", "--by", "month"], 0),
+        (["--to", "0001-01-01", "--by", "month"], 2),
         (["--from", "yesterday"], 2),
         (["--by", "week"], 2),
     ],

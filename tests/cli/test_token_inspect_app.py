@@ -100,6 +100,22 @@ app = Starlette(routes=[Mount("/inner", app=inner)])
 app.add_middleware(AuthGuardMiddleware, guard=guard)
 """.replace('"{}"', f'"{OTHER_ISSUER}"')
 )
+FIELDS = f"""
+from authguard import *
+
+def hs256(issuer, **options):
+    return JWTVerifier("{SECRET}", algorithms=["HS256"], issuer=issuer, audience="{AUDIENCE}", **options)
+
+def accepts(issuer):
+    return issuer == "https://tenant.example"
+
+guard = Guard(
+    hs256("https://one.example", header="X-Token"),
+    hs256("https://two.example", header="X-Token", padding=True),
+    hs256("{ISSUER}"),
+    hs256(accepts),
+)
+"""
 _names = iter(range(10_000))
 
 
@@ -229,6 +245,26 @@ def test_the_field_of_a_key(ask: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("issuer", "options", "verifier"),
+    [
+        ("https://one.example", ("--header", "X-Token"), "https://one.example"),
+        ("https://two.example", ("--header", "x-token"), "https://two.example"),
+        (ISSUER, (), ISSUER),
+        (ISSUER, ("--header", "Authorization"), ISSUER),
+        ("https://tenant.example", (), "accepts"),
+        ("https://one.example", (), "accepts"),  # whose verifier does not read this field
+    ],
+)
+def test_the_verifier_that_is_named_is_the_one_that_decides(
+    ask: Any, issuer: str, options: tuple[str, ...], verifier: str
+) -> None:
+    """Of several for one field, that of the issuer; and none whose tokens come elsewhere."""
+    _, found, _ = ask(FIELDS, token(iss=issuer, aud="another"), *options, app="guard")
+    shown = f"JWTVerifier(issuer={verifier!r}, algorithms=['HS256'])"
+    assert (found["code"], found["guards"][0]["verifier"]) == ("audience", shown)
+
+
 def test_the_rule_of_a_path(ask: Any) -> None:
     """With `--path`, what the rule asks for counts, too; on an open path a bad token does no harm."""
     status, found, _ = ask(STARLETTE, token(), "--path", "/admin/users")
@@ -316,6 +352,7 @@ def test_an_async_client_and_an_async_loader(ask: Any) -> None:
         (("--app", "mod:app", "--key", "k"), "--app has keys and expectations of its own"),
         (("--app", "mod:app", "--audience", "a"), "--app has keys and expectations of its own"),
         (("--app", "mod:app", "--path", "a?b"), "--path begins with a slash"),
+        (("--app", "mod:app", "--path", "/a?b"), "--path begins with a slash, and has no query"),
         (("--app", "mod:guard", "--header", "X-Other"), "header must be a field that the guard reads"),
         (("--path", "/a"), "go with --app"),
         (("--factory",), "go with --app"),

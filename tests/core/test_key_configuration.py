@@ -160,6 +160,12 @@ PUBLIC = {
     "PEM in base64": base64.b64encode(pem(rsa_key()).encode()),
     "a JWK set in base64": base64.b64encode(json.dumps({"keys": [RSA_JWK]}).encode()),
     "a list of JWKs": json.dumps([RSA_JWK]),
+    "PEM in UTF-16": pem(rsa_key()).encode("utf-16"),
+    "PEM in UTF-16, the high byte first": pem(rsa_key()).encode("utf-16-be"),
+    "PEM below a comment in Latin-1": b"# Schl\xfcssel\n" + pem(ec_key()).encode(),
+    "PEM without its beginning": pem(ec_key())[16:],
+    "a JWK in UTF-16": json.dumps(RSA_JWK).encode("utf-16"),
+    "a JWK with a byte order mark": json.dumps(RSA_JWK).encode("utf-8-sig"),
     "of SSH": _SSH,
     "of SSH, without its type": _SSH.split()[1],
 }

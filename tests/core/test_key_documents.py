@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -418,3 +419,12 @@ def test_other_answers_must_say_that_they_are_json(kind: str | None) -> None:
     """Introspection is no static file."""
     with pytest.raises(JSONError):
         read_json(answer(b"{}", kind))
+
+
+@pytest.mark.parametrize("text", ["-----BEGIN X-----", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_many_blocks_without_an_end_are_refused_at_once(text: str) -> None:
+    """Not after a search from each of them to the end of the text, which takes minutes."""
+    began = time.process_time()
+    with pytest.raises(ConfigurationError, match="up to 16"):
+        parse_keys(text * 20_000, SIGNATURES)
+    assert time.process_time() - began < 1

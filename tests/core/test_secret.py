@@ -270,3 +270,19 @@ def test_bytes_that_can_be_guessed_are_refused(secret):
 def test_a_long_random_secret_is_not_refused(size):
     """Hexadecimal digits have only so many groups, however many they are."""
     assert weakness_of(random.Random(1).randbytes(size).hex().encode()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config/keys/jwt-signing-ed25519-2026-acme.pem",
+        "jwt-signing-key-of-billing-eu-1.jwk",
+        "acme-billing-eu-west-1-signing.KEY",
+        "secrets.json",
+        "jwt.txt",
+    ],
+)
+def test_the_name_of_a_key_file_is_no_secret_of_ours(text):
+    """Even if there is no such file, by a slip of the pen: everybody could guess it."""
+    assert place_of(text, chosen_here=True) == "path"
+    assert place_of(text, chosen_here=False) is None

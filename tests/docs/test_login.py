@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,14 @@ def test_a_browser_signs_in_and_out(browser: TestClient) -> None:
     assert (page.status_code, page.json()) == (200, "hello ann")
     assert browser.post("/logout").url.path == "/login"
     assert "<form" in browser.get("/dashboard").text
+
+
+def test_the_page_that_was_wanted_keeps_its_query(browser: TestClient) -> None:
+    """All of it, although it stands in a query itself."""
+    form = browser.get("/dashboard?q=a%26b&page=2")
+    action = unescape(re.findall(r'action="([^"]+)"', form.text)[0])
+    answer = browser.post(action, data={"name": "ann", "password": PASSWORD}, follow_redirects=False)
+    assert answer.headers["location"] == "/dashboard?q=a%26b&page=2"
 
 
 def test_a_browser_whose_token_has_expired_sees_no_form(browser: TestClient) -> None:

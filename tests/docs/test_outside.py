@@ -61,8 +61,9 @@ def test_a_token_of_the_first_message(client: TestClient) -> None:
         ({"type": "connection_init", "payload": {"token": 5}}, 4400, "invalid_request"),
         ({"type": "connection_init", "payload": {"token": token(key=SECRET[::-1])}}, 4401, "invalid_token"),
         ({"type": "connection_init", "payload": [5]}, 4401, "missing_credentials"),
+        (["connection_init"], 4401, "missing_credentials"),
     ],
-    ids=["none", "no init", "no text", "forged", "no object"],
+    ids=["none", "no init", "no text", "forged", "no object", "a list"],
 )
 def test_a_bad_first_message(client: TestClient, message: Any, code: int, reason: str) -> None:
     """The connection is closed with the status and the code of a request."""

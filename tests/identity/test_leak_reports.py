@@ -121,6 +121,35 @@ def test_a_live_key_is_revoked_and_its_owner_told(client, service, scanner, ann,
     assert made.text not in text
 
 
+@pytest.mark.parametrize("more", [{"url": f"https://github.com/o/r/{'%F0' * 4_000}"}, {"source": "s" * 201}])
+def test_a_place_that_is_too_long_keeps_no_other_key_good(client, service, scanner, ann, more):
+    """Whoever publishes something chooses its path, and a report has matches of several people."""
+    made, other = create(service, ann), create(service, ann)
+    response = scanner.post(client, [match(made.text), match(other.text, **more)])
+    assert response.json() == [label(made.text, "true_positive"), label(other.text, "true_positive")]
+    assert not is_good(service, made.text) and not is_good(service, other.text)
+
+
+def test_a_mail_that_the_server_does_not_take_is_sent_later(
+    client, service, scanner, ann, clock, postbox, monkeypatch
+):
+    """After an hour, with the next report."""
+    made = create(service, ann)
+
+    monkeypatch.setattr(service.outbox, "_tries", 1)
+    postbox.broken = True
+    scanner.post(client, [match(made.text)])
+    assert mails_of(service, postbox) == []
+    postbox.broken = False
+    scanner.post(client, [])
+    assert mails_of(service, postbox) == []
+    for _ in range(2):
+        clock.go_on(3_601)
+        scanner.post(client, [])
+        (text,) = mails_of(service, postbox)
+        assert made.key.id in text
+
+
 def test_other_keys_go_on(client, service, scanner, ann):
     """Those of the same owner, too."""
     exposed_key, other = create(service, ann), create(service, ann)

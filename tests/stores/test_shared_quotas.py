@@ -12,7 +12,7 @@ from authguard import Quota
 from authguard.stores.counting.backend import StoreConnectionLostError
 from authguard.stores.counting.blocks import slot_length
 from authguard.stores.counting.clock import default_clock
-from authguard.stores.counting.lease import owner_digest
+from authguard.stores.counting.lease import REFUSED_SECONDS, owner_digest
 from sizes import size
 from stores.quota_world import World, takes
 
@@ -194,6 +194,7 @@ def test_what_is_given_back_can_be_taken_again(quota: Quota) -> None:
     world.processes[0].give_back(first)
     world.processes[0].give_back(second)
     world.processes[0].keep()
+    world.later(REFUSED_SECONDS)
     assert world.admits(quota, cost=quota.count, process=1)
 
 
@@ -333,6 +334,88 @@ def test_a_quota_that_is_not_enforced_is_asked_about_again_within_a_second() -> 
     assert world.at_once(SHADOW) is None
 
 
+@pytest.mark.parametrize("quotas", [(FEW,), (FEW, MINUTE), (MINUTE, FEW), (SHADOW, FEW)])
+def test_what_was_refused_just_now_is_refused_without_a_call(quotas: tuple[Quota, ...]) -> None:
+    """A caller who sends on and on does not keep the store from others, and is told the same."""
+    world = World()
+    assert world.admits(*quotas, cost=8)
+    world.later(0.001)
+    refused = world.take(*quotas, cost=3)
+    calls = len(world.store.calls)
+    world.later(REFUSED_SECONDS / 2)
+    again = world.take(*quotas, cost=3)
+    assert (refused.admitted, again.admitted, len(world.store.calls)) == (False, False, calls)
+    for first, second in zip(refused.states, again.states, strict=True):
+        assert second.remaining == first.remaining
+        assert second.wait == pytest.approx(first.wait - REFUSED_SECONDS / 2 if first.wait else 0)
+    assert world.processes[0].health().refused == 2
+
+
+def test_a_refusal_is_believed_for_a_moment_and_for_the_cost_alone() -> None:
+    """The store is asked about a smaller cost, and again when another process may have given back."""
+    world = World(2)
+    held = world.take(FEW, cost=8)
+    world.later(0.001)
+    assert not world.admits(FEW, cost=3, process=1)
+    assert world.admits(FEW, cost=2, process=1)
+    world.processes[0].give_back(held)
+    world.processes[0].keep()
+    world.later(REFUSED_SECONDS)
+    assert world.admits(FEW, cost=8, process=1)
+
+
+def test_a_refusal_is_not_believed_beyond_the_end_of_the_window() -> None:
+    """It fits then, be it a moment later."""
+    world = World()
+    assert world.admits(FEW, cost=10)
+    world.later(0.001)
+    wait = world.take(FEW).states[0].wait
+    world.later(wait - REFUSED_SECONDS / 2)
+    assert not world.admits(FEW)
+    world.later(REFUSED_SECONDS / 2 + 0.001)
+    assert world.admits(FEW)
+
+
+def test_a_refusal_is_not_believed_that_another_call_has_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one has given back what the store had too little of."""
+    world = World()
+    (process,) = world.processes
+    held = world.take(FEW, cost=10)
+    take = world.store.take
+
+    def overtaken(*args: Any) -> Any:
+        answer = take(*args)
+        monkeypatch.setattr(world.store, "take", take)
+        world.later(0.001)
+        process.give_back(held)
+        assert world.admits(FEW)
+        return answer
+
+    world.later(0.001)
+    monkeypatch.setattr(world.store, "take", overtaken)
+    assert not world.admits(FEW)
+    assert world.admits(FEW, cost=9)
+
+
+def test_what_is_given_back_here_ends_a_refusal() -> None:
+    """The rest goes back with the next call, in which it is taken."""
+    world = World()
+    held = world.take(FEW, cost=10)
+    world.later(0.001)
+    assert not world.admits(FEW)
+    world.processes[0].give_back(held)
+    assert world.admits(FEW, cost=10)
+
+
+def test_a_quota_that_was_not_asked_about_is_asked_about() -> None:
+    """A refusal by one quota does not tell how another stands."""
+    world = World()
+    world.take(FEW, cost=10)
+    world.later(0.001)
+    assert not world.admits(FEW)
+    assert world.take(FEW, MINUTE).states[1].remaining == MINUTE.count
+
+
 def test_takes_of_two_owners_are_an_error() -> None:
     """A step is of one: all its counters are in one place of a cluster."""
     world = World()
@@ -408,6 +491,32 @@ def test_a_quota_that_was_lowered_has_nothing_left() -> None:
     taken = world.take(Quota(4, 60, name="few"))
     assert (taken.admitted, taken.states[0].remaining) == (False, 0)
     assert taken.states[0].wait == pytest.approx(60.5)
+
+
+def test_what_is_borrowed_is_not_spent_for_a_lower_limit() -> None:
+    """Two guards with one store may have quotas of one name: each lets through as much as it says."""
+    world = World()
+    for _ in range(30):
+        world.later(0.001)
+        assert world.admits(MINUTE)
+    assert world.at_once(MINUTE) is not None
+    lower = Quota(10, 60)
+    assert world.at_once(lower) is None
+    world.later(0.001)
+    assert not world.admits(lower)
+    assert world.admits(MINUTE)
+
+
+def test_what_was_not_spent_for_another_limit_is_given_back() -> None:
+    """Within a second or two, as ever."""
+    world = World()
+    for _ in range(30):
+        world.later(0.001)
+        world.take(MINUTE)
+    world.take(Quota(900, 60))
+    world.later(1.0)
+    world.processes[0].keep()
+    assert world.store.used() == 31
 
 
 def test_a_quota_whose_window_was_changed_counts_anew() -> None:

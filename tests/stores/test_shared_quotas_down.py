@@ -10,6 +10,7 @@ from authguard import ConfigurationError, Quota
 from authguard.errors import QuotaUnavailableError
 from authguard.stores import SQLiteQuotas, Taken
 from authguard.stores.counting.blocks import DAY
+from authguard.stores.counting.lease import REFUSED_SECONDS
 from stores.quota_world import World
 
 TEN = Quota(10, 60)
@@ -217,6 +218,7 @@ def test_over_an_outage_a_caller_gets_a_quota_twice_at_most() -> None:
     """Once by the store and once by all shares, in any window."""
     world = World(4, **LOCAL)
     admitted = sum(world.admits(HUNDRED, process=number % 4) for number in range(150))
+    world.later(REFUSED_SECONDS)
     world.store.is_down = True
     admitted += sum(world.admits(HUNDRED, process=number % 4) for number in range(150))
     world.store.is_down = False

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, JWTVerifier
+from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, JWTVerifier, RemoteKeySet
 from authguard._core.answer.decision import Allow
 from authguard.drivers import run
 from support import (
@@ -262,3 +262,10 @@ def test_a_token_has_one_spelling(padding):
         text = make_token_of_parts(*parts[:2]) if part < 2 else ".".join(parts)
         with pytest.raises(InvalidTokenError, match="canonical"):
             verify(build(), text)
+
+
+@pytest.mark.parametrize("keys", [RemoteKeySet, [RemoteKeySet("https://keys.example")], [[RemoteKeySet]]])
+def test_a_remote_key_set_stands_alone(keys):
+    """Each has an issuer of its own; the error says how to write that."""
+    with pytest.raises(ConfigurationError, match=r'JWTVerifier\(RemoteKeySet\("https://…"\), …\) for each'):
+        JWTVerifier(keys, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)

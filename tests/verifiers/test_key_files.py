@@ -197,6 +197,23 @@ def test_a_forged_token_is_refused_while_the_file_is_broken(tmp_path: Path) -> N
         verify(by, token(NEW, kid="b"))
 
 
+def test_a_broken_file_is_read_once_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever strangers send, since reading it may take long; a change of it counts at once."""
+    reads: list[str] = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (reads.append(""), real(self))[1])
+    held = verifier(path)
+    replace_file(path, "{")
+    for hundredth in range(20):
+        with pytest.raises(VerificationUnavailableError):
+            verify(held, token(NEW), NOW + hundredth / 100)
+    assert len(reads) == 2
+    verify(held, token(OLD), NOW + 1.5)
+    assert len(reads) == 3
+    replace_file(path, pem(NEW))
+    verify(held, token(NEW), NOW + 1.6)
+
+
 def test_a_file_that_changes_while_it_is_read_is_read_again(path: Path) -> None:
     """Half of the old one and half of the new one may look like a whole one."""
 

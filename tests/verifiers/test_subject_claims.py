@@ -118,6 +118,22 @@ def test_no_user_passes_for_a_client(way, names, changes):
 
 
 @EACH_WAY
+@pytest.mark.parametrize("name", ["client_id", "azp", "cid", "appid"])
+@pytest.mark.parametrize("spelled", [str, lambda name: (name,)], ids=["name", "tuple"])
+def test_no_client_passes_for_a_user(way, name, spelled):
+    """However the claim that names it is written."""
+    body = claims(**{"sub": ..., name: "ann"})
+    assert WAYS[way](body, subject_claims=[spelled(name)]).subject == "client:ann"
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_the_order_of_the_claims_is_the_same_in_each_process(kind):
+    """A set has none, so that a user would have another name after a restart."""
+    with pytest.raises(ConfigurationError, match=r'write subject_claims=\["sub", "username"\]'):
+        by_jwt(subject_claims=kind(["upn", "sub"]))
+
+
+@EACH_WAY
 def test_the_user_of_a_token_is_not_taken_for_its_client(way):
     """A `username` that is not among the claims says that there is a user."""
     options = {"subject_claims": ["upn"], "required_claims": ["exp"]}

@@ -231,6 +231,13 @@ def test_two_verifiers_of_one_tenant_are_refused():
     assert Guard(jwt(tenants=[ONE]), jwt(tenants=[TWO], secret=OTHER_SECRET))
 
 
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
+def test_a_list_of_issuers_is_refused(kind):
+    """With what to write: the keys of each issuer are its own."""
+    with pytest.raises(ConfigurationError, match="write a JWTVerifier for each"):
+        jwt(kind([of(ONE), of(TWO)]), None)
+
+
 class Function:
     """Tells of issuers, and counts how often it was asked."""
 
@@ -376,6 +383,18 @@ def test_a_function_is_for_issuers_that_no_other_verifier_names():
             token = make_token(claims(iss=issuer), key=secret)
             assert isinstance(run(guard.decide(bearer(token), NOW)), Allow if allowed else Deny)
     assert "https://other.example" not in function.asked
+
+
+def test_a_function_is_not_asked_about_the_issuer_of_another_verifier():
+    """Not for another algorithm either: its keys would sign for an issuer that has keys of its own."""
+    function = Function("https://other.example")
+    other = jwt("https://other.example", None, OTHER_SECRET)
+    long = SECRET + OTHER_SECRET
+    anyone = JWTVerifier(long, algorithms=["HS384"], issuer=function, audience=AUDIENCE)
+    for verifiers in ([anyone, other], [other, anyone]):
+        token = make_token(claims(iss="https://other.example"), key=long, algorithm="HS384")
+        assert isinstance(run(Guard(*verifiers).decide(bearer(token), NOW)), Deny)
+    assert function.asked == []
 
 
 def test_two_functions_for_one_algorithm_are_refused():

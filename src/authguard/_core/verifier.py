@@ -14,7 +14,11 @@ from authguard._core.terms import Terms
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
-_TAKEN_FIELDS = frozenset({"authorization", "cookie", "host", "origin"})
+_TAKEN_FIELDS = frozenset({"authorization", "cookie", "dpop", "host", "origin"})
+_TOKENS_ELSEWHERE = {
+    "authorization": ": leave header out, since tokens come there without it",
+    "cookie": ": leave header out, and write Guard(…, cookie=AccessCookie())",
+}
 
 
 @dataclass(slots=True)  # not frozen, since one is made for each first-seen credential
@@ -178,5 +182,6 @@ def check_key_field(header: object, of: str = "API keys") -> str:
     must = f"be a field for {of}: letters, digits and hyphens, and none of {others}"
     name = check_text(header, "header", pattern=_FIELD_NAME, must=must)
     if name.lower() in _TAKEN_FIELDS:
-        raise ConfigurationError(f"header must {must}, got {got(name)}")
+        advice = _TOKENS_ELSEWHERE.get(name.lower(), "") if of == "tokens" else ""
+        raise ConfigurationError(f"header must {must}, got {got(name)}{advice}")
     return name

@@ -221,7 +221,7 @@ def usage(
     with _open(database, config) as service:
         now = service.clock()
         last = now if end is None else min(_seconds(end), now + _DAY)
-        first = last - _SHOWN[period] if begin is None else _seconds(begin)
+        first = max(0.0, last - _SHOWN[period] if begin is None else _seconds(begin))
         if first > last:
             raise Failure("--from must be before --to and not in the future, got a later moment", MISUSED)
         until = level.end_of(level.start_of(last))

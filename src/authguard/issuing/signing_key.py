@@ -155,6 +155,7 @@ def _of_pem(data: bytes) -> Any:
 def _of_jwk(jwk: Mapping[str, Any], algorithm: str | None) -> SigningKey:
     if "keys" in jwk:
         raise ConfigurationError("key must be one key, got a set of keys: give the one to sign with")
+    _check_use(jwk)
     stated, key_id = jwk.get("alg"), jwk.get("kid")
     if algorithm is None and isinstance(stated, str):
         (algorithm,) = check_algorithms([stated])
@@ -177,6 +178,15 @@ def _of_jwk(jwk: Mapping[str, Any], algorithm: str | None) -> SigningKey:
             "key must be a private JWK, got one that holds no private key that can be read"
         ) from None
     return _of_object(key, algorithm, key_id)
+
+
+def _check_use(jwk: Mapping[str, Any]) -> None:
+    """Check that a JWK does not say that it is for something else (RFC 7517 sections 4.2 and 4.3)."""
+    operations = jwk.get("key_ops")
+    if jwk.get("use") not in (None, "sig"):
+        raise ConfigurationError('key must be for signatures, got one whose use is not "sig"')
+    if operations is not None and not (isinstance(operations, list) and "sign" in operations):
+        raise ConfigurationError('key must be for signing, got one whose key_ops are without "sign"')
 
 
 def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKey:

@@ -44,7 +44,7 @@ _Key: TypeAlias = tuple[str | None, str]
 class VerifierByIssuer(Verifier):
     """Choose among several JWT verifiers: by the exact `iss`, and the algorithm.
 
-    One whose `issuer` is a function is asked about the issuers that no other names.
+    One whose `issuer` is a function is asked about the issuers that no other names, for any algorithm.
 
     Args:
         verifiers: those to choose among.
@@ -56,6 +56,7 @@ class VerifierByIssuer(Verifier):
     def __init__(self, verifiers: Sequence[IssuerVerifier]) -> None:
         self._verifiers: dict[_Key, IssuerVerifier] = {}
         self._all = verifiers
+        self._named: set[str | None] = set()
         self._padding = any(verifier.padding for verifier in verifiers)
         for verifier in verifiers:
             if verifier.issuers is None:
@@ -78,6 +79,7 @@ class VerifierByIssuer(Verifier):
                 f"of {issuer!r}: give one of them all the keys, as in JWTVerifier([new, old], …)"
             )
         self._verifiers[issuer, algorithm] = verifier
+        self._named.add(issuer)
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether it looks like a token."""
@@ -92,7 +94,7 @@ class VerifierByIssuer(Verifier):
         algorithm = ALIASES.get(token.header.algorithm, token.header.algorithm)
         verifier = None
         if isinstance(issuer, str):
-            verifier = self._verifiers.get((issuer, algorithm)) or self._verifiers.get((None, algorithm))
+            verifier = self._verifiers.get((issuer if issuer in self._named else None, algorithm))
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
         if self._padding and not verifier.padding and "=" in credential.value:

@@ -19,6 +19,7 @@ from authguard._core.options import (
     check_text,
     check_text_list,
     check_text_or_list,
+    type_of,
 )
 from authguard.errors import ConfigurationError
 
@@ -71,6 +72,11 @@ def expectations(
 
 
 def _subject(names: Iterable[ClaimName], required: Iterable[str]) -> SubjectClaims | None:
+    if isinstance(names, (set, frozenset)):  # in another order in each process
+        raise ConfigurationError(
+            f"subject_claims must be a list, of which the first counts, got {type_of(names)}: write "
+            'subject_claims=["sub", "username"]'
+        )
     paths = claim_paths(names, "subject_claims", '"sub"')
     if not paths:
         raise ConfigurationError(

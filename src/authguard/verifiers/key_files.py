@@ -54,6 +54,7 @@ class KeyFiles:
         self._look_at = float("-inf")
         self._read_at: float | None = None
         self._broken_since: float | None = None
+        self._broken: _Signature | None = None  # of the files that could not be read as keys
         self._failures = 0
         self._reason = ""
 
@@ -86,14 +87,19 @@ class KeyFiles:
     def refresh(self, now: float) -> None:
         """Read the files if they have changed; blocks for as long as that takes."""
         with self._lock:
+            look: _Signature | None = None
             try:
-                if self._look() != self._signature:
+                look = self._look()
+                if look == self._broken and now < self._look_at:
+                    return  # lest each bad token has a broken file read again
+                if look != self._signature:
                     self._signature, self._keys = self._read()
                     self._read_at = now
                     logger.info("the keys of %s have been read again", self._name)
-                self._broken_since = None
+                self._broken = self._broken_since = None
                 self._failures, self._reason = 0, ""
             except ConfigurationError as error:
+                self._broken = look
                 self._failures += 1
                 self._reason = str(error)
                 if self._broken_since is None:

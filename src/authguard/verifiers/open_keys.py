@@ -7,6 +7,8 @@ from pathlib import Path
 from authguard._core.jose.jwk import SYMMETRIC
 from authguard._core.jose.keyset import PLACES_OF_KEYS, KeySet, parse_keys
 from authguard._core.jose.secret import place_of
+from authguard._core.options import type_of
+from authguard.errors import ConfigurationError
 from authguard.verifiers.key_files import KeyFiles, unreadable
 from authguard.verifiers.key_source import KeySource
 from authguard.verifiers.remote import RemoteKeySet
@@ -41,6 +43,12 @@ def _with_paths(source: object, paths: list[Path]) -> object:
         return paths[-1]
     if isinstance(source, (str, bytes)):
         check_no_file(source, "keys", advice=PLACES_OF_KEYS["path"])
+    if isinstance(source, RemoteKeySet) or source is RemoteKeySet:
+        raise ConfigurationError(
+            f"keys must be one RemoteKeySet, or others that are at hand, got {type_of(source)} "
+            f"{'without its URL' if isinstance(source, type) else 'in a list'}: write "
+            'JWTVerifier(RemoteKeySet("https://…"), …) for each'
+        )
     if isinstance(source, (list, tuple)):
         return [_with_paths(item, paths) for item in source]
     return source

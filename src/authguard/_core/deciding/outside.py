@@ -183,7 +183,7 @@ class VerifiesOutside:
 
     def _presented(self, token: object, header: str | None) -> Presented:
         """Return the field that a request would bring the credential in; none if there is no credential."""
-        name = _FIELD if header is None else self._checked_header(header)
+        name = self._only_field() if header is None else self._checked_header(header)
         if token is None:
             return []
         if not isinstance(token, str):
@@ -200,6 +200,16 @@ class VerifiesOutside:
         except UnicodeEncodeError:
             raise InvalidRequestError("the token has characters that no token has") from None
         return [(name, b"Bearer " + value if name == _FIELD else value)]
+
+    def _only_field(self) -> bytes:
+        """Return the field that a token comes in where none is named: Authorization."""
+        field = self._verifiers[0].token_header
+        if field is not None and all(each.token_header for each in self._verifiers):
+            raise ConfigurationError(
+                f"header must be given where all tokens come in fields of their own, got None: write "
+                f"guard.verify(token, header={field!r})"
+            )
+        return _FIELD
 
     def _checked_header(self, header: str) -> bytes:
         name = check_text(header, "header").lower().encode("ascii", "replace")

@@ -60,6 +60,11 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
         expected: str | Issuers | None = Issuers(_name_of(issuer), None)
     elif issuer is None:
         expected = None
+    elif isinstance(issuer, (list, tuple, set, frozenset)):
+        raise ConfigurationError(
+            f"issuer must be one issuer, a function, or None, got {got(issuer)}: write a JWTVerifier for "
+            "each, as in Guard(first, second), or tenants= where they differ in one part"
+        )
     else:
         must = "be text that is not empty, a function, or None"
         text = check_text(issuer, "issuer", must=must)

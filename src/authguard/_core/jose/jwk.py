@@ -54,6 +54,7 @@ _SAMPLE_SECRETS = frozenset(
 )
 _SAMPLE_WORDS = ("changeme", "change-me", "change_me", "your-256-bit-secret", "your_secret", "your-secret")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_BYTE_ORDER_MARK = re.compile(rb"\A(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)")
 _SSH_KEY_IN_BINARY = re.compile(rb"\0\0\0[\x07-\x30](?:ssh-|ecdsa-sha2-|sk-)")
 _SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
 
@@ -120,11 +121,13 @@ def _unwrapped(data: bytes) -> bytes:
 
 def _holds_key(data: bytes) -> bool:
     """Return whether data that is given as a secret is a key for everybody, or a JSON document."""
-    if data.startswith((*_SSH_KEYS, b"-----BEGIN")):
+    # Also as editors save it: with a byte order mark, in UTF-16, or with a comment in another encoding.
+    text = _BYTE_ORDER_MARK.sub(b"", data.replace(b"\0", b"")).lstrip()
+    if text.startswith(_SSH_KEYS) or b"-----BEGIN " in text or b"-----END " in text:
         return True
-    if data[:1] in (b"{", b"[") and data.isascii():
+    if text[:1] in (b"{", b"[") and text.isascii():
         try:
-            json.loads(data)
+            json.loads(text)
         except (ValueError, RecursionError):
             return False
         return True

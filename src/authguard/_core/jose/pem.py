@@ -41,8 +41,10 @@ def from_pem(
             r'PEM text must have line breaks, got "\n" as two characters in their place: '
             r'text.replace("\\n", "\n") puts them back'
         )
-    blocks = list(_BLOCK.finditer(data))
-    if not 0 < len(blocks) <= _MAX_BLOCKS or len(blocks) != data.count(BEGIN.encode()):
+    number = data.count(BEGIN.encode())
+    # Counted first: of each block without an end, the search looks at all that follows.
+    blocks = list(_BLOCK.finditer(data)) if number <= _MAX_BLOCKS else []
+    if not blocks or len(blocks) != number:
         raise ConfigurationError(
             f"PEM text must hold a public key or a certificate, or up to {_MAX_BLOCKS}, each with its first "
             "and last line, got more, or one that is cut off"

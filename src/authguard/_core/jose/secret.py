@@ -21,6 +21,10 @@ _LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
 _WELL_KNOWN_PATH = re.compile(
     r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"
 )
+# No generator of secrets writes dots.
+_KEY_FILE = re.compile(
+    r"[^\s{]+\.(?:json|jwks?|pem|crt|cer|der|pub|key|p8|p12|pfx|txt|secret|env)\Z", re.IGNORECASE
+)
 _PLACEHOLDERS = re.compile(
     r"""
       \$(?:env:)?[A-Z_][A-Z0-9_]*\Z                    # $JWT_SECRET
@@ -122,7 +126,9 @@ def place_of(text: str, *, chosen_here: bool) -> Place | None:
         return "path" if text[:5].lower() == "file:" else "URL"
     if _PATH.match(text) or (text.startswith("/") and _is_path(text, chosen_here=chosen_here)):
         return "path"
-    return "placeholder" if _PLACEHOLDERS.match(text) else None
+    if _PLACEHOLDERS.match(text):
+        return "placeholder"
+    return "path" if chosen_here and _KEY_FILE.match(text) else None
 
 
 def _is_path(text: str, *, chosen_here: bool) -> bool:

@@ -45,7 +45,7 @@ def subject_of(
         found = _first(claims, chosen.paths)
         if found is not None:
             path, subject = found
-            if path.name in CLIENT_CLAIMS:
+            if shown_name(path.name) in CLIENT_CLAIMS:  # also a tuple of one name
                 return f"{CLIENT_PREFIX}{subject}"
         elif chosen.required:
             raise MissingRequiredClaimError("none of subject_claims")

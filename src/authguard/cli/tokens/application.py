@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from authguard._core.guard import Guard
 from authguard._core.jose.compact import Token, read_compact
-from authguard._core.jose.jwk import ALIASES
+from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, SYMMETRIC
 from authguard._core.model import Credential, Method, Principal
 from authguard._core.policy.mounts import below
 from authguard._core.verifier import Verifier
@@ -32,6 +32,7 @@ from authguard.errors import (
 )
 from authguard.verifiers.jwt import JWTVerifier
 
+_ALGORITHMS = SYMMETRIC | ASYMMETRIC
 _MIN_SECRET = 8  # characters of a part of the token that no error may show
 _REASONS = {"no verifier is for this kind of credential": "no_verifier", "the user is gone": "user"}
 
@@ -183,13 +184,19 @@ def _without_quotas(guard: Guard, principal: Principal) -> str | None:
 def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
     """Return the verifier of a guard that is asked about a token; of several for JWTs, that of its issuer."""
     text, claims, field = credential
-    if field is not None and field.lower() != "authorization":
-        return next((each for each in guard.verifiers if _reads(each, field, text)), None)
-    candidates = [each for each in guard.verifiers if each.token_header is None and _accepts(each, text)]
+    if field is None or field.lower() == "authorization":
+        candidates = [each for each in guard.verifiers if not each.token_header and _accepts(each, text)]
+    else:
+        candidates = [each for each in guard.verifiers if _reads(each, field, text)]
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    jwt = (claims.get("iss"), _algorithm_of(text))
-    by_issuer = [each for each in candidates if isinstance(jwt[0], str) and jwt in each.jwts]
+    issuer, algorithm = claims.get("iss"), _algorithm_of(text)
+    if not isinstance(issuer, str) or algorithm is None:
+        by_issuer: list[Verifier] = []
+    elif any((issuer, each) in verifier.jwts for verifier in candidates for each in _ALGORITHMS):
+        by_issuer = [each for each in candidates if (issuer, algorithm) in each.jwts]
+    else:  # of issuers that none names, a function decides
+        by_issuer = [each for each in candidates if (None, algorithm) in each.jwts]
     last = [each for each in candidates if each.takes_any_token]
     return next(iter((*by_issuer, *last)), None)
 
@@ -215,7 +222,7 @@ def _algorithm_of(text: str) -> str | None:
 
 def _parts_of(text: str) -> Token | None:
     try:
-        return read_compact(text, padding="=" in text)
+        return read_compact(text, padding=True)
     except MalformedTokenError:
         return None
 

@@ -204,7 +204,7 @@ def _inspect_by(
     application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
 ) -> None:
     """Show what the guards of an application answer."""
-    if asked.path is not None and not asked.path.startswith("/"):
+    if asked.path is not None and (not asked.path.startswith("/") or "?" in asked.path):
         raise Failure("--path begins with a slash, and has no query", MISUSED)
     with application_guards(application, factory=asked.factory) as guards:
         text = _read(file)

@@ -72,21 +72,30 @@ def _match(member: object) -> Match:
     token = _text(member, "token", _MAX_TOKEN)
     if not token:
         raise InvalidReportError("a match without a token")
-    source = _text(member, "source", _MAX_TYPE).lower()
+    source = _place_text(member, "source", _MAX_TYPE).lower()
     return Match(
         token,
         _text(member, "type", _MAX_TYPE),
-        _text(member, "url", _MAX_URL),
+        _place_text(member, "url", _MAX_URL),
         source if source in SOURCES else UNKNOWN_SOURCE,
         sha256_hex(token),
     )
 
 
-def _text(member: Mapping[str, Any], name: str, longest: int) -> str:
+def _place_text(member: Mapping[str, Any], name: str, longest: int) -> str:
+    """Return a text about the place; none that is too long, which may be that of a path somebody has chosen.
+
+    A report has matches of several places, and one of them must not keep the keys of the others good.
+    """
+    text = _text(member, name)
+    return text if len(text) <= longest else ""
+
+
+def _text(member: Mapping[str, Any], name: str, longest: int | None = None) -> str:
     value = member.get(name)
     if value is None and name != "token":
         return ""
-    if not isinstance(value, str) or len(value) > longest:
+    if not isinstance(value, str) or (longest is not None and len(value) > longest):
         raise InvalidReportError(f"a match whose {name} is no text, or too long")
     return value
 

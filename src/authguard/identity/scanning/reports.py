@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -11,6 +12,7 @@ from authguard.identity.errors import InvalidReportError, StoreUnavailableError,
 from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.texts import CLIENT_SECRET_PREFIX, KeyTexts, secret_pattern
 from authguard.identity.mail.mailer import Mail
+from authguard.identity.mail.outbox import Outcome
 from authguard.identity.model import Caller
 from authguard.identity.scanning.matches import Match, place_of, read_matches
 from authguard.identity.scanning.scanner_keys import ScannerKeys
@@ -207,7 +209,7 @@ class LeakReports:
             caller: where the request comes from.
         """
         self._base.succeeded(_REPORT, caller)
-        self.tell_owners(min(len(known), _TELLERS))
+        self.tell_owners(max(1, min(len(known), _TELLERS)))
         return [
             {
                 "token_hash": match.digest,
@@ -224,10 +226,15 @@ class LeakReports:
             tellers: how many mails are made at a time.
         """
         for _ in range(tellers):
-            self._base.outbox.submit(self._tell_next)
+            taken: list[str] = []
+            self._base.outbox.submit(partial(self._tell_next, taken), partial(self._put_off, taken))
 
-    def _tell_next(self) -> Mail | None:
-        """Make the mail to one owner, of all keys that it is to be told of; and go on with the next."""
+    def _tell_next(self, taken: list[str]) -> Mail | None:
+        """Make the mail to one owner, of all keys that it is to be told of; and go on with the next.
+
+        Args:
+            taken: is given the ids of the keys.
+        """
         base, now = self._base, self._base.clock()
         while True:
             with base.database.read() as connection:
@@ -243,9 +250,18 @@ class LeakReports:
                 break
             with base.database.write() as connection:
                 exposure_store.tell_later(connection, [key.key_id for key in untold], now + _LATER_SECONDS)
+        taken += [key.key_id for key in untold]
         if base.outbox.is_open:
-            base.outbox.submit(self._tell_next)
+            self.tell_owners()
         return self._notices.mail_of_exposed_keys(user, untold)
+
+    def _put_off(self, taken: Sequence[str], outcome: Outcome) -> None:
+        """Let a mail be made again later that the server has not taken; in the thread of the outbox."""
+        if outcome != "unsent" or not taken:
+            return
+        base = self._base
+        with suppress(StoreUnavailableError), base.database.write() as connection:
+            exposure_store.tell_later(connection, taken, base.clock() + _LATER_SECONDS)
 
     def close(self) -> None:
         """Close the connections to the scanner."""

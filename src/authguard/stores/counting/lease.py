@@ -10,6 +10,8 @@ from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_lengt
 
 #: Seconds for which something is borrowed; less in windows below 120 seconds.
 MAX_LIFE = 1.0
+#: Seconds for which a refusal is believed, so that a caller who sends on does not keep the store from others.
+REFUSED_SECONDS = 0.05
 _GROWTH = 4  # what is borrowed next, for each that was spent
 _DIGEST = 32  # hexadecimal digits
 # As QuotaState(…) does it, without a call more.
@@ -24,6 +26,8 @@ class Lease:
 
     Attributes:
         owner: a digest of whom is counted for.
+        limit: how much there is in all; nothing is spent of it for a quota of another limit, such as that of
+            another guard with this store.
         amount: how much of it is left to spend.
         ends: until when it may be spent, by the monotonic clock of this process.
         epoch: the life of the counter that has lent it.
@@ -33,6 +37,7 @@ class Lease:
         fits_at: when the cost fits that was too much.
         short_until: until when to believe that, without asking again.
         short_cost: for which cost, or a greater one.
+        refused_until: until when to refuse it, without asking again.
         is_borrowing: whether a call is under way that asks for more.
         rests: of earlier leases, by epoch and slot.
     """
@@ -42,6 +47,7 @@ class Lease:
         "_is_daily",
         "_key",
         "_life",
+        "_passed_at",
         "_spent",
         "_window",
         "amount",
@@ -50,7 +56,9 @@ class Lease:
         "fits_at",
         "free",
         "is_borrowing",
+        "limit",
         "owner",
+        "refused_until",
         "reset_at",
         "rests",
         "short_cost",
@@ -61,13 +69,15 @@ class Lease:
     def __init__(self, take: Take) -> None:
         quota = take.quota
         self.owner = owner_digest(take.key)
+        self.limit = quota.count
         self._window, self._is_daily = quota.window, quota.is_daily
         self._key = _digest((*take.key, str(quota.window), "day" if quota.is_daily else ""))
         self._life = min(MAX_LIFE, slot_length(quota.window, is_daily=quota.is_daily) / MICROSECONDS)
         self._asked_at = 0.0
+        self._passed_at = -inf
         self._spent = 0
         self.amount = self.epoch = self.slot = self.free = self.short_cost = 0
-        self.ends = self.reset_at = self.fits_at = self.short_until = 0.0
+        self.ends = self.reset_at = self.fits_at = self.short_until = self.refused_until = 0.0
         self.is_borrowing = False
         self.rests: dict[tuple[int, int], int] = {}
 
@@ -80,6 +90,15 @@ class Lease:
     def is_short(self, cost: int, now: float) -> bool:
         """Return whether the store is known to have too little for a cost."""
         return now < self.short_until and cost >= self.short_cost
+
+    def is_refused(self, cost: int, now: float) -> bool:
+        """Return whether the store has refused a cost just now, and nothing is here to give back."""
+        return now < self.refused_until and cost >= self.short_cost and not (self.amount or self.rests)
+
+    def state(self, cost: int, now: float) -> QuotaState:
+        """Return how the quota stands, as far as this process knows."""
+        wait = self.fits_at - now if self.is_short(cost, now) else 0.0
+        return QuotaState(self.free + self.amount, max(0.0, self.reset_at - now), wait)
 
     def begin(self, take: Take, now: float) -> Ask:
         """Return what to ask the store for a cost; all that is left of earlier leases is given back with it.
@@ -99,13 +118,14 @@ class Lease:
             self._key, quota.count, self._window, self._is_daily, take.cost, quota.enforce, wants, rests
         )
 
-    def end(self, ask: Ask, answer: Answer | None, started: float) -> None:
+    def end(self, ask: Ask, answer: Answer | None, started: float, ended: float) -> None:
         """Note what the store has answered.
 
         Args:
             ask: what it was asked.
             answer: None if there was none.
             started: the time before the call.
+            ended: the time after it.
         """
         if ask.wants:
             self.is_borrowing = False
@@ -117,6 +137,13 @@ class Lease:
             self.short_cost = ask.cost
             self.fits_at = inf if answer.wait < 0 else started + answer.wait / MICROSECONDS
             self.short_until = min(self.fits_at, started + MAX_LIFE)
+            # Of calls at the same time, another one may have given back since the store has refused this.
+            is_known = started > self._passed_at
+            self.refused_until = min(self.fits_at, started + REFUSED_SECONDS) if is_known else 0.0
+        else:
+            self.refused_until = 0.0
+        if ask.rests or not answer.wait:
+            self._passed_at = ended
         if answer.lent:
             self._set_aside()
             self.amount, self.epoch, self.slot = answer.lent, answer.epoch, answer.slot

@@ -1,8 +1,9 @@
 """Hold all that one process has borrowed, up to a number of counters."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
-from authguard._core.quota_store import CounterKey, Take
+from authguard._core.quota_store import CounterKey, QuotaState, Take
 from authguard.stores.counting.backend import Rest
 from authguard.stores.counting.lease import Lease
 
@@ -28,10 +29,10 @@ class LeaseTable:
         self._max_counters = max_counters
 
     def lease_for(self, take: Take, now: float) -> Lease:
-        """Return the lease of a counter; a new one if there is none."""
+        """Return the lease of a counter; a new one if there is none, or one for another limit."""
         leases = self.leases
         lease = leases.get(take.key)
-        if lease is not None:
+        if lease is not None and lease.limit == take.quota.count:
             leases.move_to_end(take.key)
             return lease
         for _ in range(min(_LOOKED_AT, len(leases))):
@@ -41,6 +42,17 @@ class LeaseTable:
             leases.popitem(last=False)  # what is left of it is given back
         lease = leases[take.key] = Lease(take)
         return lease
+
+    def refused_states(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
+        """Return how quotas stand that the store has refused just now; nothing if it has to be asked."""
+        states, is_refused = [], False
+        for key, quota, cost in takes:
+            lease = self.leases.get(key)
+            if lease is None or lease.limit != quota.count:
+                return []
+            is_refused = is_refused or (quota.enforce and lease.is_refused(cost, now))
+            states.append(lease.state(cost, now))
+        return states if is_refused else []
 
     def note_unreturned(self, lease: Lease) -> None:
         """Note that something of a lease will have to be given back, if it is not spent."""

@@ -96,7 +96,10 @@ class LeasedQuotas:
         self._backend.forget()
 
     def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
-        """Take from what is borrowed already; return None if `take` has to ask the store, or to refuse.
+        """Take from what is borrowed already, or refuse what the store has refused just now.
+
+        Returns:
+            what `take` does; None if that has to ask the store.
 
         Raises:
             ValueError: if a cost is below 1.
@@ -109,9 +112,11 @@ class LeasedQuotas:
                 if cost < 1:
                     raise ValueError(f"cost must be at least 1, got {cost}")
                 lease = self._leases.get(key)
-                if lease is not None and cost <= lease.amount and now < lease.ends:
+                if lease is None or lease.limit != quota.count:
+                    break
+                if cost <= lease.amount and now < lease.ends:
                     paid.append((lease, lease.epoch, lease.slot, cost))
-                elif lease is not None and not quota.enforce and lease.is_short(cost, now):
+                elif not quota.enforce and lease.is_short(cost, now):
                     short = lease
                 else:
                     break
@@ -121,6 +126,10 @@ class LeasedQuotas:
                     return Taken(True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid)
                 self._would_refuse += 1
                 return Taken(True, self._spend_around(takes, now), paid)
+            states = self._table.refused_states(takes, now)
+            if states:
+                self._refused += 1
+                return Taken(False, states)
             if self._outage.is_due(now):
                 return None
         return self._outage.take_at_once(takes)
@@ -192,15 +201,16 @@ class LeasedQuotas:
         """Note what the store has answered, and return it; None if it did not."""
         if answered is None:
             for lease, ask in zip(leases, asks, strict=True):
-                lease.end(ask, None, started)
+                lease.end(ask, None, started, started)
             return None
         admitted, answers = answered
+        ended = self._monotonic()
         self._admitted += admitted
         self._refused += not admitted
         self._would_refuse += admitted and any(answer.wait for answer in answers)
         states, paid = [], []
         for lease, ask, answer in zip(leases, asks, answers, strict=True):
-            lease.end(ask, answer, started)
+            lease.end(ask, answer, started, ended)
             if answer.lent:
                 self._table.note_unreturned(lease)
             if admitted and not answer.wait:
