@@ -191,7 +191,7 @@ def test_a_mail_tells_the_key_and_who_has_done_it(service, ann, postbox, clock):
     service.key_notices.run()
     created, disabled = sorted(postbox.mails, key=lambda mail: mail.subject)
     title = f"- Nightly export (sk_live_{made.key.readable_id}…)"
-    assert f"{title}: from your account, on 15 January 2027, 08:00 UTC, valid" in created.text
+    assert f"{title}: from your account, on 15 January 2027, 08:00:00 UTC, valid" in created.text
     assert "valid until 15 April 2027, 08:00 UTC" in created.text
     assert "http://127.0.0.1:8000/account/keys" in created.text
     assert "by the operator of the service, on 15 January 2027" in disabled.text

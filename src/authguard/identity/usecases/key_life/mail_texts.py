@@ -74,7 +74,8 @@ def _line(mail: DueMail) -> str:
 def _deed(event: KeyEvent) -> str:
     """Return who has done it, and when."""
     by = f"by the API key {event.actor_key_id}" if event.actor_key_id else _ACTORS[event.actor]
-    return f"{by}, on {_moment(event.at)}"
+    # With seconds: mails of one minute may come in another order than that of what they tell.
+    return f"{by}, on {_moment(event.at, '%H:%M:%S')}"
 
 
 def _meaning(name: str, number: int) -> str:
@@ -102,6 +103,6 @@ def plain_name(name: str) -> str:
     return plain + ("…" if len(name) > MAX_SHOWN_NAME else "")
 
 
-def _moment(seconds: float) -> str:
+def _moment(seconds: float, clock: str = "%H:%M") -> str:
     date = datetime.fromtimestamp(seconds, UTC)
-    return f"{date.day} {date:%B %Y, %H:%M} UTC"
+    return f"{date.day} {date.strftime(f'%B %Y, {clock}')} UTC"
