@@ -186,6 +186,14 @@ def test_a_secret_has_no_public_key() -> None:
         _ = make().public_keys
 
 
+@pytest.mark.parametrize("name", ["issuer", "audience", "algorithms", "token_types"])
+def test_its_verifier_expects_what_it_issues(name: str) -> None:
+    """An option that would lift a check is refused."""
+    tokens = TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE)
+    with pytest.raises(ConfigurationError, match=f"{name} must be left out, since the verifier has that of"):
+        tokens.verifier(**{name: None})
+
+
 def test_other_tokens_of_the_same_key_are_none() -> None:
     """Its verifier takes access tokens alone."""
     guard = Guard(make().verifier())

@@ -185,19 +185,21 @@ class TokenIssuer:
             options: other options of `JWTVerifier`.
 
         Raises:
-            ConfigurationError: as `JWTVerifier` does.
+            ConfigurationError: as `JWTVerifier` does, and for an option that the issuer decides.
         """
         key: object = self._key.key if self._key.is_secret else self.public_keys
-        return JWTVerifier(
-            key,
-            **{
-                "algorithms": [self.algorithm],
-                "issuer": self._issuer,
-                "audience": self._audience,
-                "token_types": [_TYPE],
-                **options,
-            },
-        )
+        decided: dict[str, Any] = {
+            "algorithms": [self.algorithm],
+            "issuer": self._issuer,
+            "audience": self._audience,
+            "token_types": [_TYPE],
+        }
+        for name in decided.keys() & options.keys():
+            raise ConfigurationError(
+                f"{name} must be left out, since the verifier has that of the TokenIssuer: write "
+                "JWTVerifier(…) for another"
+            )
+        return JWTVerifier(key, **decided, **options)
 
     def __repr__(self) -> str:
         return f"TokenIssuer(issuer={self._issuer!r}, algorithm={self.algorithm!r}, ttl={self.ttl})"
