@@ -110,7 +110,7 @@ def test_two_processes_tell_each_owner_once(
 ) -> None:
     """Ten reports of the same keys, five at each process, all at once."""
     server, port = mails
-    with service_at(url, clock=time.time) as service:
+    with service_at(url, clock=time.time, api_key_mails=()) as service:
         keys = keys_of_owners(service)
         with running(2, url, scanner, port) as processes:
             body = json.dumps([match(made.text) for made in keys]).encode()
@@ -136,7 +136,7 @@ def test_a_process_that_is_killed_leaves_the_mail_to_the_next(
 ) -> None:
     """Killed after the answer and before the mail, it has kept what is to be told."""
     server, port = mails
-    with service_at(url, clock=time.time) as service:
+    with service_at(url, clock=time.time, api_key_mails=()) as service:
         made = create(service, owner(service))
         with running(1, url, scanner, port) as [(base, process)]:
             body = json.dumps([match(made.text)]).encode()

@@ -14,10 +14,9 @@ USER = "uK9p3bX1m2ZQe4Rt7Yv0Wc5Ns8J2"
 
 def guard() -> Guard:
     """Firebase."""
+    certificates = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
     verifier = JWTVerifier(
-        RemoteKeySet(
-            "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
-        ),
+        RemoteKeySet(certificates),
         algorithms=["RS256"],
         issuer="https://securetoken.google.com/acme-shop",
         audience="acme-shop",
