@@ -19,6 +19,9 @@ def running_loop() -> Any:
 def trio_run() -> Any:
     """Return the token of the run of trio in this thread; None if none runs here."""
     trio = sys.modules.get("trio")  # where nothing has imported it, it does not run
-    if trio is None or not trio.lowlevel.in_trio_run():
+    if trio is None:
         return None
-    return trio.lowlevel.current_trio_token()
+    try:
+        return trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return None
