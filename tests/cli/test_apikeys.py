@@ -60,6 +60,7 @@ def status_of(client, key):
     return client.get("/v1/users/me", headers={"x-api-key": key}).status_code
 
 
+@pytest.mark.one_database
 def test_a_key_is_made_listed_rotated_and_revoked_in_real_processes(ann, client):
     """The text is all of standard output; the service takes it until it is revoked."""
     made = run("apikeys", "create", EMAIL, "--name", "Nightly", **ann)

@@ -35,7 +35,9 @@ def _json_client(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(name="browser")
 def _browser(monkeypatch: pytest.MonkeyPatch) -> TestClient:
     client = TestClient(run(PAGES_BLOCK, monkeypatch)["app"], base_url="https://testserver")
-    client.headers |= {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+    client.headers.update(
+        {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+    )
     return client
 
 

@@ -196,8 +196,8 @@ class TokenIssuer:
         }
         for name in decided.keys() & options.keys():
             raise ConfigurationError(
-                f"{name} must be left out, since the verifier has that of the TokenIssuer: write "
-                "JWTVerifier(…) for another"
+                f"{name} must be left out, since the verifier has that of the TokenIssuer, got "
+                f"{got(options[name])}: write JWTVerifier(…) for another"
             )
         return JWTVerifier(key, **decided, **options)
 
