@@ -21,7 +21,7 @@ from authguard.stores.sql.sql_log import Connections, SQLLog
 from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from identity.support import postgres_database
 from stores.quota_backends import OpenBackend, RedisSteps, SQLiteSteps, Steps, postgres_steps
-from stores.servers import store_server
+from stores.servers import RedisServer, store_server
 
 OpenLog = Callable[[], Log]
 
@@ -80,6 +80,16 @@ def _open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLo
     yield open_log
     for log in logs:
         log.close()
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Start a Redis of the module's own, which its tests may stop."""
+    server = store_server("redis", tmp_path_factory.mktemp("redis"))
+    assert isinstance(server, RedisServer)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(name="redis_server_url", scope="session")

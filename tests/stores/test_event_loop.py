@@ -14,18 +14,9 @@ from authguard.drivers import asynchronous
 from authguard.stores import RedisStore
 from authguard.stores.log import StoreDownError
 from authguard.stores.replays import Replays
-from stores.servers import RedisServer, store_server
+from stores.servers import RedisServer
 
 BOUND = 0.5
-
-
-@pytest.fixture(name="server", scope="module")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = store_server("redis", tmp_path_factory.mktemp("redis"))
-    assert isinstance(server, RedisServer)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(name="store")

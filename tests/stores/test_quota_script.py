@@ -18,20 +18,11 @@ from authguard.stores.counting.redis import RedisCounters
 from authguard.stores.counting.redis_script import Script
 from authguard.stores.log import StoreDownError
 from stores.quota_backends import RedisSteps
-from stores.servers import RedisServer, store_server
+from stores.servers import RedisServer
 
 START = 1_790_000_000 * blocks.MICROSECONDS
 HOUR = 3600 * blocks.MICROSECONDS
 WINDOWS = (1, 7, 60, 61, 3600, 86_400, 366 * 86_400)
-
-
-@pytest.fixture(name="server", scope="module")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = store_server("redis", tmp_path_factory.mktemp("redis"))
-    assert isinstance(server, RedisServer)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(name="client")
