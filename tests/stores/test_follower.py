@@ -127,6 +127,19 @@ def test_a_log_that_is_new_is_not_trusted_at_once(world: World) -> None:
     assert process.is_current()
 
 
+def test_a_request_waits_for_a_new_log_that_the_thread_has_read(world: World) -> None:
+    """It is no outage: the log is old enough a moment later."""
+    world.forget()
+    process = revocations(world)
+    assert process._follower.step() == BOUND  # as the thread does
+
+    def grow_older() -> None:
+        world.began -= BOUND
+
+    world.on_read = grow_older
+    assert not process.is_revoked(principal())
+
+
 def test_too_many_marks_for_memory_are_asked_for_one_by_one(world: World) -> None:
     """Nothing is forgotten: each request asks the store."""
     for number in range(12):

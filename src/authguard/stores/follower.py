@@ -109,7 +109,6 @@ class Follower:
                     raise StoreDownError(self._reason)
                 young = self._step_or_stale()
                 if young > 0:
-                    self._retry_at = 0.0
                     self._closing.wait(young)
 
     def _step_or_stale(self) -> float:
@@ -145,6 +144,7 @@ class Follower:
             if young > 0:
                 # Other processes may still write back what they hold.
                 self._note_failure("the log is new, and may lack revocations", started)
+                self._retry_at = 0.0  # a request waits until it is old enough, whichever thread has read it
                 return young
             self._note_success(started)
             return 0.0
