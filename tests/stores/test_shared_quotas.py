@@ -19,6 +19,7 @@ from stores.quota_world import World, takes
 MINUTE = Quota(1000, 60)
 HOUR = Quota(100_000, 3600)
 DAILY = Quota(1000, "day")
+MANY_A_DAY = Quota(100_000, "day")
 FEW = Quota(10, 60, name="few")
 SHADOW = Quota(2, 60, name="shadow", enforce=False)
 
@@ -649,3 +650,94 @@ def test_the_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPa
         assert default_clock()() == pytest.approx(time.clock_gettime(boot_clock), abs=30)
         monkeypatch.delattr(time, "CLOCK_BOOTTIME")
     assert default_clock() is time.monotonic
+
+
+def _lent_64(world: World, *quotas: Quota) -> None:
+    """Have a process borrow as much as it may at once."""
+    for _ in range(200):
+        world.later(0.0001)
+        assert world.admits(*quotas)
+        if world.store.asked[0].wants == 64:
+            return
+    raise AssertionError("never borrowed 64")
+
+
+def _spend(world: World, times: int, *quotas: Quota) -> None:
+    """Take so many times from what is borrowed."""
+    for _ in range(times):
+        world.later(0.0001)
+        taken = world.at_once(*quotas)
+        assert taken is not None
+        assert taken.admitted
+
+
+def test_more_is_borrowed_when_half_is_spent() -> None:
+    """By the thread, so that no request waits for the store."""
+    world = World()
+    _lent_64(world, HOUR, MANY_A_DAY)
+    world.store.calls.clear()
+    _spend(world, 31, HOUR, MANY_A_DAY)
+    world.processes[0].borrow_ahead()
+    assert world.store.calls == []
+    _spend(world, 1, HOUR, MANY_A_DAY)
+    for _ in range(10):
+        world.processes[0].borrow_ahead()
+        assert world.store.calls == ["take"]
+        world.store.calls.clear()
+        _spend(world, 64, HOUR, MANY_A_DAY)
+
+
+def test_what_is_borrowed_ahead_is_counted_once() -> None:
+    """What was left and what came are spent to the last one, and no more than the store has lent."""
+    world = World()
+    _lent_64(world, HOUR)
+    before = world.store.used()
+    _spend(world, 40, HOUR)
+    world.processes[0].borrow_ahead()
+    lent = world.store.used() - before
+    assert lent == 64
+    spent = 0
+    while world.at_once(HOUR) is not None:
+        spent += 1
+    assert spent == 63 - 40 + lent  # of the 64 before, the request that borrowed took one
+
+
+def test_nothing_is_borrowed_ahead_of_a_quota_beside_one_that_is_used_up() -> None:
+    """A call takes from all or from none; what it did not take may not be spent."""
+    world = World(2)
+    few = Quota(1000, 3600, name="few")
+    _lent_64(world, HOUR, few)
+    _spend(world, 40, HOUR, few)
+    assert world.admits(few, cost=1000 - world.store.used() // 2, process=1)
+    used = world.store.used()
+    world.processes[0].borrow_ahead()
+    assert world.store.calls[-1] == "take"
+    assert world.store.used() == used
+    _spend(world, 23, HOUR, few)
+    assert world.at_once(HOUR) is None
+
+
+def test_a_store_that_fails_ahead_is_noted_and_lends_to_the_next_request() -> None:
+    """No request has failed; what was borrowed before is spent."""
+    world = World()
+    _lent_64(world, HOUR)
+    _spend(world, 40, HOUR)
+    world.store.is_down = True
+    world.processes[0].borrow_ahead()
+    assert world.processes[0].health().reason == "Memory: switched off"
+    _spend(world, 23, HOUR)
+    world.store.is_down = False
+    world.later(0.5)
+    assert world.admits(HOUR)
+    assert world.processes[0].health().reason == ""
+
+
+def test_a_request_that_borrows_itself_leaves_nothing_for_the_thread() -> None:
+    """The thread may come too late, when all is spent."""
+    world = World()
+    _lent_64(world, HOUR)
+    _spend(world, 63, HOUR)
+    assert world.admits(HOUR)
+    world.store.calls.clear()
+    world.processes[0].borrow_ahead()
+    assert world.store.calls == []

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ import pytest
 
 from authguard import ConfigurationError, Quota
 from authguard.errors import QuotaUnavailableError
-from authguard.stores import PostgresQuotas, RedisQuotas, SQLiteQuotas, SQLiteStore, Take
-from authguard.stores.counting.backend import Ask, Rest
+from authguard.stores import PostgresQuotas, RedisQuotas, SQLiteQuotas, SQLiteStore, Take, Taken
+from authguard.stores.counting.backend import Answer, Ask, Rest
 from authguard.stores.counting.blocks import DAY, MICROSECONDS
 from authguard.stores.counting.keeper import Keeper
 from authguard.stores.counting.leases import LeasedQuotas
@@ -389,13 +389,16 @@ class _Failing:
 
     def __init__(self) -> None:
         self.answers: list[bool | None] = [None, False, True, False, False]
-        self.keeper = Keeper(self.run, 0.001, "authguard-quotas")
+        self.keeper = Keeper(self.run, self.urgent, 0.001, "authguard-quotas")
 
     def run(self) -> bool:
         answer = self.answers.pop(0)
         if answer is None:
             raise RuntimeError("of a bug")
         return answer
+
+    def urgent(self) -> None:
+        """Do nothing: nothing wakes the thread."""
 
 
 def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) -> None:
@@ -506,3 +509,42 @@ def test_another_error_is_not_waited_for() -> None:
     connection: Any = _Busy(1, sqlite3.SQLITE_FULL)
     with pytest.raises(sqlite3.OperationalError):
         execute_when_free(connection, "BEGIN IMMEDIATE", 30)
+
+
+class _Slow(MemoryBackend):
+    """A store that answers the second `take` of 64 when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
+        if threading.current_thread().name == "authguard-quotas":
+            self.has_asked.set()
+            assert self.may_answer.wait(30)
+        return super().take(owner, asks, live)
+
+
+def test_a_request_waits_for_what_the_thread_borrows() -> None:
+    """It does not ask the store, too."""
+    clock, backend = [1000.0], _Slow()
+    store = _leased(backend, clock)
+    while store.take(takes([MANY])) and not (backend.asked and backend.asked[0].wants == 64):
+        clock[0] += 0.0001
+        backend.now += 100
+    while store.take_at_once(takes([MANY])) is not None:
+        pass
+    assert backend.has_asked.wait(30)
+    backend.calls.clear()
+    states: list[Taken] = []
+    requests = [threading.Thread(target=lambda: states.append(store.take(takes([MANY])))) for _ in range(20)]
+    for request in requests:
+        request.start()
+    while len(store._arrived._waiters) < len(requests):  # type: ignore[attr-defined]
+        threading.Event().wait(0.001)
+    backend.may_answer.set()
+    for request in requests:
+        request.join(30)
+    assert [taken.admitted for taken in states] == [True] * 20
+    assert backend.calls == ["take"]
+    store.close()

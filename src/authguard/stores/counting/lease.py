@@ -1,9 +1,11 @@
 """Hold what one process has borrowed of one counter."""
 
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from math import inf
 
+from authguard._core.quota import Quota
 from authguard._core.quota_store import CounterKey, QuotaState, Take
 from authguard.stores.counting.backend import Answer, Ask, Rest
 from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_length
@@ -13,6 +15,7 @@ MAX_LIFE = 1.0
 #: Seconds for which a refusal is believed, so that a caller who sends on does not keep the store from others.
 REFUSED_SECONDS = 0.05
 _GROWTH = 4  # what is borrowed next, for each that was spent
+_MIN_AHEAD = 16  # of less, half is spent before more could be borrowed
 _DIGEST = 32  # hexadecimal digits
 # As QuotaState(…) does it, without a call more.
 _new_state = partial(tuple.__new__, QuotaState)
@@ -38,6 +41,7 @@ class Lease:
         short_until: until when to believe that, without asking again.
         short_cost: for which cost, or a greater one.
         refused_until: until when to refuse it, without asking again.
+        low: when only so much is left, more is borrowed ahead; -1 for never.
         is_borrowing: whether a call is under way that asks for more.
         rests: of earlier leases, by epoch and slot.
     """
@@ -57,6 +61,7 @@ class Lease:
         "free",
         "is_borrowing",
         "limit",
+        "low",
         "owner",
         "refused_until",
         "reset_at",
@@ -78,6 +83,7 @@ class Lease:
         self._spent = 0
         self.amount = self.epoch = self.slot = self.free = self.short_cost = 0
         self.ends = self.reset_at = self.fits_at = self.short_until = self.refused_until = 0.0
+        self.low = -1
         self.is_borrowing = False
         self.rests: dict[tuple[int, int], int] = {}
 
@@ -106,17 +112,45 @@ class Lease:
         As much more is asked for as is expected to be spent while it may be, by what was spent since the
         last time. Of several calls at once, one alone asks for more.
         """
-        passed = max(now - self._asked_at, 1e-9)
-        wants = 0
-        if not self.is_borrowing:
-            wants = int(min(self._spent / passed * self._life, _GROWTH * self._spent, MAX_BLOCK))
-            self._asked_at, self._spent = now, 0
+        wants = self._begin_to_borrow(now)
         self._spent += take.cost
-        self.is_borrowing = self.is_borrowing or wants > 0
-        quota, rests = take.quota, self.let_go()
-        return Ask(
-            self._key, quota.count, self._window, self._is_daily, take.cost, quota.enforce, wants, rests
-        )
+        return self._ask(take.quota, take.cost, wants, self.let_go())
+
+    def begin_ahead(self, quota: Quota, now: float) -> Ask | None:
+        """Return what to ask the store for while something is left to spend; None if little was spent lately.
+
+        What is left stays. What is left of earlier leases is given back.
+        """
+        wants = self._begin_to_borrow(now)
+        if not wants:
+            return None
+        # A call takes at least 1, which is spent later with the rest.
+        return self._ask(quota, 1, wants - 1, self.take_rests())
+
+    def _begin_to_borrow(self, now: float) -> int:
+        """Return how much to borrow: as much as will probably be spent while it may be."""
+        if self.is_borrowing:
+            return 0
+        passed = max(now - self._asked_at, 1e-9)
+        wants = int(min(self._spent / passed * self._life, _GROWTH * self._spent, MAX_BLOCK))
+        self._asked_at, self._spent = now, 0
+        self.is_borrowing = wants > 0
+        return wants
+
+    def _ask(self, quota: Quota, cost: int, wants: int, rests: Sequence[Rest]) -> Ask:
+        return Ask(self._key, quota.count, self._window, self._is_daily, cost, quota.enforce, wants, rests)
+
+    def end_ahead(
+        self, ask: Ask, answer: Answer | None, started: float, ended: float, *, admitted: bool
+    ) -> None:
+        """Note what the store has answered to `begin_ahead`, by the arguments of `end`.
+
+        Only if the call was admitted the store has taken its cost.
+        """
+        self.is_borrowing = False
+        if answer is not None and admitted and not answer.wait:
+            answer = answer._replace(lent=answer.lent + ask.cost)
+        self.end(ask, answer, started, ended)
 
     def end(self, ask: Ask, answer: Answer | None, started: float, ended: float) -> None:
         """Note what the store has answered.
@@ -145,8 +179,11 @@ class Lease:
         if ask.rests or not answer.wait:
             self._passed_at = ended
         if answer.lent:
-            self._set_aside()
-            self.amount, self.epoch, self.slot = answer.lent, answer.epoch, answer.slot
+            if (answer.epoch, answer.slot) != (self.epoch, self.slot):
+                self._set_aside()
+            self.amount += answer.lent
+            self.epoch, self.slot = answer.epoch, answer.slot
+            self.low = answer.lent // 2 if answer.lent >= _MIN_AHEAD else -1
             # From before the call: the store's slot ends later than this, and never earlier.
             self.ends = started + min(MAX_LIFE, answer.ends_in / MICROSECONDS)
 

@@ -4,16 +4,17 @@ import atexit
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from math import inf
-from threading import Lock
+from threading import Condition, Lock
 from typing import TypeAlias
 from weakref import WeakMethod
 
 from authguard._core.options import Duration, check_seconds, check_whole
-from authguard._core.quota_store import QuotaHealth, QuotaState, Take, Taken
+from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Take, Taken
 from authguard.stores.counting.backend import Answer, Ask, Backend, Rest, StoreConnectionLostError
 from authguard.stores.counting.blocks import MICROSECONDS
 from authguard.stores.counting.clock import default_clock
@@ -76,12 +77,16 @@ class LeasedQuotas:
             monotonic=self._monotonic,
             clock=clock,
         )
-        self._backend = open_backend(check_seconds(timeout, "timeout", MAX_TIMEOUT, least=MIN_TIMEOUT))
-        self._keeper = Keeper(self.keep, tick, "authguard-quotas")
+        self._timeout = check_seconds(timeout, "timeout", MAX_TIMEOUT, least=MIN_TIMEOUT)
+        self._backend = open_backend(self._timeout)
+        self._keeper = Keeper(self.keep, self.borrow_ahead, tick, "authguard-quotas")
         self._begin_process()
-        reset, close = WeakMethod(self._begin_process), WeakMethod(self.close)
-        os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
-        atexit.register(lambda: (method := close()) and method())
+        os.register_at_fork(
+            before=_weakly(self._keeper.pause),
+            after_in_parent=_weakly(self._keeper.resume),
+            after_in_child=_weakly(self._begin_process),
+        )
+        atexit.register(_weakly(self.close))
 
     def _begin_process(self) -> None:
         """Start anew: what the parent process has borrowed is the parent's."""
@@ -90,6 +95,9 @@ class LeasedQuotas:
         self._table = LeaseTable(self._max_counters)
         self._leases = self._table.leases
         self._admitted = self._refused = self._would_refuse = 0
+        self._low: dict[CounterKey, Sequence[Take]] = {}  # by the first counter
+        self._borrowing: set[CounterKey] = set()  # by the thread
+        self._arrived = Condition(self._lock)
         self._beat_at = self._active_until = 0.0
         self._outage = self._new_outage()
         self._keeper.forget()
@@ -108,6 +116,7 @@ class LeasedQuotas:
             now = self._monotonic()
             paid: list[_Paid] = []
             short = None
+            is_low = False
             for key, quota, cost in takes:
                 if cost < 1:
                     raise ValueError(f"cost must be at least 1, got {cost}")
@@ -116,12 +125,15 @@ class LeasedQuotas:
                     break
                 if cost <= lease.amount and now < lease.ends:
                     paid.append((lease, lease.epoch, lease.slot, cost))
+                    is_low = is_low or lease.amount - cost <= lease.low
                 elif not quota.enforce and lease.is_short(cost, now):
                     short = lease
                 else:
                     break
             else:
                 self._admitted += 1
+                if is_low:
+                    self._note_low(takes)
                 if short is None:
                     return Taken(True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid)
                 self._would_refuse += 1
@@ -145,6 +157,14 @@ class LeasedQuotas:
                 states.append(QuotaState(lease.free, max(0.0, lease.reset_at - now), lease.fits_at - now))
         return states
 
+    def _note_low(self, takes: Sequence[Take]) -> None:
+        """Have the thread borrow more before all is spent, so that no request waits for the store."""
+        for key, _, _ in takes:
+            self._leases[key].low = -1
+        if len(self._low) < self._max_counters:
+            self._low[takes[0].key] = takes
+        self._keeper.wake()
+
     def take(self, takes: Sequence[Take]) -> Taken:
         """Take from all quotas in one step; from none if one that is enforced has too little.
 
@@ -153,6 +173,8 @@ class LeasedQuotas:
             QuotaUnavailableError: if the store is down.
         """
         taken = self.take_at_once(takes)  # another thread may have borrowed meanwhile
+        if taken is None and self._wait_for_more(takes):
+            taken = self.take_at_once(takes)
         if taken is not None:
             return taken
         with self._lock:
@@ -163,6 +185,7 @@ class LeasedQuotas:
             if len({lease.owner for lease in leases}) != 1:
                 raise ValueError("all takes must be of one owner, the issuer and subject in their keys")
             may_ask = self._outage.may_ask(now)
+            self._low.pop(takes[0].key, None)  # this request borrows more
             self._active_until = now + _ACTIVE_SECONDS
             asks = [lease.begin(take, now) for lease, take in zip(leases, takes, strict=True) if may_ask]
         if not may_ask:
@@ -180,6 +203,14 @@ class LeasedQuotas:
             return self._outage.take(takes)
         self._outage.note_success()
         return taken
+
+    def _wait_for_more(self, takes: Sequence[Take]) -> bool:
+        """Wait for what the thread borrows just now; return False if it borrows nothing for these takes."""
+        keys = {key for key, _, _ in takes}
+        with self._lock:
+            if self._borrowing.isdisjoint(keys):
+                return False
+            return self._arrived.wait_for(lambda: self._borrowing.isdisjoint(keys), self._timeout)
 
     def _ask(self, owner: str, asks: Sequence[Ask]) -> tuple[bool, Sequence[Answer]]:
         try:
@@ -273,6 +304,46 @@ class LeasedQuotas:
         with self._lock:
             return self._table.has_unreturned or now < self._active_until
 
+    def borrow_ahead(self) -> None:
+        """Borrow more of what is nearly spent; what fails is borrowed by a request, once all is spent."""
+        while True:
+            with self._lock:
+                now = self._monotonic()
+                if not self._low or self._outage.reason:
+                    self._low.clear()
+                    return
+                _, takes = self._low.popitem()
+                asks = self._begin_ahead(takes, now)
+            if asks:
+                self._borrow(asks, now)
+
+    def _begin_ahead(self, takes: Sequence[Take], now: float) -> dict[CounterKey, tuple[Lease, Ask]]:
+        self._active_until = now + _ACTIVE_SECONDS
+        asks = {}
+        for key, quota, _ in takes:
+            lease = self._leases.get(key)
+            if lease is not None and lease.limit == quota.count and (ask := lease.begin_ahead(quota, now)):
+                asks[key] = lease, ask
+        self._borrowing.update(asks)
+        return asks
+
+    def _borrow(self, asks: Mapping[CounterKey, tuple[Lease, Ask]], started: float) -> None:
+        admitted = False
+        answers: Sequence[Answer] = ()
+        try:
+            owner = next(iter(asks.values()))[0].owner
+            admitted, answers = self._ask(owner, [ask for _, ask in asks.values()])
+        except Exception as error:
+            self._note_failure(error)
+        finally:
+            with self._lock:
+                ended = self._monotonic()
+                for (lease, ask), answer in zip_longest(asks.values(), answers):
+                    lease.end_ahead(ask, answer, started, ended, admitted=admitted)
+                    self._table.note_unreturned(lease)
+                self._borrowing.difference_update(asks)
+                self._arrived.notify_all()
+
     def _return_rests(self, now: float) -> None:
         """Give back what may be spent no more; what a call that fails was to give back stays taken."""
         while rests := self._collect(now):
@@ -310,3 +381,14 @@ class LeasedQuotas:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls a method as long as its object is there."""
+    reference = WeakMethod(method)
+
+    def call() -> None:
+        if (bound := reference()) is not None:
+            bound()
+
+    return call
