@@ -26,7 +26,7 @@ from authguard._core.model import Principal
 from authguard._core.options import check_flag, check_object
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark, requirement_of
-from authguard._openapi import document_rules
+from authguard._fastapi.openapi import document_rules
 from authguard._refused import refuse
 from authguard.asgi import ASGIApp, ASGIRequest, AuthGuardMiddleware, Receive, Send
 from authguard.errors import ConfigurationError, MissingCredentialsError
