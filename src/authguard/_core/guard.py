@@ -19,6 +19,7 @@ from authguard._core.answer.response_fields import response_fields
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
+from authguard._core.deciding.described import Described
 from authguard._core.deciding.in_tests import OverriddenInTests
 from authguard._core.deciding.later_checks import LaterChecks
 from authguard._core.deciding.outcomes import Outcomes, count_of
@@ -54,7 +55,7 @@ from authguard.errors import (
 _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
-class Guard(OverriddenInTests, VerifiesOutside):
+class Guard(Described, OverriddenInTests, VerifiesOutside):
     """Decide who may pass. Immutable, shared by threads, event loops and adapters.
 
     With no lists everything but the login page is protected. `public_paths` opens;
@@ -125,7 +126,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
-        all_proofs = Proofs(proofs)
+        all_proofs = self.proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
         #: What adapters serve, at its path.
         self.endpoint = backchannel_logout
@@ -241,16 +242,6 @@ class Guard(OverriddenInTests, VerifiesOutside):
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
         return self._later_checks.recheck(request, auth, now)
-
-    @property
-    def token_fields(self) -> frozenset[bytes]:
-        """Return the credential fields that carry a token and nothing else."""
-        return self._extractor.token_fields
-
-    @property
-    def reads_authorization(self) -> bool:
-        """Return whether any verifier is for credentials in the Authorization field."""
-        return not all(verifier.token_header for verifier in self._verifiers)
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return which rule decides about a request, and why.

@@ -82,11 +82,6 @@ class VerifiesOutside:
     _straight_path: StraightPath
     _verifiers: Sequence[Verifier]
 
-    @property
-    def verifiers(self) -> tuple[Verifier, ...]:
-        """Return the verifiers that were given, in their order."""
-        return tuple(self._verifiers)
-
     def verify(
         self,
         token: str | None,
