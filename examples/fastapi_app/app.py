@@ -84,7 +84,7 @@ def _add_api(app: FastAPI, settings: Settings, notes: list[dict[str, str]]) -> N
         notes.append({"by": name_of(user), "text": note.text})
         return notes[-1]
 
-    @app.post("/api/upload")
+    @app.post("/api/upload", responses={413: {"description": "The upload is too large."}})
     async def upload(request: Request) -> dict[str, Any]:
         # Chunk by chunk: the guard has not touched the body, and nothing holds all of it.
         size, digest = 0, sha256()
