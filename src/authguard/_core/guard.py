@@ -19,7 +19,6 @@ from authguard._core.answer.response_fields import response_fields
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
-from authguard._core.deciding.described import Described
 from authguard._core.deciding.in_tests import OverriddenInTests
 from authguard._core.deciding.later_checks import LaterChecks
 from authguard._core.deciding.outcomes import Outcomes, count_of
@@ -55,7 +54,7 @@ from authguard.errors import (
 _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
-class Guard(Described, OverriddenInTests, VerifiesOutside):
+class Guard(OverriddenInTests, VerifiesOutside):
     """Decide who may pass. Immutable, shared by threads, event loops and adapters.
 
     With no lists everything but the login page is protected. `public_paths` opens;
