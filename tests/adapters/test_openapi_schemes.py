@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security
-from fastapi.security import APIKeyQuery
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBasic, OAuth2PasswordBearer
 
 from adapters.test_openapi import JWT, get, keys
 from authguard import ClientAuth, DPoP, Guard, IntrospectionVerifier, JWTVerifier, MutualTLS, Principal, Rule
@@ -118,7 +118,7 @@ def test_an_optional_user_on_a_public_path_is_optional() -> None:
     for path in ("/both", "/ruled"):
         assert get(app, path)["security"] == [{"Bearer": []}], path
         assert "401" in get(app, path)["responses"]
-    assert get(app, "/with")["security"] == [{"APIKeyQuery": []}]
+    assert get(app, "/with")["security"] == [{"APIKeyQuery": []}, {"Bearer": [], "APIKeyQuery": []}]
 
 
 def test_the_principal_asks_for_somebody() -> None:
@@ -135,3 +135,36 @@ def test_the_principal_asks_for_somebody() -> None:
     assert get(app, "/principal")["security"] == [{"Bearer": []}]
     assert get(app, "/boss")["security"] == [{"Bearer": ["admin"]}]
     assert {"400", "401", "403", "503"} <= set(get(app, "/boss")["responses"])
+
+
+def test_a_scheme_of_the_application_s_own_for_the_same_credential_is_a_way() -> None:
+    """Such as the one that /docs fetches a token by; one for another credential comes beside the guard's."""
+    app = FastAPI()
+    password, key, query = (
+        OAuth2PasswordBearer("token"),
+        APIKeyHeader(name="X-API-Key"),
+        APIKeyQuery(name="q"),
+    )
+
+    @app.get("/password")
+    def _password(token: Annotated[str, Security(password, scopes=["mine"])]) -> None: ...
+
+    @app.get("/key")
+    def _key(key: Annotated[str, Security(key)], user: CurrentUser) -> None: ...
+
+    @app.get("/query")
+    def _query(key: Annotated[str, Security(query)], token: Annotated[str, Security(password)]) -> None: ...
+
+    @app.get("/basic")
+    def _basic(key: Annotated[Any, Security(HTTPBasic())]) -> None: ...
+
+    @app.get("/open")
+    def _open(key: Annotated[str, Security(query)]) -> None: ...
+
+    install(app, Guard(JWT, keys("sk"), public_paths=["/open"]))
+    guards: list[dict[str, list[str]]] = [{"Bearer": []}, {"APIKey": []}]
+    assert get(app, "/password")["security"] == [{"OAuth2PasswordBearer": ["mine"]}]
+    assert get(app, "/key")["security"] == [*guards, {"APIKeyHeader": []}]
+    assert get(app, "/query")["security"] == [{"OAuth2PasswordBearer": [], "APIKeyQuery": []}]
+    assert get(app, "/basic")["security"] == [{**each, "HTTPBasic": []} for each in guards]
+    assert get(app, "/open")["security"] == [{"APIKeyQuery": []}]

@@ -82,8 +82,8 @@ class _Document:
     def _mark(self, document: dict[str, Any]) -> None:
         guard = self.guard
         components = document.setdefault("components", {})
-        schemes = Schemes(guard, str(document.get("openapi", "")))
         stated = components.setdefault("securitySchemes", {})
+        schemes = Schemes(guard, stated, str(document.get("openapi", "")))
         if BEARER not in schemes.components:
             stated.pop(BEARER, None)  # by `current_user`, which does not know the guard
         stated.update(schemes.components)

@@ -78,20 +78,26 @@ class Operation:
         self._may_redirect = has_page and method in ("get", "head") and not self._is_login_page
 
     def secure(self, operation: dict[str, Any], schemes: Schemes) -> None:
-        """Say by which schemes callers authenticate; a scheme of the application's own stays."""
-        stated = operation.get("security")
-        ours = stated is None or any(BEARER in scheme for scheme in stated)  # by `current_user`
-        if not self._takes_callers or not ours:
+        """Say by which schemes callers authenticate; schemes of the application's own stay.
+
+        One for a credential that the guard reads, such as `OAuth2PasswordBearer`, is a way to authenticate.
+        Any other is asked for beside the guard's.
+        """
+        if not self._takes_callers:
             return
+        stated = operation.get("security") or []
         # A guard of a mounted application has said more than is known here.
-        by_mounted = (
-            scope for each in stated or () for name in schemes.components for scope in each.get(name, ())
-        )
+        by_mounted = (scope for each in stated for name in schemes.components for scope in each.get(name, ()))
         names = sorted({*self._names(), *by_mounted})
-        known = {*schemes.components, BEARER}
-        others = [each for each in stated or () if each and each.keys().isdisjoint(known)]
-        nobody: list[dict[str, list[str]]] = [{}] if self._lets_anonymous_in else []
-        operation["security"] = [*nobody, *schemes.alternatives(names), *others]
+        known = {*schemes.components, BEARER}  # which `current_user` has stated
+        own = [each for each in stated if each and each.keys().isdisjoint(known)]
+        ways = [each for each in own if schemes.are_credentials(each)]
+        beside = [each for each in own if each not in ways]
+        if not ways or any(not each.keys().isdisjoint(known) for each in stated):
+            ways = [*schemes.alternatives(names), *ways]
+        if self._lets_anonymous_in:
+            ways.insert(0, {})
+        operation["security"] = [{**way, **more} for way in ways for more in beside or [{}]]
 
     def _names(self) -> set[str]:
         """Return the scopes and roles that each caller must have; a choice is told in the answer."""

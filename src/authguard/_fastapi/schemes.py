@@ -1,6 +1,6 @@
 """Describe in OpenAPI's words by which credentials callers of a guard authenticate."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +19,14 @@ class Schemes:
 
     Args:
         guard: the guard.
+        stated: the schemes of the application's own, by name.
         version: of OpenAPI. Before 3.1 names of scopes stand beside schemes of OAuth and OpenID Connect
             alone, and there is no scheme for certificates.
     """
 
-    def __init__(self, guard: Guard, version: str) -> None:
+    def __init__(self, guard: Guard, stated: Mapping[str, Mapping[str, Any]], version: str) -> None:
         self._is_old = version.startswith("3.0")
+        self._stated = dict(stated)
         #: For the components of the document, by name.
         self.components: dict[str, dict[str, Any]] = {}
         self._together: list[tuple[str, ...]] = []  # those of each alternative
@@ -74,8 +76,27 @@ class Schemes:
             for first, *others in self._together
         ]
 
+    def are_credentials(self, names: Iterable[str]) -> bool:
+        """Return whether schemes of the application's own stand for credentials that the guard reads.
+
+        Args:
+            names: of the schemes.
+        """
+        read = {_place(scheme) for scheme in self.components.values()}
+        return all(_place(self._stated.get(name, {})) in read for name in names)
+
     def _has_names(self, name: str) -> bool:
         return not self._is_old or self.components[name]["type"] == "openIdConnect"
+
+
+def _place(scheme: Mapping[str, Any]) -> tuple[str, str]:
+    """Return where a request carries the credential of a scheme."""
+    if scheme.get("type") == "apiKey":
+        where, name = str(scheme.get("in")), str(scheme.get("name"))
+        return (where, name.lower() if where == "header" else name)
+    if scheme.get("type") == "http":
+        return ("authorization", str(scheme.get("scheme")).lower())
+    return ("authorization", "bearer") if scheme.get("type") in ("oauth2", "openIdConnect") else ("", "")
 
 
 def _names(fields: Iterable[bytes]) -> list[str]:
