@@ -45,6 +45,10 @@ def test_pages_send_browsers_to_sign_in() -> None:
     assert refusals(app, "/x", "post") == {"400", "401", "503"}
     assert refusals(app, "/open") == refusals(app, "/login") == set()
     assert list(get(app, "/x")["responses"]["303"]["headers"]) == ["Location"]
+    decorated = FastAPI()
+    decorated.add_api_route("/login", requires("read")(lambda: ""))
+    install(decorated, Guard(JWT, login_path="/login"))
+    assert refusals(decorated, "/login") == {"400", "401", "403", "503"}
     own = installed("/x", "/y", protected_paths=[Rule("/x", login_path="/in"), "/y"])
     assert "303" in refusals(own, "/x")
     assert "303" not in refusals(own, "/y")

@@ -67,7 +67,8 @@ def test_two_issuers_are_two_schemes() -> None:
     opaque = IntrospectionVerifier(
         f"{ISSUER}/introspect", auth=ClientAuth.post("a", "b"), audience="api", jwt=one
     )
-    components, _ = schemes(Guard(opaque, two))
+    again = JWTVerifier.from_issuer(ISSUER, audience="api", header="X-Token")
+    components, _ = schemes(Guard(opaque, two, again))
     found = {name: each["openIdConnectUrl"] for name, each in components.items() if "OpenID" in name}
     assert found == {
         "OpenIDConnect": DISCOVERY,
