@@ -152,6 +152,7 @@ class _Installed(AuthGuardMiddleware):
         super().__init__(app, guard=guard, recheck=recheck, websocket_close_codes=websocket_close_codes)
         self._site = site
         self._has_warned = False
+        self._call = super().__call__  # to look it up once
         document_rules(site, guard)
 
     # No coroutine of its own for each connection.
@@ -159,9 +160,9 @@ class _Installed(AuthGuardMiddleware):
         self, scope: Scope, receive: Receive, send: Send
     ) -> Coroutine[Any, Any, None]:
         """Handle one connection."""
-        if self._site.dependency_overrides:
+        if self._site.dependency_overrides and scope["type"] != "lifespan":
             return self._with_overrides(scope, receive, send)
-        return super().__call__(scope, receive, send)
+        return self._call(scope, receive, send)
 
     async def _with_overrides(self, scope: Scope, receive: Receive, send: Send) -> None:
         substitute = await substitute_of(self._site.dependency_overrides)

@@ -228,11 +228,11 @@ def test_an_override_that_gives_nobody_opens_nothing(fake: Any) -> None:
 
 
 def test_an_override_that_fails_is_no_answer() -> None:
-    """Its error reaches the test."""
+    """Its error reaches the test, and the application starts: nobody is looked for then."""
     app = application(guard())
     app.dependency_overrides[current_user] = lambda: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        TestClient(app).get("/admin")
+    with TestClient(app) as client, pytest.raises(ZeroDivisionError):
+        client.get("/admin")
 
 
 def test_other_overrides_change_nothing() -> None:
