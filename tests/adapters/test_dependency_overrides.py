@@ -18,6 +18,7 @@ from authguard.fastapi import (
     current_principal,
     current_user,
     install,
+    optional_user,
     requires,
 )
 from authguard.testing import override
@@ -242,6 +243,33 @@ def test_other_overrides_change_nothing() -> None:
     app.dependency_overrides[from_a_database] = lambda: WRITER
     assert client.get("/typed").status_code == 401
     assert client.get("/typed", headers=headers(READER)).json() == "somebody"
+
+
+def test_a_requirement_and_an_optional_user_are_overridden_by_themselves() -> None:
+    """In the place of each dependency alone; path rules stay."""
+    app, writer = FastAPI(), requires("write")
+
+    @app.get("/value")
+    async def _value(user: Annotated[Any, Depends(writer)], maybe: OptionalUser) -> str:
+        return name_of(user) + name_of(maybe)
+
+    @app.websocket("/ws", dependencies=[Depends(writer)])
+    async def _ws(websocket: WebSocket, maybe: OptionalUser) -> None:
+        await websocket.accept()
+        await websocket.send_text(name_of(maybe))
+        await websocket.close()
+
+    app.add_api_route("/ruled", lambda: "in", dependencies=[Depends(writer)])
+    install(app, guard(protected_paths=["/ruled"]))
+    client = TestClient(app)
+    assert client.get("/value").status_code == refused_with(client, "/ws") == 401
+    app.dependency_overrides[writer] = lambda: WRITER
+    app.dependency_overrides[optional_user] = lambda: User("ada")
+    assert client.get("/value").json() == "fakeada"
+    with client.websocket_connect("/ws") as socket:
+        assert socket.receive_text() == "ada"
+    assert client.get("/ruled").status_code == 401
+    assert client.get("/ruled", headers=headers(READER)).status_code == 200
 
 
 def test_the_principal_is_overridden_by_a_principal() -> None:
