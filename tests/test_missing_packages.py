@@ -122,7 +122,7 @@ BELOW = {
     "identity": "identity",
     "cli": "cli",  # `authguard.cli.main` asks
     "fastapi.py": "fastapi",
-    "_openapi.py": "fastapi",  # of authguard.fastapi
+    "_fastapi": "fastapi",
     "starlette.py": "starlette",
     "flask.py": "flask",
 }

@@ -11,9 +11,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
-from authguard.fastapi import CurrentUser, install, requires
+from authguard.fastapi import CurrentUser, OptionalUser, install, requires
 from authguard.identity import Identity
-from authguard.starlette import current_principal
 
 from . import pages
 from .guard import build_guard, name_of
@@ -52,9 +51,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_pages(app: FastAPI, notes: list[dict[str, str]]) -> None:
     @app.get("/", include_in_schema=False)
-    async def home(request: Request) -> HTMLResponse:
+    async def home(user: OptionalUser) -> HTMLResponse:
         # On a public page nobody has to be somebody; whoever is, is known.
-        return HTMLResponse(pages.home(name_of(current_principal(request))), headers=_NO_STORE)
+        return HTMLResponse(pages.home(name_of(user) if user else ""), headers=_NO_STORE)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -84,7 +83,7 @@ def _add_api(app: FastAPI, settings: Settings, notes: list[dict[str, str]]) -> N
         notes.append({"by": name_of(user), "text": note.text})
         return notes[-1]
 
-    @app.post("/api/upload")
+    @app.post("/api/upload", responses={413: {"description": "The upload is too large."}})
     async def upload(request: Request) -> dict[str, Any]:
         # Chunk by chunk: the guard has not touched the body, and nothing holds all of it.
         size, digest = 0, sha256()

@@ -7,7 +7,7 @@ from authguard.errors import ConfigurationError
 # The packages of each extra, by the names by which Python misses them.
 _PACKAGES = {
     "starlette": ("starlette",),
-    "fastapi": ("fastapi", "starlette"),
+    "fastapi": ("fastapi", "starlette", "typing_extensions"),
     "flask": ("flask", "werkzeug"),
     "identity": (
         "alembic",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 from functools import cached_property
 
 from authguard import _cors, _mounted
@@ -99,6 +100,13 @@ class AuthGuardMiddleware:
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )
+
+    def with_guard(self, guard: Guard) -> "AuthGuardMiddleware":
+        """Return middleware like this one, with another guard, which reads the same credential fields."""
+        changed = copy(self)
+        changed.guard = guard
+        changed._websockets = self._websockets.with_guard(guard)  # noqa: SLF001 (a copy of this one)
+        return changed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""

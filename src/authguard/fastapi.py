@@ -1,43 +1,51 @@
 """Guard FastAPI: typed dependencies, `requires`, and the rules in the OpenAPI document."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from functools import lru_cache
-from typing import Annotated, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from authguard._extras import needs_extra
 
 with needs_extra("fastapi"):
-    from fastapi import Depends, FastAPI
-    from fastapi import HTTPException as FastAPIHTTPException
-    from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+    from fastapi import FastAPI
     from fastapi.params import Depends as DependsParameter
     from fastapi.security import SecurityScopes
-    from fastapi.security.base import SecurityBase
     from starlette.requests import HTTPConnection
 
-from authguard import _refused
 from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of
 from authguard._asgi.connection import check_recheck
-from authguard._core.answer.decision import Decision, Deny
 from authguard._core.guard import Guard
-from authguard._core.model import Principal
 from authguard._core.options import check_flag, check_object
 from authguard._core.policy.rules import Requirement
-from authguard._endpoint import mark, requirement_of
-from authguard._openapi import document_rules
-from authguard._refused import refuse
-from authguard.asgi import ASGIApp, ASGIRequest, AuthGuardMiddleware, Receive, Send
-from authguard.errors import ConfigurationError, MissingCredentialsError
-from authguard.starlette import Requires, authorize, decorator_for, guarded_function
+from authguard._endpoint import requirement_of
+from authguard._fastapi.dependencies import (
+    CurrentPrincipal,
+    CurrentUser,
+    OptionalUser,
+    RefusedHTTPException,
+    current_principal,
+    current_user,
+    optional_user,
+    required,
+)
+from authguard._fastapi.openapi import document_rules
+from authguard._fastapi.overrides import substitute_of
+from authguard._logs import logger
+from authguard.asgi import ASGIApp, AuthGuardMiddleware, Receive, Scope, Send
+from authguard.errors import ConfigurationError
+from authguard.starlette import Requires, decorator_for, guarded_function
 
 __all__ = [
     "AuthGuardMiddleware",
+    "CurrentPrincipal",
     "CurrentUser",
+    "OptionalUser",
     "RefusedHTTPException",
+    "current_principal",
     "current_user",
     "install",
+    "optional_user",
     "requires",
 ]
 
@@ -47,64 +55,6 @@ _INSTALL = (
 )
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-
-
-class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
-    """Refuse a caller who does not meet a requirement of a route or a dependency.
-
-    Register an exception handler for it, for HTTPException (FastAPI's or Starlette's) or for its
-    status to answer in your own way; `headers` has the challenge. Without one the answer is the
-    guard's. As for any HTTPException, a handler for Exception is not asked. A redirect to the login
-    page is for a handler of this class alone, and a websocket is refused by the guard, whatever the
-    handlers.
-
-    Args:
-        refusal: the guard's answer.
-    """
-
-
-class _CurrentUser(SecurityBase):
-    """Return the caller, on HTTP and websocket routes; refuses anonymous callers.
-
-    Use `CurrentUser` in signatures, or `Security(current_user, scopes=["read"])` to require
-    scopes as well. It shows the Authorize button in /docs. With a `user_loader`, write
-    `Annotated[YourUser, Depends(current_user)]`.
-
-    An override in `app.dependency_overrides` takes its place, and opens no path that the rules
-    protect. In tests, `authguard.testing.override` works for both.
-
-    It is dependency and security scheme in one: a second dependency for the scheme, which the
-    middleware makes needless, would cost FastAPI 20 µs for each request.
-
-    Raises:
-        RefusedHTTPException: with the guard's answer.
-        RuntimeError: if the middleware is not installed.
-    """
-
-    scheme_name = "Bearer"
-
-    def __init__(self) -> None:
-        self.model = HTTPBearerModel(bearerFormat="JWT")
-        mark(self, Requirement())
-
-    async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Any:
-        """Return the caller; FastAPI gives both arguments."""
-        denied = await authorize(connection, _required(tuple(scopes.scopes)))
-        if denied is None:
-            return connection.scope["user"]
-        raise await refuse(connection, denied.refusal, RefusedHTTPException)
-
-
-@lru_cache(maxsize=1024)
-def _required(scopes: tuple[str, ...]) -> Requirement:
-    return Requirement(scopes)
-
-
-#: The dependency itself.
-current_user = _CurrentUser()
-
-#: The type to write in signatures: `async def me(user: CurrentUser): ...`
-CurrentUser = Annotated[Principal, Depends(current_user)]
 
 
 def requires(
@@ -150,7 +100,7 @@ class _Requires(Requires):
 
     def requirements(self, injected: dict[str, Any]) -> tuple[Requirement, ...]:
         scopes: SecurityScopes = injected["security_scopes"]
-        return (*super().requirements(injected), _required(tuple(scopes.scopes)))
+        return (*super().requirements(injected), required(tuple(scopes.scopes)))
 
 
 def _guarded(endpoint: Any, requirement: Requirement) -> Any:
@@ -201,26 +151,36 @@ class _Installed(AuthGuardMiddleware):
     ) -> None:
         super().__init__(app, guard=guard, recheck=recheck, websocket_close_codes=websocket_close_codes)
         self._site = site
+        self._has_warned = False
+        self._call = super().__call__  # to look it up once
         document_rules(site, guard)
 
-    async def _answer(
-        self, decision: Decision, request: ASGIRequest, receive: Receive, send: Send, now: float
-    ) -> None:
-        if isinstance(decision, Deny) and isinstance(decision.error, MissingCredentialsError):
-            _refuse_constant_override(self._site.dependency_overrides.get(current_user))
-        await super()._answer(decision, request, receive, send, now)
+    # No coroutine of its own for each connection.
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Coroutine[Any, Any, None]:
+        """Handle one connection."""
+        if self._site.dependency_overrides and scope["type"] != "lifespan":
+            return self._with_overrides(scope, receive, send)
+        return self._call(scope, receive, send)
 
+    async def _with_overrides(self, scope: Scope, receive: Receive, send: Send) -> None:
+        substitute = await substitute_of(self._site.dependency_overrides)
+        guarded: AuthGuardMiddleware = self
+        if substitute is not None:
+            self._warn_once()
+            guarded = self.with_guard(
+                self.guard.substituting(substitute.user, principal=substitute.principal)
+            )
+        await AuthGuardMiddleware.__call__(guarded, scope, receive, send)
 
-def _refuse_constant_override(override: Any) -> None:
-    """Say how to be somebody in a test, where an override cannot be meant for anything else.
-
-    One with parameters may stand for a caller that the guard has let pass, as an application may want.
-    """
-    if override is not None and not signature_of(override).parameters:
-        raise ConfigurationError(
-            "app.dependency_overrides[current_user] must be left out, got a function without parameters, "
-            "which opens no path that is protected: write `with authguard.testing.override(guard, user):`"
-        )
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "app.dependency_overrides of current_user or current_principal stands for each caller "
+                "without a credential, on protected paths, too: this is for tests"
+            )
 
 
 def install(

@@ -30,9 +30,17 @@ from authguard.asgi import AuthGuardMiddleware, handled_by_guard, responder
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
-__all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_principal", "requires"]
+__all__ = [
+    "AuthGuardMiddleware",
+    "RefusedHTTPException",
+    "current_principal",
+    "current_user",
+    "optional_user",
+    "requires",
+]
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+UserT = TypeVar("UserT")
 
 RefusedHTTPException.__module__ = __name__  # where it is imported from
 
@@ -46,6 +54,50 @@ def current_principal(connection: HTTPConnection) -> Principal:
     handled_by_guard(connection.scope)
     auth: Auth = connection.scope["auth"]
     return auth.principal
+
+
+def current_user(connection: HTTPConnection, kind: type[UserT]) -> UserT:
+    """Return the application's own user, as `user_loader` returns it; refuse anonymous callers.
+
+    Args:
+        connection: the request or websocket.
+        kind: the class of the user, which type checkers know from here on.
+
+    Raises:
+        RefusedHTTPException: if nobody is known; see there how it is answered.
+        ConfigurationError: if the user is of another class.
+        RuntimeError: if the middleware is not installed.
+    """
+    denied = authorize_now(connection, Requirement())
+    if denied is not None:
+        raise refused(connection, denied.refusal, RefusedHTTPException)
+    return _of_kind(connection.scope["user"], kind)
+
+
+def optional_user(connection: HTTPConnection, kind: type[UserT]) -> UserT | None:
+    """Return the application's own user where there is one, and None for an anonymous caller.
+
+    On a public path a bad credential is none; `Rule(path, optional="strict")` refuses it.
+
+    Args:
+        connection: the request or websocket.
+        kind: the class of the user.
+
+    Raises:
+        ConfigurationError: if the user is of another class.
+        RuntimeError: if the middleware is not installed.
+    """
+    principal = current_principal(connection)
+    return _of_kind(connection.scope["user"], kind) if principal.is_authenticated else None
+
+
+def _of_kind(user: Any, kind: type[UserT]) -> UserT:
+    if isinstance(user, kind):
+        return user
+    raise ConfigurationError(
+        f"the class of the user must be what user_loader returns, got {kind.__qualname__} for a "
+        f"{type(user).__qualname__}: write current_user(request, {type(user).__qualname__})"
+    )
 
 
 async def authorize(connection: HTTPConnection, requirement: Requirement) -> Deny | None:

@@ -278,3 +278,20 @@ def test_a_subprotocol_that_cannot_be_meant():
     """It is named when the guard is built."""
     with pytest.raises(ConfigurationError, match="subprotocol"):
         guard(subprotocol="a b")
+
+
+def test_a_substitute_may_go_on():
+    """As long as nothing says who else it is; a token that was presented is still the one that counts."""
+    one, nobody = guard().substituting(Principal("fake")), FakeRequest("/ws", method="WEBSOCKET")
+    assert status(one, opened(one, nobody), nobody, NOW + 10_000) is None
+    auth = opened(one)
+    assert auth.principal.subject != "fake"
+    assert [status(one, auth, now=NOW + after) for after in (60, 630)] == [None, 401]
+
+
+def test_a_proof_is_not_asked_for_again_beside_a_substitute():
+    """It was for the handshake, as without one."""
+    one = guard(proofs=[DPoP("https://api.example")]).substituting(Principal("fake"))
+    fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
+    request = FakeRequest("/a", method="WEBSOCKET", headers=fields)
+    assert status(one, opened(one, request), request) is None

@@ -26,7 +26,7 @@ MODULES = (
 )
 
 
-_PRIVATE_BASES = {"LeasedQuotas", "Revoking", "Store", "VerifiesOutside"}
+_PRIVATE_BASES = {"Described", "LeasedQuotas", "OverriddenInTests", "Revoking", "Store", "VerifiesOutside"}
 
 
 def _signature(thing: Any) -> str:

@@ -1,5 +1,7 @@
 """What type checkers must say about the public face and FastAPI; it is checked, and never run."""
 
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, assert_type
 
@@ -9,8 +11,11 @@ from fastapi.responses import JSONResponse
 from authguard import Guard, JWTVerifier, Principal, Refusal, Rule
 from authguard.fastapi import (
     AuthGuardMiddleware,
+    CurrentPrincipal,
     CurrentUser,
+    OptionalUser,
     RefusedHTTPException,
+    current_principal,
     current_user,
     install,
     requires,
@@ -39,7 +44,10 @@ install(app, guard)
 app.add_middleware(AuthGuardMiddleware, guard=guard)
 
 LoadedUser = Annotated[User, Depends(current_user)]
+Owner = CurrentUser[User]
+Visitor = OptionalUser[User]
 Reader = Annotated[Principal, Security(current_user, scopes=["read"])]
+Boss = Annotated[Principal, Security(current_principal, scopes=["admin"])]
 
 
 @app.get("/me")
@@ -62,6 +70,35 @@ async def loaded(user: LoadedUser) -> str:
     """With a user loader the caller is what it returns."""
     assert_type(user, User)
     return user.name
+
+
+@app.get("/owner")
+async def owner(user: Owner, same: CurrentUser[User], boss: Boss) -> str:
+    """The same in short, and its principal."""
+    assert_type(user, User)
+    assert_type(same, User)
+    assert_type(boss, Principal)
+    str(user.subject)  # type: ignore[attr-defined]
+    number: int = user.name  # type: ignore[assignment]
+    return user.name + str(number)
+
+
+@app.get("/visitor")
+async def visitor(user: Visitor, same: OptionalUser[User], principal: CurrentPrincipal) -> str:
+    """Somebody or nobody, which has to be asked."""
+    assert_type(user, User | None)
+    assert_type(same, User | None)
+    assert_type(principal, Principal)
+    str(principal.name)  # type: ignore[attr-defined]
+    str(user.name)  # type: ignore[union-attr]
+    return principal.subject if user is None else user.name
+
+
+@app.get("/somebody")
+def somebody(user: OptionalUser) -> str:
+    """Without a user loader it is a principal or none."""
+    assert_type(user, Principal | None)
+    return "nobody" if user is None else user.subject
 
 
 @app.get("/report")
@@ -125,6 +162,7 @@ async def refused(request: Request, error: RefusedHTTPException) -> JSONResponse
 async def call(user: Principal, request: Request) -> None:
     """A decorated operation returns what it did before."""
     assert_type(await report(user, limit=3), list[int])
+    await owner(user, User("ada"), user)  # type: ignore[arg-type]
     assert_type(plain(request), str)
     assert_type(await admin_only(request), int)
     async for number in lines(3):

@@ -1,5 +1,7 @@
 """What type checkers must say about the public face and Starlette; it is checked, and never run."""
 
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, assert_type
 
@@ -31,7 +33,7 @@ from authguard import (
     safe_next,
 )
 from authguard.asgi import AuthGuardMiddleware
-from authguard.starlette import RefusedHTTPException, current_principal, requires
+from authguard.starlette import RefusedHTTPException, current_principal, current_user, optional_user, requires
 from authguard.testing import issue_token, override
 
 
@@ -160,6 +162,23 @@ async def page(request: Request) -> JSONResponse:
 def plain_page(request: Request) -> JSONResponse:
     """An endpoint that does not."""
     return JSONResponse({"subject": current_principal(request).subject})
+
+
+class User:
+    """A user of the application's own."""
+
+    name = ""
+
+
+async def own_page(request: Request) -> JSONResponse:
+    """The user has the class that is named."""
+    user, visitor = current_user(request, User), optional_user(request, User)
+    assert_type(user, User)
+    assert_type(visitor, User | None)
+    str(user.subject)  # type: ignore[attr-defined]
+    str(visitor.name)  # type: ignore[union-attr]
+    current_user(request)  # type: ignore[call-arg]
+    return JSONResponse({"name": user.name if visitor else ""})
 
 
 @requires("stream")

@@ -36,6 +36,10 @@ class Websockets:
         self._recheck = recheck
         self._close_codes = close_codes
 
+    def with_guard(self, guard: Guard) -> "Websockets":
+        """Return one that does the same with another guard."""
+        return Websockets(self._app, guard, self._clock, self._recheck, close_codes=self._close_codes)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         guard, now, outer = self._guard, self._clock(), scope

@@ -8,8 +8,6 @@ adapters read the request and write the answer. `Callers` finds out who presents
 """
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from typing import Any
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Allow, Deny, Known
@@ -21,17 +19,17 @@ from authguard._core.answer.response_fields import response_fields
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
 from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
+from authguard._core.deciding.in_tests import OverriddenInTests
 from authguard._core.deciding.later_checks import LaterChecks
 from authguard._core.deciding.outcomes import Outcomes, count_of
 from authguard._core.deciding.outside import VerifiesOutside
-from authguard._core.deciding.overridden import overriding
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.dispatch import arrange, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_object, check_whole
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
@@ -56,7 +54,7 @@ from authguard.errors import (
 _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
-class Guard(VerifiesOutside):
+class Guard(OverriddenInTests, VerifiesOutside):
     """Decide who may pass. Immutable, shared by threads, event loops and adapters.
 
     With no lists everything but the login page is protected. `public_paths` opens;
@@ -127,7 +125,7 @@ class Guard(VerifiesOutside):
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
-        all_proofs = Proofs(proofs)
+        all_proofs = self.proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
         #: What adapters serve, at its path.
         self.endpoint = backchannel_logout
@@ -244,16 +242,6 @@ class Guard(VerifiesOutside):
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
         return self._later_checks.recheck(request, auth, now)
 
-    @property
-    def token_fields(self) -> frozenset[bytes]:
-        """Return the credential fields that carry a token and nothing else."""
-        return self._extractor.token_fields
-
-    @property
-    def reads_authorization(self) -> bool:
-        """Return whether any verifier is for credentials in the Authorization field."""
-        return not all(verifier.token_header for verifier in self._verifiers)
-
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return which rule decides about a request, and why.
 
@@ -267,10 +255,6 @@ class Guard(VerifiesOutside):
     def safe_next(self, target: str | None, default: str = "/") -> str:
         """Return where to go after signing in; see `authguard.safe_next`. Never this guard's login page."""
         return safe_next(target, default, login_paths=self.policy.login_paths)
-
-    def override(self, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
-        """Take whoever sends a request for this user; see `authguard.testing.override`."""
-        return overriding(self._straight_path, user, principal)
 
     def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth | QuotaHealth]:
         """Return how each remote and store is doing that this guard asks: fresh, stale or failing.

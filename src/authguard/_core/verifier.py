@@ -87,6 +87,9 @@ class Verifier(ABC):
     #: It verifies tokens of whatever form, so that it is asked last.
     takes_any_token: bool = False
 
+    #: Where the issuer's metadata are looked for first, if it is asked for them (OpenID Connect Discovery).
+    openid_configuration: str | None = None
+
     @property
     def is_for_keys(self) -> bool:
         """Tell a verifier of API keys, in a field of their own or with a prefix."""

@@ -116,6 +116,7 @@ class IntrospectionVerifier(Verifier):
         self._auth = _client_auth(client_id, client_secret, auth, self._endpoint, http)
         self._issuer = one_issuer(issuer)
         self._jwt = _check_jwt(jwt)
+        self.openid_configuration = None if jwt is None else jwt.openid_configuration
         self.header = None if header is None else check_key_field(header)
         self.prefixes = check_text_list(prefixes, "prefixes", '"sk_live_"')
         self.takes_any_token = not self.is_for_keys

@@ -18,7 +18,7 @@ from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
 from authguard.verifiers.by_issuer import VerifierByIssuer, issuer_names
-from authguard.verifiers.discovery import IssuerKeySet
+from authguard.verifiers.discovery import IssuerKeySet, metadata_urls
 from authguard.verifiers.expectations import expectations, unusable_claims
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.issuer_check import IssuerChecker
@@ -228,7 +228,9 @@ class JWTVerifier(Verifier):
             )
         keys = IssuerKeySet(issuer, ttl=ttl, max_stale=max_stale, http=http)
         allowed = ASYMMETRIC if algorithms is None else algorithms
-        return cls(keys, algorithms=allowed, issuer=issuer, audience=audience, **options)
+        verifier = cls(keys, algorithms=allowed, issuer=issuer, audience=audience, **options)
+        verifier.openid_configuration = metadata_urls(issuer)[0]
+        return verifier
 
     def unusable_claims(self, claims: Mapping[str, Any]) -> list[str]:
         """Return, in words, which claims should grant scopes or roles and are of no use for that."""

@@ -54,11 +54,11 @@ class Denials:
     ) -> None:
         check_function(on_error, "on_error")
         self._policy = policy
-        self._login_path = login_path
+        self.login_path = login_path
         self._challenges = challenges
         self._extractor = extractor
         self._loops = None if extractor.cookie is None else RedirectLoopDetector(extractor.cookie)
-        self._on_error = on_error
+        self.on_error = on_error
         self._missing: Deny | None = None
         if on_error is None and not policy.login_paths:
             self._missing = self._deny(MissingCredentialsError("no credential"))
@@ -77,7 +77,7 @@ class Denials:
         Returns:
             None if the answer depends on what else is in the request.
         """
-        if self._on_error or self._challenges.algorithms or self._may_pass(request_key):
+        if self.on_error or self._challenges.algorithms or self._may_pass(request_key):
             return None
         return self._deny(error)
 
@@ -92,9 +92,9 @@ class Denials:
     def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
         """Return the answer to an error: a login redirect for a person's browser, else a problem."""
         refusal = self._redirect(request, error) or self._refuse(request, error)
-        if self._on_error is not None and refusal.error is not None:
+        if self.on_error is not None and refusal.error is not None:
             try:
-                replaced = yield from Call(self._on_error, request, refusal)
+                replaced = yield from Call(self.on_error, request, refusal)
                 if not isinstance(replaced, Refusal):
                     raise TypeError("on_error must return a Refusal")
                 refusal = replaced
@@ -116,7 +116,7 @@ class Denials:
         if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
             return None
         verdict = self._policy.find_for(request.request_key)
-        login_path = verdict.login_path or self._login_path
+        login_path = verdict.login_path or self.login_path
         if login_path is None:
             return None
         # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.

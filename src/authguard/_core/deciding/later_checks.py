@@ -32,6 +32,10 @@ class LaterChecks:
         self._denials = denials
         self._quotas = quotas
 
+    def on(self, straight_path: StraightPath) -> "LaterChecks":
+        """Return the same checks with the callers of another straight path."""
+        return LaterChecks(straight_path, self._policy, self._denials, self._quotas)
+
     def authorize(
         self,
         request: RequestView,

@@ -1,7 +1,7 @@
 """Verify credentials that come outside of a request: in a message, a job, another protocol."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.deciding.callers import Recalled, Refused
+from authguard._core.deciding.described import Described
 from authguard._core.deciding.outcomes import OUTSIDE, Outcomes, count_of
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
@@ -17,7 +18,6 @@ from authguard._core.options import Moment, check_moment, check_text, got
 from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
 from authguard._core.terms import OK, outcome_of
-from authguard._core.verifier import Verifier
 from authguard.errors import ConfigurationError, InvalidRequestError
 
 # The schemes that people copy along with a token; no token has white space in it.
@@ -69,7 +69,7 @@ class _Message(RequestView):
         return self._address
 
 
-class VerifiesOutside:
+class VerifiesOutside(Described):
     """Verify tokens and API keys outside of requests; a base of `Guard`.
 
     Attributes:
@@ -80,12 +80,6 @@ class VerifiesOutside:
     driving: ClassVar[Driving]
     credential_fields: frozenset[bytes]
     _straight_path: StraightPath
-    _verifiers: Sequence[Verifier]
-
-    @property
-    def verifiers(self) -> tuple[Verifier, ...]:
-        """Return the verifiers that were given, in their order."""
-        return tuple(self._verifiers)
 
     def verify(
         self,

@@ -49,6 +49,37 @@ class Overridden:
         return self._user
 
 
+class Substituted(Overridden):
+    """Stand in the place of a guard's `Callers`, and take whoever presents no credential for one user.
+
+    A credential that is presented is looked at as ever, and refused if it is bad.
+
+    Args:
+        path: has the callers in use.
+        user: a principal, or the application's own user; None to ask the guard's `user_loader`.
+        principal: whom the guard sees, if the user is not a principal.
+    """
+
+    def __init__(self, path: "Overridable", user: Any, principal: Principal | None) -> None:
+        super().__init__(user, principal)
+        self._path = path
+
+    def identify(
+        self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
+    ) -> Flow[tuple[Known, str]]:
+        """Return the caller; see `Callers.identify`."""
+        try:
+            return (yield from self._path.callers.identify(request, now, known, proven=proven))
+        except MissingCredentialsError:
+            return (yield from super().identify(request, now))
+
+    def load_user(self, principal: Principal) -> Flow[Any]:
+        """Return the user of the test for its principal, and the application's own for each other."""
+        if principal is self._known.auth.principal and self._user is not None:
+            return (yield from super().load_user(principal))
+        return (yield from self._path.callers.load_user(principal))
+
+
 class Overridable(Protocol):
     """Describe a straight path, as `overriding` sees it.
 
@@ -68,13 +99,18 @@ def overriding(path: Overridable, user: Any, principal: Principal | None) -> Ite
     Contexts may overlap in any order, and in several threads: the one that was entered last holds.
     """
     overridden = Overridden(user, principal)
-    path.all_callers.append(overridden)
-    _use_last(path)
+    use(path, overridden)
     try:
         yield
     finally:
         path.all_callers.remove(overridden)
         _use_last(path)
+
+
+def use(path: Overridable, callers: Overridden) -> None:
+    """Put the callers of a test in the place of those in use."""
+    path.all_callers.append(callers)
+    _use_last(path)
 
 
 def _use_last(path: Overridable) -> None:

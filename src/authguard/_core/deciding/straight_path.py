@@ -50,6 +50,7 @@ class StraightPath:
         self._policy = policy
         self._denials = denials
         self._cookie = cookie
+        self._quotas = quotas
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
         if quotas is not None:
@@ -57,6 +58,10 @@ class StraightPath:
             self.recall = self._recall_counted
         elif callers.has_terms:
             self.recall = self._recall_told
+
+    def copied(self) -> "StraightPath":
+        """Return another one of the same guard, with no callers but its own."""
+        return StraightPath(self.own_callers, self._policy, self._denials, self._quotas, cookie=self._cookie)
 
     def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
         """Decide about a request; the arguments are those of `Guard.recall`."""

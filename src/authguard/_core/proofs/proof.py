@@ -67,6 +67,11 @@ class Proofs:
             self._proofs[proof.member] = proof
 
     @property
+    def members(self) -> frozenset[str]:
+        """Return the members of `cnf` that they are about."""
+        return frozenset(self._proofs)
+
+    @property
     def algorithms(self) -> str:
         """Return the `algs` of the DPoP challenge; empty where DPoP is not spoken."""
         return " ".join(name for proof in self._proofs.values() for name in proof.algorithms)

@@ -1,0 +1,39 @@
+"""Take callers for certain users, in tests of applications: what a guard offers for it."""
+
+from contextlib import AbstractContextManager
+from copy import copy
+from typing import Any, Self
+
+from authguard._core.deciding.later_checks import LaterChecks
+from authguard._core.deciding.overridden import Substituted, overriding, use
+from authguard._core.deciding.straight_path import Recall, StraightPath
+from authguard._core.model import Principal
+
+
+class OverriddenInTests:
+    """Take callers for certain users; a base of `Guard`."""
+
+    recall: Recall
+    _straight_path: StraightPath
+    _later_checks: LaterChecks
+
+    def override(self, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
+        """Take whoever sends a request for this user; see `authguard.testing.override`."""
+        return overriding(self._straight_path, user, principal)
+
+    def substituting(self, user: Any, *, principal: Principal | None = None) -> Self:
+        """Return a guard like this one, which takes whoever presents no credential for a user.
+
+        It is for overrides of dependencies, which hold for one application. This guard stays as it is.
+
+        Args:
+            user: a `Principal`, or the application's own user; None to ask `user_loader` for that of the
+                principal.
+            principal: whom the guard sees, if the user is not a principal.
+        """
+        substituting = copy(self)
+        path = substituting._straight_path = self._straight_path.copied()  # noqa: SLF001 (its own)
+        use(path, Substituted(self._straight_path, user, principal))
+        substituting._later_checks = self._later_checks.on(path)  # noqa: SLF001
+        substituting.recall = path.recall
+        return substituting

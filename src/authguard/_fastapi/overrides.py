@@ -1,0 +1,76 @@
+"""Let overrides of the dependencies stand for callers without a credential, as tests expect of them."""
+
+from collections.abc import Mapping
+from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction
+from typing import Any, NamedTuple
+
+from starlette.exceptions import HTTPException
+
+from authguard._arguments import signature_of
+from authguard._core.model import Principal
+from authguard._core.options import check_object
+from authguard._fastapi.dependencies import current_principal, current_user
+
+
+class Substitute(NamedTuple):
+    """Say for whom callers without a credential are taken.
+
+    Attributes:
+        user: a principal, or the application's own user; None to ask the guard's `user_loader`.
+        principal: whom the guard sees; None if that is not said.
+    """
+
+    user: Any
+    principal: Principal | None
+
+
+async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
+    """Return the caller that overrides of `current_user` and `current_principal` stand for.
+
+    Args:
+        overrides: `app.dependency_overrides`.
+
+    Returns:
+        None if there are none; if they have parameters, as an application's own may have; and if they
+        refuse, or give None.
+
+    Raises:
+        ConfigurationError: if `current_principal` is overridden by something else than a principal.
+    """
+    constant = {
+        dependency: overrides[dependency]
+        for dependency in (current_user, current_principal)
+        if dependency in overrides and _is_constant(overrides[dependency])
+    }
+    try:
+        values = {dependency: await _value(override) for dependency, override in constant.items()}
+    except HTTPException:
+        return None  # the guard answers for rules, and the override itself for the dependency
+    if not values or None in values.values():
+        return None
+    principal = values.get(current_principal)
+    write = "lambda: Principal(…)"
+    check_object(principal, "app.dependency_overrides[current_principal]()", Principal, write)
+    return Substitute(values.get(current_user), principal)
+
+
+def _is_constant(override: Any) -> bool:
+    """Return whether an override takes nothing, and so looks at no request."""
+    try:
+        return not signature_of(override).parameters
+    except (TypeError, ValueError):  # it is written in C, or is no function
+        return False
+
+
+async def _value(override: Any) -> Any:
+    """Return what an override gives, as FastAPI would."""
+    made = override()
+    if isgeneratorfunction(override):
+        value = next(made)
+        made.close()
+    elif isasyncgenfunction(override):
+        value = await anext(made)
+        await made.aclose()
+    else:
+        value = await made if isawaitable(made) else made
+    return value

@@ -1,0 +1,114 @@
+"""Describe in OpenAPI's words by which credentials callers of a guard authenticate."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from authguard._core.guard import Guard
+
+#: The scheme of `current_user`, which does not know the guard.
+BEARER = "Bearer"
+
+_DPOP, _DPOP_PROOF, _MUTUAL_TLS, _OPENID = "DPoP", "DPoPProof", "MutualTLS", "OpenIDConnect"
+#: By which member of `cnf` a guard takes tokens that are bound to a key or a certificate.
+_KEY, _CERTIFICATE = "jkt", "x5t#S256"
+
+
+class Schemes:
+    """List the security schemes of a guard, and what an operation says of them.
+
+    Args:
+        guard: the guard.
+        stated: the schemes of the application's own, by name.
+        version: of OpenAPI. Before 3.1 names of scopes stand beside schemes of OAuth and OpenID Connect
+            alone, and there is no scheme for certificates.
+    """
+
+    def __init__(self, guard: Guard, stated: Mapping[str, Mapping[str, Any]], version: str) -> None:
+        self._is_old = version.startswith("3.0")
+        self._stated = dict(stated)
+        #: For the components of the document, by name.
+        self.components: dict[str, dict[str, Any]] = {}
+        self._together: list[tuple[str, ...]] = []  # those of each alternative
+        if guard.reads_authorization:
+            self._add_of_authorization(guard)
+        for field in _names(guard.token_fields):
+            description = "A JWT, without a scheme before it."
+            self._add(f"JWT-{field.title()}", _in_header(field, description=description))
+        others = guard.credential_fields - guard.token_fields - {b"authorization", b"cookie"}
+        # X-API-Key keeps its name when fields are added.
+        fields = sorted(_names(others), key=lambda name: name != "x-api-key")
+        for number, field in enumerate(fields):
+            self._add(f"APIKey-{field.title()}" if number else "APIKey", _in_header(field))
+        if guard.cookie is not None:
+            prefix = "__Host-" if guard.cookie.secure and guard.cookie.host_prefix else ""
+            self._add("Cookie", {"type": "apiKey", "in": "cookie", "name": prefix + guard.cookie.name})
+
+    def _add_of_authorization(self, guard: Guard) -> None:
+        only_keys = all(verifier.is_for_keys for verifier in guard.verifiers)
+        bearer = {"type": "http", "scheme": "bearer"}
+        self._add(BEARER, bearer if only_keys else {**bearer, "bearerFormat": "JWT"})
+        if _KEY in guard.proofs.members:
+            self._add(_DPOP, {"type": "http", "scheme": "dpop", "bearerFormat": "JWT"}, _DPOP_PROOF)
+            proof = "A proof of possession for this request (RFC 9449)."
+            self.components[_DPOP_PROOF] = _in_header("DPoP", description=proof)
+        if _CERTIFICATE in guard.proofs.members and not self._is_old:
+            self.components[_MUTUAL_TLS] = {
+                "type": "mutualTLS",
+                "description": "A certificate, where the token is bound to one (RFC 8705).",
+            }
+            self._together.append((BEARER, _MUTUAL_TLS))
+        for name, url in _openid_configurations(guard):
+            self._add(name, {"type": "openIdConnect", "openIdConnectUrl": url})
+
+    def _add(self, name: str, scheme: dict[str, Any], *others: str) -> None:
+        self.components[name] = scheme
+        self._together.append((name, *others))
+
+    def alternatives(self, scopes: list[str]) -> list[dict[str, list[str]]]:
+        """Return what stands in `security` of an operation, each a way to authenticate.
+
+        Args:
+            scopes: the names of scopes and roles that each caller must have.
+        """
+        return [
+            {name: scopes if self._has_names(name) and name == first else [] for name in (first, *others)}
+            for first, *others in self._together
+        ]
+
+    def are_credentials(self, names: Iterable[str]) -> bool:
+        """Return whether schemes of the application's own stand for credentials that the guard reads.
+
+        Args:
+            names: of the schemes.
+        """
+        read = {_place(scheme) for scheme in self.components.values()}
+        return all(_place(self._stated.get(name, {})) in read for name in names)
+
+    def _has_names(self, name: str) -> bool:
+        return not self._is_old or self.components[name]["type"] == "openIdConnect"
+
+
+def _place(scheme: Mapping[str, Any]) -> tuple[str, str]:
+    """Return where a request carries the credential of a scheme."""
+    if scheme.get("type") == "apiKey":
+        where, name = str(scheme.get("in")), str(scheme.get("name"))
+        return (where, name.lower() if where == "header" else name)
+    if scheme.get("type") == "http":
+        return ("authorization", str(scheme.get("scheme")).lower())
+    return ("authorization", "bearer") if scheme.get("type") in ("oauth2", "openIdConnect") else ("", "")
+
+
+def _names(fields: Iterable[bytes]) -> list[str]:
+    return sorted(name.decode("ascii") for name in fields)
+
+
+def _in_header(field: str, **more: str) -> dict[str, Any]:
+    return {"type": "apiKey", "in": "header", "name": field, **more}
+
+
+def _openid_configurations(guard: Guard) -> Iterator[tuple[str, str]]:
+    """Yield the issuers whose metadata the guard looks for, with names for them."""
+    urls = [verifier.openid_configuration for verifier in guard.verifiers]
+    for number, url in enumerate(dict.fromkeys(url for url in urls if url is not None)):
+        yield f"{_OPENID}-{urlsplit(url).hostname}" if number else _OPENID, url

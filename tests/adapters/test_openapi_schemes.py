@@ -1,0 +1,171 @@
+"""The OpenAPI document has a security scheme for each way to authenticate, and says where nobody has to."""
+
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Security
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBasic, OAuth2PasswordBearer
+
+from adapters.test_openapi import JWT, get, keys
+from authguard import ClientAuth, DPoP, Guard, IntrospectionVerifier, JWTVerifier, MutualTLS, Principal, Rule
+from authguard.fastapi import (
+    CurrentPrincipal,
+    CurrentUser,
+    OptionalUser,
+    current_principal,
+    install,
+    optional_user,
+)
+
+ISSUER = "https://auth.example.com"
+DISCOVERY = f"{ISSUER}/.well-known/openid-configuration"
+
+
+def schemes(guard: Guard, version: str = "3.1.0") -> tuple[dict[str, Any], list[Any]]:
+    """The schemes of a document, and those of its only operation."""
+    app = FastAPI()
+    app.openapi_version = version
+    app.add_api_route("/x", lambda: "")
+    install(app, guard)
+    return app.openapi()["components"]["securitySchemes"], get(app, "/x")["security"]
+
+
+def scoped(*verifiers: Any, **options: Any) -> Guard:
+    return Guard(*verifiers, protected_paths=[Rule("/x", scopes=["read"])], **options)
+
+
+def test_a_token_that_is_bound_to_a_key_comes_with_its_proof() -> None:
+    """By a scheme of its own, and both together."""
+    components, security = schemes(scoped(JWT, proofs=[DPoP("https://api.example.com")]))
+    assert components["DPoP"] == {"type": "http", "scheme": "dpop", "bearerFormat": "JWT"}
+    proof = components["DPoPProof"]
+    assert (proof["type"], proof["in"], proof["name"]) == ("apiKey", "header", "DPoP")
+    assert security == [{"Bearer": ["read"]}, {"DPoP": ["read"], "DPoPProof": []}]
+
+
+@pytest.mark.parametrize(("version", "known"), [("3.1.0", True), ("3.0.3", False)])
+def test_a_certificate_is_a_scheme_since_openapi_3_1(version: str, known: bool) -> None:
+    """Beside the token that is bound to it."""
+    components, security = schemes(Guard(JWT, proofs=[MutualTLS()]), version)
+    assert ("MutualTLS" in components) is known
+    assert security == [{"Bearer": []}, *([{"Bearer": [], "MutualTLS": []}] if known else [])]
+
+
+@pytest.mark.parametrize(("version", "names"), [("3.1.0", ["read"]), ("3.0.3", [])])
+def test_an_issuer_whose_metadata_are_looked_for_is_a_scheme(version: str, names: list[str]) -> None:
+    """So that /docs and generators of clients find where to get a token; its scopes have names always."""
+    verifier = JWTVerifier.from_issuer(ISSUER, audience="api")
+    components, security = schemes(scoped(verifier), version)
+    assert components["OpenIDConnect"] == {"type": "openIdConnect", "openIdConnectUrl": DISCOVERY}
+    assert security == [{"Bearer": names}, {"OpenIDConnect": ["read"]}]
+
+
+def test_two_issuers_are_two_schemes() -> None:
+    """Each issuer once, be it behind introspection or not."""
+    one = JWTVerifier.from_issuer(ISSUER, audience="api")
+    two = JWTVerifier.from_issuer("https://other.example.org", audience="api")
+    opaque = IntrospectionVerifier(
+        f"{ISSUER}/introspect", auth=ClientAuth.post("a", "b"), audience="api", jwt=one
+    )
+    again = JWTVerifier.from_issuer(ISSUER, audience="api", header="X-Token")
+    components, _ = schemes(Guard(opaque, two, again))
+    found = {name: each["openIdConnectUrl"] for name, each in components.items() if "OpenID" in name}
+    assert found == {
+        "OpenIDConnect": DISCOVERY,
+        "OpenIDConnect-other.example.org": "https://other.example.org/.well-known/openid-configuration",
+    }
+
+
+def test_keys_alone_are_no_jwt() -> None:
+    """They may come as Bearer, too."""
+    components, security = schemes(Guard(keys("sk")))
+    assert components["Bearer"] == {"type": "http", "scheme": "bearer"}
+    assert security == [{"Bearer": []}, {"APIKey": []}]
+
+
+class Maybe:
+    def __init__(self, user: OptionalUser) -> None:
+        self.user = user
+
+
+def test_an_optional_user_on_a_public_path_is_optional() -> None:
+    """However deep it is; where a rule or another dependency asks for somebody, it is not."""
+    app, router = FastAPI(), APIRouter(prefix="/v1")
+    query = Annotated[str, Security(APIKeyQuery(name="q", auto_error=False))]
+
+    @app.get("/typed")
+    def _typed(user: OptionalUser) -> None: ...
+
+    @app.get("/listed", dependencies=[Depends(optional_user)])
+    def _listed() -> None: ...
+
+    @app.get("/with")
+    def _with(user: OptionalUser, key: query) -> None: ...
+
+    @app.get("/both")
+    def _both(maybe: OptionalUser, user: CurrentUser) -> None: ...
+
+    @app.get("/ruled")
+    def _ruled(maybe: OptionalUser) -> None: ...
+
+    @router.get("/deep")
+    def _deep(maybe: Annotated[Maybe, Depends()]) -> None: ...
+
+    app.include_router(router)
+    install(app, Guard(JWT, protected_paths=["/ruled"]))
+    for path in ("/typed", "/listed", "/v1/deep"):
+        assert get(app, path)["security"] == [{}, {"Bearer": []}], path
+        assert set(get(app, path)["responses"]) == {"200"}, path
+    for path in ("/both", "/ruled"):
+        assert get(app, path)["security"] == [{"Bearer": []}], path
+        assert "401" in get(app, path)["responses"]
+    assert get(app, "/with")["security"] == [{"APIKeyQuery": []}, {"Bearer": [], "APIKeyQuery": []}]
+
+
+def test_the_principal_asks_for_somebody() -> None:
+    """With scopes, if it does."""
+    app = FastAPI()
+
+    @app.get("/principal")
+    def _principal(principal: CurrentPrincipal) -> None: ...
+
+    @app.get("/boss")
+    def _boss(principal: Annotated[Principal, Security(current_principal, scopes=["admin"])]) -> None: ...
+
+    install(app, Guard(JWT, public_paths=["/**"]))
+    assert get(app, "/principal")["security"] == [{"Bearer": []}]
+    assert get(app, "/boss")["security"] == [{"Bearer": ["admin"]}]
+    assert {"400", "401", "403", "503"} <= set(get(app, "/boss")["responses"])
+
+
+def test_a_scheme_of_the_application_s_own_for_the_same_credential_is_a_way() -> None:
+    """Such as the one that /docs fetches a token by; one for another credential comes beside the guard's."""
+    app = FastAPI()
+    password, key, query = (
+        OAuth2PasswordBearer("token"),
+        APIKeyHeader(name="X-API-Key"),
+        APIKeyQuery(name="q"),
+    )
+
+    @app.get("/password")
+    def _password(token: Annotated[str, Security(password, scopes=["mine"])]) -> None: ...
+
+    @app.get("/key")
+    def _key(key: Annotated[str, Security(key)], user: CurrentUser) -> None: ...
+
+    @app.get("/query")
+    def _query(key: Annotated[str, Security(query)], token: Annotated[str, Security(password)]) -> None: ...
+
+    @app.get("/basic")
+    def _basic(key: Annotated[Any, Security(HTTPBasic())]) -> None: ...
+
+    @app.get("/open")
+    def _open(key: Annotated[str, Security(query)]) -> None: ...
+
+    install(app, Guard(JWT, keys("sk"), public_paths=["/open"]))
+    guards: list[dict[str, list[str]]] = [{"Bearer": []}, {"APIKey": []}]
+    assert get(app, "/password")["security"] == [{"OAuth2PasswordBearer": ["mine"]}]
+    assert get(app, "/key")["security"] == [*guards, {"APIKeyHeader": []}]
+    assert get(app, "/query")["security"] == [{"OAuth2PasswordBearer": [], "APIKeyQuery": []}]
+    assert get(app, "/basic")["security"] == [{**each, "HTTPBasic": []} for each in guards]
+    assert get(app, "/open")["security"] == [{"APIKeyQuery": []}]
