@@ -2,12 +2,11 @@
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Deny
-from authguard._core.answer.denials import Denials, as_refused, refused_for
-from authguard._core.deciding.quotas import Quotas
+from authguard._core.answer.denials import as_refused, refused_for
+from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
-from authguard._core.policy.policy import Policy
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import RequestView
 from authguard._core.terms import Terms, outcome_of
@@ -19,18 +18,14 @@ class LaterChecks:
 
     Args:
         straight_path: has the callers in use.
-        policy: the rules.
-        denials: makes the answers.
-        quotas: those of the guard; None if it has none.
+        parts: those of the guard.
     """
 
-    def __init__(
-        self, straight_path: StraightPath, policy: Policy, denials: Denials, quotas: Quotas | None
-    ) -> None:
+    def __init__(self, straight_path: StraightPath, parts: Parts) -> None:
         self._straight_path = straight_path
-        self._policy = policy
-        self._denials = denials
-        self._quotas = quotas
+        self._policy = parts.policy
+        self._denials = parts.denials
+        self._quotas = parts.quotas
 
     def authorize(
         self,

@@ -5,12 +5,10 @@ from typing import TypeAlias
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
-from authguard._core.answer.denials import Denials
-from authguard._core.credential.cookies import AccessCookie
 from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
 from authguard._core.deciding.overridden import Overridden
-from authguard._core.deciding.quotas import Quotas
-from authguard._core.policy.policy import Policy, Verdict
+from authguard._core.deciding.parts import Parts
+from authguard._core.policy.policy import Verdict
 from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
@@ -23,10 +21,7 @@ class StraightPath:
 
     Args:
         callers: finds out who presents a credential.
-        policy: the rules.
-        denials: makes the answers.
-        quotas: those of the guard; None if it has none.
-        cookie: the cookie that may sign a caller in at the login page.
+        parts: those of the guard.
 
     Attributes:
         callers: those in use.
@@ -35,25 +30,17 @@ class StraightPath:
         recall: decides about a request, if nothing has to be asked; else tells what is known of it.
     """
 
-    def __init__(
-        self,
-        callers: Callers,
-        policy: Policy,
-        denials: Denials,
-        quotas: Quotas | None,
-        *,
-        cookie: AccessCookie | None,
-    ) -> None:
+    def __init__(self, callers: Callers, parts: Parts) -> None:
         self.callers: Callers | Overridden = callers
         self.own_callers = callers
         self.all_callers: list[Callers | Overridden] = [callers]
-        self._policy = policy
-        self._denials = denials
-        self._cookie = cookie
+        self._policy = parts.policy
+        self._denials = parts.denials
+        self._cookie = parts.extractor.cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
-        if quotas is not None:
-            self._charge_at_once = quotas.charge_at_once
+        if parts.quotas is not None:
+            self._charge_at_once = parts.quotas.charge_at_once
             self.recall = self._recall_counted
         elif callers.has_terms:
             self.recall = self._recall_told
