@@ -46,7 +46,7 @@ PATHS: dict[str, Case] = {
     "nobody with the method websocket": Case(method="websocket", path="/socket", status=401, challenge=BEARER),
     "nobody with a method in small letters": Case(method="get", status=401, challenge=BEARER),
     "nobody on a path that is too long": Case(path="/public/" + "a" * 9000, status=401, challenge=BEARER),
-    "a good token on an odd path that grows": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=403, challenge=LACKS_SCOPE),
+    "a good token on an odd path that grows": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=401, challenge=BEARER),
     "nobody on an odd path": Case(path="/public/../private", status=401, challenge=BEARER),
     "nobody on a path with a line break": Case(path="/public/%0a", status=401, challenge=BEARER),
     "nobody on a path that is not UTF-8": Case(path="/public/%ff", status=401, challenge=BEARER),
@@ -249,6 +249,32 @@ COOKIES: dict[str, Case] = {
     "signing in from another site": Case(method="POST", path="/login", fields=[CROSS], status=403),
 }  # fmt: skip
 
+#: Rules that take some kinds of credential.
+KINDS: dict[str, Case] = {
+    "a key where keys are taken": Case(path="/hooks", fields=[api_key(KEY)], subject="robot"),
+    "a key as Bearer where keys are taken": Case(path="/hooks", fields=[bearer(KEY)], subject="robot"),
+    "a token where keys are taken": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a token where keys are taken, twice": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a bad token where keys are taken": Case(path="/hooks", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a cookie where keys are taken": Case(path="/hooks", fields=[cookie(GOOD)], status=401, challenge=BEARER),
+    "a key beside a cookie where keys are taken": Case(path="/hooks", fields=[api_key(KEY), cookie(GOOD)], subject="robot"),
+    "nobody where keys are taken": Case(path="/hooks", status=401, challenge=BEARER),
+    "a browser where keys are taken": Case(path="/hooks", fields=[HTML, cookie(GOOD)], status=401, challenge=BEARER),
+    "a cookie where the cookie is taken": Case(path="/form", fields=[cookie(GOOD)], subject="somebody"),
+    "a token where the cookie is taken": Case(path="/form", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a browser where the cookie is taken": Case(path="/form", fields=[HTML], status=303, location="/login?next=%2Fform"),
+    "a cookie where the cookie is taken, on an odd path": Case(path="/hooks/../form", fields=[cookie(GOOD)], status=401, challenge=BEARER),
+}  # fmt: skip
+
+#: Where a rule knows the scopes, and sends no browser to sign in.
+CHALLENGES: dict[str, Case] = {
+    "nobody where a scope is needed": Case(path="/admin", status=401, challenge=f'{BEARER}, scope="admin"'),
+    "a bad token where a scope is needed": Case(path="/api", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a browser where no redirect is wanted": Case(path="/api/x", fields=[HTML], status=401, challenge=f'{BEARER}, scope="read"'),
+    "a stale cookie where no redirect is wanted": Case(path="/api", fields=[HTML, cookie(EXPIRED)], status=401, challenge=INVALID_TOKEN),
+    "HTMX where no redirect is wanted": Case(path="/api", fields=HTMX, status=401, challenge=f'{BEARER}, scope="read"'),
+}  # fmt: skip
+
 #: Where no credential is looked for.
 ELSEWHERE: dict[str, Case] = {
     "a token in the query": Case(path=f"/private?access_token={GOOD}", status=401, challenge=BEARER),
@@ -271,6 +297,8 @@ SECTIONS = (
     PREFLIGHTS,
     BROWSERS,
     COOKIES,
+    KINDS,
+    CHALLENGES,
     ELSEWHERE,
 )
 CASES = {name: case for section in SECTIONS for name, case in section.items()}

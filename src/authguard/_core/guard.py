@@ -27,7 +27,7 @@ from authguard._core.deciding.overridden import overriding
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
-from authguard._core.dispatch import arrange, extractor_for
+from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
@@ -132,6 +132,7 @@ class Guard(VerifiesOutside):
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
         extractor = self._extractor = extractor_for(self._verifiers, cookie, dpop=bool(all_proofs.algorithms))
+        check_kinds_of(self.policy.rules, self._verifiers, extractor)
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present

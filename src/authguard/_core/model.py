@@ -19,7 +19,10 @@ from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
-Method = Literal["bearer", "api_key", "cookie", "dpop", "header", ""]
+#: How a credential may be carried: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in a
+#: field of its own.
+Kind = Literal["bearer", "api_key", "cookie", "dpop", "header"]
+Method = Kind | Literal[""]
 
 Fields = ParamSpec("Fields")
 Made = TypeVar("Made")
@@ -141,7 +144,7 @@ class Principal:
     def __post_init__(self) -> None:
         if self.method != "" or self.subject != "":  # as of `ANONYMOUS`
             check_text(self.subject, "subject of a Principal")
-            check_choice(self.method, "method of a Principal", get_args(Method)[:-1])
+            check_choice(self.method, "method of a Principal", get_args(Kind))
         for name in ("scopes", "roles"):
             values = getattr(self, name)
             if type(values) is not frozenset:

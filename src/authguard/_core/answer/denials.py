@@ -12,13 +12,16 @@ from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
 from authguard._core.options import check_function
+from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
 from authguard._core.policy.policy import Policy
+from authguard._core.policy.rules import Requirement
 from authguard._core.request import RequestKey, RequestView
 from authguard.errors import (
     ConfigurationError,
     InsufficientUserAuthenticationError,
     MissingCredentialsError,
     RefusedError,
+    UnacceptedCredentialError,
     UnexpectedError,
     VerificationUnavailableError,
 )
@@ -65,7 +68,10 @@ class Denials:
 
     def missing_at_once(self, request_key: RequestKey) -> Deny | None:
         """Return the answer to a request without a credential; None if it depends on what else is in it."""
-        return None if self._may_pass(request_key) else self._missing
+        if self._missing is None or self._may_pass(request_key):
+            return None
+        needs = needs_of(self._policy.find_for_http(request_key).requirements)
+        return self._missing if needs == NO_NEEDS else self._deny(self._missing.error, needs)
 
     def at_once(self, error: RefusedError, request_key: RequestKey) -> Deny | None:
         """Return the answer to a bad credential in a header field of its own, which is no redirect.
@@ -79,19 +85,32 @@ class Denials:
         """
         if self._on_error or self._challenges.algorithms or self._may_pass(request_key):
             return None
-        return self._deny(error)
+        return self._deny(error, needs_of(self._policy.find_for_http(request_key).requirements))
 
     def _may_pass(self, request_key: RequestKey) -> bool:
         """Return whether a request may pass without a good credential; `decide` finds out if it does."""
         verdict = self._policy.find_for_http(request_key)
         return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
-    def _deny(self, error: RefusedError) -> Deny:
-        return Deny(error, refuse(error, self._challenges))
+    def _deny(self, error: RefusedError, needs: Needs = NO_NEEDS) -> Deny:
+        return Deny(error, refuse(error, self._challenges, needs=needs))
 
-    def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
-        """Return the answer to an error: a login redirect for a person's browser, else a problem."""
-        refusal = self._redirect(request, error) or self._refuse(request, error)
+    def deny(
+        self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
+    ) -> Flow[Deny]:
+        """Return the answer to an error: a login redirect for a person's browser, else a problem.
+
+        Args:
+            request: the request.
+            error: why it may not pass.
+            requirement: what the route asks for beside the rules.
+        """
+        needs = NO_NEEDS
+        if error.status_code in {401, 403}:
+            verdict = self._policy.find_for(request.request_key)
+            rules = verdict.requirements if verdict.protected else ()
+            needs = needs_of(rules if requirement is None else (*rules, requirement))
+        refusal = self._redirect(request, error, needs) or self._refuse(request, error, needs)
         if self._on_error is not None and refusal.error is not None:
             try:
                 replaced = yield from Call(self._on_error, request, refusal)
@@ -100,14 +119,17 @@ class Denials:
                 refusal = replaced
             except Exception as raised:
                 error = as_refused(raised, "on_error")
-                refusal = self._refuse(request, error)
+                refusal = self._refuse(request, error, needs)
         return Deny(error, refusal)
 
-    def _refuse(self, request: RequestView, error: RefusedError) -> Refusal:
-        return refuse(error, self._challenges, "DPoP" if self._extractor.uses_dpop(request) else "Bearer")
+    def _refuse(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal:
+        scheme = "DPoP" if self._extractor.uses_dpop(request) else "Bearer"
+        return refuse(error, self._challenges, scheme, needs)
 
-    def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
-        if not self._policy.login_paths:
+    def _redirect(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal | None:
+        # Where the cookie of a sign-in is not taken, it would be in vain.
+        in_vain = isinstance(error, UnacceptedCredentialError) or not needs.takes("cookie")
+        if in_vain or not self._policy.login_paths:
             return None
         # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
@@ -117,7 +139,7 @@ class Denials:
             return None
         verdict = self._policy.find_for(request.request_key)
         login_path = verdict.login_path or self._login_path
-        if login_path is None:
+        if login_path is None or not verdict.login_redirect:
             return None
         # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
         anew = error if isinstance(error, InsufficientUserAuthenticationError) else None
@@ -126,9 +148,10 @@ class Denials:
         loops = self._loops if anew else None
         if location is None or (loops and loops.is_loop(request, location)):
             return None
-        refusal = (
-            self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
-        )
+        if htmx:
+            refusal = self._refuse(request, error, needs).with_header("hx-redirect", location)
+        else:
+            refusal = see_other(location)
         return loops.mark(refusal, location) if loops else refusal
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from authguard._core.options import check_text
+from authguard._core.policy.needs import NO_NEEDS, Needs
 from authguard.errors import (
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
@@ -84,7 +85,10 @@ class Challenges:
     metadata: str = ""
     algorithms: str = ""
 
-    def about(self, kind: type[RefusedError], scheme: str, more: Parameters = ()) -> str:
+    @lru_cache(maxsize=256)  # noqa: B019 (guards live as long as the process, and few challenges differ)
+    def about(
+        self, kind: type[RefusedError], scheme: str, more: Parameters = (), needs: Needs = NO_NEEDS
+    ) -> str:
         """Return the value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
 
         One field line, since some programs keep just one of several.
@@ -92,12 +96,21 @@ class Challenges:
         Args:
             kind: what to say.
             scheme: in which scheme's challenge to say it.
-            more: what is needed.
+            more: what is lacking.
+            needs: what callers need there; schemes that are not taken are left out.
         """
-        schemes = ("Bearer", "DPoP") if self.algorithms else ("Bearer",)
-        return ", ".join(self._challenge(each, kind if each == scheme else None, more) for each in schemes)
+        schemes = self._schemes(needs)
+        scheme = scheme if scheme in schemes else schemes[0]
+        return ", ".join(
+            self._challenge(each, kind if each == scheme else None, more, needs) for each in schemes
+        )
 
-    def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters) -> str:
+    def _schemes(self, needs: Needs) -> tuple[str, ...]:
+        """Return the schemes to challenge with, of which a 401 must have one (RFC 9110 section 15.5.2)."""
+        taken = (("Bearer", True), ("DPoP", bool(self.algorithms)))
+        return tuple(each for each, known in taken if known and needs.takes(each.lower())) or ("Bearer",)
+
+    def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters, needs: Needs) -> str:
         """Return a challenge (RFC 6750 section 3, RFC 9470 section 3); its parts have been checked."""
         parameters = {"realm": self.realm}
         if kind is not None and kind.challenge_error:
@@ -105,9 +118,11 @@ class Challenges:
             parameters["error_description"] = kind.detail
         if kind is not None:
             parameters.update(more)
+        if needs.scopes and needs.takes_tokens:  # for whoever has to get a token first
+            parameters["scope"] = " ".join(needs.scopes)
         if scheme == "DPoP":
             parameters["algs"] = self.algorithms
-        if self.metadata:
+        if self.metadata and needs.takes_tokens:
             parameters["resource_metadata"] = self.metadata
         return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
 
@@ -125,17 +140,25 @@ def check_realm(realm: str) -> str:
     )
 
 
-def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:
+def refuse(
+    error: RefusedError, challenges: Challenges, scheme: str = "Bearer", needs: Needs = NO_NEEDS
+) -> Refusal:
     """Return the answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
 
     Args:
         error: why.
         challenges: what to challenge with.
         scheme: the scheme that the request used.
+        needs: what callers need there.
     """
     kind: Any = type(error)
     violated = error.violated if isinstance(error, RateLimitedError) else ()
-    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, _needed(error), violated)
+    scheme = error.challenge_scheme or scheme
+    needs = needs if kind.status_code == 401 else needs._replace(scopes=())  # others name what is lacking
+    challenge = ""
+    if kind.status_code == 401 or kind.challenge_error:
+        challenge = challenges.about(kind, scheme, _lacking(error), needs)
+    headers, body = _problem(kind, challenge, violated)
     if isinstance(error, NonceRequiredError):
         headers = (*headers, ("dpop-nonce", error.nonce))
     if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
@@ -145,8 +168,8 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
     return Refusal(error.status_code, headers, body, error)
 
 
-def _needed(error: RefusedError) -> Parameters:
-    """Return what the caller needs, as parameters of the challenge."""
+def _lacking(error: RefusedError) -> Parameters:
+    """Return what the caller lacks, as parameters of the challenge."""
     if isinstance(error, InsufficientUserAuthenticationError):
         return error.parameters
     if isinstance(error, InsufficientScopeError) and error.scopes:
@@ -157,9 +180,7 @@ def _needed(error: RefusedError) -> Parameters:
 @lru_cache(maxsize=256)  # nothing of the request is in it
 def _problem(
     kind: type[RefusedError],
-    challenges: Challenges,
-    scheme: str,
-    needed: Parameters,
+    challenge: str,
     violated: tuple[str, ...],
 ) -> tuple[Headers, bytes]:
     problem: dict[str, Any] = {
@@ -172,8 +193,8 @@ def _problem(
     if violated:
         problem["violated-policies"] = violated
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
-    if kind.status_code == 401 or kind.challenge_error:
-        headers.append(("www-authenticate", challenges.about(kind, scheme, needed)))
+    if challenge:
+        headers.append(("www-authenticate", challenge))
     return tuple(headers), json.dumps(problem).encode()
 
 

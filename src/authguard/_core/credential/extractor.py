@@ -145,6 +145,11 @@ class Extractor:
             return _NO_SCHEME
         return self.cookie.hint(request) if self.cookie else None
 
+    @property
+    def speaks_dpop(self) -> bool:
+        """Return whether the scheme `DPoP` is read."""
+        return b"dpop" in self._schemes
+
     def uses_dpop(self, request: RequestView) -> bool:
         """Return whether the request speaks DPoP, so that errors are told in that scheme's challenge."""
         return b"dpop" in self._schemes and any(

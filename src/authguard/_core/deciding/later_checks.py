@@ -52,14 +52,18 @@ class LaterChecks:
             terms: those of the decision, which tell the verifier of a refusal.
         """
         if not auth.principal.is_authenticated:
-            return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
+            return (
+                yield from self._denials.deny(
+                    request, error or MissingCredentialsError("no credential"), requirement
+                )
+            )
         try:
             requirement.check(auth.principal, now)
         except RefusedError as lacking:
             if charge is not None:
                 charge.is_refused = True
             self._recount(terms, request, lacking, now)
-            return (yield from self._denials.deny(request, refused_for(lacking, auth)))
+            return (yield from self._denials.deny(request, refused_for(lacking, auth), requirement))
         if charge is None or charge.taken is not None or self._quotas is None:
             return None
         try:
