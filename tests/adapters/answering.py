@@ -104,6 +104,7 @@ class Case:
         subject: who the application saw, where the status is 200; empty for the anonymous caller.
         challenge: how the field WWW-Authenticate begins, where the request is refused.
         location: where the browser is sent, where the status is 303.
+        page: whether the body is a page, where the request is refused.
     """
 
     method: str = "GET"
@@ -113,3 +114,4 @@ class Case:
     subject: str = ""
     challenge: str = ""
     location: str = ""
+    page: bool = False

@@ -61,8 +61,9 @@ def test_answer(face: Any, name: str) -> None:
         assert answer.headers["location"] == case.location
         assert_never_stored(answer)
     else:
-        assert_problem(answer, case.method)
+        (assert_page if case.page else assert_problem)(answer, case.method)
         assert answer.headers.get("www-authenticate", "").startswith(case.challenge)
+        assert "Accept, Sec-Fetch-Mode" in answer.headers["vary"]
 
 
 def test_names_of_cases_are_there_once() -> None:
@@ -73,6 +74,18 @@ def test_names_of_cases_are_there_once() -> None:
 def assert_never_stored(answer: Answer) -> None:
     """Refusals are not kept by caches."""
     assert answer.headers["cache-control"] == "no-store"
+
+
+def assert_page(answer: Answer, method: str) -> None:
+    """A page in English that loads and runs nothing; HEAD has none."""
+    assert_never_stored(answer)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
+    if method == "HEAD":
+        assert answer.body == b""
+    else:
+        assert answer.body.startswith(b'<!doctype html>\n<html lang="en">')
+        assert 0 < int(answer.headers["content-length"]) == len(answer.body) < 4096
 
 
 def assert_problem(answer: Answer, method: str) -> None:

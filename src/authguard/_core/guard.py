@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import Allow, Deny
+from authguard._core.answer.decision import Allow, Deny, Prepared
 from authguard._core.answer.denials import Denials, OnError
 from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
 from authguard._core.answer.redirect import safe_next
@@ -134,7 +134,7 @@ class Guard(VerifiesOutside):
         extractor = self._extractor = extractor_for(self._verifiers, cookie, dpop=bool(all_proofs.algorithms))
         check_kinds_of(self.policy.rules, self._verifiers, extractor)
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
-        denials = Denials(self.policy, login_path, challenges, extractor, on_error)
+        denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
@@ -162,6 +162,10 @@ class Guard(VerifiesOutside):
             recalled: what `recall` has returned, or the answer to its question.
         """
         return self._full_path.decide(request, now, recalled)
+
+    def present(self, request: RequestView, prepared: Prepared) -> Deny:
+        """Return an answer that `recall` has prepared, as a page where a person's browser shows it."""
+        return self._denials.present(request, prepared)
 
     def authorize(
         self,

@@ -104,4 +104,18 @@ class Deny:
     refusal: Refusal
 
 
+@final
+@dataclass(slots=True)
+class Prepared:
+    """Hold the answer to a request of which the credential alone was looked at.
+
+    It is a problem document. Where a person's browser is to show it, `Guard.present` makes a page of it.
+    """
+
+    is_decision: ClassVar[Literal[False]] = False
+
+    error: RefusedError
+    refusal: Refusal
+
+
 Decision: TypeAlias = Allow | Known | Deny

@@ -1,12 +1,13 @@
-"""Make the answer to an error: a login redirect for a person's browser, else a problem document."""
+"""Make the answer to an error: a login redirect or a page for a person's browser, else a problem document."""
 
 import errno
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from authguard._core.answer.decision import Deny
-from authguard._core.answer.redirect import is_htmx, login_location, navigates
-from authguard._core.answer.refusal import Challenges, Refusal, refuse, see_other
+from authguard._core.answer.decision import Deny, Prepared
+from authguard._core.answer.negotiation import VARY, is_htmx, reads_pages
+from authguard._core.answer.redirect import local_prefix, login_location, navigates
+from authguard._core.answer.refusal import Challenges, Parameters, Refusal, refuse, see_other
 from authguard._core.answer.step_up import RedirectLoopDetector
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
@@ -15,7 +16,7 @@ from authguard._core.options import check_function
 from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
 from authguard._core.policy.policy import Policy
 from authguard._core.policy.rules import Requirement
-from authguard._core.request import RequestKey, RequestView
+from authguard._core.request import WEBSOCKET, RequestKey, RequestView
 from authguard.errors import (
     ConfigurationError,
     InsufficientUserAuthenticationError,
@@ -62,18 +63,18 @@ class Denials:
         self._extractor = extractor
         self._loops = None if extractor.cookie is None else RedirectLoopDetector(extractor.cookie)
         self._on_error = on_error
-        self._missing: Deny | None = None
+        self._missing: Prepared | None = None
         if on_error is None and not policy.login_paths:
-            self._missing = self._deny(MissingCredentialsError("no credential"))
+            self._missing = self._prepare(MissingCredentialsError("no credential"))
 
-    def missing_at_once(self, request_key: RequestKey) -> Deny | None:
-        """Return the answer to a request without a credential; None if it depends on what else is in it."""
+    def missing_at_once(self, request_key: RequestKey) -> Prepared | None:
+        """Return the answer to a request without a credential; None if it may be another one."""
         if self._missing is None or self._may_pass(request_key):
             return None
         needs = needs_of(self._policy.find_for_http(request_key).requirements)
-        return self._missing if needs == NO_NEEDS else self._deny(self._missing.error, needs)
+        return self._missing if needs == NO_NEEDS else self._prepare(self._missing.error, needs)
 
-    def at_once(self, error: RefusedError, request_key: RequestKey) -> Deny | None:
+    def at_once(self, error: RefusedError, request_key: RequestKey) -> Prepared | None:
         """Return the answer to a bad credential in a header field of its own, which is no redirect.
 
         Args:
@@ -81,35 +82,36 @@ class Denials:
             request_key: as in `Policy.find_for_http`.
 
         Returns:
-            None if the answer depends on what else is in the request.
+            None if what else is in the request may change more than the form of the answer.
         """
         if self._on_error or self._challenges.algorithms or self._may_pass(request_key):
             return None
-        return self._deny(error, needs_of(self._policy.find_for_http(request_key).requirements))
+        return self._prepare(error, needs_of(self._policy.find_for_http(request_key).requirements))
 
     def _may_pass(self, request_key: RequestKey) -> bool:
         """Return whether a request may pass without a good credential; `decide` finds out if it does."""
         verdict = self._policy.find_for_http(request_key)
         return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
-    def _deny(self, error: RefusedError, needs: Needs = NO_NEEDS) -> Deny:
-        return Deny(error, refuse(error, self._challenges, needs=needs))
+    def _prepare(self, error: RefusedError, needs: Needs = NO_NEEDS) -> Prepared:
+        return Prepared(error, refuse(error, self._challenges, needs=needs))
+
+    def present(self, request: RequestView, prepared: Prepared) -> Deny:
+        """Return the answer in the form that whoever sent the request can read."""
+        error = prepared.error
+        return Deny(error, self._shown(request, prepared.refusal, error, self._needs(request, error, None)))
 
     def deny(
         self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
     ) -> Flow[Deny]:
-        """Return the answer to an error: a login redirect for a person's browser, else a problem.
+        """Return the answer to an error: a login redirect or a page for a person's browser, else a problem.
 
         Args:
             request: the request.
             error: why it may not pass.
             requirement: what the route asks for beside the rules.
         """
-        needs = NO_NEEDS
-        if error.status_code in {401, 403}:
-            verdict = self._policy.find_for(request.request_key)
-            rules = verdict.requirements if verdict.protected else ()
-            needs = needs_of(rules if requirement is None else (*rules, requirement))
+        needs = self._needs(request, error, requirement)
         refusal = self._redirect(request, error, needs) or self._refuse(request, error, needs)
         if self._on_error is not None and refusal.error is not None:
             try:
@@ -122,30 +124,56 @@ class Denials:
                 refusal = self._refuse(request, error, needs)
         return Deny(error, refusal)
 
+    def _needs(self, request: RequestView, error: RefusedError, requirement: Requirement | None) -> Needs:
+        """Return what callers need there, if the answer says it."""
+        if error.status_code not in {401, 403}:
+            return NO_NEEDS
+        verdict = self._policy.find_for(request.request_key)
+        rules = verdict.requirements if verdict.protected else ()
+        return needs_of(rules if requirement is None else (*rules, requirement))
+
     def _refuse(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal:
         scheme = "DPoP" if self._extractor.uses_dpop(request) else "Bearer"
-        return refuse(error, self._challenges, scheme, needs)
+        return self._shown(request, refuse(error, self._challenges, scheme, needs), error, needs)
+
+    def _shown(self, request: RequestView, refusal: Refusal, error: RefusedError, needs: Needs) -> Refusal:
+        """Return a refusal as a page where a person's browser shows it, else as it is."""
+        if request.method == WEBSOCKET:
+            return refusal
+        if reads_pages(request):
+            refusal = refusal.with_page(self._sign_in_link(request, error, needs))
+        return refusal.with_header("vary", VARY)
+
+    def _sign_in_link(self, request: RequestView, error: RefusedError, needs: Needs) -> str | None:
+        """Return where the page sends a person to sign in; None if that would be in vain."""
+        login_path = self._login_path_for(request)
+        if login_path is None or error.status_code != 401 or not _is_of_use(error, needs):
+            return None
+        if request.method in {"GET", "HEAD"}:
+            return login_location(request, login_path, self._policy.login_paths, _parameters(error))
+        prefix = local_prefix(request.root_path)  # what was sent cannot be sent again by a link
+        return None if prefix is None else prefix + login_path
+
+    def _login_path_for(self, request: RequestView) -> str | None:
+        if not self._policy.login_paths or self._policy.is_login_page(request.path):
+            return None
+        return self._policy.find_for(request.request_key).login_path or self._login_path
 
     def _redirect(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal | None:
-        # Where the cookie of a sign-in is not taken, it would be in vain.
-        in_vain = isinstance(error, UnacceptedCredentialError) or not needs.takes("cookie")
-        if in_vain or not self._policy.login_paths:
-            return None
         # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
             return None
-        htmx = is_htmx(request)
-        if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
+        if not _is_of_use(error, needs) or (login_path := self._login_path_for(request)) is None:
             return None
-        verdict = self._policy.find_for(request.request_key)
-        login_path = verdict.login_path or self._login_path
-        if login_path is None or not verdict.login_redirect:
+        htmx = is_htmx(request)
+        if not (htmx or navigates(request)):
+            return None
+        if not self._policy.find_for(request.request_key).login_redirect:
             return None
         # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
-        anew = error if isinstance(error, InsufficientUserAuthenticationError) else None
-        parameters = anew.parameters if anew else ()
+        parameters = _parameters(error)
         location = login_location(request, login_path, self._policy.login_paths, parameters)
-        loops = self._loops if anew else None
+        loops = self._loops if parameters else None
         if location is None or (loops and loops.is_loop(request, location)):
             return None
         if htmx:
@@ -153,6 +181,15 @@ class Denials:
         else:
             refusal = see_other(location)
         return loops.mark(refusal, location) if loops else refusal
+
+
+def _is_of_use(error: RefusedError, needs: Needs) -> bool:
+    """Return whether signing in helps: not where the cookie of a sign-in is not taken."""
+    return needs.takes("cookie") and not isinstance(error, UnacceptedCredentialError)
+
+
+def _parameters(error: RefusedError) -> Parameters:
+    return error.parameters if isinstance(error, InsufficientUserAuthenticationError) else ()
 
 
 def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from authguard._core.answer.page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, page_of
 from authguard._core.options import check_text
 from authguard._core.policy.needs import NO_NEEDS, Needs
 from authguard.errors import (
@@ -22,6 +23,9 @@ _REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # what quotes need not escape
 Headers = tuple[tuple[str, str], ...]
 Parameters = tuple[tuple[str, str], ...]
 
+#: Fields that belong to a body, and go with it.
+BODY_FIELDS = frozenset({"content-type", "content-security-policy"})
+
 _NO_STORE = ("cache-control", "no-store")
 
 
@@ -34,12 +38,14 @@ class Refusal:
         headers: fields in lower case: content type, challenge, caching.
         body: the body; servers leave it out for HEAD.
         error: why, as an exception that was not raised; None for a login redirect.
+        is_page: whether the body is a page, for a person in a browser; else it is a problem document.
     """
 
     status: int
     headers: Headers
     body: bytes
     error: RefusedError | None = None
+    is_page: bool = False
 
     def with_body(self, body: bytes | str, content_type: str) -> "Refusal":
         """Return a copy with another body; status, challenge and caching stay.
@@ -48,13 +54,32 @@ class Refusal:
             body: the new body; text is encoded as UTF-8.
             content_type: its media type, such as `text/html; charset=utf-8`.
         """
-        kept = tuple(field for field in self.headers if field[0] != "content-type")
+        kept = tuple(field for field in self.headers if field[0] not in BODY_FIELDS)
         data = body.encode() if isinstance(body, str) else body
         return replace(self, body=data, headers=(*kept, ("content-type", content_type)))
 
     def with_json(self, document: Any) -> "Refusal":
         """Return a copy with another JSON body; status, challenge and caching stay."""
         return self.with_body(json.dumps(document), "application/json")
+
+    def with_page(self, sign_in: str | None = None) -> "Refusal":
+        """Return a copy whose body is the guard's page for people; a login redirect stays as it is.
+
+        Args:
+            sign_in: where to sign in, as a path on this site; None for nowhere.
+        """
+        if self.error is None:
+            return self
+        page = self.with_body(page_of(self.error, sign_in), CONTENT_TYPE)
+        fields = (*page.headers, ("content-security-policy", CONTENT_SECURITY_POLICY))
+        return replace(page, headers=fields, is_page=True)
+
+    def as_problem(self) -> "Refusal":
+        """Return a copy whose body is the problem document; a login redirect stays as it is."""
+        if self.error is None:
+            return self
+        body = _document(type(self.error), _violated(self.error))
+        return replace(self.with_body(body, "application/problem+json"), is_page=False)
 
     def with_header(self, name: str, value: str) -> "Refusal":
         """Return a copy with one more field.
@@ -152,7 +177,7 @@ def refuse(
         needs: what callers need there.
     """
     kind: Any = type(error)
-    violated = error.violated if isinstance(error, RateLimitedError) else ()
+    violated = _violated(error)
     scheme = error.challenge_scheme or scheme
     needs = needs if kind.status_code == 401 else needs._replace(scopes=())  # others name what is lacking
     challenge = ""
@@ -166,6 +191,10 @@ def refuse(
     if isinstance(error, RateLimitedError):
         headers = (*headers, *error.fields)
     return Refusal(error.status_code, headers, body, error)
+
+
+def _violated(error: RefusedError) -> tuple[str, ...]:
+    return error.violated if isinstance(error, RateLimitedError) else ()
 
 
 def _lacking(error: RefusedError) -> Parameters:
@@ -183,6 +212,14 @@ def _problem(
     challenge: str,
     violated: tuple[str, ...],
 ) -> tuple[Headers, bytes]:
+    headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
+    if challenge:
+        headers.append(("www-authenticate", challenge))
+    return tuple(headers), _document(kind, violated)
+
+
+def _document(kind: type[RefusedError], violated: tuple[str, ...]) -> bytes:
+    """Return the problem document (RFC 9457)."""
     problem: dict[str, Any] = {
         "type": kind.problem_type,
         "title": kind.title,
@@ -192,10 +229,7 @@ def _problem(
     }
     if violated:
         problem["violated-policies"] = violated
-    headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
-    if challenge:
-        headers.append(("www-authenticate", challenge))
-    return tuple(headers), json.dumps(problem).encode()
+    return json.dumps(problem).encode()
 
 
 def see_other(location: str) -> Refusal:

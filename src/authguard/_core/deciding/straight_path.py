@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
+from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
 from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
@@ -13,7 +13,7 @@ from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
-Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]
+Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
 
 
 class StraightPath:
@@ -45,7 +45,7 @@ class StraightPath:
         elif callers.has_terms:
             self.recall = self._recall_told
 
-    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
         """Decide about a request; the arguments are those of `Guard.recall`."""
         if not presented:
             return self._recall_nobody(request_key)
@@ -63,7 +63,7 @@ class StraightPath:
             return UNDECIDED
         return recalled
 
-    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
         """Decide as `_recall` does, and tell the verifier of a request that passes."""
         known = self._recall(presented, request_key, now)
         if isinstance(known, Known) and known.terms is not None and known.terms.count is not None:
@@ -73,7 +73,7 @@ class StraightPath:
 
     def _recall_counted(
         self, presented: Presented, request_key: RequestKey, now: float
-    ) -> Recalled | Allow | Deny:
+    ) -> Recalled | Allow | Prepared:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
         known = self._recall(presented, request_key, now)
         if type(known) is not Known or known is NOBODY:
@@ -96,7 +96,7 @@ class StraightPath:
 
     def _exceeded(
         self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float
-    ) -> Refused | Deny:
+    ) -> Refused | Prepared:
         """Refuse a request for which too little is left, and tell the verifier of it."""
         denied = self._denials.at_once(error, request_key)
         count = None if known.terms is None else known.terms.count
@@ -107,7 +107,7 @@ class StraightPath:
             count(now, None, verdict.rule, outcome_of(error) or "")
         return denied
 
-    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
+    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Prepared:
         signs_in = self._cookie is not None and self._policy.is_login_page(request_key[1])
         if not self.callers.at_once or signs_in:
             return UNDECIDED
