@@ -72,7 +72,7 @@ def refusal(one, request):
     flowing = run(one.decide(request, NOW)).refusal
     recalled = one.recall(request.presented, (request.method, request.path, request.root_path), NOW)
     if hasattr(recalled, "refusal"):
-        assert shape(one.present(request, recalled).refusal) == shape(flowing)
+        assert shape(one.present(request, recalled, NOW).refusal) == shape(flowing)
     return flowing
 
 

@@ -27,6 +27,7 @@ from authguard._core.deciding.overridden import overriding
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
+from authguard._core.deciding.telling import OnDecision, Telling
 from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
@@ -87,6 +88,8 @@ class Guard(VerifiesOutside):
             where a decorator or dependency requires a caller. None counts those of rules with a quota only.
         quota_store: where to count; None for the memory of this process.
         on_error: given the request and the `Refusal`, returns the one to send.
+        on_decision: told of each decision by a `DecisionEvent`, in the thread or event loop of the request: a
+            plain function that never waits. What it raises is logged, and changes nothing.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
 
@@ -112,6 +115,7 @@ class Guard(VerifiesOutside):
         quotas: Iterable[Quota] | QuotasByTier | None = None,
         quota_store: QuotaStore | None = None,
         on_error: OnError | None = None,
+        on_decision: OnDecision | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
@@ -150,6 +154,10 @@ class Guard(VerifiesOutside):
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
         #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
         self.recall = self._straight_path.recall
+        self._telling = None
+        if on_decision is not None:
+            self._telling = Telling(on_decision, parts, self.driving.report)
+            self.recall = self._telling.around(self.recall)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None
@@ -161,10 +169,13 @@ class Guard(VerifiesOutside):
             now: seconds since the epoch.
             recalled: what `recall` has returned, or the answer to its question.
         """
-        return self._full_path.decide(request, now, recalled)
+        flow = self._full_path.decide(request, now, recalled)
+        return flow if self._telling is None else self._telling.follow(flow, request, now)
 
-    def present(self, request: RequestView, prepared: Prepared) -> Deny:
+    def present(self, request: RequestView, prepared: Prepared, now: float) -> Deny:
         """Return an answer that `recall` has prepared, as a page where a person's browser shows it."""
+        if self._telling is not None:
+            self._telling.tell_refused(prepared, request, now, "request", prepared.caller)
         return self._denials.present(request, prepared)
 
     def authorize(
@@ -179,13 +190,15 @@ class Guard(VerifiesOutside):
         terms: Terms | None = None,
     ) -> Flow[Deny | None]:
         """Check what a route asks for beyond the path rules; see `LaterChecks.authorize`."""
-        return self._later_checks.authorize(
+        flow = self._later_checks.authorize(
             request, auth, error, requirement, now, charge=charge, terms=terms
         )
+        return flow if self._telling is None else self._telling.follow(flow, request, now, "route", auth)
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
-        return self._later_checks.recheck(request, auth, now)
+        flow = self._later_checks.recheck(request, auth, now)
+        return flow if self._telling is None else self._telling.follow(flow, request, now, "recheck", auth)
 
     @property
     def token_fields(self) -> frozenset[bytes]:

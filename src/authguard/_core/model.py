@@ -91,7 +91,9 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
         "    made.__class__ = cls",
         "    return made",
     ]
-    unfrozen = type("Unfrozen", (), {"__slots__": tuple(names)})
+    # Of the same bases, so that both have their slots in the same places.
+    bases = cls.__bases__  # type: ignore[attr-defined]
+    unfrozen = type("Unfrozen", bases, {"__slots__": tuple(names)})
     namespace: dict[str, Any] = {"cls": cls, "unfrozen": unfrozen}
     exec("\n".join(text), namespace)  # noqa: S102 (there is nothing in it but the names of fields)
     maker: Callable[Fields, Made] = namespace["make"]
@@ -192,8 +194,16 @@ def api_key_id(principal: Principal) -> str | None:
 ANONYMOUS = Principal(subject="", method="")
 
 
+class _Notable:
+    """Have room for a note, which costs nothing until it is made."""
+
+    __slots__ = ("noted",)
+
+    noted: bool
+
+
 @dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(_Notable):
     """Hold what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
 
     Attributes:
@@ -221,6 +231,11 @@ class Auth:
         """
         principal = self.principal
         return _with_authenticated(principal.scopes) if principal.is_authenticated else _NOTHING
+
+
+def note(auth: Auth) -> None:
+    """Mark an `Auth` as one that a decision was told with."""
+    object.__setattr__(auth, "noted", True)
 
 
 #: Makes an `Auth`, for a credential that is seen for the first time.

@@ -63,7 +63,7 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
         if not isinstance(recalled, Prepared):
             recalled = outcome
     if isinstance(recalled, Prepared):
-        return guard.present(make_request(source, guard, presented), recalled)
+        return guard.present(make_request(source, guard, presented), recalled, now)
     return await run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
 
 

@@ -49,7 +49,7 @@ def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
     if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
         return recalled  # pyright: ignore
     if isinstance(recalled, Prepared):
-        return guard.present(make_request(source, guard, presented), recalled)
+        return guard.present(make_request(source, guard, presented), recalled, now)
     return run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
 
 

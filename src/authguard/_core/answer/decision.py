@@ -102,6 +102,8 @@ class Deny:
 
     error: RefusedError
     refusal: Refusal
+    #: Who is calling, if that is known; for those who are told of it.
+    caller: Auth | None = None
 
 
 @final
@@ -116,6 +118,7 @@ class Prepared:
 
     error: RefusedError
     refusal: Refusal
+    caller: Auth | None = None
 
 
 Decision: TypeAlias = Allow | Known | Deny

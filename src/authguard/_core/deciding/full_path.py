@@ -9,7 +9,7 @@ from authguard._core.deciding.outcomes import Outcomes, count_of
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Preflight, check_preflight
 from authguard._core.request import RequestView
@@ -70,7 +70,8 @@ class FullPath:
             user = yield from callers.load_user(auth.principal)
         except Exception as raised:
             error = refused_for(raised, auth)
-            return (yield from self._refused(request, verdict, error, now, error.count or count_of(known)))
+            count = error.count or count_of(known)
+            return (yield from self._refused(request, verdict, error, now, count, auth=auth))
         fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
         allowed = Allow(auth, user, response_fields=fields, terms=known.terms)
         if self._quotas is not None:
@@ -79,20 +80,30 @@ class FullPath:
                 try:
                     yield from self._quotas.charge(charge, auth.principal, verdict)
                 except RateLimitedError as error:
-                    return (yield from self._refused(request, verdict, error, now, count_of(known)))
+                    count = count_of(known)
+                    return (yield from self._refused(request, verdict, error, now, count, auth=auth))
         if known.terms is not None:
             self._outcomes.tell(known.terms.count, request, verdict.rule, OK, now)
         return allowed
 
     def _refused(
-        self, request: RequestView, verdict: Verdict, error: RefusedError, now: float, count: Count | None
+        self,
+        request: RequestView,
+        verdict: Verdict,
+        error: RefusedError,
+        now: float,
+        count: Count | None,
+        *,
+        auth: Auth | None = None,
     ) -> Flow[Allow | Deny]:
         """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
         self._outcomes.tell(count, request, verdict.rule, outcome_of(error), now)
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
         if (verdict.protected and not optional) or isinstance(error, (UnexpectedError, RateLimitedError)):
-            return (yield from self._denials.deny(request, error))
+            denied = yield from self._denials.deny(request, error)
+            denied.caller = auth
+            return denied
         cookie = self._extractor.cookie
         if cookie and self._policy.is_login_page(request.path) and cookie.is_cross_site(request):
             raise CrossSiteRequestError("another site must not sign its visitors in here")

@@ -103,6 +103,7 @@ class StraightPath:
         if denied is None:
             error.count = count
             return Refused(error)
+        denied.caller = known.auth
         if count is not None:
             count(now, None, verdict.rule, outcome_of(error) or "")
         return denied
