@@ -14,7 +14,7 @@ from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
 from authguard._core.options import check_function
 from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
-from authguard._core.policy.policy import Policy
+from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET, RequestKey, RequestView
 from authguard.errors import (
@@ -69,10 +69,12 @@ class Denials:
 
     def missing_at_once(self, request_key: RequestKey) -> Prepared | None:
         """Return the answer to a request without a credential; None if it may be another one."""
-        if self._missing is None or self._may_pass(request_key):
+        verdict = self._policy.find_for_http(request_key)
+        if self._missing is None or _may_pass(verdict, request_key):
             return None
-        needs = needs_of(self._policy.find_for_http(request_key).requirements)
-        return self._missing if needs == NO_NEEDS else self._prepare(self._missing.error, needs)
+        if not verdict.requirements:
+            return self._missing
+        return self._prepare(self._missing.error, needs_of(verdict.requirements))
 
     def at_once(self, error: RefusedError, request_key: RequestKey) -> Prepared | None:
         """Return the answer to a bad credential in a header field of its own, which is no redirect.
@@ -84,22 +86,20 @@ class Denials:
         Returns:
             None if what else is in the request may change more than the form of the answer.
         """
-        if self._on_error or self._challenges.algorithms or self._may_pass(request_key):
-            return None
-        return self._prepare(error, needs_of(self._policy.find_for_http(request_key).requirements))
-
-    def _may_pass(self, request_key: RequestKey) -> bool:
-        """Return whether a request may pass without a good credential; `decide` finds out if it does."""
         verdict = self._policy.find_for_http(request_key)
-        return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
+        if self._on_error or self._challenges.algorithms or _may_pass(verdict, request_key):
+            return None
+        return self._prepare(error, needs_of(verdict.requirements))
 
     def _prepare(self, error: RefusedError, needs: Needs = NO_NEEDS) -> Prepared:
-        return Prepared(error, refuse(error, self._challenges, needs=needs))
+        return Prepared(error, refuse(error, self._challenges, needs=needs, vary=VARY))
 
     def present(self, request: RequestView, prepared: Prepared) -> Deny:
         """Return the answer in the form that whoever sent the request can read."""
-        error = prepared.error
-        return Deny(error, self._shown(request, prepared.refusal, error, self._needs(request, error, None)))
+        error, refusal = prepared.error, prepared.refusal
+        if reads_pages(request):
+            refusal = self._as_page(request, refusal, error, self._needs(request, error, None))
+        return Deny(error, refusal)
 
     def deny(
         self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
@@ -134,15 +134,12 @@ class Denials:
 
     def _refuse(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal:
         scheme = "DPoP" if self._extractor.uses_dpop(request) else "Bearer"
-        return self._shown(request, refuse(error, self._challenges, scheme, needs), error, needs)
+        vary = "" if request.method == WEBSOCKET else VARY
+        refusal = refuse(error, self._challenges, scheme, needs, vary=vary)
+        return self._as_page(request, refusal, error, needs) if reads_pages(request) else refusal
 
-    def _shown(self, request: RequestView, refusal: Refusal, error: RefusedError, needs: Needs) -> Refusal:
-        """Return a refusal as a page where a person's browser shows it, else as it is."""
-        if request.method == WEBSOCKET:
-            return refusal
-        if reads_pages(request):
-            refusal = refusal.with_page(self._sign_in_link(request, error, needs))
-        return refusal.with_header("vary", VARY)
+    def _as_page(self, request: RequestView, refusal: Refusal, error: RefusedError, needs: Needs) -> Refusal:
+        return refusal.with_page(self._sign_in_link(request, error, needs))
 
     def _sign_in_link(self, request: RequestView, error: RefusedError, needs: Needs) -> str | None:
         """Return where the page sends a person to sign in; None if that would be in vain."""
@@ -181,6 +178,11 @@ class Denials:
         else:
             refusal = see_other(location)
         return loops.mark(refusal, location) if loops else refusal
+
+
+def _may_pass(verdict: Verdict, request_key: RequestKey) -> bool:
+    """Return whether a request may pass without a good credential; `decide` finds out if it does."""
+    return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
 
 def _is_of_use(error: RefusedError, needs: Needs) -> bool:

@@ -22,10 +22,9 @@ def is_htmx(request: RequestView) -> bool:
 
 def reads_pages(request: RequestView) -> bool:
     """Return whether a person's browser shows the answer: it navigates, or sends a form."""
-    if request.method == WEBSOCKET or is_htmx(request):
-        return False
     mode = request.fields(b"sec-fetch-mode")
-    return mode == [b"navigate"] if mode else prefers_html(request.fields(b"accept"))
+    wants = mode == [b"navigate"] if mode else prefers_html(request.fields(b"accept"))
+    return wants and request.method != WEBSOCKET and not is_htmx(request)
 
 
 def prefers_html(accept: Sequence[bytes]) -> bool:
@@ -39,7 +38,10 @@ def prefers_html(accept: Sequence[bytes]) -> bool:
     # No browser sends more for a page; to take it apart would cost more than it is worth.
     if not accept or sum(map(len, accept)) > _MAX_ACCEPT:
         return False
-    qualities = _qualities(b",".join(accept))
+    listed = b",".join(accept).lower()
+    if b"html" not in listed:  # as of most programs
+        return False
+    qualities = _qualities(listed)
     html = max(qualities.get(kind, 0.0) for kind in _HTML)
     json = [qualities[kind] for kind in _JSON if kind in qualities]
     anything = max(qualities.get(kind, 0.0) for kind in _WILDCARDS)
@@ -49,7 +51,7 @@ def prefers_html(accept: Sequence[bytes]) -> bool:
 def _qualities(accept: bytes) -> dict[bytes, float]:
     """Return the weight of each media range; one that cannot be read has none."""
     qualities: dict[bytes, float] = {}
-    for part in accept.lower().split(b","):
+    for part in accept.split(b","):
         kind, *parameters = (piece.strip() for piece in part.split(b";"))
         weight = next((each for each in parameters if each.startswith(b"q=")), b"q=1")
         match = _QUALITY.match(weight)

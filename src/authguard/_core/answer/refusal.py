@@ -166,7 +166,12 @@ def check_realm(realm: str) -> str:
 
 
 def refuse(
-    error: RefusedError, challenges: Challenges, scheme: str = "Bearer", needs: Needs = NO_NEEDS
+    error: RefusedError,
+    challenges: Challenges,
+    scheme: str = "Bearer",
+    needs: Needs = NO_NEEDS,
+    *,
+    vary: str = "",
 ) -> Refusal:
     """Return the answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
 
@@ -175,6 +180,7 @@ def refuse(
         challenges: what to challenge with.
         scheme: the scheme that the request used.
         needs: what callers need there.
+        vary: the request fields that the form of the answer depends on; empty for none.
     """
     kind: Any = type(error)
     violated = _violated(error)
@@ -183,7 +189,7 @@ def refuse(
     challenge = ""
     if kind.status_code == 401 or kind.challenge_error:
         challenge = challenges.about(kind, scheme, _lacking(error), needs)
-    headers, body = _problem(kind, challenge, violated)
+    headers, body = _problem(kind, challenge, violated, vary)
     if isinstance(error, NonceRequiredError):
         headers = (*headers, ("dpop-nonce", error.nonce))
     if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
@@ -211,8 +217,11 @@ def _problem(
     kind: type[RefusedError],
     challenge: str,
     violated: tuple[str, ...],
+    vary: str,
 ) -> tuple[Headers, bytes]:
     headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
+    if vary:
+        headers.append(("vary", vary))
     if challenge:
         headers.append(("www-authenticate", challenge))
     return tuple(headers), _document(kind, violated)
