@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from adapters.answering import ADMIN, GOOD, KEY, NOW, SECRET, bearer, guard
 from adapters.cases import CASES
 from adapters.faces import ASGI, DECORATED, WSGI, ask_asgi, ask_wsgi
-from authguard import DecisionEvent, Guard, JWTVerifier
+from authguard import DecisionEvent, Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, Quota
 from authguard.asgi import AuthGuardMiddleware
 from support import AUDIENCE, ISSUER
 
@@ -84,3 +85,28 @@ def test_a_websocket_is_told_once(fields: Any) -> None:
     assert [event.allowed for event in events] == [bool(fields)]
     assert (events[0].http_method, events[0].path) == ("WEBSOCKET", "/private")
     assert sent == ["websocket.accept" if fields else "websocket.close"]
+
+
+@pytest.mark.parametrize(("ask", "make"), [face[1:] for face in FACES], ids=[face[0] for face in FACES])
+def test_a_token_that_is_asked_about_is_told_once(ask: Any, make: Any) -> None:
+    """The first time somebody has to be asked; with quotas a refusal is counted once, too."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        active = b"token=good" in request.content
+        return httpx.Response(200, json={"active": active, "sub": "ann", "aud": AUDIENCE})
+
+    kind = httpx.AsyncClient if ask is ask_asgi else httpx.Client
+    verifier = IntrospectionVerifier(
+        "https://issuer.example/introspect",
+        client_id="api",
+        client_secret="s",
+        audience=AUDIENCE,
+        http=HTTPOptions(client=kind(transport=httpx.MockTransport(respond))),
+    )
+    events: list[DecisionEvent] = []
+    app = make(Guard(verifier, quotas=[Quota(2, 60)], on_decision=events.append), lambda: NOW)
+    tokens = ["good", "bad", "good", "good"]
+    statuses = [ask(app, "GET", "/private", [bearer(token)]).status for token in tokens]
+    assert statuses == [200, 401, 200, 429]
+    found = [(event.allowed, event.status, event.remembered) for event in events]
+    assert found == [(True, None, False), (False, 401, False), (True, None, True), (False, 429, True)]

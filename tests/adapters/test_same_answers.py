@@ -204,6 +204,7 @@ class RouteCase:
     requirement: dict[str, Any] = field(default_factory=dict)
     fields: Sequence[Field] = ()
     status: int = 200
+    page: bool = False
 
 
 ROUTE_CASES: dict[str, RouteCase] = {
@@ -234,6 +235,10 @@ ROUTE_CASES: dict[str, RouteCase] = {
     "a scope before a sign-in": RouteCase(
         requirement={"scopes": ["x"], "max_age": 300}, fields=[bearer(STALE)], status=403
     ),
+    "a scope, a browser": RouteCase(
+        requirement={"scopes": ["admin"]}, fields=[HTML, bearer(GOOD)], status=403, page=True
+    ),
+    "a browser with a bad token": RouteCase(fields=[HTML, bearer(FORGED)], status=401, page=True),
     "a scope, a forged token": RouteCase(
         requirement={"scopes": ["admin"]}, fields=[bearer(FORGED)], status=401
     ),
@@ -255,7 +260,7 @@ def test_decorated_route(framework: str, name: str) -> None:
     answer = ask(make(open_guard, lambda: NOW, case.requirement), "GET", "/route", case.fields)
     assert answer.status == case.status
     if case.status in (400, 401, 403):
-        assert_problem(answer, "GET")
+        (assert_page if case.page else assert_problem)(answer, "GET")
         assert answer.headers["www-authenticate"].startswith(BEARER)
     if case.status == 303:
         assert answer.headers["location"] == "/login?next=%2Froute"

@@ -50,6 +50,8 @@ class Refusal:
     def with_body(self, body: bytes | str, content_type: str) -> "Refusal":
         """Return a copy with another body; status, challenge and caching stay.
 
+        `Content-Type` and `Content-Security-Policy` belong to the body, and go with it.
+
         Args:
             body: the new body; text is encoded as UTF-8.
             content_type: its media type, such as `text/html; charset=utf-8`.
