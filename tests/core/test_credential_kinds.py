@@ -238,3 +238,9 @@ def test_the_switch_is_refused_in_public_paths():
     """Nobody is sent to sign in from there."""
     with pytest.raises(ConfigurationError, match="ask for nothing"):
         Guard(JWT, public_paths=[Rule("/", login_redirect=False)])
+
+
+def test_a_malformed_request_is_told_the_schemes_that_are_taken():
+    """As everybody else is."""
+    one = guard(Rule("/", credentials=["bearer"]), proofs=[DPoP("https://site.example")])
+    assert "DPoP" not in challenge(one, FakeRequest(headers={"authorization": "Bearer"}))

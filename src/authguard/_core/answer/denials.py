@@ -126,7 +126,7 @@ class Denials:
 
     def _needs(self, request: RequestView, error: RefusedError, requirement: Requirement | None) -> Needs:
         """Return what callers need there, if the answer says it."""
-        if error.status_code not in {401, 403}:
+        if error.status_code not in {400, 401, 403}:
             return NO_NEEDS
         verdict = self._policy.find_for(request.request_key)
         rules = verdict.requirements if verdict.protected else ()
