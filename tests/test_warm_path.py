@@ -16,7 +16,7 @@ import pytest
 
 import authguard.asgi
 import authguard.wsgi
-from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryQuotas, Quota, Rule
+from authguard import APIKey, APIKeyVerifier, DecisionEvent, Guard, JWTVerifier, MemoryQuotas, Quota, Rule
 from authguard.stores.follower import Follower
 from authguard.stores.revocations import SharedRevocations
 from authguard.testing import issue_token
@@ -37,6 +37,7 @@ LIMITS = {
     "wsgi, first-seen HS256 token": (114, 1479),
     "asgi, known token, shared revocations": (26, 397),
     "wsgi, known token, shared revocations": (18, 239),
+    "wsgi, known token, with on_decision": (24, 319),
 }
 COUNTED_ON = (3, 11)
 
@@ -64,7 +65,10 @@ def _shared() -> SharedRevocations:
 
 
 def _guard(
-    *protected: Rule, revocations: SharedRevocations | None = None, quotas: list[Quota] | None = None
+    *protected: Rule,
+    revocations: SharedRevocations | None = None,
+    quotas: list[Quota] | None = None,
+    on_decision: Callable[[DecisionEvent], None] | None = None,
 ) -> Guard:
     jwt = JWTVerifier(
         SECRET, algorithms=["HS256"], issuer="https://issuer.example", audience="https://api.example"
@@ -79,7 +83,12 @@ def _guard(
         revocations=revocations,
         quotas=quotas,
         quota_store=quotas and MemoryQuotas(monotonic=_clock, clock=_clock),
+        on_decision=on_decision,
     )
+
+
+def _told(event: DecisionEvent) -> None:
+    """Do nothing, so that the telling alone is counted."""
 
 
 def _clock() -> float:
@@ -192,6 +201,7 @@ CASES: dict[str, tuple[type[Face], list[Rule], str | None]] = {
     "wsgi, first-seen HS256 token": (_WSGI, [], None),
     "asgi, known token, shared revocations": (_ASGI, [], "token"),
     "wsgi, known token, shared revocations": (_WSGI, [], "token"),
+    "wsgi, known token, with on_decision": (_WSGI, [], "token"),
 }
 
 
@@ -199,7 +209,9 @@ def _added(case: str) -> tuple[Counter[str], Counter[str]]:
     """Calls and instructions of the guarded application, less those of the bare one."""
     kind, rules, credential = CASES[case]
     quotas = [Quota(1_000, 60), Quota(10_000, "day")] if "quotas" in case else None
-    face = kind(_guard(*rules, revocations=_shared() if "shared" in case else None, quotas=quotas))
+    revocations = _shared() if "shared" in case else None
+    told = _told if "on_decision" in case else None
+    face = kind(_guard(*rules, revocations=revocations, quotas=quotas, on_decision=told))
     numbers = iter(range(1000))
 
     def request() -> Any:

@@ -16,6 +16,7 @@ from authguard._core.answer.refusal import Refusal
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.deciding.outside import Driving
 from authguard._core.deciding.quotas import Quotas
+from authguard._core.deciding.telling import DecisionEvent
 from authguard._core.flow import Flow
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Auth, Credential, Principal
@@ -65,8 +66,14 @@ async def _arun(flow: Flow[Any]) -> Any:
     return await run(flow)
 
 
+def _report(error: Exception) -> None:
+    from authguard._logs.hooks import log_hook_failure
+
+    log_hook_failure(error)
+
+
 # The drivers are imported when they are needed: adapters do it in any case.
-Guard.driving = Driving(_run, _arun, time.time)
+Guard.driving = Driving(_run, _arun, time.time, _report)
 
 __all__ = [
     "ANONYMOUS",
@@ -80,6 +87,7 @@ __all__ = [
     "ConfigurationError",
     "Credential",
     "DPoP",
+    "DecisionEvent",
     "ExpiredTokenError",
     "Guard",
     "HTTPOptions",

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
 from authguard._asgi.request import handled_by_guard
-from authguard._core.answer.refusal import Refusal
+from authguard._core.answer.refusal import BODY_FIELDS, Refusal
 from authguard.drivers.blocking import is_async
 
 #: On the scope: the handlers of the innermost application, by class and by status.
@@ -37,8 +37,8 @@ class RefusedHTTPException(HTTPException, RaisedRefusal):
 
     def __init__(self, refusal: Refusal) -> None:
         detail = refusal.error.detail if refusal.error else None
-        # Without the content type: a handler's response has a body of its own.
-        fields = {name: value for name, value in refusal.headers if name != "content-type"}
+        # Without those of the body: a handler's response has one of its own.
+        fields = {name: value for name, value in refusal.headers if name not in BODY_FIELDS}
         super().__init__(refusal.status, detail, Headers(fields))
         self.refusal = refusal
         #: The websocket that is refused: an endpoint class makes one of its own, whose state counts.

@@ -6,6 +6,7 @@
     └── RefusedError                     a request that may not pass
         ├── InvalidRequestError          400  invalid_request     malformed, or several in header fields
         ├── MissingCredentialsError      401  (no error code)     nobody has presented anything
+        ├── UnacceptedCredentialError    401  unaccepted_credential  good, and of another kind
         ├── InvalidTokenError            401  invalid_token       one answer for all that follow
         │   ├── MalformedTokenError           not a token, or one that RFC 8725 tells us to refuse
         │   ├── InvalidSignatureError         forged, or signed by a key we do not know
@@ -113,6 +114,16 @@ class MissingCredentialsError(RefusedError):
         self.hint = hint
 
 
+class UnacceptedCredentialError(RefusedError):
+    """Refuse a good credential of a kind that is not taken here, such as a cookie where a key is needed."""
+
+    # No error code for the challenge (RFC 6750 section 3.1): clients would throw a good token away.
+    status_code = 401
+    code = "unaccepted_credential"
+    title = "Unauthorized"
+    detail = "Another kind of credential is required here."
+
+
 class InvalidTokenError(RefusedError):
     """Refuse a credential that is not valid; all subclasses get the same answer.
 
@@ -120,6 +131,7 @@ class InvalidTokenError(RefusedError):
         reason: what went wrong.
         cause: the same for programs; None for the usual cause of the class.
         claim: the claim that it is about, if it is about one.
+        key_id: the public name of the API key, for logs.
     """
 
     #: Why the credential is refused, for programs.
@@ -132,12 +144,18 @@ class InvalidTokenError(RefusedError):
     detail = "The credential is invalid, expired or revoked."
     challenge_error = "invalid_token"
 
-    def __init__(self, reason: str = "", *, cause: Cause | None = None, claim: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str = "",
+        *,
+        cause: Cause | None = None,
+        claim: str | None = None,
+        key_id: str | None = None,
+    ) -> None:
         super().__init__(reason)
-        if cause is not None:
-            self.cause = cause
-        if claim is not None:
-            self.claim = claim
+        self.cause = cause or self.cause
+        self.claim = claim or self.claim
+        self.key_id = key_id or self.key_id
 
 
 class MalformedTokenError(InvalidTokenError):
@@ -177,34 +195,15 @@ class MissingRequiredClaimError(InvalidTokenError):
 
 
 class InvalidAPIKeyError(InvalidTokenError):
-    """Refuse an API key that is unknown, disabled or expired.
-
-    Args:
-        reason: what went wrong.
-        key_id: the public name of the key, for logs.
-        cause: the same for programs.
-    """
+    """Refuse an API key that is unknown, disabled or expired."""
 
     cause = Cause.UNKNOWN_API_KEY
 
-    def __init__(self, reason: str = "", *, key_id: str | None = None, cause: Cause | None = None) -> None:
-        super().__init__(reason, cause=cause)
-        self.key_id = key_id
-
 
 class RevokedTokenError(InvalidTokenError):
-    """Refuse a token or API key that has been revoked, or whose session or subject has.
-
-    Args:
-        reason: what went wrong.
-        key_id: the public name of the API key, for logs.
-    """
+    """Refuse a token or API key that has been revoked, or whose session or subject has."""
 
     cause = Cause.REVOKED
-
-    def __init__(self, reason: str = "", *, key_id: str | None = None) -> None:
-        super().__init__(reason)
-        self.key_id = key_id
 
 
 class UnprovenTokenError(InvalidTokenError):

@@ -51,6 +51,9 @@ def guard(**options: Any) -> Guard:
             Rule("/vault", scopes=["admin"], acr="phr", max_age=300),
             Rule("/maybe", optional="strict"),
             Rule("/lenient", optional="lenient"),
+            Rule("/hooks", credentials=["api_key"]),
+            Rule("/form", credentials=["cookie"], scopes=["read"]),
+            Rule("/api", login_redirect=False, scopes=["read"]),
         ],
         public_paths=["/", "/public", Rule("/socket", methods=["WEBSOCKET"])],
         login_path="/login",
@@ -101,6 +104,7 @@ class Case:
         subject: who the application saw, where the status is 200; empty for the anonymous caller.
         challenge: how the field WWW-Authenticate begins, where the request is refused.
         location: where the browser is sent, where the status is 303.
+        page: whether the body is a page, where the request is refused.
     """
 
     method: str = "GET"
@@ -110,3 +114,4 @@ class Case:
     subject: str = ""
     challenge: str = ""
     location: str = ""
+    page: bool = False

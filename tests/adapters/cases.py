@@ -46,7 +46,7 @@ PATHS: dict[str, Case] = {
     "nobody with the method websocket": Case(method="websocket", path="/socket", status=401, challenge=BEARER),
     "nobody with a method in small letters": Case(method="get", status=401, challenge=BEARER),
     "nobody on a path that is too long": Case(path="/public/" + "a" * 9000, status=401, challenge=BEARER),
-    "a good token on an odd path that grows": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=403, challenge=LACKS_SCOPE),
+    "a good token on an odd path that grows": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=401, challenge=BEARER),
     "nobody on an odd path": Case(path="/public/../private", status=401, challenge=BEARER),
     "nobody on a path with a line break": Case(path="/public/%0a", status=401, challenge=BEARER),
     "nobody on a path that is not UTF-8": Case(path="/public/%ff", status=401, challenge=BEARER),
@@ -100,7 +100,7 @@ SEVERAL: dict[str, Case] = {
     "a key with a comma after Bearer": Case(fields=[bearer(f"{KEY},{KEY}")], status=400, challenge=INVALID_REQUEST),
     "a token as Bearer, a key as Bearer": Case(fields=[bearer(GOOD), bearer(KEY)], status=400, challenge=INVALID_REQUEST),
     "two keys on a public page": Case(path="/public", fields=[api_key(KEY), api_key(KEY)]),
-    "two keys where a browser navigates": Case(fields=[HTML, api_key(KEY), api_key(KEY)], status=400, challenge=INVALID_REQUEST),
+    "two keys where a browser navigates": Case(fields=[HTML, api_key(KEY), api_key(KEY)], status=400, challenge=INVALID_REQUEST, page=True),
 }  # fmt: skip
 
 #: Tokens that are refused.
@@ -143,10 +143,10 @@ SIGN_INS: dict[str, Case] = {
     "then acr and sign-in": Case(path="/vault", fields=[bearer(STALE)], status=401, challenge=f'{STEP_UP}, acr_values="phr", max_age="300"'),
     "a browser that has to sign in anew": Case(path="/recent?a=1", fields=[HTML, cookie(STALE)], status=303, location="/login?next=%2Frecent%3Fa%3D1&max_age=300"),
     "a browser that needs another acr": Case(path="/strong", fields=[HTML, cookie(STALE)], status=303, location="/login?next=%2Fstrong&acr_values=phrh+phr"),
-    "a browser that lacks a scope": Case(path="/vault", fields=[HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE),
-    "a browser that posts, signed in long ago": Case(method="POST", path="/recent", fields=[HTML, cookie(STALE), SAME], status=401, challenge=STEP_UP),
+    "a browser that lacks a scope": Case(path="/vault", fields=[HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE, page=True),
+    "a browser that posts, signed in long ago": Case(method="POST", path="/recent", fields=[HTML, cookie(STALE), SAME], status=401, challenge=STEP_UP, page=True),
     "a script, signed in long ago": Case(path="/recent", fields=[cookie(STALE), ("Sec-Fetch-Mode", b"cors")], status=401, challenge=STEP_UP),
-    "a browser with a token, signed in long ago": Case(path="/recent", fields=[HTML, bearer(STALE)], status=401, challenge=STEP_UP),
+    "a browser with a token, signed in long ago": Case(path="/recent", fields=[HTML, bearer(STALE)], status=401, challenge=STEP_UP, page=True),
 }  # fmt: skip
 
 #: API keys.
@@ -208,8 +208,8 @@ BROWSERS: dict[str, Case] = {
     "a browser with a broken cookie": Case(fields=[HTML, cookie("%%%")], status=303, location="/login?next=%2Fprivate"),
     "a browser on an odd path": Case(path="/public//private", fields=[HTML], status=303, location="/login"),
     "a script that takes HTML": Case(fields=[HTML, ("Sec-Fetch-Mode", b"cors")], status=401, challenge=BEARER),
-    "a browser that posts": Case(method="POST", fields=[HTML], status=401, challenge=BEARER),
-    "a browser with a bad token": Case(fields=[HTML, bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a browser that posts": Case(method="POST", fields=[HTML], status=401, challenge=BEARER, page=True),
+    "a browser with a bad token": Case(fields=[HTML, bearer(FORGED)], status=401, challenge=INVALID_TOKEN, page=True),
     "no HTML, please": Case(fields=[("Accept", b"text/html;q=0, */*")], status=401, challenge=BEARER),
     "HTMX": Case(fields=HTMX, status=401, challenge=BEARER),
 }  # fmt: skip
@@ -232,8 +232,8 @@ COOKIES: dict[str, Case] = {
     "an empty key beside a good cookie": Case(fields=[api_key(""), cookie(GOOD)], status=401, challenge=INVALID_TOKEN),
     "an expired token beside a good cookie": Case(fields=[bearer(EXPIRED), cookie(GOOD)], status=401, challenge=INVALID_TOKEN),
     "no token after Bearer, beside a cookie": Case(fields=[bearer("", "Bearer"), cookie(GOOD)], status=400, challenge=INVALID_REQUEST),
-    "a browser with a bad key and a cookie": Case(fields=[HTML, api_key("bad"), cookie(GOOD)], status=401, challenge=INVALID_TOKEN),
-    "a browser with a bad token and a cookie": Case(fields=[HTML, bearer(FORGED), cookie(GOOD)], status=401, challenge=INVALID_TOKEN),
+    "a browser with a bad key and a cookie": Case(fields=[HTML, api_key("bad"), cookie(GOOD)], status=401, challenge=INVALID_TOKEN, page=True),
+    "a browser with a bad token and a cookie": Case(fields=[HTML, bearer(FORGED), cookie(GOOD)], status=401, challenge=INVALID_TOKEN, page=True),
     "an optional page, a bad token and a cookie": Case(path="/lenient", fields=[bearer(FORGED), cookie(GOOD)]),
     "a public page, a bad key and a cookie": Case(path="/public", fields=[api_key("bad"), cookie(GOOD)]),
     "Basic beside a cookie": Case(fields=[bearer("eDp5", "Basic "), cookie(GOOD)], subject="somebody"),
@@ -247,6 +247,45 @@ COOKIES: dict[str, Case] = {
     "a cookie, with Basic beside it": Case(method="POST", fields=[cookie(GOOD), bearer("x", "Basic "), CROSS], status=403),
     "a token, posted by another site": Case(method="POST", fields=[bearer(GOOD), CROSS], subject="somebody"),
     "signing in from another site": Case(method="POST", path="/login", fields=[CROSS], status=403),
+}  # fmt: skip
+
+#: Who is shown a page, and who gets a problem document.
+PAGES: dict[str, Case] = {
+    "a form of a browser": Case(method="POST", fields=[NAVIGATES, SAME], status=401, challenge=BEARER, page=True),
+    "a form of another site": Case(method="POST", fields=[NAVIGATES, CROSS, cookie(GOOD)], status=403, page=True),
+    "a browser with two cookies": Case(fields=[NAVIGATES, cookie(GOOD), cookie(GOOD)], status=400, challenge=INVALID_REQUEST, page=True),
+    "a browser that asks for HEAD, and lacks a scope": Case(method="HEAD", path="/admin", fields=[NAVIGATES, cookie(GOOD)], status=403, challenge=LACKS_SCOPE, page=True),
+    "a script in a browser": Case(path="/admin", fields=[("Sec-Fetch-Mode", b"cors"), HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE),
+    "a program that would rather have JSON": Case(fields=[("Accept", b"application/json, text/html;q=0.5")], status=401, challenge=BEARER),
+    "a program that takes either": Case(fields=[("Accept", b"application/json, text/html")], status=401, challenge=BEARER),
+    "a program that takes anything": Case(path="/admin", fields=[("Accept", b"*/*"), bearer(GOOD)], status=403, challenge=LACKS_SCOPE),
+    "HTMX that lacks a scope": Case(path="/admin", fields=[*HTMX, HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE),
+}  # fmt: skip
+
+#: Rules that take some kinds of credential.
+KINDS: dict[str, Case] = {
+    "a key where keys are taken": Case(path="/hooks", fields=[api_key(KEY)], subject="robot"),
+    "a key as Bearer where keys are taken": Case(path="/hooks", fields=[bearer(KEY)], subject="robot"),
+    "a token where keys are taken": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a token where keys are taken, twice": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a bad token where keys are taken": Case(path="/hooks", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a cookie where keys are taken": Case(path="/hooks", fields=[cookie(GOOD)], status=401, challenge=BEARER),
+    "a key beside a cookie where keys are taken": Case(path="/hooks", fields=[api_key(KEY), cookie(GOOD)], subject="robot"),
+    "nobody where keys are taken": Case(path="/hooks", status=401, challenge=BEARER),
+    "a browser where keys are taken": Case(path="/hooks", fields=[HTML, cookie(GOOD)], status=401, challenge=BEARER, page=True),
+    "a cookie where the cookie is taken": Case(path="/form", fields=[cookie(GOOD)], subject="somebody"),
+    "a token where the cookie is taken": Case(path="/form", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a browser where the cookie is taken": Case(path="/form", fields=[HTML], status=303, location="/login?next=%2Fform"),
+    "a cookie where the cookie is taken, on an odd path": Case(path="/hooks/../form", fields=[cookie(GOOD)], status=401, challenge=BEARER),
+}  # fmt: skip
+
+#: Where a rule knows the scopes, and sends no browser to sign in.
+CHALLENGES: dict[str, Case] = {
+    "nobody where a scope is needed": Case(path="/admin", status=401, challenge=f'{BEARER}, scope="admin"'),
+    "a bad token where a scope is needed": Case(path="/api", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a browser where no redirect is wanted": Case(path="/api/x", fields=[HTML], status=401, challenge=f'{BEARER}, scope="read"', page=True),
+    "a stale cookie where no redirect is wanted": Case(path="/api", fields=[HTML, cookie(EXPIRED)], status=401, challenge=INVALID_TOKEN, page=True),
+    "HTMX where no redirect is wanted": Case(path="/api", fields=HTMX, status=401, challenge=f'{BEARER}, scope="read"'),
 }  # fmt: skip
 
 #: Where no credential is looked for.
@@ -271,6 +310,9 @@ SECTIONS = (
     PREFLIGHTS,
     BROWSERS,
     COOKIES,
+    PAGES,
+    KINDS,
+    CHALLENGES,
     ELSEWHERE,
 )
 CASES = {name: case for section in SECTIONS for name, case in section.items()}

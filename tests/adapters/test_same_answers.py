@@ -61,8 +61,9 @@ def test_answer(face: Any, name: str) -> None:
         assert answer.headers["location"] == case.location
         assert_never_stored(answer)
     else:
-        assert_problem(answer, case.method)
+        (assert_page if case.page else assert_problem)(answer, case.method)
         assert answer.headers.get("www-authenticate", "").startswith(case.challenge)
+        assert "Accept, Sec-Fetch-Mode" in answer.headers["vary"]
 
 
 def test_names_of_cases_are_there_once() -> None:
@@ -73,6 +74,18 @@ def test_names_of_cases_are_there_once() -> None:
 def assert_never_stored(answer: Answer) -> None:
     """Refusals are not kept by caches."""
     assert answer.headers["cache-control"] == "no-store"
+
+
+def assert_page(answer: Answer, method: str) -> None:
+    """A page in English that loads and runs nothing; HEAD has none."""
+    assert_never_stored(answer)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
+    if method == "HEAD":
+        assert answer.body == b""
+    else:
+        assert answer.body.startswith(b'<!doctype html>\n<html lang="en">')
+        assert 0 < int(answer.headers["content-length"]) == len(answer.body) < 4096
 
 
 def assert_problem(answer: Answer, method: str) -> None:
@@ -191,6 +204,7 @@ class RouteCase:
     requirement: dict[str, Any] = field(default_factory=dict)
     fields: Sequence[Field] = ()
     status: int = 200
+    page: bool = False
 
 
 ROUTE_CASES: dict[str, RouteCase] = {
@@ -221,6 +235,10 @@ ROUTE_CASES: dict[str, RouteCase] = {
     "a scope before a sign-in": RouteCase(
         requirement={"scopes": ["x"], "max_age": 300}, fields=[bearer(STALE)], status=403
     ),
+    "a scope, a browser": RouteCase(
+        requirement={"scopes": ["admin"]}, fields=[HTML, bearer(GOOD)], status=403, page=True
+    ),
+    "a browser with a bad token": RouteCase(fields=[HTML, bearer(FORGED)], status=401, page=True),
     "a scope, a forged token": RouteCase(
         requirement={"scopes": ["admin"]}, fields=[bearer(FORGED)], status=401
     ),
@@ -242,7 +260,7 @@ def test_decorated_route(framework: str, name: str) -> None:
     answer = ask(make(open_guard, lambda: NOW, case.requirement), "GET", "/route", case.fields)
     assert answer.status == case.status
     if case.status in (400, 401, 403):
-        assert_problem(answer, "GET")
+        (assert_page if case.page else assert_problem)(answer, "GET")
         assert answer.headers["www-authenticate"].startswith(BEARER)
     if case.status == 303:
         assert answer.headers["location"] == "/login?next=%2Froute"

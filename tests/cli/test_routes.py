@@ -15,7 +15,7 @@ from cli.route_sources import COMMON, FASTAPI, FLASK
 
 COMMAND = str(Path(sys.executable).with_name("authguard"))
 TOP = Path(__file__).parents[2]
-NOTHING = {"scopes": [], "any_of": [], "roles": [], "acr": [], "max_age": None}
+NOTHING = {"scopes": [], "any_of": [], "roles": [], "acr": [], "max_age": None, "credentials": []}
 
 
 @pytest.fixture
@@ -217,6 +217,16 @@ def test_what_is_asked_of_a_sign_in_is_told(listing):
     asked = [row["requirements"] for row in listing.rows]
     assert asked == [[NOTHING | {"max_age": 300}], [NOTHING | {"acr": ["phrh", "phr"]}]]
     assert listing.rows[0]["by"][-1] == "the route asks for a sign-in at most 300 seconds ago"
+
+
+def test_the_kinds_of_credential_are_told(listing):
+    """In words, and for programs."""
+    source = COMMON + dedent("""
+        app = guarded([Route("/form", hello)], protected_paths=["/", Rule("/form", credentials=["api_key"])])
+    """)
+    assert listing(source) == {"GET /form": "protected"}
+    assert listing.rows[0]["requirements"] == [NOTHING | {"credentials": ["api_key"]}]
+    assert listing.rows[0]["by"] == ["protected by Rule('/form', credentials=['api_key'])"]
 
 
 def test_what_decorators_ask_is_told(listing):

@@ -44,7 +44,7 @@ guard = Guard(
         "sk_live_disabled-0123": APIKey("off", disabled=True),
     }}),
     Own(),
-    protected_paths=["/", Rule("/admin", scopes=["admin"])],
+    protected_paths=["/", Rule("/admin", scopes=["admin"]), Rule("/hooks", credentials=["api_key"])],
     public_paths=["/open"],
     revocations=REVOKED,
     user_loader=load,
@@ -272,6 +272,9 @@ def test_the_rule_of_a_path(ask: Any) -> None:
     assert found["guards"][0]["option"] == "Rule(scopes=…, roles=…)"
     assert ask(STARLETTE, token(scope="admin"), "--path", "/admin/users")[0] == 0
     assert ask(STARLETTE, token(), "--path", "/other")[0] == 0
+    status, found, _ = ask(STARLETTE, token(), "--path", "/hooks")
+    assert (status, found["code"], found["guards"][0]["status"]) == (1, "unaccepted_credential", 401)
+    assert found["guards"][0]["option"] == "Rule(credentials=…)"
     _, found, plain = ask(STARLETTE, token(aud="a"), "--path", "/open")
     assert found["guards"][0]["status"] == 200
     assert "the path is open" in plain

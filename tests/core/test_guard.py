@@ -131,7 +131,10 @@ def test_the_straight_path_refuses_as_the_flow_does(request_, kind):
     """At once, where the answer needs nothing else of the request."""
     refused = recall(guard(), request_)
     assert type(refused.error) is kind
-    said, flowing = refused.refusal, run(guard().decide(request_, NOW)).refusal
+    said, flowing = (
+        guard().present(request_, refused, NOW).refusal,
+        run(guard().decide(request_, NOW)).refusal,
+    )
     assert (said.status, said.headers, said.body) == (flowing.status, flowing.headers, flowing.body)
 
 

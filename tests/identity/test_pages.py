@@ -308,12 +308,13 @@ def test_pages_can_be_switched_off(url):
     with service_at(url, pages=False) as service:
         client = browser(Identity(service))
         for path in ("/login", "/account", "/verify-email?token=x"):
-            assert client.get(path).headers["content-type"] == "application/problem+json"
+            response = client.get(path)
+            assert (response.status_code, "<form" in response.text) == (401, False)
 
 
 def test_api_keeps_its_answers(app):
-    """With pages on, the API answers in JSON, even to a browser that navigates."""
-    client = browser(app)
+    """With pages on, the API answers in JSON."""
+    client = browser(app, **{"sec-fetch-mode": "cors"})
     for path, status in (("/v1/users/me", 401), ("/nothing/here", 401), ("/v1/auth/me", 401)):
         response = client.get(path)
         assert (response.status_code, response.headers["content-type"]) == (
@@ -323,6 +324,19 @@ def test_api_keeps_its_answers(app):
     response = client.post("/v1/auth/login", json={})
     assert response.headers["content-type"] == "application/problem+json"
     assert TestClient(app).get("/v1/auth/login").headers["content-type"] == "application/problem+json"
+
+
+def test_a_browser_that_navigates_to_the_api_is_shown_a_page(app, ann):
+    """Whoever types the address of the API reads no JSON, where nothing is there neither."""
+    for client, path, status in (
+        (browser(app), "/v1/users/me", 401),
+        (browser(app), "/nothing/here", 401),
+        (ann, "/nothing/here", 404),
+        (ann, "/v1/auth/login", 405),
+    ):
+        response = client.get(path)
+        shown = (response.status_code, response.headers["content-type"])
+        assert shown == (status, "text/html; charset=utf-8"), path
 
 
 @pytest.mark.parametrize("path", ["auth", "//evil", "/a?b", "https://x", "/a/*"])

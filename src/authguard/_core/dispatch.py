@@ -4,7 +4,7 @@ The field and the prefix choose among those for API keys; the form of a token, a
 among those for tokens. What takes tokens of any form is asked last.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -15,8 +15,18 @@ from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import read_compact
 from authguard._core.jose.jwk import ALIASES
 from authguard._core.model import Credential
+from authguard._core.policy.rules import Rule
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
+
+#: What a guard needs to read each kind of credential.
+_TO_READ: dict[str, str] = {
+    "bearer": "add a JWTVerifier or an IntrospectionVerifier",
+    "api_key": "add an APIKeyVerifier",
+    "cookie": "write Guard(…, cookie=AccessCookie())",
+    "dpop": "write Guard(…, proofs=[DPoP(…)])",
+    "header": "give a verifier of tokens a header=",
+}
 
 
 class _Narrowed(Verifier):
@@ -92,6 +102,40 @@ def extractor_for(verifiers: Sequence[Verifier], cookie: AccessCookie | None, *,
     prefixes = {prefix for verifier in verifiers for prefix in verifier.prefixes}
     tokens = {verifier.token_header for verifier in verifiers if verifier.token_header}
     return Extractor(headers, prefixes, cookie, dpop=dpop, token_headers=tokens)
+
+
+def check_kinds_of(rules: Iterable[Rule], verifiers: Sequence[Verifier], extractor: Extractor) -> None:
+    """Check that callers can present the kinds of credential that rules take.
+
+    Args:
+        rules: those of a guard.
+        verifiers: those of the guard.
+        extractor: finds their credentials.
+
+    Raises:
+        ConfigurationError: for a kind that nobody can present.
+    """
+    tokens = [each for each in verifiers if not each.token_header and _takes_tokens(each)]
+    presentable = {
+        "bearer": bool(tokens),
+        "api_key": any(verifier.is_for_keys or verifier.chooses_itself for verifier in verifiers),
+        "cookie": bool(tokens) and extractor.cookie is not None,
+        "dpop": bool(tokens) and extractor.speaks_dpop,
+        "header": bool(extractor.token_fields),
+    }
+    for rule in rules:
+        for kind in sorted(rule.requirement.credentials):
+            if not presentable[kind]:
+                known = ", ".join(repr(each) for each, is_known in presentable.items() if is_known)
+                raise ConfigurationError(
+                    f"credentials of {rule!r} must be kinds that the guard reads ({known}), got {kind!r}: "
+                    f"{_TO_READ[kind]}"
+                )
+
+
+def _takes_tokens(verifier: Verifier) -> bool:
+    is_for_tokens = verifier.takes_any_token or bool(verifier.jwts) or verifier.chooses_itself
+    return is_for_tokens or not verifier.is_for_keys
 
 
 def _of_token_fields(verifiers: Sequence[Verifier]) -> list[Verifier]:

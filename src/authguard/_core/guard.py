@@ -10,30 +10,31 @@ adapters read the request and write the answer. `Callers` finds out who presents
 from collections.abc import Iterable
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import Allow, Deny, Known
-from authguard._core.answer.denials import Denials, OnError, as_refused, refused_for
+from authguard._core.answer.decision import Allow, Deny, Prepared
+from authguard._core.answer.denials import Denials, OnError
 from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
-from authguard._core.answer.response_fields import response_fields
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
-from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refused, UserLoader
+from authguard._core.deciding.callers import Callers, Recalled, UserLoader
+from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.in_tests import OverriddenInTests
 from authguard._core.deciding.later_checks import LaterChecks
-from authguard._core.deciding.outcomes import Outcomes, count_of
 from authguard._core.deciding.outside import VerifiesOutside
+from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
-from authguard._core.dispatch import arrange, extractor_for
+from authguard._core.deciding.telling import OnDecision, Telling
+from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
+from authguard._core.model import Auth
 from authguard._core.options import check_object, check_whole
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
-from authguard._core.policy.rules import Preflight, Requirement, Rule, check_preflight
+from authguard._core.policy.rules import Preflight, Requirement, Rule
 from authguard._core.proofs.proof import Proof, Proofs
 from authguard._core.proxies import TrustedProxies
 from authguard._core.quota import Quota
@@ -41,17 +42,11 @@ from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
 from authguard._core.request import RequestView
-from authguard._core.terms import OK, Count, Terms, outcome_of
+from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
-    CrossSiteRequestError,
-    MissingCredentialsError,
-    RateLimitedError,
     RefusedError,
-    UnexpectedError,
 )
-
-_VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
 class Guard(OverriddenInTests, VerifiesOutside):
@@ -91,6 +86,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
             where a decorator or dependency requires a caller. None counts those of rules with a quota only.
         quota_store: where to count; None for the memory of this process.
         on_error: given the request and the `Refusal`, returns the one to send.
+        on_decision: told of each decision by a `DecisionEvent`, in the thread or event loop of the request: a
+            plain function that never waits. What it raises is logged, and changes nothing.
         realm: the realm of the challenge.
         cache_size: how many verified credentials to remember.
 
@@ -116,6 +113,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         quotas: Iterable[Quota] | QuotasByTier | None = None,
         quota_store: QuotaStore | None = None,
         on_error: OnError | None = None,
+        on_decision: OnDecision | None = None,
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
@@ -129,36 +127,35 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
         #: What adapters serve, at its path.
         self.endpoint = backchannel_logout
-        documents = resource.paths if resource else ()
-        served = served_paths(documents, backchannel_logout, revocations, self._verifiers)
+        served = served_paths(
+            resource.paths if resource else (), backchannel_logout, revocations, self._verifiers
+        )
         self.policy = Policy(protected_paths, public_paths, [login_path] if login_path else [], served)
         self.cookie = cookie
         self.subprotocol = None if subprotocol is None else Subprotocol(subprotocol)
-        self._preflight: Preflight = check_preflight(preflight)
         extractor = self._extractor = extractor_for(self._verifiers, cookie, dpop=bool(all_proofs.algorithms))
+        check_kinds_of(self.policy.rules, self._verifiers, extractor)
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
-        self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
+        denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
         self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
-        self._outcomes = Outcomes(trusted := TrustedProxies(proxies))
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
+        parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
         callers = Callers(
-            arranged,
-            extractor,
-            all_proofs,
-            proxies=trusted,
-            logouts=logouts,
-            user_loader=user_loader,
-            counts=self.quotas is not None,
-            cache_size=cache_size,
+            arranged, parts, all_proofs, logouts=logouts, user_loader=user_loader, cache_size=cache_size
         )
-        self._straight_path = StraightPath(callers, self.policy, self._denials, self.quotas, cookie=cookie)
-        self._later_checks = LaterChecks(self._straight_path, self.policy, self._denials, self.quotas)
+        self._straight_path = StraightPath(callers, parts)
+        self._full_path = FullPath(self._straight_path, parts, preflight)
+        self._later_checks = LaterChecks(self._straight_path, parts)
         #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
         #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
         self.recall = self._straight_path.recall
+        self._telling = None
+        if on_decision is not None:
+            self._telling = Telling(on_decision, parts, self.driving.report)
+            self.recall = self._telling.around(self.recall)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None
@@ -170,57 +167,14 @@ class Guard(OverriddenInTests, VerifiesOutside):
             now: seconds since the epoch.
             recalled: what `recall` has returned, or the answer to its question.
         """
-        try:
-            verdict = self.policy.find_for(request.request_key)
-            if verdict.protected and verdict.optional is None and self._extractor.is_preflight(request):
-                return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=verdict.preflight or self._preflight)
-            outcome = (yield from recalled.question) if isinstance(recalled, AskFirst) else recalled
-            if isinstance(outcome, Refused):
-                return (yield from self._refused(request, verdict, outcome.error, now, outcome.error.count))
-            known = outcome if isinstance(outcome, Known) else None
-            return (yield from self._allow(request, now, verdict, known))
-        except Exception as raised:
-            return (yield from self._denials.deny(request, as_refused(raised)))
+        flow = self._full_path.decide(request, now, recalled)
+        return flow if self._telling is None else self._telling.follow(flow, request, now)
 
-    def _allow(
-        self, request: RequestView, now: float, verdict: Verdict, known: Known | None
-    ) -> Flow[Allow | Deny]:
-        """Let the request pass, if its caller is found, and has what the rules ask for and quota enough."""
-        callers, auth = self._straight_path.callers, None
-        try:
-            known, nonce = yield from callers.identify(request, now, known)
-            auth = known.auth
-            if verdict.protected:
-                verdict.check(auth.principal, now)
-            user = yield from callers.load_user(auth.principal)
-        except Exception as raised:
-            error = refused_for(raised, auth)
-            return (yield from self._refused(request, verdict, error, now, error.count or count_of(known)))
-        fields = response_fields(auth.vary, nonce) if nonce else known.response_fields
-        allowed = Allow(auth, user, response_fields=fields, terms=known.terms)
-        if self.quotas is not None:
-            allowed = Allow(auth, user, charge=(charge := Charge(fields)), terms=known.terms)
-            if verdict.protected:  # last, since a request that is refused takes nothing
-                try:
-                    yield from self.quotas.charge(charge, auth.principal, verdict)
-                except RateLimitedError as error:
-                    return (yield from self._refused(request, verdict, error, now, count_of(known)))
-        if known.terms is not None:
-            self._outcomes.tell(known.terms.count, request, verdict.rule, OK, now)
-        return allowed
-
-    def _refused(
-        self, request: RequestView, verdict: Verdict, error: RefusedError, now: float, count: Count | None
-    ) -> Flow[Allow | Deny]:
-        """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
-        self._outcomes.tell(count, request, verdict.rule, outcome_of(error), now)
-        missing = isinstance(error, MissingCredentialsError)
-        optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")
-        if (verdict.protected and not optional) or isinstance(error, (UnexpectedError, RateLimitedError)):
-            return (yield from self._denials.deny(request, error))
-        if self.cookie and self.policy.is_login_page(request.path) and self.cookie.is_cross_site(request):
-            raise CrossSiteRequestError("another site must not sign its visitors in here")
-        return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, _VARY_IF_OPTIONAL if verdict.optional else ())
+    def present(self, request: RequestView, prepared: Prepared, now: float) -> Deny:
+        """Return an answer that `recall` has prepared, as a page where a person's browser shows it."""
+        if self._telling is not None:
+            self._telling.tell_refused(prepared, request, now, "request", prepared.caller)
+        return self._denials.present(request, prepared)
 
     def authorize(
         self,
@@ -234,13 +188,15 @@ class Guard(OverriddenInTests, VerifiesOutside):
         terms: Terms | None = None,
     ) -> Flow[Deny | None]:
         """Check what a route asks for beyond the path rules; see `LaterChecks.authorize`."""
-        return self._later_checks.authorize(
+        flow = self._later_checks.authorize(
             request, auth, error, requirement, now, charge=charge, terms=terms
         )
+        return flow if self._telling is None else self._telling.follow(flow, request, now, "route", auth)
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
-        return self._later_checks.recheck(request, auth, now)
+        flow = self._later_checks.recheck(request, auth, now)
+        return flow if self._telling is None else self._telling.follow(flow, request, now, "recheck", auth)
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return which rule decides about a request, and why.

@@ -19,7 +19,10 @@ from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
-Method = Literal["bearer", "api_key", "cookie", "dpop", "header", ""]
+#: How a credential may be carried: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in a
+#: field of its own.
+Kind = Literal["bearer", "api_key", "cookie", "dpop", "header"]
+Method = Kind | Literal[""]
 
 Fields = ParamSpec("Fields")
 Made = TypeVar("Made")
@@ -88,7 +91,9 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
         "    made.__class__ = cls",
         "    return made",
     ]
-    unfrozen = type("Unfrozen", (), {"__slots__": tuple(names)})
+    # Of the same bases, so that both have their slots in the same places.
+    bases = cls.__bases__  # type: ignore[attr-defined]
+    unfrozen = type("Unfrozen", bases, {"__slots__": tuple(names)})
     namespace: dict[str, Any] = {"cls": cls, "unfrozen": unfrozen}
     exec("\n".join(text), namespace)  # noqa: S102 (there is nothing in it but the names of fields)
     maker: Callable[Fields, Made] = namespace["make"]
@@ -141,7 +146,7 @@ class Principal:
     def __post_init__(self) -> None:
         if self.method != "" or self.subject != "":  # as of `ANONYMOUS`
             check_text(self.subject, "subject of a Principal")
-            check_choice(self.method, "method of a Principal", get_args(Method)[:-1])
+            check_choice(self.method, "method of a Principal", get_args(Kind))
         for name in ("scopes", "roles"):
             values = getattr(self, name)
             if type(values) is not frozenset:
@@ -189,8 +194,16 @@ def api_key_id(principal: Principal) -> str | None:
 ANONYMOUS = Principal(subject="", method="")
 
 
+class _Notable:
+    """Have room for a note, which costs nothing until it is made."""
+
+    __slots__ = ("noted",)
+
+    noted: bool
+
+
 @dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(_Notable):
     """Hold what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
 
     Attributes:
@@ -218,6 +231,11 @@ class Auth:
         """
         principal = self.principal
         return _with_authenticated(principal.scopes) if principal.is_authenticated else _NOTHING
+
+
+def note(auth: Auth) -> None:
+    """Mark an `Auth` as one that a decision was told with."""
+    object.__setattr__(auth, "noted", True)
 
 
 #: Makes an `Auth`, for a credential that is seen for the first time.

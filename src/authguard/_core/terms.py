@@ -13,6 +13,7 @@ from authguard.errors import (
     InvalidTokenError,
     RateLimitedError,
     RefusedError,
+    UnacceptedCredentialError,
 )
 
 #: Takes the moment, in seconds since the epoch; the address of the client if it is known; the name of the
@@ -37,6 +38,7 @@ OUTCOMES = (
 )
 
 _DAY = 86_400
+_FORBIDDEN = (InsufficientScopeError, InsufficientUserAuthenticationError, UnacceptedCredentialError)
 _OUTCOMES_BY_CAUSE = {
     Cause.UNKNOWN_API_KEY: "invalid",
     Cause.REVOKED: "revoked",
@@ -81,5 +83,4 @@ def outcome_of(error: RefusedError) -> str | None:
     if isinstance(error, InvalidTokenError):
         # Any other cause is one of the application, whose `user_loader` does not take the caller.
         return _OUTCOMES_BY_CAUSE.get(error.cause, "forbidden")
-    is_forbidden = isinstance(error, (InsufficientScopeError, InsufficientUserAuthenticationError))
-    return "forbidden" if is_forbidden else None
+    return "forbidden" if isinstance(error, _FORBIDDEN) else None

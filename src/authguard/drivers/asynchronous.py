@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 
-from authguard._core.answer.decision import Decision
+from authguard._core.answer.decision import Decision, Prepared
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
@@ -57,10 +57,13 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     if isinstance(recalled, AskFirst):
         # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
         outcome = await ask(recalled.question)
-        again = guard.recall(presented, request_key, now)
-        if again.is_decision:
-            return again  # pyright: ignore
-        recalled = outcome
+        recalled = guard.recall(presented, request_key, now)
+        if recalled.is_decision:
+            return recalled  # pyright: ignore
+        if not isinstance(recalled, Prepared):
+            recalled = outcome
+    if isinstance(recalled, Prepared):
+        return guard.present(make_request(source, guard, presented), recalled, now)
     return await run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
 
 

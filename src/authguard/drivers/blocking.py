@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import async_to_sync
 
-from authguard._core.answer.decision import Decision
+from authguard._core.answer.decision import Decision, Prepared
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
@@ -48,6 +48,8 @@ def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
     recalled = guard.recall(presented, request_key, now)
     if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
         return recalled  # pyright: ignore
+    if isinstance(recalled, Prepared):
+        return guard.present(make_request(source, guard, presented), recalled, now)
     return run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
 
 

@@ -102,6 +102,23 @@ class Deny:
 
     error: RefusedError
     refusal: Refusal
+    #: Who is calling, if that is known; for those who are told of it.
+    caller: Auth | None = None
+
+
+@final
+@dataclass(slots=True)
+class Prepared:
+    """Hold the answer to a request of which the credential alone was looked at.
+
+    It is a problem document. Where a person's browser is to show it, `Guard.present` makes a page of it.
+    """
+
+    is_decision: ClassVar[Literal[False]] = False
+
+    error: RefusedError
+    refusal: Refusal
+    caller: Auth | None = None
 
 
 Decision: TypeAlias = Allow | Known | Deny

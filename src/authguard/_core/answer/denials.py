@@ -1,24 +1,28 @@
-"""Make the answer to an error: a login redirect for a person's browser, else a problem document."""
+"""Make the answer to an error: a login redirect or a page for a person's browser, else a problem document."""
 
 import errno
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from authguard._core.answer.decision import Deny
-from authguard._core.answer.redirect import is_htmx, login_location, navigates
-from authguard._core.answer.refusal import Challenges, Refusal, refuse, see_other
+from authguard._core.answer.decision import Deny, Prepared
+from authguard._core.answer.negotiation import VARY, is_htmx, reads_pages
+from authguard._core.answer.redirect import local_prefix, login_location, navigates
+from authguard._core.answer.refusal import Challenges, Parameters, Refusal, refuse, see_other
 from authguard._core.answer.step_up import RedirectLoopDetector
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
 from authguard._core.options import check_function
-from authguard._core.policy.policy import Policy
-from authguard._core.request import RequestKey, RequestView
+from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
+from authguard._core.policy.policy import Policy, Verdict
+from authguard._core.policy.rules import Requirement
+from authguard._core.request import WEBSOCKET, RequestKey, RequestView
 from authguard.errors import (
     ConfigurationError,
     InsufficientUserAuthenticationError,
     MissingCredentialsError,
     RefusedError,
+    UnacceptedCredentialError,
     UnexpectedError,
     VerificationUnavailableError,
 )
@@ -59,15 +63,20 @@ class Denials:
         self._extractor = extractor
         self._loops = None if extractor.cookie is None else RedirectLoopDetector(extractor.cookie)
         self.on_error = on_error
-        self._missing: Deny | None = None
+        self._missing: Prepared | None = None
         if on_error is None and not policy.login_paths:
-            self._missing = self._deny(MissingCredentialsError("no credential"))
+            self._missing = self._prepare(MissingCredentialsError("no credential"))
 
-    def missing_at_once(self, request_key: RequestKey) -> Deny | None:
-        """Return the answer to a request without a credential; None if it depends on what else is in it."""
-        return None if self._may_pass(request_key) else self._missing
+    def missing_at_once(self, request_key: RequestKey) -> Prepared | None:
+        """Return the answer to a request without a credential; None if it may be another one."""
+        verdict = self._policy.find_for_http(request_key)
+        if self._missing is None or _may_pass(verdict, request_key):
+            return None
+        if not verdict.requirements:
+            return self._missing
+        return self._prepare(self._missing.error, needs_of(verdict.requirements))
 
-    def at_once(self, error: RefusedError, request_key: RequestKey) -> Deny | None:
+    def at_once(self, error: RefusedError, request_key: RequestKey) -> Prepared | None:
         """Return the answer to a bad credential in a header field of its own, which is no redirect.
 
         Args:
@@ -75,23 +84,35 @@ class Denials:
             request_key: as in `Policy.find_for_http`.
 
         Returns:
-            None if the answer depends on what else is in the request.
+            None if what else is in the request may change more than the form of the answer.
         """
-        if self.on_error or self._challenges.algorithms or self._may_pass(request_key):
-            return None
-        return self._deny(error)
-
-    def _may_pass(self, request_key: RequestKey) -> bool:
-        """Return whether a request may pass without a good credential; `decide` finds out if it does."""
         verdict = self._policy.find_for_http(request_key)
-        return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
+        if self.on_error or self._challenges.algorithms or _may_pass(verdict, request_key):
+            return None
+        return self._prepare(error, needs_of(verdict.requirements))
 
-    def _deny(self, error: RefusedError) -> Deny:
-        return Deny(error, refuse(error, self._challenges))
+    def _prepare(self, error: RefusedError, needs: Needs = NO_NEEDS) -> Prepared:
+        return Prepared(error, refuse(error, self._challenges, needs=needs, vary=VARY))
 
-    def deny(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
-        """Return the answer to an error: a login redirect for a person's browser, else a problem."""
-        refusal = self._redirect(request, error) or self._refuse(request, error)
+    def present(self, request: RequestView, prepared: Prepared) -> Deny:
+        """Return the answer in the form that whoever sent the request can read."""
+        error, refusal = prepared.error, prepared.refusal
+        if reads_pages(request):
+            refusal = self._as_page(request, refusal, error, self._needs(request, error, None))
+        return Deny(error, refusal)
+
+    def deny(
+        self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
+    ) -> Flow[Deny]:
+        """Return the answer to an error: a login redirect or a page for a person's browser, else a problem.
+
+        Args:
+            request: the request.
+            error: why it may not pass.
+            requirement: what the route asks for beside the rules.
+        """
+        needs = self._needs(request, error, requirement)
+        refusal = self._redirect(request, error, needs) or self._refuse(request, error, needs)
         if self.on_error is not None and refusal.error is not None:
             try:
                 replaced = yield from Call(self.on_error, request, refusal)
@@ -100,36 +121,77 @@ class Denials:
                 refusal = replaced
             except Exception as raised:
                 error = as_refused(raised, "on_error")
-                refusal = self._refuse(request, error)
+                refusal = self._refuse(request, error, needs)
         return Deny(error, refusal)
 
-    def _refuse(self, request: RequestView, error: RefusedError) -> Refusal:
-        return refuse(error, self._challenges, "DPoP" if self._extractor.uses_dpop(request) else "Bearer")
+    def _needs(self, request: RequestView, error: RefusedError, requirement: Requirement | None) -> Needs:
+        """Return what callers need there, if the answer says it."""
+        if error.status_code not in {400, 401, 403}:
+            return NO_NEEDS
+        verdict = self._policy.find_for(request.request_key)
+        rules = verdict.requirements if verdict.protected else ()
+        return needs_of(rules if requirement is None else (*rules, requirement))
 
-    def _redirect(self, request: RequestView, error: RefusedError) -> Refusal | None:
-        if not self._policy.login_paths:
+    def _refuse(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal:
+        scheme = "DPoP" if self._extractor.uses_dpop(request) else "Bearer"
+        vary = "" if request.method == WEBSOCKET else VARY
+        refusal = refuse(error, self._challenges, scheme, needs, vary=vary)
+        return self._as_page(request, refusal, error, needs) if reads_pages(request) else refusal
+
+    def _as_page(self, request: RequestView, refusal: Refusal, error: RefusedError, needs: Needs) -> Refusal:
+        return refusal.with_page(self._sign_in_link(request, error, needs))
+
+    def _sign_in_link(self, request: RequestView, error: RefusedError, needs: Needs) -> str | None:
+        """Return where the page sends a person to sign in; None if that would be in vain."""
+        login_path = self._login_path_for(request)
+        if login_path is None or error.status_code != 401 or not _is_of_use(error, needs):
             return None
+        if request.method in {"GET", "HEAD"}:
+            return login_location(request, login_path, self._policy.login_paths, _parameters(error))
+        prefix = local_prefix(request.root_path)  # what was sent cannot be sent again by a link
+        return None if prefix is None else prefix + login_path
+
+    def _login_path_for(self, request: RequestView) -> str | None:
+        if not self._policy.login_paths or self._policy.is_login_page(request.path):
+            return None
+        return self._policy.find_for(request.request_key).login_path or self.login_path
+
+    def _redirect(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal | None:
         # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
             return None
-        htmx = is_htmx(request)
-        if not (htmx or navigates(request)) or self._policy.is_login_page(request.path):
+        if not _is_of_use(error, needs) or (login_path := self._login_path_for(request)) is None:
             return None
-        verdict = self._policy.find_for(request.request_key)
-        login_path = verdict.login_path or self.login_path
-        if login_path is None:
+        htmx = is_htmx(request)
+        if not (htmx or navigates(request)):
+            return None
+        if not self._policy.find_for(request.request_key).login_redirect:
             return None
         # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
-        anew = error if isinstance(error, InsufficientUserAuthenticationError) else None
-        parameters = anew.parameters if anew else ()
+        parameters = _parameters(error)
         location = login_location(request, login_path, self._policy.login_paths, parameters)
-        loops = self._loops if anew else None
+        loops = self._loops if parameters else None
         if location is None or (loops and loops.is_loop(request, location)):
             return None
-        refusal = (
-            self._refuse(request, error).with_header("hx-redirect", location) if htmx else see_other(location)
-        )
+        if htmx:
+            refusal = self._refuse(request, error, needs).with_header("hx-redirect", location)
+        else:
+            refusal = see_other(location)
         return loops.mark(refusal, location) if loops else refusal
+
+
+def _may_pass(verdict: Verdict, request_key: RequestKey) -> bool:
+    """Return whether a request may pass without a good credential; `decide` finds out if it does."""
+    return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
+
+
+def _is_of_use(error: RefusedError, needs: Needs) -> bool:
+    """Return whether signing in helps: not where the cookie of a sign-in is not taken."""
+    return needs.takes("cookie") and not isinstance(error, UnacceptedCredentialError)
+
+
+def _parameters(error: RefusedError) -> Parameters:
+    return error.parameters if isinstance(error, InsufficientUserAuthenticationError) else ()
 
 
 def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote, urlencode
 
+from authguard._core.answer.negotiation import is_htmx, reads_pages
 from authguard._core.policy.paths import is_canonical
 from authguard._core.request import RequestView
 
 MAX_TARGET = 2048
-_MAX_ACCEPT = 2048
 _PATH_SAFE = "/-._~!$&'()*+,=:@"
 _QUERY_SAFE = "/-._~!$&'()*+,=:@;?%"
 # Where signing in and out happens: going there next would loop, or sign out at once.
@@ -101,30 +101,6 @@ def login_location(
     return f"{page}?{urlencode(parameters)}" if parameters else page
 
 
-def is_htmx(request: RequestView) -> bool:
-    """Return whether HTMX sent the request, which follows `HX-Redirect` and not a 303."""
-    return request.fields(b"hx-request") == [b"true"]
-
-
 def navigates(request: RequestView) -> bool:
     """Return whether a person's browser asks for a page, and so is better served by a login page."""
-    if request.method not in ("GET", "HEAD"):
-        return False
-    mode = request.fields(b"sec-fetch-mode")
-    if mode:
-        return mode == [b"navigate"]
-    accepted = request.fields(b"accept")
-    # No browser sends more for a page; to take it apart would cost more than it is worth.
-    return sum(map(len, accepted)) <= _MAX_ACCEPT and any(map(_accepts_html, accepted))
-
-
-def _accepts_html(accept: bytes) -> bool:
-    for part in accept.lower().split(b","):
-        kind, *parameters = (piece.strip() for piece in part.split(b";"))
-        if kind in (b"text/html", b"application/xhtml+xml"):
-            return not any(_is_zero_quality(parameter) for parameter in parameters)
-    return False
-
-
-def _is_zero_quality(parameter: bytes) -> bool:
-    return re.fullmatch(rb"q=0(?:\.0{0,3})?", parameter) is not None
+    return request.method in {"GET", "HEAD"} and reads_pages(request)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from authguard._core.answer.page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, page_of
 from authguard._core.options import check_text
+from authguard._core.policy.needs import NO_NEEDS, Needs
 from authguard.errors import (
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
@@ -21,6 +23,9 @@ _REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # what quotes need not escape
 Headers = tuple[tuple[str, str], ...]
 Parameters = tuple[tuple[str, str], ...]
 
+#: Fields that belong to a body, and go with it.
+BODY_FIELDS = frozenset({"content-type", "content-security-policy"})
+
 _NO_STORE = ("cache-control", "no-store")
 
 
@@ -33,27 +38,50 @@ class Refusal:
         headers: fields in lower case: content type, challenge, caching.
         body: the body; servers leave it out for HEAD.
         error: why, as an exception that was not raised; None for a login redirect.
+        is_page: whether the body is a page, for a person in a browser; else it is a problem document.
     """
 
     status: int
     headers: Headers
     body: bytes
     error: RefusedError | None = None
+    is_page: bool = False
 
     def with_body(self, body: bytes | str, content_type: str) -> "Refusal":
         """Return a copy with another body; status, challenge and caching stay.
+
+        `Content-Type` and `Content-Security-Policy` belong to the body, and go with it.
 
         Args:
             body: the new body; text is encoded as UTF-8.
             content_type: its media type, such as `text/html; charset=utf-8`.
         """
-        kept = tuple(field for field in self.headers if field[0] != "content-type")
+        kept = tuple(field for field in self.headers if field[0] not in BODY_FIELDS)
         data = body.encode() if isinstance(body, str) else body
         return replace(self, body=data, headers=(*kept, ("content-type", content_type)))
 
     def with_json(self, document: Any) -> "Refusal":
         """Return a copy with another JSON body; status, challenge and caching stay."""
         return self.with_body(json.dumps(document), "application/json")
+
+    def with_page(self, sign_in: str | None = None) -> "Refusal":
+        """Return a copy whose body is the guard's page for people; a login redirect stays as it is.
+
+        Args:
+            sign_in: where to sign in, as a path on this site; None for nowhere.
+        """
+        if self.error is None:
+            return self
+        page = self.with_body(page_of(self.error, sign_in), CONTENT_TYPE)
+        fields = (*page.headers, ("content-security-policy", CONTENT_SECURITY_POLICY))
+        return replace(page, headers=fields, is_page=True)
+
+    def as_problem(self) -> "Refusal":
+        """Return a copy whose body is the problem document; a login redirect stays as it is."""
+        if self.error is None:
+            return self
+        body = _document(type(self.error), _violated(self.error))
+        return replace(self.with_body(body, "application/problem+json"), is_page=False)
 
     def with_header(self, name: str, value: str) -> "Refusal":
         """Return a copy with one more field.
@@ -84,7 +112,10 @@ class Challenges:
     metadata: str = ""
     algorithms: str = ""
 
-    def about(self, kind: type[RefusedError], scheme: str, more: Parameters = ()) -> str:
+    @lru_cache(maxsize=256)  # noqa: B019 (guards live as long as the process, and few challenges differ)
+    def about(
+        self, kind: type[RefusedError], scheme: str, more: Parameters = (), needs: Needs = NO_NEEDS
+    ) -> str:
         """Return the value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
 
         One field line, since some programs keep just one of several.
@@ -92,12 +123,21 @@ class Challenges:
         Args:
             kind: what to say.
             scheme: in which scheme's challenge to say it.
-            more: what is needed.
+            more: what is lacking.
+            needs: what callers need there; schemes that are not taken are left out.
         """
-        schemes = ("Bearer", "DPoP") if self.algorithms else ("Bearer",)
-        return ", ".join(self._challenge(each, kind if each == scheme else None, more) for each in schemes)
+        schemes = self._schemes(needs)
+        scheme = scheme if scheme in schemes else schemes[0]
+        return ", ".join(
+            self._challenge(each, kind if each == scheme else None, more, needs) for each in schemes
+        )
 
-    def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters) -> str:
+    def _schemes(self, needs: Needs) -> tuple[str, ...]:
+        """Return the schemes to challenge with, of which a 401 must have one (RFC 9110 section 15.5.2)."""
+        taken = (("Bearer", True), ("DPoP", bool(self.algorithms)))
+        return tuple(each for each, known in taken if known and needs.takes(each.lower())) or ("Bearer",)
+
+    def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters, needs: Needs) -> str:
         """Return a challenge (RFC 6750 section 3, RFC 9470 section 3); its parts have been checked."""
         parameters = {"realm": self.realm}
         if kind is not None and kind.challenge_error:
@@ -105,9 +145,11 @@ class Challenges:
             parameters["error_description"] = kind.detail
         if kind is not None:
             parameters.update(more)
+        if needs.scopes and needs.takes_tokens:  # for whoever has to get a token first
+            parameters["scope"] = " ".join(needs.scopes)
         if scheme == "DPoP":
             parameters["algs"] = self.algorithms
-        if self.metadata:
+        if self.metadata and needs.takes_tokens:
             parameters["resource_metadata"] = self.metadata
         return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
 
@@ -125,17 +167,31 @@ def check_realm(realm: str) -> str:
     )
 
 
-def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") -> Refusal:
+def refuse(
+    error: RefusedError,
+    challenges: Challenges,
+    scheme: str = "Bearer",
+    needs: Needs = NO_NEEDS,
+    *,
+    vary: str = "",
+) -> Refusal:
     """Return the answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
 
     Args:
         error: why.
         challenges: what to challenge with.
         scheme: the scheme that the request used.
+        needs: what callers need there.
+        vary: the request fields that the form of the answer depends on; empty for none.
     """
     kind: Any = type(error)
-    violated = error.violated if isinstance(error, RateLimitedError) else ()
-    headers, body = _problem(kind, challenges, error.challenge_scheme or scheme, _needed(error), violated)
+    violated = _violated(error)
+    scheme = error.challenge_scheme or scheme
+    needs = needs if kind.status_code == 401 else needs._replace(scopes=())  # others name what is lacking
+    challenge = ""
+    if kind.status_code == 401 or kind.challenge_error:
+        challenge = challenges.about(kind, scheme, _lacking(error), needs)
+    headers, body = _problem(kind, challenge, violated, vary)
     if isinstance(error, NonceRequiredError):
         headers = (*headers, ("dpop-nonce", error.nonce))
     if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
@@ -145,8 +201,12 @@ def refuse(error: RefusedError, challenges: Challenges, scheme: str = "Bearer") 
     return Refusal(error.status_code, headers, body, error)
 
 
-def _needed(error: RefusedError) -> Parameters:
-    """Return what the caller needs, as parameters of the challenge."""
+def _violated(error: RefusedError) -> tuple[str, ...]:
+    return error.violated if isinstance(error, RateLimitedError) else ()
+
+
+def _lacking(error: RefusedError) -> Parameters:
+    """Return what the caller lacks, as parameters of the challenge."""
     if isinstance(error, InsufficientUserAuthenticationError):
         return error.parameters
     if isinstance(error, InsufficientScopeError) and error.scopes:
@@ -157,11 +217,20 @@ def _needed(error: RefusedError) -> Parameters:
 @lru_cache(maxsize=256)  # nothing of the request is in it
 def _problem(
     kind: type[RefusedError],
-    challenges: Challenges,
-    scheme: str,
-    needed: Parameters,
+    challenge: str,
     violated: tuple[str, ...],
+    vary: str,
 ) -> tuple[Headers, bytes]:
+    headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
+    if vary:
+        headers.append(("vary", vary))
+    if challenge:
+        headers.append(("www-authenticate", challenge))
+    return tuple(headers), _document(kind, violated)
+
+
+def _document(kind: type[RefusedError], violated: tuple[str, ...]) -> bytes:
+    """Return the problem document (RFC 9457)."""
     problem: dict[str, Any] = {
         "type": kind.problem_type,
         "title": kind.title,
@@ -171,10 +240,7 @@ def _problem(
     }
     if violated:
         problem["violated-policies"] = violated
-    headers = [("content-type", "application/problem+json"), _NO_STORE, ("x-content-type-options", "nosniff")]
-    if kind.status_code == 401 or kind.challenge_error:
-        headers.append(("www-authenticate", challenges.about(kind, scheme, needed)))
-    return tuple(headers), json.dumps(problem).encode()
+    return json.dumps(problem).encode()
 
 
 def see_other(location: str) -> Refusal:

@@ -5,7 +5,7 @@ import string
 from collections.abc import Collection, Iterable
 
 from authguard._core.credential.cookies import AccessCookie
-from authguard._core.model import Credential, Method
+from authguard._core.model import Credential, Kind
 from authguard._core.request import RequestView
 from authguard.errors import (
     Cause,
@@ -63,7 +63,7 @@ class Extractor:
         dpop: bool = False,
         token_headers: Iterable[str] = (),
     ) -> None:
-        self._schemes: dict[bytes, Method] = {b"bearer": "bearer"}
+        self._schemes: dict[bytes, Kind] = {b"bearer": "bearer"}
         if dpop:
             self._schemes[b"dpop"] = "dpop"
         self.key_fields = _fields(headers)
@@ -145,6 +145,27 @@ class Extractor:
             return _NO_SCHEME
         return self.cookie.hint(request) if self.cookie else None
 
+    def kind_of(self, request: RequestView) -> Kind | None:
+        """Return how a request carries its credential, be it good or bad; None for in no way."""
+        for name, value in request.presented:
+            if name in self._own_fields:
+                return "header" if name in self.token_fields else "api_key"
+            if name == b"authorization":
+                scheme, _, rest = value.strip(b" \t").partition(b" ")
+                kind = self._schemes.get(scheme.lower())
+                if kind is not None:
+                    is_key = kind == "bearer" and rest.lstrip(b" ").startswith(self._prefixes)
+                    return "api_key" if is_key else kind
+        try:
+            return "cookie" if self.cookie and self.cookie.read(request) is not None else None
+        except InvalidRequestError:  # two of them
+            return "cookie"
+
+    @property
+    def speaks_dpop(self) -> bool:
+        """Return whether the scheme `DPoP` is read."""
+        return b"dpop" in self._schemes
+
     def uses_dpop(self, request: RequestView) -> bool:
         """Return whether the request speaks DPoP, so that errors are told in that scheme's challenge."""
         return b"dpop" in self._schemes and any(
@@ -152,7 +173,7 @@ class Extractor:
             for name, value in request.presented
         )
 
-    def _token(self, value: bytes) -> tuple[Method, bytes] | None:
+    def _token(self, value: bytes) -> tuple[Kind, bytes] | None:
         """Return what follows `Bearer` or `DPoP`; None for other schemes, which are not ours to judge."""
         scheme, space, rest = value.partition(b" ")
         method = self._schemes.get(scheme.lower())

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.response_fields import response_fields, vary_on
-from authguard._core.credential.extractor import Extractor
+from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import check_counts
 from authguard._core.flow import Call, Flow, Shared
 from authguard._core.logouts import Logouts
@@ -18,7 +18,6 @@ from authguard._core.model import Credential, Principal, api_key_id, make_auth
 from authguard._core.networks import is_within
 from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
-from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import Verified, Verifier, as_flow
@@ -86,39 +85,35 @@ class Callers:
 
     Args:
         verifiers: in the order in which they are asked whether they accept a credential.
-        extractor: finds the credential of a request.
+        parts: those of the guard.
         proofs: for tokens that are bound to a key or a certificate.
-        proxies: tell the address of a client.
         logouts: what has been logged out; None if nothing can be.
         user_loader: from principal to the application's own user.
-        counts: whether the guard counts quotas, so that keys may have some.
         cache_size: how many verified credentials to remember, for each way to carry one.
     """
 
     def __init__(
         self,
         verifiers: Sequence[Verifier],
-        extractor: Extractor,
+        parts: Parts,
         proofs: Proofs,
         *,
-        proxies: TrustedProxies,
         logouts: Logouts | None,
         user_loader: UserLoader | None,
-        counts: bool,
         cache_size: int,
     ) -> None:
         check_function(user_loader, "user_loader")
         self._verifiers = verifiers
         #: Whether a verifier is told of each request; see `Verifier.has_terms`.
         self.has_terms = any(verifier.has_terms for verifier in verifiers)
-        self._extractor = extractor
+        extractor = self._extractor = parts.extractor
         self._plain_bearer = extractor.plain_bearer
         self._proofs = proofs
-        self._proxies = proxies
+        self._proxies = parts.proxies
         self._logouts = logouts
         self._revision = None if logouts is None else logouts.revision
         self._user_loader = user_loader
-        self._counts = counts
+        self._counts = parts.quotas is not None
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
         # One memory for each way and field to carry a credential, so that none passes for another.

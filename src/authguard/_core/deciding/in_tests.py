@@ -4,9 +4,11 @@ from contextlib import AbstractContextManager
 from copy import copy
 from typing import Any, Self
 
+from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.later_checks import LaterChecks
 from authguard._core.deciding.overridden import Substituted, overriding, use
 from authguard._core.deciding.straight_path import Recall, StraightPath
+from authguard._core.deciding.telling import Telling
 from authguard._core.model import Principal
 
 
@@ -15,7 +17,9 @@ class OverriddenInTests:
 
     recall: Recall
     _straight_path: StraightPath
+    _full_path: FullPath
     _later_checks: LaterChecks
+    _telling: Telling | None
 
     def override(self, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
         """Take whoever sends a request for this user; see `authguard.testing.override`."""
@@ -34,6 +38,7 @@ class OverriddenInTests:
         substituting = copy(self)
         path = substituting._straight_path = self._straight_path.copied()  # noqa: SLF001 (its own)
         use(path, Substituted(self._straight_path, user, principal))
+        substituting._full_path = self._full_path.on(path)  # noqa: SLF001
         substituting._later_checks = self._later_checks.on(path)  # noqa: SLF001
-        substituting.recall = path.recall
+        substituting.recall = path.recall if self._telling is None else self._telling.around(path.recall)
         return substituting

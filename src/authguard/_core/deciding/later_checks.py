@@ -2,12 +2,11 @@
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Deny
-from authguard._core.answer.denials import Denials, as_refused, refused_for
-from authguard._core.deciding.quotas import Quotas
+from authguard._core.answer.denials import as_refused, refused_for
+from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
-from authguard._core.policy.policy import Policy
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import RequestView
 from authguard._core.terms import Terms, outcome_of
@@ -19,22 +18,19 @@ class LaterChecks:
 
     Args:
         straight_path: has the callers in use.
-        policy: the rules.
-        denials: makes the answers.
-        quotas: those of the guard; None if it has none.
+        parts: those of the guard.
     """
 
-    def __init__(
-        self, straight_path: StraightPath, policy: Policy, denials: Denials, quotas: Quotas | None
-    ) -> None:
+    def __init__(self, straight_path: StraightPath, parts: Parts) -> None:
         self._straight_path = straight_path
-        self._policy = policy
-        self._denials = denials
-        self._quotas = quotas
+        self._parts = parts
+        self._policy = parts.policy
+        self._denials = parts.denials
+        self._quotas = parts.quotas
 
     def on(self, straight_path: StraightPath) -> "LaterChecks":
         """Return the same checks with the callers of another straight path."""
-        return LaterChecks(straight_path, self._policy, self._denials, self._quotas)
+        return LaterChecks(straight_path, self._parts)
 
     def authorize(
         self,
@@ -61,14 +57,18 @@ class LaterChecks:
             terms: those of the decision, which tell the verifier of a refusal.
         """
         if not auth.principal.is_authenticated:
-            return (yield from self._denials.deny(request, error or MissingCredentialsError("no credential")))
+            return (
+                yield from self._denials.deny(
+                    request, error or MissingCredentialsError("no credential"), requirement
+                )
+            )
         try:
             requirement.check(auth.principal, now)
         except RefusedError as lacking:
             if charge is not None:
                 charge.is_refused = True
             self._recount(terms, request, lacking, now)
-            return (yield from self._denials.deny(request, refused_for(lacking, auth)))
+            return (yield from self._denials.deny(request, refused_for(lacking, auth), requirement))
         if charge is None or charge.taken is not None or self._quotas is None:
             return None
         try:

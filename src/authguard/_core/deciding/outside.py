@@ -35,11 +35,13 @@ class Driving:
         run: runs a flow in this thread, and returns its result.
         arun: runs a flow in an event loop.
         clock: seconds since the epoch.
+        report: logs what a function of the application has raised that must not fail a request.
     """
 
     run: Callable[[Flow[Any]], Any]
     arun: Callable[[Flow[Any]], Awaitable[Any]]
     clock: Callable[[], float]
+    report: Callable[[Exception], None]
 
 
 class _Message(RequestView):

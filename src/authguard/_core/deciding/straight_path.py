@@ -4,18 +4,16 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import NOBODY, Allow, Deny, Known
-from authguard._core.answer.denials import Denials
-from authguard._core.credential.cookies import AccessCookie
+from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
 from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
 from authguard._core.deciding.overridden import Overridden
-from authguard._core.deciding.quotas import Quotas
-from authguard._core.policy.policy import Policy, Verdict
+from authguard._core.deciding.parts import Parts
+from authguard._core.policy.policy import Verdict
 from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
-Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Deny]
+Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
 
 
 class StraightPath:
@@ -23,10 +21,7 @@ class StraightPath:
 
     Args:
         callers: finds out who presents a credential.
-        policy: the rules.
-        denials: makes the answers.
-        quotas: those of the guard; None if it has none.
-        cookie: the cookie that may sign a caller in at the login page.
+        parts: those of the guard.
 
     Attributes:
         callers: those in use.
@@ -35,35 +30,27 @@ class StraightPath:
         recall: decides about a request, if nothing has to be asked; else tells what is known of it.
     """
 
-    def __init__(
-        self,
-        callers: Callers,
-        policy: Policy,
-        denials: Denials,
-        quotas: Quotas | None,
-        *,
-        cookie: AccessCookie | None,
-    ) -> None:
+    def __init__(self, callers: Callers, parts: Parts) -> None:
         self.callers: Callers | Overridden = callers
         self.own_callers = callers
         self.all_callers: list[Callers | Overridden] = [callers]
-        self._policy = policy
-        self._denials = denials
-        self._cookie = cookie
-        self._quotas = quotas
+        self._parts = parts
+        self._policy = parts.policy
+        self._denials = parts.denials
+        self._cookie = parts.extractor.cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
-        if quotas is not None:
-            self._charge_at_once = quotas.charge_at_once
+        if parts.quotas is not None:
+            self._charge_at_once = parts.quotas.charge_at_once
             self.recall = self._recall_counted
         elif callers.has_terms:
             self.recall = self._recall_told
 
     def copied(self) -> "StraightPath":
         """Return another one of the same guard, with no callers but its own."""
-        return StraightPath(self.own_callers, self._policy, self._denials, self._quotas, cookie=self._cookie)
+        return StraightPath(self.own_callers, self._parts)
 
-    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+    def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
         """Decide about a request; the arguments are those of `Guard.recall`."""
         if not presented:
             return self._recall_nobody(request_key)
@@ -81,7 +68,7 @@ class StraightPath:
             return UNDECIDED
         return recalled
 
-    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Deny:
+    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
         """Decide as `_recall` does, and tell the verifier of a request that passes."""
         known = self._recall(presented, request_key, now)
         if isinstance(known, Known) and known.terms is not None and known.terms.count is not None:
@@ -91,7 +78,7 @@ class StraightPath:
 
     def _recall_counted(
         self, presented: Presented, request_key: RequestKey, now: float
-    ) -> Recalled | Allow | Deny:
+    ) -> Recalled | Allow | Prepared:
         """Decide as `_recall` does, and take from the quotas of a known caller."""
         known = self._recall(presented, request_key, now)
         if type(known) is not Known or known is NOBODY:
@@ -114,18 +101,19 @@ class StraightPath:
 
     def _exceeded(
         self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float
-    ) -> Refused | Deny:
+    ) -> Refused | Prepared:
         """Refuse a request for which too little is left, and tell the verifier of it."""
         denied = self._denials.at_once(error, request_key)
         count = None if known.terms is None else known.terms.count
         if denied is None:
             error.count = count
             return Refused(error)
+        denied.caller = known.auth
         if count is not None:
             count(now, None, verdict.rule, outcome_of(error) or "")
         return denied
 
-    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Deny:
+    def _recall_nobody(self, request_key: RequestKey) -> Recalled | Prepared:
         signs_in = self._cookie is not None and self._policy.is_login_page(request_key[1])
         if not self.callers.at_once or signs_in:
             return UNDECIDED

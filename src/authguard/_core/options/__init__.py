@@ -12,7 +12,7 @@ from authguard._core.options.numbers import (
     check_whole_seconds,
     is_numeric_date,
 )
-from authguard._core.options.objects import check_function, check_method, check_object
+from authguard._core.options.objects import check_function, check_method, check_object, check_plain_function
 from authguard._core.options.text import (
     check_choice,
     check_flag,
@@ -41,6 +41,7 @@ __all__ = [
     "check_named_url",
     "check_no_metadata_url",
     "check_object",
+    "check_plain_function",
     "check_seconds",
     "check_text",
     "check_text_list",

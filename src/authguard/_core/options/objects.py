@@ -1,5 +1,8 @@
 """Check options that are objects and functions; text in their place may be a secret, and is not shown."""
 
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction, isroutine
+
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
 
@@ -57,6 +60,28 @@ def check_function(value: object, option: str, write: str = "", *, or_none: bool
     if not callable(value) and not (value is None and or_none):
         example = write or f"{option}=name, without parentheses"
         raise ConfigurationError(f"{option} must be a function, got {_got(value)}: write {example}")
+
+
+def check_plain_function(value: object, option: str, instead: str) -> None:
+    """Check an option that takes a function that is not `async`.
+
+    Args:
+        value: the function, or another callable.
+        option: the name of the option.
+        instead: what to do instead of waiting.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    check_function(value, option, or_none=False)
+    function = value
+    while isinstance(function, partial):
+        function = function.func
+    called = function if isroutine(function) else type(function).__call__
+    if iscoroutinefunction(called) or isasyncgenfunction(called):
+        raise ConfigurationError(
+            f"{option} must be a plain function, got an async one: write def {option}(…), and {instead}"
+        )
 
 
 def _got(value: object) -> str:

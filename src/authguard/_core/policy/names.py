@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
-from authguard._core.options import got
+from authguard._core.model import Kind
+from authguard._core.options import check_choice, check_list, got
 from authguard._core.policy.spelling import methods_of
 from authguard.errors import ConfigurationError
 
@@ -47,6 +49,23 @@ def check_methods(names: object) -> frozenset[str]:
                 f"methods, got {name!r}: {_write(methods, 'methods')}"
             )
     return methods
+
+
+def check_kinds(kinds: object) -> frozenset[str]:
+    """Check kinds of credential.
+
+    Args:
+        kinds: any iterable of them, as in `Principal.method`.
+
+    Raises:
+        ConfigurationError: for anything else, and for none.
+    """
+    listed = check_list(kinds, "credentials", '"api_key"')
+    if not listed:
+        raise ConfigurationError(
+            "credentials must name at least one kind, got an empty list: leave credentials out for all kinds"
+        )
+    return frozenset(check_choice(kind, "each of credentials", get_args(Kind)) for kind in listed)
 
 
 def _listed(names: object, option: str) -> list[object]:

@@ -43,6 +43,7 @@ class Verdict:
         requirements: what the caller must have, all of them.
         optional: whether requests without, or with a bad, credential pass as anonymous.
         login_path: the rule's own login page, if it names one.
+        login_redirect: whether browsers are sent to sign in.
         reason: which rule decided and why, in words.
         by_default: whether no rule names the path, so that the default decided.
         preflight: how a CORS preflight is treated; None for as the guard says.
@@ -62,6 +63,7 @@ class Verdict:
     quotas: tuple[Quota, ...] = ()
     cost: int = 1
     rule: str = _BY_DEFAULT
+    login_redirect: bool = True
 
     def check(self, principal: Principal, now: float) -> None:
         """Raise what is lacking, unless the principal meets every requirement.
@@ -71,7 +73,8 @@ class Verdict:
             now: seconds since the epoch.
 
         Raises:
-            InsufficientScopeError: for a scope or a role; this comes first.
+            UnacceptedCredentialError: for the kind of the credential; this comes first.
+            InsufficientScopeError: for a scope or a role; this comes second.
             InsufficientUserAuthenticationError: for how or when the caller has signed in.
         """
         lacking = first_lack(self.requirements, principal, now)
@@ -88,7 +91,7 @@ class Verdict:
         for requirement in self.requirements:
             if requirement.not_granted(principal):
                 return False
-            if requirement.signing_in and requirement.not_signed_in(principal, now):
+            if requirement.asks_more and requirement.more_lacking(principal, now):
                 return False
         return True
 
@@ -284,6 +287,7 @@ def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> 
         requirements=tuple(dict.fromkeys(rule.requirement for rule in rules if rule.requirement)),
         optional=optional,
         login_path=next((rule.login_path for rule in rules if rule.login_path), None),
+        login_redirect=all(rule.login_redirect for rule in rules),
         reason=f"protected by {names}" + (", in one way to read an odd path" if odd else ""),
         preflight=preflight,
         quotas=_quotas_of(rules),
@@ -316,7 +320,8 @@ def _rules(paths: Iterable[str | Rule] | None, name: str) -> list[Rule]:
 def _refuse_contradictions(protected: Sequence[Rule], public: Sequence[Rule]) -> None:
     for rule in public:
         counts = rule.quotas or rule.cost != 1
-        if rule.requirement or rule.optional or rule.login_path or rule.preflight or counts:
+        asks = rule.requirement or rule.optional or rule.login_path or not rule.login_redirect
+        if asks or rule.preflight or counts:
             raise ConfigurationError(
                 f"public_paths must ask for nothing, got {rule}: list it in protected_paths"
             )

@@ -6,17 +6,18 @@ from hashlib import sha256
 from typing import Literal, cast, get_args
 from urllib.parse import quote
 
-from authguard._core.model import Principal
+from authguard._core.model import Kind, Principal
 from authguard._core.options import (
     Duration,
     check_choice,
+    check_flag,
     check_text,
     check_text_or_list,
     check_whole,
     check_whole_seconds,
     is_numeric_date,
 )
-from authguard._core.policy.names import check_methods, check_names
+from authguard._core.policy.names import check_kinds, check_methods, check_names
 from authguard._core.policy.patterns import local_path, parse_pattern
 from authguard._core.quota import Quota, check_quota_or_list
 from authguard.errors import (
@@ -24,6 +25,7 @@ from authguard.errors import (
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
     RefusedError,
+    UnacceptedCredentialError,
 )
 
 Optional = Literal["strict", "lenient"]
@@ -48,13 +50,14 @@ class Requirement:
         roles: at least one of these roles.
         acr: the claim `acr` must be one of these, the preferred one first.
         max_age: the claim `auth_time` must be at most so many seconds ago, or as a timedelta says.
+        credentials: the kinds of credential that are taken, as in `Principal.method`; None for all.
 
     Raises:
         ConfigurationError: for a name that no token could carry, or that no challenge could name,
-            and for a `max_age` that is no whole number of seconds above 0.
+            for a `max_age` that is no whole number of seconds above 0, and for kinds that do not exist.
     """
 
-    __slots__ = ("acr", "any_of", "max_age", "roles", "scopes", "signing_in")
+    __slots__ = ("acr", "any_of", "asks_more", "credentials", "max_age", "roles", "scopes", "signing_in")
 
     def __init__(
         self,
@@ -63,6 +66,8 @@ class Requirement:
         roles: Iterable[str] = (),
         acr: str | Iterable[str] | None = None,
         max_age: float | Duration | None = None,
+        *,
+        credentials: Iterable[str] | None = None,
     ) -> None:
         self.scopes = check_names(scopes, "scopes", SCOPE)
         self.any_of = check_names(any_of, "any_of", SCOPE)
@@ -71,6 +76,9 @@ class Requirement:
         self.max_age = None if max_age is None else check_whole_seconds(max_age, "max_age", _MAX_AGE, least=1)
         #: Whether it asks how or when the caller has signed in.
         self.signing_in = bool(self.acr) or self.max_age is not None
+        self.credentials = frozenset() if credentials is None else check_kinds(credentials)
+        #: Whether it asks for more than scopes and roles.
+        self.asks_more = self.signing_in or bool(self.credentials)
 
     def not_granted(self, principal: Principal) -> InsufficientScopeError | None:
         """Return what the principal has not been granted, as an error; None if nothing is missing."""
@@ -81,6 +89,21 @@ class Requirement:
         if self.roles and not principal.roles & self.roles:
             return InsufficientScopeError("none of the accepted roles", scopes=self.scopes)
         return None
+
+    def not_taken(self, principal: Principal) -> UnacceptedCredentialError | None:
+        """Return that the kind of the credential is not taken, as an error; None if it is."""
+        if not self.credentials or principal.method in self.credentials:
+            return None
+        return UnacceptedCredentialError(f"none of the accepted kinds: {principal.method}")
+
+    def more_lacking(self, principal: Principal, now: float) -> RefusedError | None:
+        """Return what is lacking besides scopes and roles, as an error; None if nothing is.
+
+        Args:
+            principal: who is calling.
+            now: seconds since the epoch.
+        """
+        return self.not_taken(principal) or self.not_signed_in(principal, now)
 
     def not_signed_in(self, principal: Principal, now: float) -> InsufficientUserAuthenticationError | None:
         """Return what is wrong with how or when the principal has signed in, as an error; None if nothing is.
@@ -106,7 +129,8 @@ class Requirement:
             now: seconds since the epoch.
 
         Raises:
-            InsufficientScopeError: for a scope or a role; this comes first.
+            UnacceptedCredentialError: for the kind of the credential; this comes first.
+            InsufficientScopeError: for a scope or a role; this comes second.
             InsufficientUserAuthenticationError: for how or when the caller has signed in.
         """
         lacking = first_lack((self,), principal, now)
@@ -120,15 +144,15 @@ class Requirement:
             principal: who is calling.
             now: seconds since the epoch.
         """
-        if self.not_granted(principal) or (self.signing_in and self.not_signed_in(principal, now)):
+        if self.not_granted(principal) or (self.asks_more and self.more_lacking(principal, now)):
             return False
         return principal.is_authenticated
 
     def _key(self) -> tuple[object, ...]:
-        return (self.scopes, self.any_of, self.roles, self.acr, self.max_age)
+        return (self.scopes, self.any_of, self.roles, self.acr, self.max_age, self.credentials)
 
     def __bool__(self) -> bool:
-        return bool(self.scopes or self.any_of or self.roles or self.signing_in)
+        return bool(self.scopes or self.any_of or self.roles or self.asks_more)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Requirement) and self._key() == other._key()
@@ -146,6 +170,9 @@ class Requirement:
             parts.append(("acr " if len(self.acr) == 1 else "one of the acr ") + ", ".join(self.acr))
         if self.max_age is not None:
             parts.append(f"a sign-in at most {self.max_age} seconds ago")
+        if self.credentials:
+            words = "credential " if len(self.credentials) == 1 else "one of the credentials "
+            parts.append(words + ", ".join(sorted(self.credentials)))
         return " and ".join(parts) or "any authenticated caller"
 
     def arguments(self) -> str:
@@ -156,6 +183,7 @@ class Requirement:
             "roles": sorted(self.roles),
             "acr": list(self.acr),
             "max_age": self.max_age,
+            "credentials": sorted(self.credentials),
         }
         return ", ".join(f"{name}={value!r}" for name, value in options.items() if value)
 
@@ -166,9 +194,13 @@ class Requirement:
 def first_lack(requirements: Iterable[Requirement], principal: Principal, now: float) -> RefusedError | None:
     """Return what a caller must be told first, if anything is lacking; None if all requirements are met.
 
-    A scope or a role that is missing comes before a sign-in that is not good enough, whichever
-    requirement asks for it: nobody should sign in anew to be told that it was in vain.
+    A credential of another kind comes first, since another caller may present the right one. A scope or a
+    role that is missing comes before a sign-in that is not good enough, whichever requirement asks for it:
+    nobody should sign in anew to be told that it was in vain.
     """
+    for requirement in requirements:
+        if (refused := requirement.not_taken(principal)) is not None:
+            return refused
     for requirement in requirements:
         lacking = requirement.not_granted(principal)
         if lacking is not None:
@@ -203,9 +235,13 @@ class Rule:
             a sign-in (RFC 9470), as for `max_age`.
         max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`;
             a caller whose token is without it is asked to sign in.
+        credentials: the kinds of credential that are taken, as in `Principal.method`: `"bearer"`,
+            `"api_key"`, `"cookie"`, `"dpop"` and `"header"`; None for all. A caller with another kind gets a
+            401, like one without any.
         optional: `"strict"` lets requests without a credential pass as anonymous, and refuses
             bad ones; `"lenient"` treats a bad credential like none.
         login_path: where browsers are sent to sign in, instead of the guard's own login page.
+        login_redirect: False sends no browser to sign in from these paths; they get the 401, as a page.
         preflight: how a CORS preflight is treated here, instead of as the guard says; see `Guard`.
         quota: a `Quota` for these paths, or a list of them, beside those of the guard. One without a name
             is the rule's own; rules with a quota of the same name share it.
@@ -218,6 +254,7 @@ class Rule:
     __slots__ = (
         "cost",
         "login_path",
+        "login_redirect",
         "methods",
         "optional",
         "path",
@@ -237,8 +274,10 @@ class Rule:
         roles: Iterable[str] = (),
         acr: str | Iterable[str] | None = None,
         max_age: float | Duration | None = None,
+        credentials: Iterable[Kind] | None = None,
         optional: Optional | None = None,
         login_path: str | None = None,
+        login_redirect: bool = True,
         preflight: Preflight | None = None,
         quota: Quota | Iterable[Quota] | None = None,
         cost: int = 1,
@@ -246,9 +285,10 @@ class Rule:
         self.segments = parse_pattern(path)
         self.path = path
         self.methods = check_methods(methods)
-        self.requirement = Requirement(scopes, any_of, roles, acr, max_age)
+        self.requirement = Requirement(scopes, any_of, roles, acr, max_age, credentials=credentials)
         self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
+        self.login_redirect = check_flag(login_redirect, f"Rule({path!r}): login_redirect")
         if optional is not None:
             check_choice(optional, f"Rule({path!r}): optional", get_args(Optional))
         self.preflight = None if preflight is None else check_preflight(preflight)
@@ -259,6 +299,11 @@ class Rule:
             raise ConfigurationError(
                 f"Rule({path!r}): quota must be left out with cost=0, which takes nothing from any, got "
                 f"{[quota.policy for quota in quotas]}"
+            )
+        if self.login_path and not login_redirect:
+            raise ConfigurationError(
+                f"Rule({path!r}): login_path must be left out with login_redirect=False, which sends nobody "
+                f"to any login page, got {login_path!r}"
             )
         if preflight and optional:
             raise ConfigurationError(
@@ -294,9 +339,10 @@ class Rule:
     def __repr__(self) -> str:
         methods = f", methods={sorted(self.methods)}" if self.methods else ""
         required = f", {self.requirement.arguments()}" if self.requirement else ""
+        redirect = "" if self.login_redirect else ", login_redirect=False"
         quotas = f", quota={[quota.policy for quota in self.quotas]}" if self.quotas else ""
         cost = f", cost={self.cost}" if self.cost != 1 else ""
-        return f"Rule({self.path!r}{methods}{required}{quotas}{cost})"
+        return f"Rule({self.path!r}{methods}{required}{redirect}{quotas}{cost})"
 
 
 def check_preflight(preflight: object) -> Preflight:

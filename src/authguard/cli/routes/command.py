@@ -116,6 +116,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
             "roles": sorted(requirement.roles),
             "acr": list(requirement.acr),
             "max_age": requirement.max_age,
+            "credentials": sorted(requirement.credentials),
         }
         for requirement in answer.requirements
     ]

@@ -38,6 +38,10 @@ OTHERS = {
         "Have the issuer grant it, or change the rule of the path.",
         "Rule(scopes=…, roles=…)",
     ),
+    "unaccepted_credential": (
+        "The path takes another kind; a token is looked at here as one in the Authorization field.",
+        "Rule(credentials=…)",
+    ),
     "insufficient_user_authentication": ("Sign in again, as the rule asks.", "Rule(acr=…, max_age=…)"),
 }
 # The option that a fault of the code `claim` is about, by the beginning of its reason.

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authguard._core.answer.negotiation import reads_pages
 from authguard._core.answer.redirect import navigates
 from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
@@ -51,7 +52,9 @@ class PageErrors:
 
     async def handle_http_exception(self, request: Request, error: Exception) -> Response:
         """Answer for a router that has no such path or method."""
-        if not isinstance(error, HTTPException) or not self._is_page(request):
+        # Nothing is there, neither of the pages nor of the API; the answer is for whoever reads it.
+        is_page = self._is_page(request) or reads_pages(handled_by_guard(request.scope).request)
+        if not isinstance(error, HTTPException) or not is_page:
             return await handle_http_exception(request, error)
         refusal = MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
         response = self._views.refusal(request, refusal)

@@ -1,0 +1,45 @@
+"""Say what callers need somewhere, as far as a challenge can tell them."""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import and_
+from typing import NamedTuple
+
+from authguard._core.policy.rules import Requirement
+
+_OF_OAUTH = frozenset({"bearer", "dpop"})
+
+
+class Needs(NamedTuple):
+    """Hold what callers need somewhere.
+
+    Attributes:
+        scopes: all that any requirement names, sorted.
+        credentials: the kinds of credential that all requirements take; None for all kinds.
+    """
+
+    scopes: tuple[str, ...] = ()
+    credentials: frozenset[str] | None = None
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Return whether a token in the Authorization field may be taken."""
+        return self.credentials is None or bool(self.credentials & _OF_OAUTH)
+
+    def takes(self, kind: str) -> bool:
+        """Return whether a kind of credential is taken."""
+        return self.credentials is None or kind in self.credentials
+
+
+#: Where any credential will do.
+NO_NEEDS = Needs()
+
+
+def needs_of(requirements: Iterable[Requirement]) -> Needs:
+    """Return what callers need where several requirements hold."""
+    listed = list(requirements)
+    if not listed:
+        return NO_NEEDS
+    scopes = {scope for requirement in listed for scope in requirement.scopes | requirement.any_of}
+    kinds = [requirement.credentials for requirement in listed if requirement.credentials]
+    return Needs(tuple(sorted(scopes)), reduce(and_, kinds) if kinds else None)

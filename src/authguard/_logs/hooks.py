@@ -1,0 +1,48 @@
+"""Log what functions of the application raise that must not fail a request: a line a minute for each kind."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+
+logger = logging.getLogger("authguard")
+
+_SECONDS = 60
+_MAX_KINDS = 64
+_OTHERS = "other kinds"
+
+
+class HookFailures:
+    """Log the first failure of each kind in a minute: its class and its place, and not what it says.
+
+    Args:
+        monotonic: a clock that never goes back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._told: dict[str, int] = {}  # the minute of the last line for each kind
+
+    def log(self, error: Exception) -> None:
+        """Log a failure, unless one of its kind has been logged in this minute."""
+        name = type(error).__name__
+        kind = name if name in self._told or len(self._told) < _MAX_KINDS else _OTHERS
+        minute = int(self._monotonic() // _SECONDS)
+        if self._told.get(kind) == minute:
+            return
+        self._told[kind] = minute
+        logger.error("on_decision raised %s%s; the request was decided all the same", name, _place_of(error))
+
+
+def _place_of(error: Exception) -> str:
+    """Return where an exception was raised; its text may have part of a request in it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+
+
+_failures = HookFailures()
+
+
+def log_hook_failure(error: Exception) -> None:
+    """Log what `on_decision` has raised."""
+    _failures.log(error)

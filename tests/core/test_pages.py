@@ -1,0 +1,261 @@
+"""What a person's browser shows in the place of a problem document."""
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Quota, Rule
+from authguard._core.answer.page import page_of
+from authguard._core.answer.refusal import Challenges, refuse
+from authguard.drivers import run
+from authguard.errors import (
+    AddressDeniedError,
+    CrossSiteRequestError,
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    InvalidProofError,
+    InvalidRequestError,
+    InvalidTokenError,
+    MissingCredentialsError,
+    QuotaUnavailableError,
+    RateLimitedError,
+    RefusedError,
+    UnacceptedCredentialError,
+    UnexpectedError,
+    VerificationUnavailableError,
+)
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, claims, make_token
+
+HTML = {"accept": "text/html"}
+ERRORS = [
+    InvalidRequestError(),
+    MissingCredentialsError(),
+    UnacceptedCredentialError(),
+    InvalidTokenError(),
+    InvalidProofError(),
+    InsufficientUserAuthenticationError(),
+    InsufficientScopeError(),
+    AddressDeniedError(),
+    CrossSiteRequestError(),
+    RateLimitedError("a", quota=1, window=60, retry_after=1),
+    UnexpectedError(),
+    VerificationUnavailableError(),
+    QuotaUnavailableError(),
+]
+
+
+class OwnError(RefusedError):
+    """An error of an application, with what HTML must not take for markup."""
+
+    status_code = 403
+    code = "<script>"
+    title = "<b>no</b>"
+    detail = 'a & "b"'
+
+
+def guard(*rules, **options):
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    keys = APIKeyVerifier({"sk_live_0123456789": APIKey("bob")})
+    return Guard(jwt, keys, protected_paths=["/", *rules], cookie=AccessCookie(secure=False), **options)
+
+
+def shape(answer):
+    """All of an answer but the exception, of which each has its own."""
+    return (answer.status, answer.headers, answer.body, answer.is_page)
+
+
+def refusal(one, request):
+    """The answer, which the straight path and the flow give alike."""
+    flowing = run(one.decide(request, NOW)).refusal
+    recalled = one.recall(request.presented, (request.method, request.path, request.root_path), NOW)
+    if hasattr(recalled, "refusal"):
+        assert shape(one.present(request, recalled, NOW).refusal) == shape(flowing)
+    return flowing
+
+
+def browser(path="/x", *, method="GET", root_path="", **fields):
+    return FakeRequest(path, method=method, root_path=root_path, headers=HTML | fields)
+
+
+def links(answer):
+    return re.findall('href="([^"]*)"', answer.body.decode())
+
+
+@pytest.mark.parametrize("sign_in", [None, "/login?next=%2F" + "x" * 5000], ids=["plain", "a long link"])
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_each_error_has_a_small_page(error, sign_in):
+    """It has a language, a title, one heading, a sentence and the code for those who run the site."""
+    page = page_of(error, sign_in).decode()
+    assert len(page.encode()) < 4096
+    assert '<html lang="en">' in page
+    title, heading = re.search("<title>(.+)</title>", page)[1], re.search("<h1>(.+)</h1>", page)[1]
+    assert title == heading
+    assert page.count("<p>") >= 1
+    assert f"{error.status_code} {error.code}" in page
+    assert "<script" not in page
+
+
+def test_what_an_application_says_is_escaped():
+    """Its errors say what they like."""
+    page = page_of(OwnError(), '/login?next="><script>').decode()
+    assert "&lt;b&gt;no&lt;/b&gt;" in page
+    assert "a &amp; &quot;b&quot;" in page
+    assert "<script" not in page
+
+
+def test_the_style_is_the_only_thing_that_the_policy_allows():
+    """It is named by its digest, so that nothing else can be put in."""
+    answer = refuse(MissingCredentialsError(), Challenges("api")).with_page()
+    style = re.search("<style>(.*)</style>", answer.body.decode())[1]
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = dict(answer.headers)["content-security-policy"]
+    assert policy == (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        f"style-src 'sha256-{digest}'"
+    )
+
+
+def test_a_page_keeps_what_programs_are_told():
+    """Status, challenge and caching are the same; caches are told what they depend on."""
+    program = refusal(guard(), FakeRequest("/x"))
+    page = refusal(guard(), browser())
+    assert (page.status, page.is_page, program.is_page) == (401, True, False)
+    for name in ("www-authenticate", "cache-control", "x-content-type-options", "vary"):
+        assert dict(page.headers)[name] == dict(program.headers)[name]
+    assert dict(page.headers)["vary"] == "Accept, Sec-Fetch-Mode"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "words"),
+    [
+        (1, "1 second"),
+        (2, "2 seconds"),
+        (120, "120 seconds"),
+        (121, "3 minutes"),
+        (7200, "120 minutes"),
+        (7201, "3 hours"),
+        (200_000, "3 days"),
+    ],
+)
+def test_a_page_says_when_to_try_again(retry_after, words):
+    """Never sooner than `Retry-After`."""
+    error = RateLimitedError("a", quota=1, window=60, retry_after=retry_after)
+    assert f"Try again in {words}." in page_of(error, None).decode()
+
+
+def test_a_quota_is_refused_by_a_page():
+    """With what waits in the fields of the answer."""
+    one = guard(quotas=[Quota(1, 60)])
+    request = browser(cookie=f"access_token={make_token()}")
+    run(one.decide(request, NOW))
+    answer = run(one.decide(request, NOW)).refusal
+    assert (answer.status, answer.is_page, "retry-after" in dict(answer.headers)) == (429, True, True)
+
+
+def test_a_page_without_a_login_page_links_nowhere():
+    """There is nowhere to sign in."""
+    assert links(refusal(guard(), browser())) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "link"),
+    [
+        (browser("/api"), "/login?next=%2Fapi"),
+        (browser("/api", root_path="/app"), "/app/login?next=%2Fapp%2Fapi"),
+        (browser("/api", method="POST"), "/login"),
+        (browser("/x", method="POST"), "/login"),
+        (browser("/x", authorization="Bearer a.b.c"), "/login?next=%2Fx"),
+        (browser("/own", method="POST"), "/sign-in"),
+    ],
+    ids=["no redirect", "mounted", "a form, no redirect", "a form", "a bad token", "of the rule"],
+)
+def test_a_page_links_to_the_login_page(request_, link):
+    """Where no redirect leads there."""
+    rules = [Rule("/api", login_redirect=False), Rule("/own", login_path="/sign-in")]
+    answer = refusal(guard(*rules, login_path="/login"), request_)
+    assert (answer.status, answer.is_page, links(answer)) == (401, True, [link])
+
+
+def test_a_page_about_an_old_sign_in_links_to_another():
+    """The login page learns what is needed."""
+    rule = Rule("/x", max_age=60, login_redirect=False)
+    token = make_token(claims(auth_time=NOW - 100))
+    answer = refusal(guard(rule, login_path="/login"), browser(cookie=f"access_token={token}"))
+    assert links(answer) == ["/login?next=%2Fx&amp;max_age=60"]
+
+
+@pytest.mark.parametrize("rule", [Rule("/x", credentials=["api_key"]), Rule("/x", scopes=["a"])], ids=str)
+def test_a_page_does_not_link_where_signing_in_is_in_vain(rule):
+    """The same caller would get the same answer."""
+    request = browser(cookie=f"access_token={make_token()}")
+    answer = refusal(guard(rule, login_path="/login"), request)
+    assert (answer.is_page, links(answer)) == (True, [])
+
+
+def test_a_handshake_is_refused_without_a_page():
+    """No browser shows it, whatever it accepts."""
+    answer = run(guard().decide(browser(method="WEBSOCKET"), NOW)).refusal
+    assert (answer.is_page, json.loads(answer.body)["status"]) == (False, 401)
+    assert "vary" not in dict(answer.headers)
+
+
+def test_a_connection_that_is_checked_again_gets_no_page():
+    """Nor later."""
+    one = guard()
+    request = browser(method="WEBSOCKET", authorization=f"Bearer {make_token()}")
+    allowed = run(one.decide(request, NOW))
+    assert run(one.recheck(request, allowed.auth, NOW + 10_000)).refusal.is_page is False
+
+
+def test_an_application_replaces_the_page():
+    """One function, which sees whether a person reads it; the policy of the old page goes with it."""
+
+    def own(request, refusal):
+        if not refusal.is_page:
+            return refusal
+        return refusal.with_body(f"<h1>{refusal.status}</h1>", "text/html; charset=utf-8")
+
+    one = guard(on_error=own)
+    page, program = refusal(one, browser()), refusal(one, FakeRequest("/x"))
+    assert page.body == b"<h1>401</h1>"
+    assert "content-security-policy" not in dict(page.headers)
+    assert json.loads(program.body)["status"] == 401
+
+
+def test_an_application_does_without_pages():
+    """Everybody gets the problem document then."""
+    one = guard(on_error=lambda _, refusal: refusal.as_problem())
+    page, program = refusal(one, browser()), refusal(one, FakeRequest("/x"))
+    assert shape(page) == shape(program)
+
+
+def test_a_problem_names_the_limits_as_before():
+    """What is made again is what was made first."""
+    error = RateLimitedError("a", quota=1, window=60, retry_after=9)
+    made = refuse(error, Challenges("api"))
+    assert sorted(made.with_page().as_problem().headers) == sorted(made.headers)
+    assert made.with_page().as_problem().body == made.body
+
+
+def test_a_function_that_raises_leaves_a_page():
+    """The answer to the person is a page still."""
+    answer = run(guard(on_error=lambda *_: 1 / 0).decide(browser(), NOW)).refusal
+    assert (answer.status, answer.is_page) == (500, True)
+
+
+def test_a_login_redirect_is_no_page():
+    """It has no body, and is for `on_error` to leave alone."""
+    seen = []
+    one = guard(login_path="/login", on_error=lambda _, refusal: seen.append(refusal) or refusal)
+    answer = refusal(one, browser())
+    assert (answer.status, answer.is_page, seen) == (303, False, [])
+    assert answer.with_page() == answer.as_problem() == answer
+
+
+def test_nothing_that_the_caller_sent_is_on_the_page():
+    """Not the path, not a field; the link has the path, percent-encoded."""
+    answer = refusal(guard(), browser("/<marker>", cookie="access_token=marker"))
+    assert b"marker" not in answer.body
