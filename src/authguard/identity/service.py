@@ -198,10 +198,6 @@ class IdentityService:
         base = self._base
         base.limited("authorize", caller, base.limiter.hit, "authorize_address", address=caller.address)
 
-    def record_stale_sign_in(self, caller: Caller) -> None:
-        """Record that a provider did not show a new sign-in where one was asked for."""
-        self._base.record_failure("social", caller, "stale")
-
     def rotate_keys(self) -> None:
         """Make a new signing key, for operators of the service; see `SigningKeys.rotate`.
 
