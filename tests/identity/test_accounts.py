@@ -12,6 +12,7 @@ from authguard.identity.errors import (
     EmailTakenError,
     InvalidCredentialsError,
     InvalidFieldsError,
+    LinkRefusedError,
     NoAddressError,
     NotFoundError,
 )

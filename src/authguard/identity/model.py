@@ -207,7 +207,16 @@ def provider_title(name: str) -> str:
     return _TITLES.get(name, name)
 
 
-_TITLES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
+_TITLES = {
+    "apple": "Apple",
+    "github": "GitHub",
+    "gitlab": "GitLab",
+    "google": "Google",
+    "linkedin": "LinkedIn",
+    "microsoft": "Microsoft",
+    "oidc": "single sign-on",
+    "okta": "Okta",
+}
 
 
 @dataclass(frozen=True, slots=True)

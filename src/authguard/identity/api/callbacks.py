@@ -41,7 +41,7 @@ def code_of(provider: Provider, query: QueryParams, attempt: Mapping[str, str] |
         )
     if attempt["provider"] != provider.name:
         raise SocialSignInError("an attempt of another provider", SocialReason.STATE_MISMATCH)
-    own = getattr(provider, "issuer", None)
+    own = provider.issuer
     if own is not None and any(issuer != own for issuer in query.getlist("iss")):
         raise SocialSignInError("an answer of another issuer", SocialReason.ISSUER_MISMATCH)
     if "error" in query:

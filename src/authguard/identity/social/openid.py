@@ -75,7 +75,7 @@ class OpenIDProvider(Provider):
             url=issuer,
             allow_private=check_flag(allow_private, f"{name}: allow_private"),
         )
-        self.issuer = issuer
+        self.issuer: str = issuer
         self._allow_private = allow_private
         self._repeats_nonce = check_flag(repeats_nonce, f"{name}: repeats_nonce")
         check_function(clock, f"{name}: clock", "clock=time.time", or_none=False)

@@ -183,6 +183,8 @@ class Provider:
         self._client.close()
 
     _is_openid = False
+    #: Of a provider of OpenID Connect; None for others.
+    issuer: str | None = None
 
     def _endpoint(self, name: str) -> str:
         raise NotImplementedError
