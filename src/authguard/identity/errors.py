@@ -3,6 +3,7 @@
     RefusedError
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
+    │   └── DisabledAccountError  401  invalid_credentials   disabled, at a sign-in by a provider
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
     ├── WrongSignatureError       403  wrong_signature       a report that the scanner has not signed
     ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
@@ -59,6 +60,12 @@ class InvalidCredentialsError(RefusedError):
     code = "invalid_credentials"
     title = "Unauthorized"
     detail = "The e-mail address or the password is not right."
+
+
+class DisabledAccountError(InvalidCredentialsError):
+    """Refuse the owner of a disabled account whom a provider has signed in."""
+
+    detail = "The account is disabled: ask the operator of the service."
 
 
 class EmailNotVerifiedError(RefusedError):

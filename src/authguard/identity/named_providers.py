@@ -63,7 +63,7 @@ def _name(name: object) -> str:
     text = check_text(name, "each name of oidc_providers", pattern=_NAME, must=must)
     if text in _TAKEN:
         raise ConfigurationError(
-            f"each name of oidc_providers must be another than {', '.join(sorted(_TAKEN))}, which have settings "
+            "each name of oidc_providers must be another than github, linkedin and oidc, which have settings "
             f"of their own, got {text!r}"
         )
     return text

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from authguard.errors import RefusedError, VerificationUnavailableError
 from authguard.identity.audit import Event
 from authguard.identity.errors import (
+    DisabledAccountError,
     EmailNotVerifiedError,
-    InvalidCredentialsError,
     LinkRefusedError,
     NoAddressError,
 )
@@ -77,7 +77,7 @@ class SocialSignIn:
             NoAddressError: if there is no account yet, and the provider tells no address for one.
             EmailNotVerifiedError: if the address has to be verified; a mail is on its way. With
                 `Settings.enumeration_safe`, also instead of LinkRefusedError for an address that is known.
-            InvalidCredentialsError: if the account is disabled.
+            DisabledAccountError: if the account is disabled.
         """
         try:
             return self._sign_in(identity, caller)
@@ -90,7 +90,7 @@ class SocialSignIn:
         with base.database.write() as connection:
             user, linked = self._user_of(connection, identity, caller)
             if user is not None and user.disabled:
-                error = InvalidCredentialsError()
+                error = DisabledAccountError()
                 raise self._failed(identity, caller, error, SocialReason.DISABLED, user)
             if user is not None and not self._base.must_verify(user):
                 session = self._sessions.create_session(
