@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from authguard.cli.configuration import raw_settings, read_settings, with_settings
+from authguard.cli.configuration import raw_settings, read_settings, with_config
 from authguard.cli.output import Failure, echo_json, note, printable
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Write the providers as JSON.")
-@with_settings
-def providers(*, as_json: bool, database: str | None, config: str | None) -> None:
+@with_config
+def providers(*, as_json: bool, config: str | None) -> None:
     """Show each provider to sign in with, and the redirect URIs to register there.
 
     No provider and no database is asked. Exit status: 0 if there is a provider, 1 if there is none, 2 if
@@ -24,7 +24,7 @@ def providers(*, as_json: bool, database: str | None, config: str | None) -> Non
     """
     # No secret is needed, but the issuer is: redirect URIs begin with it.
     given = {} if "secret" in raw_settings(config) else {"secret": secrets.token_urlsafe(32)}
-    settings = read_settings(config, database, **given)
+    settings = read_settings(config, None, **given)
     from authguard.identity.social.configured import missing_settings, providers_from
 
     made = providers_from(settings)

@@ -69,12 +69,21 @@ class DisabledAccountError(InvalidCredentialsError):
 
 
 class EmailNotVerifiedError(RefusedError):
-    """Refuse a sign-in whose password is right, because the address has yet to be verified."""
+    """Refuse a sign-in that is right but for the address, which has yet to be verified.
+
+    Args:
+        reason: what went wrong.
+        user_id: the account that a provider has signed in; None where that is not known, or no provider has.
+    """
 
     status_code = 403
     code = "email_not_verified"
     title = "Forbidden"
     detail = "Verify your e-mail address first: follow the link that was sent to it."
+
+    def __init__(self, reason: str = "", *, user_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.user_id = user_id
 
 
 class InteractiveOnlyError(RefusedError):

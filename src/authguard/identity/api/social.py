@@ -22,6 +22,7 @@ from authguard.errors import (
 from authguard.identity.api.callbacks import code_of
 from authguard.identity.api.documents import social_token_document
 from authguard.identity.errors import (
+    EmailNotVerifiedError,
     NotFoundError,
     ProviderUnavailableError,
     SocialCancelledError,
@@ -42,6 +43,7 @@ from authguard.identity.web.messages import (
     see_other,
 )
 from authguard.identity.web.parts import Web
+from authguard.identity.web.pending_owner import PendingOwner
 from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -75,6 +77,7 @@ class SocialEndpoints:
         self._providers = {provider.name: provider for provider in providers}
         self._on_refused = on_refused
         self._settings = web.settings
+        self._pending = PendingOwner(web.service)
         self._attempts = AttemptCookies(web.settings, web.service.clock)
 
     def routes(self) -> list[BaseRoute]:
@@ -188,6 +191,8 @@ class SocialEndpoints:
             await self._browser_sessions.sign_in(request, response, tokens)
         except RefusedError as error:
             response = await self._on_refused(request, error)
+            if isinstance(error, EmailNotVerifiedError) and self._settings.pages:
+                self._pending.store(response, error.user_id)
         return response
 
     async def _refuse(

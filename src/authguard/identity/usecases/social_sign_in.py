@@ -105,8 +105,8 @@ class SocialSignIn:
         if session is None:
             if linked is None:  # else the report has sent it
                 self._links.send_verification(user)
-            reason = SocialReason.EMAIL_NOT_VERIFIED
-            raise self._failed(identity, caller, EmailNotVerifiedError(), reason, user)
+            refusal = EmailNotVerifiedError(user_id=user.id)
+            raise self._failed(identity, caller, refusal, SocialReason.EMAIL_NOT_VERIFIED, user)
         self._succeeded(identity, caller, user.id, session.id)
         return self._sessions.issue_tokens(user, session)
 
