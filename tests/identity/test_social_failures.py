@@ -10,7 +10,7 @@ from authguard.identity import Identity
 from authguard.identity.audit import Event
 from authguard.identity.limits import Limit
 from authguard.identity.social_reasons import SocialReason, clean_code
-from authguard.identity.usecases.social_failures import WARNING_SECONDS
+from authguard.identity.usecases.social.failures import WARNING_SECONDS
 from identity.social_attempts import APP, answering, back, both_kinds, id_token, start
 from identity.support import GENEROUS, browser, service_at
 

@@ -207,16 +207,7 @@ def provider_title(name: str) -> str:
     return _TITLES.get(name, name)
 
 
-_TITLES = {
-    "apple": "Apple",
-    "github": "GitHub",
-    "gitlab": "GitLab",
-    "google": "Google",
-    "linkedin": "LinkedIn",
-    "microsoft": "Microsoft",
-    "oidc": "single sign-on",
-    "okta": "Okta",
-}
+_TITLES = {"github": "GitHub", "google": "Google", "linkedin": "LinkedIn", "oidc": "single sign-on"}
 
 
 @dataclass(frozen=True, slots=True)

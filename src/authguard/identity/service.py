@@ -57,7 +57,7 @@ from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
-from authguard.identity.usecases.social_sign_in import SocialSignIn
+from authguard.identity.usecases.social.sign_in import SocialSignIn
 
 logger = logging.getLogger("authguard")
 

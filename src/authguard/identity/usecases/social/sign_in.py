@@ -25,7 +25,7 @@ from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
-from authguard.identity.usecases.social_failures import SocialFailures
+from authguard.identity.usecases.social.failures import SocialFailures
 
 MAX_SUBJECT = 255  # OpenID Connect Core section 2
 
