@@ -1,7 +1,7 @@
 """Put the use cases together: the identity service without HTTP. Start here.
 
 accounts         register, sign in, change the password, disable
-social_sign_in   sign in with providers
+social_sign_in   sign in with providers, in the folder `social`
 sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account

@@ -40,7 +40,10 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
     ),
     "not_found": ("Nothing here", "It may have been there, and have ended since."),
     "rate_limited": ("Too many tries", ""),
-    "social_sign_in": ("That sign-in did not succeed", "Please start again."),
+    "social_sign_in": (
+        "That sign-in did not succeed",
+        "Please start again. Your browser has to accept the cookies of this site.",
+    ),
     "insufficient_user_authentication": (
         "Please sign in again",
         "The provider did not show that you have just signed in. Use your password, or another provider.",

@@ -13,6 +13,7 @@ from authguard.verifiers.http import HTTPOptions, Remote
 #: Bytes of an answer; profiles have some thousands.
 MAX_ANSWER = 1024 * 1024
 _CONNECT_SECONDS = 1.0
+_SHARE_OF_KEYS = 0.6  # of the seconds of an attempt
 
 
 class ProviderClient:
@@ -32,8 +33,11 @@ class ProviderClient:
         self._name = name
         self._seconds = seconds
         self._connect_seconds = min(_CONNECT_SECONDS, seconds)
+        # Less, so that an attempt has time left in which to say that it was the keys that did not come.
         self.http = HTTPOptions(
-            timeout=seconds, connect_timeout=self._connect_seconds, allow_private=allow_private
+            timeout=_SHARE_OF_KEYS * seconds,
+            connect_timeout=min(_CONNECT_SECONDS, _SHARE_OF_KEYS * seconds),
+            allow_private=allow_private,
         )
         self._channel = Remote(self.http, seconds, url).channel
 

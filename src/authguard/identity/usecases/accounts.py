@@ -12,7 +12,7 @@ from authguard.identity.errors import (
     NotFoundError,
 )
 from authguard.identity.keys.generations import end_keys_of
-from authguard.identity.mail.addresses import email_key, lookup_address, parse_email
+from authguard.identity.mail.addresses import canonical_key, email_key, lookup_address, parse_email
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
@@ -250,7 +250,7 @@ class Accounts:
             after: the address to begin after.
         """
         with self._base.database.read() as connection:
-            return store.list_users(connection, limit, email_key(after))
+            return store.list_users(connection, limit, canonical_key(after))
 
     def disable(self, user_id: str, *, disabled: bool = True) -> None:
         """Switch an account off, which ends its sessions, or on again.

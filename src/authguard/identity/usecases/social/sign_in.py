@@ -82,7 +82,8 @@ class SocialSignIn:
         try:
             return self._sign_in(identity, caller)
         except VerificationUnavailableError as error:
-            raise self._failed(identity, caller, error) from None
+            self.failures.record(identity.provider, caller, error)
+            raise
 
     def _sign_in(self, identity: SocialIdentity, caller: Caller) -> Tokens:
         base = self._base
