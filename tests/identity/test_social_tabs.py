@@ -164,6 +164,15 @@ def test_cancelled(client, login, location):
     assert attempts(client) == []
 
 
+def test_cancelled_by_who_is_signed_in(client):
+    """Whoever is signed in already reads the notice as well, and stays signed in."""
+    back(client, code="c0de", state=start(client)["state"])
+    answer = back(client, error="access_denied", state=start(client)["state"])
+    words = Page(client.get(answer.headers["location"])).words
+    assert "was cancelled" in words
+    assert "You are signed in" in words
+
+
 def test_cancelled_without_pages(url, providers):
     """Without pages there is no page to go to: the answer is a problem document."""
     with service_at(url, pages=False) as service:

@@ -1,10 +1,10 @@
 """Send the requests of a sign-in to a provider: bounded in time and size, and without cookies."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from authguard._core.flow import Fetch, FetchFailedError, Response
+from authguard._core.strict_json import JSONError, parse_array_bytes, parse_object_bytes
 from authguard.drivers.blocking import ask
 from authguard.identity.errors import ProviderUnavailableError
 from authguard.identity.social.attempts import NoAnswerError
@@ -78,8 +78,9 @@ class ProviderClient:
 
 
 def read_document(response: Response) -> Any:
-    """Return the JSON of an answer, whatever it says that it is; None if it is none."""
+    """Return the JSON object or array of an answer, whatever it says that it is; None if it is none."""
+    read = parse_array_bytes if response.body.lstrip()[:1] == b"[" else parse_object_bytes
     try:
-        return json.loads(response.body.decode())
-    except (ValueError, RecursionError):
+        return read(response.body)
+    except JSONError:
         return None

@@ -75,7 +75,7 @@ class OpenIDProvider(Provider):
             url=issuer,
             allow_private=check_flag(allow_private, f"{name}: allow_private"),
         )
-        self.issuer: str = issuer
+        self.issuer = self._issuer = issuer
         self._allow_private = allow_private
         self._repeats_nonce = check_flag(repeats_nonce, f"{name}: repeats_nonce")
         check_function(clock, f"{name}: clock", "clock=time.time", or_none=False)
@@ -88,7 +88,7 @@ class OpenIDProvider(Provider):
             raise ProviderSetUpError(f"{self.name} says no {name}", SocialReason.PROVIDER_DOWN)
         try:
             return check_named_url(
-                url, name, self.issuer, allow_private=self._allow_private, option=ALLOW_PRIVATE
+                url, name, self._issuer, allow_private=self._allow_private, option=ALLOW_PRIVATE
             )
         except ConfigurationError as error:
             raise ProviderSetUpError(
