@@ -196,6 +196,21 @@ def test_cancelled_below_a_mount(service, providers):
     assert answer.headers["location"].startswith("/id/login?")
 
 
+@pytest.mark.parametrize(
+    ("supported", "iss", "status"),
+    [(True, "own", 303), (True, None, 400), (True, "https://evil.example", 400), (False, None, 303),
+     ("true", None, 303), (False, "https://evil.example", 400)],
+)  # fmt: skip
+def test_issuer_of_the_answer(client, server, clock, supported, iss, status):
+    """A provider that says that its answers name it has to be named (RFC 9207 section 2.4)."""
+    metadata = server.answers["/.well-known/openid-configuration"][1]
+    metadata["authorization_response_iss_parameter_supported"] = supported
+    sent = start(client, "op")
+    id_token(server, clock, nonce=sent["nonce"])
+    query = {} if iss is None else {"iss": server.url if iss == "own" else iss}
+    assert back(client, "op", code="c0de", state=sent["state"], **query).status_code == status
+
+
 def test_states_are_of_one_service(client):
     """The names of attempts are those of their states, which nobody can guess."""
     sent = start(client)

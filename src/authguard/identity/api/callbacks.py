@@ -41,8 +41,9 @@ def code_of(provider: Provider, query: QueryParams, attempt: Mapping[str, str] |
         )
     if attempt["provider"] != provider.name:
         raise SocialSignInError("an attempt of another provider", SocialReason.STATE_MISMATCH)
-    own = provider.issuer
-    if own is not None and any(issuer != own for issuer in query.getlist("iss")):
+    issuers = query.getlist("iss")
+    is_missing = not issuers and "names_issuer" in attempt
+    if is_missing or any(issuer != (provider.issuer or issuer) for issuer in issuers):
         raise SocialSignInError("an answer of another issuer", SocialReason.ISSUER_MISMATCH)
     if "error" in query:
         raise _error_of(provider, error)

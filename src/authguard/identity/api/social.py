@@ -136,19 +136,24 @@ class SocialEndpoints:
             recency["max_age"] = max_age
             attempt |= {"since": str(int(self._service.clock())), "max_age": str(max_age)}
         await self._workers.count(self._service.admit_to_provider, caller)
-        try:
-            url = await self._workers.ask_remote(
-                provider.name,
-                provider.authorize_url,
+
+        def prepare() -> tuple[str, bool]:
+            url = provider.authorize_url(
                 state=state,
                 nonce=attempt["nonce"],
                 redirect_uri=self._callback_url(provider),
                 code_challenge=sha256_base64url(attempt["verifier"]),
                 **recency,
             )
+            return url, provider.names_issuer()
+
+        try:
+            url, names_issuer = await self._workers.ask_remote(provider.name, prepare)
         except RefusedError as error:
             self._record(provider, caller, error)
             raise
+        if names_issuer:
+            attempt["names_issuer"] = "yes"
         response = see_other(url)
         for field in self._attempts.begin(request, state, attempt):
             response.headers.append("set-cookie", field)

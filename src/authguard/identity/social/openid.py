@@ -95,6 +95,10 @@ class OpenIDProvider(Provider):
                 f"{self.name} names an unusable {name}: {error}", SocialReason.PROVIDER_DOWN
             ) from None
 
+    def names_issuer(self) -> bool:
+        """Return whether the metadata say that answers name the issuer."""
+        return self._discovered().get("authorization_response_iss_parameter_supported") is True
+
     def _discovered(self) -> Mapping[str, Any]:
         """Return the metadata (OpenID Connect Discovery section 4)."""
         return self._attempts.run(lambda: self._attempts.share("metadata", self._discover))

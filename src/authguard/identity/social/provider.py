@@ -118,6 +118,14 @@ class Provider:
             parameters |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
         return _with_query(self._endpoint("authorization_endpoint"), parameters)
 
+    def names_issuer(self) -> bool:
+        """Return whether the answers that browsers come back with have to name the issuer (RFC 9207).
+
+        Raises:
+            ProviderUnavailableError: if the provider has to be asked, and is down.
+        """
+        return False
+
     def exchange(
         self, code: str, redirect_uri: str, *, code_verifier: str | None = None, nonce: str | None = None
     ) -> SocialIdentity:
