@@ -40,7 +40,7 @@ SERVICE: dict[str, Built] = {
             **rows("seconds", "refresh_grace api_key_notice_interval"),
             **rows("seconds", "usage_minutes_kept usage_hours_kept usage_days_kept"),
             "worker_threads": "number",
-            **rows("mapping", "limits api_key_tiers"),
+            **rows("mapping", "limits api_key_tiers oidc_providers"),
             **rows("list", "prefixes redirect_uris admin_roles"),
             **rows("list", "api_key_prefixes api_key_scopes api_key_mails"),
             **rows("text", "api_key_check_secret api_key_tier"),

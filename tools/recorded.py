@@ -35,7 +35,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([
     "pytest", "_pytest.python", "hypothesis", "trio", "anyio.pytest_plugin", "jwt", "httpx", "redis",
     "starlette.testclient", "fastapi", "flask", "sqlalchemy.dialects.postgresql", "psycopg", "limits",
-    "alembic.command", "argon2", "joserfc.jwt", "uvicorn", "aiosmtpd.controller",
+    "alembic.command", "argon2", "uvicorn", "aiosmtpd.controller",
 ])  # fmt: skip
 _polling = threading.Lock()  # an exit status is read once, and starting a process polls all others
 

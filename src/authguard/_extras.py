@@ -12,11 +12,8 @@ _PACKAGES = {
     "identity": (
         "alembic",
         "argon2",
-        "authlib",
         "email_validator",
-        "httpx2",
         "jinja2",
-        "joserfc",
         "limits",
         "pydantic",
         "sqlalchemy",

@@ -8,7 +8,7 @@ import subprocess
 import httpx
 import pytest
 
-from authguard.cli.output import Failure
+from authguard.cli.output import Failure, printable
 from authguard.cli.serve import _for_development, frozen_heap
 from cli.support import COMMAND, PASSWORD, environment, run
 
@@ -93,3 +93,12 @@ def test_development_makes_a_secret_for_hs256_of_a_file(tmp_path):
         except Failure as error:
             given.append((error.exit_code, "AUTHGUARD_SECRET" in error.message))
     assert given == [True, (2, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("山田\u3000太郎", "山田\u3000太郎"), ("a\u202eb\x1b", "a?b?"), ("a\u200db", "a\u200db")],
+)
+def test_names_in_tables(text, shown):
+    """Names of all languages are shown, and what steers a terminal is not."""
+    assert printable(text) == shown

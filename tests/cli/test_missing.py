@@ -20,7 +20,7 @@ from authguard.cli import main
 sys.argv = ["authguard", *{arguments}]
 main()
 """
-IDENTITY = ("sqlalchemy", "alembic", "argon2", "authlib", "email_validator", "joserfc", "limits", "pydantic")
+IDENTITY = ("sqlalchemy", "alembic", "argon2", "email_validator", "limits", "pydantic")
 
 
 def run_without(blocked, *arguments, given=""):

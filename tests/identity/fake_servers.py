@@ -28,7 +28,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         form = {name: value[0] for name, value in parse_qs(body).items()}
-        self.server.seen.append((self.path, dict(self.headers), form))
+        fields = {name.title(): value for name, value in self.headers.items()}
+        self.server.seen.append((self.path, fields, form))
         status, document = self.server.answers.get(self.path, (404, {}))
         data = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.send_response(status)

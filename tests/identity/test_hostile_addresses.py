@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from authguard.errors import RateLimitedError
 from authguard.identity import Identity
-from authguard.identity.errors import InvalidFieldsError, LinkRefusedError
+from authguard.identity.errors import InvalidFieldsError, NoAddressError
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail import addresses
 from authguard.identity.mail.addresses import MAX_ADDRESS, canonical_key, lookup_address, parse_email
@@ -108,7 +108,7 @@ def test_functions_refuse_a_long_address(worked_on, text):
 def test_long_address_of_a_provider_is_none(service, worked_on, text):
     """An address of a provider that is too long is like none at all."""
     identity = SocialIdentity(provider="github", subject="1", email=text, email_verified=True, name="Ann")
-    with pytest.raises(LinkRefusedError):
+    with pytest.raises(NoAddressError):
         service.social_sign_in.sign_in_with(identity, CALLER)
     assert worked_on == []
 

@@ -17,21 +17,25 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def with_settings(command: Command) -> Command:
-    """Add the options `--database` and `--config`."""
-    config = click.option(
+def with_config(command: Command) -> Command:
+    """Add the option `--config`."""
+    return click.option(
         "--config",
         metavar="FILE",
         type=click.Path(exists=True, dir_okay=False),
         help="A TOML file with settings of the service; else AUTHGUARD_CONFIG.",
-    )
+    )(command)
+
+
+def with_settings(command: Command) -> Command:
+    """Add the options `--database` and `--config`."""
     database = click.option(
         "--database",
         metavar="URL",
         help="sqlite:///FILE or postgresql://USER@HOST/NAME; else AUTHGUARD_DATABASE. Other users of the "
         "machine see arguments: a URL with a password belongs into the variable.",
     )
-    return database(config(command))
+    return database(with_config(command))
 
 
 def read_settings(config: str | None, database: str | None, **given: Any) -> "Settings":

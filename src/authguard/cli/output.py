@@ -7,6 +7,8 @@ from typing import IO, Any
 
 import click
 
+from authguard._characters import is_plain
+
 MISUSED = 2  # as click exits for options that cannot be meant
 
 #: Given to the cells of a column; they keep their width.
@@ -65,7 +67,7 @@ def echo_table(
 
 def printable(text: str) -> str:
     """Replace the characters that a terminal would obey."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return "".join(character if is_plain(character) else "?" for character in text)
 
 
 def moment(seconds: float) -> str:

@@ -11,6 +11,7 @@ from authguard.cli.apikeys import apikeys
 from authguard.cli.db import db
 from authguard.cli.keys import keys
 from authguard.cli.output import MISUSED, Failure
+from authguard.cli.providers import providers
 from authguard.cli.routes.command import routes
 from authguard.cli.serve import serve
 from authguard.cli.tokens.issue import token
@@ -55,5 +56,5 @@ def root() -> None:
     """
 
 
-for command in (serve, db, users, apikeys, keys, token, routes):
+for command in (serve, db, users, apikeys, keys, providers, token, routes):
     root.add_command(command)

@@ -31,6 +31,8 @@ class Event:
         address: where the request came from.
         key_id: the public id of the API key it is about, if there is one.
         actor_key_id: the public id of the API key that has done it, if one has.
+        provider: the provider that was to sign somebody in, if one was.
+        provider_error: its own code for what went wrong, if it sent one.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Event:
     address: str = ""
     key_id: str | None = None
     actor_key_id: str | None = None
+    provider: str | None = None
+    provider_error: str = ""
 
 
 Hook: TypeAlias = Callable[[Event], None]

@@ -3,6 +3,7 @@
     RefusedError
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
+    │   └── DisabledAccountError  401  invalid_credentials   disabled, at a sign-in by a provider
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
     ├── WrongSignatureError       403  wrong_signature       a report that the scanner has not signed
     ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
@@ -11,15 +12,19 @@
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
     ├── KeyLockedError            409  key_locked            an API key that others have disabled
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
+    ├── NoAddressError            403  no_address            a provider that tells no address
     ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
     ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
+    │   └── SocialCancelledError  400  social_sign_in        the person said no at the provider
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
     ├── InvalidReportError        400  invalid_report        a report of leaked keys that has another form
     ├── NotFoundError             404  not_found
     ├── MethodNotAllowedError     405  method_not_allowed
     ├── PayloadTooLargeError      413  payload_too_large
     ├── UnsupportedMediaError     415  unsupported_media_type
-    └── StoreUnavailableError     503  unavailable           the database is down, or too busy
+    ├── StoreUnavailableError     503  unavailable           the database is down, or too busy
+    └── ProviderUnavailableError  503  unavailable           a provider to sign in with is down
+        └── ProviderSetUpError    503  provider_set_up       it refuses this service
 
 `OAuthError` is apart: the OAuth endpoints answer as RFC 6749 section 5.2 has it.
 """
@@ -28,6 +33,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from authguard.errors import AuthGuardError, RefusedError, VerificationUnavailableError
+from authguard.identity.social_reasons import SocialReason
 
 
 class InvalidFieldsError(RefusedError):
@@ -56,13 +62,28 @@ class InvalidCredentialsError(RefusedError):
     detail = "The e-mail address or the password is not right."
 
 
+class DisabledAccountError(InvalidCredentialsError):
+    """Refuse the owner of a disabled account whom a provider has signed in."""
+
+    detail = "The account is disabled: ask the operator of the service."
+
+
 class EmailNotVerifiedError(RefusedError):
-    """Refuse a sign-in whose password is right, because the address has yet to be verified."""
+    """Refuse a sign-in that is right but for the address, which has yet to be verified.
+
+    Args:
+        reason: what went wrong.
+        user_id: the account that a provider has signed in; None where that is not known, or no provider has.
+    """
 
     status_code = 403
     code = "email_not_verified"
     title = "Forbidden"
     detail = "Verify your e-mail address first: follow the link that was sent to it."
+
+    def __init__(self, reason: str = "", *, user_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.user_id = user_id
 
 
 class InteractiveOnlyError(RefusedError):
@@ -111,12 +132,24 @@ class KeyLockedError(RefusedError):
 
 
 class LinkRefusedError(RefusedError):
-    """Refuse to link a social account whose address an account has, because one of the two is unverified."""
+    """Refuse to link a social account whose address an account has, and its provider has not verified."""
 
     status_code = 409
     code = "link_refused"
     title = "Conflict"
-    detail = "There is an account with this e-mail address already: sign in to it, and verify its address."
+    detail = (
+        "There is an account with this e-mail address already, and the provider has not verified the "
+        "address: sign in to the account in another way, or have a new password sent by mail."
+    )
+
+
+class NoAddressError(RefusedError):
+    """Refuse to make an account for a social account without an e-mail address."""
+
+    status_code = 403
+    code = "no_address"
+    title = "Forbidden"
+    detail = "The provider tells no e-mail address that can be used: allow it to, or sign in in another way."
 
 
 class LastSignInError(RefusedError):
@@ -129,12 +162,31 @@ class LastSignInError(RefusedError):
 
 
 class SocialSignInError(RefusedError):
-    """Refuse a social sign-in: denied by the provider, a bad ID token, or another browser than was sent."""
+    """Refuse a social sign-in: denied by the provider, a bad ID token, or another browser than was sent.
+
+    Args:
+        reason: what went wrong.
+        why: the same for events.
+        provider_error: the provider's own code for it, as `clean_code` returns it.
+    """
 
     status_code = 400
     code = "social_sign_in"
     title = "Bad Request"
     detail = "The sign-in at the provider did not succeed: start again."
+
+    def __init__(
+        self, reason: str = "", why: SocialReason = SocialReason.ID_TOKEN, *, provider_error: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.why = why
+        self.provider_error = provider_error
+
+
+class SocialCancelledError(SocialSignInError):
+    """Tell that the person has said no at the provider."""
+
+    detail = "The sign-in at the provider was cancelled."
 
 
 class InvalidLinkError(RefusedError):
@@ -204,6 +256,41 @@ class StoreUnavailableError(VerificationUnavailableError):
     """Tell that the database cannot be asked, or did not keep what it was told."""
 
     detail = "The service cannot do this at the moment."
+
+
+class ProviderUnavailableError(VerificationUnavailableError):
+    """Tell that a provider to sign in with cannot be asked.
+
+    Args:
+        reason: what went wrong.
+        why: the same for events.
+        provider_error: the provider's own code for it, as `clean_code` returns it.
+        retry_after: seconds after which to try again.
+    """
+
+    detail = "The provider cannot be asked at the moment."
+
+    def __init__(
+        self,
+        reason: str = "",
+        why: SocialReason = SocialReason.PROVIDER_DOWN,
+        *,
+        provider_error: str = "",
+        retry_after: int = 5,
+    ) -> None:
+        super().__init__(reason, retry_after=retry_after)
+        self.why = why
+        self.provider_error = provider_error
+
+
+class ProviderSetUpError(ProviderUnavailableError):
+    """Tell that a provider refuses this service, which only the operator of the service can mend."""
+
+    code = "provider_set_up"
+    detail = (
+        "Signing in with this provider is not set up as it has to be. The operator of the service has to "
+        "mend that: sign in in another way."
+    )
 
 
 class OAuthError(AuthGuardError):

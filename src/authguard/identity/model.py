@@ -207,7 +207,7 @@ def provider_title(name: str) -> str:
     return _TITLES.get(name, name)
 
 
-_TITLES = {"github": "GitHub", "linkedin": "LinkedIn", "oidc": "single sign-on"}
+_TITLES = {"github": "GitHub", "google": "Google", "linkedin": "LinkedIn", "oidc": "single sign-on"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Put the use cases together: the identity service without HTTP. Start here.
 
 accounts         register, sign in, change the password, disable
-social_sign_in   sign in with providers
+social_sign_in   sign in with providers, in the folder `social`
 sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
@@ -57,7 +57,7 @@ from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
-from authguard.identity.usecases.social_sign_in import SocialSignIn
+from authguard.identity.usecases.social.sign_in import SocialSignIn
 
 logger = logging.getLogger("authguard")
 
@@ -197,10 +197,6 @@ class IdentityService:
         """
         base = self._base
         base.limited("authorize", caller, base.limiter.hit, "authorize_address", address=caller.address)
-
-    def record_stale_sign_in(self, caller: Caller) -> None:
-        """Record that a provider did not show a new sign-in where one was asked for."""
-        self._base.record_failure("social", caller, "stale")
 
     def rotate_keys(self) -> None:
         """Make a new signing key, for operators of the service; see `SigningKeys.rotate`.

@@ -6,11 +6,13 @@ from typing import Any
 
 from authguard._core.options import got
 from authguard.errors import ConfigurationError
+from authguard.identity.named_providers import read_providers
 from authguard.identity.named_values import read_named_values
 
 #: What the variables of settings begin with.
 ENVIRONMENT = "AUTHGUARD_"
 
+_EXAMPLES = {"limits": "login=10/900,mail=3/900", "api_key_tiers": "free=10/1000,pro=600/100000"}
 _LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles", "api_key_mails")
 
 
@@ -48,10 +50,10 @@ def read_variable(name: str, text: str, kind: Any) -> Any:
         if text.strip().lower() not in words:
             raise ConfigurationError(f"{ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
         return words[text.strip().lower()]
-    if name == "limits":
-        return read_named_values(text, name, "login=10/900,mail=3/900")
-    if name == "api_key_tiers":
-        return read_named_values(text, name, "free=10/1000,pro=600/100000")
+    if name in _EXAMPLES:
+        return read_named_values(text, name, _EXAMPLES[name])
+    if name == "oidc_providers":
+        return read_providers(text)
     if name in _LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

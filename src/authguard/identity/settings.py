@@ -24,6 +24,7 @@ from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits
 from authguard.identity.model import KEY_EVENTS
+from authguard.identity.named_providers import parse_providers
 from authguard.identity.setting_checks import (
     check_issuer,
     check_key_mails,
@@ -102,6 +103,8 @@ class Settings:
         oidc_client_secret: the proof of it.
         oidc_allow_private: whether its metadata may lead to another host on this machine, or to an
             address in a private network.
+        oidc_providers: more providers of OpenID Connect, by their names in paths: for each a table with
+            `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
         cookie_name: the cookie that may carry the access token for pages.
@@ -172,6 +175,7 @@ class Settings:
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
     oidc_allow_private: bool = False
+    oidc_providers: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     redirect_uris: Iterable[str] = ()
     cookie_name: str = "access_token"
     refresh_cookie_name: str = "refresh_token"
@@ -209,6 +213,7 @@ class Settings:
         )
         self._check_numbers()
         object.__setattr__(self, "limits", parse_limits(self.limits))
+        object.__setattr__(self, "oidc_providers", parse_providers(self.oidc_providers))
         prefixes = check_list(self.prefixes, "prefixes", '"/v1"')
         if not prefixes:
             raise ConfigurationError('prefixes must name at least one, such as "/v1", got an empty list')

@@ -118,7 +118,12 @@ class Remote:
         options: how it is reached; None for the defaults.
         timeout: seconds, or a timedelta, for a whole request, if the options do not say.
         url: the URL that is configured for it: of the issuer, the key set or the endpoint.
+
+    Attributes:
+        private_option: the option that lets its URLs lead into private networks, as errors name it.
     """
+
+    private_option = "HTTPOptions(allow_private=True)"
 
     def __init__(self, options: HTTPOptions | None, timeout: float, url: str) -> None:
         self._url = url
@@ -143,6 +148,7 @@ class Remote:
             self._url,
             plain_http=self._options.plain_http,
             allow_private=self._options.allow_private,
+            option=self.private_option,
         )
 
     def fetch(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"") -> Fetch:

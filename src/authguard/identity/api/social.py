@@ -1,36 +1,53 @@
 """Serve sign-in with providers: the code that an application sends, and the whole flow of a browser."""
 
-import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from urllib.parse import urlencode
 
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from cryptography.fernet import InvalidToken, MultiFernet
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.answer.redirect import safe_next
-from authguard._core.credential.cookies import AccessCookie
+from authguard._core.encoding import sha256_base64url
 from authguard._core.options import got
-from authguard.asgi import handled_by_guard
-from authguard.errors import ConfigurationError, InsufficientUserAuthenticationError, RefusedError
+from authguard.errors import (
+    ConfigurationError,
+    InsufficientUserAuthenticationError,
+    RefusedError,
+    UnexpectedError,
+)
+from authguard.identity.api.callbacks import code_of
 from authguard.identity.api.documents import social_token_document
-from authguard.identity.errors import NotFoundError, SocialSignInError
+from authguard.identity.errors import (
+    EmailNotVerifiedError,
+    NotFoundError,
+    ProviderUnavailableError,
+    SocialCancelledError,
+    SocialSignInError,
+)
 from authguard.identity.model import Caller, Tokens
 from authguard.identity.social.provider import Provider
-from authguard.identity.tokens.derive import derive_fernet
+from authguard.identity.social_reasons import SocialReason
+from authguard.identity.web.attempt_cookies import AttemptCookies
 from authguard.identity.web.bodies import SocialCallback
 from authguard.identity.web.link_cookie import callback_query
-from authguard.identity.web.messages import caller_of, json_response, query_of, read_json, see_other
+from authguard.identity.web.messages import (
+    caller_of,
+    json_response,
+    page_path,
+    query_of,
+    read_json,
+    see_other,
+)
 from authguard.identity.web.parts import Web
+from authguard.identity.web.pending_owner import PendingOwner
 from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
-_STATE_SECONDS = 600  # for signing in at the provider
 #: The end of the paths to which providers send browsers back.
 CALLBACK = "/callback"
 #: The paths below each prefix, which need no caller.
@@ -59,9 +76,9 @@ class SocialEndpoints:
         self._prefix = prefix
         self._providers = {provider.name: provider for provider in providers}
         self._on_refused = on_refused
-        settings = web.settings
-        self._cookie = AccessCookie("authguard-social", secure=settings.is_https)
-        self._fernet = MultiFernet([derive_fernet(secret, "social sign-in") for secret in settings.secrets])
+        self._settings = web.settings
+        self._pending = PendingOwner(web.service)
+        self._attempts = AttemptCookies(web.settings, web.service.clock)
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes.
@@ -86,9 +103,12 @@ class SocialEndpoints:
 
     async def exchange_code(self, request: Request) -> Response:
         """Sign in with a code that an application has got in its own browser flow."""
-        provider = self._provider(request)
-        body = await read_json(request, SocialCallback)
-        caller = caller_of(request)
+        provider, caller = self._provider(request), caller_of(request)
+        try:
+            body = await read_json(request, SocialCallback)
+        except RefusedError as error:
+            self._record(provider, caller, error, SocialReason.INVALID_FIELDS)
+            raise
         tokens = await self._exchange(
             provider,
             caller,
@@ -100,13 +120,13 @@ class SocialEndpoints:
 
     async def authorize(self, request: Request) -> Response:
         """Send a browser to the provider, with a state that only this browser has."""
-        provider = self._provider(request)
+        provider, caller = self._provider(request), caller_of(request)
         query = query_of(request)
         target = safe_next(query.get("next", ""), "/")
         max_age = _max_age(query)
-        state = {
+        state = self._attempts.new_state()
+        attempt = {
             "provider": provider.name,
-            "state": secrets.token_urlsafe(32),
             "nonce": secrets.token_urlsafe(32),
             "verifier": secrets.token_urlsafe(48),
             "next": target if len(target) <= MAX_NEXT else "/",
@@ -114,22 +134,29 @@ class SocialEndpoints:
         recency: dict[str, int] = {}
         if max_age is not None:
             recency["max_age"] = max_age
-            state["since"] = str(int(self._service.clock()))
-        await self._workers.count(self._service.admit_to_provider, caller_of(request))
-        url = await self._workers.ask_remote(
-            provider.name,
-            provider.authorize_url,
-            state=state["state"],
-            nonce=state["nonce"],
-            redirect_uri=self._callback_url(provider),
-            code_challenge=create_s256_code_challenge(state["verifier"]),
-            **recency,
-        )
+            attempt |= {"since": str(int(self._service.clock())), "max_age": str(max_age)}
+        await self._workers.count(self._service.admit_to_provider, caller)
+
+        def prepare() -> tuple[str, bool]:
+            url = provider.authorize_url(
+                state=state,
+                nonce=attempt["nonce"],
+                redirect_uri=self._callback_url(provider),
+                code_challenge=sha256_base64url(attempt["verifier"]),
+                **recency,
+            )
+            return url, provider.names_issuer()
+
+        try:
+            url, names_issuer = await self._workers.ask_remote(provider.name, prepare)
+        except RefusedError as error:
+            self._record(provider, caller, error)
+            raise
+        if names_issuer:
+            attempt["names_issuer"] = "yes"
         response = see_other(url)
-        sealed = self._fernet.encrypt_at_time(json.dumps(state).encode(), int(self._service.clock()))
-        # Lax: the browser comes back from another site.
-        field = self._cookie.issue(sealed.decode(), scheme="https", max_age=_STATE_SECONDS)
-        response.headers.append("set-cookie", field)
+        for field in self._attempts.begin(request, state, attempt):
+            response.headers.append("set-cookie", field)
         return response
 
     async def callback(self, request: Request) -> Response:
@@ -137,25 +164,75 @@ class SocialEndpoints:
 
         The state is good once: whatever comes of it, its cookie is deleted.
         """
-        provider = self._provider(request)
+        provider, query = self._provider(request), callback_query(request)
+        state = "".join(query.getlist("state"))  # two of them are none
+        attempt = self._attempts.take(request, state)
         try:
-            state = self._state(request, provider)
+            code = code_of(provider, query, attempt)
+        except (SocialSignInError, ProviderUnavailableError) as error:
+            response = await self._refuse(request, provider, error, attempt or {})
+        else:
+            response = await self._finish(request, provider, code, attempt or {})
+        for field in [] if attempt is None else self._attempts.end(state):
+            response.headers.append("set-cookie", field)
+        response.headers["referrer-policy"] = "no-referrer"
+        return response
+
+    async def _finish(
+        self, request: Request, provider: Provider, code: str, attempt: Mapping[str, str]
+    ) -> Response:
+        """Sign a browser in with the code that it has come back with."""
+        try:
             tokens = await self._exchange(
                 provider,
                 caller_of(request),
-                _single_parameter(request, "code"),
+                code,
                 self._callback_url(provider),
-                code_verifier=state["verifier"],
-                nonce=state["nonce"],
-                since=int(state["since"]) if "since" in state else None,
+                code_verifier=attempt["verifier"],
+                nonce=attempt["nonce"],
+                since=int(attempt["since"]) if "since" in attempt else None,
             )
-            response = see_other(safe_next(state["next"], "/"))
+            response = see_other(safe_next(attempt["next"], "/"))
             await self._browser_sessions.sign_in(request, response, tokens)
         except RefusedError as error:
             response = await self._on_refused(request, error)
-        response.headers.append("set-cookie", self._cookie.clear(scheme="https"))
-        response.headers["referrer-policy"] = "no-referrer"
+            if isinstance(error, EmailNotVerifiedError) and self._settings.pages:
+                self._pending.store(response, error.user_id)
         return response
+
+    async def _refuse(
+        self,
+        request: Request,
+        provider: Provider,
+        error: SocialSignInError | ProviderUnavailableError,
+        attempt: Mapping[str, str],
+    ) -> Response:
+        """Answer a browser that has come back without a code for an attempt of its own.
+
+        Who is signed in has loaded the callback again, and goes on. Who has said no at the provider comes
+        to the page for signing in.
+        """
+        caller = caller_of(request)
+        visitor = None
+        if error.why is SocialReason.STATE_UNKNOWN:
+            try:
+                visitor = await self._browser_sessions.find_visitor(request)
+            except RefusedError as outage:
+                self._record(provider, caller, outage)
+                return await self._on_refused(request, outage)
+        self._record(provider, caller, error, None if visitor is None else SocialReason.REPEATED)
+        if visitor is not None:
+            response = see_other(self._page(request, "/account") if self._settings.pages else "/")
+            return self._browser_sessions.renew(response, visitor)
+        if isinstance(error, SocialCancelledError) and self._settings.pages:
+            query = {"notice": "provider-cancelled", "next": safe_next(attempt.get("next"), "/")}
+            if "max_age" in attempt:
+                query["max_age"] = attempt["max_age"]
+            return see_other(self._page(request, f"/login?{urlencode(query)}"))
+        return await self._on_refused(request, error)
+
+    def _page(self, request: Request, path: str) -> str:
+        return page_path(request, self._settings.pages_path, path)
 
     async def _exchange(
         self,
@@ -173,8 +250,10 @@ class SocialEndpoints:
         If a new sign-in was asked for, the provider has to show that it was made `since` then.
         """
         service = self._service
+        is_known = False  # from then on the use case records what fails
 
         def exchange() -> Tokens:
+            nonlocal is_known
             service.limiter.check("secret_address", address=caller.address)
             try:
                 identity = provider.exchange(code, redirect_uri, code_verifier=code_verifier, nonce=nonce)
@@ -182,38 +261,31 @@ class SocialEndpoints:
                 service.limiter.hit("secret_address", address=caller.address)
                 raise
             if since is not None and (identity.auth_time or 0) < since - _SKEW:
-                service.record_stale_sign_in(caller)
                 raise InsufficientUserAuthenticationError("the provider does not show a new sign-in")
+            is_known = True
             return service.sign_in_with(identity, caller)
 
-        return await self._workers.ask_remote(provider.name, exchange)
+        try:
+            return await self._workers.ask_remote(provider.name, exchange)
+        except RefusedError as error:
+            if not is_known:
+                self._record(provider, caller, error)
+            raise
+        except Exception:
+            self._record(provider, caller, UnexpectedError())
+            raise
+
+    def _record(
+        self, provider: Provider, caller: Caller, error: RefusedError, why: SocialReason | None = None
+    ) -> None:
+        """Record a sign-in that failed before it was known who wants to sign in."""
+        self._service.social_sign_in.failures.record(provider.name, caller, error, why)
 
     def _provider(self, request: Request) -> Provider:
         provider = self._providers.get(request.path_params["provider"])
         if provider is None:
             raise NotFoundError
         return provider
-
-    def _state(self, request: Request, provider: Provider) -> dict[str, str]:
-        """Return the content of the cookie, if this browser was sent to this provider a short time ago."""
-        view = handled_by_guard(request.scope).request
-        try:
-            sealed = (self._cookie.read(view) or "").encode()
-            opened = self._fernet.decrypt_at_time(sealed, _STATE_SECONDS, int(self._service.clock()))
-        except InvalidToken:
-            raise SocialSignInError("no state in the cookie, or an old one") from None
-        state: dict[str, str] = json.loads(opened)
-        if state["provider"] != provider.name:
-            raise SocialSignInError("a state of another provider")
-        if not secrets.compare_digest(_single_parameter(request, "state").encode(), state["state"].encode()):
-            raise SocialSignInError("another state than that of the cookie")
-        query = callback_query(request)
-        issuer = query.get("iss")  # RFC 9207 section 2.4
-        if issuer is not None and issuer != getattr(provider, "issuer", issuer):
-            raise SocialSignInError("an answer of another issuer")
-        if "error" in query:
-            raise SocialSignInError("the provider said no")
-        return state
 
     def _callback_url(self, provider: Provider) -> str:
         """Return the URL that the provider sends browsers back to, whatever the Host field says."""
@@ -232,11 +304,3 @@ def _max_age(query: QueryParams) -> int | None:
         return None
     seconds = query.get("max_age", "")
     return int(seconds) if _SECONDS.fullmatch(seconds) else 0
-
-
-def _single_parameter(request: Request, name: str) -> str:
-    """Return the one value of a parameter of the query."""
-    values = callback_query(request).getlist(name)
-    if len(values) != 1 or not values[0]:
-        raise SocialSignInError(f"not exactly one {name}")
-    return values[0]

@@ -9,13 +9,23 @@ from email_validator import EmailNotValidError, validate_email
 #: take time that grows faster than the text, so that nothing longer is looked at.
 MAX_ADDRESS = 320
 
+# White space of all scripts, the byte order mark, and spaces and joiners without a width.
+_AROUND = (
+    string.whitespace
+    + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"
+    + "".join(map(chr, range(0x2000, 0x200E)))
+)
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def parse_email(text: str) -> str | None:
-    """Return the address as it is stored and written to; None for other text (RFC 5321, RFC 6531)."""
+    """Return the address as it is stored and written to; None for other text (RFC 5321, RFC 6531).
+
+    White space around it is left out: it comes by pasting, and by keyboards that add it.
+    """
     if len(text) > MAX_ADDRESS:
         return None
+    text = text.strip(_AROUND)
     try:
         # Whether the domain has a mail server is found out by sending a mail.
         address = validate_email(text, check_deliverability=False, test_environment=True)
@@ -30,6 +40,7 @@ def lookup_address(text: str) -> str | None:
     """Return the address to look an account up by, for text that a caller has typed; None for other text."""
     if len(text) > MAX_ADDRESS:
         return None
+    text = text.strip(_AROUND)
     if text.isascii() and text.isprintable() and "xn--" not in text.casefold():
         return text  # parsing would change the case of the domain, which no look-up depends on
     return parse_email(text)

@@ -40,16 +40,31 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
     ),
     "not_found": ("Nothing here", "It may have been there, and have ended since."),
     "rate_limited": ("Too many tries", ""),
-    "social_sign_in": ("That sign-in did not succeed", "Please start again."),
+    "social_sign_in": (
+        "That sign-in did not succeed",
+        "Please start again. Your browser has to accept the cookies of this site.",
+    ),
     "insufficient_user_authentication": (
         "Please sign in again",
         "The provider did not show that you have just signed in. Use your password, or another provider.",
     ),
     "email_not_verified": (
         "Check your mail",
-        "Verify your e-mail address first: follow the link that was sent to it.",
+        "Verify your e-mail address first: follow the link in the mail to it.",
     ),
-    "link_refused": ("There is an account already", ""),
+    "invalid_credentials": ("You are not signed in", ""),
+    "link_refused": (
+        "There is an account already",
+        "An account has your e-mail address, which the provider has not verified. Sign in in another way.",
+    ),
+    "no_address": (
+        "No e-mail address",
+        "The provider tells no e-mail address that can be used. Allow it to, or sign in in another way.",
+    ),
+    "provider_set_up": (
+        "This way is closed",
+        "Signing in with this provider is not set up right, which has been noted. Use another way.",
+    ),
     "interactive_only": ("Please sign in", "An API key opens no page. Sign in with your browser."),
     "insufficient_scope": ("Not yours to give", "A key can be given no more than your account has."),
     "too_many_keys": ("Too many keys", ""),

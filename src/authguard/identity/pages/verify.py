@@ -20,6 +20,7 @@ from authguard.identity.web.browser_session import Visitor
 from authguard.identity.web.link_cookie import LinkCookie
 from authguard.identity.web.messages import caller_of, media_type_of, read_fields
 from authguard.identity.web.parts import Web
+from authguard.identity.web.pending_owner import PendingOwner
 
 _PAGE = "verify-email"
 
@@ -37,6 +38,7 @@ class VerifyPages:
         self._browser_sessions = web.browser_sessions
         self._views = views
         self._cookie = LinkCookie(web.settings, "verify")
+        self._pending = PendingOwner(web.service)
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -58,7 +60,7 @@ class VerifyPages:
         if not token:
             return self._views.page(request, _PAGE, form=Form(), has_link=False)
         visitor = await self._browser_sessions.find_visitor(request)
-        account = await self._account(token, visitor)
+        account = await self._account(token, self._owner_id(request, visitor))
         response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
         return self._browser_sessions.renew(response, visitor)
 
@@ -76,13 +78,18 @@ class VerifyPages:
         except InvalidLinkError as error:
             return self._browser_sessions.renew(self._dead_link(request, error), visitor)
         except RefusedError as error:
-            account = await self._account(token, visitor)
+            account = await self._account(token, self._owner_id(request, visitor))
             form = Form.from_error(error, {})
             response = self._views.refusal(request, error, _PAGE, form=form, has_link=True, **account)
             return self._browser_sessions.renew(response, visitor)
         response = self._views.see_other(self._views.path(request, location))
         self._cookie.clear(response)
+        self._pending.clear(request, response)
         return self._browser_sessions.renew(response, visitor)
+
+    def _owner_id(self, request: Request, visitor: Visitor | None) -> str | None:
+        """Return the account that the browser is signed in to, or would be if the address was verified."""
+        return self._pending.read(request) if visitor is None else visitor.user.id
 
     async def _verify(
         self, request: Request, token: str, fields: dict[str, str], visitor: Visitor | None
@@ -94,13 +101,12 @@ class VerifyPages:
             new_password = body.new_password.get_secret_value()
             await self._workers.hash(links.confirm_email_with_new_password, token, new_password, caller)
             return "/login?notice=verified-password"
-        owner_id = None if visitor is None else visitor.user.id
         run = self._workers.count if body.password is None else self._workers.hash
         user_id = await run(
             links.confirm_email,
             token,
             caller,
-            owner_id=owner_id,
+            owner_id=self._owner_id(request, visitor),
             password=None if body.password is None else body.password.get_secret_value(),
             needs_proof=True,
         )
@@ -121,12 +127,12 @@ class VerifyPages:
         self._cookie.clear(response)
         return response
 
-    async def _account(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
+    async def _account(self, token: str, owner_id: str | None) -> dict[str, Any]:
         """Return the values of the template about the account."""
         unverified = await self._workers.read(self._service.links.find_unverified, token)
         user, has_password = unverified or (None, False)
         return {
-            "asks": user is not None and (visitor is None or visitor.user.id != user.id),
+            "asks": user is not None and owner_id != user.id,
             "email": "" if user is None else user.email,
             "has_password": has_password,
             "rules": self._service.policy.check(""),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from authguard._core.answer.decision import Deny
-from authguard._core.answer.redirect import local_prefix
 from authguard._core.answer.refusal import Challenges, refuse
 from authguard._logs import log_refusal
 from authguard._refused import as_response
@@ -22,7 +21,7 @@ from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.pages.agents import describe_agent
 from authguard.identity.pages.forms import LABELS, refusal_heading, refusal_text
 from authguard.identity.settings import Settings
-from authguard.identity.web.messages import REALM, query_of, see_other
+from authguard.identity.web.messages import REALM, page_path, query_of, see_other
 
 #: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
 #: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
@@ -46,6 +45,7 @@ NOTICES: Mapping[str, str] = {
     "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
     "ended": "The session was ended.",
+    "provider-cancelled": "The sign-in at the provider was cancelled. Nothing has changed.",
     "key-disabled": "The key was disabled. It is refused until you enable it.",
     "key-enabled": "The key was enabled. It is accepted again.",
     "key-revoked": "The key was revoked. It is refused from now on.",
@@ -109,8 +109,7 @@ class Views:
 
     def path(self, request: Request, path: str) -> str:
         """Return the path of a page, wherever the application is mounted."""
-        root: str = request.scope.get("root_path") or ""
-        return (local_prefix(root) or "") + quote(self._prefix) + path
+        return page_path(request, self._prefix, path)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Show a page.

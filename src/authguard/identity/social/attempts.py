@@ -1,9 +1,8 @@
-"""Ask a provider in attempts that are bounded in time, in number and in the size of answers.
+"""Ask a provider in attempts that are bounded in time and in number.
 
 An attempt runs in a thread of its own. Only so can a server that drips, or a resolver, be left behind.
 """
 
-import logging
 import random
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,18 +11,11 @@ from threading import BoundedSemaphore, Lock, Thread, local
 from time import monotonic
 from typing import Any, TypeVar
 
-import httpx2
-from authlib.integrations.httpx_client import OAuth2Client
-
 from authguard._core.remote.http import Breaker
-from authguard.errors import VerificationUnavailableError
-
-logger = logging.getLogger("authguard")
+from authguard.identity.errors import ProviderUnavailableError
 
 Result = TypeVar("Result")
 
-#: Bytes of an answer; key sets and profiles have some thousands.
-MAX_ANSWER = 1024 * 1024
 #: Attempts at the same time, with those that were left behind.
 MAX_ATTEMPTS = 64
 #: Seconds of the longest pause between two attempts at a provider that does not answer.
@@ -53,7 +45,7 @@ class Attempts:
         """Return what the function returns; within an attempt, it is a part of that.
 
         Raises:
-            VerificationUnavailableError: if it takes too long, or the last attempt did.
+            ProviderUnavailableError: if it takes too long, or the last attempt did.
         """
         if getattr(self._inside, "yes", False):
             return function()
@@ -61,9 +53,9 @@ class Attempts:
             blocked = self._breaker.blocked(self._clock(), self._seconds)
         if blocked:
             reason = f"{self._name} did not answer a short time ago"
-            raise VerificationUnavailableError(reason, retry_after=ceil(blocked))
+            raise ProviderUnavailableError(reason, retry_after=ceil(blocked))
         if not self._room.acquire(blocking=False):
-            raise VerificationUnavailableError(f"{self._name}: {MAX_ATTEMPTS} attempts are under way")
+            raise ProviderUnavailableError(f"{self._name}: {MAX_ATTEMPTS} attempts are under way")
         outcome: Future[Result] = Future()
         Thread(target=self._attempt, args=(outcome, function), daemon=True).start()
         try:
@@ -89,13 +81,12 @@ class Attempts:
         with self._lock:
             self._breaker.succeeded()
 
-    def _no_answer(self) -> VerificationUnavailableError:
+    def _no_answer(self) -> ProviderUnavailableError:
         with self._lock:
             self._breaker.failed(self._clock())
             blocked = self._breaker.backoff.remaining(self._clock())
         reason = f"{self._name} gave no answer within {self._seconds:g} seconds"
-        logger.warning("%s", reason)
-        return VerificationUnavailableError(reason, retry_after=ceil(blocked))
+        return ProviderUnavailableError(reason, retry_after=ceil(blocked))
 
     def share(self, name: str, function: Callable[[], Result]) -> Result:
         """Return what the function returns, which is called once for all who ask at the same time.
@@ -126,41 +117,5 @@ class Attempts:
         return mine.result()
 
 
-class NoAnswerError(VerificationUnavailableError):
+class NoAnswerError(ProviderUnavailableError):
     """Tell that a request within an attempt got no answer in time."""
-
-
-class ProviderClient(OAuth2Client):  # type: ignore[misc]  # Authlib has no types
-    """Ask by Authlib's client, and take answers of a bounded size, in a bounded time.
-
-    Attributes:
-        seconds: for the body of an answer.
-    """
-
-    seconds = 5.0
-
-    def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        """Send a request, and read its answer.
-
-        Raises:
-            httpx2.HTTPError: if it is too large, compressed, or does not come in time.
-        """
-        until = monotonic() + self.seconds
-        response = super().send(  # pyright: ignore[reportAttributeAccessIssue]  # the stubs leave it out
-            request, stream=True, **options
-        )
-        try:
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                raise httpx2.RemoteProtocolError("the answer is compressed, which was not asked for")
-            body = bytearray()
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER:
-                    raise httpx2.RemoteProtocolError(f"the answer is larger than {MAX_ANSWER} bytes")
-                if monotonic() > until:
-                    raise httpx2.ReadTimeout("the answer comes too slowly")
-        finally:
-            response.close()
-        return httpx2.Response(
-            response.status_code, headers=response.headers, content=bytes(body), request=request
-        )

@@ -1,9 +1,16 @@
 """Make the providers that the settings name."""
 
+from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
 from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import LinkedIn, OpenIDProvider
 from authguard.identity.social.provider import Provider
+
+_NEEDED = {
+    "github": ("github_client_id", "github_client_secret"),
+    "linkedin": ("linkedin_client_id", "linkedin_client_secret"),
+    "oidc": ("oidc_issuer", "oidc_client_id", "oidc_client_secret"),
+}
 
 
 def providers_from(settings: Settings) -> list[Provider]:
@@ -14,9 +21,9 @@ def providers_from(settings: Settings) -> list[Provider]:
     """
 
     def uris(name: str) -> list[str]:
-        service_uris = [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
-        return [*service_uris, *settings.redirect_uris]
+        return [*callback_urls(settings, name), *settings.redirect_uris]
 
+    _check_complete(settings)
     providers: list[Provider] = []
     if settings.github_client_id:
         secret = settings.github_client_secret
@@ -35,4 +42,42 @@ def providers_from(settings: Settings) -> list[Provider]:
                 allow_private=settings.oidc_allow_private,
             )
         )
+    for name, given in settings.oidc_providers.items():
+        providers.append(
+            OpenIDProvider(
+                name,
+                given.issuer,
+                given.client_id,
+                given.client_secret,
+                redirect_uris=uris(name),
+                scope=given.scope,
+                auth_method=given.auth_method,
+                allow_private=given.allow_private,
+                repeats_nonce=given.repeats_nonce,
+            )
+        )
     return providers
+
+
+def callback_urls(settings: Settings, name: str) -> list[str]:
+    """Return where a provider sends browsers back to, by prefix; the first is that of the pages."""
+    return [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
+
+
+def missing_settings(settings: Settings) -> dict[str, list[str]]:
+    """Return the providers that have settings of their own and lack some, with what they lack."""
+    lacks = {
+        name: [setting for setting in needed if not getattr(settings, setting)]
+        for name, needed in _NEEDED.items()
+    }
+    return {name: missing for name, missing in lacks.items() if missing}
+
+
+def _check_complete(settings: Settings) -> None:
+    """Check that no provider has some of its settings and lacks others, so that nobody could use it."""
+    for name, missing in missing_settings(settings).items():
+        if given := [setting for setting in _NEEDED[name] if setting not in missing]:
+            raise ConfigurationError(
+                f"{' and '.join(missing)} must be given where {given[0]} is, got nothing: a provider has all "
+                f"of {', '.join(_NEEDED[name])}, or none"
+            )

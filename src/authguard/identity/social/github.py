@@ -4,9 +4,17 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from authguard.errors import VerificationUnavailableError
+from authguard._core.flow import Response
+from authguard.identity.errors import ProviderSetUpError, ProviderUnavailableError
 from authguard.identity.model import SocialIdentity
+from authguard.identity.social.client import read_document
 from authguard.identity.social.provider import Provider, picture_or_none, secure_url, text_or_none
+from authguard.identity.social_reasons import SocialReason
+
+_NO_PERMISSION = (
+    "github does not show the e-mail addresses of the user: give the GitHub App the account permission "
+    '"Email addresses" (read-only), or the OAuth app the scope user:email'
+)
 
 
 class GitHub(Provider):
@@ -36,6 +44,7 @@ class GitHub(Provider):
         url: str = "https://github.com",
         api_url: str = "https://api.github.com",
     ) -> None:
+        base = secure_url(url, "github: url").rstrip("/") + "/login/oauth"
         super().__init__(
             "github",
             client_id,
@@ -44,8 +53,8 @@ class GitHub(Provider):
             scope="read:user user:email",
             timeout=timeout,
             auth_method="client_secret_post",
+            url=url,
         )
-        base = secure_url(url, "github: url").rstrip("/") + "/login/oauth"
         self._endpoints = {
             "authorization_endpoint": f"{base}/authorize",
             "token_endpoint": f"{base}/access_token",
@@ -57,10 +66,13 @@ class GitHub(Provider):
 
     def _identify(self, token: Mapping[str, Any], nonce: str | None) -> SocialIdentity:
         access_token = token["access_token"]
-        user = self._get(f"{self._api}/user", access_token)
-        emails = self._get(f"{self._api}/user/emails", access_token)
+        user = self._read(self._get(f"{self._api}/user", access_token))
+        answer = self._get(f"{self._api}/user/emails", access_token)
+        if _lacks_permission(answer):
+            raise ProviderSetUpError(_NO_PERMISSION, SocialReason.PERMISSION_MISSING)
+        emails = self._read(answer)
         if not isinstance(user, dict) or not isinstance(user.get("id"), int) or not isinstance(emails, list):
-            raise VerificationUnavailableError("github does not answer like GitHub's API")
+            raise ProviderUnavailableError("github does not answer like GitHub's API")
         primary: dict[str, Any] = next(
             (email for email in emails if isinstance(email, dict) and email.get("primary") is True), {}
         )
@@ -73,3 +85,18 @@ class GitHub(Provider):
             picture=picture_or_none(user.get("avatar_url")),
             auth_time=0,  # GitHub does not say, nor does it ask again
         )
+
+    def _read(self, response: Response) -> Any:
+        if response.status != 200:
+            raise self._outage(response)
+        return read_document(response)
+
+
+def _lacks_permission(response: Response) -> bool:
+    """Tell a missing permission, which is 403 or 404, from a rate limit, which is 403 or 429."""
+    if response.status not in (403, 404):
+        return False
+    document = read_document(response)
+    message = str(document.get("message", "")) if isinstance(document, dict) else ""
+    is_limit = "limit" in message.lower() or response.headers.get("x-ratelimit-remaining") == "0"
+    return not is_limit

@@ -1,30 +1,35 @@
 """Sign in at another service: what all providers have in common.
 
 A provider makes the URL that a browser is sent to, and exchanges the code that comes back for a
-`SocialIdentity`. Authlib speaks OAuth. Everything here blocks.
+`SocialIdentity`. Everything here blocks.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import httpx2
-from authlib.integrations.httpx_client import OAuthError
-
-from authguard._cookiejar import NoCookies
+from authguard._core.flow import Response
 from authguard._core.options import check_choice, check_list, check_seconds, check_text, check_url
-from authguard.errors import VerificationUnavailableError
-from authguard.identity.errors import InvalidFieldsError, SocialSignInError
+from authguard.identity.errors import (
+    InvalidFieldsError,
+    ProviderSetUpError,
+    ProviderUnavailableError,
+    SocialSignInError,
+)
 from authguard.identity.model import SocialIdentity
-from authguard.identity.social.attempts import Attempts, NoAnswerError, ProviderClient
+from authguard.identity.social.attempts import Attempts
+from authguard.identity.social.client import ProviderClient, read_document
+from authguard.identity.social_reasons import CLIENT_ERRORS, OUTAGES, SocialReason, clean_code
+from authguard.verifiers.client_auth import ClientAuth, ClientProof
 from authguard.verifiers.secret_text import check_secret_text
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _MAX_TIMEOUT = 60.0
 _MAX_AGE = 365 * 86_400  # seconds
-_OUR_FAULT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 _AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 class Provider:
@@ -38,7 +43,9 @@ class Provider:
         scope: what is asked for.
         timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         auth_method: how the secret is sent: `client_secret_basic`, `client_secret_post`, or `none` for a
-            client without one.
+            client that does not send it.
+        url: where the provider is; the requests name this service there.
+        allow_private: whether its metadata may lead into private networks.
 
     Raises:
         ConfigurationError: for an option of another type or out of range.
@@ -54,6 +61,8 @@ class Provider:
         scope: str,
         timeout: float | timedelta = 5.0,
         auth_method: str = "client_secret_basic",
+        url: str = "https://provider.invalid",
+        allow_private: bool = False,
     ) -> None:
         check_text(name, "name", pattern=_NAME, must="be lower-case letters, digits and hyphens")
         check_text(client_id, f"{name}: client_id")
@@ -62,25 +71,14 @@ class Provider:
         uris = check_list(redirect_uris, f"{name}: redirect_uris", '"https://app.example.com/callback"')
         seconds = check_seconds(timeout, f"{name}: timeout", _MAX_TIMEOUT, exclusive=True)
         check_text(scope, f"{name}: scope")
-        check_choice(
-            auth_method, f"{name}: auth_method", ("client_secret_basic", "client_secret_post", "none")
-        )
+        check_choice(auth_method, f"{name}: auth_method", _AUTH_METHODS)
         self.name = name
         self.redirect_uris = frozenset(secure_url(uri, f"each of {name}: redirect_uris") for uri in uris)
-        self._client_id = client_id
+        self.client_id = client_id
+        self._scope = scope
         self._attempts = Attempts(name, seconds)
-        self._oauth = ProviderClient(
-            client_id,
-            client_secret,
-            scope=scope,
-            token_endpoint_auth_method=auth_method,
-            timeout=seconds,
-            follow_redirects=False,
-            cookies=NoCookies(),
-            # Not compressed: nothing that a small answer could be inflated from.
-            headers={"User-Agent": "authguard", "Accept": "application/json", "Accept-Encoding": "identity"},
-        )
-        self._oauth.seconds = seconds
+        self._client = ProviderClient(name, url, seconds, allow_private=allow_private)
+        self._auth = _client_auth(auth_method, client_id, client_secret)
 
     def authorize_url(
         self,
@@ -102,20 +100,31 @@ class Provider:
 
         Raises:
             InvalidFieldsError: for another `redirect_uri`.
-            VerificationUnavailableError: if the provider has to be asked, and is down.
+            ProviderUnavailableError: if the provider has to be asked, and is down.
         """
         self._check_redirect_uri(redirect_uri)
-        parameters: dict[str, str] = {"redirect_uri": redirect_uri}
+        parameters = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": self._scope,
+            "state": state,
+        }
         if nonce is not None and self._is_openid:
             parameters["nonce"] = nonce
         if self._is_openid:
             parameters |= _recency(max_age)
         if code_challenge is not None:
             parameters |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-        url, _ = self._oauth.create_authorization_url(
-            self._endpoint("authorization_endpoint"), state, **parameters
-        )
-        return cast("str", url)
+        return _with_query(self._endpoint("authorization_endpoint"), parameters)
+
+    def names_issuer(self) -> bool:
+        """Return whether the answers that browsers come back with have to name the issuer (RFC 9207).
+
+        Raises:
+            ProviderUnavailableError: if the provider has to be asked, and is down.
+        """
+        return False
 
     def exchange(
         self, code: str, redirect_uri: str, *, code_verifier: str | None = None, nonce: str | None = None
@@ -131,7 +140,7 @@ class Provider:
         Raises:
             InvalidFieldsError: for a `redirect_uri` that was not configured.
             SocialSignInError: if the provider says no, or an ID token does not hold.
-            VerificationUnavailableError: if the provider is down, or does not know this service.
+            ProviderUnavailableError: if the provider is down, or refuses this service.
         """
         self._check_redirect_uri(redirect_uri)
         parameters = {"code_verifier": code_verifier} if code_verifier is not None else {}
@@ -140,29 +149,50 @@ class Provider:
     def _exchange(
         self, code: str, redirect_uri: str, nonce: str | None, parameters: Mapping[str, str]
     ) -> SocialIdentity:
-        try:
-            token = self._oauth.fetch_token(
-                self._endpoint("token_endpoint"),
-                grant_type="authorization_code",
-                code=code,
-                redirect_uri=redirect_uri,
-                **parameters,
-            )
-            if not isinstance(token.get("access_token"), str):
-                raise VerificationUnavailableError(f"{self.name} gives no access token")
-            return self._identify(token, nonce)
-        except OAuthError as error:
-            if error.error in _OUR_FAULT:
-                raise VerificationUnavailableError(f"{self.name} refuses our client: {error.error}") from None
-            raise SocialSignInError("the provider refused the code") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-            raise self._outage(error) from None
+        url = self._endpoint("token_endpoint")
+        headers, form = self._auth
+        fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        body = urlencode([*(fields | dict(parameters)).items(), *form]).encode()
+        token = self._token_of(self._client.send("POST", url, _FORM | headers, body))
+        return self._identify(token, nonce)
+
+    def _token_of(self, response: Response) -> Mapping[str, Any]:
+        """Return the answer of the token endpoint (RFC 6749 section 5). GitHub sends errors with 200."""
+        token = read_document(response)
+        code = clean_code(token.get("error")) if isinstance(token, dict) else ""
+        if code and response.status < 500 and response.status != 429:
+            self._refuse_code(code)
+        if response.status == 401:
+            self._refuse_client("the token endpoint answers with status 401", code)
+        if response.status != 200 or not isinstance(token, dict):
+            raise self._outage(response, code)
+        if not isinstance(token.get("access_token"), str):
+            raise ProviderUnavailableError(f"{self.name} gives no access token")
+        return token
+
+    def _refuse_code(self, code: str) -> NoReturn:
+        if code in CLIENT_ERRORS:
+            self._refuse_client(code, code)
+        if code in OUTAGES:
+            raise ProviderUnavailableError(f"{self.name} is down: {code}", provider_error=code)
+        raise SocialSignInError(
+            "the provider refused the code", SocialReason.CODE_REFUSED, provider_error=code
+        )
+
+    def _refuse_client(self, why: str, code: str) -> NoReturn:
+        raise ProviderSetUpError(
+            f"{self.name} refuses this service as its client: {why}",
+            SocialReason.CLIENT_REFUSED,
+            provider_error=code,
+        )
 
     def close(self) -> None:
         """Close the connections."""
-        self._oauth.close()  # pyright: ignore[reportAttributeAccessIssue]  # httpx's own, which the stubs leave out
+        self._client.close()
 
     _is_openid = False
+    #: Of a provider of OpenID Connect; None for others.
+    issuer: str | None = None
 
     def _endpoint(self, name: str) -> str:
         raise NotImplementedError
@@ -174,20 +204,16 @@ class Provider:
         if redirect_uri not in self.redirect_uris:
             raise InvalidFieldsError({"redirect_uri": ["is not one that this service is configured with"]})
 
-    def _get(self, url: str, access_token: str | None = None) -> Any:
-        """Fetch the JSON at a URL."""
-        headers = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
-        response = self._oauth.request("GET", url, headers=headers, withhold_token=True)
-        response.raise_for_status()
-        if response.status_code != 200:
-            raise ValueError(f"status {response.status_code}")
-        return response.json()
+    def _get(self, url: str, access_token: str) -> Response:
+        """Ask for a document with an access token."""
+        return self._client.send("GET", url, {"authorization": f"Bearer {access_token}"})
 
-    def _outage(self, error: Exception) -> VerificationUnavailableError:
-        # The text of the error may hold the URL with what was sent.
-        reason = f"{self.name} is down: {type(error).__name__}"
-        is_late = isinstance(error, httpx2.TimeoutException)
-        return NoAnswerError(reason) if is_late else VerificationUnavailableError(reason)
+    def _outage(self, response: Response, code: str = "") -> ProviderUnavailableError:
+        """Return the error for an answer that is of no use."""
+        reason = f"{self.name} is down: it answers with status {response.status}"
+        if response.status == 200:
+            reason = f"{self.name} is down: its answer cannot be read"
+        return ProviderUnavailableError(reason, provider_error=code)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -199,6 +225,21 @@ def _recency(max_age: int | None) -> dict[str, str]:
         return {"prompt": "login", "max_age": str(max_age)}
     # It asks for no sign-in, but with any `max_age` an ID token has an `auth_time`.
     return {"max_age": str(_MAX_AGE)}
+
+
+def _client_auth(method: str, client_id: str, client_secret: str) -> ClientProof:
+    """Return what shows the provider who asks."""
+    if method == "none":
+        return ClientProof({}, [("client_id", client_id)])
+    make = ClientAuth.basic if method == "client_secret_basic" else ClientAuth.post
+    return make(client_id, client_secret).proof("", 0)
+
+
+def _with_query(url: str, parameters: Mapping[str, str]) -> str:
+    """Add parameters to the query of a URL, which may have some already (RFC 6749 section 3.1)."""
+    parts = urlsplit(url)
+    own = parse_qsl(parts.query, keep_blank_values=True)
+    return urlunsplit(parts._replace(query=urlencode([*own, *parameters.items()])))
 
 
 def secure_url(url: object, option: str) -> str:
@@ -213,6 +254,11 @@ def secure_url(url: object, option: str) -> str:
 def text_or_none(value: object) -> str | None:
     """Return a value that is text and not empty; None for others."""
     return value if isinstance(value, str) and value else None
+
+
+def is_verified(value: object) -> bool:
+    """Return whether a provider says that it has verified an address; Apple and Cognito say so in text."""
+    return value is True or value == "true"
 
 
 def picture_or_none(value: object) -> str | None:

@@ -12,8 +12,9 @@ from authguard.identity.errors import (
     NotFoundError,
 )
 from authguard.identity.keys.generations import end_keys_of
-from authguard.identity.mail.addresses import email_key, lookup_address, parse_email
+from authguard.identity.mail.addresses import canonical_key, email_key, lookup_address, parse_email
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
+from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.usecases.context import Base
@@ -81,7 +82,7 @@ class Accounts:
             problems["email"] = ["is not an e-mail address"]
         if missing := self._base.password_problems(password, email, name):
             problems["password"] = missing
-        if len(name) > MAX_NAME or not all(character.isprintable() for character in name):
+        if not is_name(name):
             problems["name"] = [f"has at most {MAX_NAME} characters, and no control characters"]
         if problems or address is None:
             raise InvalidFieldsError(problems)
@@ -89,7 +90,7 @@ class Accounts:
             id=str(uuid4()),
             email=address,
             email_verified=False,
-            name=name.strip(),
+            name=trim_name(name),
             role=role or self._base.settings.default_role,
             disabled=False,
             created_at=self._base.clock(),
@@ -249,7 +250,7 @@ class Accounts:
             after: the address to begin after.
         """
         with self._base.database.read() as connection:
-            return store.list_users(connection, limit, email_key(after))
+            return store.list_users(connection, limit, canonical_key(after))
 
     def disable(self, user_id: str, *, disabled: bool = True) -> None:
         """Switch an account off, which ends its sessions, or on again.

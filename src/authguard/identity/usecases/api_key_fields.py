@@ -8,6 +8,7 @@ from typing import TypeGuard
 from authguard._core.networks import parse_network
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.model import MAX_NAME, APIKeyRequest
+from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.settings import Settings
 
 MAX_DAYS = 3_650
@@ -48,7 +49,7 @@ def check_fields(request: APIKeyRequest, settings: Settings) -> None:
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and len(name) <= MAX_NAME and name.isprintable() and bool(name.strip())
+    return isinstance(name, str) and is_name(name) and trim_name(name) != ""
 
 
 def _are_scopes(scopes: object) -> bool:

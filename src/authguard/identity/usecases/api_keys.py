@@ -14,6 +14,7 @@ from authguard.identity.keys.stages import next_notice_at
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
+from authguard.identity.person_names import trim_name
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.usecases.api_key_fields import check_fields
@@ -104,7 +105,7 @@ class APIKeys:
         return StoredAPIKey(
             id=make_key_id(prefix),
             user_id=manager.user_id,
-            name=request.name.strip(),
+            name=trim_name(request.name),
             prefix=prefix,
             shown=shown_part(f"{prefix}{readable_id}"),
             readable_id=readable_id,

@@ -48,9 +48,21 @@ class Notices:
 
     def tell_of_registration(self, email: str) -> None:
         """Tell the owner of an address that a registration with it was refused."""
+        self._tell_of_account(email, "register with this e-mail address")
+
+    def tell_of_refused_link(self, email: str, provider: str) -> None:
+        """Tell the owner of an address that a provider was refused which has not verified the address."""
+        self._tell_of_account(
+            email,
+            f"sign in with {provider_title(provider)}, which has not verified this e-mail address",
+        )
+
+    def _tell_of_account(self, email: str, wish: str) -> None:
+        settings = self._base.settings
         text = (
-            "Somebody, probably you, wanted to register with this e-mail address. You have an account "
-            f"already: sign in at {self._base.settings.page_url('/login')}, or ask there for a new password."
+            f"Somebody, probably you, wanted to {wish}. There is an account with it already: sign in at "
+            f"{settings.page_url('/login')}, or set a new password at "
+            f"{settings.page_url('/forgot-password')}, which proves that the address is yours."
         )
 
         def make() -> Mail | None:

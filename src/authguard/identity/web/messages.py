@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from authguard._core.answer.redirect import local_prefix
 from authguard._core.strict_json import JSONError, decode_utf8, parse_object
 from authguard.identity.errors import (
     InvalidFieldsError,
@@ -136,6 +137,18 @@ def json_response(document: Any, status: int = 200) -> Response:
 def message_response(text: str, status: int = 200) -> Response:
     """Make a response with a text for people."""
     return json_response({"message": text}, status)
+
+
+def page_path(request: Request, pages_path: str, path: str) -> str:
+    """Return the path of a page, wherever the application is mounted.
+
+    Args:
+        request: the request.
+        pages_path: `Settings.pages_path`.
+        path: of the page, below both.
+    """
+    root: str = request.scope.get("root_path") or ""
+    return (local_prefix(root) or "") + quote(pages_path) + path
 
 
 def see_other(location: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -5,10 +5,18 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from authguard.errors import RefusedError
-from authguard.identity.errors import EmailNotVerifiedError, InvalidCredentialsError, LinkRefusedError
+from authguard.errors import RefusedError, VerificationUnavailableError
+from authguard.identity.audit import Event
+from authguard.identity.errors import (
+    DisabledAccountError,
+    EmailNotVerifiedError,
+    LinkRefusedError,
+    NoAddressError,
+)
 from authguard.identity.mail.addresses import email_key, is_same_address, parse_email
-from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, SocialIdentity, Tokens, User
+from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens, User
+from authguard.identity.person_names import usable_name
+from authguard.identity.social_reasons import SocialReason
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -17,6 +25,7 @@ from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
+from authguard.identity.usecases.social.failures import SocialFailures
 
 MAX_SUBJECT = 255  # OpenID Connect Core section 2
 
@@ -53,6 +62,8 @@ class SocialSignIn:
         self._links = links
         self._notices = notices
         self._proofs = proofs
+        #: Records sign-ins that fail before there is an identity, too.
+        self.failures = SocialFailures(base)
 
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
         """Sign in with a social account; makes an account for one that is new.
@@ -62,19 +73,26 @@ class SocialSignIn:
         to providers that have not verified the address, and all sessions (`AddressProofs.prove_by_provider`).
 
         Raises:
-            LinkRefusedError: if it must not be linked, or tells no address.
+            LinkRefusedError: if it must not be linked.
+            NoAddressError: if there is no account yet, and the provider tells no address for one.
             EmailNotVerifiedError: if the address has to be verified; a mail is on its way. With
                 `Settings.enumeration_safe`, also instead of LinkRefusedError for an address that is known.
-            InvalidCredentialsError: if the account is disabled.
+            DisabledAccountError: if the account is disabled.
         """
+        try:
+            return self._sign_in(identity, caller)
+        except VerificationUnavailableError as error:
+            self.failures.record(identity.provider, caller, error)
+            raise
+
+    def _sign_in(self, identity: SocialIdentity, caller: Caller) -> Tokens:
         base = self._base
         session = None
         with base.database.write() as connection:
             user, linked = self._user_of(connection, identity, caller)
             if user is not None and user.disabled:
-                raise base.failed(
-                    "social", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id
-                )
+                error = DisabledAccountError()
+                raise self._failed(identity, caller, error, SocialReason.DISABLED, user)
             if user is not None and not self._base.must_verify(user):
                 session = self._sessions.create_session(
                     connection, user, caller, authenticated_at=identity.auth_time
@@ -88,9 +106,35 @@ class SocialSignIn:
         if session is None:
             if linked is None:  # else the report has sent it
                 self._links.send_verification(user)
-            raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
-        base.succeeded("social", caller, user_id=user.id, session_id=session.id)
+            refusal = EmailNotVerifiedError(user_id=user.id)
+            raise self._failed(identity, caller, refusal, SocialReason.EMAIL_NOT_VERIFIED, user)
+        self._succeeded(identity, caller, user.id, session.id)
         return self._sessions.issue_tokens(user, session)
+
+    def _succeeded(self, identity: SocialIdentity, caller: Caller, user_id: str, session_id: str) -> None:
+        event = Event(
+            "social",
+            True,
+            self._base.clock(),
+            user_id=user_id,
+            session_id=session_id,
+            address=caller.address,
+            provider=identity.provider,
+        )
+        self._base.audit.record(event)
+
+    def _failed(
+        self,
+        identity: SocialIdentity,
+        caller: Caller,
+        error: RefusedError,
+        why: SocialReason | None = None,
+        user: User | None = None,
+    ) -> RefusedError:
+        """Record that a sign-in failed, and return the error to raise."""
+        user_id = None if user is None else user.id
+        self.failures.record(identity.provider, caller, error, why, user_id=user_id)
+        return error
 
     def _must_hide(self, identity: SocialIdentity) -> bool:
         """Return whether signing in must not tell by its time whether the address is known.
@@ -128,14 +172,16 @@ class SocialSignIn:
     ) -> tuple[User | None, _NewLink | None]:
         base = self._base
         address = parse_email(identity.email or "")
+        if not identity.email:
+            raise self._failed(identity, caller, NoAddressError(), SocialReason.NO_ADDRESS)
         if address is None or max(len(identity.provider), len(identity.subject)) > MAX_SUBJECT:
-            raise base.failed("social", caller, LinkRefusedError("no address"), reason="no_address")
+            raise self._failed(identity, caller, NoAddressError(), SocialReason.BAD_IDENTITY)
         now = base.clock()
         user = User(
             id=str(uuid4()),
             email=address,
             email_verified=identity.email_verified,
-            name="".join(c for c in identity.name if c.isprintable())[:MAX_NAME],
+            name=usable_name(identity.name),
             role=base.settings.default_role,
             disabled=False,
             created_at=now,
@@ -162,9 +208,12 @@ class SocialSignIn:
             self._links.send_verification(user, identity.provider)
 
     def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
-        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
+        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one.
+
+        The owner of the address is told by mail how to get in.
+        """
         error: RefusedError = LinkRefusedError("an unverified address")
+        self._notices.tell_of_refused_link(identity.email or "", identity.provider)
         if self._base.settings.enumeration_safe:
-            self._notices.tell_of_registration(identity.email or "")
             error = EmailNotVerifiedError()
-        return self._base.failed("social", caller, error, reason=LinkRefusedError.code)
+        return self._failed(identity, caller, error, SocialReason.LINK_REFUSED)

@@ -1,0 +1,12 @@
+"""Tell which characters may be shown: those of all languages, without those that deceive or steer."""
+
+import unicodedata
+
+#: Zero width non-joiner and joiner: Persian and Indic names need them, and so do many emoji. Other characters
+#: without a width, such as marks of direction, can make a text look like another.
+JOINERS = "\u200c\u200d"
+
+
+def is_plain(character: str) -> bool:
+    """Return whether a character can be seen, is a space of any script, or joins others."""
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"

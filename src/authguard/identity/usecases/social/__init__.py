@@ -1,0 +1,1 @@
+"""Sign in with providers: accounts that are joined or made, and why it fails."""

@@ -1,0 +1,148 @@
+"""Names and addresses of the world: in registrations, sign-ins, providers, API keys and commands."""
+
+import pytest
+
+from authguard.identity.errors import InvalidCredentialsError, InvalidFieldsError
+from authguard.identity.mail.addresses import canonical_key, parse_email
+from authguard.identity.model import MAX_NAME, APIKeyRequest, Operator, SocialIdentity
+from authguard.identity.person_names import is_name, trim_name, usable_name
+from identity.support import CALLER, PASSWORD, browser
+
+pytestmark = pytest.mark.one_database  # of which characters there are, no database has a say
+
+NAMES = {
+    "ideographic space": "山田\u3000太郎",
+    "no-break space": "Jean\xa0Dupont",
+    "narrow no-break space": "Jean\u202fDupont",
+    "zero width non-joiner": "می\u200cخواهم",
+    "zero width joiner": "ක්\u200dෂ",
+    "emoji of several": "Ann 👩\u200d💻",
+    "combining marks": "Zoe\u0308 Śmith",
+    "apostrophe": "O’Brien",
+    "Arabic": "محمد",
+    "Hebrew": "דוד",
+    "two spaces": "Ann  Lee",
+}
+DECEIVING = {
+    "line break": "Ann\nLee",
+    "escape": "Ann\x1b[2J",
+    "null": "Ann\x00",
+    "right-to-left override": "Ann\u202egnp.exe",
+    "isolate": "Ann\u2066x\u2069",
+    "mark of direction": "Ann\u200f",
+    "line separator": "Ann\u2028x",
+    "zero width space": "Ann\u200bLee",
+    "soft hyphen": "Ann\xad",
+    "byte order mark": "Ann\ufeff",
+    "tag": "Ann\U000e0041",
+    "private use": "Ann\ue000",
+    "lone surrogate": "Ann\ud800",
+}
+AROUND = {
+    "spaces": "  {} ",
+    "line break": "{}\n",
+    "tab": "\t{}",
+    "no-break space": "\xa0{}\xa0",
+    "ideographic space": "{}\u3000",
+    "byte order mark": "\ufeff{}",
+    "zero width space": "{}\u200b",
+}
+
+
+def identity(email, name="Ann", verified=True):
+    """What a provider tells."""
+    return SocialIdentity(provider="op", subject="1", email=email, email_verified=verified, name=name)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_names_are_accepted(service, name):
+    """A name is stored as its owner writes it, whoever tells it."""
+    service.accounts.register("a@example.com", PASSWORD, name, CALLER)
+    service.accounts.create("b@example.com", PASSWORD, name)
+    service.social_sign_in.sign_in_with(identity("c@example.com", name), CALLER)
+    assert [user.name for user in service.accounts.list()] == [name] * 3
+
+
+@pytest.mark.parametrize("name", DECEIVING.values(), ids=DECEIVING)
+def test_what_deceives_is_refused(service, name):
+    """What has no width, turns the direction or steers is refused; a provider's is left out."""
+    for make in (service.accounts.register, service.accounts.create):
+        with pytest.raises(InvalidFieldsError) as caught:
+            make("a@example.com", PASSWORD, name, CALLER)
+        assert list(caught.value.fields) == ["name"]
+    kept = service.social_sign_in.sign_in_with(identity("c@example.com", name), CALLER).user.name
+    assert kept.startswith("Ann")
+    assert is_name(kept)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u3000", "\u200d", " \u200c \u200d", "\xa0\u3000"])
+def test_names_with_nothing_to_see(name):
+    """A name of spaces and joiners alone is none."""
+    assert trim_name(name) == usable_name(name) == ""
+
+
+def test_spaces_around_a_name():
+    """Spaces of all scripts around a name are left out, also after a long one is cut."""
+    assert trim_name("\u3000山田\u3000太郎\xa0") == "山田\u3000太郎"
+    assert usable_name("x" * (MAX_NAME - 1) + " y") == "x" * (MAX_NAME - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"), [("山田\u3000太郎", True), ("a\u202eb", False), ("\u200d", False)]
+)
+def test_names_of_api_keys(service, name, accepted):
+    """Names of API keys have the same rule, and are not empty."""
+    user = service.accounts.create("a@example.com", PASSWORD)
+    operator = Operator(user.id)
+    if accepted:
+        assert service.api_keys.create(operator, APIKeyRequest(name=name), CALLER).key.name == name
+    else:
+        with pytest.raises(InvalidFieldsError):
+            service.api_keys.create(operator, APIKeyRequest(name=name), CALLER)
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+def test_white_space_around_an_address(service, around):
+    """White space around an address means nothing: to register, to sign in, to find, and for a provider."""
+    text = around.format("ann@example.com")
+    assert service.accounts.register(text, PASSWORD, "", CALLER).user.email == "ann@example.com"
+    assert service.accounts.login(text, PASSWORD, CALLER).user.email == "ann@example.com"
+    assert service.accounts.find(text).email == "ann@example.com"
+    signed_in = service.social_sign_in.sign_in_with(identity(text), CALLER)
+    assert signed_in.user.email == "ann@example.com"
+    assert canonical_key(text) == canonical_key("ann@example.com"), "tries are counted together"
+
+
+@pytest.mark.parametrize(
+    "text", ["ann @example.com", "ann@ example.com", "ann\u3000@example.com", "a\u200bnn@example.com"]
+)
+def test_white_space_within_an_address(service, text):
+    """White space within it makes it no address."""
+    assert parse_email(text) is None
+    service.accounts.create("ann@example.com", PASSWORD)
+    with pytest.raises(InvalidCredentialsError):
+        service.accounts.login(text, PASSWORD, CALLER)
+
+
+@pytest.mark.parametrize("stored", ["ann@bücher.example", "ann@xn--bcher-kva.example", "ann@BÜCHER.example"])
+@pytest.mark.parametrize(
+    "typed", ["ann@bücher.example", "Ann@xn--bcher-kva.example", "ann@XN--BCHER-KVA.example"]
+)
+def test_spellings_of_a_domain(service, stored, typed):
+    """A domain in Unicode and in its ASCII form are one: to sign in, and for a provider."""
+    service.accounts.create(stored, PASSWORD)
+    assert service.accounts.login(typed, PASSWORD, CALLER).user.email == "ann@bücher.example"
+    assert service.accounts.find(typed) is not None
+    joined = service.social_sign_in.sign_in_with(identity(typed), CALLER)
+    assert joined.user.email == "ann@bücher.example"
+    assert len(service.accounts.list()) == 1
+
+
+def test_forms_of_pages(app, service):
+    """The forms of pages take the same."""
+    client = browser(app)
+    form = {"email": " ann@example.com\u3000", "password": PASSWORD, "name": "山田\u3000太郎"}
+    assert client.post("/register", data=form).status_code == 303
+    client = browser(app)
+    assert client.post("/login", data={"email": " ann@example.com ", "password": PASSWORD}).status_code == 303
+    assert "山田\u3000太郎" in [user.name for user in service.accounts.list()]
