@@ -7,11 +7,12 @@ from typing import Any
 from authguard._core.options import got
 from authguard.errors import ConfigurationError
 from authguard.identity.named_values import read_named_values
+from authguard.identity.setting_variables import ENVIRONMENT
 
-#: What the variables of settings begin with.
-ENVIRONMENT = "AUTHGUARD_"
-
-_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles", "api_key_mails")
+_LISTS = frozenset(
+    ("prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles")
+    + ("api_key_mails",)
+)
 
 
 def read_file(path: str) -> dict[str, Any]:
