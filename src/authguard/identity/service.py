@@ -263,9 +263,8 @@ def _mailer(settings: Settings) -> Mailer:
         try:
             return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
         except ConfigurationError as error:  # which names the options of the class
-            option, space, rest = str(error).partition(" ")
-            setting = {"url": "smtp_url", "sender": "mail_from"}.get(option, option)
-            raise ConfigurationError(setting + space + rest) from None
+            setting = "mail_from" if str(error).startswith("sender") else "smtp_url"
+            raise ConfigurationError(f"{setting}: {error}") from None
     if settings.dev:
         return ConsoleMailer()
     raise ConfigurationError(

@@ -33,19 +33,24 @@ def check_origins(origins: object) -> tuple[str, ...]:
     """
     given = check_text_list(origins, "cors_origins", '"https://app.example.com"')
     for origin in given:
-        must = f"each of cors_origins must be an origin such as https://app.example.com, got {got(origin)}"
-        if origin in ("*", "null"):
-            raise ConfigurationError(f"{must}, which other sites have as well: name each origin")
-        normal = origin_of(origin)
-        if not normal:
-            raise ConfigurationError(must)
-        if origin != normal:
-            raise ConfigurationError(f"{must}: write {normal}")
-        if origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or ""):
+        if fault := _fault_of_origin(origin):
             raise ConfigurationError(
-                f"{must}, which is plain http: whoever changes that page on its way gets the tokens in it"
+                "each of cors_origins must be an origin such as https://app.example.com, got "
+                f"{got(origin)}{fault}"
             )
     return tuple(given)
+
+
+def _fault_of_origin(origin: str) -> str:
+    """Return what to change of an origin, for the error; empty if it can be meant."""
+    if origin in ("*", "null"):
+        return ", which other sites have as well: name each origin"
+    normal = origin_of(origin)
+    if origin != normal:
+        return f": write {normal}" if normal else ": write scheme, host and port alone"
+    if origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or ""):
+        return ", which is plain http: whoever changes that page on its way gets the tokens in it"
+    return ""
 
 
 def origin_of(url: str) -> str:

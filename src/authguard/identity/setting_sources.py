@@ -10,8 +10,8 @@ from authguard.identity.named_values import read_named_values
 from authguard.identity.setting_variables import ENVIRONMENT
 
 _LISTS = frozenset(
-    ("prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles")
-    + ("api_key_mails",)
+    {"prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles"}
+    | {"api_key_mails"}
 )
 
 

@@ -63,7 +63,10 @@ def read_variables(
                 )
             found[secret] = read_secret_file(variable, text)
         else:
-            raise ConfigurationError(_unknown(variable, names, secrets))
+            advice = _advice(name, names, secrets)
+            raise ConfigurationError(
+                f"each variable {ENVIRONMENT}… must be a setting, got {variable}{advice}"
+            )
     return found
 
 
@@ -78,18 +81,21 @@ def read_secret_file(variable: str, path: str) -> str:
     Raises:
         ConfigurationError: if it cannot be read, is empty, or is too long for a secret.
     """
-    must = f"{variable} must be the path of a file with the secret"
+    fault = ""
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_SECRET_FILE + 1)
-        text = data.decode()
+        text = data.decode().removesuffix("\n").removesuffix("\r")
     except (OSError, ValueError) as error:  # of which the second may show the secret
-        raise ConfigurationError(f"{must}, got {got(path)}: {type(error).__name__}") from None
+        data, text, fault = b"", "", f": {type(error).__name__}"
     if len(data) > MAX_SECRET_FILE:
-        raise ConfigurationError(f"{must}, got {got(path)}, which has more than {MAX_SECRET_FILE} bytes")
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text:
-        raise ConfigurationError(f"{must}, got {got(path)}, which is empty")
+        fault = f", which has more than {MAX_SECRET_FILE} bytes"
+    elif not text:
+        fault = fault or ", which is empty"
+    if fault:
+        raise ConfigurationError(
+            f"{variable} must be the path of a file with the secret, got {got(path)}{fault}"
+        )
     return text
 
 
@@ -98,12 +104,11 @@ def nearest(name: str, names: Collection[str]) -> str:
     return next(iter(get_close_matches(name.lower(), list(names), 1, 0.7)), "")
 
 
-def _unknown(variable: str, names: Collection[str], secrets: Collection[str]) -> str:
-    name = variable.removeprefix(ENVIRONMENT).lower()
-    text = f"each variable {ENVIRONMENT}… must be a setting, got {variable}"
+def _advice(name: str, names: Collection[str], secrets: Collection[str]) -> str:
+    """Return what to write instead of a name that is no setting."""
     if name.endswith(FILE) and name.removesuffix(FILE) in names:
-        return f"{text}: files are for secrets, so write {ENVIRONMENT}{name.removesuffix(FILE).upper()}"
+        return f": files are for secrets, so write {ENVIRONMENT}{name.removesuffix(FILE).upper()}"
     if name == "port":
-        return f"{text}: write authguard serve --port"
+        return ": write authguard serve --port"
     meant = nearest(name, [*names, *(secret + FILE for secret in secrets)])
-    return f"{text}: write {ENVIRONMENT}{meant.upper()}" if meant else text
+    return f": write {ENVIRONMENT}{meant.upper()}" if meant else ""
