@@ -9,9 +9,11 @@ import time
 import httpx
 import pytest
 
-from authguard.identity import upgrade
+from authguard.cli.serving.checks import check_workers, root_path_of
+from authguard.errors import ConfigurationError
+from authguard.identity import Settings, upgrade
 from cli.servers import served, wait_until_gone
-from cli.support import ISSUER, PASSWORD, SECRET, environment, invoke, run
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
 
 ANN = {"email": "ann@example.com", "password": PASSWORD}
 
@@ -63,21 +65,6 @@ def test_workers_end_with_their_parent(database):
         wait_until_gone(workers)
 
 
-def test_workers_need_shared_limits(tables):
-    """With limits in memory, several workers would multiply the tries of an attacker: exit status 2."""
-    done = run("serve", "--port", "0", "--workers", "2", **tables)
-    assert done.returncode == 2
-    assert "AUTHGUARD_LIMITS_URL=redis://" in done.stderr and "--workers 1" in done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it(tables, number):
-    """SIGTERM and Ctrl-C end it with 0."""
-    with served(**tables) as server:
-        server.get("/healthz")
-        assert server.end(number) == 0
-
-
 def test_behind_a_proxy_that_takes_a_path_away(database):
     """Forms, style, redirects and mails lead to the issuer with its path; its Origin is that of this site."""
     issuer = "http://127.0.0.1:9/id"
@@ -95,50 +82,28 @@ def test_behind_a_proxy_that_takes_a_path_away(database):
     assert f"{issuer}/verify-email?token=" in server.out + server.err
 
 
-def test_the_path_of_the_issuer_needs_no_option(database):
-    """Without `--root-path` it is that of the issuer."""
-    with served("--dev", AUTHGUARD_ISSUER="http://127.0.0.1:9/id", **database) as server:
-        assert 'action="/id/login"' in server.get("/login").text
-
-
-def test_another_path_than_that_of_the_issuer_is_refused(tables):
-    """Mails and forms would lead to different places: exit status 2."""
-    done = run("serve", "--port", "0", "--root-path", "/elsewhere", **tables)
-    assert done.returncode == 2
-    assert "--root-path must be the path of the issuer" in done.stderr
-
-
 def test_logs_in_json(tables):
     """Each line is an object with time and level; a request has its parts by name, and no query."""
-    with served("--log-format", "json", **tables) as server:
-        server.get("/healthz?token=MARKER-secret")
-        server.get("/nothing")
-        server.end()
+    with served("--log-format", "json", "--access-log", "errors", **tables) as server:
+        server.get("/healthz")
+        server.get("/nothing?token=MARKER-secret")
+        assert server.end(signal.SIGINT) == 0
     lines = [json.loads(line) for line in (server.out + server.err).splitlines()]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
     requests = [(line["path"], line["status"], line["level"]) for line in lines if "path" in line]
-    assert requests == [("/healthz", 200, "info"), ("/nothing", 404, "info")]
+    assert requests == [("/nothing", 404, "info")]
     assert "MARKER" not in server.out + server.err
 
 
 def test_logs_in_text_have_times(tables):
     """Each line of the server and of a request begins with the time in UTC."""
     with served(**tables) as server:
-        server.get("/healthz")
-        server.end()
+        server.get("/healthz?token=MARKER-secret")
+        assert server.end(signal.SIGTERM) == 0
     lines = (server.out + server.err).splitlines()
     timed = [line for line in lines if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO", line)]
     assert len(timed) == len(lines) - 1  # where it serves is said before
     assert re.findall(r'"GET (/\w+) HTTP', server.out) == ["/healthz"]
-
-
-def test_access_log_of_errors(tables):
-    """The requests that were refused, and no others."""
-    with served("--access-log", "errors", **tables) as server:
-        server.get("/healthz")
-        server.get("/nothing")
-        server.end()
-    assert re.findall(r'"GET (/\w+) HTTP', server.out) == ["/nothing"]
 
 
 def test_a_server_that_says_nothing(tables):
@@ -157,17 +122,6 @@ def test_another_secret_with_signing_keys(tables):
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "previous_secret" in done.stderr
     assert SECRET not in done.stderr and SECRET[::-1] not in done.stderr
-
-
-def test_in_a_container(tables, tmp_path):
-    """A secret in a file, and the variables of an orchestrator about a service of the same name."""
-    path = tmp_path / "secret"
-    path.write_text(f"{SECRET}\n")
-    variables = {name: text for name, text in tables.items() if name != "AUTHGUARD_SECRET"}
-    variables |= {"AUTHGUARD_SECRET_FILE": str(path), "AUTHGUARD_PORT": "tcp://10.96.0.12:80"}
-    variables |= {"AUTHGUARD_SERVICE_HOST": "10.96.0.12", "AUTHGUARD_PORT_80_TCP_ADDR": "10.96.0.12"}
-    with served(**variables) as server:
-        assert server.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -190,6 +144,40 @@ def test_a_mistyped_database_makes_no_file(tables, tmp_path, command):
     assert list(folder.iterdir()) == []
 
 
-def test_the_environment_of_tests_has_no_settings():
-    """What the tests set is all that a server gets."""
-    assert not [name for name in environment() if name.startswith("AUTHGUARD_")]
+def test_a_command_reads_secrets_from_files(tables, tmp_path):
+    """Commands take what containers have: a secret in a file, and variables of an orchestrator."""
+    path = tmp_path / "url"
+    path.write_text(tables["AUTHGUARD_DATABASE"] + "\n")
+    found = {"AUTHGUARD_DATABASE_FILE": str(path), "AUTHGUARD_PORT": "tcp://10.96.0.12:80"}
+    assert invoke("users", "list", "--json", **found).stdout == "[]\n"
+
+
+def settings(**given):
+    return Settings(**{"secret": SECRET, "issuer": ISSUER, **given})
+
+
+@pytest.mark.parametrize("given", [None, "/id", "/id/"])
+def test_the_path_of_the_issuer_needs_no_option(given):
+    """Without `--root-path` it is that of the issuer, which it may repeat."""
+    assert root_path_of(settings(issuer="https://example.com/id"), given) == "/id"
+
+
+@pytest.mark.parametrize(("issuer", "given"), [(ISSUER, "/id"), (f"{ISSUER}/id", "/x"), (f"{ISSUER}/id", "")])
+def test_another_path_than_that_of_the_issuer_is_refused(issuer, given):
+    """Mails and forms would lead to different places."""
+    with pytest.raises(ConfigurationError, match="--root-path must be the path of the issuer"):
+        root_path_of(settings(issuer=issuer), given)
+
+
+def test_workers_need_shared_limits(tables):
+    """With limits in memory, several workers would multiply the tries of an attacker: exit status 2."""
+    done = run("serve", "--port", "0", "--workers", "2", **tables)
+    assert done.returncode == 2
+    assert "AUTHGUARD_LIMITS_URL=redis://" in done.stderr and "--workers 1" in done.stderr
+
+
+def test_workers_with_shared_limits():
+    """One worker may count in memory, and several in Redis; in development it is a remark."""
+    assert check_workers(settings(), 1) is None
+    assert check_workers(settings(limits_url="redis://127.0.0.1"), 4) is None
+    assert "4 workers" in (check_workers(settings(dev=True), 4) or "")

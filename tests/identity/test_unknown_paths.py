@@ -58,3 +58,21 @@ def test_no_spelling_of_a_protected_path_gets_around_the_guard(app):
     ):
         response = TestClient(app).get(path)
         assert response.status_code in (401, 404), path
+
+
+@pytest.mark.parametrize(
+    ("issuer", "mount", "warned"),
+    [
+        ("http://127.0.0.1:8000", "", 0),
+        ("http://127.0.0.1:8000/id", "/id", 0),
+        ("http://127.0.0.1:8000/id", "", 1),
+        ("http://127.0.0.1:8000", "/id", 1),
+    ],
+)
+def test_mails_and_forms_at_different_paths_are_told_of(url, caplog, issuer, mount, warned):
+    """Where the service is not at the path of its issuer, a WARNING says so, once."""
+    with service_at(url, issuer=issuer) as service:
+        client = TestClient(Identity(service), root_path=mount)
+        for _ in range(3):
+            assert client.get(f"{mount}/login").status_code == 200
+    assert caplog.text.count("mails lead to that of the issuer") == warned

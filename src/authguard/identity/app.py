@@ -1,9 +1,11 @@
 """Build the ASGI application: the endpoints and the pages, behind the package's own guard."""
 
+import logging
 import re
 from asyncio import create_task
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from urllib.parse import unquote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
@@ -38,6 +40,8 @@ from authguard.identity.web.key_guards import KeyGuards
 from authguard.identity.web.link_cookie import take_query
 from authguard.identity.web.messages import REALM
 from authguard.identity.web.parts import build_web
+
+logger = logging.getLogger("authguard")
 
 _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 
@@ -90,6 +94,8 @@ class Identity:
         self._by_path = self._exceptions(router)
         self._add_key_guards(router)
         self._cross_origin = self._allow_origins(endpoints)
+        self._issuer_path = unquote(urlsplit(settings.issuer).path)
+        self._warns = settings.pages
 
     def _endpoints(self) -> list[BaseRoute]:
         """Return the routes of the API, and of the documents outside of its prefixes."""
@@ -237,7 +243,20 @@ class Identity:
         if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
             take_query(scope)
         self._notices.start()  # in the process that serves, which may have been forked
+        if self._warns and (scope.get("root_path") or "") != self._issuer_path:
+            self._warn_of_path(scope.get("root_path") or "")
         await self._cross_origin(scope, receive, send, self._path(scope))
+
+    def _warn_of_path(self, root_path: str) -> None:
+        """Tell once that forms and redirects lead to another path than the links in mails."""
+        self._warns = False
+        logger.warning(
+            "pages are at the path %r, and mails lead to that of the issuer, %r: mount the service there, "
+            "start the server with the root path %r, or change the issuer",
+            root_path,
+            self._issuer_path,
+            self._issuer_path,
+        )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, behind the guard of its path."""
