@@ -1,4 +1,4 @@
-"""Configure the logs of the server: as text for people or as JSON for programs, with times in UTC."""
+"""Build the configuration of the server's logs: text for people or JSON for programs, with times in UTC."""
 
 import json
 import logging

@@ -49,7 +49,7 @@ def check(database: Database) -> None:
         # To connect would make an empty one, under a name that is perhaps mistyped.
         raise ConfigurationError(
             f"database must name a file that is there, got {str(database.file)!r}, which is not: correct the "
-            "name, or make the tables by `authguard db upgrade`"
+            "name, or run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
