@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from authguard.errors import ConfigurationError
 from authguard.identity import Identity
 from authguard.identity.api import health
 from authguard.identity.mail.outbox import Outbox
-from identity.support import SECRET, service_at
+from identity.support import SECRET, postgres_database, service_at, upgrade
 
 
 @pytest.fixture
@@ -111,8 +112,6 @@ def test_a_database_that_hangs(client, service, monkeypatch):
 @pytest.mark.one_database
 def test_a_database_that_is_gone(tmp_path, caplog, clock):
     """The part is named to the probe, and the reason to the operator, once each time that it changes."""
-    from identity.support import upgrade
-
     file = tmp_path / "identity.db"
     upgrade(f"sqlite:///{file}")
     with service_at(f"sqlite:///{file}", clock=clock) as service:
@@ -128,6 +127,20 @@ def test_a_database_that_is_gone(tmp_path, caplog, clock):
     said = [record.getMessage() for record in caplog.records if "ready" in record.getMessage()]
     assert len(said) == 2
     assert "database" in said[0] and "ready again" in said[1]
+
+
+@pytest.mark.one_database
+def test_a_server_of_databases_that_refuses(clock):
+    """PostgreSQL that has no such database any more: 503, which names the part and no password."""
+    with ExitStack() as stack:
+        url = stack.enter_context(postgres_database())
+        upgrade(url)
+        with service_at(url, clock=clock) as service:
+            client = TestClient(Identity(service))
+            assert client.get("/readyz").status_code == 200
+            stack.close()  # drops it, and ends its connections
+            clock.go_on(2)
+            assert fails(client, "database")
 
 
 def test_another_secret_is_seen_at_the_start(url, clock):

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,31 +94,32 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
         colors=False if os.environ.get("NO_COLOR") else None,
     )
     logging.config.dictConfig(logs)  # before the service tells of what it finds at the start
-    tell: Tell = note if options["log_format"] == "text" else logging.getLogger("authguard").info
+    logger = logging.getLogger("authguard")
+    is_text = options["log_format"] == "text"
+    tell: Tell = note if is_text else logger.warning
     with _listen(options["host"], options["port"]) as listener:
         port = listener.getsockname()[1]
         given = _for_development(config, options["host"], port, tell) if dev else {}
         settings = read_settings(config, database, **given)
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-        message = f"http://{shown}:{port} serves the issuer {settings.issuer}"
-        variables = _variables(config, database, given)
-        _run(settings, listener, logs, variables, tell=tell, message=message, **options)
+        server = _server(settings, listener, logs, tell, **options)
+        (note if is_text else logger.info)(f"http://{shown}:{port} serves the issuer {settings.issuer}")
+        server(_variables(config, database, given))
 
 
-def _run(
+def _server(
     settings: "Settings",
     listener: socket.socket,
     logs: dict[str, Any],
-    variables: dict[str, str],
-    *,
     tell: Tell,
-    message: str,
+    *,
     workers: int,
     root_path: str | None,
     forwarded_allow_ips: str | None,
     access_log: str,
     **_: Any,
-) -> None:
+) -> Callable[[dict[str, str]], None]:
+    """Return what serves until it is stopped; it takes the variables for workers."""
     import uvicorn
 
     from authguard.cli.serving.worker import APP, run_workers
@@ -140,13 +142,15 @@ def _run(
         ws="none",  # there are none, and uvicorn would log their queries
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    tell(message)
     if workers > 1:
         app.close()
-        run_workers(config, listener, variables)
-        return
-    with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
-        uvicorn.Server(config).run(sockets=[listener])
+        return partial(run_workers, config, listener)
+
+    def run(_: dict[str, str]) -> None:
+        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+            uvicorn.Server(config).run(sockets=[listener])
+
+    return run
 
 
 def _variables(config: str | None, database: str | None, given: dict[str, Any]) -> dict[str, str]:
