@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from authguard.cli.output import Failure, printable
-from authguard.cli.serve import _for_development, frozen_heap
+from authguard.cli.serve import _for_development
+from authguard.cli.serving.heap import frozen_heap
 from cli.support import COMMAND, PASSWORD, environment, run
 
 

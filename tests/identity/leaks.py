@@ -35,7 +35,7 @@ from authguard.identity.keys.texts import KeyTexts, MadeKey
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.social.provider import Provider
-from authguard.identity.usecases.clients import Clients
+from authguard.identity.usecases.oauth.clients import Clients
 from identity.processes import Processes, shapes_in, watch_processes
 
 MIN_SECRET = 8

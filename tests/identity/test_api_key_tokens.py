@@ -265,5 +265,5 @@ def test_a_logout_with_an_expired_token_of_a_key_writes_nothing(
 def test_the_token_of_a_key_is_no_session(api: TestClient, service: IdentityService, made: NewAPIKey) -> None:
     """The endpoints of accounts refuse it."""
     token = issue(service, made)["access_token"]
-    for path in ("/v1/auth/me", "/v1/auth/sessions"):
+    for path in ("/v1/auth/me", "/v1/users/me/sessions"):
         assert api.get(path, headers={"authorization": f"Bearer {token}"}).status_code == 401

@@ -145,3 +145,39 @@ def test_mails_are_limited_for_known_and_unknown_addresses(url):
                 service.links.request_password_reset(email, CALLER)
             with pytest.raises(RateLimitedError):
                 service.links.request_password_reset(email, CALLER)
+
+
+def verify_token(service, postbox):
+    register(service)
+    assert service.outbox.flush()
+    return postbox.token()
+
+
+def test_a_second_press_on_verify_is_no_error(service, postbox):
+    """The token that has verified an address gets the same answer again, and does nothing."""
+    token = verify_token(service, postbox)
+    first = service.links.confirm_email(token, CALLER)
+    assert service.links.confirm_email(token, CALLER) == first
+
+
+def test_many_presses_at_once_are_no_error(service, postbox):
+    """Ten threads with one token of a mail to verify: all are told that the address is verified."""
+    token = verify_token(service, postbox)
+    answers = together(10, lambda _: service.links.confirm_email(token, CALLER))
+    assert len({str(answer) for answer in answers}) == 1
+    assert isinstance(answers[0], str)
+
+
+def test_a_used_verification_is_good_for_nothing_else(service, postbox):
+    """It sets no password and closes no account, and is forgotten when it would have expired."""
+    token = verify_token(service, postbox)
+    service.links.confirm_email(token, CALLER)
+    with pytest.raises(InvalidLinkError):
+        service.links.confirm_email_with_new_password(token, NEW, CALLER)
+    with pytest.raises(InvalidLinkError):
+        service.links.decline_registration(token, CALLER)
+    with pytest.raises(InvalidLinkError):
+        service.links.reset_password(token, NEW, CALLER)
+    service.clock.go_on(3_601)
+    with pytest.raises(InvalidLinkError):
+        service.links.confirm_email(token, CALLER)

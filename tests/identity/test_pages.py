@@ -235,7 +235,7 @@ def test_pages_are_below_their_path(url, postbox):
     """`pages_path` comes before everything: pages, forms, links, redirects, mails."""
     with service_at(url, pages_path="/id", postbox=postbox) as service:
         client = browser(Identity(service))
-        assert client.get("/login").status_code == 401
+        assert client.get("/login").status_code == 404
         page = Page(client.get("/id/login"))
         assert [form["action"] for form in page.all("form")] == ["/id/login"]
         assert all(link["href"].startswith(("/id/", "#main")) for link in page.all("link") + page.all("a"))
@@ -315,7 +315,7 @@ def test_pages_can_be_switched_off(url):
 def test_api_keeps_its_answers(app):
     """With pages on, the API answers in JSON."""
     client = browser(app, **{"sec-fetch-mode": "cors"})
-    for path, status in (("/v1/users/me", 401), ("/nothing/here", 401), ("/v1/auth/me", 401)):
+    for path, status in (("/v1/users/me", 401), ("/v1/api-keys", 401), ("/v1/auth/me", 401)):
         response = client.get(path)
         assert (response.status_code, response.headers["content-type"]) == (
             status,

@@ -74,7 +74,7 @@ def test_looking_uses_nothing_up(app, ann, verify_link, reset_link):
 
 
 def test_verifying_an_address(app, ann, verify_link):
-    """In another browser, the link with the password verifies it; then the link is used up."""
+    """In another browser, the link with the password verifies it; a second press says so again."""
     client = browser(app)
     client.get(verify_link)
     response = client.post("/verify-email", data={"password": PASSWORD})
@@ -82,9 +82,30 @@ def test_verifying_an_address(app, ann, verify_link):
     assert set_cookies(response)["authguard-verify"][0] == ""
     assert "ann@example.com verified" in Page(ann.get("/account")).words
     client.get(verify_link)
-    again = client.post("/verify-email")
-    assert again.status_code == 400
-    assert "The link is not valid any more" in Page(again).words
+    assert location(client.get("/verify-email")) == "/login?notice=verified"
+    client.get(verify_link)
+    assert location(client.post("/verify-email")) == "/login?notice=verified"
+
+
+@pytest.mark.parametrize("page", ["/reset-password", "/verify-email"])
+def test_a_dead_link_shows_no_form(app, page):
+    """A link that is not good any more says so at once, and the browser forgets it."""
+    client = browser(app)
+    client.get(f"{page}?token=unknown")
+    response = client.get(page)
+    assert response.status_code == 400
+    assert "The link is not valid any more" in Page(response).words
+    assert not [field for field in Page(response).all("input") if "password" in field.get("name", "")]
+    assert next(iter(set_cookies(response).values()))[0] == ""
+
+
+def test_a_reset_link_that_was_used_shows_no_form(app, ann, reset_link):
+    """After the password was set, the link in the mail leads to a page that says that it is used up."""
+    client = browser(app)
+    client.get(reset_link)
+    client.post("/reset-password", data={"new_password": "Another-Passw0rd!"})
+    client.get(reset_link)
+    assert client.get("/reset-password").status_code == 400
 
 
 def test_resetting_a_password(app, ann, reset_link):

@@ -74,7 +74,7 @@ def test_style_is_kept_for_ever(app):
     assert response.headers["content-type"] == "text/css; charset=utf-8"
     assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert sha256(response.content).hexdigest()[:16] in link["href"]
-    assert client.get("/assets/style-0.css").status_code == 401
+    assert client.get("/assets/style-0.css").status_code == 404
     assert len(response.content) < 16_384
 
 

@@ -68,7 +68,10 @@ def read_settings_without_secret(config: str | None, database: str | None) -> "S
 
 
 def raw_settings(config: str | None) -> dict[str, Any]:
-    """Return the settings that are set, as they stand in the environment or else in the file."""
+    """Return the settings that are set, as they stand in the environment or else in the file.
+
+    A secret of which a variable has the path of its file is set; its text is empty here.
+    """
     environment = _environment(config)
     path = environment.get("AUTHGUARD_CONFIG")
     from_file: dict[str, Any] = {}
@@ -80,11 +83,13 @@ def raw_settings(config: str | None) -> dict[str, Any]:
                 f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
             ) from error
     prefix = "AUTHGUARD_"
-    return from_file | {
+    from_variables = {
         name.removeprefix(prefix).lower(): text
         for name, text in environment.items()
         if name.startswith(prefix)
     }
+    in_files = {name.removesuffix("_file"): "" for name in from_variables if name.endswith("_file")}
+    return from_file | in_files | from_variables
 
 
 def _environment(config: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import click
 
 import authguard
 from authguard.cli.apikeys import apikeys
+from authguard.cli.clients import clients
 from authguard.cli.db import db
 from authguard.cli.keys import keys
 from authguard.cli.output import MISUSED, Failure
@@ -48,7 +49,7 @@ def _status(error: AuthGuardError) -> int:
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(authguard.__version__, prog_name="authguard")
 def root() -> None:
-    """Run the identity service, and look after its tables, accounts and keys.
+    """Run the identity service, and look after its tables, accounts, clients and keys.
 
     Settings of the service come from variables such as AUTHGUARD_SECRET, or from a TOML file that
     --config or AUTHGUARD_CONFIG names. Exit status: 0 for success, 1 for a refusal or a failure, 2 for
@@ -56,5 +57,5 @@ def root() -> None:
     """
 
 
-for command in (serve, db, users, apikeys, keys, providers, token, routes):
+for command in (serve, db, users, clients, apikeys, keys, providers, token, routes):
     root.add_command(command)

@@ -1,35 +1,33 @@
 """Serve the identity service on a socket, by uvicorn: `authguard serve`."""
 
-import copy
-import gc
 import logging
+import logging.config
 import os
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from authguard._extras import needs_extra
 from authguard.cli.configuration import raw_settings, read_settings, with_settings
 from authguard.cli.output import Failure, note
+from authguard.cli.serving.checks import check_workers, root_path_of
+from authguard.cli.serving.heap import frozen_heap
+
+if TYPE_CHECKING:
+    from authguard.identity import Settings
 
 _GRACE_SECONDS = 10  # for requests that go on when the service is stopped
-
-
-class WithoutQuery(logging.Filter):
-    """Take the query out of lines of the access log: one-time tokens and OAuth codes are in there."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; uvicorn has the path as its third argument."""
-        if isinstance(record.args, tuple) and len(record.args) > 2:
-            path = str(record.args[2]).partition("?")[0]
-            record.args = (*record.args[:2], path, *record.args[3:])
-        return True
+_LEVELS = ("debug", "info", "warning", "error")
+_MAX_WORKERS = 256
+#: Writes a remark for the operator.
+Tell = Callable[[str], None]
 
 
 @click.command()
@@ -44,64 +42,121 @@ class WithoutQuery(logging.Filter):
     "random secret if none is set.",
 )
 @click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, _MAX_WORKERS),
+    help="How many processes serve. Several need limits in Redis.",
+)
+@click.option(
+    "--root-path",
+    metavar="PATH",
+    help="The path that a proxy takes away before it passes a request on. It is that of the issuer, also if "
+    "nothing is said.",
+)
+@click.option(
     "--forwarded-allow-ips",
     metavar="ADDRESSES",
     help="Proxies whose X-Forwarded-For is believed, such as 10.0.0.1,10.0.0.0/8. By default none is: "
     "limits count by address, and a proxy that is believed can name any.",
 )
+@click.option(
+    "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="What is logged."
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="json for programs: an object on each line.",
+)
+@click.option(
+    "--access-log",
+    type=click.Choice(("all", "errors", "none")),
+    default="all",
+    show_default=True,
+    help="Which requests are logged; errors are answers from 400 on.",
+)
 @with_settings
-def serve(
-    *,
-    host: str,
-    port: int,
-    dev: bool,
-    forwarded_allow_ips: str | None,
-    database: str | None,
-    config: str | None,
-) -> None:
+def serve(*, dev: bool, database: str | None, config: str | None, **options: Any) -> None:
     """Run the identity service until SIGTERM or Ctrl-C.
 
     All other settings come from AUTHGUARD_… variables or from the file of --config.
     """
     with needs_extra("cli"):
-        import uvicorn
-
-    from authguard.identity import create_app
+        from authguard.cli.serving.logs import log_config
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _listen(host, port) as listener:
-        given = _for_development(config, host, listener.getsockname()[1]) if dev else {}
+    logs = log_config(
+        options["log_level"],
+        options["log_format"],
+        options["access_log"],
+        colors=False if os.environ.get("NO_COLOR") else None,
+    )
+    logging.config.dictConfig(logs)  # before the service tells of what it finds at the start
+    logger = logging.getLogger("authguard")
+    is_text = options["log_format"] == "text"
+    tell: Tell = note if is_text else logger.warning
+    with _listen(options["host"], options["port"]) as listener:
+        port = listener.getsockname()[1]
+        given = _for_development(config, options["host"], port, tell) if dev else {}
         settings = read_settings(config, database, **given)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(settings),
-                log_config=_log_config(),
-                use_colors=False if os.environ.get("NO_COLOR") else None,
-                proxy_headers=forwarded_allow_ips is not None,
-                forwarded_allow_ips=forwarded_allow_ips,
-                server_header=False,
-                ws="none",  # there are none, and uvicorn would log their queries
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
-        shown = f"[{host}]" if ":" in host else host
-        note(f"http://{shown}:{listener.getsockname()[1]} serves the issuer {settings.issuer}")
+        shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+        server = _server(settings, listener, logs, tell, **options)
+        (note if is_text else logger.info)(f"http://{shown}:{port} serves the issuer {settings.issuer}")
+        server(_variables(config, database, given))
+
+
+def _server(
+    settings: "Settings",
+    listener: socket.socket,
+    logs: dict[str, Any],
+    tell: Tell,
+    *,
+    workers: int,
+    root_path: str | None,
+    forwarded_allow_ips: str | None,
+    access_log: str,
+    **_: Any,
+) -> Callable[[dict[str, str]], None]:
+    """Return what serves until it is stopped; it takes the variables for workers."""
+    import uvicorn
+
+    from authguard.cli.serving.worker import APP, run_workers
+    from authguard.identity import create_app
+
+    path = root_path_of(settings, root_path)
+    if warning := check_workers(settings, workers):
+        tell(warning)
+    app = create_app(settings)  # also where workers make their own: to fail here, and only once
+    config = uvicorn.Config(
+        app if workers == 1 else APP,
+        factory=workers > 1,
+        workers=workers,
+        log_config=logs,
+        access_log=access_log != "none",
+        root_path=path,
+        proxy_headers=forwarded_allow_ips is not None,
+        forwarded_allow_ips=forwarded_allow_ips,
+        server_header=False,
+        ws="none",  # there are none, and uvicorn would log their queries
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    if workers > 1:
+        app.close()
+        return partial(run_workers, config, listener)
+
+    def run(_: dict[str, str]) -> None:
         with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
-            server.run(sockets=[listener])
+            uvicorn.Server(config).run(sockets=[listener])
+
+    return run
 
 
-@contextmanager
-def frozen_heap() -> Iterator[None]:
-    """Keep the garbage collector from what is loaded, which stays as long as the server.
-
-    To look through it again and again would stop the event loop every few seconds under load.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+def _variables(config: str | None, database: str | None, given: dict[str, Any]) -> dict[str, str]:
+    """Return the settings of options as variables, for workers."""
+    options = {"config": config, "database": database, **given}
+    return {f"AUTHGUARD_{name.upper()}": str(value) for name, value in options.items() if value is not None}
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -119,28 +174,18 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _for_development(config: str | None, host: str, port: int) -> dict[str, Any]:
+def _for_development(config: str | None, host: str, port: int, tell: Tell = note) -> dict[str, Any]:
     """Return the settings that `--dev` adds where nothing is set."""
     given: dict[str, Any] = {"dev": True}
     set_already = raw_settings(config)
     if host not in ("127.0.0.1", "localhost", "::1"):
-        note(f"--dev at {host}: everyone who can reach it can make accounts and sign in by test-auth")
+        tell(f"--dev at {host}: everyone who can reach it can make accounts and sign in by test-auth")
     if "secret" not in set_already:
         if set_already.get("algorithm", "HS256") != "HS256":
             raise Failure("set AUTHGUARD_SECRET: it encrypts the signing keys in the database", 2)
         given["secret"] = secrets.token_urlsafe(32)
-        note("no AUTHGUARD_SECRET: a random one is used, so all sessions and tokens end at a restart")
+        tell("no AUTHGUARD_SECRET: a random one is used, so all sessions and tokens end at a restart")
     if "issuer" not in set_already:
         given["issuer"] = f"http://127.0.0.1:{port}"
-        note(f"no AUTHGUARD_ISSUER: it is {given['issuer']}")
+        tell(f"no AUTHGUARD_ISSUER: it is {given['issuer']}")
     return given
-
-
-def _log_config() -> dict[str, Any]:
-    from uvicorn.config import LOGGING_CONFIG
-
-    config = copy.deepcopy(LOGGING_CONFIG)
-    config["filters"] = {"without_query": {"()": WithoutQuery}}
-    config["handlers"]["access"]["filters"] = ["without_query"]
-    config["loggers"]["authguard"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
-    return config

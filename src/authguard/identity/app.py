@@ -1,9 +1,11 @@
 """Build the ASGI application: the endpoints and the pages, behind the package's own guard."""
 
+import logging
 import re
 from asyncio import create_task
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from urllib.parse import unquote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
@@ -16,6 +18,7 @@ from authguard.errors import ConfigurationError, RefusedError
 from authguard.identity.api import accounts, oauth, social
 from authguard.identity.api.accounts import AccountEndpoints
 from authguard.identity.api.api_keys import APIKeyEndpoints
+from authguard.identity.api.health import HEALTH_PATHS, HealthEndpoints
 from authguard.identity.api.key_pairs import KeyPairEndpoints
 from authguard.identity.api.oauth import OAuthEndpoints
 from authguard.identity.api.secret_scanning import (
@@ -31,11 +34,14 @@ from authguard.identity.settings import Settings
 from authguard.identity.social.configured import providers_from
 from authguard.identity.social.provider import Provider
 from authguard.identity.storage import migrations
+from authguard.identity.web.cross_origin import CrossOrigin
 from authguard.identity.web.interactive import KeysRefused
 from authguard.identity.web.key_guards import KeyGuards
 from authguard.identity.web.link_cookie import take_query
 from authguard.identity.web.messages import REALM
 from authguard.identity.web.parts import build_web
+
+logger = logging.getLogger("authguard")
 
 _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 
@@ -83,8 +89,13 @@ class Identity:
         router = self._router(endpoints)
         self.guard = self._main_guard(paths, browser_paths)
         self.app = self._around(router, self.guard)
+        self._unknown = self._unknown_paths()
+        self._known = _known_paths(router.routes)
         self._by_path = self._exceptions(router)
         self._add_key_guards(router)
+        self._cross_origin = self._allow_origins(endpoints)
+        self._issuer_path = unquote(urlsplit(settings.issuer).path)
+        self._warns = settings.pages
 
     def _endpoints(self) -> list[BaseRoute]:
         """Return the routes of the API, and of the documents outside of its prefixes."""
@@ -100,7 +111,36 @@ class Identity:
         on_refused = self._pages.handlers[RefusedError]
         for prefix in prefixes:
             endpoints += SocialEndpoints(self._web, prefix, self._providers, on_refused).routes()
-        return endpoints + oauth_endpoints.well_known()
+        return endpoints + oauth_endpoints.well_known() + HealthEndpoints(self._web).routes()
+
+    def well_known_routes(self) -> list[BaseRoute]:
+        """Return the route of the metadata for an application in which the service is mounted.
+
+        Clients look for the metadata of the issuer `https://example.com/id` outside of the mount, at
+        `/.well-known/oauth-authorization-server/id` (RFC 8414 section 3.1). Add the route to the application
+        around, and open its path in the guard of that application.
+        """
+        return OAuthEndpoints(self._web).outside_of_mount()
+
+    def _unknown_paths(self) -> AuthGuardMiddleware:
+        """Build what answers at paths that no endpoint and no page has: 404, whoever asks.
+
+        401 would look like a wrong password to callers that forgot the prefix. No route can be found here.
+        """
+        nothing = Starlette(exception_handlers=self._pages.unknown_handlers)
+        nothing.router.redirect_slashes = False
+        return self._around(nothing, self._light_guard(self.service.own_tokens, ["/**"]))
+
+    def _allow_origins(self, endpoints: Iterable[BaseRoute]) -> CrossOrigin:
+        """Put the fields of CORS around the API and the documents."""
+        methods = [route.methods or () for route in endpoints if isinstance(route, Route)]
+        return CrossOrigin(
+            self._serve,
+            origins=tuple(self._settings.cors_origins),
+            methods=set().union(*methods) - {"HEAD"},
+            pages=self._pages.paths,
+            documents=oauth.well_known_paths(self._settings.issuer),
+        )
 
     def _managing_keys(self) -> list[Route]:
         """Return the routes by which API keys are managed, and their usage is read."""
@@ -129,7 +169,7 @@ class Identity:
         """
         open_paths = [*_PUBLIC_PATHS, *([SECRET_SCANNING] if self._settings.secret_scanning else [])]
         public = [prefix + path for prefix in self._settings.prefixes for path in open_paths]
-        public += [*oauth.WELL_KNOWN_PATHS, *browser_paths]
+        public += [*oauth.well_known_paths(self._settings.issuer), *HEALTH_PATHS, *browser_paths]
         return Guard(
             self.service.own_tokens,
             self._keys_refused,
@@ -185,9 +225,11 @@ class Identity:
     def _app_of(self, path: str) -> AuthGuardMiddleware:
         """Return the guarded application for a path."""
         app = self._by_path.get(path)
-        if app is None and any(pattern.match(path) for pattern in self._key_paths):
+        if app is not None:
+            return app
+        if any(pattern.match(path) for pattern in self._key_paths):
             return self._managing
-        return app or self.app
+        return self.app if self._known(path) else self._unknown
 
     def _around(self, router: Starlette, guard: Guard) -> AuthGuardMiddleware:
         return AuthGuardMiddleware(router, guard=guard, clock=self.service.clock)
@@ -195,13 +237,34 @@ class Identity:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         self._pages.take_token(scope)
-        app = self.app
-        if scope["type"] == "http":
-            if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
-                take_query(scope)
-            app = self._app_of(ASGIRequest(scope, self.guard, []).path)
-            self._notices.start()  # in the process that serves, which may have been forked
-        await app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
+            take_query(scope)
+        self._notices.start()  # in the process that serves, which may have been forked
+        if self._warns and (scope.get("root_path") or "") != self._issuer_path:
+            self._warn_of_path(scope.get("root_path") or "")
+        await self._cross_origin(scope, receive, send, self._path(scope))
+
+    def _warn_of_path(self, root_path: str) -> None:
+        """Tell once that forms and redirects lead to another path than the links in mails."""
+        self._warns = False
+        logger.warning(
+            "pages are at the path %r, and mails lead to that of the issuer, %r: mount the service there, "
+            "start the server with the root path %r, or change the issuer",
+            root_path,
+            self._issuer_path,
+            self._issuer_path,
+        )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, behind the guard of its path."""
+        await self._app_of(self._path(scope))(scope, receive, send)
+
+    def _path(self, scope: Scope) -> str:
+        """Return the path below the mount point."""
+        return ASGIRequest(scope, self.guard, []).path
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -232,8 +295,17 @@ def _check_tables(service: IdentityService) -> None:
         migrations.upgrade(service.database)
     migrations.check(service.database)
     service.keep_usage()
+    service.keys.load(service.clock())  # with the secret that they were encrypted with
     # Connections must not be shared by the workers that a server forks later.
     service.database.close()
+
+
+def _known_paths(routes: Iterable[BaseRoute]) -> Callable[[str], bool]:
+    """Return what tells whether one of the routes has a path."""
+    with_paths = [route for route in routes if isinstance(route, Route)]
+    fixed = {route.path for route in with_paths if not route.param_convertors}
+    patterns = [route.path_regex for route in with_paths if route.param_convertors]
+    return lambda path: path in fixed or any(pattern.match(path) for pattern in patterns)
 
 
 def _paths(routes: Iterable[BaseRoute]) -> set[str]:

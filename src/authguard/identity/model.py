@@ -219,12 +219,14 @@ class Client:
         name: what to call it.
         scopes: what it may ask for.
         disabled: whether it is switched off.
+        is_public: whether it has no secret, as a page in a browser or an app on a phone.
     """
 
     id: str
     name: str
     scopes: frozenset[str]
     disabled: bool
+    is_public: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
+readiness        database, tables, signing keys and outbox, for probes
 api_keys         create, list, revoke, rotate, switch and count API keys
 leak_reports     revoke API keys that were found in public, in the folder `scanning`
 key_notices      note which API keys expire, and send the mails about keys
@@ -46,7 +47,6 @@ from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.accounts import Accounts
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
-from authguard.identity.usecases.clients import Clients
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.background import KeyNoticesThread
 from authguard.identity.usecases.key_life.events import KeyEvents
@@ -54,7 +54,9 @@ from authguard.identity.usecases.key_life.notices import KeyNotices
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
+from authguard.identity.usecases.oauth.clients import Clients
 from authguard.identity.usecases.proofs import AddressProofs
+from authguard.identity.usecases.readiness import Readiness
 from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social.sign_in import SocialSignIn
@@ -130,6 +132,7 @@ class IdentityService:
             audit=self.audit,
             clock=clock,
         )
+        self.readiness = Readiness(self.database, self.keys, self.outbox, clock)
         self._add_use_cases(base)
 
     def _add_use_cases(self, base: Base) -> None:
@@ -253,7 +256,11 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
 
 def _mailer(settings: Settings) -> Mailer:
     if settings.smtp_url is not None:
-        return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
+        try:
+            return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
+        except ConfigurationError as error:  # which names the options of the class
+            setting = "mail_from" if str(error).startswith("sender") else "smtp_url"
+            raise ConfigurationError(f"{setting}: {error}") from None
     if settings.dev:
         return ConsoleMailer()
     raise ConfigurationError(

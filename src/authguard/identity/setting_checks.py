@@ -1,12 +1,15 @@
 """Check settings of the identity service that need more than their type."""
 
 import re
+from urllib.parse import urlsplit
 
-from authguard._core.options import check_list, check_text, check_url, got
+from authguard._core.hosts import is_host, is_loopback
+from authguard._core.options import check_list, check_text, check_text_list, check_url, got
 from authguard.errors import ConfigurationError
 from authguard.identity.model import KEY_EVENTS
 from authguard.verifiers.secret_text import check_secret_text
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[\x21-\x7e]{1,1000}\Z")
 
 
@@ -20,6 +23,47 @@ def check_issuer(issuer: str) -> str:
     if "?" in issuer:
         raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
     return issuer.rstrip("/")
+
+
+def check_origins(origins: object) -> tuple[str, ...]:
+    """Return the origins of pages that may call the API, each as browsers write it in the Origin field.
+
+    Raises:
+        ConfigurationError: for what no browser sends, `*` and `null`, and plain http beyond this machine.
+    """
+    given = check_text_list(origins, "cors_origins", '"https://app.example.com"')
+    for origin in given:
+        if fault := _fault_of_origin(origin):
+            raise ConfigurationError(
+                "each of cors_origins must be an origin such as https://app.example.com, got "
+                f"{got(origin)}{fault}"
+            )
+    return tuple(given)
+
+
+def _fault_of_origin(origin: str) -> str:
+    """Return what to change of an origin, for the error; empty if it can be meant."""
+    if origin in ("*", "null"):
+        return ", which other sites have as well: name each origin"
+    normal = origin_of(origin)
+    if origin != normal:
+        return f": write {normal}" if normal else ": write scheme, host and port alone"
+    if origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or ""):
+        return ", which is plain http: whoever changes that page on its way gets the tokens in it"
+    return ""
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of a URL as browsers write it (RFC 6454 section 6.2); empty if it has none."""
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError:
+        return ""
+    if parts.scheme not in _DEFAULT_PORTS or not is_host(host) or "@" in parts.netloc:
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
 def check_text_or_empty(value: object, name: str) -> None:

@@ -8,12 +8,13 @@ from authguard._core.options import got
 from authguard.errors import ConfigurationError
 from authguard.identity.named_providers import read_providers
 from authguard.identity.named_values import read_named_values
-
-#: What the variables of settings begin with.
-ENVIRONMENT = "AUTHGUARD_"
+from authguard.identity.setting_variables import ENVIRONMENT
 
 _EXAMPLES = {"limits": "login=10/900,mail=3/900", "api_key_tiers": "free=10/1000,pro=600/100000"}
-_LISTS = ("prefixes", "redirect_uris", "api_key_prefixes", "api_key_scopes", "admin_roles", "api_key_mails")
+_LISTS = frozenset(
+    {"prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles"}
+    | {"api_key_mails"}
+)
 
 
 def read_file(path: str) -> dict[str, Any]:

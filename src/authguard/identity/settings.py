@@ -17,7 +17,6 @@ from authguard._core.options import (
     check_text,
     check_text_list,
     check_whole,
-    check_whole_seconds,
     got,
 )
 from authguard._core.policy.patterns import local_path
@@ -28,28 +27,27 @@ from authguard.identity.named_providers import parse_providers
 from authguard.identity.setting_checks import (
     check_issuer,
     check_key_mails,
+    check_origins,
     check_scanner,
     check_text_or_empty,
+    origin_of,
 )
-from authguard.identity.setting_sources import ENVIRONMENT, read_file, read_variable
+from authguard.identity.setting_durations import check_durations
+from authguard.identity.setting_sources import read_file, read_variable
+from authguard.identity.setting_variables import ENVIRONMENT, nearest, read_variables
 from authguard.identity.tiers import parse_tiers
 from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
-_DATABASE = re.compile(r"sqlite:///|postgresql(?:\+psycopg)?://")
+_DATABASE = re.compile(r"sqlite:///|postgres(?:ql(?:\+psycopg)?)?://")
+_POSTGRES = re.compile(r"postgres(?:ql)?://")
 _ROLE = re.compile(r"(?s:.{1,64})\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 #: What keys of the documents begin with, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
-_ORDERED_LIFETIMES = (
-    ("session_lifetime", "refresh_lifetime"),
-    ("signing_key_lifetime", "access_lifetime"),
-    ("usage_hours_kept", "usage_minutes_kept"),
-    ("usage_days_kept", "usage_hours_kept"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +65,8 @@ class Settings:
         database: `sqlite:///file` or `postgresql+psycopg://…`.
         algorithm: how tokens are signed: HS256 with the secret, or RS256, ES256, EdDSA with a
             key set that rotates.
+        access_token_typ: the `typ` of access tokens: `at+jwt` (RFC 9068), or `JWT`; None for `JWT` with
+            HS256, and else for that of the signing keys before, or `at+jwt` if there are none.
         signing_key_lifetime: seconds after which a new signing key takes over.
         access_lifetime: seconds for which an access token is valid.
         refresh_lifetime: seconds after which a session that is not refreshed ends.
@@ -107,6 +107,8 @@ class Settings:
             `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
+        cors_origins: the other origins whose pages may call the API with a token, such as
+            `https://app.example.com`. Cookies are not for them.
         cookie_name: the cookie that may carry the access token for pages.
         refresh_cookie_name: the cookie that carries the refresh token for pages.
         pages: whether there are pages for browsers: sign in, register, account and so on.
@@ -148,6 +150,7 @@ class Settings:
     audience: str | None = None
     database: str = field(default="sqlite:///authguard.db", repr=False)
     algorithm: str = "HS256"
+    access_token_typ: str | None = None
     signing_key_lifetime: int = 90 * _DAY
     access_lifetime: int = 28_800
     refresh_lifetime: int = 30 * _DAY
@@ -177,6 +180,7 @@ class Settings:
     oidc_allow_private: bool = False
     oidc_providers: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     redirect_uris: Iterable[str] = ()
+    cors_origins: Iterable[str] = ()
     cookie_name: str = "access_token"
     refresh_cookie_name: str = "refresh_token"
     pages: bool = True
@@ -206,11 +210,12 @@ class Settings:
         self._check_secrets()
         object.__setattr__(self, "issuer", check_issuer(self.issuer))
         check_choice(self.algorithm, "algorithm", ALGORITHMS)
+        if self.access_token_typ is not None:
+            check_choice(self.access_token_typ, "access_token_typ", ("JWT", "at+jwt"))
         must = "be sqlite:///file or postgresql://user@host/name"
         check_text(self.database, "database", pattern=_DATABASE, must=must, secret=True)
-        object.__setattr__(
-            self, "database", self.database.replace("postgresql://", "postgresql+psycopg://", 1)
-        )
+        database = _POSTGRES.sub("postgresql+psycopg://", self.database, count=1)
+        object.__setattr__(self, "database", database)
         self._check_numbers()
         object.__setattr__(self, "limits", parse_limits(self.limits))
         object.__setattr__(self, "oidc_providers", parse_providers(self.oidc_providers))
@@ -220,6 +225,7 @@ class Settings:
         object.__setattr__(self, "prefixes", tuple(local_path(prefix, "prefixes") for prefix in prefixes))
         uris = check_text_list(self.redirect_uris, "redirect_uris", '"https://app.example.com/callback"')
         object.__setattr__(self, "redirect_uris", uris)
+        object.__setattr__(self, "cors_origins", check_origins(self.cors_origins))
         check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
         self._check_texts()
         self._check_api_keys()
@@ -244,7 +250,9 @@ class Settings:
     @property
     def access_cookie(self) -> AccessCookie:
         """Return the cookie of browsers; the issuer says whether it is for https, not the proxy."""
-        return AccessCookie(self.cookie_name, secure=self.is_https)
+        # Also where a proxy has put another host into the Host field.
+        own = filter(None, [origin_of(self.issuer)])
+        return AccessCookie(self.cookie_name, secure=self.is_https, trusted_origins=tuple(own))
 
     @property
     def refresh_cookie(self) -> AccessCookie:
@@ -317,31 +325,9 @@ class Settings:
         check_scanner(self.secret_scanning_keys_url, self.secret_scanning_token)
 
     def _check_numbers(self) -> None:
-        durations = {
-            "signing_key_lifetime": (3_600, 3_650 * _DAY),
-            "access_lifetime": (60, 30 * _DAY),
-            "refresh_lifetime": (60, 3_650 * _DAY),
-            "session_lifetime": (60, 3_650 * _DAY),
-            "refresh_grace": (0, 300),
-            "lost_answer_lifetime": (0, 30 * _DAY),
-            "bearer_refresh_lifetime": (0, 3_650 * _DAY),
-            "link_lifetime": (60, _DAY),
-            "api_key_lifetime": (60, 3_650 * _DAY),
-            "api_key_notice_interval": (0, _DAY),
-            "usage_minutes_kept": (3_600, 90 * _DAY),
-            "usage_hours_kept": (2 * _DAY, 3_650 * _DAY),
-            "usage_days_kept": (32 * _DAY, 36_500 * _DAY),  # the usage of a month is that of its days
-        }
-        for name, (least, most) in durations.items():
-            seconds = check_whole_seconds(getattr(self, name), name, most, least=least)
+        for name, seconds in check_durations(self).items():
             object.__setattr__(self, name, seconds)
         check_whole(self.worker_threads, "worker_threads", 1, 256)
-        for longer, shorter in _ORDERED_LIFETIMES:
-            seconds, least = getattr(self, longer), getattr(self, shorter)
-            if seconds < least:
-                raise ConfigurationError(
-                    f"{longer} must be at least {shorter}, which is {least}, got {seconds}"
-                )
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
         key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
         for name in (*flags, *key_flags, "verify_needs_password", "pages", "dev"):
@@ -361,15 +347,10 @@ class Settings:
         Raises:
             ConfigurationError: for a variable that is no setting, or cannot be read as one.
         """
-        read = {
-            name.removeprefix(ENVIRONMENT).lower(): value
-            for name, value in environment.items()
-            if name.startswith(ENVIRONMENT)
-        }
+        names = [setting.name for setting in fields(cls)]
+        secrets = [setting.name for setting in fields(cls) if not setting.repr]
+        read = read_variables(environment, ["config", *names], secrets)
         path = read.pop("config", None)
-        if unknown := sorted(read.keys() - {setting.name for setting in fields(cls)}):
-            names = ", ".join(ENVIRONMENT + name.upper() for name in unknown)
-            raise ConfigurationError(f"each variable {ENVIRONMENT}… must be a setting, got {names}")
         kinds = {setting.name: setting.type for setting in fields(cls)}
         values = {name: read_variable(name, value, kinds[name]) for name, value in read.items()} | overrides
         return _build(cls, (read_file(path) if path else {}) | values)
@@ -387,7 +368,9 @@ class Settings:
 def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
     names = {setting.name for setting in fields(cls)}
     if unknown := sorted(values.keys() - names):
-        raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}")
+        meant = nearest(unknown[0], names)
+        advice = f": write {meant}" if meant else ""
+        raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}{advice}")
     if missing := [name for name in ("secret", "issuer") if name not in values]:
         variables = " and ".join(ENVIRONMENT + name.upper() for name in missing)
         raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")

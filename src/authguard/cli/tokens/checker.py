@@ -260,7 +260,7 @@ def _look_up_client(service: "IdentityService", principal: Principal) -> Finding
         if is_revoked(connection, principal, service.clock()):
             return Finding("revoked", "it was revoked", "Have the client get a new one.")
         row = store.find_client(connection, principal.subject)
-    if row is None or row[0].disabled:
+    if row is None or row.client.disabled:
         return Finding(
             "disabled", "its client is unknown to the service, or disabled", "Register the client."
         )

@@ -105,7 +105,10 @@ def _of_account(email: str, database: str | None, config: str | None) -> dict[st
     with open_service(read_settings(config, database)) as service:
         # What the owner of the account sees in the list of sessions.
         caller = Caller(user_agent="authguard token issue")
-        return token_document(service.accounts.issue_tokens(find_user(service, email).id, caller))
+        user = find_user(service, email)
+        if user.disabled:
+            raise Failure("the account is disabled: see `authguard users enable`")
+        return token_document(service.accounts.issue_tokens(user.id, caller))
 
 
 def _signed(

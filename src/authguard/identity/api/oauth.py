@@ -4,16 +4,17 @@ import binascii
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus, urlsplit
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, request_response
 
 from authguard.errors import RefusedError
 from authguard.identity.api.documents import token_document
 from authguard.identity.errors import OAuthError
-from authguard.identity.model import Caller, Client, KeyClient
+from authguard.identity.model import Client, KeyClient
 from authguard.identity.usecases.refresh import RefreshRequest
 from authguard.identity.web.messages import caller_of, json_response, read_form
 from authguard.identity.web.parts import Web
@@ -21,6 +22,7 @@ from authguard.identity.web.sign_in import sign_in
 
 _KEYS_SECONDS = 300  # for which guards may keep the key set; new keys are published earlier than that
 MAX_TOKEN = 16_384
+_TOKEN_SCHEMES = ("bearer", "dpop")
 MAX_BASIC = 4096  # characters in base64; ids have 64 characters at most, and secrets 43
 
 # The errors of RFC 6749 section 5.2 for the refusals of use cases, by status.
@@ -35,11 +37,11 @@ _OAUTH_ERRORS = {
 
 #: The paths below each prefix; clients prove who they are in the request itself.
 PUBLIC_PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
+METADATA = "/.well-known/oauth-authorization-server"
 #: The paths of the documents, which are below no prefix.
 WELL_KNOWN_PATHS = (
     "/.well-known/jwks.json",
-    "/.well-known/oauth-authorization-server",
-    "/.well-known/openid-configuration",
+    METADATA,
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -66,8 +68,20 @@ class OAuthEndpoints:
 
     def well_known(self) -> list[BaseRoute]:
         """Return the routes of the documents, which are below no prefix."""
-        endpoints = (self.key_set, self.metadata, self.openid_configuration)
-        return [Route(path, endpoint) for path, endpoint in zip(WELL_KNOWN_PATHS, endpoints, strict=True)]
+        return [
+            Route(path, self.key_set if path == WELL_KNOWN_PATHS[0] else self.metadata)
+            for path in well_known_paths(self._service.settings.issuer)
+        ]
+
+    def outside_of_mount(self) -> list[BaseRoute]:
+        """Return the route of the metadata where clients look for that of an issuer with a path."""
+        return [
+            Route(
+                path,
+                CORSMiddleware(request_response(self.metadata), allow_origins=["*"], allow_headers=["*"]),
+            )
+            for path in well_known_paths(self._service.settings.issuer)[len(WELL_KNOWN_PATHS) :]
+        ]
 
     async def token(self, request: Request) -> Response:
         """Issue tokens (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
@@ -77,6 +91,8 @@ class OAuthEndpoints:
         if grant == "client_credentials":
             if client is None:
                 raise OAuthError("invalid_client", "This grant is for clients that prove who they are.")
+            if client.is_public:
+                raise OAuthError("unauthorized_client", "This grant is for clients that have a secret.")
             issue = self._service.clients.issue_token
             return json_response(
                 await self._workers.read(issue, client, form.get("scope"), caller_of(request))
@@ -100,7 +116,7 @@ class OAuthEndpoints:
         """Describe a token to a registered client (RFC 7662)."""
         form = await read_form(request)
         client = await self._client(request, form)
-        if client is None:
+        if client is None or client.is_public:
             raise OAuthError("invalid_client", "Introspection is for clients that prove who they are.")
         token = _required(form, "token")
         return json_response(await self._workers.read(self._service.clients.introspect, token, client))
@@ -114,20 +130,24 @@ class OAuthEndpoints:
         return json_response({})
 
     async def _client(self, request: Request, form: dict[str, str]) -> Client | None:
-        """Authenticate the client by Basic or by the form (RFC 6749 section 2.3.1); None for a public one."""
-        credentials = _basic(request)
-        if credentials is not None and "client_secret" in form:
+        """Authenticate the client by Basic or by the form (RFC 6749 section 2.3.1); None if none is named.
+
+        An empty secret is none. A client without one is public, and is found by its id.
+        """
+        credentials, has_token = _basic(request)
+        if "client_secret" in form and (credentials is not None or has_token):
             raise OAuthError("invalid_request", "Prove who the client is in one way only.")
         if credentials is not None and form.get("client_id", credentials[0]) != credentials[0]:
             raise OAuthError("invalid_client", "The client_id in the form is another than that of Basic.")
-        if credentials is None and "client_secret" in form:
-            credentials = (_required(form, "client_id"), form["client_secret"])
         if credentials is None:
-            if "client_id" in form:
-                raise OAuthError("invalid_client", "The client has to prove who it is.")
-            return None
-        caller: Caller = caller_of(request)
-        return await self._workers.count(self._service.clients.authenticate, *credentials, caller)
+            if "client_secret" not in form and "client_id" not in form:
+                return None
+            credentials = (_required(form, "client_id"), form.get("client_secret", ""))
+        client_id, secret = credentials
+        clients, caller = self._service.clients, caller_of(request)
+        if not secret:
+            return await self._workers.count(clients.identify, client_id, caller)
+        return await self._workers.count(clients.authenticate, client_id, secret, caller)
 
     async def key_set(self, request: Request) -> Response:
         """Return the public keys (RFC 7517 section 5); none for HS256."""
@@ -141,16 +161,6 @@ class OAuthEndpoints:
         """Return the metadata of this authorization server (RFC 8414)."""
         return json_response(self._metadata())
 
-    async def openid_configuration(self, request: Request) -> Response:
-        """Return the metadata where OpenID Connect Discovery has it; there are no ID tokens."""
-        return json_response(
-            self._metadata()
-            | {
-                "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": [self._service.settings.algorithm],
-            }
-        )
-
     def _metadata(self) -> dict[str, Any]:
         settings = self._service.settings
         api = f"{settings.issuer}{next(iter(settings.prefixes))}"
@@ -159,6 +169,8 @@ class OAuthEndpoints:
         document = {
             "issuer": settings.issuer,
             "token_endpoint": f"{api}/oauth/token",
+            # Required, and never an empty list (RFC 8414 sections 2 and 3.2): no authorization endpoint.
+            "response_types_supported": ["none"],
             "token_endpoint_auth_methods_supported": [*methods, "none"],
             "grant_types_supported": [*(["password"] if settings.password_grant else []), *grants],
             "introspection_endpoint": f"{api}/oauth/introspect",
@@ -169,6 +181,12 @@ class OAuthEndpoints:
         if not self._service.keys.is_shared_secret:
             document["jwks_uri"] = f"{settings.issuer}/.well-known/jwks.json"
         return document
+
+
+def well_known_paths(issuer: str) -> list[str]:
+    """Return the paths of the documents: also that of RFC 8414 section 3.1 for an issuer that has a path."""
+    path = unquote(urlsplit(issuer).path)
+    return [*WELL_KNOWN_PATHS, *([METADATA + path] if path else [])]
 
 
 def _with_oauth_errors(endpoint: Endpoint) -> Endpoint:
@@ -197,11 +215,18 @@ def _required(form: dict[str, str], name: str) -> str:
     return value
 
 
-def _basic(request: Request) -> tuple[str, str] | None:
+def _basic(request: Request) -> tuple[tuple[str, str] | None, bool]:
+    """Return the id and the secret of HTTP Basic, and whether an access token stands in their place.
+
+    Pages attach the access token that they have to each request, also when it has expired: it says nothing
+    about the client. Swagger UI sends an id and a secret that are both empty, where nothing was filled in.
+    """
     fields = request.headers.getlist("authorization")
     if not fields:
-        return None
+        return None, False
     scheme, _, value = fields[0].partition(" ")
+    if len(fields) == 1 and scheme.lower() in _TOKEN_SCHEMES:
+        return None, True
     try:
         if len(fields) > 1 or scheme.lower() != "basic" or len(value) > MAX_BASIC:
             raise ValueError
@@ -210,4 +235,5 @@ def _basic(request: Request) -> tuple[str, str] | None:
             raise ValueError
     except (ValueError, binascii.Error):
         raise OAuthError("invalid_client", "The Authorization field is not HTTP Basic.") from None
-    return unquote_plus(client_id), unquote_plus(secret)
+    named = (unquote_plus(client_id), unquote_plus(secret))
+    return (named if any(named) else None), False

@@ -138,6 +138,11 @@ class Outbox:
         """Return whether it takes mails: until it is closed."""
         return not self._closing
 
+    @property
+    def has_room(self) -> bool:
+        """Return whether it takes another mail."""
+        return not self._closing and len(self._waiting) < self._size
+
     def stats(self) -> OutboxStats:
         """Return the counts of the mails so far."""
         with self._changed:

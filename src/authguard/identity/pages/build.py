@@ -40,11 +40,13 @@ class Pages:
     Attributes:
         routes: for the router.
         handlers: for Starlette's `exception_handlers`.
+        unknown_handlers: the same for the paths that nothing has; a person who navigates gets a page.
     """
 
     def __init__(self, web: Web, providers: Iterable[str], browser_paths: Collection[str]) -> None:
         self.routes: list[Route] = []
         self.handlers: Any = HANDLERS
+        self.unknown_handlers: Any = HANDLERS
         if web.settings.pages:
             views = Views(web.settings)
             sign_in = SignInPages(web, views, providers)
@@ -53,6 +55,7 @@ class Pages:
             parts = sign_in, verify, account, keys, usage, views
             self.routes = [route for part in parts for route in part.routes()]
             self.handlers = PageErrors(views, self.paths, browser_paths).handlers
+            self.unknown_handlers = PageErrors(views, (), None).handlers
 
     @property
     def paths(self) -> list[str]:

@@ -27,13 +27,13 @@ class PageErrors:
     Args:
         views: makes the responses.
         pages: the paths of the pages.
-        browser_paths: paths of the API to which browsers come as well.
+        browser_paths: paths of the API to which browsers come as well; None for all paths.
     """
 
-    def __init__(self, views: Views, pages: Collection[str], browser_paths: Collection[str]) -> None:
+    def __init__(self, views: Views, pages: Collection[str], browser_paths: Collection[str] | None) -> None:
         self._views = views
         self._pages = frozenset(pages)
-        self._browser_paths = frozenset(browser_paths)
+        self._browser_paths = None if browser_paths is None else frozenset(browser_paths)
 
     @property
     def handlers(self) -> Any:
@@ -69,4 +69,6 @@ class PageErrors:
 
     def _is_page(self, request: Request) -> bool:
         view = handled_by_guard(request.scope).request
-        return view.path in self._pages or (view.path in self._browser_paths and navigates(view))
+        if view.path in self._pages:
+            return True
+        return (self._browser_paths is None or view.path in self._browser_paths) and navigates(view)

@@ -187,7 +187,10 @@ class SignInPages:
             response = self._views.see_other(self._views.path(request, f"/{page}"))
             cookie.store_or_clear(response, token)
             return response
-        return self._views.page(request, page, form=Form(), **self._link_values(bool(cookie.read(request))))
+        token = cookie.read(request)
+        if token and not await self._workers.read(self._service.links.resets_password, token):
+            return self._dead_link(request, page, InvalidLinkError(), cookie)
+        return self._views.page(request, page, form=Form(), **self._link_values(bool(token)))
 
     def _dead_link(self, request: Request, page: str, error: RefusedError, cookie: LinkCookie) -> Response:
         response = self._refused(request, page, error, {}, has_link=False)

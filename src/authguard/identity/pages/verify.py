@@ -60,7 +60,11 @@ class VerifyPages:
         if not token:
             return self._views.page(request, _PAGE, form=Form(), has_link=False)
         visitor = await self._browser_sessions.find_visitor(request)
+        if (verified_id := await self._workers.read(self._service.links.find_verified, token)) is not None:
+            return self._browser_sessions.renew(self._done(request, visitor, verified_id), visitor)
         account = await self._account(token, self._owner_id(request, visitor))
+        if not account["email"]:
+            return self._browser_sessions.renew(self._dead_link(request, InvalidLinkError()), visitor)
         response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
         return self._browser_sessions.renew(response, visitor)
 
@@ -112,6 +116,14 @@ class VerifyPages:
         )
         is_owner = visitor is not None and visitor.user.id == user_id
         return "/account?notice=verified" if is_owner else "/login?notice=verified"
+
+    def _done(self, request: Request, visitor: Visitor | None, user_id: str) -> Response:
+        """Send the browser on from a link that has verified the address before."""
+        is_owner = visitor is not None and visitor.user.id == user_id
+        page = "/account?notice=verified" if is_owner else "/login?notice=verified"
+        response = self._views.see_other(self._views.path(request, page))
+        self._cookie.clear(response)
+        return response
 
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""

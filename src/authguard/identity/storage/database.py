@@ -220,7 +220,7 @@ def _parse_url(url: str) -> URL:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # whose text has the URL
         raise ConfigurationError(f"database must {must}, got text that is no URL") from None
-    if parsed.drivername == "postgresql":  # whose driver depends on the release of SQLAlchemy
+    if parsed.drivername in ("postgresql", "postgres"):  # whose driver depends on the release of SQLAlchemy
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
@@ -306,8 +306,13 @@ def _keep_private(engine: Engine, path: Path) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
     with suppress(OSError):
-        if path.stat().st_mode & stat.S_IROTH:
-            logger.warning("%s can be read by every user of this machine: chmod 600 %s", path, path)
+        folder = path.absolute().parent
+        mode = folder.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            logger.warning("every user can put another file in the place of %s: chmod o-w %s", path, folder)
+    with suppress(OSError):
+        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            logger.warning("%s is open to every user of this machine: chmod 600 %s", path, path)
 
 
 def _set_up_sqlite(engine: Engine) -> None:

@@ -8,9 +8,15 @@ from authguard.identity.storage.schema import signing_keys
 
 
 def list_signing_keys(connection: Connection, algorithm: str) -> list[Row[Any]]:
-    """List signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from."""
+    """List signing keys, oldest first: kid, algorithm, public_jwk, encrypted_key, signs_from, typ."""
     statement = select(signing_keys).where(signing_keys.c.algorithm == algorithm)
     return list(connection.execute(statement.order_by(signing_keys.c.signs_from, signing_keys.c.kid)))
+
+
+def find_newest_typ(connection: Connection) -> str | None:
+    """Return the `typ` of the tokens of the newest key, of whatever algorithm; None if there is no key."""
+    statement = select(signing_keys.c.typ).order_by(signing_keys.c.signs_from.desc(), signing_keys.c.kid)
+    return connection.execute(statement.limit(1)).scalar()
 
 
 def list_encrypted_keys(connection: Connection) -> list[tuple[str, str]]:

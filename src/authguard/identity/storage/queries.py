@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from authguard.identity.mail.addresses import email_key, is_same_address
 from authguard.identity.model import Client, User
@@ -49,10 +49,11 @@ class UserRow(NamedTuple):
 
 
 class ClientRow(NamedTuple):
-    """Hold an OAuth client and the digest of its secret."""
+    """Hold an OAuth client, the digest of its secret, and when it was registered."""
 
     client: Client
     secret_digest: str
+    created_at: float
 
 
 def find_user(connection: Connection, user_id: str) -> User | None:
@@ -154,6 +155,27 @@ def consume_one_time_token(connection: Connection, purpose: str, digest: str, no
     return connection.execute(statement).scalar()
 
 
+def mark_one_time_token(connection: Connection, purpose: str, used: str, digest: str, now: float) -> bool:
+    """Use a one-time token up, and keep it as one of another purpose; False if there is none.
+
+    Args:
+        connection: the connection.
+        purpose: what it is for.
+        used: its purpose from now on. Of the same account there is one of that purpose, the newest.
+        digest: of the token.
+        now: seconds since the epoch.
+    """
+    expires_at = select(one_time_tokens.c.expires_at).where(
+        one_time_tokens.c.digest == digest, one_time_tokens.c.purpose == purpose
+    )
+    until = connection.execute(expires_at).scalar()
+    user_id = consume_one_time_token(connection, purpose, digest, now)
+    if user_id is None or until is None:
+        return False
+    upsert_one_time_token(connection, user_id, used, digest, until)
+    return True
+
+
 def find_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
     """Return the id of the account of a one-time token, without using it up."""
     statement = select(one_time_tokens.c.user_id).where(
@@ -170,13 +192,14 @@ def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
 
 
 def insert_client(connection: Connection, client: Client, secret_digest: str, now: float) -> None:
-    """Add an OAuth client."""
+    """Add an OAuth client; the digest of a public one is empty."""
     values = {
         "id": client.id,
         "name": client.name,
         "secret_digest": secret_digest,
         "scopes": " ".join(sorted(client.scopes)),
         "disabled": client.disabled,
+        "is_public": client.is_public,
         "created_at": now,
     }
     connection.execute(insert(clients), values)
@@ -185,7 +208,22 @@ def insert_client(connection: Connection, client: Client, secret_digest: str, no
 def find_client(connection: Connection, client_id: str) -> ClientRow | None:
     """Return an OAuth client, and the digest of its secret."""
     row = connection.execute(select(clients).where(clients.c.id == client_id)).first()
-    if row is None:
-        return None
-    client = Client(row.id, row.name, frozenset(row.scopes.split()), row.disabled)
-    return ClientRow(client, row.secret_digest)
+    return None if row is None else _client_from_row(row)
+
+
+def list_clients(connection: Connection) -> list[ClientRow]:
+    """List all OAuth clients, the oldest first."""
+    statement = select(clients).order_by(clients.c.created_at, clients.c.id)
+    return [_client_from_row(row) for row in connection.execute(statement)]
+
+
+def update_client(connection: Connection, client_id: str, **values: Any) -> bool:
+    """Change columns of an OAuth client; False if there is none."""
+    statement = update(clients).where(clients.c.id == client_id).values(**values)
+    return connection.execute(statement).rowcount == 1
+
+
+def _client_from_row(row: Row[Any]) -> ClientRow:
+    scopes = frozenset(row.scopes.split())
+    client = Client(row.id, row.name, scopes, row.disabled, is_public=row.is_public)
+    return ClientRow(client, row.secret_digest, row.created_at)

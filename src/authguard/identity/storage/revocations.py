@@ -48,7 +48,7 @@ def open_store(url: str | None) -> RedisStore | PostgresStore | None:
         return None
     if url.startswith(("redis:", "rediss:", "unix:")):
         return RedisStore(url)
-    if url.startswith("postgresql"):
+    if url.startswith("postgres"):
         return PostgresStore(url)
     raise ConfigurationError(
         "revocations_url must begin with redis://, rediss://, unix:// or postgresql://, got other text"

@@ -118,6 +118,8 @@ signing_keys = Table(
     Column("encrypted_key", Text, nullable=False),
     # Signs from then on, until the next key does.
     Column("signs_from", Double, nullable=False),
+    # The `typ` of the tokens that it signs; those of before RFC 9068 was followed have JWT.
+    Column("typ", String(16), nullable=False, server_default="JWT"),
 )
 
 clients = Table(
@@ -129,6 +131,8 @@ clients = Table(
     Column("scopes", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    # A public client has no secret, and an empty digest.
+    Column("is_public", Boolean, nullable=False, server_default=false()),
 )
 
 api_keys = Table(

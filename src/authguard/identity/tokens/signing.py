@@ -37,6 +37,7 @@ from authguard.identity.tokens.derive import derive_fernet
 #: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
 PUBLISHED_AHEAD = 600
 _RELOAD_SECONDS = 60
+_NEW_TYP = "at+jwt"  # RFC 9068 section 2.1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -57,6 +58,7 @@ class SigningKey:
         key: the private key, or the secret.
         public_jwk: its public part; None for the secret.
         signs_from: seconds since the epoch.
+        typ: the `typ` of the tokens that it signs.
     """
 
     kid: str | None
@@ -64,6 +66,7 @@ class SigningKey:
     key: Any = field(repr=False)
     public_jwk: dict[str, Any] | None = None
     signs_from: float = 0.0
+    typ: str = "JWT"
     _scheme: Algorithm = field(init=False, repr=False)
     _prepared: Any = field(init=False, repr=False)
     _header: str = field(init=False, repr=False)
@@ -71,7 +74,7 @@ class SigningKey:
     def __post_init__(self) -> None:
         # Once for each key, and not for each token, as `jwt.encode` would do it.
         scheme = get_default_algorithms()[self.algorithm]
-        header = {"alg": self.algorithm, **({"kid": self.kid} if self.kid else {}), "typ": "JWT"}
+        header = {"alg": self.algorithm, **({"kid": self.kid} if self.kid else {}), "typ": self.typ}
         object.__setattr__(self, "_scheme", scheme)
         object.__setattr__(self, "_prepared", scheme.prepare_key(self.key))
         object.__setattr__(self, "_header", _part(header))
@@ -113,7 +116,8 @@ class SigningKeys:
         self._keys: tuple[SigningKey, ...] = ()
         self._loaded_at = 0.0
         if settings.algorithm == "HS256":
-            self._keys = (SigningKey(None, "HS256", settings.secret),)
+            typ = settings.access_token_typ or "JWT"
+            self._keys = (SigningKey(None, "HS256", settings.secret, typ=typ),)
 
     @property
     def is_shared_secret(self) -> bool:
@@ -160,6 +164,8 @@ class SigningKeys:
 
     def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
         algorithm = self._settings.algorithm
+        # An installation that has no key is new: nobody relies on the type of its tokens yet.
+        typ = self._settings.access_token_typ or key_store.find_newest_typ(connection) or _NEW_TYP
         jwk: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(key.public_key(), as_dict=True)
         kid = secrets.token_urlsafe(12)
         jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
@@ -172,6 +178,7 @@ class SigningKeys:
             public_jwk=json.dumps(jwk),
             encrypted_key=self._fernet.encrypt(pem).decode(),
             signs_from=signs_from,
+            typ=typ,
         )
 
     def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> None:
@@ -206,6 +213,7 @@ class SigningKeys:
                 self._decrypt(row.encrypted_key),
                 json.loads(row.public_jwk),
                 row.signs_from,
+                self._settings.access_token_typ or row.typ,
             )
             for row in key_store.list_signing_keys(connection, self._settings.algorithm)
         ]

@@ -22,6 +22,7 @@ from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
 _VERIFY = "verify"
+_VERIFIED = "verified"  # what becomes of such a token when it is used
 _RESET = "reset"
 
 
@@ -103,19 +104,26 @@ class Links:
             password: the password of the account, if it was given.
             needs_proof: refuse a token that comes with neither, as `Settings.verify_needs_password` does.
 
+        A token that has verified the address before gets the same answer again, as long as it would have been
+        good, and changes nothing: people press twice, and programs that look into mails press first.
+
         Returns:
             The id of the account.
 
         Raises:
-            InvalidLinkError: if the token is unknown, used, replaced or too old.
+            InvalidLinkError: if the token is unknown, replaced or too old, or was used for something else.
             InvalidFieldsError: if the password is missing or wrong; the token stays good.
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
+        if (verified_id := self.find_verified(token)) is not None:
+            return verified_id
         user_id = self._account_of(_VERIFY, "verify_email", token, caller).id
         is_owner = owner_id == user_id
         password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
         ended = self._confirm(token, user_id, caller, is_owner=is_owner, password_hash=password_hash)
+        if ended is None:
+            return user_id  # another request with it, at the same time
         base.succeeded("verify_email", caller, user_id=user_id)
         self._proofs.record(ended, caller, user_id)
         if ended.identities:
@@ -124,15 +132,35 @@ class Links:
 
     def _confirm(
         self, token: str, user_id: str, caller: Caller, *, is_owner: bool, password_hash: str | None
-    ) -> EndedSignIns:
-        has_password = password_hash is not None
+    ) -> EndedSignIns | None:
+        """Use the token up, and verify the address; None if the same has happened meanwhile."""
+        has_password, digest = password_hash is not None, sha256_hex(token)
         with self._base.database.write() as connection:
-            self._consume(connection, _VERIFY, "verify_email", token, caller)
+            if not store.mark_one_time_token(connection, _VERIFY, _VERIFIED, digest, self._base.clock()):
+                if self._verified_by(connection, digest) == user_id:
+                    return None
+                raise self._base.failed("verify_email", caller, InvalidLinkError())
             if password_hash is not None and not store.holds_password(connection, user_id, password_hash):
                 raise self._wrong_password(user_id, caller)
             return self._proofs.prove_by_link(
                 connection, user_id, is_owner=is_owner, has_password=has_password
             )
+
+    def find_verified(self, token: str) -> str | None:
+        """Return the account whose address a token has verified; None if it has not, or is too old by now."""
+        with self._base.database.read() as connection:
+            return self._verified_by(connection, sha256_hex(token))
+
+    def _verified_by(self, connection: Connection, digest: str) -> str | None:
+        user_id = store.find_one_time_token(connection, _VERIFIED, digest, self._base.clock())
+        user = None if user_id is None else store.find_user(connection, user_id)
+        return user.id if user is not None and user.email_verified else None
+
+    def resets_password(self, token: str) -> bool:
+        """Return whether a token is good for a new password. It is not used up."""
+        with self._base.database.read() as connection:
+            digest = sha256_hex(token)
+            return store.find_one_time_token(connection, _RESET, digest, self._base.clock()) is not None
 
     def find_unverified(self, token: str) -> tuple[User, bool] | None:
         """Return the account whose address a token verifies, and whether it has a password.

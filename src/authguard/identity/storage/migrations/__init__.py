@@ -45,6 +45,12 @@ def check(database: Database) -> None:
         ConfigurationError: if they are not; says what to do.
     """
     newest = _newest_revision()
+    if database.file is not None and not database.file.exists():
+        # To connect would make an empty one, under a name that is perhaps mistyped.
+        raise ConfigurationError(
+            f"database must name a file that is there, got {str(database.file)!r}, which is not: correct the "
+            "name, or run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
+        )
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         revision = context.get_current_revision()

@@ -1,9 +1,8 @@
-"""Register and authenticate OAuth clients, and issue, introspect and revoke tokens for them."""
+"""Authenticate OAuth clients, and issue, introspect and revoke tokens for them."""
 
 import hmac
 import secrets
 from typing import Any
-from uuid import uuid4
 
 from authguard._core.encoding import sha256_hex
 from authguard._core.model import Credential, Principal
@@ -21,14 +20,15 @@ from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.oauth.registry import ClientRegistry
 from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
 _DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
 
 
-class Clients:
-    """Register OAuth clients, which ask for tokens and about tokens.
+class Clients(ClientRegistry):
+    """Answer OAuth clients, which ask for tokens and about tokens.
 
     Args:
         base: the parts that use cases share.
@@ -46,23 +46,11 @@ class Clients:
         own_tokens: OwnTokens,
         key_tokens: APIKeyTokens,
     ) -> None:
-        self._base = base
+        super().__init__(base)
         self._sessions = sessions
         self._revocations = revocations
         self._own_tokens = own_tokens
         self._key_tokens = key_tokens
-
-    def create(self, name: str, scopes: frozenset[str] = frozenset()) -> tuple[Client, str]:
-        """Register a client.
-
-        Returns:
-            The client, and its secret, of which only a digest is stored.
-        """
-        client = Client(str(uuid4()), name, scopes, disabled=False)
-        secret = secrets.token_urlsafe(32)
-        with self._base.database.write() as connection:
-            store.insert_client(connection, client, sha256_hex(secret), self._base.clock())
-        return client, secret
 
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
         """Return the client that an id and a secret belong to.
@@ -73,17 +61,34 @@ class Clients:
         """
         if self._key_tokens.is_key(client_id):
             return self._key_tokens.authenticate(client_id, secret, caller)
-        row = None
-        if client_id.isascii() and client_id.isprintable():  # anything else is none of ours
-            with self._base.database.read() as connection:
-                row = store.find_client(connection, client_id)
-        client, digest = row or (None, _DUMMY_DIGEST)
+        client, digest, _ = self._find(client_id) or (None, _DUMMY_DIGEST, 0)
         is_right = hmac.compare_digest(sha256_hex(secret), digest)
         if client is None or not is_right or client.disabled:
-            self._base.record_failure("client", caller, "invalid_client")
-            self._base.wrong_secret("client", caller)
-            raise OAuthError("invalid_client", "The client is not known by this id and secret.")
+            raise self._refused(caller, "The client is not known by this id and secret.")
         return client
+
+    def identify(self, client_id: str, caller: Caller) -> Client:
+        """Return the public client of an id; it has no secret, and proves nothing (RFC 6749 section 2.1).
+
+        Raises:
+            OAuthError: `invalid_client`, for an unknown or disabled client, and one that has a secret.
+            RateLimitedError: if there were too many wrong ones.
+        """
+        row = None if self._key_tokens.is_key(client_id) else self._find(client_id)
+        if row is None or row.client.disabled or not row.client.is_public:
+            raise self._refused(caller, "The client has to prove who it is.")
+        return row.client
+
+    def _find(self, client_id: str) -> store.ClientRow | None:
+        if not client_id.isascii() or not client_id.isprintable():
+            return None  # it is none of ours
+        with self._base.database.read() as connection:
+            return store.find_client(connection, client_id)
+
+    def _refused(self, caller: Caller, text: str) -> OAuthError:
+        self._base.record_failure("client", caller, "invalid_client")
+        self._base.wrong_secret("client", caller)
+        return OAuthError("invalid_client", text)
 
     def issue_token(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
         """Return a token response for a client that acts for itself (RFC 6749 section 4.4).

@@ -1,0 +1,112 @@
+"""Build the configuration of the server's logs: text for people or JSON for programs, with times in UTC."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from uvicorn.logging import AccessFormatter, DefaultFormatter
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json")
+#: Which requests the access log has: those that were refused or failed have a status from 400 on.
+ACCESS = ("all", "errors", "none")
+_ACCESS_LOGGER = "uvicorn.access"
+_ACCESS_NAMES = ("client", "method", "path", "http_version", "status")
+
+
+class WithoutQuery(logging.Filter):
+    """Take the query out of lines of the access log: one-time tokens and OAuth codes are in there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; uvicorn has the path as its third argument."""
+        if isinstance(record.args, tuple) and len(record.args) > 2:
+            path = str(record.args[2]).partition("?")[0]
+            record.args = (*record.args[:2], path, *record.args[3:])
+        return True
+
+
+class ErrorsAlone(logging.Filter):
+    """Leave out the lines of the access log about requests that were answered as they should be."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the status is one of an error; uvicorn has it as the last argument."""
+        status = record.args[-1] if isinstance(record.args, tuple) and record.args else None
+        return not isinstance(status, int) or status >= 400
+
+
+def _moment(record: logging.LogRecord) -> str:
+    """Return when a record was made, as RFC 3339 has it, in UTC and milliseconds."""
+    text = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+class TextFormatter(DefaultFormatter):
+    """Write a line of text, with the time before it."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """Return the time of a record."""
+        return _moment(record)
+
+
+class AccessTextFormatter(AccessFormatter):
+    """Write a line of text about a request, with the time before it."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """Return the time of a record."""
+        return _moment(record)
+
+
+class JSONFormatter(logging.Formatter):
+    """Write a JSON object on a line of its own; nothing in it can begin another line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record; of a request, with its parts by name."""
+        line: dict[str, Any] = {
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.name == _ACCESS_LOGGER and isinstance(record.args, tuple):
+            line |= dict(zip(_ACCESS_NAMES, record.args, strict=False))
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def log_config(level: str, form: str, access: str, *, colors: bool | None) -> dict[str, Any]:
+    """Return the configuration for `logging.config.dictConfig`.
+
+    Args:
+        level: the least level that is written, of `LEVELS`.
+        form: of `FORMATS`.
+        access: of `ACCESS`.
+        colors: whether text has colours; None for on a terminal.
+    """
+    text = {"use_colors": colors, "fmt": "%(asctime)s %(levelprefix)s %(message)s"}
+    line = '%(asctime)s %(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'
+    formatters: dict[str, Any] = {"default": {"()": JSONFormatter}, "access": {"()": JSONFormatter}}
+    if form == "text":
+        formatters = {
+            "default": {"()": TextFormatter, **text},
+            "access": {"()": AccessTextFormatter, **text, "fmt": line},
+        }
+    filters = ["without_query", *(["errors_alone"] if access == "errors" else [])]
+    stream = {"class": "logging.StreamHandler"}
+    name = level.upper()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"without_query": {"()": WithoutQuery}, "errors_alone": {"()": ErrorsAlone}},
+        "formatters": formatters,
+        "handlers": {
+            "default": {**stream, "formatter": "default", "stream": "ext://sys.stderr"},
+            "access": {**stream, "formatter": "access", "stream": "ext://sys.stdout", "filters": filters},
+        },
+        "loggers": {
+            "authguard": {"handlers": ["default"], "level": name, "propagate": False},
+            "uvicorn": {"handlers": ["default"], "level": name, "propagate": False},
+            _ACCESS_LOGGER: {"handlers": ["access"], "level": name, "propagate": False},
+        },
+    }

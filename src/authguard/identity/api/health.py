@@ -1,0 +1,50 @@
+"""Tell probes whether the process runs, and whether the service can work; neither shows a secret."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.web.messages import json_response
+from authguard.identity.web.parts import Web
+
+_SECONDS = 2.0  # for all of an answer; probes wait as long as that, or a second
+_THREADS = "readiness"
+
+LIVE, READY = "/healthz", "/readyz"
+#: The paths of the probes, which are below no prefix, and open to everybody.
+HEALTH_PATHS = (LIVE, READY)
+
+
+class HealthEndpoints:
+    """Answer probes of orchestrators and load balancers.
+
+    Args:
+        web: the service and its threads.
+    """
+
+    def __init__(self, web: Web) -> None:
+        self._readiness, self._workers = web.service.readiness, web.workers
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes, which are below no prefix."""
+        return [Route(LIVE, self.live, methods=["GET"]), Route(READY, self.ready, methods=["GET"])]
+
+    async def live(self, request: Request) -> Response:
+        """Answer as long as the process does: a restart would mend nothing else."""
+        return json_response({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """Answer 200 if the service can work, and else 503 with the parts that fail."""
+        looking = self._workers.ask_remote(_THREADS, self._readiness.find_failing)
+        try:
+            failing = await asyncio.wait_for(looking, _SECONDS)
+        except (TimeoutError, StoreUnavailableError):
+            failing = ("database",)  # nothing else takes so long
+        if not failing:
+            return json_response({"status": "ready"})
+        response = json_response({"status": "unavailable", "failing": failing}, 503)
+        response.headers["retry-after"] = "1"
+        return response

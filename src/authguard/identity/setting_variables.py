@@ -1,0 +1,114 @@
+"""Find the settings among the variables of the environment: their names, and the files that hold secrets."""
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from authguard._core.options import got
+from authguard.errors import ConfigurationError
+
+#: What the variables of settings begin with.
+ENVIRONMENT = "AUTHGUARD_"
+#: What comes after the name of a secret where the variable has the path of a file with it.
+FILE = "_file"
+MAX_SECRET_FILE = 65_536
+
+_NUMBER = r"[0-9]{1,5}"
+_ADDRESS = r"[0-9a-fA-F.:]{2,45}"
+_URL = r"(?:tcp|udp|sctp)://\S+"
+_PROTOCOL = "TCP|UDP|SCTP"
+# Kubernetes and Docker tell each container of a service `authguard` or `authguard-web` about it, by variables
+# that begin as ours do. The value has to fit as well, so that no setting is lost.
+_OF_ORCHESTRATORS = tuple(
+    (re.compile(rf"{ENVIRONMENT}(?:[A-Z0-9_]+_)?{name}\Z"), re.compile(rf"(?:{value})\Z"))
+    for name, value in (
+        ("SERVICE_HOST", _ADDRESS),
+        ("SERVICE_PORT(?:_[A-Z0-9_]+)?", _NUMBER),
+        ("PORT", _URL),
+        (rf"PORT_{_NUMBER}_(?:{_PROTOCOL})", _URL),
+        (rf"PORT_{_NUMBER}_(?:{_PROTOCOL})_PROTO", "tcp|udp|sctp"),
+        (rf"PORT_{_NUMBER}_(?:{_PROTOCOL})_PORT", _NUMBER),
+        (rf"PORT_{_NUMBER}_(?:{_PROTOCOL})_ADDR", _ADDRESS),
+    )
+)
+
+
+def read_variables(
+    environment: Mapping[str, str], names: Collection[str], secrets: Collection[str]
+) -> dict[str, str]:
+    """Return the texts of the settings that variables have, by the name of the setting.
+
+    Args:
+        environment: all variables.
+        names: the settings.
+        secrets: those that a file may hold: `AUTHGUARD_SECRET_FILE` has the path of one.
+
+    Raises:
+        ConfigurationError: for a variable that is no setting, and a file that cannot be read.
+    """
+    found: dict[str, str] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(ENVIRONMENT) or is_of_orchestrator(variable, text):
+            continue
+        name = variable.removeprefix(ENVIRONMENT).lower()
+        secret = name.removesuffix(FILE)
+        if name in names:
+            found[name] = text
+        elif name.endswith(FILE) and secret in secrets:
+            if f"{ENVIRONMENT}{secret.upper()}" in environment:
+                raise ConfigurationError(
+                    f"{secret} must be given once, got {ENVIRONMENT}{secret.upper()} and {variable}: leave "
+                    "one of them out"
+                )
+            found[secret] = read_secret_file(variable, text)
+        else:
+            advice = _advice(name, names, secrets)
+            raise ConfigurationError(
+                f"each variable {ENVIRONMENT}… must be a setting, got {variable}{advice}"
+            )
+    return found
+
+
+def is_of_orchestrator(variable: str, text: str) -> bool:
+    """Return whether Kubernetes or Docker has set a variable for a service of our name."""
+    return any(name.match(variable) and value.match(text) for name, value in _OF_ORCHESTRATORS)
+
+
+def read_secret_file(variable: str, path: str) -> str:
+    """Return the secret in a file, without the newline at its end.
+
+    Raises:
+        ConfigurationError: if it cannot be read, is empty, or is too long for a secret.
+    """
+    fault = ""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_SECRET_FILE + 1)
+        text = data.decode().removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:  # of which the second may show the secret
+        data, text, fault = b"", "", f": {type(error).__name__}"
+    if len(data) > MAX_SECRET_FILE:
+        fault = f", which has more than {MAX_SECRET_FILE} bytes"
+    elif not text:
+        fault = fault or ", which is empty"
+    if fault:
+        raise ConfigurationError(
+            f"{variable} must be the path of a file with the secret, got {got(path)}{fault}"
+        )
+    return text
+
+
+def nearest(name: str, names: Collection[str]) -> str:
+    """Return the setting that was probably meant; empty for none."""
+    return next(iter(get_close_matches(name.lower(), list(names), 1, 0.7)), "")
+
+
+def _advice(name: str, names: Collection[str], secrets: Collection[str]) -> str:
+    """Return what to write instead of a name that is no setting."""
+    if name.endswith(FILE) and name.removesuffix(FILE) in names:
+        return f": files are for secrets, so write {ENVIRONMENT}{name.removesuffix(FILE).upper()}"
+    if name == "port":
+        return ": write authguard serve --port"
+    meant = nearest(name, [*names, *(secret + FILE for secret in secrets)])
+    return f": write {ENVIRONMENT}{meant.upper()}" if meant else ""

@@ -1,0 +1,82 @@
+"""Hold examples/authguard.toml to the settings; run as a program, this file writes it anew."""
+
+import json
+import re
+import textwrap
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from authguard.identity import Settings
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "authguard.toml"
+#: What to show of settings that are required, or that are not set by default.
+SHOWN = {
+    "secret": "32 random bytes or more: better in a file that AUTHGUARD_SECRET_FILE names",
+    "issuer": "https://auth.example.com",
+    "audience": "https://api.example.com",
+    "access_token_typ": "at+jwt",
+    "revocations_url": "redis://127.0.0.1:6379/0",
+    "smtp_url": "smtp+starttls://user:password@mail.example.com:587",
+    "mail_from": "accounts@example.com",
+}
+_HEAD = """\
+# All settings of the identity service, with their defaults. A line that begins with `#` and a name shows a
+# setting that has none. `authguard serve --config authguard.toml` reads it; variables such as
+# AUTHGUARD_ISSUER come first. Times are in seconds. docs/identity.md says more.
+"""
+
+
+def described() -> dict[str, str]:
+    """Return the description of each setting, from the docstring of `Settings`."""
+    text = (Settings.__doc__ or "").partition("Args:")[2].partition("Raises:")[0]
+    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", text, re.MULTILINE)
+    return {name: " ".join(words.split()).replace("None for", "leave it out for") for name, words in found}
+
+
+def example() -> str:
+    """Return the example."""
+    texts, blocks = described(), [_HEAD]
+    for setting in fields(Settings):
+        words = texts[setting.name]
+        comment = textwrap.fill(f"{words[0].upper()}{words[1:]}", 108)
+        default: Any = setting.default
+        if default is MISSING and setting.default_factory is not MISSING:
+            default = setting.default_factory()
+        is_set = setting.name not in SHOWN
+        value = _as_toml(default) if is_set else json.dumps(SHOWN[setting.name])
+        line = f"{'' if is_set else '#'}{setting.name} = {value}"
+        blocks.append(f"{textwrap.indent(comment, '# ')}\n{line}\n")
+    return "\n".join(blocks)
+
+
+def _as_toml(value: Any) -> str:
+    """Return a value as TOML writes it: for what settings have, as JSON does."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def test_the_example_has_each_setting() -> None:
+    """It is what the settings say; write it anew by `python tests/docs/test_settings_example.py`."""
+    assert EXAMPLE.read_text(encoding="utf-8") == example()
+    names = re.findall(r"^#?(\w+) = ", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert names == [setting.name for setting in fields(Settings)]
+
+
+def test_the_example_changes_nothing() -> None:
+    """With a secret and an issuer it can be loaded, and has the defaults."""
+    given = {"secret": "t3st-0nly-Secret-of-enough-bytes-5Kp2", "issuer": "https://auth.example.com"}
+    assert Settings.from_toml(str(EXAMPLE), **given) == Settings(**given)
+
+
+def test_each_line_of_the_example_can_be_used(tmp_path: Path) -> None:
+    """With all lines that are switched off, it is TOML, and can be loaded."""
+    text = re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    path = tmp_path / "authguard.toml"
+    path.write_text(text, encoding="utf-8")
+    found = Settings.from_toml(str(path), secret="t3st-0nly-Secret-of-enough-bytes-5Kp2")
+    assert found.mail_from == tomllib.loads(text)["mail_from"] == SHOWN["mail_from"]
+
+
+if __name__ == "__main__":
+    EXAMPLE.write_text(example(), encoding="utf-8")

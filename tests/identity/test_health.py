@@ -1,0 +1,154 @@
+"""The probes: `/healthz` for the process, `/readyz` for what the service cannot do without."""
+
+import logging
+import threading
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from authguard.errors import ConfigurationError
+from authguard.identity import Identity
+from authguard.identity.api import health
+from authguard.identity.mail.outbox import Outbox
+from identity.support import SECRET, postgres_database, service_at, upgrade
+
+
+@pytest.fixture
+def client(app):
+    return TestClient(app)
+
+
+def test_all_is_well(client):
+    """Both answer 200 to everybody, and no cache keeps it."""
+    for path, status in (("/healthz", "ok"), ("/readyz", "ready")):
+        response = client.get(path)
+        assert (response.status_code, response.json()) == (200, {"status": status})
+        assert response.headers["cache-control"] == "no-store"
+        assert client.head(path).status_code == 200
+
+
+def fails(client, *parts):
+    response = client.get("/readyz")
+    assert client.get("/healthz").status_code == 200
+    found = (response.status_code, response.json(), response.headers["retry-after"])
+    return found == (503, {"status": "unavailable", "failing": list(parts)}, "1")
+
+
+def test_tables_of_another_version(client, service, clock):
+    """A database that was not upgraded, or one that a newer release has upgraded, is not ready."""
+    with service.database.write() as connection:
+        connection.execute(text("UPDATE authguard_version SET version_num = '0001'"))
+    try:
+        assert fails(client, "migrations")
+    finally:
+        _restore_version(service)
+    clock.go_on(1)
+    assert client.get("/readyz").status_code == 200
+
+
+def _restore_version(service):
+    from authguard.identity.storage.migrations import _newest_revision
+
+    with service.database.write() as connection:
+        connection.execute(text("UPDATE authguard_version SET version_num = :to"), {"to": _newest_revision()})
+
+
+def test_keys_that_cannot_be_read(url, clock):
+    """A key that was encrypted with another secret makes the service unready."""
+    with service_at(url, algorithm="ES256", clock=clock) as service:
+        client = TestClient(Identity(service))
+        with service_at(url, algorithm="ES256", clock=clock, secret=SECRET[::-1]) as other:
+            other.rotate_keys()
+        assert fails(client, "keys")
+
+
+def test_an_outbox_that_is_full(client, service, monkeypatch):
+    """Mails that would be dropped make the service unready."""
+    monkeypatch.setattr(service.outbox, "_size", 0)
+    assert fails(client, "mail")
+
+
+def test_room_in_the_outbox():
+    """An outbox takes mails until it is full or closed."""
+    outbox = Outbox(_Silent(), size=1, pause=60)
+    assert outbox.has_room
+    outbox.submit(lambda: None)
+    assert not outbox.has_room
+    outbox.close()
+    assert not outbox.has_room
+
+
+class _Silent:
+    def send(self, mail):
+        """Send nothing."""
+
+
+def test_an_answer_is_kept_for_a_second(service, clock):
+    """Probes that come often ask the database once a second, also when the clock is set back."""
+    readiness, looks = service.readiness, []
+    look = readiness._look
+    readiness._look = lambda now: looks.append(now) or look(now)
+    for step in (0, 0.4, 0.4, 0.4, -100, 0.1):
+        clock.go_on(step)
+        readiness.find_failing()
+    assert len(looks) == 3
+
+
+@pytest.mark.one_database
+def test_a_database_that_hangs(client, service, monkeypatch):
+    """The answer comes in bounded time, and blames the database."""
+    monkeypatch.setattr(health, "_SECONDS", 0.05)
+    release = threading.Event()
+    monkeypatch.setattr(service.readiness, "find_failing", lambda: release.wait(10) and ())
+    health_client = TestClient(Identity(service))
+    try:
+        assert fails(health_client, "database")
+    finally:
+        release.set()
+
+
+@pytest.mark.one_database
+def test_a_database_that_is_gone(tmp_path, caplog, clock):
+    """The part is named to the probe, and the reason to the operator, once each time that it changes."""
+    file = tmp_path / "identity.db"
+    upgrade(f"sqlite:///{file}")
+    with service_at(f"sqlite:///{file}", clock=clock) as service:
+        client = TestClient(Identity(service))
+        file.rename(tmp_path / "away.db")
+        with caplog.at_level(logging.INFO, "authguard"):
+            assert client.get("/readyz").json()["failing"] == ["database"]
+            clock.go_on(2)
+            client.get("/readyz")
+            (tmp_path / "away.db").rename(file)
+            clock.go_on(2)
+            assert client.get("/readyz").status_code == 200
+    said = [record.getMessage() for record in caplog.records if "ready" in record.getMessage()]
+    assert len(said) == 2
+    assert "database" in said[0] and "ready again" in said[1]
+
+
+@pytest.mark.one_database
+def test_a_server_of_databases_that_refuses(clock):
+    """PostgreSQL that has no such database any more: 503, which names the part and no password."""
+    with ExitStack() as stack:
+        url = stack.enter_context(postgres_database())
+        upgrade(url)
+        with service_at(url, clock=clock) as service:
+            client = TestClient(Identity(service))
+            assert client.get("/readyz").status_code == 200
+            stack.close()  # drops it, and ends its connections
+            clock.go_on(2)
+            assert fails(client, "database")
+
+
+def test_another_secret_is_seen_at_the_start(url, clock):
+    """With a secret that does not fit the signing keys, the application is not built."""
+    with service_at(url, algorithm="ES256", clock=clock) as service:
+        service.rotate_keys()
+    with (
+        service_at(url, algorithm="ES256", clock=clock, secret=SECRET[::-1]) as other,
+        pytest.raises(ConfigurationError, match="previous_secret"),
+    ):
+        Identity(other)
