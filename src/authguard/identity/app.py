@@ -64,7 +64,6 @@ class Identity:
         self.service = IdentityService(service) if isinstance(service, Settings) else service
         self._settings = settings = self.service.settings
         _check_tables(self.service)
-        self._notices = self.service.key_notices_thread
         self._web = build_web(self.service)
         self._providers = tuple(
             providers_from(settings) if providers is None else check_list(providers, "providers", "GitHub(…)")
@@ -200,12 +199,12 @@ class Identity:
             if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
                 take_query(scope)
             app = self._app_of(ASGIRequest(scope, self.guard, []).path)
-            self._notices.start()  # in the process that serves, which may have been forked
+            self.service.start()  # in the process that serves, which may have been forked
         await app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self._notices.start()
+        self.service.start()
         reports, prepare = self.service.leak_reports, None
         if reports is not None:
             prepare = create_task(self._web.workers.ask_remote(SCANNING_THREADS, reports.prepare))

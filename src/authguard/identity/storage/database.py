@@ -27,6 +27,8 @@ from authguard.stores.marks import Mark
 
 logger = logging.getLogger("authguard")
 
+#: In `Connection.info`: whether the transaction has added mails.
+MAILS_ADDED = "authguard mails"
 _LOGGING_NAME = "authguard"
 # At DEBUG SQLAlchemy logs each row that it reads: hashes of passwords, and encrypted keys.
 logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
@@ -82,6 +84,8 @@ class Database:
         self._writer = Lock() if self.is_sqlite else None
         #: Called after a transaction that has written marks, with them and the number of the last one.
         self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
+        #: Called after a transaction that has added mails.
+        self.after_mails: Callable[[], None] = _do_nothing
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -110,9 +114,13 @@ class Database:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             marks.begin(connection)
+            connection.info.pop(MAILS_ADDED, None)
             yield connection
             written, sequence = marks.write_added(connection)
             connection.commit()
+            has_mails = connection.info.pop(MAILS_ADDED, False)
+        if has_mails:
+            self.after_mails()
         if written:
             self.after_marks(written, sequence)
 
@@ -148,7 +156,7 @@ class Database:
         self.engine.dispose()
 
 
-def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
+def _do_nothing(*written: object) -> None:
     """Let nobody know."""
 
 

@@ -1,9 +1,11 @@
 """Register accounts, sign in to them, change their passwords, disable them."""
 
 from dataclasses import replace
+from logging import getLogger
 from uuid import uuid4
 
 from authguard._core.model import Principal
+from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import (
     EmailNotVerifiedError,
     EmailTakenError,
@@ -20,6 +22,8 @@ from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
+
+logger = getLogger("authguard")
 
 
 class Accounts:
@@ -61,14 +65,16 @@ class Accounts:
                 session = self._sessions.create_session(connection, user, caller)
             if base.settings.enumeration_safe:
                 revocation_store.write_decoy(connection, base.clock())
+            if not is_known:
+                self._links.send_verification(connection, user)
+            elif base.settings.enumeration_safe:
+                self._notices.tell_of_registration(connection, user.email)
         if is_known:
             error = base.failed("register", caller, EmailTakenError("there is an account"))
             if not base.settings.enumeration_safe:
                 raise error
-            self._notices.tell_of_registration(user.email)
             return None
         base.succeeded("register", caller, user_id=user.id)
-        self._links.send_verification(user)
         return None if session is None else self._sessions.issue_tokens(user, session)
 
     def _is_waiting(self, user: User) -> bool:
@@ -127,9 +133,16 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.create_session(connection, user, caller, client_id=client_id)
-        base.limiter.clear_login(email, caller.address)
+        self._forget_tries(email, caller)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.issue_tokens(user, session)
+
+    def _forget_tries(self, email: str, caller: Caller) -> None:
+        """Forget the wrong passwords before the right one; they count on if the store of limits is down."""
+        try:
+            self._base.limiter.clear_login(email, caller.address)
+        except VerificationUnavailableError as error:  # the session is stored, and its owner gets it
+            logger.warning("the tries of a sign-in are not forgotten: %s", error.reason)
 
     def _check_password(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
@@ -178,8 +191,8 @@ class Accounts:
                 raise base.failed("change_password", caller, error, user_id=principal.subject)
             store.delete_one_time_tokens(connection, principal.subject)
             self._sessions.end_sessions_of(connection, principal.subject, except_id=session)
+            self._notices.tell_of_new_password(connection, principal.subject)
         base.succeeded("change_password", caller, user_id=principal.subject)
-        self._notices.tell_of_new_password(principal.subject)
 
     def create(
         self, email: str, password: str, name: str = "", role: str | None = None, *, verified: bool = True

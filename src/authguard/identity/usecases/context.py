@@ -14,6 +14,7 @@ from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
+from authguard.identity.usecases.mails.queue import MailQueue
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -33,6 +34,7 @@ class Base:
         breaches: tells which passwords are known from breaches; None for not asking.
         limiter: counts attempts.
         outbox: sends mails.
+        mails: keeps what mails are to be made.
         audit: takes events.
         clock: seconds since the epoch.
     """
@@ -46,6 +48,7 @@ class Base:
     breaches: BreachedPasswords | None
     limiter: Limiter
     outbox: Outbox
+    mails: MailQueue
     audit: Audit
     clock: Callable[[], float]
 

@@ -46,5 +46,5 @@ class Linking:
                 raise base.failed("unlink", caller, LastSignInError(), user_id=user_id)
             linking_store.delete_identities(connection, user_id, provider)
             self._sessions.end_sessions_of(connection, user_id, except_id=principal.claims.get("sid"))
+            self._notices.tell_of_unlinking(connection, user_id, provider)
         base.succeeded("unlink", caller, user_id=user_id)
-        self._notices.tell_of_unlinking(user_id, provider)

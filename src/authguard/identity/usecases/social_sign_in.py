@@ -81,13 +81,12 @@ class SocialSignIn:
                 )
             if self._must_hide(identity) and linked is None:
                 revocation_store.write_decoy(connection, base.clock())
+            self._send_mail(connection, user, identity, linked, is_waiting=session is None)
         if user is None:
             raise self._refuse_link(identity, caller)
         if linked is not None:
             self._report_link(user, identity, linked, caller)
         if session is None:
-            if linked is None:  # else the report has sent it
-                self._links.send_verification(user)
             raise base.failed("social", caller, EmailNotVerifiedError(), user_id=user.id)
         base.succeeded("social", caller, user_id=user.id, session_id=session.id)
         return self._sessions.issue_tokens(user, session)
@@ -152,19 +151,34 @@ class SocialSignIn:
         return user, linked if is_new else None
 
     def _report_link(self, user: User, identity: SocialIdentity, linked: _NewLink, caller: Caller) -> None:
-        """Leave events of a link to an account that was there before, and tell the owner of the address."""
+        """Leave events of a link to an account that was there before."""
         if not linked.made_account:
             self._base.succeeded("link", caller, user_id=user.id)
             self._proofs.record(linked.ended, caller, user.id)
-        if user.email_verified:
-            self._notices.tell_of_identity(user, identity.provider, linked.ended)
-        else:
-            self._links.send_verification(user, identity.provider)
+
+    def _send_mail(
+        self,
+        connection: Connection,
+        user: User | None,
+        identity: SocialIdentity,
+        linked: _NewLink | None,
+        *,
+        is_waiting: bool,
+    ) -> None:
+        """Tell the owner of the address what has happened, or what is to be done."""
+        if user is None:
+            if self._base.settings.enumeration_safe:
+                self._notices.tell_of_registration(connection, identity.email or "")
+        elif linked is not None and user.email_verified:
+            self._notices.tell_of_identity(connection, user, identity.provider, linked.ended)
+        elif linked is not None:
+            self._links.send_verification(connection, user, identity.provider)
+        elif is_waiting:
+            self._links.send_verification(connection, user)
 
     def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
         """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one."""
         error: RefusedError = LinkRefusedError("an unverified address")
         if self._base.settings.enumeration_safe:
-            self._notices.tell_of_registration(identity.email or "")
             error = EmailNotVerifiedError()
         return self._base.failed("social", caller, error, reason=LinkRefusedError.code)
