@@ -10,7 +10,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 # At DEBUG the server logs each line that it gets: those of mails have links.
-logging.getLogger("mail.log").setLevel(logging.INFO)
+logging.getLogger("mail.log").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class Mailbox:

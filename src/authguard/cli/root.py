@@ -10,6 +10,7 @@ import authguard
 from authguard.cli.apikeys import apikeys
 from authguard.cli.db import db
 from authguard.cli.keys import keys
+from authguard.cli.mail import mail
 from authguard.cli.output import MISUSED, Failure
 from authguard.cli.routes.command import routes
 from authguard.cli.serve import serve
@@ -55,5 +56,5 @@ def root() -> None:
     """
 
 
-for command in (serve, db, users, apikeys, keys, token, routes):
+for command in (serve, db, users, apikeys, mail, keys, token, routes):
     root.add_command(command)

@@ -118,7 +118,7 @@ class IdentityService:
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
         self.outbox = Outbox(
-            mailer or _mailer(settings),
+            mailer or mailer_from(settings),
             self._report_mail,
             pause=PAUSE_SECONDS,
             product_name=settings.product_name,
@@ -279,7 +279,12 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
     check_method(limiter, "limiter", "hit", "limiter=Limiter()")
 
 
-def _mailer(settings: Settings) -> Mailer:
+def mailer_from(settings: Settings) -> Mailer:
+    """Return the mailer of the settings.
+
+    Raises:
+        ConfigurationError: if they have none, or one that cannot be meant.
+    """
     if settings.smtp_url is not None:
         return SMTPMailer(
             settings.smtp_url,

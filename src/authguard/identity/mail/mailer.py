@@ -305,13 +305,11 @@ def _sender(sender: object, name: object, option: str = "sender") -> Address:
             raise ValueError
         return _ascii_address(Address(shown or name, *_parts(parse_address(address))))
     except (MailError, ValueError):
-        beside = (
-            f", and sender_name one line, got {got(text)} and {got(name)}" if name else f", got {got(text)}"
-        )
-        raise ConfigurationError(
-            f"{option} must be an e-mail address, such as accounts@example.com or Acme "
-            f"<accounts@example.com>{beside}"
-        ) from None
+        must = "be an e-mail address, such as accounts@example.com or Acme <accounts@example.com>"
+        if name:
+            must += ", and sender_name one line"
+        given = f"{got(text)} and {got(name)}" if name else got(text)
+        raise ConfigurationError(f"{option} must {must}, got {given}") from None
 
 
 def _parts(address: Address) -> tuple[str, str]:

@@ -247,17 +247,19 @@ class Outbox:
             words = type(error).__name__
             outcome = "unsent" if entry.is_lasting else "refused"
         else:
-            self._end(entry, "sent")
-            return "sent"
+            outcome, reason, words = "sent", "", ""
         return self._end(entry, outcome, reason, words)
 
-    def _end(self, entry: _Entry, outcome: Outcome, reason: str = "", words: str = "") -> str:
+    def _end(self, entry: _Entry, outcome: Outcome, reason: str, words: str) -> str:
+        """Tell of an outcome; return the name of its counter."""
         if not entry.is_lasting:
             if outcome != "sent":
                 logger.error("a mail was %s: %s", reason.replace("_", " "), words)
             self._report(outcome == "sent", reason)
         entry.done(outcome, words)
-        return "failed"
+        if outcome == "sent":
+            return "sent"
+        return "retried" if entry.is_lasting and outcome == "unsent" else "failed"
 
     def _retry(self, entry: _Entry, mail: Mail) -> bool:
         """Let the mail wait for its next try, if there is one."""

@@ -66,7 +66,7 @@ class Links:
         self._ask_for_mail("resend_verification", _VERIFY, email, caller)
 
     def _verification_mail(self, mail: WaitingMail, user: User) -> Mail | None:
-        if user.email_verified or not self._notices.may_send(_VERIFY, mail, user):
+        if user.disabled or user.email_verified or not self._notices.may_send(_VERIFY, mail, user):
             return None
         link = self._create_link(user, _VERIFY, "/verify-email")
         title = provider_title(mail.details) if mail.details else None
@@ -214,7 +214,7 @@ class Links:
         base.succeeded(flow, caller)
 
     def _reset_mail(self, mail: WaitingMail, user: User) -> Mail | None:
-        if not self._notices.may_send(_RESET, mail, user):
+        if user.disabled or not self._notices.may_send(_RESET, mail, user):
             return None
         link = self._create_link(user, _RESET, "/reset-password")
         return Mail(user.email, *texts.reset(self._base.settings, link))

@@ -76,8 +76,9 @@ class Notices:
         self._base.mails.add(connection, "identities_ended", user_id=user_id)
 
     def _registration(self, mail: WaitingMail, user: User) -> Mail | None:
-        text = texts.registration(self._base.settings)
-        return Mail(user.email, *text) if self.may_send(_NOTICE, mail, user) else None
+        if user.disabled or not self.may_send(_NOTICE, mail, user):
+            return None
+        return Mail(user.email, *texts.registration(self._base.settings))
 
     def _new_password(self, mail: WaitingMail, user: User) -> Mail | None:
         with self._base.database.read() as connection:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -41,7 +42,7 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
 
 def _wait_without_end(connection: Connection) -> None:
     """Wait for as long as a large table takes, and for others who bring the tables up to date."""
-    driver = connection.connection.driver_connection
+    driver: Any = connection.connection.driver_connection
     patience, driver.patience = driver.patience, None
 
     @event.listens_for(connection, "commit")

@@ -1,4 +1,4 @@
-"""See to it that each mail that was asked for is sent at least once: by a table that all processes share.
+"""Send each mail that was asked for at least once, by a table that all processes share.
 
 A use case adds a mail in its own transaction, so that what was acknowledged outlives the process. The outbox
 takes one at a time, for some minutes, makes it, sends it, and deletes its row. What could not be made or sent
@@ -78,6 +78,10 @@ class MailQueue:
     def register(self, kind: str, maker: Maker) -> None:
         """Say how the mails of a kind are made."""
         self._makers[kind] = maker
+
+    def leave_to_others(self) -> None:
+        """Send nothing in this process: a command leaves its mails to the service."""
+        self._database.after_mails = _do_nothing
 
     def add(
         self,
@@ -246,11 +250,13 @@ class _Job:
             self._queue.end(taken, self._user_id, outcome, reason)
 
 
+def _do_nothing() -> None:
+    """Wake nobody."""
+
+
 def _addressee(connection: Connection, mail: WaitingMail) -> User | None:
-    """Return the account to write to; None if there is none any more, or it is disabled."""
+    """Return the account to write to; None if there is none."""
     if mail.user_id is not None:
-        user = store.find_user(connection, mail.user_id)
-    else:
-        row = store.find_user_by_address(connection, mail.address or "")
-        user = None if row is None else row.user
-    return None if user is None or user.disabled else user
+        return store.find_user(connection, mail.user_id)
+    row = store.find_user_by_address(connection, mail.address or "")
+    return None if row is None else row.user
