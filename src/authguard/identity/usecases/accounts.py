@@ -18,7 +18,7 @@ from authguard.identity.mail.addresses import email_key, lookup_address, parse_e
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
@@ -42,6 +42,7 @@ class Accounts:
         self._links = links
         self._notices = notices
 
+    @records("register")
     def register(self, email: str, password: str, name: str, caller: Caller) -> Tokens | None:
         """Make an account and sign its owner in.
 
@@ -113,6 +114,7 @@ class Accounts:
         base = self._base
         return base.limited("login", caller, base.limiter.count_login, email, caller.address)
 
+    @records("login")
     def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
         """Sign in with a password.
 
@@ -165,6 +167,7 @@ class Accounts:
             raise base.failed("login", caller, error, reason=EmailNotVerifiedError.code, user_id=user.id)
         return user, password_hash
 
+    @records("change_password")
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
         """Change the caller's password; all of the caller's other sessions end.
 
@@ -194,6 +197,7 @@ class Accounts:
             self._notices.tell_of_new_password(connection, principal.subject)
         base.succeeded("change_password", caller, user_id=principal.subject)
 
+    @records("create")
     def create(
         self, email: str, password: str, name: str = "", role: str | None = None, *, verified: bool = True
     ) -> User:
@@ -219,6 +223,7 @@ class Accounts:
         self._base.succeeded("create", NO_CALLER, user_id=user.id)
         return user
 
+    @records("issue_tokens")
     def issue_tokens(self, user_id: str, caller: Caller = NO_CALLER) -> Tokens:
         """Begin a session without a password, for operators of the service.
 
@@ -270,11 +275,12 @@ class Accounts:
         Raises:
             NotFoundError: if there is no such account.
         """
+        flow = "disable" if disabled else "enable"
         with self._base.database.write() as connection:
             if not store.update_user(connection, user_id, disabled=disabled):
-                raise NotFoundError("no such account")
+                raise self._base.failed(flow, NO_CALLER, NotFoundError("no such account"))
             if disabled:
                 self._sessions.end_sessions_of(connection, user_id)
                 store.delete_one_time_tokens(connection, user_id)
                 end_keys_of(connection, user_id, self._base.clock())
-        self._base.succeeded("disable" if disabled else "enable", NO_CALLER, user_id=user_id)
+        self._base.succeeded(flow, NO_CALLER, user_id=user_id)

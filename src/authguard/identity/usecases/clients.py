@@ -12,7 +12,7 @@ from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import OAuthError
-from authguard.identity.model import Caller, Client, KeyClient
+from authguard.identity.model import NO_CALLER, Caller, Client, KeyClient
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -20,7 +20,7 @@ from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
@@ -64,6 +64,7 @@ class Clients:
             store.insert_client(connection, client, sha256_hex(secret), self._base.clock())
         return client, secret
 
+    @records("client")
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
         """Return the client that an id and a secret belong to.
 
@@ -80,11 +81,13 @@ class Clients:
         client, digest = row or (None, _DUMMY_DIGEST)
         is_right = hmac.compare_digest(sha256_hex(secret), digest)
         if client is None or not is_right or client.disabled:
-            self._base.record_failure("client", caller, "invalid_client")
+            error = OAuthError("invalid_client", "The client is not known by this id and secret.")
+            self._base.failed("client", caller, error)
             self._base.wrong_secret("client", caller)
-            raise OAuthError("invalid_client", "The client is not known by this id and secret.")
+            raise error
         return client
 
+    @records("client_credentials")
     def issue_token(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
         """Return a token response for a client that acts for itself (RFC 6749 section 4.4).
 
@@ -105,7 +108,8 @@ class Clients:
             "scope": " ".join(sorted(scopes)),
         }
 
-    def introspect(self, token: str, client: Client) -> dict[str, Any]:
+    @records("introspect")
+    def introspect(self, token: str, client: Client, caller: Caller = NO_CALLER) -> dict[str, Any]:
         """Return the state of a token (RFC 7662 section 2.2); of a dead one nothing but that.
 
         A refresh token is none of a client's business but of the one that it was issued to (RFC 7662
@@ -114,6 +118,7 @@ class Clients:
         Args:
             token: an access token or a refresh token.
             client: the client that asks.
+            caller: where the request comes from.
 
         Raises:
             OAuthError: `unauthorized_client` for an API key: everybody who has an account may have one.
@@ -124,6 +129,8 @@ class Clients:
         described = self._describe_refresh_token(token, client)
         if described is None:
             described = self._describe_access_token(token)
+        reason = "" if described is not None else "inactive"
+        self._base.succeeded("introspect", caller, reason=reason, user_id=client.id)
         return {"active": False} if described is None else {"active": True, **described}
 
     def _describe_refresh_token(self, text: str, client: Client) -> dict[str, Any] | None:
@@ -196,6 +203,7 @@ class Clients:
         except InvalidTokenError:
             return None
 
+    @records("revoke")
     def revoke(self, token: str, client: Client | None, caller: Caller) -> None:
         """Revoke a token, and all others of its session (RFC 7009); one that is dead already is fine.
 
@@ -208,8 +216,7 @@ class Clients:
             is_revoked = self._revoke_session(refresh_token.session_id, client)
         else:
             is_revoked = self._revoke_access_token(self._verify(token), client)
-        if is_revoked:
-            self._base.succeeded("revoke", caller)
+        self._base.succeeded("revoke", caller, reason="" if is_revoked else "inactive")
 
     def _revoke_access_token(self, principal: Principal | None, client: Client | None) -> bool:
         """Revoke the session of an access token, or the token if it has none; False if it is dead already."""

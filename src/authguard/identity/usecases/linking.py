@@ -4,7 +4,7 @@ from authguard._core.model import Principal
 from authguard.identity.errors import LastSignInError, NotFoundError
 from authguard.identity.model import Caller, LinkedIdentity
 from authguard.identity.storage import linking_queries as linking_store
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
 
@@ -28,6 +28,7 @@ class Linking:
         with self._base.database.read() as connection:
             return linking_store.list_identities(connection, principal.subject)
 
+    @records("unlink")
     def unlink(self, principal: Principal, provider: str, caller: Caller) -> None:
         """Unlink a provider from the caller's account; all of the caller's other sessions end.
 

@@ -18,7 +18,7 @@ from authguard.identity.model import Caller, User, provider_title
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage.mails.queries import WaitingMail
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.mails import texts
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
@@ -56,6 +56,7 @@ class Links:
         """
         self._base.mails.add(connection, _VERIFY, user_id=user.id, details=provider or "")
 
+    @records("resend_verification")
     def resend_verification(self, email: str, caller: Caller) -> None:
         """Send it again, if there is an account with this address that needs it; the answer does not tell.
 
@@ -72,6 +73,7 @@ class Links:
         title = provider_title(mail.details) if mail.details else None
         return Mail(user.email, *texts.verification(self._base.settings, link, title))
 
+    @records("verify_email")
     def confirm_email(
         self,
         token: str,
@@ -157,6 +159,7 @@ class Links:
         error = InvalidFieldsError({"password": ["is not right"]})
         return self._base.failed("verify_email", caller, error, user_id=user_id)
 
+    @records("decline")
     def decline_registration(self, token: str, caller: Caller) -> None:
         """Close an account that the owner of its address has not registered; the address is free again.
 
@@ -191,6 +194,7 @@ class Links:
             raise base.failed(flow, caller, InvalidLinkError())
         return user
 
+    @records("forgot_password")
     def request_password_reset(self, email: str, caller: Caller) -> None:
         """Send the link that resets a password, if there is such an account; the answer does not tell.
 
@@ -219,6 +223,7 @@ class Links:
         link = self._create_link(user, _RESET, "/reset-password")
         return Mail(user.email, *texts.reset(self._base.settings, link))
 
+    @records("reset_password")
     def reset_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Set a new password with the token of a mail; all sessions end, and none begins.
 
@@ -230,6 +235,7 @@ class Links:
         """
         self._set_password(_RESET, "reset_password", token, new_password, caller)
 
+    @records("verify_email")
     def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Verify the address that a token was sent to, and set a new password; as `reset_password` does.
 

@@ -12,7 +12,7 @@ from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, SocialIdentity
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
@@ -54,6 +54,7 @@ class SocialSignIn:
         self._notices = notices
         self._proofs = proofs
 
+    @records("social")
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
         """Sign in with a social account; makes an account for one that is new.
 
