@@ -132,9 +132,11 @@ def test_body_that_cannot_be_used_leaves_a_line(audited, caplog):
 def test_outage_of_the_api_leaves_a_line(url, caplog):
     """Whatever has caused the 503, such as a store of limits that is down."""
     refusals._outages._next.clear()
-    with service_at(url, limiter=Limiter("redis://127.0.0.1:9")) as service:
-        with caplog.at_level(logging.WARNING):
-            answer = TestClient(Identity(service)).post("/v1/auth/login", json=ANN)
+    with (
+        service_at(url, limiter=Limiter("redis://127.0.0.1:9")) as service,
+        caplog.at_level(logging.WARNING),
+    ):
+        answer = TestClient(Identity(service)).post("/v1/auth/login", json=ANN)
     assert answer.status_code == 503
     assert "requests are answered with 503: the store of limits is down" in caplog.text
 

@@ -21,7 +21,7 @@ from authguard import Principal
 from authguard.errors import ConfigurationError
 from authguard.identity import SQLAPIKeys, SQLRevocations, upgrade
 from authguard.identity.errors import StoreUnavailableError
-from authguard.identity.storage.database import Database, _outages
+from authguard.identity.storage.database import Database
 from authguard.identity.storage.migrations import VERSION_TABLE, check
 from authguard.identity.storage.schema import linked_identities, metadata, users
 from authguard.identity.storage.usage_queries import sum_uses
@@ -275,7 +275,7 @@ def test_server_that_does_not_answer_is_an_outage(postgres_url):
         with service.database.write() as connection:
             assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "5s"
             connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
-            with pytest.raises(StoreUnavailableError), _outages():
+            with pytest.raises(StoreUnavailableError), service.database._outages():
                 connection.execute(users.update().values(name="waiting"))
             connection.rollback()
     engine.dispose()
