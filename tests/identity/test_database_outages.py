@@ -1,8 +1,10 @@
 """A database that restarts, freezes, or has a pooler in front of it: real servers of the tests' own."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -16,6 +18,7 @@ from authguard.identity.storage.connecting.reasons import OutageLog, reason_of
 from authguard.identity.storage.database import Database
 from identity.support import ANN, CALLER, PASSWORD, service_at, together
 from own_postgres import OwnPostgres, own_postgres, pgbouncer
+from sizes import size
 
 PATIENCE = 0.5
 
@@ -183,3 +186,30 @@ def test_rights_that_are_missing_are_an_outage_in_words(server, database):
     with pytest.raises(StoreUnavailableError, match="may not use the tables"), guest.read() as connection:
         connection.execute(text("SELECT * FROM users"))
     guest.close()
+
+
+@pytest.mark.slow
+def test_restarts_under_load_are_never_our_bug(server, clock, postbox):
+    """While the server is restarted, sign-ins succeed or get 503, and afterwards all succeed."""
+    done, errors, stop = [], [], threading.Event()
+    with service_at(server.url, clock=clock, postbox=postbox) as service:
+        service.accounts.create("load@example.com", PASSWORD)
+
+        def sign_in(_: int) -> None:
+            while not stop.is_set():
+                try:
+                    done.append(service.accounts.login("load@example.com", PASSWORD, CALLER))
+                except Exception as error:
+                    errors.append(error)
+
+        with ThreadPoolExecutor(8) as threads:
+            loops = [threads.submit(sign_in, index) for index in range(8)]
+            for _ in range(size(2, 5)):
+                before = len(done)
+                server.restart()
+                while len(done) < before + 20:
+                    assert not all(loop.done() for loop in loops)
+                    time.sleep(0.01)
+            stop.set()
+        assert {type(error) for error in errors} <= {StoreUnavailableError}
+        assert service.accounts.login("load@example.com", PASSWORD, CALLER)

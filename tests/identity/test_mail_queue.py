@@ -4,13 +4,16 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
+import httpx2
 import pytest
 from sqlalchemy import event, exc
 
@@ -21,7 +24,7 @@ from authguard.identity.mail.mailer import MailError
 from authguard.identity.storage.mails import queries as mail_store
 from authguard.identity.usecases.mails.queue import MAX_AGE, MAX_PAUSE, POLL_SECONDS, TAKEN_SECONDS
 from identity.smtp_server import smtp_server
-from identity.support import CALLER, GENEROUS, PASSWORD, Postbox, service_at
+from identity.support import CALLER, GENEROUS, ISSUER, PASSWORD, SECRET, Postbox, service_at
 
 TESTS = Path(__file__).parents[1]
 NEW = "NewSecurePass456!"
@@ -358,3 +361,50 @@ def test_limits_are_looked_at_before_a_mail_is_stored(url, postbox):
         with pytest.raises(RateLimitedError):
             ask(service, "b@example.com")
         assert service.mails.state().waiting == 1
+
+
+@contextlib.contextmanager
+def serve(url, smtp):
+    """`authguard serve`, and its base URL."""
+    command = str(Path(sys.executable).with_name("authguard"))
+    variables = {
+        "AUTHGUARD_SECRET": SECRET,
+        "AUTHGUARD_ISSUER": ISSUER,
+        "AUTHGUARD_DATABASE": url,
+        "AUTHGUARD_SMTP_URL": smtp,
+        "AUTHGUARD_MAIL_FROM": "Acme <accounts@example.com>",
+        "AUTHGUARD_LIMITS": "mail_address=1000/60",
+    }
+    process = subprocess.Popen(
+        [command, "serve", "--port", "0"], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stderr.readline()
+        yield process, re.search(r"http://[\w.:]+", line)[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.slow
+def test_sigterm_loses_no_acknowledged_mail(url):
+    """50 mails, a mail server that takes a fifth of a second for each, and SIGTERM: all arrive in the end."""
+    with smtp_server() as mailbox:
+        mailbox.on_mail = lambda number: time.sleep(0.2)
+        with service_at(url, clock=time.time) as service:
+            emails = accounts(service, 50)
+        with serve(url, mailbox.url) as (process, base), httpx2.Client() as client:
+            for email in emails:
+                answer = client.post(f"{base}/v1/auth/forgot-password", json={"email": email})
+                assert answer.status_code == 200
+            process.terminate()
+            process.wait(30)
+        received = [to for to, *_ in mailbox.mails]
+    late = Postbox()
+    with service_at(url, clock=lambda: time.time() + TAKEN_SECONDS, postbox=late) as service:
+        while service.mails.state().waiting:
+            service.mails.step()
+            assert service.outbox.flush()
+    assert len(received) < 50
+    assert set(emails) == {*received, *(mail.to for mail in late.mails)}
+    assert len(received) + len(late.mails) <= 51
