@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authguard.cli.mail import mask
-from cli.support import ISSUER, PASSWORD, SECRET, invoke
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
 from identity.smtp_server import smtp_server
 from identity.support import CALLER, Postbox, service_at
 
@@ -132,3 +132,10 @@ def test_settings_that_cannot_be_meant():
 def test_addresses_are_masked(address, shown):
     """All but the first letter of the local part."""
     assert mask(address) == shown
+
+
+def test_database_that_is_down_is_said_once():
+    """One line on standard error, as for each error."""
+    done = run("mail", "list", "--database", "postgresql://postgres@127.0.0.1:9/none")
+    words = "authguard: database: no server listens at the host and port of the URL\n"
+    assert (done.returncode, done.stderr) == (1, words)

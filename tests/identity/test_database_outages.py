@@ -171,7 +171,7 @@ def test_outage_is_a_warning_once_in_a_while(caplog):
             with pytest.raises(StoreUnavailableError), database.read():
                 pass
         OutageLog().warn("another")
-    told = [record.getMessage() for record in caplog.records if record.name == "authguard"]
+    told = [record.getMessage() for record in caplog.records if record.name == "authguard.outages"]
     assert told == [
         "requests are answered with 503: database: no server listens at the host and port of the URL",
         "requests are answered with 503: another",

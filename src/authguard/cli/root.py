@@ -1,5 +1,6 @@
 """Define the root of the command: its groups, its version, and what an error becomes."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -26,10 +27,15 @@ class _Root(click.Group):
         """Run a command."""
         if os.environ.get("NO_COLOR"):  # https://no-color.org: set, and not empty
             ctx.color = False
+        # A command says the reason itself; `serve` switches it on again.
+        outages = logging.getLogger("authguard.outages")
+        outages.disabled = True
         try:
             return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure(_in_words(error), _status(error)) from None
+        finally:
+            outages.disabled = False
 
 
 def _in_words(error: AuthGuardError) -> str:

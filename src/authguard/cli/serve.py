@@ -68,6 +68,7 @@ def serve(
 
     from authguard.identity import create_app
 
+    logging.getLogger("authguard.outages").disabled = False
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
         given = _for_development(config, host, listener.getsockname()[1]) if dev else {}

@@ -10,7 +10,8 @@ from time import monotonic
 
 from sqlalchemy import exc
 
-logger = logging.getLogger("authguard")
+#: Of its own, so that commands, which say the reason themselves, can switch it off.
+logger = logging.getLogger("authguard.outages")
 
 #: Seconds in which one reason is logged once: during an outage each request meets it.
 LOG_SECONDS = 10.0
