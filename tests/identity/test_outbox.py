@@ -267,3 +267,33 @@ def test_mails_that_are_dropped_have_an_outcome(open_outbox):
     mailer.failures.append(DOWN)
     outbox.close()
     assert told == [("second", "unsent"), ("first", "unsent")]
+
+
+def test_a_lasting_mail_is_tried_once_here(open_outbox, caplog):
+    """Whoever has it in a table is told why it was not sent, and tells of it."""
+    mailer, told, reports = _Mailer(DOWN, DOWN), [], []
+    outbox = open_outbox(mailer, lambda *outcome: reports.append(outcome))
+    with caplog.at_level(logging.WARNING):
+        outbox.submit(_mail, lambda *outcome: told.append(outcome), is_lasting=True)
+        assert outbox.flush()
+    assert (mailer.tries, told, reports, caplog.text) == (1, [("unsent", "down")], [], "")
+    assert outbox.stats() == OutboxStats(retried=1)
+
+
+def test_a_lasting_mail_that_is_not_taken_is_not_lost(open_outbox, caplog):
+    """A full or closed outbox is no reason for an error then."""
+    told = []
+    outbox = open_outbox(_Mailer())
+    outbox.close()
+    with caplog.at_level(logging.WARNING):
+        outbox.submit(_mail, lambda outcome, _: told.append(outcome), is_lasting=True)
+    assert (told, outbox.stats(), caplog.text) == (["unsent"], OutboxStats(), "")
+
+
+def test_mails_name_the_product(open_outbox):
+    """In the subject of whatever passes."""
+    mailer = _Mailer()
+    outbox = open_outbox(mailer, product_name="Acme")
+    outbox.submit(_mail)
+    assert outbox.flush()
+    assert mailer.sent == ["Acme: Hello"]
