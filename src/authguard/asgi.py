@@ -95,7 +95,7 @@ class AuthGuardMiddleware:
         # By length, then by name: of a dozen fields one or two are looked at more closely.
         names = guard.credential_fields
         self._fields = (frozenset(map(len, names)), names)
-        self._clock = clock
+        self._clock = guard.remotes.clock = clock
         self._preflights = ASGIPreflights(self.app)
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes

@@ -201,7 +201,7 @@ class AuthGuardMiddleware:
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
         self.guard = guard
         self._keys = _environ_keys(guard.credential_fields)
-        self._clock = clock
+        self._clock = guard.remotes.clock = clock
         self._preflights = WSGIPreflights(self.app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

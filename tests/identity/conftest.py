@@ -9,7 +9,10 @@ from jinja2 import Environment, FileSystemBytecodeCache
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity, IdentityService
+from authguard.identity.audit import Audit, Event
 from authguard.identity.pages import views
+from authguard.identity.reasons import Flow, Reason
+from authguard.identity.scanning.matches import SOURCES, UNKNOWN_SOURCE
 from event_loop import one_event_loop  # noqa: F401  # a fixture
 from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity.leaks import Leaks, close_connections, watching
@@ -68,6 +71,22 @@ def pytest_runtest_makereport(
         if problems:
             report.outcome, report.longrepr = "failed", "\n".join(problems[:20])
     return report
+
+
+@pytest.fixture(autouse=True)
+def known_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each event that a test causes has a name and a reason of the lists."""
+    record = Audit.record
+    unknown: set[tuple[str, str]] = set()
+
+    def record_known(audit: Audit, event: Event) -> None:
+        if event.name not in list(Flow) or event.reason not in ["", *Reason, *SOURCES, UNKNOWN_SOURCE]:
+            unknown.add((event.name, event.reason))
+        record(audit, event)
+
+    monkeypatch.setattr(Audit, "record", record_known)
+    yield
+    assert not unknown
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,14 @@
 import contextlib
 import email
 import email.policy
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+# At DEBUG the server logs each line that it gets: those of mails have links.
+logging.getLogger("mail.log").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class Mailbox:

@@ -85,11 +85,11 @@ class Counts:
 
     def of(self, request, *arguments):
         """Return the work of a request: by name, and its statements."""
-        self.statements.clear()
-        self.ends.clear()
         waiting, behind = self.service.outbox.stats().waiting, self.behind
         hashes, limits = self.hasher.count, self.limiter.count
         events = sum(self.service.audit.counts().values())
+        self.statements.clear()
+        self.ends.clear()
         request(*arguments)
         assert self.behind == behind, "the outbox began before the answer was out"
         return {
@@ -216,11 +216,14 @@ def test_right_password_of_a_disabled_account(counts, app):
 
 @pytest.mark.parametrize("mail", MAILS)
 def test_asking_for_a_mail(counts, app, mail):
-    """Asking for a mail reads nothing of the account, and leaves a job for the outbox."""
-    found, _ = works(counts, app, MAILS[mail])
+    """Asking for a mail reads nothing of the account, and leaves a row and a job for the outbox."""
+    found, texts = works(counts, app, MAILS[mail])
     assert_all_alike(found)
+    assert_all_alike(texts)
     ((work, _),) = found["new"].items()
-    assert (dict(work)["statements"], dict(work)["mails"]) == (0, 1)
+    assert (dict(work)["commits"], dict(work)["mails"]) == (1, 1)
+    ((statements, _),) = texts["new"].items()
+    assert not [each for each in statements if "users" in each.replace("user_id", "")]
     assert counts.service.outbox.flush()
     assert counts.behind > 0
 

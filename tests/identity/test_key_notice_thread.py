@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from authguard.identity.usecases.key_life.background import KeyNoticesThread
+from authguard.identity.usecases.mails.background import BackgroundThread
 from identity.keys import create_key, register
 from identity.support import Postbox, service_at
 
@@ -43,8 +43,8 @@ def steps() -> Steps:
 
 
 @pytest.fixture
-def thread(steps: Steps) -> Iterator[KeyNoticesThread]:
-    thread = KeyNoticesThread(steps, LONG)
+def thread(steps: Steps) -> Iterator[BackgroundThread]:
+    thread = BackgroundThread(steps, LONG, name="key notices")
     yield thread
     thread.close()
 
@@ -70,7 +70,7 @@ def test_it_takes_a_step_when_it_is_woken(thread, steps):
 
 def test_it_takes_a_step_after_the_interval(steps):
     """Also if nobody wakes it."""
-    thread = KeyNoticesThread(steps, 0.001)
+    thread = BackgroundThread(steps, 0.001, name="key notices")
     thread.start()
     assert all(steps.wait() for _ in range(3))
     thread.close()
@@ -89,7 +89,7 @@ def test_it_outlives_a_failure(thread, steps, caplog):
 
 def test_without_an_interval_there_is_none(steps):
     """`api_key_notice_interval = 0` leaves the work to the command."""
-    thread = KeyNoticesThread(steps, 0)
+    thread = BackgroundThread(steps, 0, name="key notices")
     thread.start()
     thread.wake()
     thread.close()

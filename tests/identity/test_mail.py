@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from authguard import ConfigurationError
-from authguard.identity.mail.mailer import ConsoleMailer, Mail, MailError, SMTPMailer, mailer_from
+from authguard.identity.mail.mailer import ConsoleMailer, Mail, MailError, SMTPMailer
+from identity.support import settings
 from support import ec_key
 
 SENDER = "accounts@example.com"
@@ -35,7 +36,11 @@ class _Handler:
     """Keeps what it gets, and answers as it is told."""
 
     def __init__(self):
-        self.envelopes, self.recipient, self.data = [], "250 OK", "250 OK"
+        self.envelopes, self.recipient, self.data, self.sender = [], "250 OK", "250 OK", "250 OK"
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        envelope.mail_from = address
+        return self.sender
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.recipient.startswith("250"):
@@ -93,6 +98,7 @@ def serve(certificate):
 
         options = {
             "plain": {},
+            "ascii": {"enable_SMTPUTF8": False},
             "starttls": {
                 "tls_context": context,
                 "require_starttls": True,
@@ -177,7 +183,8 @@ def test_server_without_starttls_is_refused(serve):
     server = serve()
     with pytest.raises(MailError) as caught:
         SMTPMailer(f"smtp+starttls://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
-    assert not caught.value.temporary
+    assert "STARTTLS" in str(caught.value)
+    assert caught.value.temporary  # the operator can mend it
     assert server.envelopes == []
 
 
@@ -298,12 +305,117 @@ def test_console_shows_the_mail():
 
 def test_console_is_standard_error(capsys):
     """The console is standard error, so that the output of a command stays clean."""
-    mailer_from(None, sender=None).send(MAIL)
+    ConsoleMailer().send(MAIL)
     assert MAIL.text in capsys.readouterr().err
 
 
-def test_mailer_of_the_settings():
-    """With a URL mails go to the server, and need a sender."""
-    assert isinstance(mailer_from("smtps://mail.example.com", sender=SENDER), SMTPMailer)
+@pytest.mark.parametrize(
+    ("sender", "shown"),
+    [
+        ("Acme <a@example.com>", "Acme <a@example.com>"),
+        ('"Acme, Inc." <a@example.com>', '"Acme, Inc." <a@example.com>'),
+        ("Acme, Inc. <a@example.com>", '"Acme, Inc." <a@example.com>'),
+        ("Zoë & Söhne <a@example.com>", "Zoë & Söhne <a@example.com>"),
+        ("<a@example.com>", "a@example.com"),
+        ("konto@bücher.example", "konto@xn--bcher-kva.example"),
+    ],
+)
+def test_sender_may_have_a_name(serve, sender, shown):
+    """A sender is an address, or a name and an address, as people write them."""
+    server = serve()
+    SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=sender).send(MAIL)
+    assert _received(server)[3]["From"] == shown
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Acme\r\nBcc: all@example.com <a@example.com>",
+        "Acme <a@example.com>, b@example.com",
+        "Acme <a@example.com> <b@example.com",
+        "Acme <a@example.com\nX: y>",
+        "Acme",
+        "Acme <>",
+        "",
+    ],
+)
+def test_sender_with_more_than_a_name_is_refused(sender):
+    """A sender brings no field and no second address with it; the error names the setting."""
     with pytest.raises(ConfigurationError):
-        mailer_from("smtps://mail.example.com", sender=None)
+        SMTPMailer("smtps://mail.example.com", sender=sender)
+    if sender:
+        with pytest.raises(ConfigurationError, match="mail_from must be"):
+            settings("sqlite:///a.db", mail_from=sender)
+
+
+@pytest.mark.parametrize("domain", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example"])
+def test_address_in_a_domain_with_umlauts_needs_no_smtputf8(serve, domain):
+    """The domain is sent as A-labels, which each mail server takes."""
+    server = serve("ascii")
+    SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(Mail(f"ann@{domain}", "a", "b"))
+    _, _, envelope, message = _received(server)
+    assert envelope.rcpt_tos == ["ann@xn--bcher-kva.example"]
+    assert message["To"] == "ann@xn--bcher-kva.example"
+
+
+def test_letters_before_the_at_need_smtputf8(serve):
+    """Nothing can be done about a mail server that does not take them: it is said, and final."""
+    server = serve("ascii")
+    with pytest.raises(MailError, match="SMTPUTF8") as caught:
+        SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(
+            Mail("änn@bücher.example", "a", "b")
+        )
+    assert not caught.value.temporary
+
+
+def test_sender_that_is_refused_may_be_tried_again(serve):
+    """Whoever has configured it can mend it, so the mail is not lost meanwhile."""
+    server = serve()
+    server.sender = "550 5.7.1 not yours"
+    with pytest.raises(MailError, match="sender: 550") as caught:
+        SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
+    assert caught.value.temporary
+
+
+def test_plain_text_is_only_on_purpose():
+    """`smtp://` leads to another machine if that was said; and never with a password."""
+    SMTPMailer("smtp://relay.internal", sender=SENDER, allow_plain_text=True)
+    for url, given in (("smtp://relay.internal", False), ("smtp://user:pass@relay.internal", True)):
+        with pytest.raises(ConfigurationError, match="smtp_allow_plain_text") as caught:
+            SMTPMailer(url, sender=SENDER, allow_plain_text=given)
+        assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("smtp://127.0.0.1:9", "no mail server listens"),
+        ("smtps://no-such-host.invalid", "host of the mail server is not known"),
+    ],
+)
+def test_reason_is_in_words(url, words):
+    """An operator reads what to change."""
+    with pytest.raises(MailError, match=words):
+        SMTPMailer(url, sender=SENDER, timeout=2).send(MAIL)
+
+
+def test_untrusted_certificate_is_in_words(serve):
+    """An operator reads that the certificate is the reason."""
+    server = serve("tls")
+    with pytest.raises(MailError, match="certificate of the mail server is not trusted"):
+        SMTPMailer(f"smtps://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
+
+
+def test_product_is_named():
+    """Subject and text name the product, and nothing is added without one."""
+    named = MAIL.of_product("Acme")
+    assert named.subject == f"Acme: {MAIL.subject}"
+    assert named.text == f"{MAIL.text}\n\n-- \nAcme"
+    assert MAIL.of_product("") is MAIL
+
+
+@pytest.mark.parametrize("name", ["a\nBcc: all@example.com", "a\r", "\u2028", "x" * 61, " a", 1, None])
+def test_product_name_is_one_short_line(name):
+    """The name of a product brings no field with it."""
+    with pytest.raises(ConfigurationError, match="product_name must be"):
+        settings("sqlite:///a.db", product_name=name)

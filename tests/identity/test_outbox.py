@@ -119,7 +119,7 @@ def test_backoff_doubles(open_outbox):
     outbox = open_outbox(_Mailer(), backoff=2, clock=lambda: now[0])
     dues = []
     outbox._push = lambda entry: dues.append(entry.due)
-    entry = type("Entry", (), {"tries": 0, "done": None})
+    entry = type("Entry", (), {"tries": 0, "done": None, "is_lasting": False})
     for entry.tries in range(4):
         outbox._retry(entry, _mail())
     assert dues == [2, 4, 8, 16]
@@ -236,7 +236,7 @@ def outcomes(open_outbox, *failures, **options):
     """What is told of a mail whose server fails so."""
     told = []
     outbox = open_outbox(_Mailer(*failures), **options)
-    outbox.submit(_mail, told.append)
+    outbox.submit(_mail, lambda outcome, _: told.append(outcome))
     assert outbox.flush()
     return told
 
@@ -260,10 +260,40 @@ def test_mails_that_are_dropped_have_an_outcome(open_outbox):
     """Those for which there is no room, and those that wait when the outbox is closed."""
     mailer, told = _Mailer(DOWN), []
     outbox = open_outbox(mailer, size=1, backoff=1_000.0)
-    outbox.submit(_mail, lambda outcome: told.append(("first", outcome)))
+    outbox.submit(_mail, lambda outcome, _: told.append(("first", outcome)))
     while outbox.stats().retried == 0:
         mailer.entered.wait(10)
-    outbox.submit(_mail, lambda outcome: told.append(("second", outcome)))
+    outbox.submit(_mail, lambda outcome, _: told.append(("second", outcome)))
     mailer.failures.append(DOWN)
     outbox.close()
     assert told == [("second", "unsent"), ("first", "unsent")]
+
+
+def test_a_lasting_mail_is_tried_once_here(open_outbox, caplog):
+    """Whoever has it in a table is told why it was not sent, and tells of it."""
+    mailer, told, reports = _Mailer(DOWN, DOWN), [], []
+    outbox = open_outbox(mailer, lambda *outcome: reports.append(outcome))
+    with caplog.at_level(logging.WARNING):
+        outbox.submit(_mail, lambda *outcome: told.append(outcome), is_lasting=True)
+        assert outbox.flush()
+    assert (mailer.tries, told, reports, caplog.text) == (1, [("unsent", "down")], [], "")
+    assert outbox.stats() == OutboxStats(retried=1)
+
+
+def test_a_lasting_mail_that_is_not_taken_is_not_lost(open_outbox, caplog):
+    """A full or closed outbox is no reason for an error then."""
+    told = []
+    outbox = open_outbox(_Mailer())
+    outbox.close()
+    with caplog.at_level(logging.WARNING):
+        outbox.submit(_mail, lambda outcome, _: told.append(outcome), is_lasting=True)
+    assert (told, outbox.stats(), caplog.text) == (["unsent"], OutboxStats(), "")
+
+
+def test_mails_name_the_product(open_outbox):
+    """In the subject of whatever passes."""
+    mailer = _Mailer()
+    outbox = open_outbox(mailer, product_name="Acme")
+    outbox.submit(_mail)
+    assert outbox.flush()
+    assert mailer.sent == ["Acme: Hello"]

@@ -138,7 +138,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
-        self._remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
+        self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
@@ -216,25 +216,25 @@ class Guard(OverriddenInTests, VerifiesOutside):
         """Return how each remote and store is doing that this guard asks: fresh, stale or failing.
 
         Args:
-            now: seconds since the epoch; None for the time of day.
+            now: seconds since the epoch; None for the clock of the adapter, else the time of day.
         """
         stores = () if self._logouts is None else self._logouts.health()
         quotas = () if self.quotas is None else self.quotas.health()
-        return [*self._remotes.health(now), *stores, *quotas]
+        return [*self.remotes.health(now), *stores, *quotas]
 
     def close(self) -> None:
         """Close the connections to remotes, from outside of an event loop; later requests open new ones.
 
         A store of revocations is left open: who has made it closes it.
         """
-        self._remotes.close()
+        self.remotes.close()
 
     async def aclose(self) -> None:
         """Close the connections to remotes, from inside of an event loop, as lifespan shutdown does.
 
         A store of revocations is left open, as by `close`.
         """
-        await self._remotes.aclose()
+        await self.remotes.aclose()
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"

@@ -1,6 +1,6 @@
 """Report on the remotes that a guard's verifiers ask, and close them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from authguard._core.flow import Opened
 from authguard._core.remote.http import RemoteHealth
@@ -16,13 +16,17 @@ class Remotes:
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._verifiers = verifiers
+        #: Tells the seconds since the epoch: that of the adapter; None for the time of day.
+        self.clock: Callable[[], float] | None = None
 
     def health(self, now: float | None) -> list[RemoteHealth]:
         """Return how each remote is doing.
 
         Args:
-            now: seconds since the epoch; None for the time of day.
+            now: seconds since the epoch; None for what `clock` tells.
         """
+        if now is None and self.clock is not None:
+            now = self.clock()
         return [health for verifier in self._verifiers for health in verifier.health(now)]
 
     def opened(self) -> list[Opened]:

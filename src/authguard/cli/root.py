@@ -1,5 +1,6 @@
 """Define the root of the command: its groups, its version, and what an error becomes."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from authguard.cli.apikeys import apikeys
 from authguard.cli.clients import clients
 from authguard.cli.db import db
 from authguard.cli.keys import keys
+from authguard.cli.mail import mail
 from authguard.cli.output import MISUSED, Failure
 from authguard.cli.providers import providers
 from authguard.cli.routes.command import routes
@@ -27,10 +29,15 @@ class _Root(click.Group):
         """Run a command."""
         if os.environ.get("NO_COLOR"):  # https://no-color.org: set, and not empty
             ctx.color = False
+        # A command says the reason itself; `serve` switches it on again.
+        outages = logging.getLogger("authguard.outages")
+        outages.disabled = True
         try:
             return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure(_in_words(error), _status(error)) from None
+        finally:
+            outages.disabled = False
 
 
 def _in_words(error: AuthGuardError) -> str:
@@ -57,5 +64,5 @@ def root() -> None:
     """
 
 
-for command in (serve, db, users, clients, apikeys, keys, providers, token, routes):
+for command in (serve, db, users, clients, apikeys, keys, mail, providers, token, routes):
     root.add_command(command)

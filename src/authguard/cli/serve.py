@@ -86,6 +86,7 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
     with needs_extra("cli"):
         from authguard.cli.serving.logs import log_config
 
+    logging.getLogger("authguard.outages").disabled = False
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logs = log_config(
         options["log_level"],

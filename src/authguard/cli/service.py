@@ -40,6 +40,7 @@ def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator
     else:
         # Commands are not counted, so there is no store of limits to reach.
         service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
+        service.mails.leave_to_others()
     try:
         migrations.check(service.database)
         yield service

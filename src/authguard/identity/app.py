@@ -70,7 +70,6 @@ class Identity:
         self.service = IdentityService(service) if isinstance(service, Settings) else service
         self._settings = settings = self.service.settings
         _check_tables(self.service)
-        self._notices = self.service.key_notices_thread
         self._web = build_web(self.service)
         self._providers = tuple(
             providers_from(settings) if providers is None else check_list(providers, "providers", "GitHub(…)")
@@ -242,7 +241,7 @@ class Identity:
             return
         if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
             take_query(scope)
-        self._notices.start()  # in the process that serves, which may have been forked
+        self.service.start()  # in the process that serves, which may have been forked
         if self._warns and (scope.get("root_path") or "") != self._issuer_path:
             self._warn_of_path(scope.get("root_path") or "")
         await self._cross_origin(scope, receive, send, self._path(scope))
@@ -268,7 +267,7 @@ class Identity:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self._notices.start()
+        self.service.start()
         reports, prepare = self.service.leak_reports, None
         if reports is not None:
             prepare = create_task(self._web.workers.ask_remote(SCANNING_THREADS, reports.prepare))

@@ -21,11 +21,11 @@ class Event:
     """Describe a flow that succeeded or failed.
 
     Attributes:
-        name: the flow, such as `login` or `password_reset`.
+        name: the flow, one of `reasons.Flow`.
         succeeded: whether it did what was asked for.
         at: seconds since the epoch.
-        reason: why it failed, as a code; of a refresh that succeeded, `repeat` if it gave the newest
-            refresh token again for the one before it.
+        reason: why it failed, or what is worth noting about a success: one of `reasons.Reason`, or of
+            `api_key_exposed` what the key was found in.
         user_id: whom it is about, if that is known. Addresses of accounts are never in an event.
         session_id: the session it is about, if there is one.
         address: where the request came from.

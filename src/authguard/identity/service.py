@@ -10,6 +10,7 @@ readiness        database, tables, signing keys and outbox, for probes
 api_keys         create, list, revoke, rotate, switch and count API keys
 leak_reports     revoke API keys that were found in public, in the folder `scanning`
 key_notices      note which API keys expire, and send the mails about keys
+mails            the mails that are to be made, until they are sent
 """
 
 import logging
@@ -48,11 +49,12 @@ from authguard.identity.usecases.accounts import Accounts
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.key_life.background import KeyNoticesThread
 from authguard.identity.usecases.key_life.events import KeyEvents
 from authguard.identity.usecases.key_life.notices import KeyNotices
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
+from authguard.identity.usecases.mails.background import BackgroundThread
+from authguard.identity.usecases.mails.queue import POLL_SECONDS, MailQueue
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.oauth.clients import Clients
 from authguard.identity.usecases.proofs import AddressProofs
@@ -117,7 +119,14 @@ class IdentityService:
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
-        self.outbox = Outbox(mailer or _mailer(settings), self._report_mail, pause=PAUSE_SECONDS)
+        self.outbox = Outbox(
+            mailer or mailer_from(settings),
+            self._report_mail,
+            pause=PAUSE_SECONDS,
+            product_name=settings.product_name,
+        )
+        #: The mails that are to be made, of all processes.
+        self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
         self._base = base = Base(
             settings=settings,
@@ -129,6 +138,7 @@ class IdentityService:
             breaches=breaches,
             limiter=self.limiter,
             outbox=self.outbox,
+            mails=self.mails,
             audit=self.audit,
             clock=clock,
         )
@@ -165,8 +175,13 @@ class IdentityService:
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
         #: Started by the application that serves, and not by commands.
-        self.key_notices_thread = KeyNoticesThread(
-            partial(_tell_owners, self.key_notices, self.leak_reports), settings.api_key_notice_interval
+        self.key_notices_thread = BackgroundThread(
+            partial(_tell_owners, self.key_notices, self.leak_reports),
+            settings.api_key_notice_interval,
+            name="key notices",
+        )
+        self._mails_thread = BackgroundThread(
+            self.mails.step, POLL_SECONDS, name="waiting mails", is_at_once=False
         )
         key_events.wake = self.key_notices_thread.wake
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
@@ -225,9 +240,18 @@ class IdentityService:
         }
         set_kept(self.database, kept)
 
+    def start(self) -> None:
+        """Start what is done in the background, in the process that serves; commands leave it to that."""
+        self.key_notices_thread.start()
+        self._mails_thread.start()
+
     def close(self) -> None:
-        """Send the mails that are waiting, and close all connections."""
+        """Send the mails that are waiting, for some seconds, and close all connections.
+
+        What has not been sent by then stays in the database, for the next process.
+        """
         self.key_notices_thread.close()
+        self._mails_thread.close()
         self.outbox.close()
         if self.leak_reports is not None:
             self.leak_reports.close()
@@ -254,10 +278,20 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
     check_method(limiter, "limiter", "hit", "limiter=Limiter()")
 
 
-def _mailer(settings: Settings) -> Mailer:
+def mailer_from(settings: Settings) -> Mailer:
+    """Return the mailer of the settings.
+
+    Raises:
+        ConfigurationError: if they have none, or one that cannot be meant.
+    """
     if settings.smtp_url is not None:
         try:
-            return SMTPMailer(settings.smtp_url, sender=settings.mail_from or "")
+            return SMTPMailer(
+                settings.smtp_url,
+                sender=settings.mail_from or "",
+                sender_name=settings.product_name,
+                allow_plain_text=settings.smtp_allow_plain_text,
+            )
         except ConfigurationError as error:  # which names the options of the class
             setting = "mail_from" if str(error).startswith("sender") else "smtp_url"
             raise ConfigurationError(f"{setting}: {error}") from None

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from authguard._core.hosts import is_host, is_loopback
 from authguard._core.options import check_list, check_text, check_text_list, check_url, got
 from authguard.errors import ConfigurationError
+from authguard.identity.mail.mailer import check_product_name, check_sender
 from authguard.identity.model import KEY_EVENTS
 from authguard.verifiers.secret_text import check_secret_text
 
@@ -74,6 +75,22 @@ def check_text_or_empty(value: object, name: str) -> None:
     """
     if value != "":
         check_text(value, name, must="be text")
+
+
+def check_mail(smtp_url: str | None, sender: str | None, product_name: object) -> None:
+    """Check the sender of mails and the name of the product.
+
+    Raises:
+        ConfigurationError: if there is a mail server and no sender, or one of them is not what it must be.
+    """
+    check_product_name(product_name)
+    if sender:
+        check_sender(sender)
+    elif smtp_url is not None:
+        raise ConfigurationError(
+            "mail_from must be the sender of mails, such as accounts@example.com, where there is an "
+            f"smtp_url, got {got(sender)}"
+        )
 
 
 def check_key_mails(events: object) -> tuple[str, ...]:

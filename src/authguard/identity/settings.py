@@ -27,6 +27,7 @@ from authguard.identity.named_providers import parse_providers
 from authguard.identity.setting_checks import (
     check_issuer,
     check_key_mails,
+    check_mail,
     check_origins,
     check_scanner,
     check_text_or_empty,
@@ -93,7 +94,9 @@ class Settings:
         limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
             10 in 900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
-        mail_from: the sender of mails.
+        smtp_allow_plain_text: whether `smtp_url` may be `smtp://` to another machine, without encryption.
+        mail_from: the sender of mails, such as `accounts@example.com` or `Acme <accounts@example.com>`.
+        product_name: what subjects and texts of mails name; empty for nothing.
         github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
         github_client_secret: the proof of it.
         linkedin_client_id: of the application at LinkedIn; empty for no sign-in with LinkedIn.
@@ -169,7 +172,9 @@ class Settings:
     revocations_url: str | None = field(default=None, repr=False)
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     smtp_url: str | None = field(default=None, repr=False)
+    smtp_allow_plain_text: bool = False
     mail_from: str | None = None
+    product_name: str = ""
     github_client_id: str = ""
     github_client_secret: str = field(default="", repr=False)
     linkedin_client_id: str = ""
@@ -229,11 +234,7 @@ class Settings:
         check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
         self._check_texts()
         self._check_api_keys()
-        if self.smtp_url is not None and not self.mail_from:
-            raise ConfigurationError(
-                "mail_from must be the sender of mails, such as accounts@example.com, where there is an "
-                f"smtp_url, got {got(self.mail_from)}"
-            )
+        check_mail(self.smtp_url, self.mail_from, self.product_name)
         if self.pages_path:
             path = local_path(self.pages_path, "pages_path")
             object.__setattr__(self, "pages_path", path.rstrip("/"))
@@ -330,7 +331,8 @@ class Settings:
         check_whole(self.worker_threads, "worker_threads", 1, 256)
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
         key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
-        for name in (*flags, *key_flags, "verify_needs_password", "pages", "dev"):
+        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "dev")
+        for name in (*flags, *key_flags, *more_flags):
             check_flag(getattr(self, name), name)
 
     @property

@@ -119,7 +119,8 @@ class OAuthEndpoints:
         if client is None or client.is_public:
             raise OAuthError("invalid_client", "Introspection is for clients that prove who they are.")
         token = _required(form, "token")
-        return json_response(await self._workers.read(self._service.clients.introspect, token, client))
+        introspect = self._service.clients.introspect
+        return json_response(await self._workers.read(introspect, token, client, caller_of(request)))
 
     async def revoke(self, request: Request) -> Response:
         """Revoke a token (RFC 7009); 200 for one that is not valid, too."""

@@ -36,6 +36,17 @@ def parse_email(text: str) -> str | None:
     return None if is_respelled else address.normalized
 
 
+def ascii_domain(domain: str) -> str:
+    """Return the A-labels of a domain (RFC 5891); what has none is returned as it is."""
+    if domain.isascii():
+        return domain
+    try:
+        parsed = validate_email(f"a@{domain}", check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return domain
+    return parsed.ascii_domain
+
+
 def lookup_address(text: str) -> str | None:
     """Return the address to look an account up by, for text that a caller has typed; None for other text."""
     if len(text) > MAX_ADDRESS:

@@ -5,10 +5,10 @@ loop, refuse line breaks in fields, and the synchronous mail libraries are wrapp
 """
 
 import smtplib
+import socket
 import ssl
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -18,10 +18,19 @@ from typing import Protocol, TextIO
 from urllib.parse import unquote, urlsplit
 
 from authguard._core.hosts import is_loopback
-from authguard._core.options import check_method, check_object, check_seconds, check_text, got
+from authguard._core.options import (
+    check_flag,
+    check_method,
+    check_object,
+    check_seconds,
+    check_text,
+    got,
+)
 from authguard.errors import AuthGuardError, ConfigurationError
+from authguard.identity.mail.addresses import ascii_domain
 
 _SPECIALS = ' @,;:<>"()[]\\'  # what would make it more than one address, or another one
+_MAX_NAME = 60  # characters, so that the subject stays readable
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -59,6 +68,12 @@ class Mail:
         parse_address(self.to)
         if not self.subject.isprintable():
             raise MailError("the subject of a mail is one line", temporary=False)
+
+    def of_product(self, name: str) -> "Mail":
+        """Return the mail with the name of a product in its subject and below its text; empty for none."""
+        if not name:
+            return self
+        return replace(self, subject=f"{name}: {self.subject}", text=f"{self.text}\n\n-- \n{name}")
 
     def __repr__(self) -> str:
         return f"Mail(subject={self.subject!r})"
@@ -109,10 +124,12 @@ class SMTPMailer:
         url: `smtp+starttls://user:password@host:587`, `smtps://user:password@host:465`, or
             `smtp://host:25`, which is not encrypted and only for loopback. A user name or password
             with other characters than letters and digits is percent-encoded.
-        sender: the address that mails come from.
-        sender_name: the name beside it.
+        sender: the address that mails come from, or a name and the address: `Acme <accounts@example.com>`.
+        sender_name: the name beside it, if it is not in `sender`.
         timeout: seconds, or a timedelta, for connecting, and for each answer of the server.
         context: how to verify the server's certificate; None for the authorities of the system.
+        allow_plain_text: whether `smtp://` may lead to another machine, such as a relay in a private network:
+            everybody in between reads the links in the mails then. A password is never sent that way.
 
     Raises:
         ConfigurationError: for a URL or a sender that cannot be meant.
@@ -126,6 +143,7 @@ class SMTPMailer:
         sender_name: str = "",
         timeout: float | timedelta = 10.0,
         context: ssl.SSLContext | None = None,
+        allow_plain_text: bool = False,
     ) -> None:
         must = "be smtp+starttls://user:password@host:587, smtps://… or smtp://…"
         check_text(url, "url of the mail server", must=must, secret=True)
@@ -136,11 +154,14 @@ class SMTPMailer:
             raise ConfigurationError(f"url of the mail server must {must}, got another form") from None
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigurationError("url of the mail server must have a host and no path, got another form")
-        if parts.scheme == "smtp" and not is_loopback(parts.hostname):
+        is_plain = parts.scheme == "smtp" and not is_loopback(parts.hostname)
+        if is_plain and (parts.username or not check_flag(allow_plain_text, "allow_plain_text")):
             raise ConfigurationError(
                 f"url of the mail server must be smtp+starttls://… or smtps://…, got smtp:// to "
-                f"{parts.hostname!r}: smtp:// is only for loopback"
+                f"{parts.hostname!r}: without a password, allow_plain_text=True (the setting "
+                "smtp_allow_plain_text) lets mails go there in clear"
             )
+        check_flag(allow_plain_text, "allow_plain_text")
         if bool(parts.username) != bool(parts.password):
             raise ConfigurationError(
                 "url of the mail server must have a user and a password or neither, got one of them"
@@ -158,12 +179,15 @@ class SMTPMailer:
         Raises:
             MailError: if the server cannot be reached or refuses; says whether to try again.
         """
-        message = self._message(mail)
+        recipient = _ascii_address(parse_address(mail.to))
+        message = self._message(mail, recipient)
         try:
             with self._connected() as server:
-                server.send_message(message, self._sender.addr_spec, [mail.to])
-        except smtplib.SMTPNotSupportedError as error:
-            raise MailError(f"the mail server cannot do it: {error}", temporary=False) from None
+                server.send_message(message, self._sender.addr_spec, [recipient.addr_spec])
+        except smtplib.SMTPNotSupportedError:
+            raise MailError(
+                "the mail server takes no addresses with such letters (SMTPUTF8)", temporary=False
+            ) from None
         except smtplib.SMTPRecipientsRefused as error:
             ((code, _),) = error.recipients.values()
             raise MailError(f"the mail server refused the recipient: {code}", temporary=code < 500) from None
@@ -172,16 +196,20 @@ class SMTPMailer:
             raise MailError(
                 f"the mail server refused the password: {error.smtp_code}", temporary=True
             ) from None
+        except smtplib.SMTPSenderRefused as error:  # by whoever has configured it, and can mend it
+            raise MailError(
+                f"the mail server refused the sender: {error.smtp_code}", temporary=True
+            ) from None
         except smtplib.SMTPResponseException as error:
             code = error.smtp_code
             raise MailError(f"the mail server refused: {code}", temporary=not 500 <= code < 600) from None
         except (OSError, smtplib.SMTPException) as error:
-            raise MailError(f"the mail server is down: {type(error).__name__}", temporary=True) from None
+            raise MailError(_in_words(error), temporary=True) from None
 
-    def _message(self, mail: Mail) -> EmailMessage:
+    def _message(self, mail: Mail, recipient: Address) -> EmailMessage:
         message = EmailMessage(policy=SMTP_POLICY)
         message["From"] = self._sender
-        message["To"] = parse_address(mail.to)
+        message["To"] = recipient
         message["Subject"] = mail.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=self._sender.domain)
@@ -197,7 +225,7 @@ class SMTPMailer:
             server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
         try:
             if self._scheme == "smtp+starttls":
-                server.starttls(context=self._context)  # raises if the server cannot
+                _start_tls(server, self._context)
             if self._user:
                 server.login(self._user, self._password)
         except BaseException:
@@ -209,23 +237,80 @@ class SMTPMailer:
         return f"SMTPMailer({self._scheme}://{self._host}:{self._port})"
 
 
-def _sender(sender: object, name: object) -> Address:
-    address = check_text(sender, "sender", must="be an e-mail address")
+def _start_tls(server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+    try:
+        server.starttls(context=context)
+    except smtplib.SMTPNotSupportedError:
+        raise MailError("the mail server has no STARTTLS, which the URL asks for", temporary=True) from None
+
+
+def _in_words(error: Exception) -> str:
+    """Return why a mail server does not answer; never its own words, which may hold what it was sent."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of the mail server is not trusted: {error.verify_message}"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return "the mail server has closed the connection"
+    kinds = {
+        socket.gaierror: "the host of the mail server is not known",
+        ConnectionRefusedError: "no mail server listens at the host and port of the URL",
+        TimeoutError: "the mail server does not answer in time",
+        ssl.SSLError: "the mail server does not speak TLS as the URL asks for",
+    }
+    words = next((words for kind, words in kinds.items() if isinstance(error, kind)), None)
+    return words or f"the mail server is down: {type(error).__name__}"
+
+
+def _ascii_address(address: Address) -> Address:
+    """Return an address with the A-labels of its domain, which each server takes (RFC 5890)."""
+    return Address(address.display_name, address.username, ascii_domain(address.domain))
+
+
+def check_product_name(name: object) -> str:
+    """Return the name of a product, for subjects and texts of mails; empty for none.
+
+    Raises:
+        ConfigurationError: if it is not one line of at most 60 characters.
+    """
+    must = "be one line of at most 60 characters, or empty"
+    if isinstance(name, str) and len(name) <= _MAX_NAME and name.isprintable() and name == name.strip():
+        return name
+    raise ConfigurationError(f"product_name must {must}, got {got(name)}")
+
+
+def check_sender(text: object, name: str = "mail_from") -> str:
+    """Return the sender of mails, as `accounts@example.com` or `Acme <accounts@example.com>`.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
+    _sender(text, "", name)
+    return str(text)
+
+
+def _split_sender(text: str) -> tuple[str, str]:
+    """Return the name and the address of a sender; the name is empty if there is none."""
+    if not text.endswith(">"):
+        return "", text
+    shown, _, address = text[:-1].rpartition("<")
+    return shown.strip().strip('"'), address
+
+
+def _sender(sender: object, name: object, option: str = "sender") -> Address:
+    text = check_text(sender, option, must="be an e-mail address")
+    shown, address = _split_sender(text)
     if not isinstance(name, str):
         raise ConfigurationError(f"sender_name must be text, got {got(name)}")
     try:
-        parsed = parse_address(address)
-        return Address(name, parsed.username, parsed.domain)
+        if not (shown or name).isprintable():
+            raise ValueError
+        return _ascii_address(Address(shown or name, *_parts(parse_address(address))))
     except (MailError, ValueError):
-        raise ConfigurationError(
-            f"sender must be an e-mail address, and sender_name one line, got {got(address)} and {got(name)}"
-        ) from None
+        must = "be an e-mail address, such as accounts@example.com or Acme <accounts@example.com>"
+        if name:
+            must += ", and sender_name one line"
+        given = f"{got(text)} and {got(name)}" if name else got(text)
+        raise ConfigurationError(f"{option} must {must}, got {given}") from None
 
 
-def mailer_from(
-    url: str | None, *, sender: str | None, console: Callable[[], Mailer] = ConsoleMailer
-) -> Mailer:
-    """Make the mailer of the settings: SMTP if there is a URL, else the console."""
-    if url is None:
-        return console()
-    return SMTPMailer(url, sender=sender or "")
+def _parts(address: Address) -> tuple[str, str]:
+    return address.username, address.domain

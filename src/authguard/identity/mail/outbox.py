@@ -14,7 +14,7 @@ from threading import Condition, Thread
 from typing import Literal, TypeAlias
 
 from authguard._core.options import check_function, check_method, check_seconds, check_whole
-from authguard.identity.mail.mailer import Mail, Mailer, MailError
+from authguard.identity.mail.mailer import Mail, Mailer, MailError, check_product_name
 
 logger = logging.getLogger("authguard")
 
@@ -26,6 +26,8 @@ PAUSE_SECONDS = 0.25
 
 #: What became of a mail: `refused` for good, or `unsent` for now.
 Outcome: TypeAlias = Literal["sent", "refused", "unsent"]
+#: Takes the outcome of a mail, and why it was not sent.
+Done: TypeAlias = Callable[[Outcome, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class _Entry:
     due: float
     number: int
     make: Callable[[], Mail | None] = field(compare=False)
-    done: Callable[[Outcome], None] = field(compare=False)
+    done: Done = field(compare=False)
+    is_lasting: bool = field(default=False, compare=False)
     tries: int = field(default=0, compare=False)
 
 
@@ -63,9 +66,9 @@ def _ignore(*outcome: object) -> None:
 class Outbox:
     """Make and send mails after the answer; try again what failed for the moment.
 
-    They wait in memory: what has not been sent when the process dies is not sent, and whoever
-    waits for it asks for another. A failure is logged without the mail's text and address. A mail
-    that is tried again does not hold up the others.
+    They wait in memory: what has to outlive the process is a row of a table, which the outcome is noted in. A
+    failure is logged without the mail's text and address. A mail that is tried again does not hold up the
+    others.
 
     Args:
         mailer: what sends.
@@ -74,6 +77,7 @@ class Outbox:
         size: how many may wait; more are dropped, which is logged and counted.
         tries: how often to try to send one.
         backoff: seconds before the second try; doubled for each further one.
+        product_name: what the subject and the text of each mail name; empty for nothing.
         pause: seconds before the first try at least, and at most twice as many; see `PAUSE_SECONDS`.
         clock: seconds, for the tries.
         random: a random number from 0 to 1, for the pause.
@@ -91,6 +95,7 @@ class Outbox:
         tries: int = 6,
         backoff: float = 2.0,
         pause: float = 0.0,
+        product_name: str = "",
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -103,6 +108,8 @@ class Outbox:
         self._tries = check_whole(tries, "tries")
         self._backoff = check_seconds(backoff, "backoff", inf, exclusive=True)
         self._pause = check_seconds(pause, "pause", inf)
+        self._product_name = check_product_name(product_name)
+        self._hurries = 0
         self._changed = Condition()
         self._waiting: list[_Entry] = []
         self._stats = OutboxStats()
@@ -110,7 +117,9 @@ class Outbox:
         self._busy = self._closing = False
         self._worker: Thread | None = None
 
-    def submit(self, make: Callable[[], Mail | None], done: Callable[[Outcome], None] = _ignore) -> None:
+    def submit(
+        self, make: Callable[[], Mail | None], done: Done = _ignore, *, is_lasting: bool = False
+    ) -> None:
         """Make a mail and send it, after the pause; never blocks. It may turn out that there is none to send.
 
         The worker is started by the first one, so that it runs in the process that serves.
@@ -118,20 +127,23 @@ class Outbox:
         Args:
             make: returns the mail, or None.
             done: called once with what became of a mail, in the worker or by `submit` and `close`.
+            is_lasting: whether `done` sees to it that the mail is tried again, and tells of it; it is tried
+                once here then.
         """
         with self._changed:
             if is_accepted := not self._closing and len(self._waiting) < self._size:
-                due = self._clock() + self._pause * (1 + self._random())
-                self._push(_Entry(due, self._number, make, done))
+                pause = 0.0 if self._hurries else self._pause * (1 + self._random())
+                self._push(_Entry(self._clock() + pause, self._number, make, done, is_lasting))
                 if self._worker is None or not self._worker.is_alive():
                     self._worker = Thread(target=self._run, name="authguard-outbox", daemon=True)
                     self._worker.start()
             else:
-                self._count(dropped=1)
+                self._count(dropped=not is_lasting)
         if not is_accepted:
-            logger.error("the outbox is full or closed: a mail was dropped")
-            self._report(False, "outbox_full")
-            done("unsent")
+            if not is_lasting:
+                logger.error("the outbox is full or closed: a mail was dropped")
+                self._report(False, "outbox_full")
+            done("unsent", "the outbox is full or closed")
 
     @property
     def is_open(self) -> bool:
@@ -163,8 +175,12 @@ class Outbox:
                 if not entry.tries:
                     entry.due = min(entry.due, now)
             heapq.heapify(self._waiting)
+            self._hurries += 1
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            try:
+                return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            finally:
+                self._hurries -= 1
 
     def close(self, timeout: float = 5.0) -> None:
         """Take no more, try once more to send what waits, and end the worker.
@@ -181,11 +197,12 @@ class Outbox:
         with self._changed:
             unsent = list(self._waiting)
             self._waiting.clear()
-            self._count(failed=len(unsent))
+            self._count(failed=sum(not entry.is_lasting for entry in unsent))
         for entry in unsent:
-            logger.error("the outbox was closed: a mail was not sent")
-            self._report(False, "not_sent")
-            entry.done("unsent")
+            if not entry.is_lasting:
+                logger.error("the outbox was closed: a mail was not sent")
+                self._report(False, "not_sent")
+            entry.done("unsent", "the service was stopped")
 
     def _push(self, entry: _Entry) -> None:
         heapq.heappush(self._waiting, entry)
@@ -223,32 +240,40 @@ class Outbox:
             if (mail := entry.make()) is None:
                 return ""
             reason = "not_sent"
-            self._mailer.send(mail)
+            self._mailer.send(mail.of_product(self._product_name))
         except MailError as error:
             if mail is not None and error.temporary and self._retry(entry, mail):
                 logger.warning("a mail was not sent, and will be tried again: %s", error)
                 return "retried"
             outcome = "unsent" if error.temporary else "refused"
-            logger.error("a mail was not sent: %s", error)
+            words = str(error)
         except Exception as error:
             # The text of the error may hold an address.
-            logger.error("a mail was %s: %s", reason.replace("_", " "), type(error).__name__)
+            words = type(error).__name__
+            outcome = "unsent" if entry.is_lasting else "refused"
         else:
-            self._report(True, "")
-            entry.done("sent")
+            outcome, reason, words = "sent", "", ""
+        return self._end(entry, outcome, reason, words)
+
+    def _end(self, entry: _Entry, outcome: Outcome, reason: str, words: str) -> str:
+        """Tell of an outcome; return the name of its counter."""
+        if not entry.is_lasting:
+            if outcome != "sent":
+                logger.error("a mail was %s: %s", reason.replace("_", " "), words)
+            self._report(outcome == "sent", reason)
+        entry.done(outcome, words)
+        if outcome == "sent":
             return "sent"
-        self._report(False, reason)
-        entry.done(outcome)
-        return "failed"
+        return "retried" if entry.is_lasting and outcome == "unsent" else "failed"
 
     def _retry(self, entry: _Entry, mail: Mail) -> bool:
         """Let the mail wait for its next try, if there is one."""
         tries = entry.tries + 1
         with self._changed:
-            if tries >= self._tries or self._closing:
+            if entry.is_lasting or tries >= self._tries or self._closing:
                 return False
             due = self._clock() + self._backoff * 2 ** (tries - 1)
-            self._push(_Entry(due, self._number, lambda: mail, entry.done, tries))
+            self._push(_Entry(due, self._number, lambda: mail, entry.done, tries=tries))
             return True
 
     def _count(self, **increments: int) -> None:

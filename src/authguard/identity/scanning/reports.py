@@ -246,7 +246,7 @@ class LeakReports:
                 user = store.find_user(connection, user_id)
             if not untold or user is None:  # another process has taken them
                 continue
-            if self._notices.may_send(_KIND, user):
+            if self._notices.count_mail(_KIND, user):
                 break
             with base.database.write() as connection:
                 exposure_store.tell_later(connection, [key.key_id for key in untold], now + _LATER_SECONDS)
@@ -255,7 +255,7 @@ class LeakReports:
             self.tell_owners()
         return self._notices.mail_of_exposed_keys(user, untold)
 
-    def _put_off(self, taken: Sequence[str], outcome: Outcome) -> None:
+    def _put_off(self, taken: Sequence[str], outcome: Outcome, reason: str) -> None:
         """Let a mail be made again later that the server has not taken; in the thread of the outbox."""
         if outcome != "unsent" or not taken:
             return

@@ -2,14 +2,12 @@
 
 import logging
 import os
-import re
 import sqlite3
 import stat
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,10 +21,15 @@ from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import marks
+from authguard.identity.storage.connecting.pool import ConnectionPool
+from authguard.identity.storage.connecting.reasons import OutageLog, reason_of
 from authguard.stores.marks import Mark
+from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 
 logger = logging.getLogger("authguard")
 
+#: In `Connection.info`: whether the transaction has added mails.
+MAILS_ADDED = "authguard mails"
 _LOGGING_NAME = "authguard"
 # At DEBUG SQLAlchemy logs each row that it reads: hashes of passwords, and encrypted keys.
 logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
@@ -34,22 +37,11 @@ logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
 )
 
 _BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
+# To wait for each answer of a server. Its own limits come first, and say more.
+_PATIENCE_SECONDS = _BUSY_SECONDS + 1.0
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
-_UNDEFINED_TABLE = "42P01"  # of PostgreSQL; SQLite raises an OperationalError
-
-#: What drivers say (patterns), and what the log says then.
-_REASONS = {
-    'no such table|relation ".*" does not exist': (
-        "it has no tables of the service; run `authguard db upgrade`, or correct the URL"
-    ),
-    "unable to open database file": "the file cannot be opened; its folder must exist and be writable",
-    "database is locked": "it is locked by another process",
-    "Connection refused": "no server listens at the host and port of the URL",
-    "failed to resolve host|Name or service not known": "the host of the URL is not known",
-    "password authentication failed": "the server refuses the user or the password of the URL",
-    'FATAL:  database ".*" does not exist': "the server has no database of the name in the URL",
-    'FATAL:  role ".*" does not exist': "the server has no user of the name in the URL",
-}
+#: What raises a ProgrammingError and the operator can mend: tables that are missing or old, rights, a pooler.
+_OF_OPERATORS = frozenset({"42P01", "42703", "42501", "26000", "42P05"})
 
 
 class Database:
@@ -71,17 +63,20 @@ class Database:
         self.file = _file(parsed) if self.is_sqlite else None
         self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite)
         if self.is_sqlite:
-            self._readers = _ConnectionPool(self.engine, connections)
-            self._writers = _ConnectionPool(self.engine, connections, "PRAGMA synchronous = FULL")
-            self._unflushed = _ConnectionPool(self.engine, 1, "PRAGMA synchronous = NORMAL")
+            self._readers = ConnectionPool(self.engine, connections)
+            self._writers = ConnectionPool(self.engine, connections, "PRAGMA synchronous = FULL")
+            self._unflushed = ConnectionPool(self.engine, 1, "PRAGMA synchronous = NORMAL")
         else:
             reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-            self._readers = _ConnectionPool(reading, connections)
-            self._writers = self._unflushed = _ConnectionPool(self.engine, connections)
+            self._readers = ConnectionPool(reading, connections)
+            self._writers = self._unflushed = ConnectionPool(self.engine, connections)
+        self._log = OutageLog()
         # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
         self._writer = Lock() if self.is_sqlite else None
         #: Called after a transaction that has written marks, with them and the number of the last one.
         self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
+        #: Called after a transaction that has added mails.
+        self.after_mails: Callable[[], None] = _do_nothing
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -90,7 +85,7 @@ class Database:
         Raises:
             StoreUnavailableError: if the database cannot be asked.
         """
-        with _outages(), self._readers.use() as connection:
+        with self._outages(), self._readers.use() as connection:
             yield connection
 
     @contextmanager
@@ -105,14 +100,18 @@ class Database:
             StoreUnavailableError: if it was not stored.
         """
         pool = self._writers if flush else self._unflushed
-        with _outages(), self._one_writer(), pool.use() as connection:
+        with self._outages(), self._one_writer(), pool.use() as connection:
             if self.is_sqlite:
                 # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             marks.begin(connection)
+            connection.info.pop(MAILS_ADDED, None)
             yield connection
             written, sequence = marks.write_added(connection)
             connection.commit()
+            has_mails = connection.info.pop(MAILS_ADDED, False)
+        if has_mails:
+            self.after_mails()
         if written:
             self.after_marks(written, sequence)
 
@@ -126,6 +125,26 @@ class Database:
             StoreUnavailableError: if not all of it was stored.
         """
         return self.write(flush=False) if self.is_sqlite else self.read()
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        """Raise what tells of an outage as that, and see to it that the operator learns the reason."""
+        try:
+            yield
+        except _OUTAGES as error:
+            raise self._unavailable(reason_of(error)) from None
+        except exc.DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if state not in _OF_OPERATORS and not error.connection_invalidated:
+                raise
+            raise self._unavailable(reason_of(error)) from None
+        except StoreUnavailableError as error:
+            self._log.warn(error.reason)
+            raise
+
+    def _unavailable(self, reason: str) -> StoreUnavailableError:
+        self._log.warn(f"database: {reason}")
+        return StoreUnavailableError(f"database: {reason}")
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
@@ -148,59 +167,8 @@ class Database:
         self.engine.dispose()
 
 
-def _do_nothing(written: Sequence[Mark], sequence: int) -> None:
+def _do_nothing(*written: object) -> None:
     """Let nobody know."""
-
-
-class _ConnectionPool:
-    """Keep connections that are not in use.
-
-    To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
-    """
-
-    def __init__(self, engine: Engine, size: int, setup: str | None = None) -> None:
-        self._engine = engine
-        self._room = BoundedSemaphore(size)
-        self._setup = setup
-        self._idle: deque[Connection] = deque()
-
-    @contextmanager
-    def use(self) -> Iterator[Connection]:
-        """Borrow a connection, for one thread at a time."""
-        if not self._room.acquire(timeout=_BUSY_SECONDS):
-            raise StoreUnavailableError("all connections are in use")
-        try:
-            connection = self._take()
-            try:
-                yield connection
-            except exc.DBAPIError:
-                # The others were opened before the same outage.
-                connection.close()
-                self.close()
-                raise
-            except BaseException:
-                connection.rollback()
-                self._idle.append(connection)
-                raise
-            self._idle.append(connection)
-        finally:
-            self._room.release()
-
-    def _take(self) -> Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            connection = self._engine.connect()
-        if self._setup is not None:
-            connection.exec_driver_sql(self._setup)
-            connection.commit()
-        return connection
-
-    def close(self) -> None:
-        """Close those that are not in use."""
-        with suppress(IndexError):
-            while True:
-                self._idle.pop().close()
 
 
 def check_database(value: object, write: str) -> None:
@@ -239,13 +207,19 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
     if is_sqlite:
         connect_args: dict[str, Any] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
     else:
-        connect_args = {"connect_timeout": _BUSY_SECONDS, "tcp_user_timeout": 1000 * _BUSY_SECONDS}
+        connect_args = {
+            "connect_timeout": _BUSY_SECONDS,
+            "tcp_user_timeout": 1000 * _BUSY_SECONDS,
+            "keepalives_idle": _BUSY_SECONDS,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        }
     try:
         engine = create_engine(
             url,
             hide_parameters=True,
             logging_name=_LOGGING_NAME,
-            poolclass=NullPool,  # `_ConnectionPool` keeps connections
+            poolclass=NullPool,  # `ConnectionPool` keeps connections
             connect_args=connect_args,
         )
     except ImportError as error:  # psycopg is missing, or it is there without libpq
@@ -258,35 +232,16 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
     return engine
 
 
-@contextmanager
-def _outages() -> Iterator[None]:
-    try:
-        yield
-    except _OUTAGES as error:
-        raise StoreUnavailableError(f"database: {reason_of(error)}") from None
-    except exc.DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE:
-            raise StoreUnavailableError(f"database: {reason_of(error)}") from None
-        if not error.connection_invalidated:
-            raise
-        raise StoreUnavailableError("database: the connection was lost") from None
-
-
-def reason_of(error: exc.SQLAlchemyError) -> str:
-    """Return why a database cannot be asked, in words of ours.
-
-    The driver's text is never returned: it may hold a part of the URL, or what was to be stored.
-    """
-    text = str(getattr(error, "orig", None))
-    return next((words for said, words in _REASONS.items() if re.search(said, text)), type(error).__name__)
-
-
 def _set_up_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def do_connect(_: object, record: object, cargs: Any, cparams: Any) -> Any:
+        return timed_connection(_PATIENCE_SECONDS).connect(*cargs, **cparams)
+
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: object) -> None:
         # A server that takes longer is as good as down: threads must not wait for it for ever.
-        connection.execute(f"SET statement_timeout = '{_BUSY_SECONDS}s'")
-        connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
+        limit = f"'{_BUSY_SECONDS}s'"
+        set_up_session(connection, f"SET statement_timeout = {limit}; SET lock_timeout = {limit}")
         connection.commit()
 
 

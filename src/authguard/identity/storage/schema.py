@@ -109,6 +109,25 @@ one_time_tokens = Table(
     PrimaryKeyConstraint("user_id", "purpose"),
 )
 
+# Mails to be made. There is neither a link nor a token in here: they are made with each try.
+mails = Table(
+    "mails",
+    metadata,
+    # Of the kind and whom it is for: who asks twice gets one mail.
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), index=True),
+    # As it was typed, until the account is looked up; None afterwards.
+    Column("address", String(320)),
+    # Such as the name of a provider.
+    Column("details", String(300), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    # A process that takes it sets this to when others may.
+    Column("try_at", Double, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("reason", String(200), nullable=False),
+)
+
 signing_keys = Table(
     "signing_keys",
     metadata,

@@ -1,9 +1,11 @@
 """Register accounts, sign in to them, change their passwords, disable them."""
 
 from dataclasses import replace
+from logging import getLogger
 from uuid import uuid4
 
 from authguard._core.model import Principal
+from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import (
     EmailNotVerifiedError,
     EmailTakenError,
@@ -17,10 +19,12 @@ from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
+
+logger = getLogger("authguard")
 
 
 class Accounts:
@@ -39,6 +43,7 @@ class Accounts:
         self._links = links
         self._notices = notices
 
+    @records("register")
     def register(self, email: str, password: str, name: str, caller: Caller) -> Tokens | None:
         """Make an account and sign its owner in.
 
@@ -62,14 +67,16 @@ class Accounts:
                 session = self._sessions.create_session(connection, user, caller)
             if base.settings.enumeration_safe:
                 revocation_store.write_decoy(connection, base.clock())
+            if not is_known:
+                self._links.send_verification(connection, user)
+            elif base.settings.enumeration_safe:
+                self._notices.tell_of_registration(connection, user.email)
         if is_known:
             error = base.failed("register", caller, EmailTakenError("there is an account"))
             if not base.settings.enumeration_safe:
                 raise error
-            self._notices.tell_of_registration(user.email)
             return None
         base.succeeded("register", caller, user_id=user.id)
-        self._links.send_verification(user)
         return None if session is None else self._sessions.issue_tokens(user, session)
 
     def _is_waiting(self, user: User) -> bool:
@@ -108,6 +115,7 @@ class Accounts:
         base = self._base
         return base.limited("login", caller, base.limiter.count_login, email, caller.address)
 
+    @records("login")
     def login(self, email: str, password: str, caller: Caller, *, client_id: str | None = None) -> Tokens:
         """Sign in with a password.
 
@@ -128,9 +136,16 @@ class Accounts:
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.create_session(connection, user, caller, client_id=client_id)
-        base.limiter.clear_login(email, caller.address)
+        self._forget_tries(email, caller)
         base.succeeded("login", caller, user_id=user.id, session_id=session.id)
         return self._sessions.issue_tokens(user, session)
+
+    def _forget_tries(self, email: str, caller: Caller) -> None:
+        """Forget the wrong passwords before the right one; they count on if the store of limits is down."""
+        try:
+            self._base.limiter.clear_login(email, caller.address)
+        except VerificationUnavailableError as error:  # the session is stored, and its owner gets it
+            logger.warning("the tries of a sign-in are not forgotten: %s", error.reason)
 
     def _check_password(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
@@ -153,6 +168,7 @@ class Accounts:
             raise base.failed("login", caller, error, reason=EmailNotVerifiedError.code, user_id=user.id)
         return user, password_hash
 
+    @records("change_password")
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
         """Change the caller's password; all of the caller's other sessions end.
 
@@ -179,9 +195,10 @@ class Accounts:
                 raise base.failed("change_password", caller, error, user_id=principal.subject)
             store.delete_one_time_tokens(connection, principal.subject)
             self._sessions.end_sessions_of(connection, principal.subject, except_id=session)
+            self._notices.tell_of_new_password(connection, principal.subject)
         base.succeeded("change_password", caller, user_id=principal.subject)
-        self._notices.tell_of_new_password(principal.subject)
 
+    @records("create")
     def create(
         self, email: str, password: str, name: str = "", role: str | None = None, *, verified: bool = True
     ) -> User:
@@ -207,6 +224,7 @@ class Accounts:
         self._base.succeeded("create", NO_CALLER, user_id=user.id)
         return user
 
+    @records("issue_tokens")
     def issue_tokens(self, user_id: str, caller: Caller = NO_CALLER) -> Tokens:
         """Begin a session without a password, for operators of the service.
 
@@ -258,11 +276,12 @@ class Accounts:
         Raises:
             NotFoundError: if there is no such account.
         """
+        flow = "disable" if disabled else "enable"
         with self._base.database.write() as connection:
             if not store.update_user(connection, user_id, disabled=disabled):
-                raise NotFoundError("no such account")
+                raise self._base.failed(flow, NO_CALLER, NotFoundError("no such account"))
             if disabled:
                 self._sessions.end_sessions_of(connection, user_id)
                 store.delete_one_time_tokens(connection, user_id)
                 end_keys_of(connection, user_id, self._base.clock())
-        self._base.succeeded("disable" if disabled else "enable", NO_CALLER, user_id=user_id)
+        self._base.succeeded(flow, NO_CALLER, user_id=user_id)

@@ -56,9 +56,10 @@ class APIKeyTokens:
         digest = _DUMMY_DIGEST if row is None else row.secret.client_digest or _DUMMY_DIGEST
         is_right = hmac.compare_digest(sha256_hex(secret), digest)
         if row is None or not is_right or not self._is_good(row, now):
-            self._base.record_failure("api_key_token", caller, "invalid_client")
+            error = OAuthError("invalid_client", "The client is not known by this id and secret.")
+            self._base.failed("api_key_token", caller, error)
             self._base.wrong_secret("api_key_token", caller)
-            raise OAuthError("invalid_client", "The client is not known by this id and secret.")
+            raise error
         return self._client(row)
 
     def _is_good(self, row: KeyRow, now: float) -> bool:

@@ -2,21 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from authguard._core.model import Principal
 from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
+from authguard.identity.errors import OAuthError
 from authguard.identity.limits import Limiter
 from authguard.identity.mail.outbox import Outbox
-from authguard.identity.model import Caller, User
+from authguard.identity.model import NO_CALLER, Caller, User
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
+from authguard.identity.usecases.mails.queue import MailQueue
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
+Refusal = TypeVar("Refusal", RefusedError, OAuthError)
+#: In the dictionary of an error: whether it has left an event.
+_RECORDED = "authguard_recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Base:
         breaches: tells which passwords are known from breaches; None for not asking.
         limiter: counts attempts.
         outbox: sends mails.
+        mails: keeps what mails are to be made.
         audit: takes events.
         clock: seconds since the epoch.
     """
@@ -46,6 +54,7 @@ class Base:
     breaches: BreachedPasswords | None
     limiter: Limiter
     outbox: Outbox
+    mails: MailQueue
     audit: Audit
     clock: Callable[[], float]
 
@@ -104,8 +113,8 @@ class Base:
         self.audit.record(event)
 
     def failed(
-        self, name: str, caller: Caller, error: RefusedError, *, reason: str = "", user_id: str | None = None
-    ) -> RefusedError:
+        self, name: str, caller: Caller, error: Refusal, *, reason: str = "", user_id: str | None = None
+    ) -> Refusal:
         """Record that a flow failed, and return the error to raise.
 
         Args:
@@ -115,15 +124,15 @@ class Base:
             reason: why, if that is more than the caller is told.
             user_id: the account that it is about, if that is known.
         """
-        event = Event(
-            name, False, self.clock(), reason or error.code, user_id=user_id, address=caller.address
-        )
-        self.audit.record(event)
+        code = error.error if isinstance(error, OAuthError) else error.code
+        self.record_failure(name, caller, reason or code, user_id=user_id)
+        vars(error)[_RECORDED] = True
         return error
 
-    def record_failure(self, name: str, caller: Caller, reason: str) -> None:
-        """Record that a flow failed for which another kind of error is raised."""
-        self.audit.record(Event(name, False, self.clock(), reason, address=caller.address))
+    def record_failure(self, name: str, caller: Caller, reason: str, *, user_id: str | None = None) -> None:
+        """Record that a flow failed."""
+        event = Event(name, False, self.clock(), reason, user_id=user_id, address=caller.address)
+        self.audit.record(event)
 
     def wrong_secret(self, flow: str, caller: Caller) -> None:
         """Count a wrong token or secret. Right ones are never refused for it.
@@ -145,3 +154,35 @@ class Base:
             return count(*args, **kwargs)
         except RefusedError as error:
             raise self.failed(flow, caller, error) from None
+
+
+Case = TypeVar("Case", bound=Any)
+
+
+def records(
+    flow: str,
+) -> Callable[[Callable[Concatenate[Case, P], Result]], Callable[Concatenate[Case, P], Result]]:
+    """Record each refusal and each outage of a use case that has left no event by itself.
+
+    Args:
+        flow: the name of the event. The use case may be given a caller and a principal, which are in it.
+    """
+
+    def decorate(
+        use_case: Callable[Concatenate[Case, P], Result],
+    ) -> Callable[Concatenate[Case, P], Result]:
+        @wraps(use_case)
+        def recorded(self: Case, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+            try:
+                return use_case(self, *args, **kwargs)
+            except (RefusedError, OAuthError) as error:
+                if _RECORDED not in vars(error):
+                    given = (*args, *kwargs.values())
+                    caller = next((each for each in given if isinstance(each, Caller)), NO_CALLER)
+                    user_id = next((each.subject for each in given if isinstance(each, Principal)), None)
+                    self._base.failed(flow, caller, error, user_id=user_id)
+                raise
+
+        return recorded
+
+    return decorate

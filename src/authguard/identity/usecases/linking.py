@@ -4,7 +4,7 @@ from authguard._core.model import Principal
 from authguard.identity.errors import LastSignInError, NotFoundError
 from authguard.identity.model import Caller, LinkedIdentity
 from authguard.identity.storage import linking_queries as linking_store
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
 
@@ -28,6 +28,7 @@ class Linking:
         with self._base.database.read() as connection:
             return linking_store.list_identities(connection, principal.subject)
 
+    @records("unlink")
     def unlink(self, principal: Principal, provider: str, caller: Caller) -> None:
         """Unlink a provider from the caller's account; all of the caller's other sessions end.
 
@@ -46,5 +47,5 @@ class Linking:
                 raise base.failed("unlink", caller, LastSignInError(), user_id=user_id)
             linking_store.delete_identities(connection, user_id, provider)
             self._sessions.end_sessions_of(connection, user_id, except_id=principal.claims.get("sid"))
+            self._notices.tell_of_unlinking(connection, user_id, provider)
         base.succeeded("unlink", caller, user_id=user_id)
-        self._notices.tell_of_unlinking(user_id, provider)

@@ -11,12 +11,15 @@ from sqlalchemy import Connection
 
 from authguard._core.encoding import sha256_hex
 from authguard.errors import RefusedError
-from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
+from authguard.identity.errors import InvalidFieldsError, InvalidLinkError, StoreUnavailableError
+from authguard.identity.mail.addresses import parse_email
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import Caller, User, provider_title
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
-from authguard.identity.usecases.context import Base
+from authguard.identity.storage.mails.queries import WaitingMail
+from authguard.identity.usecases.context import Base, records
+from authguard.identity.usecases.mails import texts
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
@@ -41,48 +44,37 @@ class Links:
         self._sessions = sessions
         self._notices = notices
         self._proofs = proofs
+        base.mails.register(_VERIFY, self._verification_mail)
+        base.mails.register(_RESET, self._reset_mail)
 
-    def send_verification(self, user: User, provider: str | None = None) -> None:
+    def send_verification(self, connection: Connection, user: User, provider: str | None = None) -> None:
         """Send the link that verifies the address of an account, after the answer.
 
         Args:
+            connection: the transaction.
             user: the account.
             provider: where its owner signed in to make it, without a password.
         """
-        self._base.outbox.submit(lambda: self._verification_mail(user, provider))
+        self._base.mails.add(connection, _VERIFY, user_id=user.id, details=provider or "")
 
+    @records("resend_verification")
     def resend_verification(self, email: str, caller: Caller) -> None:
         """Send it again, if there is an account with this address that needs it; the answer does not tell.
 
         Raises:
             RateLimitedError: if the same address has asked too often.
+            StoreUnavailableError: if that could not be stored, or too many mails wait.
         """
-        self._count_mail("resend_verification", email, caller)
-        self._base.outbox.submit(lambda: self._resent_verification_mail(email))
+        self._ask_for_mail("resend_verification", _VERIFY, email, caller)
 
-    def _resent_verification_mail(self, email: str) -> Mail | None:
-        user = self._notices.find_addressee(email)
-        return None if user is None or user.email_verified else self._verification_mail(user)
-
-    def _verification_mail(self, user: User, provider: str | None = None) -> Mail | None:
-        if not self._notices.may_send(_VERIFY, user):
+    def _verification_mail(self, mail: WaitingMail, user: User) -> Mail | None:
+        if user.disabled or user.email_verified or not self._notices.may_send(_VERIFY, mail, user):
             return None
         link = self._create_link(user, _VERIFY, "/verify-email")
-        begun = f"An account was made by signing in with {provider_title(provider)}.\n\n" if provider else ""
-        text = (
-            f"{begun}Please verify your e-mail address by following this link:\n\n{link}\n\n"
-            f"{self._until()}\n\n{self._if_not_you()}"
-        )
-        return Mail(user.email, "Verify your e-mail address", text)
+        title = provider_title(mail.details) if mail.details else None
+        return Mail(user.email, *texts.verification(self._base.settings, link, title))
 
-    def _if_not_you(self) -> str:
-        if self._base.settings.pages:
-            return (
-                "If you did not register, someone else used your address: follow the link, and press "
-                '"I did not register" there. That closes the account.'
-            )
-        return "If you did not register, someone else used your address: do not verify it."
-
+    @records("verify_email")
     def confirm_email(
         self,
         token: str,
@@ -126,8 +118,6 @@ class Links:
             return user_id  # another request with it, at the same time
         base.succeeded("verify_email", caller, user_id=user_id)
         self._proofs.record(ended, caller, user_id)
-        if ended.identities:
-            self._notices.tell_of_ended_identities(user_id)
         return user_id
 
     def _confirm(
@@ -142,9 +132,12 @@ class Links:
                 raise self._base.failed("verify_email", caller, InvalidLinkError())
             if password_hash is not None and not store.holds_password(connection, user_id, password_hash):
                 raise self._wrong_password(user_id, caller)
-            return self._proofs.prove_by_link(
+            ended = self._proofs.prove_by_link(
                 connection, user_id, is_owner=is_owner, has_password=has_password
             )
+            if ended.identities:
+                self._notices.tell_of_ended_identities(connection, user_id)
+            return ended
 
     def find_verified(self, token: str) -> str | None:
         """Return the account whose address a token has verified; None if it has not, or is too old by now."""
@@ -194,6 +187,7 @@ class Links:
         error = InvalidFieldsError({"password": ["is not right"]})
         return self._base.failed("verify_email", caller, error, user_id=user_id)
 
+    @records("decline")
     def decline_registration(self, token: str, caller: Caller) -> None:
         """Close an account that the owner of its address has not registered; the address is free again.
 
@@ -228,6 +222,7 @@ class Links:
             raise base.failed(flow, caller, InvalidLinkError())
         return user
 
+    @records("forgot_password")
     def request_password_reset(self, email: str, caller: Caller) -> None:
         """Send the link that resets a password, if there is such an account; the answer does not tell.
 
@@ -236,22 +231,27 @@ class Links:
 
         Raises:
             RateLimitedError: if the same address has asked too often.
+            StoreUnavailableError: if that could not be stored, or too many mails wait.
         """
-        self._count_mail("forgot_password", email, caller)
-        self._base.outbox.submit(lambda: self._reset_mail(email, caller))
+        self._ask_for_mail("forgot_password", _RESET, email, caller)
 
-    def _reset_mail(self, email: str, caller: Caller) -> Mail | None:
-        user = self._notices.find_addressee(email)
-        if user is None or not self._notices.may_send(_RESET, user):
+    def _ask_for_mail(self, flow: str, kind: str, email: str, caller: Caller) -> None:
+        """Count a mail and add it, for known and unknown addresses alike."""
+        base = self._base
+        base.limited(flow, caller, base.limiter.count_mail, email, caller.address)
+        address = parse_email(email)
+        with base.database.write() as connection:
+            if address is not None and not base.mails.add(connection, kind, address=address):
+                raise StoreUnavailableError("too many mails wait")
+        base.succeeded(flow, caller)
+
+    def _reset_mail(self, mail: WaitingMail, user: User) -> Mail | None:
+        if user.disabled or not self._notices.may_send(_RESET, mail, user):
             return None
         link = self._create_link(user, _RESET, "/reset-password")
-        self._base.succeeded("forgot_password", caller, user_id=user.id)
-        text = (
-            f"Somebody, probably you, wants to set a new password. This link lets you do it:\n\n{link}\n\n"
-            f"{self._until()} If it was not you, do nothing: your password stays as it is."
-        )
-        return Mail(user.email, "Set a new password", text)
+        return Mail(user.email, *texts.reset(self._base.settings, link))
 
+    @records("reset_password")
     def reset_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Set a new password with the token of a mail; all sessions end, and none begins.
 
@@ -263,6 +263,7 @@ class Links:
         """
         self._set_password(_RESET, "reset_password", token, new_password, caller)
 
+    @records("verify_email")
     def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Verify the address that a token was sent to, and set a new password; as `reset_password` does.
 
@@ -281,9 +282,9 @@ class Links:
         with base.database.write() as connection:
             self._consume(connection, purpose, flow, token, caller)
             ended = self._proofs.prove_by_new_password(connection, user.id, password_hash)
+            self._notices.tell_of_new_password(connection, user.id)
         base.succeeded(flow, caller, user_id=user.id)
         self._proofs.record(ended, caller, user.id)
-        self._notices.tell_of_new_password(user.id)
 
     def _consume(self, connection: Connection, purpose: str, flow: str, token: str, caller: Caller) -> None:
         """Use up a token; of several requests at the same time, all but one are refused."""
@@ -291,17 +292,9 @@ class Links:
         if store.consume_one_time_token(connection, purpose, sha256_hex(token), base.clock()) is None:
             raise base.failed(flow, caller, InvalidLinkError())
 
-    def _count_mail(self, flow: str, email: str, caller: Caller) -> None:
-        """Count a mail, for known and unknown addresses alike."""
-        self._base.limited(flow, caller, self._base.limiter.count_mail, email, caller.address)
-
     def _create_link(self, user: User, purpose: str, path: str) -> str:
         token = secrets.token_urlsafe(32)
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
             store.upsert_one_time_token(connection, user.id, purpose, sha256_hex(token), expires_at)
         return f"{self._base.settings.page_url(path)}?token={quote(token)}"
-
-    def _until(self) -> str:
-        minutes = self._base.settings.link_lifetime // 60
-        return f"The link is good once, and for {minutes} minutes."

@@ -5,7 +5,8 @@ share one. PostgreSQL gets one request at a time. `Sessions.refresh` and `Sessio
 one request.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -80,14 +81,27 @@ class SessionRefresher:
         Raises:
             StoreUnavailableError: if not all new generations could be stored; some may have been.
         """
-        decisions = self._decide_all(requests)
-        reused = {row.session.id for step, row in decisions if row is not None and step == "reuse"}
-        if reused:
-            self._end_sessions(reused)
+        with self._recording("refresh", requests):
+            decisions = self._decide_all(requests)
+            reused = {row.session.id for step, row in decisions if row is not None and step == "reuse"}
+            if reused:
+                self._end_sessions(reused)
         return [
             self._refresh_answer(request.caller, decision)
             for request, decision in zip(requests, decisions, strict=True)
         ]
+
+    @contextmanager
+    def _recording(
+        self, flow: str, requests: Sequence[RefreshRequest] | Sequence[ProlongRequest]
+    ) -> Iterator[None]:
+        """Record for each request that it could not be answered."""
+        try:
+            yield
+        except StoreUnavailableError as error:
+            for request in requests:
+                self._base.failed(flow, request.caller, error)
+            raise
 
     def _decide_all(self, requests: Sequence[RefreshRequest]) -> list[_Decision]:
         """Decide about each token, and store the sessions new_session that.
@@ -142,7 +156,8 @@ class SessionRefresher:
     def _refresh_answer(self, caller: Caller, decision: _Decision) -> Tokens | Exception:
         step, row = decision
         if step == "lost":
-            return StoreUnavailableError("the session changes too quickly")
+            lost = StoreUnavailableError("the session changes too quickly")
+            return self._base.failed("refresh", caller, lost)
         if row is None:
             return self._base.failed("refresh", caller, InvalidTokenError("the token of no session"))
         session, user = row
@@ -161,7 +176,7 @@ class SessionRefresher:
             StoreUnavailableError: if not all of it could be stored; some may have been.
         """
         session_ids = [session_id_or_empty(request.principal) for request in requests]
-        with self._base.database.swap() as connection:
+        with self._recording("prolong", requests), self._base.database.swap() as connection:
             rows = session_store.find_sessions(connection, session_ids)
             prolonged = [
                 self._prolong(connection, rows.get(session_id), request.principal)

@@ -18,7 +18,7 @@ from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.marks import add_marks
 from authguard.identity.storage.session_queries import SessionRow
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
 from authguard.identity.usecases.session_claims import is_alive, is_of_key, session_id_of, session_id_or_empty
@@ -166,6 +166,7 @@ class Sessions:
             for session_id, principal in zip(session_ids, principals, strict=True)
         ]
 
+    @records("logout")
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
 
@@ -182,6 +183,7 @@ class Sessions:
         with self._base.database.read() as connection:
             row = session_store.find_session(connection, session_id)
         if row is None or row.session.ended_at is not None:
+            self._base.succeeded("logout", caller, reason="ended", user_id=principal.subject)
             return
         self.end_now([session_id])
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session_id)
@@ -196,6 +198,7 @@ class Sessions:
             add_marks(connection, [make_mark(token_id=principal.token_id, until=until)])
         self._base.succeeded("logout", caller, user_id=principal.subject, key_id=principal.client_id)
 
+    @records("logout_everywhere")
     def log_out_everywhere(self, principal: Principal, caller: Caller) -> None:
         """End all of the caller's sessions.
 
@@ -206,6 +209,7 @@ class Sessions:
             self.end_sessions_of(connection, principal.subject)
         self._base.succeeded("logout_everywhere", caller, user_id=principal.subject)
 
+    @records("session_end")
     def end(self, principal: Principal, session_id: str, caller: Caller) -> None:
         """End one of the caller's sessions.
 

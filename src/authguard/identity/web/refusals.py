@@ -1,6 +1,7 @@
 """Answer refusals and unexpected errors: the exception handlers of the JSON API."""
 
 import json
+import logging
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -9,20 +10,26 @@ from starlette.responses import Response
 
 from authguard._core.answer.refusal import Challenges, refuse
 from authguard._refused import as_response
-from authguard.errors import RefusedError, UnexpectedError
+from authguard.errors import RefusedError, UnexpectedError, VerificationUnavailableError
 from authguard.identity.errors import (
     InvalidFieldsError,
     MethodNotAllowedError,
     NotFoundError,
     OAuthError,
 )
+from authguard.identity.storage.connecting.reasons import OutageLog
 from authguard.identity.web.messages import REALM, json_response
+
+logger = logging.getLogger("authguard")
+
+_outages = OutageLog()
 
 
 async def handle_refusal(request: Request, error: Exception) -> Response:
     """Answer a refusal by a problem document (RFC 9457), with the fields if there are any."""
     if not isinstance(error, RefusedError):
         raise error
+    _tell_operator(request, error)
     refusal = refuse(error, Challenges(REALM))
     if isinstance(error, InvalidFieldsError):
         errors = [
@@ -31,6 +38,15 @@ async def handle_refusal(request: Request, error: Exception) -> Response:
         problem = json.loads(refusal.body) | {"errors": errors}
         refusal = refusal.with_body(json.dumps(problem), "application/problem+json")
     return as_response(refusal)
+
+
+def _tell_operator(request: Request, error: RefusedError) -> None:
+    """Leave a line of the log for an outage, once in a while, and for a body that cannot be used."""
+    if isinstance(error, VerificationUnavailableError):
+        _outages.warn(error.reason)
+    elif isinstance(error, InvalidFieldsError):
+        fields = ", ".join(sorted(error.fields))
+        logger.info("a request to %r was answered with 422: %s", request.url.path, fields)
 
 
 async def handle_oauth_error(request: Request, error: Exception) -> Response:

@@ -1,10 +1,9 @@
 """Count quotas in PostgreSQL."""
 
 import json
-import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,13 @@ from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.postgres import check_url, for_libpq
+from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 _MAX_PURGED = 500  # counters in one statement, for which requests wait
 _MAX_PURGES = 40
-_LOOK_SECONDS = 0.05  # between two looks at the time, while a statement is waited for
 _TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
 _LAST_FUNCTION = "authguard_give_back_1(jsonb)"
 _TAKE = "SELECT authguard_take_1(%s, %s::text::jsonb, %s)"
@@ -160,22 +159,22 @@ class PostgresCounters:
                 raise
 
     def _open(self) -> "Connection[Any]":
-        from psycopg.conninfo import conninfo_to_dict
-
-        given = conninfo_to_dict(self._url).get("options") or ""  # such as the search path of the tables
         milliseconds = round(self._timeout * 1000)
-        connection: Connection[Any] = _timed_connection(self._timeout).connect(
+        connection: Connection[Any] = timed_connection(self._timeout).connect(
             self._url,
             autocommit=True,
             connect_timeout=max(2, round(self._timeout)),
             application_name="authguard",
-            # A function must see what was committed while it waited for its turn. Nobody waits for the disk.
-            options=f"{given} -c statement_timeout={milliseconds} -c synchronous_commit=off "
-            r"-c default_transaction_isolation=read\ committed",
             keepalives_idle=5,
             tcp_user_timeout=milliseconds,
         )
         try:
+            # A function must see what was committed while it waited for its turn. Nobody waits for the disk.
+            set_up_session(
+                connection,
+                f"SET statement_timeout = {milliseconds}; SET synchronous_commit = off; "
+                "SET default_transaction_isolation = 'read committed'",
+            )
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
                 if connection.execute("SELECT to_regprocedure(%s)", (_LAST_FUNCTION,)).fetchone() == (None,):
@@ -190,38 +189,3 @@ class PostgresCounters:
 def _statements() -> bytes:
     """Return what makes the tables and functions; psycopg takes bytes as they are."""
     return (files("authguard.stores.counting") / "postgres.sql").read_bytes()
-
-
-@cache
-def _timed_connection(timeout: float) -> Any:
-    """Return a class of connections that stop waiting for a server that does not answer for some seconds.
-
-    `statement_timeout` is kept by the server, and `tcp_user_timeout` does not help if its kernel answers.
-    """
-    from psycopg import Connection, waiting
-
-    class TimedConnection(Connection[Any]):
-        def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
-            # Not that of psycopg's part in C: in 3.2 it resumes what waits when the server answers only.
-            bounded = _until(gen, time.monotonic() + timeout)
-            return waiting.wait_selector(bounded, self.pgconn.socket, _LOOK_SECONDS)
-
-    return TimedConnection
-
-
-def _until(waits: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
-    """Run what waits for a server, up to a moment.
-
-    Raises:
-        TimeoutError: if it has not ended by then.
-    """
-    try:
-        wanted = next(waits)
-        while True:
-            ready = yield wanted
-            if time.monotonic() > end and not ready:
-                waits.close()
-                raise TimeoutError("the server does not answer")
-            wanted = waits.send(ready)
-    except StopIteration as stop:
-        return stop.value

@@ -8,6 +8,7 @@ from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql import sql_tables as sql
 from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
+from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -70,6 +71,7 @@ class PostgresConnections:
             with _store_down():
                 if self._listening is None:
                     self._listening = self._open(lambda connection: connection.execute(f"LISTEN {_CHANNEL}"))
+                    cast("Any", self._listening).patience = None  # from now on it waits for others
                     return  # what was written before is read now
                 for _ in self._listening.notifies(timeout=seconds, stop_after=1):
                     pass
@@ -87,20 +89,17 @@ class PostgresConnections:
         _close(self._listening)
 
     def _open(self, prepare: Any) -> "Connection[Any]":
-        from psycopg import Connection
-        from psycopg.conninfo import conninfo_to_dict
-
-        given = conninfo_to_dict(self._url).get("options") or ""  # such as the search path of the tables
-        connection = Connection.connect(
+        milliseconds = round(self._timeout * 1000)
+        connection: Connection[Any] = timed_connection(self._timeout).connect(
             self._url,
             autocommit=True,
             connect_timeout=max(2, round(self._timeout)),
             application_name="authguard",
-            options=f"{given} -c statement_timeout={round(self._timeout * 1000)}",
             keepalives_idle=5,
-            tcp_user_timeout=round(self._timeout * 1000),
+            tcp_user_timeout=milliseconds,
         )
         try:
+            set_up_session(connection, f"SET statement_timeout = {milliseconds}")
             prepare(connection)
         except BaseException:
             _close(connection)

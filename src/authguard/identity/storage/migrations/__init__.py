@@ -2,12 +2,13 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from authguard.errors import ConfigurationError
 from authguard.identity.storage.database import Database
@@ -30,12 +31,24 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
     try:
         with opened.write() as connection:
             if not opened.is_sqlite:
+                _wait_without_end(connection)
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             command.upgrade(_config(connection), revision)
     finally:
         if opened is not database:
             opened.close()
+
+
+def _wait_without_end(connection: Connection) -> None:
+    """Wait for as long as a large table takes, and for others who bring the tables up to date."""
+    driver: Any = connection.connection.driver_connection
+    patience, driver.patience = driver.patience, None
+
+    @event.listens_for(connection, "commit")
+    @event.listens_for(connection, "rollback")
+    def end(_: object) -> None:
+        driver.patience = patience
 
 
 def check(database: Database) -> None:

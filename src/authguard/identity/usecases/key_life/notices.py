@@ -157,7 +157,7 @@ class KeyNotices:
         except VerificationUnavailableError:
             return True  # as for other notices: those who cause them are counted elsewhere
 
-    def _report(self, events: Sequence[KeyEvent], outcome: Outcome) -> None:
+    def _report(self, events: Sequence[KeyEvent], outcome: Outcome, reason: str) -> None:
         """Take the outcome of a mail, in the thread of the outbox."""
         retry = self._base.clock() + RETRY_SECONDS if outcome == "unsent" else None
         with self._lock:

@@ -11,7 +11,7 @@ from authguard._core.verifier import as_flow
 from authguard.drivers import run
 from authguard.errors import InvalidTokenError
 from authguard.identity.errors import OAuthError
-from authguard.identity.model import Caller, Client, KeyClient
+from authguard.identity.model import NO_CALLER, Caller, Client, KeyClient
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -19,7 +19,7 @@ from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
-from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.oauth.registry import ClientRegistry
 from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
@@ -52,6 +52,7 @@ class Clients(ClientRegistry):
         self._own_tokens = own_tokens
         self._key_tokens = key_tokens
 
+    @records("client")
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
         """Return the client that an id and a secret belong to.
 
@@ -67,6 +68,7 @@ class Clients(ClientRegistry):
             raise self._refused(caller, "The client is not known by this id and secret.")
         return client
 
+    @records("client")
     def identify(self, client_id: str, caller: Caller) -> Client:
         """Return the public client of an id; it has no secret, and proves nothing (RFC 6749 section 2.1).
 
@@ -86,10 +88,11 @@ class Clients(ClientRegistry):
             return store.find_client(connection, client_id)
 
     def _refused(self, caller: Caller, text: str) -> OAuthError:
-        self._base.record_failure("client", caller, "invalid_client")
+        error = self._base.failed("client", caller, OAuthError("invalid_client", text))
         self._base.wrong_secret("client", caller)
-        return OAuthError("invalid_client", text)
+        return error
 
+    @records("client_credentials")
     def issue_token(self, client: Client, scope: str | None, caller: Caller) -> dict[str, Any]:
         """Return a token response for a client that acts for itself (RFC 6749 section 4.4).
 
@@ -110,7 +113,8 @@ class Clients(ClientRegistry):
             "scope": " ".join(sorted(scopes)),
         }
 
-    def introspect(self, token: str, client: Client) -> dict[str, Any]:
+    @records("introspect")
+    def introspect(self, token: str, client: Client, caller: Caller = NO_CALLER) -> dict[str, Any]:
         """Return the state of a token (RFC 7662 section 2.2); of a dead one nothing but that.
 
         A refresh token is none of a client's business but of the one that it was issued to (RFC 7662
@@ -119,6 +123,7 @@ class Clients(ClientRegistry):
         Args:
             token: an access token or a refresh token.
             client: the client that asks.
+            caller: where the request comes from.
 
         Raises:
             OAuthError: `unauthorized_client` for an API key: everybody who has an account may have one.
@@ -129,6 +134,8 @@ class Clients(ClientRegistry):
         described = self._describe_refresh_token(token, client)
         if described is None:
             described = self._describe_access_token(token)
+        reason = "" if described is not None else "inactive"
+        self._base.succeeded("introspect", caller, reason=reason, user_id=client.id)
         return {"active": False} if described is None else {"active": True, **described}
 
     def _describe_refresh_token(self, text: str, client: Client) -> dict[str, Any] | None:
@@ -201,6 +208,7 @@ class Clients(ClientRegistry):
         except InvalidTokenError:
             return None
 
+    @records("revoke")
     def revoke(self, token: str, client: Client | None, caller: Caller) -> None:
         """Revoke a token, and all others of its session (RFC 7009); one that is dead already is fine.
 
@@ -213,8 +221,7 @@ class Clients(ClientRegistry):
             is_revoked = self._revoke_session(refresh_token.session_id, client)
         else:
             is_revoked = self._revoke_access_token(self._verify(token), client)
-        if is_revoked:
-            self._base.succeeded("revoke", caller)
+        self._base.succeeded("revoke", caller, reason="" if is_revoked else "inactive")
 
     def _revoke_access_token(self, principal: Principal | None, client: Client | None) -> bool:
         """Revoke the session of an access token, or the token if it has none; False if it is dead already."""

@@ -99,13 +99,12 @@ class SocialSignIn:
                 )
             if self._must_hide(identity) and linked is None:
                 revocation_store.write_decoy(connection, base.clock())
+            self._send_mail(connection, user, identity, linked, is_waiting=session is None)
         if user is None:
             raise self._refuse_link(identity, caller)
         if linked is not None:
             self._report_link(user, identity, linked, caller)
         if session is None:
-            if linked is None:  # else the report has sent it
-                self._links.send_verification(user)
             refusal = EmailNotVerifiedError(user_id=user.id)
             raise self._failed(identity, caller, refusal, SocialReason.EMAIL_NOT_VERIFIED, user)
         self._succeeded(identity, caller, user.id, session.id)
@@ -198,14 +197,29 @@ class SocialSignIn:
         return user, linked if is_new else None
 
     def _report_link(self, user: User, identity: SocialIdentity, linked: _NewLink, caller: Caller) -> None:
-        """Leave events of a link to an account that was there before, and tell the owner of the address."""
+        """Leave events of a link to an account that was there before."""
         if not linked.made_account:
             self._base.succeeded("link", caller, user_id=user.id)
             self._proofs.record(linked.ended, caller, user.id)
-        if user.email_verified:
-            self._notices.tell_of_identity(user, identity.provider, linked.ended)
-        else:
-            self._links.send_verification(user, identity.provider)
+
+    def _send_mail(
+        self,
+        connection: Connection,
+        user: User | None,
+        identity: SocialIdentity,
+        linked: _NewLink | None,
+        *,
+        is_waiting: bool,
+    ) -> None:
+        """Tell the owner of the address what has happened, or what is to be done."""
+        if user is None:
+            self._notices.tell_of_refused_link(connection, identity.email or "", identity.provider)
+        elif linked is not None and user.email_verified:
+            self._notices.tell_of_identity(connection, user, identity.provider, linked.ended)
+        elif linked is not None:
+            self._links.send_verification(connection, user, identity.provider)
+        elif is_waiting:
+            self._links.send_verification(connection, user)
 
     def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
         """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one.
@@ -213,7 +227,6 @@ class SocialSignIn:
         The owner of the address is told by mail how to get in.
         """
         error: RefusedError = LinkRefusedError("an unverified address")
-        self._notices.tell_of_refused_link(identity.email or "", identity.provider)
         if self._base.settings.enumeration_safe:
             error = EmailNotVerifiedError()
         return self._failed(identity, caller, error, SocialReason.LINK_REFUSED)

@@ -9,17 +9,24 @@ from weakref import WeakMethod
 logger = logging.getLogger("authguard")
 
 
-class KeyNoticesThread:
+class BackgroundThread:
     """Run a step in a thread, every few seconds and when it is woken.
 
     Args:
         step: what to do.
         seconds: between two steps; 0 for no thread.
+        name: what to call the thread, and what it does in the log.
+        is_at_once: whether the first step is taken when it starts.
     """
 
-    def __init__(self, step: Callable[[], None], seconds: float) -> None:
+    def __init__(
+        self, step: Callable[[], None], seconds: float, *, name: str, is_at_once: bool = True
+    ) -> None:
         self._step = step
         self._seconds = seconds
+        self._name = f"authguard-{name.replace(' ', '-')}"
+        self._title = name
+        self._is_at_once = is_at_once
         self._begin_process()
         reset = WeakMethod(self._begin_process)
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
@@ -40,17 +47,19 @@ class KeyNoticesThread:
         with self._lock:
             if self._thread is None and not self._closed.is_set():
                 # A daemon: a program that ends without closing does not wait for it.
-                self._thread = Thread(target=self._run, name="authguard-key-notices", daemon=True)
+                self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
+        if not self._is_at_once:
+            self._woken.wait(self._seconds)
         while not self._closed.is_set():
             self._woken.clear()
             try:
                 self._step()
             except Exception as error:
                 # It is done the next time; the thread must not end.
-                logger.warning("the notices of API keys are not done yet: %s", type(error).__name__)
+                logger.warning("the %s are not done yet: %s", self._title, type(error).__name__)
             self._woken.wait(self._seconds)
 
     def wake(self) -> None:

@@ -1,0 +1,1 @@
+"""Query the mails that are to be made."""

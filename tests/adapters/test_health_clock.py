@@ -1,0 +1,40 @@
+"""`Guard.health` tells how remotes are doing by the clock that decides about requests."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from authguard import Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware as ASGIGuard
+from authguard.wsgi import AuthGuardMiddleware as WSGIGuard
+from support import SECRET
+
+
+class Asked(JWTVerifier):
+    """A verifier that keeps the moment for which its health was asked."""
+
+    moment: float | None = None
+
+    def health(self, now: float | None) -> Sequence[Any]:
+        """Keep the moment."""
+        self.moment = now
+        return ()
+
+
+def app(*_: Any) -> Any:
+    """Be an application that nobody calls."""
+
+
+@pytest.mark.parametrize("middleware", [ASGIGuard, WSGIGuard], ids=["asgi", "wsgi"])
+def test_health_goes_by_the_clock_of_the_adapter(middleware: Any) -> None:
+    """A moved clock moves the health, too; an argument comes first."""
+    verifier = Asked(SECRET, algorithms=["HS256"], issuer="https://a.example", audience="b")
+    guard = Guard(verifier)
+    guard.health()
+    assert verifier.moment is None
+    middleware(app, guard=guard, clock=lambda: 42.0)
+    guard.health()
+    assert verifier.moment == 42.0
+    guard.health(7.0)
+    assert verifier.moment == 7.0

@@ -1,0 +1,174 @@
+"""Failures are seen: each flow leaves an event for a refusal and for an outage, with a reason of the list."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, exc
+from starlette.testclient import TestClient
+
+from authguard.errors import RefusedError, VerificationUnavailableError
+from authguard.identity import Identity
+from authguard.identity.errors import OAuthError, StoreUnavailableError
+from authguard.identity.limits import Limiter
+from authguard.identity.model import SocialIdentity
+from authguard.identity.reasons import Flow, Reason
+from authguard.identity.web import refusals
+from identity.support import ANN, CALLER, GENEROUS, PASSWORD, Postbox, service_at
+from identity.test_sessions import principal_of, register
+
+DOCS = Path(__file__).parents[2] / "docs/identity.md"
+NEW = "NewSecurePass456!"
+SOCIAL = SocialIdentity("github", "1", "bob@example.com", email_verified=True)
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def audited(url, clock, events):
+    with service_at(url, clock=clock, postbox=Postbox(), hook=events.append) as service:
+        yield service
+
+
+def of(events):
+    return [(each.name, each.succeeded, each.reason) for each in events if each.name != "mail"]
+
+
+#: Each flow with something that it refuses, and the reason.
+REFUSALS = {
+    "register": (lambda s, me: s.accounts.register("bob@example.com", "weak", "", CALLER), "invalid_fields"),
+    "register, address": (lambda s, me: s.accounts.register("bob", PASSWORD, "", CALLER), "invalid_fields"),
+    "login": (lambda s, me: s.accounts.login("bob@example.com", PASSWORD, CALLER), "unknown"),
+    "change_password": (
+        lambda s, me: s.accounts.change_password(me, PASSWORD, "weak", CALLER),
+        "invalid_fields",
+    ),
+    "reset_password": (lambda s, me: s.links.reset_password("no", NEW, CALLER), "invalid_link"),
+    "verify_email": (lambda s, me: s.links.confirm_email("no", CALLER), "invalid_link"),
+    "decline": (lambda s, me: s.links.decline_registration("no", CALLER), "invalid_link"),
+    "session_end": (lambda s, me: s.sessions.end(me, "no", CALLER), "not_found"),
+    "unlink": (lambda s, me: s.linking.unlink(me, "github", CALLER), "not_found"),
+    "client": (lambda s, me: s.clients.authenticate("no", "no", CALLER), "invalid_client"),
+    "create": (lambda s, me: s.accounts.create(ANN["email"], PASSWORD), "email_taken"),
+    "disable": (lambda s, me: s.accounts.disable("no"), "not_found"),
+    "enable": (lambda s, me: s.accounts.disable("no", disabled=False), "not_found"),
+    "issue_tokens": (lambda s, me: s.accounts.issue_tokens("no"), "not_found"),
+}
+
+
+@pytest.mark.parametrize("flow", REFUSALS)
+def test_refusal_leaves_one_event(audited, events, flow):
+    """With its reason, once, whatever has refused it."""
+    me = principal_of(audited, register(audited).access_token)
+    ask, reason = REFUSALS[flow]
+    del events[:]
+    with pytest.raises((RefusedError, OAuthError)):
+        ask(audited, me)
+    assert of(events) == [(flow.partition(",")[0], False, reason)]
+
+
+#: Each flow that asks the database.
+FLOWS = {
+    "register": lambda s, t, me: s.accounts.register("bob@example.com", PASSWORD, "", CALLER),
+    "login": lambda s, t, me: s.accounts.login(ANN["email"], PASSWORD, CALLER),
+    "refresh": lambda s, t, me: s.sessions.refresh(t.refresh_token, CALLER),
+    "prolong": lambda s, t, me: s.sessions.prolong(me, CALLER),
+    "logout": lambda s, t, me: s.sessions.log_out(me, CALLER),
+    "logout_everywhere": lambda s, t, me: s.sessions.log_out_everywhere(me, CALLER),
+    "session_end": lambda s, t, me: s.sessions.end(me, t.session_id, CALLER),
+    "forgot_password": lambda s, t, me: s.links.request_password_reset(ANN["email"], CALLER),
+    "resend_verification": lambda s, t, me: s.links.resend_verification(ANN["email"], CALLER),
+    "reset_password": lambda s, t, me: s.links.reset_password("no", NEW, CALLER),
+    "change_password": lambda s, t, me: s.accounts.change_password(me, PASSWORD, NEW, CALLER),
+    "verify_email": lambda s, t, me: s.links.confirm_email("no", CALLER),
+    "decline": lambda s, t, me: s.links.decline_registration("no", CALLER),
+    "social": lambda s, t, me: s.sign_in_with(SOCIAL, CALLER),
+    "unlink": lambda s, t, me: s.linking.unlink(me, "github", CALLER),
+    "client": lambda s, t, me: s.clients.authenticate("known", "no", CALLER),
+    "introspect": lambda s, t, me: s.clients.introspect(t.access_token, s.client, CALLER),
+    "revoke": lambda s, t, me: s.clients.revoke(t.refresh_token, None, CALLER),
+    "api_key_disable": lambda s, t, me: s.api_keys.disable(me, "key_1", CALLER),
+    "api_key_revoke": lambda s, t, me: s.api_keys.revoke(me, "key_1", CALLER),
+    "create": lambda s, t, me: s.accounts.create("bob@example.com", PASSWORD),
+}
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_outage_of_the_database_leaves_one_event(audited, events, flow, caplog):
+    """The event says `unavailable`, and the log why, without a statement or a parameter."""
+    tokens = register(audited)
+    me = principal_of(audited, tokens.access_token)
+    audited.client, _ = audited.clients.create("reports")
+    assert audited.outbox.flush()
+
+    def fail(connection, cursor, statement, *_):
+        cause = Exception(statement)
+        cause.sqlite_errorname = "SQLITE_FULL"
+        raise exc.OperationalError(statement, {}, cause)
+
+    event.listen(audited.database.engine, "before_cursor_execute", fail)
+    del events[:]
+    with caplog.at_level(logging.WARNING), pytest.raises(StoreUnavailableError):
+        FLOWS[flow](audited, tokens, me)
+    assert of(events) == [(flow, False, "unavailable")]
+    assert "the disk is full (SQLITE_FULL)" in caplog.text
+    assert "SELECT" not in caplog.text
+
+
+def test_body_that_cannot_be_used_leaves_a_line(audited, caplog):
+    """With the path and the names of the fields, and nothing that was sent."""
+    client = TestClient(Identity(audited))
+    with caplog.at_level(logging.INFO):
+        answer = client.post("/v1/auth/register", json={"email": 1, "password": PASSWORD})
+    assert answer.status_code == 422
+    assert "a request to '/v1/auth/register' was answered with 422: email" in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+def test_outage_of_the_api_leaves_a_line(url, caplog):
+    """Whatever has caused the 503, such as a store of limits that is down."""
+    refusals._outages._next.clear()
+    with (
+        service_at(url, limiter=Limiter("redis://127.0.0.1:9")) as service,
+        caplog.at_level(logging.WARNING),
+    ):
+        answer = TestClient(Identity(service)).post("/v1/auth/login", json=ANN)
+    assert answer.status_code == 503
+    assert "requests are answered with 503: the store of limits is down" in caplog.text
+
+
+class _Dying(Limiter):
+    """A limiter whose store dies after it has counted."""
+
+    def clear(self, name, *key, address=None):
+        """Be down."""
+        raise VerificationUnavailableError("the store of limits is down")
+
+
+def test_store_of_limits_that_dies_after_counting_keeps_nobody_out(url, caplog, events):
+    """The session is stored, so its owner gets it; the log says that the tries are not forgotten."""
+    with service_at(url, limiter=_Dying(limits=GENEROUS), hook=events.append) as service:
+        service.accounts.create(ANN["email"], PASSWORD)
+        with caplog.at_level(logging.WARNING):
+            answer = TestClient(Identity(service)).post("/v1/auth/login", json=ANN)
+        assert (answer.status_code, bool(answer.json()["access_token"])) == (200, True)
+        assert ("login", True, "") in of(events)
+    assert "the tries of a sign-in are not forgotten" in caplog.text
+
+
+def _documented(heading):
+    """Return the names in the first column of a table of the audit."""
+    text = DOCS.read_text(encoding="utf-8").partition("\n## Audit\n")[2].partition("\n## ")[0]
+    table = text.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+
+
+@pytest.mark.parametrize(("heading", "names"), [("event", Flow), ("reason", Reason)])
+def test_names_are_documented(heading, names):
+    """docs/identity.md has each name once, and no other."""
+    assert sorted(_documented(heading)) == sorted(names)

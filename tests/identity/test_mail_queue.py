@@ -1,0 +1,410 @@
+"""The table of mails: each that was acknowledged is sent at least once, and no link or token is kept."""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import event, exc
+
+from authguard.errors import RateLimitedError
+from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.limits import Limit
+from authguard.identity.mail.mailer import MailError
+from authguard.identity.storage.mails import queries as mail_store
+from authguard.identity.usecases.mails.queue import MAX_AGE, MAX_PAUSE, POLL_SECONDS, TAKEN_SECONDS
+from identity.smtp_server import smtp_server
+from identity.support import CALLER, GENEROUS, ISSUER, PASSWORD, SECRET, Postbox, service_at
+
+TESTS = Path(__file__).parents[1]
+NEW = "NewSecurePass456!"
+
+
+def addresses(number):
+    return [f"owner{index}@example.com" for index in range(number)]
+
+
+def accounts(service, number):
+    """Make accounts; no mail is sent."""
+    for email in addresses(number):
+        service.accounts.create(email, PASSWORD)
+    return addresses(number)
+
+
+def ask(service, *emails):
+    for email in emails:
+        service.links.request_password_reset(email, CALLER)
+
+
+def go_on(service, clock, seconds):
+    """Let time pass, and do what the background thread does then."""
+    clock.go_on(seconds)
+    service.mails.step()
+    assert service.outbox.flush()
+
+
+def events_of(service, name="mail"):
+    return {reason: number for (flow, reason), number in service.audit.counts().items() if flow == name}
+
+
+def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbox):
+    """Each owner gets the own mail afterwards, and the link in it is good."""
+    postbox.broken = True
+    emails = accounts(service, 20)
+    ask(service, *emails)
+    assert service.outbox.flush()
+    for _ in range(30):
+        go_on(service, clock, 60)
+    assert service.mails.state().waiting == 20
+    postbox.broken = False
+    go_on(service, clock, MAX_PAUSE)
+    assert sorted(mail.to for mail in postbox.mails) == sorted(emails)
+    for index, mail in enumerate(postbox.mails):
+        service.links.reset_password(postbox.token(index), NEW, CALLER)
+        assert service.accounts.login(mail.to, NEW, CALLER)
+
+
+def test_a_mail_is_tried_for_a_day_and_given_up_visibly(service, clock, postbox, caplog):
+    """At growing intervals, and then there is an event and a line of the log without the address."""
+    postbox.broken = True
+    accounts(service, 1)
+    tries = []
+    postbox.send = lambda mail: tries.append(clock()) or _down()
+    ask(service, "owner0@example.com")
+    assert service.outbox.flush()
+    with caplog.at_level(logging.WARNING):
+        while service.mails.state().waiting and clock() < tries[0] + 2 * MAX_AGE:
+            go_on(service, clock, POLL_SECONDS)
+    pauses = [round(later - earlier) for earlier, later in zip(tries, tries[1:], strict=False)]
+    assert pauses[:4] == [15, 30, 60, 120]
+    assert max(pauses) == MAX_PAUSE
+    assert MAX_AGE <= tries[-1] - tries[0] <= MAX_AGE + MAX_PAUSE
+    assert len(tries) < 40
+    assert events_of(service) == {"given_up": 1}
+    assert "is given up: the server is down" in caplog.text
+    assert "owner0" not in caplog.text
+
+
+def _down():
+    raise MailError("the server is down", temporary=True)
+
+
+def test_refused_for_good_is_not_tried_again(service, postbox):
+    """A mailbox that does not exist gets no second try, and an event tells of it."""
+    accounts(service, 1)
+
+    def refuse(mail):
+        raise MailError("the mail server refused the recipient: 550", temporary=False)
+
+    postbox.send = refuse
+    ask(service, "owner0@example.com")
+    assert service.outbox.flush()
+    assert (service.mails.state().waiting, events_of(service)) == (0, {"refused": 1})
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_a_process_that_is_killed_loses_no_mail(url, clock, number):
+    """Whenever it dies, what it has acknowledged is sent by the next one; at most one comes twice."""
+    emails = addresses(25)
+    with smtp_server() as mailbox, service_at(url, clock=clock) as service:
+        accounts(service, 25)
+        environment = {
+            "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "TEST_SMTP": mailbox.url,
+            "TEST_DATABASE": url,
+            "TEST_ADDRESSES": json.dumps(emails),
+        }
+        process = subprocess.Popen(
+            [sys.executable, str(TESTS / "identity/mailing_process.py")],
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+        def kill(count):
+            if count == number:
+                process.send_signal(signal.SIGKILL)
+
+        mailbox.on_mail = kill
+        output, _ = process.communicate(timeout=60)
+        acknowledged = [line for line in output.split() if "@" in line]
+        assert process.returncode == -signal.SIGKILL
+        received = [to for to, *_ in mailbox.mails]
+        with service_at(url, clock=clock, postbox=(postbox := Postbox())) as second:
+            go_on(second, clock, TAKEN_SECONDS)
+        times = Counter([*received, *(mail.to for mail in postbox.mails)])
+    assert set(times) >= set(acknowledged)
+    assert sum(times.values()) <= len(times) + 1
+
+
+def test_a_service_that_is_stopped_loses_no_mail(url, clock):
+    """50 mails and a slow mail server: those that were not sent in time are sent after the next start."""
+    slow = Postbox()
+    entered, go = threading.Event(), threading.Event()
+    keep = slow.send
+
+    def send(mail):
+        entered.set()
+        assert go.wait(30)
+        keep(mail)
+
+    slow.send = send
+    with service_at(url, clock=clock, postbox=slow) as service:
+        emails = accounts(service, 50)
+        ask(service, *emails)
+        service.outbox.flush(0)
+        assert entered.wait(30)
+        service.outbox.close(0.01)
+        assert service.mails.state().waiting == 50
+        go.set()
+        service.outbox._worker.join(30)
+    with service_at(url, clock=clock, postbox=(postbox := Postbox())) as second:
+        go_on(second, clock, TAKEN_SECONDS)
+        assert second.mails.state().waiting == 0
+    assert set(emails) == {mail.to for mail in [*slow.mails, *postbox.mails]}
+
+
+def test_several_processes_send_each_mail_once(url, clock):
+    """Four services take from one table, and no mail is sent by two of them."""
+    with contextlib.ExitStack() as stack:
+        boxes = [Postbox() for _ in range(4)]
+        services = [stack.enter_context(service_at(url, clock=clock, postbox=box)) for box in boxes]
+        emails = accounts(services[0], 60)
+        for index, email in enumerate(emails):
+            ask(services[index % 4], email)
+        for service in services:
+            service.mails.step()
+        for service in services:
+            assert service.outbox.flush()
+        while services[0].mails.state().waiting:
+            go_on(services[0], clock, 1)
+    sent = Counter(mail.to for box in boxes for mail in box.mails)
+    assert sent == Counter(emails)
+
+
+def test_no_link_and_no_address_is_kept(service, clock, postbox):
+    """What waits has the account, its kind and a reason; the address that was typed is forgotten."""
+    postbox.broken = True
+    accounts(service, 1)
+    ask(service, "OWNER0@example.com")
+    assert service.outbox.flush()
+    (waiting,) = service.mails.list()
+    assert (waiting.kind, waiting.address, waiting.tries) == ("reset", None, 1)
+    assert waiting.user_id == service.accounts.find("owner0@example.com").id
+    assert waiting.reason == "the server is down"
+    assert waiting.try_at == clock() + POLL_SECONDS
+
+
+def test_an_unknown_address_is_forgotten_and_told(service):
+    """Nobody is written to; the event says so, without the address."""
+    ask(service, "nobody@example.com")
+    assert service.outbox.flush()
+    assert service.mails.state().waiting == 0
+    assert events_of(service) == {"unknown": 1}
+
+
+def test_text_that_is_no_address_leaves_no_mail(service):
+    """The answer is that of any address."""
+    ask(service, "no address", "")
+    assert service.mails.state().waiting == 0
+
+
+def test_strangers_cannot_fill_the_table(service, monkeypatch):
+    """Beyond a bound those who ask for a mail get 503, and registrations go on."""
+    monkeypatch.setattr(mail_store, "MAX_UNKNOWN", 3)
+    service.outbox.close()  # nobody looks the accounts up
+    ask(service, "a@example.com", "b@example.com", "c@example.com")
+    with pytest.raises(StoreUnavailableError):
+        ask(service, "d@example.com")
+    assert events_of(service) == {"queue_full": 1}
+    assert service.accounts.register("e@example.com", PASSWORD, "", CALLER)
+    assert service.mails.state().waiting == 4
+
+
+def test_who_asks_again_gets_one_mail(service, postbox):
+    """While the first waits, the second takes its place."""
+    accounts(service, 1)
+    ask(service, "owner0@example.com", "Owner0@example.com")
+    assert service.outbox.flush()
+    assert len(postbox.mails) == 1
+
+
+def test_a_mail_that_is_asked_for_while_it_is_sent_is_sent_again(service, postbox):
+    """The second request was acknowledged after the first mail had been made."""
+    accounts(service, 1)
+    keep, asked = postbox.send, []
+
+    def send(mail):
+        if not asked:
+            asked.append(mail)
+            ask(service, "owner0@example.com")
+        keep(mail)
+
+    postbox.send = send
+    ask(service, "owner0@example.com")
+    assert service.outbox.flush()
+    assert len(postbox.mails) == 2
+    service.links.reset_password(postbox.token(), NEW, CALLER)
+
+
+def test_a_database_error_while_a_mail_is_made_loses_nothing(service, clock, postbox):
+    """The mail is made anew later, with a link that is good."""
+    accounts(service, 1)
+
+    def fail(connection, cursor, statement, *_):
+        if "one_time_tokens" in statement and not failed:
+            failed.append(statement)
+            raise exc.OperationalError(statement, {}, Exception("gone"))
+
+    failed = []
+    event.listen(service.database.engine, "before_cursor_execute", fail)
+    ask(service, "owner0@example.com")
+    assert service.outbox.flush()
+    assert (len(failed), postbox.mails) == (1, [])
+    go_on(service, clock, POLL_SECONDS)
+    service.links.reset_password(postbox.token(), NEW, CALLER)
+
+
+def test_a_registration_is_stored_with_its_mail_or_not_at_all(service, postbox):
+    """If the mail cannot be stored, there is no account either."""
+
+    def fail(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO mails"):
+            raise exc.OperationalError(statement, {}, Exception("gone"))
+
+    event.listen(service.database.engine, "before_cursor_execute", fail)
+    with pytest.raises(StoreUnavailableError):
+        service.accounts.register("ann@example.com", PASSWORD, "", CALLER)
+    assert service.accounts.find("ann@example.com") is None
+
+
+def test_an_operator_can_have_mails_tried_at_once(service, clock, postbox):
+    """One or all of them, and for a day from then on."""
+    postbox.broken = True
+    accounts(service, 2)
+    ask(service, *addresses(2))
+    for _ in range(2):
+        go_on(service, clock, MAX_PAUSE)
+    postbox.broken = False
+    first, second = service.mails.list()
+    assert service.mails.retry(first.id[:12]) == 1
+    assert service.outbox.flush()
+    assert [mail.id for mail in service.mails.list()] == [second.id]
+    assert service.mails.retry() == 1
+    assert service.outbox.flush()
+    assert (service.mails.list(), len(postbox.mails)) == ([], 2)
+    assert service.mails.retry("0123") == 0
+
+
+def test_tries_of_one_mail_count_once(url, clock, postbox):
+    """The limit of a mailbox is for mails, and not for tries."""
+    limits = {**GENEROUS, "mail_account": Limit(1, 3_600)}
+    with service_at(url, clock=clock, postbox=postbox, limits=limits) as service:
+        postbox.broken = True
+        accounts(service, 1)
+        ask(service, "owner0@example.com")
+        assert service.outbox.flush()
+        postbox.broken = False
+        go_on(service, clock, POLL_SECONDS)
+        assert len(postbox.mails) == 1
+        ask(service, "owner0@example.com")
+        assert service.outbox.flush()
+        assert (len(postbox.mails), events_of(service)["limit"]) == (1, 1)
+
+
+def test_the_product_is_named_in_each_mail(url, clock, postbox):
+    """The setting is in subjects and texts."""
+    with service_at(url, clock=clock, postbox=postbox, product_name="Acme") as service:
+        accounts(service, 1)
+        ask(service, "owner0@example.com")
+        assert service.outbox.flush()
+    assert postbox.mails[0].subject == "Acme: Set a new password"
+    assert postbox.mails[0].text.endswith("\n\n-- \nAcme")
+
+
+def test_mails_of_an_account_that_is_gone_are_gone(service, postbox, clock):
+    """Nobody is told of an account that was closed meanwhile."""
+    postbox.broken = True
+    service.accounts.register("ann@example.com", PASSWORD, "", CALLER)
+    assert service.outbox.flush()
+    with service.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM users")
+    assert service.mails.state().waiting == 0
+
+
+def test_a_late_queue_is_seen(service, clock, postbox):
+    """What nobody has tried for five minutes is late."""
+    accounts(service, 1)
+    service.outbox.close()
+    ask(service, "owner0@example.com")
+    assert service.mails.state() == (1, 0, clock())
+    clock.go_on(301)
+    assert service.mails.state().late == 1
+
+
+def test_limits_are_looked_at_before_a_mail_is_stored(url, postbox):
+    """Who has asked too often leaves no row."""
+    limits = {**GENEROUS, "mail_address": Limit(1, 3_600)}
+    with service_at(url, postbox=postbox, limits=limits) as service:
+        service.outbox.close()
+        ask(service, "a@example.com")
+        with pytest.raises(RateLimitedError):
+            ask(service, "b@example.com")
+        assert service.mails.state().waiting == 1
+
+
+@contextlib.contextmanager
+def serve(url, smtp):
+    """`authguard serve`, and its base URL."""
+    command = str(Path(sys.executable).with_name("authguard"))
+    variables = {
+        "AUTHGUARD_SECRET": SECRET,
+        "AUTHGUARD_ISSUER": ISSUER,
+        "AUTHGUARD_DATABASE": url,
+        "AUTHGUARD_SMTP_URL": smtp,
+        "AUTHGUARD_MAIL_FROM": "Acme <accounts@example.com>",
+        "AUTHGUARD_LIMITS": "mail_address=1000/60",
+    }
+    process = subprocess.Popen(
+        [command, "serve", "--port", "0"], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stderr.readline()
+        yield process, re.search(r"http://[\w.:]+", line)[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.slow
+def test_sigterm_loses_no_acknowledged_mail(url):
+    """50 mails, a mail server that takes a fifth of a second for each, and SIGTERM: all arrive in the end."""
+    with smtp_server() as mailbox:
+        mailbox.on_mail = lambda number: time.sleep(0.2)
+        with service_at(url, clock=time.time) as service:
+            emails = accounts(service, 50)
+        with serve(url, mailbox.url) as (process, base), httpx2.Client() as client:
+            for email in emails:
+                answer = client.post(f"{base}/v1/auth/forgot-password", json={"email": email})
+                assert answer.status_code == 200
+            process.terminate()
+            process.wait(30)
+        received = [to for to, *_ in mailbox.mails]
+    late = Postbox()
+    with service_at(url, clock=lambda: time.time() + TAKEN_SECONDS, postbox=late) as service:
+        while service.mails.state().waiting:
+            service.mails.step()
+            assert service.outbox.flush()
+    assert len(received) < 50
+    assert set(emails) == {*received, *(mail.to for mail in late.mails)}
+    assert len(received) + len(late.mails) <= 51

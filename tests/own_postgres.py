@@ -1,0 +1,161 @@
+"""A PostgreSQL server of the tests' own, which they may freeze, restart and put a pooler in front of."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_PLACES = "/usr/lib/postgresql"
+_SECONDS = 30.0
+
+
+def _program(name: str) -> str:
+    """Return where a program of PostgreSQL is; the tests are skipped without it."""
+    places = [str(path) for path in sorted(Path(_PLACES).glob("*/bin"), reverse=True)]
+    found = shutil.which(name, path=os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin"]))
+    if found is None:
+        assert os.environ.get("CI") != "true", f"{name} is missing"
+        pytest.skip(f"no {name}")
+    return found
+
+
+def free_port() -> int:
+    """Return a port that is free at the moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _user() -> str | None:
+    """Return whom servers run as: they refuse to run as root."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+class OwnPostgres:
+    """A server in a folder of its own.
+
+    Attributes:
+        port: where it listens.
+        url: of its database.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run(_program("initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-N")
+
+    def _run(self, *arguments: str) -> None:
+        subprocess.run(arguments, check=True, user=_user(), capture_output=True, cwd=self.folder)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = {"listen_addresses": "127.0.0.1", "port": self.port, "fsync": "off"}
+        options |= {"unix_socket_directories": self.folder}
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self._process = subprocess.Popen(
+            [_program("postgres"), "-D", str(self.folder / "data"), *arguments],
+            user=_user(),
+            cwd=self.folder,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self.url)
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """Stop it; by default all connections are closed."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_SECONDS)
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop it, and start it again."""
+        self.stop()
+        self.start()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop it in the middle of whatever it does; the kernel goes on to answer for it."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        os.kill(pid, signal.SIGSTOP)
+        stopped = [pid, *map(int, children.read_text().split())]
+        for each in stopped[1:]:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in reversed(stopped):
+                os.kill(each, signal.SIGCONT)
+
+
+def wait_for(url: str) -> None:
+    """Wait until a server takes connections."""
+    end = time.monotonic() + _SECONDS
+    while True:
+        try:
+            psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            assert time.monotonic() < end, "the server does not start"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="authguard-pg-", dir="/tmp"))
+    if (user := _user()) is not None:
+        shutil.chown(folder, user)
+    return folder
+
+
+@contextlib.contextmanager
+def own_postgres() -> Iterator[OwnPostgres]:
+    """Run a server."""
+    folder = _folder()
+    server = None
+    try:
+        server = OwnPostgres(folder)
+        server.start()
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def pgbouncer(server: OwnPostgres) -> Iterator[str]:
+    """Run PgBouncer in transaction mode in front of a server, with two connections to it; its URL."""
+    program, folder, port = _program("pgbouncer"), _folder(), free_port()
+    (folder / "users.txt").write_text('"postgres" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder}/users.txt\n"
+        "pool_mode = transaction\ndefault_pool_size = 2\n"
+    )
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    process = subprocess.Popen(
+        [program, str(folder / "pgbouncer.ini")], user=_user(), stderr=subprocess.DEVNULL
+    )
+    url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    try:
+        wait_for(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
