@@ -17,7 +17,14 @@ from authguard import (
     RefusedError,
     VerificationUnavailableError,
 )
-from authguard.flask import RefusedHTTPException, current_user, init_app, requires
+from authguard.flask import (
+    RefusedHTTPException,
+    current_principal,
+    current_user,
+    current_user_of,
+    init_app,
+    requires,
+)
 from authguard.wsgi import AuthGuardMiddleware
 
 revocations = MemoryRevocations()
@@ -34,6 +41,20 @@ wrapped = AuthGuardMiddleware(app.wsgi_app, guard=guard, clock=lambda: 0.0)
 assert_type(current_user, Principal)
 assert_type(current_user.subject, str)
 assert_type(current_user.roles, frozenset[str])
+assert_type(current_principal, Principal)
+
+
+class User:
+    """A user of the application."""
+
+    name: str = ""
+
+
+user = current_user_of(User)
+assert_type(user, User)
+assert_type(user.name, str)
+user.nick  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] # noqa: B018
+current_user_of("User")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @app.get("/me")
