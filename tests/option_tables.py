@@ -19,6 +19,13 @@ def verifier() -> ag.JWTVerifier:
     return ag.JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
 
 
+def _guarded() -> Flask:
+    """Return a Flask application with a guard."""
+    app = Flask("guarded")
+    flask.init_app(app, ag.Guard(verifier()))
+    return app
+
+
 class _GuardOf:
     """Builds a guard of a verifier that works."""
 
@@ -360,6 +367,12 @@ BUILT: dict[str, Built] = {
         flask.init_app,
         {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
+    ),
+    "AuthGuardClient": Built(
+        flask.AuthGuardClient,
+        {"application": _guarded(), "user": ag.Principal("ann")},
+        {"principal": "object?", "token": "text?"},
+        frozenset({"given", "user", "options"}),
     ),
     "BearerAuth": Built(
         client.BearerAuth,

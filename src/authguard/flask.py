@@ -20,6 +20,7 @@ from authguard._core.options import check_flag, check_object
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
 from authguard._flask import handled
+from authguard._flask.client import AuthGuardClient
 from authguard._flask.middleware import put_around
 from authguard._flask.refusal import RefusedHTTPException, refused
 from authguard._logs import log_refusal
@@ -28,6 +29,7 @@ from authguard.errors import ConfigurationError
 from authguard.wsgi import AuthGuardMiddleware
 
 __all__ = [
+    "AuthGuardClient",
     "AuthGuardMiddleware",
     "RefusedHTTPException",
     "current_principal",
@@ -37,7 +39,8 @@ __all__ = [
     "requires",
 ]
 
-RefusedHTTPException.__module__ = __name__  # where it is imported from
+for _public in (AuthGuardClient, RefusedHTTPException):
+    _public.__module__ = __name__  # where it is imported from
 
 _INIT_APP = (
     "init_app(app, Guard(…)) for the Flask application itself, and not for a Blueprint; "
