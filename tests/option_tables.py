@@ -204,7 +204,7 @@ BUILT: dict[str, Built] = {
     "AccessCookie": Built(
         ag.AccessCookie,
         {},
-        {"name": "text", **rows("flag", "secure host_prefix"), "trusted_origins": "list"},
+        {"name": "text", **rows("flag", "secure host_prefix no_store"), "trusted_origins": "list"},
     ),
     "AccessCookie.issue": Built(
         ag.AccessCookie().issue,

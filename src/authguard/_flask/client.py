@@ -1,4 +1,4 @@
-"""Test Flask applications by a client that a guard takes for a browser on the same site."""
+"""Send requests to Flask applications in tests, as a browser on the same site does."""
 
 from collections.abc import Iterable
 from contextlib import nullcontext

@@ -33,16 +33,19 @@ class AccessCookie:
             requests with the cookie.
         host_prefix: False for a cookie that somebody else sets, by its exact name, such as `__session` or
             `CF_Authorization`. Without the prefix a sibling domain can plant it.
+        no_store: True has browsers keep nothing of what the cookie has opened, so that the back button shows
+            no page after signing out. An own Cache-Control of the application stays as it is.
 
     Raises:
         ConfigurationError: for a name or an origin that browsers would not send, and for a
-            `secure` or `host_prefix` that is not True or False.
+            `secure`, `host_prefix` or `no_store` that is not True or False.
     """
 
     name: str = "access_token"
     secure: bool = True
     trusted_origins: Iterable[str] = ()
     host_prefix: bool = True
+    no_store: bool = False
 
     def __post_init__(self) -> None:
         check_text(self.name, "name", pattern=_NAME, must="be a cookie name of letters, digits and - _ .")
@@ -57,6 +60,7 @@ class AccessCookie:
             "be True, or False for development over plain http on your own machine (leave it out for a site "
             "under https, also behind a proxy)",
         )
+        check_flag(self.no_store, "no_store")
         self._check_prefix()
         origins = check_text_list(self.trusted_origins, "trusted_origins", '"https://app.example.com"')
         object.__setattr__(self, "trusted_origins", frozenset(origins))
