@@ -23,6 +23,7 @@ from authguard._flask import handled
 from authguard._flask.client import AuthGuardClient
 from authguard._flask.middleware import put_around
 from authguard._flask.refusal import RefusedHTTPException, refused
+from authguard._flask.sessions import BrowserSessions
 from authguard._logs import log_refusal
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
@@ -31,6 +32,7 @@ from authguard.wsgi import AuthGuardMiddleware
 __all__ = [
     "AuthGuardClient",
     "AuthGuardMiddleware",
+    "BrowserSessions",
     "RefusedHTTPException",
     "current_principal",
     "current_user",
@@ -39,7 +41,7 @@ __all__ = [
     "requires",
 ]
 
-for _public in (AuthGuardClient, RefusedHTTPException):
+for _public in (AuthGuardClient, BrowserSessions, RefusedHTTPException):
     _public.__module__ = __name__  # where it is imported from
 
 _INIT_APP = (

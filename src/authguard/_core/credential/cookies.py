@@ -90,24 +90,26 @@ class AccessCookie:
         """Return the name that browsers see: with the prefix `__Host-`, unless an option is against it."""
         return f"__Host-{self.name}" if self.secure and self.host_prefix else self.name
 
-    def issue(self, token: str, *, max_age: float | Duration, scheme: str | None = None) -> str:
+    def issue(self, token: str, *, max_age: float | Duration | None, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser in.
 
         Args:
             token: the access token.
-            max_age: seconds, or a timedelta, as long as the token is valid.
+            max_age: seconds, or a timedelta, as long as the token is valid; None until the browser is closed.
             scheme: not used; `secure` alone decides.
 
         Raises:
             ValueError: if the token is too large for a cookie, or is no token.
             ConfigurationError: if `max_age` is no number of seconds.
         """
-        seconds = int(check_seconds(max_age, "max_age", inf, least=-inf))
+        age = (
+            "" if max_age is None else f"; Max-Age={int(check_seconds(max_age, 'max_age', inf, least=-inf))}"
+        )
         if not _VALUE.match(token):
             raise ValueError("this cannot be a token: it has characters that cookies cannot carry")
         if len(self._field_name) + len(token) > _MAX_COOKIE:
             raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_MAX_COOKIE}")
-        return f"{self._field_name}={token}; Max-Age={seconds}{self._attributes}"
+        return f"{self._field_name}={token}{age}{self._attributes}"
 
     def clear(self, *, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser out.
@@ -116,6 +118,14 @@ class AccessCookie:
             scheme: not used; `secure` alone decides.
         """
         return f"{self._field_name}=; Max-Age=0{self._attributes}"
+
+    def beside(self, name: str) -> "AccessCookie":
+        """Return a cookie with the same attributes, for something else of the same browser.
+
+        Args:
+            name: what is put behind the name, such as `remember`.
+        """
+        return AccessCookie(f"{self.name}-{name}", secure=self.secure, host_prefix=self.host_prefix)
 
     @property
     def _attributes(self) -> str:

@@ -12,6 +12,7 @@ from authguard._core.deciding.callers import Recalled, Refused
 from authguard._core.deciding.outcomes import OUTSIDE, Outcomes, count_of
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
+from authguard._core.logouts import Logouts, Revocations
 from authguard._core.model import Principal
 from authguard._core.options import Moment, check_moment, check_text, got
 from authguard._core.proxies import TrustedProxies
@@ -81,11 +82,17 @@ class VerifiesOutside:
     credential_fields: frozenset[bytes]
     _straight_path: StraightPath
     _verifiers: Sequence[Verifier]
+    _logouts: Logouts | None
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
         """Return the verifiers that were given, in their order."""
         return tuple(self._verifiers)
+
+    @property
+    def revocations(self) -> Revocations | None:
+        """Return what was given to be asked for logouts, if anything."""
+        return None if self._logouts is None else self._logouts.store
 
     def verify(
         self,
