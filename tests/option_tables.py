@@ -26,6 +26,15 @@ def _guarded() -> Flask:
     return app
 
 
+TOKENS = ag.TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE)
+
+
+def _with_login_page() -> ag.Guard:
+    """Return a guard whose users sign in by a form."""
+    revocations = ag.MemoryRevocations()
+    return ag.Guard(TOKENS.verifier(), cookie=ag.AccessCookie(), login_path="/login", revocations=revocations)
+
+
 class _GuardOf:
     """Builds a guard of a verifier that works."""
 
@@ -209,7 +218,7 @@ BUILT: dict[str, Built] = {
     "AccessCookie.issue": Built(
         ag.AccessCookie().issue,
         {"token": "a", "max_age": 5},
-        {"max_age": "any seconds"},
+        {"max_age": "any seconds?"},
         frozenset({"token", "scheme"}),
     ),
     "DPoP": Built(
@@ -368,6 +377,12 @@ BUILT: dict[str, Built] = {
         {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
     ),
+    "BrowserSessions": Built(
+        flask.BrowserSessions,
+        {"guard": _with_login_page(), "tokens": TOKENS},
+        {"guard": "object", "tokens": "object", "remember": "seconds", "home": "text"},
+    ),
+    "TokenIssuer.remember_tokens": Built(TOKENS.remember_tokens, {"lifetime": 5}, {"lifetime": "seconds"}),
     "AuthGuardClient": Built(
         flask.AuthGuardClient,
         {"application": _guarded(), "user": ag.Principal("ann")},

@@ -27,7 +27,7 @@ def create_app(**config: Any) -> Flask:
     numbers = {user["email"]: number for number, user in users.items()}
     nobody = {"password": generate_password_hash(token_urlsafe())}  # an unknown address takes as long
 
-    tokens = TokenIssuer(app.config["SECRET_KEY"], issuer=SITE, audience=SITE)
+    tokens = TokenIssuer(app.config["SECRET_KEY"], issuer=SITE, audience=SITE, ttl=8 * 3600)
     guard = Guard(
         tokens.verifier(),
         APIKeyVerifier({app.config["API_KEY"]: ROBOT}),

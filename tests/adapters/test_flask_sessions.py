@@ -18,6 +18,7 @@ from authguard import (
     MemoryRevocations,
     Rule,
     TokenIssuer,
+    VerificationUnavailableError,
 )
 from authguard.flask import AuthGuardClient, BrowserSessions, current_principal, init_app
 
@@ -311,6 +312,21 @@ def test_signing_out_when_nobody_is_signed_in(site: Site) -> None:
     answer = site.client.post("/logout")
     assert (answer.status_code, len(answer.headers.getlist("Set-Cookie"))) == (303, 2)
     assert site.revocations.sequence == 0
+
+
+def test_a_store_that_is_down_is_an_outage() -> None:
+    """Nobody is told that they have signed out while a copy of their token is good."""
+
+    class Down(MemoryRevocations):
+        def revoke(self, **_: Any) -> Any:
+            raise VerificationUnavailableError("the store is down", retry_after=7)
+
+    site = Site(revocations=Down())
+    site.sign_in()
+    answer = site.client.post("/logout")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+    assert "Set-Cookie" not in answer.headers
+    assert site.get() == "ann"
 
 
 def test_private_keys_sign_as_well() -> None:

@@ -6,16 +6,26 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from flask import Response, request
+from werkzeug.exceptions import ServiceUnavailable
 
 from authguard._core.answer.redirect import local_prefix
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
-from authguard._core.options import Duration, check_flag, check_function, check_mapping, check_object
+from authguard._core.options import (
+    Duration,
+    check_flag,
+    check_function,
+    check_mapping,
+    check_object,
+    check_whole_seconds,
+)
 from authguard._core.policy.patterns import local_path
 from authguard._flask.handled import current_auth, handled_request
-from authguard.errors import ConfigurationError, RefusedError
+from authguard._logs import logger
+from authguard.errors import ConfigurationError, RefusedError, VerificationUnavailableError
 from authguard.issuing import TokenIssuer
+from authguard.issuing.remember import MAX_LIFETIME
 
 #: From a subject to the arguments of `TokenIssuer.issue` for it, such as its scopes; None if it is gone.
 Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
@@ -69,7 +79,8 @@ class BrowserSessions:
         self._revocations: Any = guard.revocations
         self._tokens = tokens
         self._home = local_path(home, "home")
-        self._remember = tokens.remember_tokens(remember)
+        seconds = check_whole_seconds(remember, "remember", MAX_LIFETIME, least=1)
+        self._remember = tokens.remember_tokens(seconds)
         self._remember_cookie = self._cookie.beside("remember")
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
@@ -124,7 +135,8 @@ class BrowserSessions:
     def end(self) -> Response:
         """Return the response that signs the browser out; all tokens of the session are revoked.
 
-        Call it in a view for POST. Where another site has started the request, nobody is signed out.
+        Call it in a view for POST. Where another site has started the request, nobody is signed out. While a
+        store of revocations is down, the answer is 503: a copy of a token would still be good.
         """
         if request.method in ("GET", "HEAD"):
             raise ConfigurationError(
@@ -166,10 +178,14 @@ class BrowserSessions:
         remembered = principal.claims.get(_REMEMBERED) is not False
         lasts = self._remember.lifetime if remembered else self._tokens.ttl
         until = self._remember.now() + max(lasts, self._tokens.ttl) + _LEEWAY
-        if isinstance(session, str):
-            self._revocations.revoke(session=session, issuer=issuer, until=until)
-        elif principal.token_id:
-            self._revocations.revoke(token_id=principal.token_id, issuer=issuer, until=until)
+        named = {"session": session} if isinstance(session, str) else {"token_id": principal.token_id}
+        if not any(named.values()):  # a token that cannot be named, of another issuer
+            return
+        try:
+            self._revocations.revoke(**named, issuer=issuer, until=until)
+        except VerificationUnavailableError as error:
+            logger.warning("a session cannot be ended: %s", error.reason)
+            raise ServiceUnavailable(retry_after=error.retry_after) from error
 
 
 def _redirect(target: str) -> Response:
