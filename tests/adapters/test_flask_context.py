@@ -182,7 +182,13 @@ def test_a_stream_keeps_its_context() -> None:
 
         return flask.Response(parts())
 
-    assert ask_wsgi(app, "GET", "/stream", [BEARER]).body == b"user somebody ['site']"
+    torn_down: list[Any] = []
+    app.teardown_appcontext(torn_down.append)
+    for _ in range(2):
+        assert ask_wsgi(app, "GET", "/stream", [BEARER]).body == b"user somebody ['site']"
+        assert not flask.has_app_context()
+        assert not flask.has_request_context()
+    assert len(torn_down) >= 2
 
 
 def test_the_context_of_a_test_is_used() -> None:

@@ -1,11 +1,13 @@
 """Put a guard around Flask: callbacks run in the application context, and refusals are its errors."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, has_app_context
-from flask.globals import app_ctx
+from flask import Flask, has_app_context, has_request_context
+from flask.globals import app_ctx, request_ctx
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wsgi import ClosingIterator
 
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
@@ -43,6 +45,11 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool) -> None:
     app.teardown_request(_note_raised)
 
 
+def _pop(context: Any, raised: BaseException | None = None) -> None:
+    """End a context. Functions for its teardown are told what Flask tells them: many commit, or roll back."""
+    context.pop(getattr(context, _RAISED, raised))
+
+
 def _note_raised(raised: BaseException | None) -> None:
     setattr(app_ctx, _RAISED, raised)
 
@@ -69,17 +76,18 @@ class FlaskMiddleware(AuthGuardMiddleware):
         # As Flask does: one that is there is used, such as that of a test.
         if has_app_context() and app_ctx.app is self._flask:
             return super().__call__(environ, start_response)
-        context: Any = self._flask.app_context()
+        context = self._flask.app_context()
         context.push()
-        raised: BaseException | None = None
         try:
-            return super().__call__(environ, start_response)
+            response = super().__call__(environ, start_response)
         except BaseException as error:
-            raised = error
+            _pop(context, error)
             raise
-        finally:
-            # Functions for the teardown are told what Flask would tell them: many commit, or roll back.
-            context.pop(getattr(context, _RAISED, raised))
+        if has_request_context() and request_ctx.app is self._flask:
+            # Before Flask 3.1.2, `stream_with_context` keeps its context so, until the response is closed.
+            return ClosingIterator(response, partial(_pop, context))
+        _pop(context)
+        return response
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         """Return the WSGI application that answers in the place of Flask."""
