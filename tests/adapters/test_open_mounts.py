@@ -108,6 +108,23 @@ def test_a_mount_beside_the_application_itself_is_warned_of(
     assert "/guarded" not in warning
 
 
+def test_whatever_calls_is_looked_at_with_care(caplog: pytest.LogCaptureFixture) -> None:
+    """An object that raises where its attributes are asked for is no reason not to answer."""
+
+    class Raises:
+        def __init__(self, app: Any) -> None:
+            self._wrapped = app
+
+        def __getattr__(self, name: str) -> Any:
+            raise LookupError(name)
+
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return self._wrapped(environ, start_response)
+
+    [warning] = warnings_of(DispatcherMiddleware(Raises(site()), {"/metrics": plain}), caplog)
+    assert "'/metrics'" in warning
+
+
 def test_a_refused_request_warns_too(caplog: pytest.LogCaptureFixture) -> None:
     """The first request may be anybody's."""
     app = flask.Flask("site")

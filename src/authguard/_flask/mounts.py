@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -27,11 +28,10 @@ class OpenMounts:
         self._is_checked = True
         paths: dict[str, None] = {}
         for layer in _callers(inspect.currentframe()):
-            if layer is self._middleware:
-                continue
-            if is_guard(layer):  # it guards what has been found
-                paths.clear()
-            paths.update(dict.fromkeys(self._open_in(layer)))
+            with suppress(Exception):  # any object may call, and define its attributes as it likes
+                if is_guard(layer) and layer is not self._middleware:  # it guards what has been found
+                    paths.clear()
+                paths.update(dict.fromkeys(self._open_in(layer)))
         if paths:
             logger.warning(
                 "what is mounted at %s is outside of the guard, since it was put around the application "
