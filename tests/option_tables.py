@@ -19,6 +19,22 @@ def verifier() -> ag.JWTVerifier:
     return ag.JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
 
 
+def _guarded() -> Flask:
+    """Return a Flask application with a guard."""
+    app = Flask("guarded")
+    flask.init_app(app, ag.Guard(verifier()))
+    return app
+
+
+TOKENS = ag.TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE)
+
+
+def _with_login_page() -> ag.Guard:
+    """Return a guard whose users sign in by a form."""
+    revocations = ag.MemoryRevocations()
+    return ag.Guard(TOKENS.verifier(), cookie=ag.AccessCookie(), login_path="/login", revocations=revocations)
+
+
 class _GuardOf:
     """Builds a guard of a verifier that works."""
 
@@ -197,12 +213,12 @@ BUILT: dict[str, Built] = {
     "AccessCookie": Built(
         ag.AccessCookie,
         {},
-        {"name": "text", **rows("flag", "secure host_prefix"), "trusted_origins": "list"},
+        {"name": "text", **rows("flag", "secure host_prefix no_store"), "trusted_origins": "list"},
     ),
     "AccessCookie.issue": Built(
         ag.AccessCookie().issue,
         {"token": "a", "max_age": 5},
-        {"max_age": "any seconds"},
+        {"max_age": "any seconds?"},
         frozenset({"token", "scheme"}),
     ),
     "DPoP": Built(
@@ -362,6 +378,18 @@ BUILT: dict[str, Built] = {
         flask.init_app,
         {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
+    ),
+    "BrowserSessions": Built(
+        flask.BrowserSessions,
+        {"guard": _with_login_page(), "tokens": TOKENS},
+        {"guard": "object", "tokens": "object", "remember": "seconds", "home": "text"},
+    ),
+    "TokenIssuer.remember_tokens": Built(TOKENS.remember_tokens, {"lifetime": 5}, {"lifetime": "seconds"}),
+    "AuthGuardClient": Built(
+        flask.AuthGuardClient,
+        {"application": _guarded(), "user": ag.Principal("ann")},
+        {"principal": "object?", "token": "text?"},
+        frozenset({"given", "user", "options"}),
     ),
     "BearerAuth": Built(
         client.BearerAuth,

@@ -125,6 +125,7 @@ BELOW = {
     "_fastapi": "fastapi",
     "starlette.py": "starlette",
     "flask.py": "flask",
+    "_flask": "flask",  # of authguard.flask
 }
 #: Places where the package is there, as an object of it has been given, or as it is looked for without need.
 ONLY_IF_THERE = {
