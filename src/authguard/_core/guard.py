@@ -8,7 +8,6 @@ adapters read the request and write the answer. `Callers` finds out who presents
 """
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from authguard._core.answer.charge import Charge
@@ -24,7 +23,7 @@ from authguard._core.deciding.callers import AskFirst, Callers, Recalled, Refuse
 from authguard._core.deciding.later_checks import LaterChecks
 from authguard._core.deciding.outcomes import Outcomes, count_of
 from authguard._core.deciding.outside import VerifiesOutside
-from authguard._core.deciding.overridden import overriding
+from authguard._core.deciding.overridden import Override, overriding
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.dispatch import arrange, extractor_for
@@ -268,9 +267,9 @@ class Guard(VerifiesOutside):
         """Return where to go after signing in; see `authguard.safe_next`. Never this guard's login page."""
         return safe_next(target, default, login_paths=self.policy.login_paths)
 
-    def override(self, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
+    def override(self, user: Any, *, principal: Principal | None = None, everywhere: bool = True) -> Override:
         """Take whoever sends a request for this user; see `authguard.testing.override`."""
-        return overriding(self._straight_path, user, principal)
+        return overriding(self._straight_path, user, principal, everywhere=everywhere)
 
     def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth | QuotaHealth]:
         """Return how each remote and store is doing that this guard asks: fresh, stale or failing.

@@ -1,30 +1,47 @@
 """Take the sender of each request for a certain user, in tests of applications."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias
 
 from authguard._core.answer.decision import Known
 from authguard._core.deciding.callers import UNDECIDED, Callers, Undecided
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
+from authguard._core.options import check_flag
 from authguard._core.request import Presented, RequestView
 from authguard.errors import InvalidTokenError, MissingCredentialsError
+
+#: What a guard's `override` returns: a context in which the user is taken for the sender of each request.
+Override: TypeAlias = AbstractContextManager[None]
 
 
 class Overridden:
     """Stand in the place of a guard's `Callers`, and identify each caller as one user.
 
+    Several threads and tasks may have an override of their own; each request goes to that of its own.
+
     Args:
+        path: the straight path of the guard.
         user: a principal, `ANONYMOUS`, or the application's own user.
         principal: whom the guard sees, if the user is not a principal.
+        everywhere: whether threads and tasks that have none of their own see it.
+
+    Attributes:
+        within: the overrides in which it was entered, of all guards.
     """
 
     at_once = False
 
-    def __init__(self, user: Any, principal: Principal | None) -> None:
+    def __init__(
+        self, path: "Overridable", user: Any, principal: Principal | None, *, everywhere: bool = True
+    ) -> None:
         if isinstance(user, Principal):
             principal = user
+        self.everywhere = check_flag(everywhere, "everywhere")
+        self.within: tuple[Overridden, ...] = ()
+        self._path = path
         self._user = user
         self._known = Known(Auth(principal or Principal(subject="override")), (), 0)
 
@@ -36,17 +53,21 @@ class Overridden:
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
     ) -> Flow[tuple[Known, str]]:
         """Return the caller, whatever the request presents; see `Callers.identify`."""
-        yield from ()  # a flow that asks nothing
-        if not self._known.auth.principal.is_authenticated:
+        here = _of_this_context(self._path)
+        if not isinstance(here, Overridden):
+            return (yield from here.identify(request, now, known, proven=proven))
+        if not here._known.auth.principal.is_authenticated:
             raise MissingCredentialsError("no credential")
-        return self._known, ""
+        return here._known, ""
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the user of the test; raise if it is None, as for a user that is gone."""
-        yield from ()
-        if self._user is None:
+        here = _of_this_context(self._path)
+        if not isinstance(here, Overridden):
+            return (yield from here.load_user(principal))
+        if here._user is None:
             raise InvalidTokenError("the user is gone")
-        return self._user
+        return here._user
 
 
 class Overridable(Protocol):
@@ -54,26 +75,52 @@ class Overridable(Protocol):
 
     Attributes:
         callers: those in use.
-        all_callers: the guard's own, and those of tests, of which the last one is to be used.
+        all_callers: the guard's own, and those of tests, in the order in which they were entered.
     """
 
     callers: Callers | Overridden
     all_callers: list[Callers | Overridden]
 
 
+#: The overrides that this context has entered, and those in which it was begun, the last one at the end.
+_entered: ContextVar[tuple[Overridden, ...]] = ContextVar("authguard_overrides", default=())
+
+
+def _of_this_context(path: Overridable) -> Callers | Overridden:
+    """Return the callers for a request that is handled in this context.
+
+    A task has a copy of the context in which it was begun. What was entered there afterwards, within an
+    override that the task has, too, holds for the task as well.
+    """
+    callers = tuple(path.all_callers)
+    own = next((one for one in reversed(_entered.get()) if one in callers), None)
+    for one in reversed(callers):
+        if not isinstance(one, Overridden):
+            break
+        if own in (one, *one.within) if own is not None else one.everywhere:
+            return one
+    return callers[0]
+
+
 @contextmanager
-def overriding(path: Overridable, user: Any, principal: Principal | None) -> Iterator[None]:
+def overriding(
+    path: Overridable, user: Any, principal: Principal | None, *, everywhere: bool = True
+) -> Iterator[None]:
     """Take whoever sends a request for this user; see `authguard.testing.override`.
 
-    Contexts may overlap in any order, and in several threads: the one that was entered last holds.
+    Contexts may overlap in any order, and in several threads and tasks.
     """
-    overridden = Overridden(user, principal)
+    overridden = Overridden(path, user, principal, everywhere=everywhere)
+    overridden.within = _entered.get()
     path.all_callers.append(overridden)
+    _entered.set((*overridden.within, overridden))
     _use_last(path)
     try:
         yield
     finally:
         path.all_callers.remove(overridden)
+        # It may end in another context than it was entered in: that one notices by the list above.
+        _entered.set(tuple(one for one in _entered.get() if one is not overridden))
         _use_last(path)
 
 
