@@ -15,9 +15,9 @@ def override(
     Path rules, scopes and roles still apply, to the principal. It works for middleware,
     decorators, dependencies and websockets alike.
 
-    Threads and tasks that enter one each do not see those of the others, so tests may run in parallel. Of
-    contexts that overlap in one thread or task, the one that was entered last holds. Threads that have entered
-    none, such as those of a server, see the one that was entered last.
+    Threads and tasks that enter one each do not see those of the others, so tests may run in parallel. In one
+    thread or task, the one that was entered last holds. Threads that have entered none, such as those of a
+    server, see the one that was entered last anywhere.
 
     Args:
         guard: the guard that the application is built with.

@@ -30,6 +30,7 @@ class Overridden:
 
     Attributes:
         within: the overrides in which it was entered, of all guards.
+        known: the caller, as the guard sees it.
     """
 
     at_once = False
@@ -42,8 +43,8 @@ class Overridden:
         self.everywhere = check_flag(everywhere, "everywhere")
         self.within: tuple[Overridden, ...] = ()
         self._path = path
-        self._user = user
-        self._known = Known(Auth(principal or Principal(subject="override")), (), 0)
+        self.user = user
+        self.known = Known(Auth(principal or Principal(subject="override")), (), 0)
 
     def recall(self, presented: Presented, now: float) -> Undecided:
         """Leave each request to the flow."""
@@ -56,18 +57,18 @@ class Overridden:
         here = _of_this_context(self._path)
         if not isinstance(here, Overridden):
             return (yield from here.identify(request, now, known, proven=proven))
-        if not here._known.auth.principal.is_authenticated:
+        if not here.known.auth.principal.is_authenticated:
             raise MissingCredentialsError("no credential")
-        return here._known, ""
+        return here.known, ""
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the user of the test; raise if it is None, as for a user that is gone."""
         here = _of_this_context(self._path)
         if not isinstance(here, Overridden):
             return (yield from here.load_user(principal))
-        if here._user is None:
+        if here.user is None:
             raise InvalidTokenError("the user is gone")
-        return here._user
+        return here.user
 
 
 class Overridable(Protocol):
