@@ -25,7 +25,7 @@ class Clock:
         return self._now
 
     def advance(self, seconds: float | Duration) -> None:
-        """Go forward.
+        """Move forward.
 
         Args:
             seconds: by how much, in seconds or as a timedelta; negative to go back.
@@ -33,7 +33,7 @@ class Clock:
         self._now += check_seconds(seconds, "seconds", inf, least=-inf)
 
     def set(self, now: float | Moment) -> None:
-        """Go to a moment.
+        """Set the time.
 
         Args:
             now: seconds since the epoch, or a datetime with a time zone.

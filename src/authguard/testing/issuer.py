@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from authguard._core.options import (
     Duration,
+    check_flag,
     check_function,
     check_mapping,
     check_seconds,
@@ -85,6 +86,7 @@ class FakeIssuer:
         Args:
             withdraw: whether the keys before it leave the key set, so that their tokens are refused.
         """
+        check_flag(withdraw, "withdraw")
         key = ec.generate_private_key(ec.SECP256R1())
         signer = TokenIssuer(key, issuer=self.url, audience=self.audience, ttl=_TTL, clock=self._clock)
         self._keys = [*([] if withdraw else self._keys), (key, signer)]
