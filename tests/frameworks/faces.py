@@ -25,12 +25,14 @@ class Framework:
     Attributes:
         interface: `asgi` or `wsgi`.
         make: returns the guarded application.
-        distribution: whose version is told.
+        distribution: whose version is told; empty for the bare interface.
+        caller: where a handler finds the caller, for docs/frameworks.md.
     """
 
     interface: str
     make: Make
     distribution: str
+    caller: str = ""
 
     def ask(self, app: Any, *request: Any) -> faces.Answer:
         """Send a request to an application in this process."""
@@ -104,14 +106,14 @@ def bottle(guard: Guard, clock: Callable[[], float]) -> Any:
 
 #: Each of them is asked the whole table, in this process and on a server of `servers.py`.
 FRAMEWORKS = {
-    "ASGI": Framework("asgi", faces.raw_asgi, "authguard"),
-    "WSGI": Framework("wsgi", faces.raw_wsgi, "authguard"),
-    "Starlette": Framework("asgi", faces.starlette, "starlette"),
-    "FastAPI": Framework("asgi", faces.fastapi, "fastapi"),
-    "Litestar": Framework("asgi", litestar, "litestar"),
-    "Quart": Framework("asgi", quart, "quart"),
-    "Falcon on ASGI": Framework("asgi", falcon_asgi, "falcon"),
-    "Falcon on WSGI": Framework("wsgi", falcon_wsgi, "falcon"),
-    "Bottle": Framework("wsgi", bottle, "bottle"),
-    "Flask": Framework("wsgi", faces.flask_app, "flask"),
+    "ASGI": Framework("asgi", faces.raw_asgi, "", 'scope["state"]["user"]'),
+    "WSGI": Framework("wsgi", faces.raw_wsgi, "", 'environ["authguard.user"]'),
+    "Starlette": Framework("asgi", faces.starlette, "starlette", "request.user"),
+    "FastAPI": Framework("asgi", faces.fastapi, "fastapi", "user: CurrentUser"),
+    "Flask": Framework("wsgi", faces.flask_app, "flask", "current_user"),
+    "Litestar": Framework("asgi", litestar, "litestar", "request.user"),
+    "Quart": Framework("asgi", quart, "quart", 'request.scope["state"]["user"]'),
+    "Falcon on ASGI": Framework("asgi", falcon_asgi, "falcon", 'request.scope["state"]["user"]'),
+    "Falcon on WSGI": Framework("wsgi", falcon_wsgi, "falcon", 'request.env["authguard.user"]'),
+    "Bottle": Framework("wsgi", bottle, "bottle", 'request.environ["authguard.user"]'),
 }
