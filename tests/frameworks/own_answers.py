@@ -53,3 +53,6 @@ CHANGED: dict[str, dict[str, Case]] = {
         )
     },
 }
+
+#: They refuse each handshake with 403: they lack the extension by which an application gives the answer.
+WITHOUT_HANDSHAKE_ANSWERS = {"daphne"}

@@ -22,6 +22,12 @@ CURRENT_HYPERCORN = Path(sys.prefix) / "hypercorn-current"
 #: What servers add to each answer of an application.
 ADDED = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
 _TIMEOUT = 10
+_HANDSHAKE = [
+    ("Connection", b"Upgrade"),
+    ("Upgrade", b"websocket"),
+    ("Sec-WebSocket-Version", b"13"),
+    ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+]
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,15 @@ class Server:
         kind: a name of `KINDS`.
         framework: a name of `FRAMEWORKS`.
         log: where to write what the server says.
+
+    Attributes:
+        kind: as above.
+        framework: as above.
+        port: where it listens, on loopback.
     """
 
     def __init__(self, kind: str, framework: str, log: Path) -> None:
+        self.kind, self.framework = kind, framework
         self.port, self._log = _free_port(), log
         folder = KINDS[kind].folder
         path = [*([str(folder)] if folder else []), str(TESTS), *sys.path]
@@ -111,13 +123,28 @@ class Server:
 
     def ask(self, method: str, path: str, fields: Iterable[Field] = ()) -> Answer:
         """Send one request, byte for byte; the status is 0 if the server closes without an answer."""
-        lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: site.example", b"Connection: close"]
-        lines += [name.encode() + b": " + value for name, value in fields]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=_TIMEOUT) as connection:
-            # A server that has seen enough may close before it has read everything.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        with self._send(method, path, [("Connection", b"close"), *fields]) as connection:
             return _read(connection, method)
+
+    def open_websocket(self, path: str, fields: Iterable[Field] = ()) -> tuple[int, str]:
+        """Send a handshake; the status, and the text of the first message if it is taken."""
+        connection = self._send("GET", path, [*_HANDSHAKE, *fields])
+        with connection, connection.makefile("rb") as stream:
+            head = b"".join(iter(stream.readline, b"\r\n"))
+            status = int(head.split()[1])
+            if status != 101:
+                return status, ""
+            _, size = stream.read(2)  # a text of less than 126 bytes
+            return status, stream.read(size).decode()
+
+    def _send(self, method: str, path: str, fields: Iterable[Field]) -> socket.socket:
+        lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: site.example"]
+        lines += [name.encode() + b": " + value for name, value in fields]
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=_TIMEOUT)
+        # A server that has seen enough may close before it has read everything.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        return connection
 
     def stop(self) -> None:
         """End the process."""

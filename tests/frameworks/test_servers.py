@@ -22,44 +22,64 @@ need(
 pytestmark = pytest.mark.frameworks
 
 from adapters import test_same_answers as table
+from adapters.answering import FORGED, GOOD, KEY, api_key, bearer
 from adapters.cases import CASES
-from adapters.faces import Answer
+from adapters.faces import Answer, Field
 from frameworks.faces import FRAMEWORKS
-from frameworks.own_answers import CHANGED, OWN
+from frameworks.own_answers import CHANGED, OWN, WITHOUT_HANDSHAKE_ANSWERS
 from frameworks.servers import KINDS, SERVED, Server
 
-Ask = Callable[..., Answer]
 
-
-@pytest.fixture(name="served", params=SERVED, ids=" - ".join, scope="module")
-def _served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Ask]]:
+@pytest.fixture(name="server", params=SERVED, ids=" - ".join, scope="module")
+def _server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     kind, framework = request.param
     server = Server(kind, framework, tmp_path_factory.mktemp("server") / "log")
     try:
         server.wait()
-        yield kind, server.ask
+        yield server
     finally:
         server.stop()
 
 
 @pytest.fixture(name="face")
-def _face(served: tuple[str, Ask]) -> Ask:
-    return served[1]
+def _face(server: Server) -> Callable[..., Answer]:
+    return server.ask
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_answer(served: tuple[str, Ask], name: str) -> None:
+def test_answer(server: Server, name: str) -> None:
     """Each server carries the answer of the table, but for the cases of `own_answers.py`."""
-    kind, ask = served
     case = CASES[name]
-    if statuses := OWN[kind].get(name):
-        answer = ask(case.method, case.path, case.fields)
+    if statuses := OWN[server.kind].get(name):
+        answer = server.ask(case.method, case.path, case.fields)
         assert answer.status in statuses, answer
         assert answer.headers.get("content-type") != "application/problem+json"
     else:
-        table.check_answer(ask, CHANGED.get(kind, {}).get(name, case))
+        table.check_answer(server.ask, CHANGED.get(server.kind, {}).get(name, case))
+
+
+HANDSHAKES: dict[str, tuple[str, list[Field], int, str]] = {
+    "nobody": ("/private", [], 401, ""),
+    "nobody on a public path": ("/socket", [], 101, "nobody"),
+    "a good token": ("/private", [bearer(GOOD)], 101, "somebody"),
+    "a good key": ("/private", [api_key(KEY)], 101, "robot"),
+    "a forged token": ("/private", [bearer(FORGED)], 401, ""),
+    "two tokens": ("/private", [bearer(GOOD), bearer(GOOD)], 400, ""),
+    "a scope that is missing": ("/admin", [bearer(GOOD)], 403, ""),
+}
+
+
+@pytest.mark.parametrize("name", HANDSHAKES)
+def test_handshake(server: Server, name: str) -> None:
+    """An ASGI server opens a websocket for callers that the guard lets pass; a WSGI server opens none."""
+    path, fields, status, text = HANDSHAKES[name]
+    if FRAMEWORKS[server.framework].interface == "wsgi":
+        answered, _ = server.open_websocket(path, fields)
+        assert answered == status or (status == 101 and answered in (200, 400, 401))
+    elif status != 101 and server.kind in WITHOUT_HANDSHAKE_ANSWERS:
+        assert server.open_websocket(path, fields) == (403, "")
+    else:
+        assert server.open_websocket(path, fields) == (status, text)
 
 
 def test_each_framework_and_each_server_is_tried() -> None:
