@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from adapters.faces import Answer, Field
 
@@ -87,6 +88,8 @@ class Server:
         kind: a name of `KINDS`.
         framework: a name of `FRAMEWORKS`.
         log: where to write what the server says.
+        app: another application, which answers 200 on `/public`.
+        environment: more variables of its environment.
 
     Attributes:
         kind: as above.
@@ -94,7 +97,15 @@ class Server:
         port: where it listens, on loopback.
     """
 
-    def __init__(self, kind: str, framework: str, log: Path) -> None:
+    def __init__(
+        self,
+        kind: str,
+        framework: str,
+        log: Path,
+        *,
+        app: str = APP,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.kind, self.framework = kind, framework
         self.port, self._log = _free_port(), log
         folder = KINDS[kind].folder
@@ -102,9 +113,9 @@ class Server:
         command = KINDS[kind].command.format(port=self.port).split()
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *command, APP],
+                [sys.executable, "-m", *command, app],
                 cwd=TESTS,
-                env={**os.environ, FRAMEWORK: framework, "PYTHONPATH": os.pathsep.join(path)},
+                env={**os.environ, FRAMEWORK: framework, **environment, "PYTHONPATH": os.pathsep.join(path)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
