@@ -14,9 +14,9 @@ from authguard.testing import override
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_token
 
 
-def guard() -> Guard:
+def guard(**options) -> Guard:
     """Return a guard that protects everything."""
-    return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE))
+    return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), **options)
 
 
 def caller(one: Guard, request: FakeRequest | None = None) -> str | None:
@@ -90,6 +90,13 @@ def test_a_thread_without_one_does_not_see_what_is_not_everywhere():
             assert in_thread(caller, one) == "bob"
 
 
+def test_a_thread_without_one_has_users_of_the_application():
+    """As the guard's `user_loader` finds them, while another thread has one that is not everywhere."""
+    one = guard(user_loader=lambda principal: Principal(f"user {principal.subject}"))
+    with override(one, Principal("eve"), everywhere=False):
+        assert in_thread(caller, one, bearer(make_token())) == "user ann"
+
+
 def test_a_guard_that_is_not_overridden_is_not_touched():
     """The override of one guard says nothing of another."""
     one, other = guard(), guard()
@@ -134,6 +141,13 @@ def test_one_that_ends_in_another_thread_has_ended():
     ending.start()
     ending.join()
     assert caller(one) is None
+
+
+def test_a_user_that_is_gone_is_refused():
+    """As a guard refuses the caller whom its `user_loader` does not find."""
+    one = guard()
+    with override(one, None, principal=Principal("ann")):
+        assert caller(one) is None
 
 
 def test_everywhere_must_be_a_flag():

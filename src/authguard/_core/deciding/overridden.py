@@ -96,8 +96,8 @@ def _of_this_context(path: Overridable) -> Callers | Overridden:
     callers = tuple(path.all_callers)
     own = next((one for one in reversed(_entered.get()) if one in callers), None)
     for one in reversed(callers):
-        if not isinstance(one, Overridden):
-            break
+        if not isinstance(one, Overridden):  # the guard's own are the first
+            continue
         if own in (one, *one.within) if own is not None else one.everywhere:
             return one
     return callers[0]
