@@ -32,15 +32,16 @@ def in_thread(work, *arguments):
 
 
 def test_threads_that_overlap_see_their_own():
-    """Each of many threads reads its user again and again, while the others enter and end theirs."""
-    one, meet = guard(), Barrier(8)
+    """Each of eight threads reads its user while all of them have one."""
+    one, meet = guard(), Barrier(8, timeout=10)
 
     def be(name):
-        meet.wait(10)
         seen = set()
-        for _ in range(50):
+        for _ in range(5):
             with override(one, Principal(name)):
+                meet.wait()
                 seen.add(caller(one))
+                meet.wait()
         return seen == {name}
 
     with ThreadPoolExecutor(8) as pool:
