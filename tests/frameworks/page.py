@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from frameworks.faces import FRAMEWORKS
-from frameworks.own_answers import CHANGED, OWN
+from frameworks.own_answers import CHANGED, OWN, WITHOUT_HANDSHAKE_ANSWERS
 from frameworks.servers import KINDS, SERVED, Kind
 
 PATH = Path(__file__).parents[2] / "docs" / "frameworks.md"
@@ -38,12 +38,14 @@ def servers() -> str:
 
 
 def changes() -> str:
-    """Return the list of the requests that a server changes."""
-    return "\n".join(
-        f"* {server}, {case}: {changed.status}"
-        for server, cases in CHANGED.items()
-        for case, changed in cases.items()
-    )
+    """Return the list of the answers that a server changes, or whose requests it changes."""
+    changed = [
+        (server, name, case.status) for server, cases in CHANGED.items() for name, case in cases.items()
+    ]
+    refused = [
+        (server, "a websocket that is refused for any reason", 403) for server in WITHOUT_HANDSHAKE_ANSWERS
+    ]
+    return "\n".join(f"* {server}: {name}: {status}" for server, name, status in [*changed, *sorted(refused)])
 
 
 def _told(statuses: set[int]) -> str:
