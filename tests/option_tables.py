@@ -12,6 +12,7 @@ from authguard.backchannel import BackChannelLogout
 from option_kinds import Built, rows
 from service_options import SERVICE
 from support import AUDIENCE, ISSUER, LONG_AFTER, SECRET, ec_key
+from testing_options import TESTING
 
 
 def verifier() -> ag.JWTVerifier:
@@ -423,13 +424,8 @@ BUILT: dict[str, Built] = {
         },
         frozenset({"name"}),
     ),
-    "issue_token": Built(
-        testing.issue_token,
-        {"key": SECRET},
-        {"expires_in": "any seconds", "now": "moment?"},
-        frozenset({"key", "algorithm", "subject", "scopes", "headers", "claims"}),
-    ),
     **SERVICE,
+    **TESTING,
 }
 
 #: Public names that are no option of an application: the guard makes them, or they are raised or read.
