@@ -9,6 +9,7 @@ _PACKAGES = {
     "starlette": ("starlette",),
     "fastapi": ("fastapi", "starlette"),
     "flask": ("flask", "werkzeug"),
+    "django": ("django",),
     "identity": (
         "alembic",
         "argon2",
