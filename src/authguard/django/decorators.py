@@ -1,7 +1,8 @@
 """Require scopes, roles or a recent sign-in of the callers of views."""
 
 import functools
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
 from authguard._logs import log_refusal
 from authguard.django.handled import Handled, find_request, handled_by_guard
-from authguard.django.responses import RefusedHTTPException
+from authguard.django.responses import RefusedHTTPException, keep_private
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
@@ -67,7 +68,7 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
             flow = _authorization(handled, requirement)
             if flow is not None:
                 _check(handled, await asynchronous.run(flow))
-            return await view(*args, **kwargs)
+            return keep_private(await view(*args, **kwargs))
 
         return guarded
 
@@ -77,9 +78,15 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
         flow = _authorization(handled, requirement)
         if flow is not None:
             _check(handled, run_anywhere(flow))
-        return view(*args, **kwargs)
+        result = view(*args, **kwargs)
+        # `dispatch` of a class of `async` views is a plain function.
+        return _awaited(result) if inspect.isawaitable(result) else keep_private(result)
 
     return guarded_now
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return keep_private(await result)
 
 
 def _authorization(handled: Handled, requirement: Requirement) -> Flow[Deny | None] | None:

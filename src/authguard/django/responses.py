@@ -1,6 +1,7 @@
 """Make responses of Django of the guard's answers, and add what a decision adds to the application's."""
 
 from http.client import responses
+from typing import Any
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -74,6 +75,16 @@ def add_fields(response: HttpResponseBase, decision: Decision) -> None:
     if decision.auth.principal.method in _BY_AUTHORIZATION:
         # Shared caches keep no such response (RFC 9111 section 3.5); Django's own cache knows no such rule.
         patch_vary_headers(response, ["Authorization"])
+
+
+def keep_private(result: Any) -> Any:
+    """Return what a guarded view has returned; a response without a Cache-Control of its own is made private.
+
+    Else `cache_page` around the view would keep it, and give it to callers whom nobody has checked.
+    """
+    if isinstance(result, HttpResponseBase) and not result.has_header("Cache-Control"):
+        result.headers["Cache-Control"] = "private"
+    return result
 
 
 def _bare(status: int, body: bytes) -> HttpResponse:
