@@ -197,6 +197,13 @@ def test_the_cache_of_django_gives_no_page_to_another_caller(kind: str) -> None:
 
 
 @KINDS
+def test_the_response_to_a_token_varies_by_it(kind: str) -> None:
+    """Older caches of Django do not see that by themselves."""
+    answer = project(kind, MIDDLEWARE=[GUARD]).ask("GET", "/private", [bearer(GOOD)])
+    assert answer.headers["vary"] == "Authorization"
+
+
+@KINDS
 def test_a_cache_around_a_guarded_view_keeps_nothing(kind: str) -> None:
     """Else it would answer before the caller is checked."""
     app = project(
