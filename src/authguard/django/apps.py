@@ -32,7 +32,7 @@ def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.
         app_configs: of which apps; the settings are those of all.
         options: what Django may add.
     """
-    errors = []
+    errors: list[checks.CheckMessage] = []
     try:
         cookie = get_guard().cookie
     except ConfigurationError as error:

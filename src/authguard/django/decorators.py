@@ -123,7 +123,7 @@ def _guarded_class(view_class: Any, guard_function: Callable[[Any], Any]) -> Any
 
     class Guarded(view_class):  # type: ignore[misc]  # pyright: ignore
         @classmethod
-        def as_view(cls, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        def as_view(cls, *args: Any, **kwargs: Any) -> Callable[..., Any]:  # pyright: ignore
             guarded: Callable[[HttpRequest], Any] = guard_function(super().as_view(*args, **kwargs))
             return guarded
 

@@ -42,7 +42,7 @@ class Handled:
     user: Any
 
 
-def leave(request: HttpRequest, guard: Guard, view: RequestView, decision: Decision, at: float) -> Handled:
+def leave(request: Any, guard: Guard, view: RequestView, decision: Decision, at: float) -> Handled:
     """Leave the caller on the request, as `user`, `auser` and `auth`.
 
     Somebody who is signed in by a session of Django stays `user` where no credential is presented and none

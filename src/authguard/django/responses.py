@@ -37,7 +37,7 @@ def as_response(refusal: Refusal, method: str) -> HttpResponse:
         refusal: the guard's answer.
         method: of the request; there is no body for HEAD.
     """
-    response = _bare(refusal.status, b"" if method == "HEAD" else refusal.body)
+    response: Any = _bare(refusal.status, b"" if method == "HEAD" else refusal.body)
     for name, value in refusal.fields():
         if name == "set-cookie":  # test clients keep what is in `cookies`
             response.cookies.load(value)
@@ -45,7 +45,8 @@ def as_response(refusal: Refusal, method: str) -> HttpResponse:
             _add(response, name, value)
     # The guard has its own lines in the log; Django would mail each 503 with the cookies of its request.
     response._has_been_logged = True  # noqa: SLF001 (as Django itself marks it)
-    return response
+    made: HttpResponse = response
+    return made
 
 
 def sealed(status: int, fields: list[tuple[str, str]], passed_on: HttpResponseBase | None) -> HttpResponse:
