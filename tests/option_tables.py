@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from flask import Flask
 
 import authguard as ag
-from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
+from authguard import asgi, client, django, fastapi, flask, starlette, stores, testing, wsgi
 from authguard.backchannel import BackChannelLogout
 from option_kinds import Built, rows
 from service_options import SERVICE
@@ -368,7 +368,7 @@ BUILT: dict[str, Built] = {
     ),
     **{
         f"{face.__name__}.requires": Built(face.requires, {}, REQUIRED)
-        for face in (starlette, fastapi, flask)
+        for face in (starlette, fastapi, flask, django)
     },
     "fastapi.install": Built(
         fastapi.install,

@@ -20,6 +20,7 @@ MODULES = (
     "authguard.starlette",
     "authguard.fastapi",
     "authguard.flask",
+    "authguard.django",
     "authguard.client",
     "authguard.stores",
     "authguard.backchannel",
