@@ -18,7 +18,11 @@ from authguard.testing import issue_token
 SECRET = secrets.token_urlsafe(40)
 BEARER = ("Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode())
 BROWSER = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate")]
-CHALLENGE = 'Bearer realm="api"'
+#: By path: the decorator names its scope, and there is no rule.
+CHALLENGES = {
+    "/some/page": 'Bearer realm="api"',
+    "/some/decorated": 'Bearer realm="api", scope="write"',
+}
 PLAIN = "application/problem+json"
 
 
@@ -85,7 +89,7 @@ def test_a_handler_for_something_else_is_not_asked(path: str, key: Any, scope: s
     app.error_handler_spec[scope][code][kind] = lambda error: ("a page", 500)
     answer = ask_wsgi(app, "GET", path)
     assert (answer.status, answer.headers["content-type"]) == (401, PLAIN)
-    assert answer.headers["www-authenticate"] == CHALLENGE
+    assert answer.headers["www-authenticate"] == CHALLENGES[path]
 
 
 @PATHS
@@ -106,7 +110,7 @@ def test_handlers_may_ask_the_exception_as_any_of_werkzeug(path: str) -> None:
 
     def generic(error: Any) -> Any:
         assert (error.name, error.description) == ("Unauthorized", "Authentication is required.")
-        assert dict(error.get_headers())["www-authenticate"] == CHALLENGE
+        assert dict(error.get_headers())["www-authenticate"] == CHALLENGES[path]
         assert json.loads(error.get_body())["status"] == 401
         response = error.get_response()
         response.data = "own"
@@ -115,7 +119,7 @@ def test_handlers_may_ask_the_exception_as_any_of_werkzeug(path: str) -> None:
     app = site()
     app.register_error_handler(HTTPException, generic)
     answer = ask_wsgi(app, "GET", path)
-    assert (answer.status, answer.body, answer.headers["www-authenticate"]) == (401, b"own", CHALLENGE)
+    assert (answer.status, answer.body, answer.headers["www-authenticate"]) == (401, b"own", CHALLENGES[path])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_what_a_handler_makes_is_no_success() -> None:
     """The status that it has forgotten is the guard's, so are the challenge and what caches must know."""
     answer = made_of(lambda error: flask.jsonify(error="sign in"))
     assert (answer.status, json.loads(answer.body)) == (401, {"error": "sign in"})
-    assert answer.headers["www-authenticate"] == CHALLENGE
+    assert answer.headers["www-authenticate"] == CHALLENGES["/some/page"]
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"] == "application/json"
 
@@ -307,7 +311,7 @@ def test_a_store_of_sessions_that_is_down_does_not_hide_the_refusal(caplog: pyte
     app.session_interface = Down()
     with caplog.at_level(logging.WARNING, "authguard"):
         answer = ask_wsgi(app, "GET", "/some/page")
-    assert (answer.status, answer.headers["www-authenticate"]) == (401, CHALLENGE)
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, CHALLENGES["/some/page"])
     assert "session" in caplog.text
     assert not flask.has_app_context()
     assert not flask.has_request_context()
