@@ -15,6 +15,7 @@ from authguard.identity.reasons import Flow, Reason
 from authguard.identity.scanning.matches import SOURCES, UNKNOWN_SOURCE
 from event_loop import one_event_loop  # noqa: F401  # a fixture
 from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.documented_answers import watch_answers
 from identity.leaks import Leaks, close_connections, watching
 from identity.support import ANN, Clock, Postbox, browser, service_at
 
@@ -71,6 +72,16 @@ def pytest_runtest_makereport(
         if problems:
             report.outcome, report.longrepr = "failed", "\n".join(problems[:20])
     return report
+
+
+@pytest.fixture(autouse=True)
+def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each answer that a test gets is one of those that the OpenAPI document names."""
+    problems: set[str] = set()
+    watch_answers(monkeypatch, problems)
+    yield
+    if problems:
+        pytest.fail("\n".join(sorted(problems)[:10]), pytrace=False)
 
 
 @pytest.fixture(autouse=True)
