@@ -103,7 +103,10 @@ $(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constr
 	$(PYTHON) -m venv $(VENV)-frameworks
 	$(VENV)-frameworks/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-frameworks/bin/python -m pip install --quiet --constraint constraints.txt \
-		--constraint tests/frameworks/constraints.txt --editable ".[starlette,fastapi,flask]" --group frameworks
+		--constraint tests/frameworks/constraints.txt --editable ".[starlette,fastapi,flask,django]" --group frameworks
+# Beside the version of the group, which differs from it in how requests share a state.
+	$(VENV)-frameworks/bin/python -m pip install --quiet --no-deps --upgrade \
+		--target $(VENV)-frameworks/hypercorn-current "hypercorn==0.18.0"
 	touch $@
 
 $(TOOLS)/ready:

@@ -7,16 +7,33 @@ from fastapi import FastAPI
 from flask import Flask
 
 import authguard as ag
-from authguard import asgi, client, fastapi, flask, starlette, stores, testing, wsgi
+from authguard import asgi, client, django, fastapi, flask, starlette, stores, testing, wsgi
 from authguard.backchannel import BackChannelLogout
 from option_kinds import Built, rows
 from service_options import SERVICE
 from support import AUDIENCE, ISSUER, LONG_AFTER, SECRET, ec_key
+from testing_options import TESTING
 
 
 def verifier() -> ag.JWTVerifier:
     """Return a verifier that works."""
     return ag.JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+
+
+def _guarded() -> Flask:
+    """Return a Flask application with a guard."""
+    app = Flask("guarded")
+    flask.init_app(app, ag.Guard(verifier()))
+    return app
+
+
+TOKENS = ag.TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE)
+
+
+def _with_login_page() -> ag.Guard:
+    """Return a guard whose users sign in by a form."""
+    revocations = ag.MemoryRevocations()
+    return ag.Guard(TOKENS.verifier(), cookie=ag.AccessCookie(), login_path="/login", revocations=revocations)
 
 
 class _GuardOf:
@@ -197,12 +214,12 @@ BUILT: dict[str, Built] = {
     "AccessCookie": Built(
         ag.AccessCookie,
         {},
-        {"name": "text", **rows("flag", "secure host_prefix"), "trusted_origins": "list"},
+        {"name": "text", **rows("flag", "secure host_prefix no_store"), "trusted_origins": "list"},
     ),
     "AccessCookie.issue": Built(
         ag.AccessCookie().issue,
         {"token": "a", "max_age": 5},
-        {"max_age": "any seconds"},
+        {"max_age": "any seconds?"},
         frozenset({"token", "scheme"}),
     ),
     "DPoP": Built(
@@ -351,7 +368,7 @@ BUILT: dict[str, Built] = {
     ),
     **{
         f"{face.__name__}.requires": Built(face.requires, {}, REQUIRED)
-        for face in (starlette, fastapi, flask)
+        for face in (starlette, fastapi, flask, django)
     },
     "fastapi.install": Built(
         fastapi.install,
@@ -362,6 +379,18 @@ BUILT: dict[str, Built] = {
         flask.init_app,
         {"app": Flask("options"), "guard": ag.Guard(verifier())},
         {"app": "object", "guard": "object", "error_handlers": "flag"},
+    ),
+    "BrowserSessions": Built(
+        flask.BrowserSessions,
+        {"guard": _with_login_page(), "tokens": TOKENS},
+        {"guard": "object", "tokens": "object", "remember": "seconds", "home": "text"},
+    ),
+    "TokenIssuer.remember_tokens": Built(TOKENS.remember_tokens, {"lifetime": 5}, {"lifetime": "seconds"}),
+    "AuthGuardClient": Built(
+        flask.AuthGuardClient,
+        {"application": _guarded(), "user": ag.Principal("ann")},
+        {"principal": "object?", "token": "text?"},
+        frozenset({"given", "user", "options"}),
     ),
     "BearerAuth": Built(
         client.BearerAuth,
@@ -395,13 +424,8 @@ BUILT: dict[str, Built] = {
         },
         frozenset({"name"}),
     ),
-    "issue_token": Built(
-        testing.issue_token,
-        {"key": SECRET},
-        {"expires_in": "any seconds", "now": "moment?"},
-        frozenset({"key", "algorithm", "subject", "scopes", "headers", "claims"}),
-    ),
     **SERVICE,
+    **TESTING,
 }
 
 #: Public names that are no option of an application: the guard makes them, or they are raised or read.

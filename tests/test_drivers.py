@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from authguard._core.flow import Call, Channel, Flow, Question, Shared
 from authguard.drivers import asynchronous, run
 from authguard.drivers.asynchronous import run as run_async
+from authguard.drivers.threads import in_sensitive_thread
 
 
 def in_loop(flow: Flow[Any]) -> Any:
@@ -128,6 +130,26 @@ def test_blocking_callbacks_leave_the_loop() -> None:
         return (yield from Call(threading.get_ident))
 
     assert in_loop(flow()) != threading.get_ident()
+
+
+def test_blocking_callbacks_run_in_the_thread_of_the_request_where_that_is_asked_for() -> None:
+    """Also in a flow that several share; elsewhere they have threads of their own."""
+
+    def asking() -> Flow[int]:
+        return (yield from Call(threading.get_ident))
+
+    def sharing() -> Flow[int]:
+        return (yield from Shared(Channel(), "key", asking))
+
+    async def main() -> tuple[int, list[int]]:
+        thread = await sync_to_async(threading.get_ident, thread_sensitive=True)()
+        with in_sensitive_thread():
+            inside = [await run_async(asking()), await run_async(sharing())]
+        return thread, [*inside, await run_async(asking())]
+
+    thread, (called, shared, outside) = asyncio.run(main())
+    assert (called, shared) == (thread, thread)
+    assert outside != thread
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot start at once before Python 3.12")

@@ -43,6 +43,7 @@ def run_without(package, statement):
         ("starlette", "fastapi", "fastapi"),
         ("flask", "flask", "flask"),
         ("werkzeug", "flask", "flask"),
+        ("django", "django", "django"),
         ("sqlalchemy", "identity", "identity"),
         ("starlette", "identity", "identity"),
     ],

@@ -18,7 +18,7 @@ PLAIN = (
     "authguard",
     *(f"authguard.{name}" for name in ["asgi", "wsgi", "client", "stores", "testing", "backchannel", "cli"]),
 )
-FACES = {f"authguard.{name}": name for name in ("starlette", "fastapi", "flask", "identity")}
+FACES = {f"authguard.{name}": name for name in ("starlette", "fastapi", "flask", "django", "identity")}
 CASES = [(package, face) for face, extra in FACES.items() for package in _PACKAGES[extra]]
 OPTIONAL = {package for packages in _PACKAGES.values() for package in packages}
 ANY_IMPORT = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(OPTIONAL)})\b", re.MULTILINE)
@@ -125,6 +125,8 @@ BELOW = {
     "_fastapi": "fastapi",
     "starlette.py": "starlette",
     "flask.py": "flask",
+    "_flask": "flask",  # of authguard.flask
+    "django": "django",
 }
 #: Places where the package is there, as an object of it has been given, or as it is looked for without need.
 ONLY_IF_THERE = {

@@ -1,1 +1,1 @@
-"""A small Flask application with a login page, an API and an upload."""
+"""A small website in Flask with a login page of its own, and an API."""

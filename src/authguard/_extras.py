@@ -9,6 +9,7 @@ _PACKAGES = {
     "starlette": ("starlette",),
     "fastapi": ("fastapi", "starlette", "typing_extensions"),
     "flask": ("flask", "werkzeug"),
+    "django": ("django",),
     "identity": (
         "alembic",
         "argon2",

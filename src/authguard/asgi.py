@@ -31,6 +31,7 @@ from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.options import Duration, check_flag, check_function, check_object
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
+from authguard._forwarded import warn_if_inside
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import ASGIPreflights
 from authguard.drivers.asynchronous import decide, run
@@ -47,6 +48,8 @@ __all__ = [
     "handled_by_guard",
     "responder",
 ]
+
+_PROXY_HEADERS = "app.add_middleware(ProxyHeadersMiddleware) after the middleware of the guard"
 
 
 class AuthGuardMiddleware:
@@ -85,6 +88,7 @@ class AuthGuardMiddleware:
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_flag(websocket_close_codes, "websocket_close_codes")
+        warn_if_inside(app, _PROXY_HEADERS)
         app = answering(startable(app, has_rules=bool(guard.policy.rules)))
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)

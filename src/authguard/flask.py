@@ -2,35 +2,47 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from authguard._extras import needs_extra
 
 with needs_extra("flask"):
-    from flask import Flask, Response, request
+    from flask import Flask
+    from flask.globals import app_ctx
     from flask.views import View
-    from werkzeug.exceptions import HTTPException, default_exceptions
     from werkzeug.local import LocalProxy
 
-from authguard._core.answer.decision import Deny
-from authguard._core.answer.refusal import Refusal
 from authguard._core.guard import Guard
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Principal
+from authguard._core.model import ANONYMOUS, Principal
 from authguard._core.options import check_flag, check_object
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
-from authguard._logs import log_refusal, logger
-from authguard._preflight.layers import MAX_LAYERS, is_guard
+from authguard._flask import handled
+from authguard._flask.client import AuthGuardClient
+from authguard._flask.middleware import put_around
+from authguard._flask.refusal import RefusedHTTPException, refused
+from authguard._flask.sessions import BrowserSessions
+from authguard._logs import log_refusal
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
-from authguard.wsgi import AUTH, USER, AuthGuardMiddleware, handled_by_guard, leave
+from authguard.wsgi import AuthGuardMiddleware
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+__all__ = [
+    "AuthGuardClient",
+    "AuthGuardMiddleware",
+    "BrowserSessions",
+    "RefusedHTTPException",
+    "current_principal",
+    "current_user",
+    "current_user_of",
+    "init_app",
+    "requires",
+]
 
-__all__ = ["AuthGuardMiddleware", "RefusedHTTPException", "current_user", "init_app", "requires"]
+for _public in (AuthGuardClient, BrowserSessions, RefusedHTTPException):
+    _public.__module__ = __name__  # where it is imported from
 
 _INIT_APP = (
     "init_app(app, Guard(…)) for the Flask application itself, and not for a Blueprint; "
@@ -40,40 +52,44 @@ _INIT_APP = (
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
-def _current_user() -> Any:
-    handled_by_guard(request.environ)
-    return request.environ[USER]
-
+UserT = TypeVar("UserT")
 
 #: Who is calling: the principal, or what `user_loader` made of it; `ANONYMOUS` on open paths.
-current_user = cast("Principal", LocalProxy(_current_user))
+current_user = cast("Principal", LocalProxy(handled.current_user))
+
+#: The principal of who is calling, whatever `user_loader` made of it; `ANONYMOUS` on open paths.
+current_principal = cast("Principal", LocalProxy(lambda: handled.current_auth().principal))
 
 
-class RefusedHTTPException(HTTPException):
-    """Carry a refusal that Flask's error handlers see, by its class or by its status."""
+def current_user_of(kind: type[UserT]) -> UserT:
+    """Return `current_user` for an application whose `user_loader` returns users of one class.
 
-    def __init__(self, refusal: Refusal) -> None:
-        detail = None if refusal.error is None else refusal.error.detail
-        HTTPException.__init__(self, detail, _as_response(refusal))
-        self.refusal = refusal
+    Write it once: `current_user = current_user_of(User)`. On open paths it may be `ANONYMOUS`, which has
+    `is_authenticated`. To use it for a caller of another class is a TypeError.
+
+    Args:
+        kind: the class.
+    """
+    check_object(kind, "kind", type, "current_user_of(User)", or_none=False)
+
+    def find() -> Any:
+        user = handled.current_user()
+        if user is ANONYMOUS or isinstance(user, kind):
+            return user
+        raise TypeError(
+            f"the caller is a {type(user).__qualname__}, and not a {kind.__qualname__}: write the class that "
+            "user_loader returns"
+        )
+
+    return cast("UserT", LocalProxy(find))
 
 
-@functools.cache
-def _exception_for(status: int) -> type[RefusedHTTPException]:
-    # Flask finds handlers by class, so that each status needs one: for 401 a RefusedHTTPException
-    # that is an Unauthorized, too.
-    bases = (RefusedHTTPException, default_exceptions.get(status, HTTPException))
-    return type(RefusedHTTPException.__name__, bases, {"code": status})
-
-
-def _as_response(refusal: Refusal) -> Response:
-    return Response(refusal.body, refusal.status, list(refusal.headers))
-
-
-def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
+def init_app(app: Flask, guard: Guard, *, error_handlers: bool = True) -> None:
     """Guard everything that the application serves, what is mounted beside it before included.
 
     What a `DispatcherMiddleware` mounts beside it afterwards is outside of the guard: a WARNING names it.
+    A `ProxyFix` may be put on before or afterwards. The functions that the guard calls, such as
+    `user_loader`, run in the application context of the request. Templates have `current_user`.
 
     Calling it again with the same guard changes nothing.
 
@@ -81,7 +97,8 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
         app: the application.
         guard: the rules.
         error_handlers: let refusals go through the application's own error handlers and
-            `after_request` functions (Flask-CORS is one). They cannot let a request pass.
+            `after_request` functions (Flask-CORS is one). They cannot let a request pass. False answers as
+            the guard does, outside of Flask.
 
     Raises:
         ConfigurationError: if `app` is no Flask application, or `guard` is no Guard.
@@ -91,62 +108,16 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = False) -> None:
     check_flag(error_handlers, "error_handlers")
     if app.extensions.get("authguard") is guard:
         return
-    middleware = _ThroughFlask if error_handlers else AuthGuardMiddleware
-    wrapped = middleware(app.wsgi_app, guard=guard)
-    if isinstance(wrapped, _ThroughFlask):
-        wrapped.flask = app
-    app.wsgi_app = wrapped  # type: ignore[method-assign]
+    put_around(app, guard, error_handlers=error_handlers)
     app.extensions["authguard"] = guard
-    app.before_request(functools.partial(_warn_once, app, []))
+    # The first of them, so that an application may have a current_user of its own.
+    app.template_context_processors[None].insert(0, functools.partial(_for_templates, app))
 
 
-def _warn_once(app: Flask, checked: list[bool]) -> None:
-    """Warn of open mounts at the first request, when Flask has all that is put around it."""
-    if not checked:
-        checked.append(True)
-        if mounts := list(_open_mounts(app.wsgi_app)):
-            logger.warning(
-                "what is mounted at %s is outside of the guard, since it was put around the application "
-                "after init_app: put it on before init_app, and what may be open in public_paths",
-                ", ".join(map(ascii, mounts)),
-            )
-
-
-def _open_mounts(layer: Any) -> Iterator[str]:
-    """Yield where something is mounted around the guard, without a guard of its own."""
-    for _ in range(MAX_LAYERS):
-        if layer is None or is_guard(layer):
-            break
-        mounts = getattr(layer, "mounts", None)  # of Werkzeug's DispatcherMiddleware
-        for path, mounted in mounts.items() if isinstance(mounts, dict) else ():
-            if not _has_guard(mounted):
-                yield path
-        layer = getattr(layer, "app", None)
-
-
-def _has_guard(layer: Any) -> bool:
-    for _ in range(MAX_LAYERS):
-        if layer is None or is_guard(layer):
-            break
-        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
-    return layer is not None
-
-
-class _ThroughFlask(AuthGuardMiddleware):
-    flask: Flask
-
-    def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
-        # The handlers may look at current_user, who is nobody now.
-        paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied, self._clock()))
-        with self.flask.request_context(environ):
-            try:
-                error = _exception_for(denied.refusal.status)(denied.refusal)
-                result = self.flask.handle_user_exception(error)
-                response: Any = self.flask.finalize_request(result, from_error_handler=True)
-            except Exception as raised:  # noqa: BLE001 (a handler that raises lets nobody in)
-                response = self.flask.handle_exception(raised)
-        return cast("WSGIApplication", response)
+def _for_templates(app: Flask) -> dict[str, Any]:
+    if "current_user" in app.jinja_env.globals:
+        return {}
+    return {"current_user": handled.find_user()}
 
 
 def requires(
@@ -205,21 +176,21 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal of a caller who does not meet a requirement."""
-    handled = handled_by_guard(request.environ)
-    view, charge = handled.request, handled.decision.charge
-    flow = handled.guard.authorize(
+    left = handled.handled_request()
+    view, charge = left.request, left.decision.charge
+    flow = left.guard.authorize(
         view,
-        request.environ[AUTH],
-        handled.error,
+        handled.current_auth(),
+        left.error,
         requirement,
-        handled.at,
+        left.at,
         charge=charge,
-        terms=handled.decision.terms,
+        terms=left.decision.terms,
     )
     denied = run_anywhere(flow)
     if denied is not None:
         log_refusal(view, denied)
-        raise _exception_for(denied.refusal.status)(denied.refusal)
+        raise refused(app_ctx.app, denied.refusal)
 
 
 def _guarded_class(view: Any, decorate: Callable[[Any], Any]) -> Any:

@@ -19,6 +19,7 @@ from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
 from authguard._core.request import NotedProofs, Presented, RequestKey, RequestView, http_method
 from authguard._endpoint import check_order, check_order_of_flask
+from authguard._forwarded import warn_if_inside
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
 from authguard.drivers.blocking import decide, run
@@ -31,6 +32,10 @@ HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
 _PROOFS = "authguard.proofs"
+_PROXY_FIX = (
+    "app = ProxyFix(AuthGuardMiddleware(app, guard=guard)), or app.wsgi_app = ProxyFix(app.wsgi_app) after "
+    "init_app(app, guard)"
+)
 
 # The fields of `WSGIHandled` but the environ: a tuple, which costs each request less than the object.
 _HandledFields: TypeAlias = tuple[Guard, str, str, Decision, float]
@@ -196,6 +201,7 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
+        warn_if_inside(app, _PROXY_FIX)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)

@@ -1,5 +1,7 @@
 """The guard, the callers and the form of the table of `test_same_answers.py`."""
 
+import hashlib
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +13,17 @@ from authguard.errors import InsufficientUserAuthenticationError
 from authguard.testing import issue_token
 
 NOW = 1_800_000_000.0
-SECRET = secrets.token_urlsafe(40)
+#: New for each run of the tests. A server that they start inherits it, and has the same secrets.
+_SEED = os.environ.setdefault("AUTHGUARD_ANSWERING_SEED", secrets.token_urlsafe(40))
+
+
+def _secret(name: str) -> str:
+    return hashlib.sha256(f"{_SEED} {name}".encode()).hexdigest()
+
+
+SECRET = _secret("secret")
 ISSUER, AUDIENCE = "https://issuer.example", "https://api.example"
-KEY = "sk_live_" + secrets.token_urlsafe(32)
-OLD_KEY = "sk_live_" + secrets.token_urlsafe(32)
-OFF_KEY = "sk_live_" + secrets.token_urlsafe(32)
+KEY, OLD_KEY, OFF_KEY = (f"sk_live_Aa{_secret(name)}" for name in ("key", "old key", "disabled key"))
 
 
 def token(key: str = SECRET, **claims: Any) -> str:

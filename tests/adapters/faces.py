@@ -56,10 +56,13 @@ def ask_asgi(
 ) -> Answer:
     """Send one request to an ASGI application; `path` may have a query."""
     sent: list[dict[str, Any]] = []
+    bodies = [body]
     target, _, query = path.partition("?")
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not bodies:  # the client stays, and has nothing more to say
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": bodies.pop(), "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)

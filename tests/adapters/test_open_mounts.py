@@ -8,8 +8,10 @@ import flask
 import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.middleware.shared_data import SharedDataMiddleware
 
 import authguard.flask
+import authguard.wsgi
 from adapters.faces import ask_wsgi
 from authguard import Guard, JWTVerifier
 
@@ -35,7 +37,7 @@ def plain(environ: Any, start_response: Any) -> list[bytes]:
     return []
 
 
-def warnings_of(app: flask.Flask, caplog: pytest.LogCaptureFixture) -> list[str]:
+def warnings_of(app: Any, caplog: pytest.LogCaptureFixture) -> list[str]:
     """The warnings of two requests."""
     with caplog.at_level(logging.WARNING, "authguard"):
         assert [ask_wsgi(app, "GET", "/").status for _ in range(2)] == [200, 200]
@@ -77,6 +79,86 @@ def test_a_mount_with_a_guard_is_no_open_one(around: Any, caplog: pytest.LogCapt
     app = site()
     app.wsgi_app = around(app.wsgi_app)  # type: ignore[method-assign]
     assert warnings_of(app, caplog) == []
+
+
+def in_a_function(app: Any) -> Any:
+    """Middleware that is a function."""
+
+    def called(environ: Any, start_response: Any) -> Any:
+        return app(environ, start_response)
+
+    return called
+
+
+class OwnDispatcher(DispatcherMiddleware):
+    """One that derives from Werkzeug's."""
+
+
+@pytest.mark.parametrize("make", [DispatcherMiddleware, OwnDispatcher])
+@pytest.mark.parametrize(
+    "wrap", [lambda app: app, ProxyFix, in_a_function], ids=["plain", "fixed", "function"]
+)
+def test_a_mount_beside_the_application_itself_is_warned_of(
+    make: Any, wrap: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`application = DispatcherMiddleware(app, …)`, as a file for a server has it, below a function, too."""
+    application = wrap(make(site(), {"/metrics": plain, "/guarded": site()}))
+    [warning] = warnings_of(application, caplog)
+    assert "'/metrics'" in warning
+    assert "/guarded" not in warning
+
+
+def test_whatever_calls_is_looked_at_with_care(caplog: pytest.LogCaptureFixture) -> None:
+    """An object that raises where its attributes are asked for is no reason not to answer."""
+
+    class Raises:
+        def __init__(self, app: Any) -> None:
+            self._wrapped = app
+
+        def __getattr__(self, name: str) -> Any:
+            raise LookupError(name)
+
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return self._wrapped(environ, start_response)
+
+    [warning] = warnings_of(DispatcherMiddleware(Raises(site()), {"/metrics": plain}), caplog)
+    assert "'/metrics'" in warning
+
+
+def test_a_refused_request_warns_too(caplog: pytest.LogCaptureFixture) -> None:
+    """The first request may be anybody's."""
+    app = flask.Flask("site")
+    verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
+    authguard.flask.init_app(app, Guard(verifier))
+    assert ask_wsgi(DispatcherMiddleware(app, {"/metrics": plain}), "GET", "/").status == 401
+    assert "'/metrics'" in caplog.text
+
+
+def test_a_mount_inside_of_another_guard_is_guarded(caplog: pytest.LogCaptureFixture) -> None:
+    """What stands outside of that one is warned of."""
+    inner = DispatcherMiddleware(site(), {"/metrics": plain})
+    guarded = authguard.wsgi.AuthGuardMiddleware(inner, guard=guard())
+    assert warnings_of(guarded, caplog) == []
+    guarded = authguard.wsgi.AuthGuardMiddleware(
+        DispatcherMiddleware(site(), {"/metrics": plain}), guard=guard()
+    )
+    [warning] = warnings_of(DispatcherMiddleware(guarded, {"/admin": plain}), caplog)
+    assert "'/admin'" in warning
+    assert "/metrics" not in warning
+
+
+@pytest.mark.parametrize(("public", "warned"), [(["/"], True), (["/", "/files"], False)])
+def test_files_that_the_guard_would_protect_are_warned_of(
+    public: list[str], warned: bool, caplog: pytest.LogCaptureFixture, tmp_path: Any
+) -> None:
+    """Files are mostly public, as the guard is told then."""
+    app = flask.Flask("site")
+    app.add_url_rule("/", view_func=lambda: "")
+    verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
+    authguard.flask.init_app(app, Guard(verifier, public_paths=public))
+    served = SharedDataMiddleware(app.wsgi_app, {"/files": str(tmp_path)})
+    app.wsgi_app = served  # type: ignore[method-assign]
+    assert len(warnings_of(app, caplog)) == warned
 
 
 def test_what_is_mounted_before_is_guarded(caplog: pytest.LogCaptureFixture) -> None:

@@ -273,3 +273,17 @@ def test_trust_in_one_origin_is_no_trust_in_another():
     """Other origins stay cross-site."""
     cookie = AccessCookie(trusted_origins=["https://spa.example"])
     assert cookie.is_cross_site(post([(ORIGIN, "https://evil.example"), (SITE, "same-site"), APP])) is True
+
+
+def test_a_cookie_may_last_until_the_browser_is_closed() -> None:
+    """It has no Max-Age then."""
+    assert COOKIE.issue("a.b.c", max_age=None) == (
+        "__Host-access_token=a.b.c; Path=/; HttpOnly; SameSite=Lax; Secure"
+    )
+
+
+def test_a_cookie_beside_another_has_its_attributes() -> None:
+    """But for what is about the access token alone."""
+    cookie = AccessCookie("__Secure-a", host_prefix=False, no_store=True).beside("remember")
+    assert cookie == AccessCookie("__Secure-a-remember", host_prefix=False)
+    assert AccessCookie("a", secure=False).beside("x").clear().startswith("a-x=;")

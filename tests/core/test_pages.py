@@ -98,6 +98,15 @@ def test_each_error_has_a_small_page(error, sign_in):
     assert "<script" not in page
 
 
+def test_a_page_says_what_to_do_next_where_nothing_links_to_a_login_page():
+    """Not where another sign-in would be in vain."""
+    assert (
+        "Sign in on this site, and open this page again." in page_of(MissingCredentialsError(), None).decode()
+    )
+    assert "Sign in" not in page_of(MissingCredentialsError(), "/l").decode().replace(">Sign in<", "")
+    assert "Sign in" not in page_of(UnacceptedCredentialError(), None).decode()
+
+
 def test_what_an_application_says_is_escaped():
     """Its errors say what they like."""
     page = page_of(OwnError(), '/login?next="><script>').decode()

@@ -10,10 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard import TokenIssuer
+from authguard.flask import AuthGuardClient, BrowserSessions
 from authguard.testing import issue_token
 
 TEXT = (Path(__file__).parents[2] / "docs" / "login.md").read_text(encoding="utf-8")
-JSON_BLOCK, PAGES_BLOCK = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+JSON_BLOCK, FLASK_BLOCK, PAGES_BLOCK = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SECRET = "l0gin-0nly-Secret-of-enough-bytes-5Wd"
 PASSWORD = "correct horse"
 
@@ -154,7 +155,40 @@ def test_another_site_signs_nobody_in_or_out(browser: TestClient) -> None:
     assert browser.post("/logout").status_code == 403
 
 
-@pytest.mark.parametrize("function", [TokenIssuer.__init__, TokenIssuer.issue], ids=["TokenIssuer", "issue"])
+@pytest.fixture(name="flask_client")
+def _flask_client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    app = run(FLASK_BLOCK, monkeypatch)["app"]
+    app.test_client_class = AuthGuardClient
+    return app.test_client()
+
+
+NAVIGATES = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+
+
+def test_a_flask_application_signs_in_and_out(flask_client: Any) -> None:
+    """The page that was wanted comes after the form, and the form again after the logout."""
+    form = flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True)
+    assert "<form" in form.text
+    assert flask_client.post("/login", data={"name": "ann", "password": "wrong"}).status_code == 401
+    data = {"name": "ann", "password": PASSWORD}
+    assert flask_client.post("/login", data=data, follow_redirects=True).text == "hello ann"
+    flask_client.post("/logout")
+    assert "<form" in flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True).text
+
+
+def test_a_flask_application_remembers_a_browser(flask_client: Any) -> None:
+    """When the first cookie is gone."""
+    flask_client.post("/login", data={"name": "ann", "password": PASSWORD, "remember": "on"})
+    flask_client.delete_cookie("__Host-access_token")
+    page = flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True)
+    assert page.text == "hello ann"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [TokenIssuer.__init__, TokenIssuer.issue, BrowserSessions.__init__],
+    ids=["TokenIssuer", "issue", "BrowserSessions"],
+)
 def test_options_are_in_the_tables(function: Any) -> None:
     """Each of them has a row."""
     named = {

@@ -95,8 +95,3 @@ def test_a_wsgi_application_beside_the_service(tmp_path: Path, monkeypatch: pyte
         assert app.get("/dashboard", headers=headers).status_code == 200
         assert auth.post("/api/v1/auth/logout", headers=headers).status_code in (200, 204)
         assert app.get("/dashboard", headers=headers).status_code == 401
-
-
-def test_a_mock_transport_stands_for_the_issuer() -> None:
-    """The block about tests without a network runs."""
-    run(blocks("servers.md")[1])["client"].close()

@@ -20,9 +20,11 @@ MODULES = (
     "authguard.starlette",
     "authguard.fastapi",
     "authguard.flask",
+    "authguard.django",
     "authguard.client",
     "authguard.stores",
     "authguard.backchannel",
+    "authguard.testing",
 )
 
 
@@ -71,7 +73,7 @@ def _face() -> list[str]:
 
 def _public() -> dict[str, Any]:
     found = {f"authguard.{name}": getattr(authguard, name) for name in authguard.__all__}
-    for module_name in (*MODULES, "authguard.testing", "authguard.errors"):
+    for module_name in (*MODULES, "authguard.errors"):
         module = importlib.import_module(module_name)
         for name, thing in vars(module).items():
             listed = name in getattr(module, "__all__", [])

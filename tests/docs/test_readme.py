@@ -109,15 +109,6 @@ def test_block_accepts_a_token(block: re.Match[str], monkeypatch: pytest.MonkeyP
     assert _get(app, "/dashboard", _bearer(scopes=["read", "reports"])) == 200
 
 
-@EACH_BLOCK
-def test_functions_named_test_pass(block: re.Match[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that the README shows is a test that passes."""
-    namespace = _run(block, monkeypatch)
-    for name, function in namespace.items():
-        if name.startswith("test_"):
-            function()
-
-
 def test_remote_block_discovers_and_introspects(monkeypatch: pytest.MonkeyPatch) -> None:
     """The block about remote verification accepts what its issuer signs or says is active."""
     with serving() as issuer:

@@ -13,8 +13,6 @@ need("django", "corsheaders")
 
 pytestmark = pytest.mark.frameworks
 
-import django
-from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
@@ -27,20 +25,12 @@ from starlette.routing import Mount
 
 from adapters.preflights import SECRET_TEXT, SPA, guard, preflight_asgi, preflight_wsgi
 from authguard import asgi, wsgi
+from frameworks.django_project import CORS_LAYER
 
 BODIES = pytest.mark.parametrize("body", [b"", b'{"a": 1}'], ids=["no body", "a body"])
-CORS_LAYER = "corsheaders.middleware.CorsMiddleware"
 RAN: list[str] = []
 
-if not settings.configured:
-    settings.configure(
-        ROOT_URLCONF="preflight_urls",
-        ALLOWED_HOSTS=["*"],
-        INSTALLED_APPS=["corsheaders"],
-        MIDDLEWARE=["preflight_urls.Notes", CORS_LAYER, "django.middleware.common.CommonMiddleware"],
-        CORS_ALLOWED_ORIGINS=[SPA],
-    )
-    django.setup()
+LAYERS = ["preflight_urls.Notes", CORS_LAYER, "django.middleware.common.CommonMiddleware"]
 
 
 def _view(request: Any) -> HttpResponse:
@@ -90,7 +80,8 @@ def _urls() -> Iterator[None]:
     module.Derived, module.Synchronous = Derived, Synchronous
     sys.modules["preflight_urls"] = module
     RAN.clear()
-    yield
+    with override_settings(ROOT_URLCONF="preflight_urls", MIDDLEWARE=LAYERS, CORS_ALLOWED_ORIGINS=[SPA]):
+        yield
     del sys.modules["preflight_urls"]
 
 

@@ -18,7 +18,9 @@ from flask_cors import CORS, cross_origin
 from selenium import webdriver
 
 import authguard.flask
-from browser.cors import empty_page, fetch, guard, wsgi_server
+from authguard import Quota, Rule
+from authguard.testing import issue_token
+from browser.cors import SECRET, empty_page, fetch, guard, wsgi_server
 from browser.support import CHROMIUM, DRIVER, start
 
 
@@ -65,3 +67,39 @@ def test_a_page_of_an_allowed_origin_reads_the_answer(
             status, text = fetch(browser, page, f"{api}/notes")
             assert (status, text.strip()) == (200, '"somebody: text"')
             assert fetch(browser, other, f"{api}/notes") == (0, "TypeError")
+
+
+@pytest.mark.parametrize("guard_first", [True, False], ids=["guard added first", "CORS added first"])
+@pytest.mark.parametrize("cors", [_init_app, _decorated], ids=["init_app", "cross_origin"])
+def test_a_page_of_an_allowed_origin_reads_refusals(
+    browser: webdriver.Chrome, cors: Any, guard_first: bool
+) -> None:
+    """400, 401, 403, 429 and 503, with nothing to switch on; other origins cannot."""
+
+    def load(principal: Any) -> Any:
+        if principal.subject == "down":
+            raise ConnectionError("down")
+        return principal
+
+    rules = {"protected_paths": [Rule("/notes", scopes=["write"])], "quotas": [Quota(1, 60)]}
+    with empty_page() as page:
+        app = flask.Flask("app")
+        for step in (True, False):
+            if step is guard_first:
+                authguard.flask.init_app(app, guard(user_loader=load, **rules))
+            else:
+                cors(app, page)
+        with wsgi_server(app) as api, empty_page("127.0.0.1") as other:
+
+            def status(
+                *, subject: str = "ann", scopes: Any = ("write",), text: str = "", origin: str = page
+            ) -> int:
+                token = text or issue_token(SECRET, subject=subject, scopes=scopes, expires_in=3600)
+                return fetch(browser, origin, f"{api}/notes", token)[0]
+
+            assert status(text="two words") == 400
+            assert status(text="forged") == 401
+            assert status(scopes=()) == 403
+            assert status(subject="down") == 503
+            assert [status(), status()] == [200, 429]
+            assert status(text="forged", origin=other) == 0

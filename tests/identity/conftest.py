@@ -13,6 +13,7 @@ from authguard.identity.audit import Audit, Event
 from authguard.identity.pages import views
 from authguard.identity.reasons import Flow, Reason
 from authguard.identity.scanning.matches import SOURCES, UNKNOWN_SOURCE
+from authguard.identity.social_reasons import SocialReason
 from event_loop import one_event_loop  # noqa: F401  # a fixture
 from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity.documented_answers import watch_answers
@@ -74,6 +75,9 @@ def pytest_runtest_makereport(
     return report
 
 
+_REASONS = {"", *Reason, *SocialReason, *SOURCES, UNKNOWN_SOURCE}
+
+
 @pytest.fixture(autouse=True)
 def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each answer that a test gets is one of those that the OpenAPI document names."""
@@ -91,7 +95,7 @@ def known_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     unknown: set[tuple[str, str]] = set()
 
     def record_known(audit: Audit, event: Event) -> None:
-        if event.name not in list(Flow) or event.reason not in ["", *Reason, *SOURCES, UNKNOWN_SOURCE]:
+        if event.name not in list(Flow) or event.reason not in _REASONS:
             unknown.add((event.name, event.reason))
         record(audit, event)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -321,3 +322,19 @@ def test_all_reasons_are_documented():
         "unavailable",
         "internal_error",
     }
+
+
+def test_the_hook_may_wait(url, clock, server):
+    """The hook of an application is called in a thread that may wait, and never in that of the event loop."""
+    threads = []
+    with (
+        both_kinds(server, clock) as providers,
+        service_at(url, clock=clock, hook=lambda _: threads.append(threading.current_thread())) as service,
+    ):
+        world = World(service, providers, server, clock, [])
+        world.come_back(error="access_denied")
+        world.answer(TOKEN, 200, {"error": "bad_verification_code"})
+        world.come_back()
+        world.hand_in(code="")
+    assert len(threads) == 3
+    assert all(thread.name.startswith("authguard-") for thread in threads), threads

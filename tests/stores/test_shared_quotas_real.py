@@ -24,10 +24,11 @@ from authguard.stores.counting.backend import Answer, Ask, Rest
 from authguard.stores.counting.blocks import DAY, MICROSECONDS
 from authguard.stores.counting.keeper import Keeper
 from authguard.stores.counting.leases import LeasedQuotas
-from authguard.stores.counting.postgres import PostgresCounters, _until
+from authguard.stores.counting.postgres import PostgresCounters
 from authguard.stores.counting.sqlite import SQLiteCounters
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql.sqlite_connections import execute_when_free
+from authguard.stores.sql.timed_connections import _until
 from stores.quota_backends import NOON, MemoryBackend
 from stores.quota_world import takes
 

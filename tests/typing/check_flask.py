@@ -1,8 +1,9 @@
 """What type checkers must say about the public face and Flask; it is checked, and never run."""
 
+from datetime import timedelta
 from typing import assert_type
 
-from flask import Flask
+from flask import Flask, Response
 from flask.views import MethodView
 
 from authguard import (
@@ -15,9 +16,19 @@ from authguard import (
     Principal,
     Refusal,
     RefusedError,
+    TokenIssuer,
     VerificationUnavailableError,
 )
-from authguard.flask import RefusedHTTPException, current_user, init_app, requires
+from authguard.flask import (
+    AuthGuardClient,
+    BrowserSessions,
+    RefusedHTTPException,
+    current_principal,
+    current_user,
+    current_user_of,
+    init_app,
+    requires,
+)
 from authguard.wsgi import AuthGuardMiddleware
 
 revocations = MemoryRevocations()
@@ -34,6 +45,20 @@ wrapped = AuthGuardMiddleware(app.wsgi_app, guard=guard, clock=lambda: 0.0)
 assert_type(current_user, Principal)
 assert_type(current_user.subject, str)
 assert_type(current_user.roles, frozenset[str])
+assert_type(current_principal, Principal)
+
+
+class User:
+    """A user of the application."""
+
+    name: str = ""
+
+
+user = current_user_of(User)
+assert_type(user, User)
+assert_type(user.name, str)
+user.nick  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] # noqa: B018
+current_user_of("User")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @app.get("/me")
@@ -67,6 +92,16 @@ def refused(error: RefusedHTTPException) -> tuple[str, int]:
     """The application's own answer."""
     assert_type(error.refusal, Refusal)
     return "no", error.refusal.status
+
+
+tokens = TokenIssuer("secret", issuer="https://app.example.com", audience="app")
+sessions = BrowserSessions(guard, tokens, remember=timedelta(days=7), home="/start")
+assert_type(sessions.begin("ann", remember=True, scopes=["read"]), Response)
+assert_type(sessions.resume(lambda subject: {"scopes": ["read"]} if subject else None), Response | None)
+assert_type(sessions.end(), Response)
+sessions.resume(lambda subject: subject)  # type: ignore[arg-type, return-value] # pyright: ignore
+app.test_client_class = AuthGuardClient
+app.test_client(user=Principal("ann"), token=None)
 
 
 async def call() -> None:

@@ -99,6 +99,7 @@ class Logouts:
         store: the store.
 
     Attributes:
+        store: the store.
         revision: as that of `SharedMemory`; None for a store that always has to be waited for.
         is_memory: the straight path may ask, at least at times.
     """
@@ -106,7 +107,7 @@ class Logouts:
     def __init__(self, store: Revocations) -> None:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         check_method(store, "revocations", "is_revoked", f"revocations={write}")
-        self._store = store
+        self.store = store
         memory = cast("SharedMemory | None", store if hasattr(store, "is_known_revoked") else None)
         in_memory = bool(getattr(store, "in_memory", False))
         self.is_memory = in_memory or memory is not None
@@ -142,7 +143,7 @@ class Logouts:
         """Raise RevokedTokenError if it is revoked."""
         revoked: object
         if self.revision() is None:
-            revoked = yield from Call[object](self._store.is_revoked, principal)
+            revoked = yield from Call[object](self.store.is_revoked, principal)
         else:
             revoked = self._is_known_revoked(principal)
         if revoked is None:
@@ -152,7 +153,7 @@ class Logouts:
 
     def health(self) -> Sequence[StoreHealth]:
         """Return how the store is followed, if it says so."""
-        health: Callable[[], StoreHealth] | None = getattr(self._store, "health", None)
+        health: Callable[[], StoreHealth] | None = getattr(self.store, "health", None)
         return () if health is None else (health(),)
 
 

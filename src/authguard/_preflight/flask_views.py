@@ -42,6 +42,21 @@ def wsgi(app: Any) -> "WSGIApplication":
     return answer
 
 
+def as_cross_origin(app: Any, request: Any, response: Any) -> Any:
+    """Return a response as Flask-CORS's `@cross_origin` around the request's view would give it.
+
+    Args:
+        app: the Flask application.
+        request: the request, whose view is not run.
+        response: the answer in its place.
+    """
+    view = app.view_functions.get(request.endpoint)
+    decorated = _cross_origin(view, lambda *_, **__: response)
+    if decorated is None or request.method == "OPTIONS":
+        return response
+    return app.ensure_sync(decorated)(**(request.view_args or {}))
+
+
 def _result(app: Any, request: Any, search: Search) -> Any:
     """Return what Flask.full_dispatch_request would make into a response."""
     try:
@@ -62,7 +77,7 @@ def _view(app: Any, request: Any, search: Search) -> Callable[..., Any] | None:
     if rule is None or getattr(rule, "provide_automatic_options", False):
         return None
     view = app.view_functions.get(rule.endpoint)
-    cross_origin = _cross_origin(app, view)
+    cross_origin = _cross_origin(view, lambda *_, **__: app.make_default_options_response())
     if cross_origin is not None:
         search.has_cors_layer = True
         return cross_origin
@@ -89,14 +104,14 @@ def _has_options_method(cls: Any) -> bool:
     return cls.dispatch_request is plain.dispatch_request and not is_shared
 
 
-def _cross_origin(app: Any, view: Any) -> Callable[..., Any] | None:
-    """Return what Flask-CORS's `@cross_origin` made of a view, around the automatic answer to OPTIONS."""
+def _cross_origin(view: Any, replacement: Any) -> Callable[..., Any] | None:
+    """Return what Flask-CORS's `@cross_origin` made of a view, around something else."""
     for _ in range(100):  # decorators
         inner = getattr(view, "__wrapped__", None)
         if inner is None or not isinstance(view, FunctionType):
             return None
         if str(view.__globals__.get("__name__", "")).partition(".")[0] == "flask_cors":
-            return _replaced(view, inner, lambda *_, **__: app.make_default_options_response())
+            return _replaced(view, inner, replacement)
         view = inner
     return None
 

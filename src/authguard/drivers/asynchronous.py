@@ -19,6 +19,7 @@ from authguard.drivers.blocking import fetch_with, is_async
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 from authguard.drivers.loops import trio_run
+from authguard.drivers.threads import thread_sensitive
 
 if TYPE_CHECKING:
     import httpx
@@ -106,8 +107,8 @@ async def _call(call: Call[Any]) -> Any:
     if is_async(call.function):
         answer = call.function(*call.arguments)
     else:
-        # thread_sensitive would queue all callbacks of the process behind each other.
-        answer = await sync_to_async(call.function, thread_sensitive=False)(*call.arguments)
+        in_one_thread = thread_sensitive.get()
+        answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import jwt
-
 from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.options import (
     Duration,
@@ -22,6 +20,7 @@ from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError
+from authguard.issuing.remember import RememberTokens
 from authguard.issuing.signing_key import read_signing_key
 from authguard.verifiers.jwt import JWTVerifier
 
@@ -158,8 +157,7 @@ class TokenIssuer:
             raise ConfigurationError(
                 f"claims must be values of JSON, got {type(error).__name__}: write dates and numbers as text"
             ) from None
-        headers = {"typ": _TYPE, **({"kid": self._key_id} if self._key_id else {})}
-        token = jwt.encode(body, self._key.key, self.algorithm, headers=headers)
+        token = self._key.sign(body, _TYPE, self._key_id)
         if len(token) > MAX_CREDENTIAL:
             raise ConfigurationError(
                 f"claims must leave a token of at most {MAX_CREDENTIAL} characters, got {len(token)}: a "
@@ -200,6 +198,18 @@ class TokenIssuer:
                 f"{got(options[name])}: write JWTVerifier(…) for another"
             )
         return JWTVerifier(key, **decided, **options)
+
+    def remember_tokens(self, lifetime: float | Duration) -> RememberTokens:
+        """Return what issues tokens by which a browser is remembered, with the same key and clock.
+
+        Args:
+            lifetime: seconds, or a timedelta, for which a browser is remembered, 1 to 34560000: 400 days, as
+                long as browsers keep a cookie.
+
+        Raises:
+            ConfigurationError: for a lifetime of another type or out of range.
+        """
+        return RememberTokens(self._key, self._key_id, self._issuer, lifetime, self._clock)
 
     def __repr__(self) -> str:
         return f"TokenIssuer(issuer={self._issuer!r}, algorithm={self.algorithm!r}, ttl={self.ttl})"

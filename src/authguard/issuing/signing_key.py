@@ -6,6 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import get_default_algorithms
@@ -58,6 +59,17 @@ class SigningKey:
             )
         jwk = _public_jwk(self.key.public_key())
         return {**jwk, "kid": self.key_id or thumbprint_of(jwk), "alg": self.algorithm, "use": "sig"}
+
+    def sign(self, body: dict[str, Any], token_type: str, key_id: str | None) -> str:
+        """Return a signed token.
+
+        Args:
+            body: the claims.
+            token_type: the `typ` of its header.
+            key_id: the `kid` of its header; None for none.
+        """
+        headers = {"typ": token_type, **({"kid": key_id} if key_id else {})}
+        return jwt.encode(body, self.key, self.algorithm, headers=headers)
 
 
 def read_signing_key(key: object, algorithm: str | None = None) -> SigningKey:

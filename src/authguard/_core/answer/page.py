@@ -5,7 +5,12 @@ from hashlib import sha256
 from html import escape
 from math import ceil
 
-from authguard.errors import RateLimitedError, RefusedError, VerificationUnavailableError
+from authguard.errors import (
+    RateLimitedError,
+    RefusedError,
+    UnacceptedCredentialError,
+    VerificationUnavailableError,
+)
 
 _MAX_LINK = 1000  # characters, so that a page stays under 4 KB
 
@@ -52,11 +57,15 @@ _WORDS = {
     ),
     "unaccepted_credential": (
         "Not with this sign-in",
-        "This address is for another kind of sign-in, such as the key of a program.",
+        "This address is for another kind of sign-in, such as the key of a program. Go back to the site.",
     ),
     "insufficient_scope": (
         "You may not open this page",
         "You are signed in, and your account lacks the permission. Go back, or ask those who run this site.",
+    ),
+    "address_denied": (
+        "Not from this network",
+        "The key may be used from other networks alone. Ask those who run this site.",
     ),
     "cross_site_request": (
         "The request came from another site",
@@ -79,21 +88,27 @@ def page_of(error: RefusedError, sign_in: str | None) -> bytes:
         sign_in: where to sign in, as a path on this site; None for nowhere.
     """
     heading, text = _WORDS.get(error.code, (error.title, error.detail))
-    more = ""
-    if sign_in is not None:
-        link = sign_in if len(sign_in) <= _MAX_LINK else sign_in.partition("?")[0]
-        more = f'<p><a href="{escape(link)}">Sign in</a></p>\n'
-    elif isinstance(error, (RateLimitedError, VerificationUnavailableError)):
-        more = f"<p>Try again in {_in_words(error.retry_after)}.</p>\n"
     page = _PAGE.format(
         heading=escape(str(heading)),
         style=_STYLE,
         text=escape(str(text)),
-        more=more,
+        more=_next(error, sign_in),
         status=error.status_code,
         code=escape(str(error.code)),
     )
     return page.encode("utf-8", "replace")
+
+
+def _next(error: RefusedError, sign_in: str | None) -> str:
+    """Return what to do next, in HTML."""
+    if sign_in is not None:
+        link = sign_in if len(sign_in) <= _MAX_LINK else sign_in.partition("?")[0]
+        return f'<p><a href="{escape(link)}">Sign in</a></p>\n'
+    if isinstance(error, (RateLimitedError, VerificationUnavailableError)):
+        return f"<p>Try again in {_in_words(error.retry_after)}.</p>\n"
+    if error.status_code == 401 and not isinstance(error, UnacceptedCredentialError):
+        return "<p>Sign in on this site, and open this page again.</p>\n"
+    return ""
 
 
 def _in_words(seconds: int) -> str:

@@ -20,12 +20,13 @@ def vary_on(extractor: Extractor, method: str) -> str:
     return "Cookie" if method == "cookie" else ""
 
 
-def response_fields(vary: str, nonce: str = "") -> ResponseFields:
+def response_fields(vary: str, nonce: str = "", *, no_store: bool = False) -> ResponseFields:
     """Return what to add to a response.
 
     Args:
         vary: request fields that the response depends on; empty for none.
         nonce: for the caller's next DPoP proofs (RFC 9449 section 8.2); empty for none.
+        no_store: whether a browser may not even keep what depends on the request fields.
     """
     fields: ResponseFields = ()
     if nonce:
@@ -34,7 +35,7 @@ def response_fields(vary: str, nonce: str = "") -> ResponseFields:
         fields += ((b"vary", vary.encode("ascii")),)
     if fields:
         # A browser may keep a private response, and would present the nonce again later.
-        fields += ((b"cache-control", b"no-store" if nonce else b"private"),)
+        fields += ((b"cache-control", b"no-store" if nonce or no_store else b"private"),)
     return fields
 
 

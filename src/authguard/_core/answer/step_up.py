@@ -21,8 +21,7 @@ class RedirectLoopDetector:
     """
 
     def __init__(self, cookie: AccessCookie) -> None:
-        name = f"{cookie.name}-step-up"
-        self._cookie = AccessCookie(name, secure=cookie.secure, host_prefix=cookie.host_prefix)
+        self._cookie = cookie.beside("step-up")
 
     def is_loop(self, request: RequestView, location: str) -> bool:
         """Return whether the browser was sent there just now, and nobody has signed in anew."""

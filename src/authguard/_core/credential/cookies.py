@@ -33,16 +33,19 @@ class AccessCookie:
             requests with the cookie.
         host_prefix: False for a cookie that somebody else sets, by its exact name, such as `__session` or
             `CF_Authorization`. Without the prefix a sibling domain can plant it.
+        no_store: True has browsers keep nothing of what the cookie has opened, so that the back button shows
+            no page after signing out. An own Cache-Control of the application stays as it is.
 
     Raises:
         ConfigurationError: for a name or an origin that browsers would not send, and for a
-            `secure` or `host_prefix` that is not True or False.
+            `secure`, `host_prefix` or `no_store` that is not True or False.
     """
 
     name: str = "access_token"
     secure: bool = True
     trusted_origins: Iterable[str] = ()
     host_prefix: bool = True
+    no_store: bool = False
 
     def __post_init__(self) -> None:
         check_text(self.name, "name", pattern=_NAME, must="be a cookie name of letters, digits and - _ .")
@@ -57,6 +60,7 @@ class AccessCookie:
             "be True, or False for development over plain http on your own machine (leave it out for a site "
             "under https, also behind a proxy)",
         )
+        check_flag(self.no_store, "no_store")
         self._check_prefix()
         origins = check_text_list(self.trusted_origins, "trusted_origins", '"https://app.example.com"')
         object.__setattr__(self, "trusted_origins", frozenset(origins))
@@ -86,24 +90,26 @@ class AccessCookie:
         """Return the name that browsers see: with the prefix `__Host-`, unless an option is against it."""
         return f"__Host-{self.name}" if self.secure and self.host_prefix else self.name
 
-    def issue(self, token: str, *, max_age: float | Duration, scheme: str | None = None) -> str:
+    def issue(self, token: str, *, max_age: float | Duration | None, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser in.
 
         Args:
             token: the access token.
-            max_age: seconds, or a timedelta, as long as the token is valid.
+            max_age: seconds, or a timedelta, as long as the token is valid; None until the browser is closed.
             scheme: not used; `secure` alone decides.
 
         Raises:
             ValueError: if the token is too large for a cookie, or is no token.
             ConfigurationError: if `max_age` is no number of seconds.
         """
-        seconds = int(check_seconds(max_age, "max_age", inf, least=-inf))
+        age = (
+            "" if max_age is None else f"; Max-Age={int(check_seconds(max_age, 'max_age', inf, least=-inf))}"
+        )
         if not _VALUE.match(token):
             raise ValueError("this cannot be a token: it has characters that cookies cannot carry")
         if len(self._field_name) + len(token) > _MAX_COOKIE:
             raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_MAX_COOKIE}")
-        return f"{self._field_name}={token}; Max-Age={seconds}{self._attributes}"
+        return f"{self._field_name}={token}{age}{self._attributes}"
 
     def clear(self, *, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser out.
@@ -112,6 +118,14 @@ class AccessCookie:
             scheme: not used; `secure` alone decides.
         """
         return f"{self._field_name}=; Max-Age=0{self._attributes}"
+
+    def beside(self, name: str) -> "AccessCookie":
+        """Return a cookie with the same attributes, for something else of the same browser.
+
+        Args:
+            name: what is put behind the name, such as `remember`.
+        """
+        return AccessCookie(f"{self.name}-{name}", secure=self.secure, host_prefix=self.host_prefix)
 
     @property
     def _attributes(self) -> str:

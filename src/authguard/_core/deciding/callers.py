@@ -116,6 +116,8 @@ class Callers:
         self._counts = parts.quotas is not None
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
+        if extractor.cookie is not None and extractor.cookie.no_store:
+            self._response_fields["cookie"] = response_fields(self._vary["cookie"], no_store=True)
         # One memory for each way and field to carry a credential, so that none passes for another.
         # By digest: nothing is kept in clear (law 9).
         self._own_fields = {

@@ -1,12 +1,11 @@
 """Take callers for certain users, in tests of applications: what a guard offers for it."""
 
-from contextlib import AbstractContextManager
 from copy import copy
 from typing import Any, Self
 
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.later_checks import LaterChecks
-from authguard._core.deciding.overridden import Substituted, overriding, use
+from authguard._core.deciding.overridden import Override, Substituted, overriding, use
 from authguard._core.deciding.straight_path import Recall, StraightPath
 from authguard._core.deciding.telling import Telling
 from authguard._core.model import Principal
@@ -21,9 +20,9 @@ class OverriddenInTests:
     _later_checks: LaterChecks
     _telling: Telling | None
 
-    def override(self, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
+    def override(self, user: Any, *, principal: Principal | None = None, everywhere: bool = True) -> Override:
         """Take whoever sends a request for this user; see `authguard.testing.override`."""
-        return overriding(self._straight_path, user, principal)
+        return overriding(self._straight_path, user, principal, everywhere=everywhere)
 
     def substituting(self, user: Any, *, principal: Principal | None = None) -> Self:
         """Return a guard like this one, which takes whoever presents no credential for a user.

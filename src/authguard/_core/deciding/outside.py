@@ -13,6 +13,7 @@ from authguard._core.deciding.described import Described
 from authguard._core.deciding.outcomes import OUTSIDE, Outcomes, count_of
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
+from authguard._core.logouts import Logouts, Revocations
 from authguard._core.model import Principal
 from authguard._core.options import Moment, check_moment, check_text, got
 from authguard._core.proxies import TrustedProxies
@@ -82,6 +83,12 @@ class VerifiesOutside(Described):
     driving: ClassVar[Driving]
     credential_fields: frozenset[bytes]
     _straight_path: StraightPath
+    _logouts: Logouts | None
+
+    @property
+    def revocations(self) -> Revocations | None:
+        """Return what was given to be asked for logouts, if anything."""
+        return None if self._logouts is None else self._logouts.store
 
     def verify(
         self,

@@ -1,32 +1,50 @@
 """Take the sender of each request for a certain user, in tests of applications."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias
 
 from authguard._core.answer.decision import Known
 from authguard._core.deciding.callers import UNDECIDED, Callers, Undecided
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
+from authguard._core.options import check_flag
 from authguard._core.request import Presented, RequestView
 from authguard.errors import InvalidTokenError, MissingCredentialsError
+
+#: What a guard's `override` returns: a context in which the user is taken for the sender of each request.
+Override: TypeAlias = AbstractContextManager[None]
 
 
 class Overridden:
     """Stand in the place of a guard's `Callers`, and identify each caller as one user.
 
+    Several threads and tasks may have an override of their own; each request goes to that of its own.
+
     Args:
+        path: the straight path of the guard.
         user: a principal, `ANONYMOUS`, or the application's own user.
         principal: whom the guard sees, if the user is not a principal.
+        everywhere: whether threads and tasks that have none of their own see it.
+
+    Attributes:
+        within: the overrides in which it was entered, of all guards.
+        known: the caller, as the guard sees it.
     """
 
     at_once = False
 
-    def __init__(self, user: Any, principal: Principal | None) -> None:
+    def __init__(
+        self, path: "Overridable", user: Any, principal: Principal | None, *, everywhere: bool = True
+    ) -> None:
         if isinstance(user, Principal):
             principal = user
-        self._user = user
-        self._known = Known(Auth(principal or Principal(subject="override")), (), 0)
+        self.everywhere = check_flag(everywhere, "everywhere")
+        self.within: tuple[Overridden, ...] = ()
+        self._path = path
+        self.user = user
+        self.known = Known(Auth(principal or Principal(subject="override")), (), 0)
 
     def recall(self, presented: Presented, now: float) -> Undecided:
         """Leave each request to the flow."""
@@ -36,17 +54,21 @@ class Overridden:
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
     ) -> Flow[tuple[Known, str]]:
         """Return the caller, whatever the request presents; see `Callers.identify`."""
-        yield from ()  # a flow that asks nothing
-        if not self._known.auth.principal.is_authenticated:
+        here = _of_this_context(self._path)
+        if not isinstance(here, Overridden):
+            return (yield from here.identify(request, now, known, proven=proven))
+        if not here.known.auth.principal.is_authenticated:
             raise MissingCredentialsError("no credential")
-        return self._known, ""
+        return here.known, ""
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the user of the test; raise if it is None, as for a user that is gone."""
-        yield from ()
-        if self._user is None:
+        here = _of_this_context(self._path)
+        if not isinstance(here, Overridden):
+            return (yield from here.load_user(principal))
+        if here.user is None:
             raise InvalidTokenError("the user is gone")
-        return self._user
+        return here.user
 
 
 class Substituted(Overridden):
@@ -60,10 +82,6 @@ class Substituted(Overridden):
         principal: whom the guard sees, if the user is not a principal.
     """
 
-    def __init__(self, path: "Overridable", user: Any, principal: Principal | None) -> None:
-        super().__init__(user, principal)
-        self._path = path
-
     def identify(
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
     ) -> Flow[tuple[Known, str]]:
@@ -71,12 +89,14 @@ class Substituted(Overridden):
         try:
             return (yield from self._path.callers.identify(request, now, known, proven=proven))
         except MissingCredentialsError:
-            return (yield from super().identify(request, now))
+            if not self.known.auth.principal.is_authenticated:
+                raise
+            return self.known, ""
 
     def load_user(self, principal: Principal) -> Flow[Any]:
         """Return the user of the test for its principal, and the application's own for each other."""
-        if principal is self._known.auth.principal and self._user is not None:
-            return (yield from super().load_user(principal))
+        if principal is self.known.auth.principal and self.user is not None:
+            return self.user
         return (yield from self._path.callers.load_user(principal))
 
 
@@ -85,25 +105,52 @@ class Overridable(Protocol):
 
     Attributes:
         callers: those in use.
-        all_callers: the guard's own, and those of tests, of which the last one is to be used.
+        all_callers: the guard's own, and those of tests, in the order in which they were entered.
     """
 
     callers: Callers | Overridden
     all_callers: list[Callers | Overridden]
 
 
+#: The overrides that this context has entered, and those in which it was begun, the last one at the end.
+_entered: ContextVar[tuple[Overridden, ...]] = ContextVar("authguard_overrides", default=())
+
+
+def _of_this_context(path: Overridable) -> Callers | Overridden:
+    """Return the callers for a request that is handled in this context.
+
+    A task has a copy of the context in which it was begun. What was entered there afterwards, within an
+    override that the task has, too, holds for the task as well.
+    """
+    callers = tuple(path.all_callers)
+    own = next((one for one in reversed(_entered.get()) if one in callers), None)
+    for one in reversed(callers):
+        if not isinstance(one, Overridden):  # the guard's own are the first
+            continue
+        if own in (one, *one.within) if own is not None else one.everywhere:
+            return one
+    return callers[0]
+
+
 @contextmanager
-def overriding(path: Overridable, user: Any, principal: Principal | None) -> Iterator[None]:
+def overriding(
+    path: Overridable, user: Any, principal: Principal | None, *, everywhere: bool = True
+) -> Iterator[None]:
     """Take whoever sends a request for this user; see `authguard.testing.override`.
 
-    Contexts may overlap in any order, and in several threads: the one that was entered last holds.
+    Contexts may overlap in any order, and in several threads and tasks.
     """
-    overridden = Overridden(user, principal)
-    use(path, overridden)
+    overridden = Overridden(path, user, principal, everywhere=everywhere)
+    overridden.within = _entered.get()
+    path.all_callers.append(overridden)
+    _entered.set((*overridden.within, overridden))
+    _use_last(path)
     try:
         yield
     finally:
         path.all_callers.remove(overridden)
+        # It may end in another context than it was entered in: that one notices by the list above.
+        _entered.set(tuple(one for one in _entered.get() if one is not overridden))
         _use_last(path)
 
 

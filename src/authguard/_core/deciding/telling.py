@@ -90,7 +90,7 @@ class Telling:
             recalled = recall(presented, request_key, now)
             if recalled.is_decision:
                 verdict = policy.memory.young.get(request_key) or policy.find_for_http(request_key)
-                self._tell_allowed(recalled, verdict.rule, request_key, now)
+                self._tell_allowed(recalled, verdict.rule, request_key, now)  # pyright: ignore
             return recalled
 
         return recall_and_tell

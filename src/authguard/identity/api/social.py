@@ -33,6 +33,7 @@ from authguard.identity.errors import (
     ProviderUnavailableError,
     SocialCancelledError,
     SocialSignInError,
+    StoreUnavailableError,
 )
 from authguard.identity.model import Caller, Tokens
 from authguard.identity.openapi.operations import Access, Parameter, operation
@@ -138,7 +139,7 @@ class SocialEndpoints:
         try:
             body = await read_json(request, SocialCallback)
         except RefusedError as error:
-            self._record(provider, caller, error, SocialReason.INVALID_FIELDS)
+            await self._record(provider, caller, error, SocialReason.INVALID_FIELDS)
             raise
         tokens = await self._exchange(
             provider,
@@ -188,7 +189,7 @@ class SocialEndpoints:
         try:
             url, names_issuer = await self._workers.ask_remote(provider.name, prepare)
         except RefusedError as error:
-            self._record(provider, caller, error)
+            await self._record(provider, caller, error)
             raise
         if names_issuer:
             attempt["names_issuer"] = "yes"
@@ -263,9 +264,9 @@ class SocialEndpoints:
             try:
                 visitor = await self._browser_sessions.find_visitor(request)
             except RefusedError as outage:
-                self._record(provider, caller, outage)
+                await self._record(provider, caller, outage)
                 return await self._on_refused(request, outage)
-        self._record(provider, caller, error, None if visitor is None else SocialReason.REPEATED)
+        await self._record(provider, caller, error, None if visitor is None else SocialReason.REPEATED)
         if visitor is not None:
             response = see_other(self._page(request, "/account") if self._settings.pages else "/")
             return self._browser_sessions.renew(response, visitor)
@@ -314,17 +315,22 @@ class SocialEndpoints:
             return await self._workers.ask_remote(provider.name, exchange)
         except RefusedError as error:
             if not is_known:
-                self._record(provider, caller, error)
+                await self._record(provider, caller, error)
             raise
         except Exception:
-            self._record(provider, caller, UnexpectedError())
+            await self._record(provider, caller, UnexpectedError())
             raise
 
-    def _record(
+    async def _record(
         self, provider: Provider, caller: Caller, error: RefusedError, why: SocialReason | None = None
     ) -> None:
         """Record a sign-in that failed before it was known who wants to sign in."""
-        self._service.social_sign_in.failures.record(provider.name, caller, error, why)
+        record = self._service.social_sign_in.failures.record
+        try:
+            # In a thread, since the hook of the application may wait for something.
+            await self._workers.count(record, provider.name, caller, error, why)
+        except StoreUnavailableError:  # too many wait
+            record(provider.name, caller, error, why)
 
     def _provider(self, request: Request) -> Provider:
         provider = self._providers.get(request.path_params["provider"])

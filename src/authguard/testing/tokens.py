@@ -1,32 +1,14 @@
-"""Help to test applications: be anybody, and make tokens that a guard accepts."""
+"""Make tokens that a guard accepts, or refuses."""
 
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
 import jwt
 
-from authguard._core.guard import Guard
-from authguard._core.model import Principal
 from authguard._core.options import check_moment, check_seconds
-
-
-def override(guard: Guard, user: Any, *, principal: Principal | None = None) -> AbstractContextManager[None]:
-    """Take whoever sends a request through the guard for this user, inside this context.
-
-    Path rules, scopes and roles still apply, to the principal. It works for middleware,
-    decorators, dependencies and websockets alike, in all threads. Of contexts that overlap, the one that
-    was entered last holds.
-
-    Args:
-        guard: the guard that the application is built with.
-        user: a `Principal`, `ANONYMOUS`, or the application's own user.
-        principal: whom the guard sees, if the user is not a principal.
-    """
-    return guard.override(user, principal=principal)
 
 
 def issue_token(

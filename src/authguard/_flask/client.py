@@ -1,0 +1,81 @@
+"""Send requests to Flask applications in tests, as a browser on the same site does."""
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from flask.testing import FlaskClient
+
+from authguard._core.guard import Guard
+from authguard._core.model import Principal
+from authguard._core.options import check_object, check_text, type_of
+from authguard.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class AuthGuardClient(FlaskClient):
+    """Send requests in tests as a browser does from a page of the same site.
+
+    A cookie then works for each method: the client sends `Sec-Fetch-Site: same-origin`, unless a test sends
+    that field or `Origin` itself. Write `app.test_client_class = AuthGuardClient`, and then
+    `app.test_client(user=…)` or `app.test_client(token=…)`; both are for all requests of the client.
+
+    Args:
+        given: what Flask gives its test client.
+        user: a `Principal`, `ANONYMOUS`, or the application's own user, who sends the requests, as with
+            `authguard.testing.override`; None for whoever the requests say.
+        principal: whom the guard sees, if the user is not a principal.
+        token: an access token to sign in with, in the cookie of the guard, or in the Authorization field if
+            it has none.
+        options: what Flask gives its test client.
+
+    Raises:
+        ConfigurationError: if the application has no guard, or an option is of another type.
+    """
+
+    def __init__(
+        self,
+        *given: Any,
+        user: Any = None,
+        principal: Principal | None = None,
+        token: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*given, **options)
+        guard = self.application.extensions.get("authguard")
+        if not isinstance(guard, Guard):
+            raise ConfigurationError(
+                f"app of AuthGuardClient must have a guard, got {type_of(self.application)} without one: "
+                "write init_app(app, guard) first"
+            )
+        check_object(principal, "principal", Principal, 'principal=Principal("ann")')
+        if principal is not None and user is None:
+            raise ConfigurationError(
+                "principal must be given together with a user, got it alone: write user=Principal(…)"
+            )
+        self._guard = guard
+        self._user = user
+        self._principal = principal
+        if token is not None:
+            self._sign_in(check_text(token, "token"))
+
+    def _sign_in(self, token: str) -> None:
+        cookie = self._guard.cookie
+        if cookie is None:
+            self.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+            return
+        name, _, value = cookie.issue(token, max_age=1).partition(";")[0].partition("=")
+        host = str(self.application.config.get("SERVER_NAME") or "localhost").partition(":")[0]
+        self.set_cookie(name, value, domain=host)
+
+    def run_wsgi_app(
+        self, environ: "WSGIEnvironment", buffered: bool = False
+    ) -> tuple[Iterable[bytes], str, Any]:
+        """Send one request."""
+        if "HTTP_ORIGIN" not in environ:
+            environ.setdefault("HTTP_SEC_FETCH_SITE", "same-origin")
+        is_somebody = self._user is not None
+        with self._guard.override(self._user, principal=self._principal) if is_somebody else nullcontext():
+            return super().run_wsgi_app(environ, buffered)

@@ -1,0 +1,55 @@
+"""Find what a guard has left for the Flask request: one of its own, or one around the ASGI application."""
+
+from typing import Any
+
+from flask import has_request_context, request
+
+from authguard._asgi.request import HANDLED as HANDLED_ON_SCOPE
+from authguard._asgi.request import ASGIHandled
+from authguard._asgi.request import handled_by_guard as handled_on_scope
+from authguard._core.model import Auth
+from authguard.wsgi import AUTH, HANDLED, USER, WSGIHandled
+
+# Where bridges from ASGI to WSGI, such as a2wsgi, leave the scope of the connection.
+_SCOPE = "asgi.scope"
+
+
+def handled_request() -> WSGIHandled | ASGIHandled:
+    """Return what the guard has left for the current request.
+
+    Raises:
+        RuntimeError: if no guard has seen it.
+    """
+    environ = request.environ
+    if HANDLED in environ:
+        return WSGIHandled(environ, *environ[HANDLED])
+    scope = environ.get(_SCOPE) or {}
+    if HANDLED_ON_SCOPE in scope:
+        return handled_on_scope(scope)
+    raise RuntimeError(
+        "no AuthGuardMiddleware has seen this request: write init_app(app, guard) of authguard.flask, or "
+        "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard); to be guarded by an ASGI application "
+        "that it is mounted in, mount it by WSGIMiddleware of a2wsgi, which hands on the caller"
+    )
+
+
+def current_auth() -> Auth:
+    """Return the caller of the current request and what it may do."""
+    handled = handled_request()
+    auth: Auth = handled.environ[AUTH] if isinstance(handled, WSGIHandled) else handled.scope["auth"]
+    return auth
+
+
+def current_user() -> Any:
+    """Return the application's user of the current request, or the principal where it has none."""
+    handled = handled_request()
+    return handled.environ[USER] if isinstance(handled, WSGIHandled) else handled.scope["user"]
+
+
+def find_user() -> Any:
+    """Return the same, or None outside of a request and where no guard has seen it."""
+    if not has_request_context():
+        return None
+    environ = request.environ
+    is_guarded = HANDLED in environ or HANDLED_ON_SCOPE in (environ.get(_SCOPE) or {})
+    return current_user() if is_guarded else None

@@ -1,0 +1,109 @@
+"""Put a guard around Flask: callbacks run in the application context, and refusals are its errors."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, has_app_context, has_request_context
+from flask.globals import app_ctx, request_ctx
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wsgi import ClosingIterator
+
+from authguard._core.answer.decision import Deny
+from authguard._core.guard import Guard
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._flask.mounts import OpenMounts
+from authguard._flask.refusal import answer
+from authguard._logs import logger
+from authguard.wsgi import AuthGuardMiddleware, leave, responder
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_RAISED = "authguard_raised"  # on an application context: what the view has raised, or None
+
+
+def put_around(app: Flask, guard: Guard, *, error_handlers: bool) -> None:
+    """Put a guard around an application, and inside of the ProxyFix that is there already.
+
+    A ProxyFix sets scheme, address and mount point, which the guard has to see, and answers nothing.
+
+    Args:
+        app: the application.
+        guard: the rules.
+        error_handlers: whether refusals go through the application's handlers and functions.
+    """
+    outer: Any = None
+    inner: Any = app.wsgi_app
+    while type(inner) is ProxyFix:
+        outer, inner = inner, inner.app
+    middleware = FlaskMiddleware(inner, app, guard, error_handlers=error_handlers)
+    if outer is None:
+        app.wsgi_app = middleware  # type: ignore[method-assign]
+    else:
+        outer.app = middleware
+    app.teardown_request(_note_raised)
+
+
+def _pop(context: Any, raised: BaseException | None = None) -> None:
+    """End a context. Functions for its teardown are told what Flask tells them: many commit, or roll back."""
+    context.pop(getattr(context, _RAISED, raised))
+
+
+def _note_raised(raised: BaseException | None) -> None:
+    setattr(app_ctx, _RAISED, raised)
+
+
+class FlaskMiddleware(AuthGuardMiddleware):
+    """Guard a Flask application.
+
+    Args:
+        app: its `wsgi_app`, and what is around that.
+        flask: the application.
+        guard: the rules.
+        error_handlers: whether refusals go through the application's handlers and functions.
+    """
+
+    def __init__(self, app: "WSGIApplication", flask: Flask, guard: Guard, *, error_handlers: bool) -> None:
+        super().__init__(app, guard=guard)
+        self._flask = flask
+        self._error_handlers = error_handlers
+        self._open_mounts = OpenMounts(self)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Handle one request in an application context, which callbacks and views then share."""
+        self._open_mounts.warn_once()
+        # As Flask does: one that is there is used, such as that of a test.
+        if has_app_context() and app_ctx.app is self._flask:
+            return super().__call__(environ, start_response)
+        context = self._flask.app_context()
+        context.push()
+        try:
+            response = super().__call__(environ, start_response)
+        except BaseException as error:
+            _pop(context, error)
+            raise
+        if has_request_context() and request_ctx.app is self._flask:
+            # Before Flask 3.1.2, `stream_with_context` keeps its context so, until the response is closed.
+            return ClosingIterator(response, partial(_pop, context))
+        _pop(context)
+        return response
+
+    def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
+        """Return the WSGI application that answers in the place of Flask."""
+        if not self._error_handlers:
+            return super().answer(environ, denied)
+        # The handlers may look at current_user, who is nobody now.
+        paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied, self._clock()))
+        context = self._flask.request_context(environ)
+        try:
+            try:
+                context.push()
+            except Exception:  # noqa: BLE001 (a store of sessions that is down must not hide the refusal)
+                logger.warning("the session of a request that was refused cannot be opened", exc_info=True)
+                return responder(denied.refusal)
+            response: WSGIApplication = answer(self._flask, denied.refusal)
+            return response
+        finally:
+            context.pop()

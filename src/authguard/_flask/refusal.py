@@ -1,0 +1,159 @@
+"""Answer refusals as Flask answers its own errors: by handlers, after_request functions and CORS."""
+
+import functools
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask, Response, request, request_finished
+from flask.globals import request_ctx
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from authguard._core.answer.refusal import Refusal
+from authguard._logs import logger
+from authguard._preflight.flask_views import as_cross_origin
+
+# Of a refusal, what says where its body leads or what it is: an own answer has its own.
+_OF_THE_BODY = frozenset(("content-type", "content-length", "location", "hx-redirect", "set-cookie"))
+_failed: set[str] = set()  # as many as there are functions: each is worth one line
+
+
+class RefusedHTTPException(HTTPException):
+    """Carry a refusal that Flask's error handlers see, by its class or by its status.
+
+    Without a handler the answer is the guard's. A handler for Exception is not asked, and a redirect to the
+    login page is for a handler of this class alone.
+
+    Args:
+        refusal: the guard's answer.
+    """
+
+    # What exceptions of Werkzeug have, for handlers that ask for it.
+    original_exception: BaseException | None = None
+    retry_after: Any = None
+    valid_methods: Any = None
+    www_authenticate: Any = None
+
+    def __init__(self, refusal: Refusal) -> None:
+        detail = None if refusal.error is None else refusal.error.detail
+        HTTPException.__init__(self, detail, as_response(refusal))
+        self.refusal = refusal
+
+    def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
+        """Return the fields of the guard's answer, with the challenge."""
+        return list(self.refusal.headers)
+
+    def get_body(self, environ: Any = None, scope: Any = None) -> str:
+        """Return the body of the guard's answer."""
+        return self.refusal.body.decode()
+
+
+@functools.cache
+def _class_for(status: int) -> type[RefusedHTTPException]:
+    # Flask finds handlers by class, so that each status needs one: for 401 a RefusedHTTPException
+    # that is an Unauthorized, too.
+    bases = (RefusedHTTPException, default_exceptions.get(status, HTTPException))
+    return type(RefusedHTTPException.__name__, bases, {"code": status})
+
+
+def as_response(refusal: Refusal) -> Response:
+    """Return a refusal as a Flask response."""
+    return Response(refusal.body, refusal.status, list(refusal.headers))
+
+
+def refused(app: Flask, refusal: Refusal) -> RefusedHTTPException:
+    """Return the exception to raise, and see to it that handlers for something else are not asked.
+
+    Args:
+        app: the application that handles it.
+        refusal: the guard's answer.
+    """
+    # Flask asks a handler for Exception, too: a page for errors of the application, which would answer with
+    # 500. In each blueprint, since those are asked first.
+    for handlers in list(app.error_handler_spec.values()):
+        handlers[None].setdefault(RefusedHTTPException, _handle)
+    app.error_handler_spec[None][None].setdefault(RefusedHTTPException, _handle)
+    error = _class_for(refusal.status)(refusal)
+    error.response = as_cross_origin(app, request, error.response)
+    return error
+
+
+def _handle(error: RefusedHTTPException) -> Any:
+    """Answer by the application's handler for an HTTPException, or else as the guard does."""
+    if error.refusal.error is not None:  # a redirect is no error
+        for handler in _handlers(type(error)):
+            return handler(error)
+    return error.response
+
+
+def _handlers(kind: type[Exception]) -> Iterator[Any]:
+    app: Any = request_ctx.app
+    for scope in (*request.blueprints, None):
+        handlers = app.error_handler_spec[scope][None]
+        for base in kind.__mro__:
+            if base in handlers and issubclass(base, HTTPException) and base is not RefusedHTTPException:
+                yield app.ensure_sync(handlers[base])
+
+
+def answer(app: Flask, refusal: Refusal) -> Any:
+    """Return the response to a request that may not pass, in the context of that request.
+
+    Whatever handlers make of it, it is no success, and has the challenge and what caches must know.
+
+    Args:
+        app: the application.
+        refusal: the guard's answer.
+    """
+    try:
+        response = app.make_response(app.handle_user_exception(refused(app, refusal)))
+        response = _refused(as_cross_origin(app, request, response), refusal)
+        response = _refused(_processed(app, response), refusal)
+        request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
+    except Exception as raised:  # noqa: BLE001 (a handler that raises lets nobody in)
+        return app.handle_exception(raised)
+    return response
+
+
+def _refused(response: Response, refusal: Refusal) -> Response:
+    """Give a response of the application's own what each refusal must have."""
+    if response.status_code < 300:
+        # A page for a redirect is the login page itself.
+        response.status_code = 401 if refusal.error is None else refusal.status
+    for name, value in refusal.headers:
+        if name not in _OF_THE_BODY and name not in response.headers:
+            response.headers.add(name, value)
+    return response
+
+
+def _processed(app: Flask, response: Response) -> Response:
+    """Run the functions after each request, as `Flask.process_response` does, but each by itself.
+
+    No function before the request has run, and one that counts on that must not keep CORS from its work.
+    """
+    # They have no other names, and Flask 3.1.0 has none with an underscore for the session.
+    context = vars(request_ctx)
+    session = context["_session"] if "_session" in context else context["session"]
+    scopes = (app.after_request_funcs.get(scope, ()) for scope in (*request.blueprints, None))
+    later = (reversed(list(functions)) for functions in scopes)
+    for function in itertools.chain(context["_after_request_functions"], *later):
+        try:
+            response = app.ensure_sync(function)(response)
+        except Exception:  # noqa: BLE001 (the request is refused, whatever it raises)
+            _log_failed(function)
+    if not app.session_interface.is_null_session(session):
+        app.session_interface.save_session(app, session, response)
+    return response
+
+
+def _log_failed(function: Any) -> None:
+    name = (
+        f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+    )
+    if name not in _failed:
+        _failed.add(name)
+        logger.warning(
+            "the after_request function %s raised for a request that was refused: no before_request function "
+            "has run for it",
+            name,
+            exc_info=True,
+        )

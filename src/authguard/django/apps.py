@@ -1,0 +1,60 @@
+"""Have `manage.py check` look at the guard and its place, where `authguard.django` is one of the apps."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.utils.module_loading import import_string
+from django.views.debug import get_default_exception_reporter_filter
+
+from authguard.django.configuration import MIDDLEWARE, get_guard, order_error
+from authguard.django.middleware import AuthGuardMiddleware
+from authguard.errors import ConfigurationError
+
+
+class AuthGuardConfig(AppConfig):  # type: ignore[misc]  # Django has no types
+    """Register the check; there are no models."""
+
+    name = "authguard.django"
+    label = "authguard"
+    verbose_name = "authguard"
+
+    def ready(self) -> None:
+        """Register the check when all apps are loaded."""
+        checks.register(check_configuration)
+
+
+def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.CheckMessage]:
+    """Return what is wrong with the setting `AUTHGUARD` and with `MIDDLEWARE`.
+
+    Args:
+        app_configs: of which apps; the settings are those of all.
+        options: what Django may add.
+    """
+    errors: list[checks.CheckMessage] = []
+    try:
+        cookie = get_guard().cookie
+    except ConfigurationError as error:
+        errors.append(checks.Error(str(error), id="authguard.E001"))
+        cookie = None
+    if cookie is not None and _is_shown(cookie.name):
+        text = (
+            f'the name of the AccessCookie must have "token" or "auth" in it, got {cookie.name!r}, whose '
+            'value Django would show in its reports of errors: write AccessCookie("access_token")'
+        )
+        errors.append(checks.Warning(text, id="authguard.W004"))
+    wrong_order = order_error(AuthGuardMiddleware)
+    if wrong_order is not None:
+        errors.append(checks.Error(str(wrong_order), id="authguard.E002"))
+    layers = map(import_string, settings.MIDDLEWARE)
+    if not any(isinstance(layer, type) and issubclass(layer, AuthGuardMiddleware) for layer in layers):
+        text = f"MIDDLEWARE must have {MIDDLEWARE}, got none, so that nothing is guarded: add it"
+        errors.append(checks.Error(text, id="authguard.E003"))
+    return errors
+
+
+def _is_shown(name: str) -> bool:
+    """Return whether Django would show the value of a cookie in its reports of errors."""
+    shown: str = get_default_exception_reporter_filter().cleanse_setting(name, name)
+    return shown == name

@@ -1,0 +1,173 @@
+"""Guard a Django project: the middleware for its settings, on WSGI and ASGI, `async` or not."""
+
+import io
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.handlers.base import BaseHandler
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.flow import Flow
+from authguard._core.policy.rules import Preflight
+from authguard._core.request import RequestView
+from authguard._logs import log_refusal
+from authguard._preflight.sealed import Seal, Search
+from authguard.django import endpoints
+from authguard.django.configuration import get_guard, has_cors_layer, order_error
+from authguard.django.handled import handled_by_guard, leave
+from authguard.django.requests import path_error, view_of
+from authguard.django.responses import RefusedHTTPException, add_fields, as_response, sealed
+from authguard.drivers import asynchronous, blocking
+from authguard.drivers.threads import in_sensitive_thread
+from authguard.errors import ConfigurationError
+
+
+class AuthGuardMiddleware:
+    """Guard all that stands after it in `MIDDLEWARE`, by the guard of the setting `AUTHGUARD`.
+
+    The caller is `request.user`: the principal, with what Django expects of a user, or what `user_loader`
+    made of it. Its scopes are in `request.auth`.
+
+    Args:
+        get_response: what Django gives; or a view, in tests with a RequestFactory.
+
+    Raises:
+        ConfigurationError: if the setting is no guard; or if other middleware stands where it would undo
+            what this one does.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if isinstance(get_response, BaseHandler):
+            raise ConfigurationError(
+                "authguard.django.AuthGuardMiddleware must stand in the setting MIDDLEWARE, got a whole "
+                "application: add it to MIDDLEWARE, and write application = get_wsgi_application()"
+            )
+        error = order_error(AuthGuardMiddleware)
+        if error is not None:
+            raise error
+        self.guard = get_guard()
+        self.get_response = get_response
+        self._seal = Seal()
+        self._has_cors_layer = has_cors_layer()
+        self._is_async = iscoroutinefunction(get_response)
+        #: Called by Django when it has found the view; a plain function would cost a thread on ASGI.
+        self.process_view = self._aprocess_view if self._is_async else self._process_view
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    @staticmethod
+    def clock() -> float:
+        """Return the seconds since the epoch; a class derived from this one may have another clock."""
+        return time.time()
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Handle one request: return a response, or the coroutine of one."""
+        if self._is_async:
+            return self._acall(request)
+        view, now = view_of(request, self.guard), self.clock()
+        decision = blocking.decide(self.guard, _view, view, view.presented, view.request_key, now)
+        response = self._answer(request, view, decision, now)
+        if response is not None:
+            return response
+        try:
+            response = self._next(view)(request)
+        except RefusedHTTPException as refused:
+            response = as_response(refused.refusal, view.method)
+        if (giving_back := self._giving_back(decision, response)) is not None:
+            blocking.run(giving_back)
+        return self._finished(view, decision, response)
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        """Handle one request where Django awaits, in the same steps."""
+        view, now = view_of(request, self.guard), self.clock()
+        with in_sensitive_thread():
+            decision = await asynchronous.decide(
+                self.guard, _view, view, view.presented, view.request_key, now
+            )
+        response = self._answer(request, view, decision, now)
+        if response is not None:
+            return response
+        try:
+            response = await self._next(view)(request)
+        except RefusedHTTPException as refused:
+            response = as_response(refused.refusal, view.method)
+        if (giving_back := self._giving_back(decision, response)) is not None:
+            await asynchronous.run(giving_back)
+        return self._finished(view, decision, response)
+
+    def _answer(
+        self, request: HttpRequest, view: RequestView, decision: Decision, now: float
+    ) -> HttpResponseBase | None:
+        """Leave the caller on the request; return the guard's own answer, if the request goes no further."""
+        leave(request, self.guard, view, decision, now)
+        if isinstance(decision, Deny):
+            log_refusal(view, decision)
+            return as_response(decision.refusal, view.method)
+        if decision.preflight == "answer":
+            return self._sealed("answer", view)
+        if decision.preflight == "pass":
+            request._stream = io.BytesIO()  # noqa: SLF001 (a preflight carries no body in)
+            request.META["CONTENT_LENGTH"] = "0"
+        page = self.guard.metadata_page
+        answer = None if page is None else page.answer(view.method, view.path)
+        return None if answer is None else as_response(answer, view.method)
+
+    def _next(self, view: RequestView) -> Callable[[HttpRequest], Any]:
+        """Return the function that answers a request which may pass."""
+        endpoint = self.guard.endpoint
+        if endpoint is None or view.path != endpoint.path:
+            return self.get_response
+        return partial(endpoints.aanswer if self._is_async else endpoints.answer, endpoint)
+
+    def _giving_back(self, decision: Decision, response: HttpResponseBase) -> Flow[None] | None:
+        """Return the flow that gives back what a request took which `requires` has refused, if so."""
+        charge, quotas = decision.charge, self.guard.quotas
+        if charge is None or quotas is None or not charge.is_refused or response.status_code < 300:
+            return None
+        return quotas.give_back(charge)
+
+    def _finished(
+        self, view: RequestView, decision: Decision, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Return the application's response with the fields of the decision; that to a preflight sealed."""
+        if isinstance(decision, Allow) and decision.preflight is not None:
+            return self._sealed("pass", view, response)
+        add_fields(response, decision)
+        return response
+
+    def _sealed(
+        self, mode: Preflight, view: RequestView, passed_on: HttpResponseBase | None = None
+    ) -> HttpResponse:
+        search = Search()
+        search.has_cors_layer = self._has_cors_layer  # outside of the guard; it adds its fields by itself
+        status, fields = (204, []) if passed_on is None else (passed_on.status_code, list(passed_on.items()))
+        status, kept = self._seal.fields(view, mode, search, status, fields)
+        return sealed(status, kept, passed_on)
+
+    def _process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Check that Django has found the view by the path that the guard has decided about."""
+        handled = handled_by_guard(request)
+        if request.path_info != handled.path_info:
+            raise path_error(handled.view.path, request.path_info)
+
+    async def _aprocess_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        self._process_view(request, view, args, kwargs)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the answer to a refusal that `requires` has raised; None for other exceptions."""
+        if not isinstance(exception, RefusedHTTPException):
+            return None
+        return as_response(exception.refusal, handled_by_guard(request).view.method)
+
+
+def _view(view: RequestView, *_: Any) -> RequestView:
+    """Return the request that has been read already."""
+    return view

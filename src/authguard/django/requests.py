@@ -1,0 +1,88 @@
+"""Read a request of Django as the guard sees it, from the ASGI scope or the WSGI environ that it keeps."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from authguard._asgi.request import ASGIRequest
+from authguard._core.guard import Guard
+from authguard._core.request import RequestView
+from authguard.wsgi import WSGIRequest
+
+_OWN_SITE = "same-origin"
+
+
+def view_of(request: HttpRequest, guard: Guard) -> RequestView:
+    """Return the request for the guard: with the path and the mount point that Django itself goes by.
+
+    Raises:
+        RuntimeError: if middleware has changed `request.path_info`, so that Django would go by another path
+            than the guard.
+    """
+    scope = getattr(request, "scope", None)
+    view = _of_environ(request, guard) if scope is None else _of_scope(request, scope, guard)
+    if request.path_info not in _paths(request, view, scope):
+        raise path_error(view.path, request.path_info)
+    return view
+
+
+def path_error(decided: str, path: str) -> RuntimeError:
+    """Return the error of a path that is not the one which the guard has decided about.
+
+    Args:
+        decided: what the guard has decided about.
+        path: what Django goes by.
+    """
+    return RuntimeError(
+        f"request.path_info must be the path that the client has sent, {decided!a}, since the guard "
+        f"decides about it, got {path!a}: let no middleware change it"
+    )
+
+
+def _of_environ(request: HttpRequest, guard: Guard) -> RequestView:
+    environ = request.META  # the environ itself, in which Django has decoded both paths
+    root_path, path = _as_wsgi(environ.get("SCRIPT_NAME", "")), _as_wsgi(environ["PATH_INFO"])
+    if _is_unchecked(request, "HTTP_SEC_FETCH_SITE", "HTTP_ORIGIN"):
+        environ = {**environ, "HTTP_SEC_FETCH_SITE": _OWN_SITE}
+    return WSGIRequest(environ, guard, root_path, path)
+
+
+def _of_scope(request: HttpRequest, scope: dict[str, Any], guard: Guard) -> RequestView:
+    headers = list(scope["headers"])
+    if _is_unchecked(request, "HTTP_SEC_FETCH_SITE", "HTTP_ORIGIN"):
+        headers.append((b"sec-fetch-site", _OWN_SITE.encode()))
+    # FORCE_SCRIPT_NAME stands in the place of the server's mount point, as for Django.
+    return ASGIRequest({**scope, "headers": headers, "root_path": request.META["SCRIPT_NAME"]}, guard)
+
+
+def _as_wsgi(path: str) -> str:
+    """Return a path in the form of PEP 3333."""
+    return path if path.isascii() else path.encode("utf-8", "replace").decode("latin-1")
+
+
+def _paths(request: HttpRequest, view: RequestView, scope: dict[str, Any] | None) -> set[str]:
+    """Return what Django may have made of the path by itself."""
+    if scope is None:
+        return {request.META["PATH_INFO"]}
+    path: str = scope["path"]
+    # Django removes the mount point regardless of what follows; the guard takes such a path for an odd one.
+    return {view.path, path, path.removeprefix(request.META["SCRIPT_NAME"])}
+
+
+def _is_unchecked(request: HttpRequest, *fields: str) -> bool:
+    """Return whether a test client of Django sends the request, which does without checks for CSRF.
+
+    The mark alone does not tell, since middleware may set it. No server gives a body of the test client's
+    class.
+
+    Args:
+        request: the request.
+        fields: with any of them, the test says by itself from which site the request comes.
+    """
+    if not getattr(request, "_dont_enforce_csrf_checks", False):
+        return False
+    body = request.META.get("wsgi.input")
+    if body is None:  # on ASGI, where the stream of the request keeps how to read it
+        body = getattr(getattr(getattr(request, "_stream", None), "_read", None), "__self__", None)
+    from_test = type(body).__module__ == "django.test.client"
+    return from_test and not any(field in request.META for field in fields)

@@ -1,0 +1,107 @@
+"""Make responses of Django of the guard's answers, and add what a decision adds to the application's."""
+
+from http.client import responses
+from typing import Any
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from authguard._asgi.refusal import RaisedRefusal
+from authguard._core.answer.decision import Decision
+from authguard._core.answer.refusal import Refusal
+from authguard._core.answer.response_fields import ResponseFields, merged
+
+_BY_AUTHORIZATION = frozenset({"bearer", "dpop"})
+
+
+class RefusedHTTPException(RaisedRefusal):
+    """Tell that the caller does not meet a requirement of a view.
+
+    The middleware answers it. Middleware of one's own may do so before it, in `process_exception`.
+
+    Args:
+        refusal: the guard's answer.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.error.detail if refusal.error else "")
+        self.refusal = refusal
+        self.status_code = refusal.status
+
+
+def as_response(refusal: Refusal, method: str) -> HttpResponse:
+    """Return a refusal as a response of Django.
+
+    Args:
+        refusal: the guard's answer.
+        method: of the request; there is no body for HEAD.
+    """
+    response: Any = _bare(refusal.status, b"" if method == "HEAD" else refusal.body)
+    for name, value in refusal.fields():
+        if name == "set-cookie":  # test clients keep what is in `cookies`
+            response.cookies.load(value)
+        else:
+            _add(response, name, value)
+    # The guard has its own lines in the log; Django would mail each 503 with the cookies of its request.
+    response._has_been_logged = True  # noqa: SLF001 (as Django itself marks it)
+    made: HttpResponse = response
+    return made
+
+
+def sealed(status: int, fields: list[tuple[str, str]], passed_on: HttpResponseBase | None) -> HttpResponse:
+    """Return the answer to a preflight, with these fields and nothing else.
+
+    Args:
+        status: of the answer.
+        fields: what may leave the application.
+        passed_on: the response of the application, if it was asked; it is closed with this one.
+    """
+    response = _bare(status, b"")
+    for name, value in fields:
+        _add(response, name, value)
+    if passed_on is not None:
+        # Its own `close` would tell Django that the request has ended, once more than it has.
+        response._resource_closers.extend(passed_on._resource_closers)  # noqa: SLF001
+    return response
+
+
+def add_fields(response: HttpResponseBase, decision: Decision) -> None:
+    """Add to the application's response what the decision adds, as it has become by now."""
+    charge = decision.charge
+    fields = decision.response_fields if charge is None else charge.response_fields + charge.fields
+    own = list(response.items())
+    for name, value in merged(own, _as_text(fields))[len(own) :]:
+        _add(response, name, value)
+    if decision.auth.principal.method in _BY_AUTHORIZATION:
+        # Shared caches keep no such response (RFC 9111 section 3.5); Django's own cache knows no such rule.
+        patch_vary_headers(response, ["Authorization"])
+
+
+def keep_private(result: Any) -> Any:
+    """Return what a guarded view has returned; a response without a Cache-Control of its own is made private.
+
+    Else `cache_page` around the view would keep it, and give it to callers whom nobody has checked.
+    """
+    if isinstance(result, HttpResponseBase) and not result.has_header("Cache-Control"):
+        result.headers["Cache-Control"] = "private"
+    return result
+
+
+def _bare(status: int, body: bytes) -> HttpResponse:
+    response = HttpResponse(body, status=status, reason=responses.get(status, "Unknown"))
+    del response.headers["Content-Type"]
+    return response
+
+
+def _add(response: HttpResponseBase, name: str, value: str) -> None:
+    """Add a field; of two of one name, the values are joined (RFC 9110 section 5.3)."""
+    if name == "vary":
+        patch_vary_headers(response, [each.strip() for each in value.split(",")])
+    else:
+        known = response.headers.get(name)
+        response.headers[name] = value if known is None else f"{known}, {value}"
+
+
+def _as_text(fields: ResponseFields) -> list[tuple[str, str]]:
+    return [(name.decode("ascii"), value.decode("ascii")) for name, value in fields]

@@ -1,0 +1,11 @@
+"""Help to test applications: be anybody, make tokens that a guard accepts, and stand for their issuer.
+
+With pytest, `fake_issuer`, `authguard_clock` and `authguard_override` are fixtures.
+"""
+
+from authguard.testing.clock import Clock
+from authguard.testing.issuer import FakeIssuer
+from authguard.testing.tokens import issue_token
+from authguard.testing.users import override
+
+__all__ = ["Clock", "FakeIssuer", "issue_token", "override"]

@@ -1,0 +1,29 @@
+"""Take whoever sends a request for a certain user."""
+
+from typing import Any
+
+from authguard._core.deciding.overridden import Override
+from authguard._core.guard import Guard
+from authguard._core.model import Principal
+
+
+def override(
+    guard: Guard, user: Any, *, principal: Principal | None = None, everywhere: bool = True
+) -> Override:
+    """Take whoever sends a request through the guard for this user, inside this context.
+
+    Path rules, scopes and roles still apply, to the principal. It works for middleware,
+    decorators, dependencies and websockets alike.
+
+    Threads and tasks that enter one each do not see those of the others, so tests may run in parallel. In one
+    thread or task, the one that was entered last holds. Threads that have entered none, such as those of a
+    server, see the one that was entered last anywhere.
+
+    Args:
+        guard: the guard that the application is built with.
+        user: a `Principal`, `ANONYMOUS`, or the application's own user.
+        principal: whom the guard sees, if the user is not a principal.
+        everywhere: whether threads that have entered none see it, too. With False, the thread or task that
+            enters it sees it, and what that one starts: for parallel tests, some of which enter none.
+    """
+    return guard.override(user, principal=principal, everywhere=everywhere)

@@ -1,0 +1,290 @@
+"""What the guard calls runs in the application context of the Flask request, and nothing outlives that."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import flask
+import pytest
+
+from adapters.faces import ask_wsgi
+from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryQuotas, Quota
+from authguard.flask import current_principal, current_user, current_user_of, init_app, requires
+from authguard.testing import issue_token
+
+SECRET = secrets.token_urlsafe(40)
+KEY = "sk_test_" + "c0ntext" * 8
+BEARER = ("Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode())
+
+
+def note(*_: Any) -> None:
+    """Note in the current application context that a callback has run."""
+    flask.g.setdefault("notes", []).append(flask.current_app.name)
+
+
+def load(principal: Any) -> Any:
+    """The user of the application."""
+    note()
+    return SimpleNamespace(name=f"user {principal.subject}", context=flask.g._get_current_object())
+
+
+async def load_later(principal: Any) -> Any:
+    """The same, by a coroutine function."""
+    return load(principal)
+
+
+class Revocations:
+    """Revocations that are looked up in the application's own database."""
+
+    def is_revoked(self, principal: Any) -> bool:
+        note()
+        return False
+
+
+def look_up(digest: str) -> APIKey:
+    """The key of the application's own database."""
+    note()
+    return APIKey("robot")
+
+
+def on_error(request: Any, refusal: Any) -> Any:
+    note()
+    return refusal.with_header("x-notes", ",".join(flask.g.notes))
+
+
+def site(*verifiers: Any, error_handlers: bool = True, **options: Any) -> flask.Flask:
+    """An application whose page tells which callbacks have run in its context."""
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    app = flask.Flask("site")
+
+    @app.get("/")
+    def _page() -> str:
+        return ",".join(flask.g.get("notes", ()))
+
+    @app.get("/fails")
+    def _fails() -> str:
+        raise LookupError("broken")
+
+    @app.get("/handled")
+    def _handled() -> str:
+        raise KeyError("handled")
+
+    app.register_error_handler(KeyError, lambda error: ("", 409))
+    init_app(app, Guard(verifier, *verifiers, **options), error_handlers=error_handlers)
+    return app
+
+
+@pytest.mark.parametrize("loader", [load, load_later])
+def test_user_loader_runs_in_the_context_of_the_request(loader: Callable[..., Any]) -> None:
+    """It is the context of the view: what a loader keeps in `g`, such as a session, is there still."""
+    for _ in range(2):
+        assert ask_wsgi(site(user_loader=loader), "GET", "/", [BEARER]).body == b"site"
+
+
+def test_revocations_and_key_functions_run_there() -> None:
+    """For a key that is seen for the first time both are asked."""
+    app = site(APIKeyVerifier(look_up), revocations=Revocations())
+    answer = ask_wsgi(app, "GET", "/", [("X-API-Key", KEY.encode())])
+    assert answer.body == b"site,site"
+
+
+@pytest.mark.parametrize("error_handlers", [True, False])
+def test_on_error_runs_there(error_handlers: bool) -> None:
+    """Before the refusal goes through the handlers of the application, or does not."""
+    answer = ask_wsgi(site(on_error=on_error, error_handlers=error_handlers), "GET", "/")
+    assert (answer.status, answer.headers["x-notes"]) == (401, "site")
+
+
+def test_a_quota_store_runs_there() -> None:
+    """One of the application's own, `async` or not, which may ask its database."""
+
+    class Store:
+        def __init__(self) -> None:
+            self.counts = MemoryQuotas()
+
+        def take(self, takes: Any) -> Any:
+            note()
+            return self.counts.take(takes)
+
+        def give_back(self, taken: Any) -> None: ...
+
+    class Later(Store):
+        async def take(self, takes: Any) -> Any:
+            return super().take(takes)
+
+    for store in (Store(), Later()):
+        app = site(quotas=[Quota(1, 60)], quota_store=store, on_error=on_error)
+        assert ask_wsgi(app, "GET", "/", [BEARER]).body == b"site"
+        refused = ask_wsgi(app, "GET", "/", [BEARER])
+        assert (refused.status, refused.headers["x-notes"]) == (429, "site,site")
+
+
+def test_each_request_has_a_context_of_its_own() -> None:
+    """The next one finds nothing of it, also after a refusal."""
+    app = site(user_loader=load, on_error=on_error)
+    for fields, expected in (([BEARER], 200), ([], 401), ([BEARER], 200), ([], 401)):
+        answer = ask_wsgi(app, "GET", "/", fields)
+        assert answer.status == expected
+        assert (answer.headers.get("x-notes") or answer.body.decode()) == "site"
+        assert not flask.has_app_context()
+
+
+@pytest.mark.parametrize("path", ["/", "/fails", "/handled", "/nowhere"])
+def test_teardown_functions_are_told_what_flask_tells_them(path: str) -> None:
+    """Once a request, with the error that nothing has handled: many roll back then, and else commit."""
+    told: dict[bool, list[Any]] = {True: [], False: []}
+    for guarded in (True, False):
+        app = site(user_loader=load)
+        app.teardown_appcontext(lambda error, told=told[guarded]: told.append(type(error)))
+        ask_wsgi(app if guarded else app.wsgi_app.app, "GET", path, [BEARER])  # type: ignore[attr-defined]
+    assert told[True] == told[False]
+    assert told[True] == [LookupError if path == "/fails" else type(None)]
+
+
+@pytest.mark.parametrize("propagate", [True, False])
+def test_teardown_functions_are_told_of_errors_that_propagate(propagate: bool) -> None:
+    """As in tests, where Flask raises what a view has raised."""
+    app = site(user_loader=load)
+    app.config["PROPAGATE_EXCEPTIONS"] = propagate
+    told: list[Any] = []
+    app.teardown_appcontext(lambda error: told.append(type(error)))
+    if propagate:
+        with pytest.raises(LookupError):
+            ask_wsgi(app, "GET", "/fails", [BEARER])
+    else:
+        assert ask_wsgi(app, "GET", "/fails", [BEARER]).status == 500
+    assert told == [LookupError]
+    assert not flask.has_app_context()
+
+
+@pytest.mark.parametrize("error_handlers", [True, False])
+def test_a_refused_request_is_torn_down(error_handlers: bool) -> None:
+    """Since callbacks may have opened something."""
+    app = site(on_error=on_error, error_handlers=error_handlers)
+    told: list[Any] = []
+    app.teardown_appcontext(told.append)
+    assert ask_wsgi(app, "GET", "/").status == 401
+    assert told == [None]
+
+
+def test_a_stream_keeps_its_context() -> None:
+    """`stream_with_context` reads the loaded user while the server sends."""
+    app = site(user_loader=load)
+
+    @app.get("/stream")
+    def _stream() -> Any:
+        @flask.stream_with_context
+        def parts() -> Any:
+            yield current_user_of(SimpleNamespace).name
+            yield f" {flask.g.notes}"
+
+        return flask.Response(parts())
+
+    torn_down: list[Any] = []
+    app.teardown_appcontext(torn_down.append)
+    for _ in range(2):
+        assert ask_wsgi(app, "GET", "/stream", [BEARER]).body == b"user somebody ['site']"
+        assert not flask.has_app_context()
+        assert not flask.has_request_context()
+    assert len(torn_down) >= 2
+
+
+def test_the_context_of_a_test_is_used() -> None:
+    """Flask does so, too: what the test has put into `g` is there, and stays."""
+    app = site(user_loader=load)
+    with app.app_context():
+        flask.g.notes = ["test"]
+        assert ask_wsgi(app, "GET", "/", [BEARER]).body == b"test,site"
+        assert flask.g.notes == ["test", "site"]
+
+
+def test_another_application_s_context_is_not_used() -> None:
+    """A guarded application that is called from a view of another has its own."""
+    inner, outer = site(user_loader=load), flask.Flask("outer")
+    outer.add_url_rule("/", view_func=lambda: ask_wsgi(inner, "GET", "/", [BEARER]).body)
+    assert ask_wsgi(outer, "GET", "/").body == b"site"
+
+
+def test_a_test_client_may_look_into_the_request() -> None:
+    """`with client` keeps the context, and the caller in it."""
+    app = site(user_loader=load)
+    with app.test_client() as client:
+        client.get("/", headers=[(BEARER[0], BEARER[1].decode())])
+        assert flask.g.notes == ["site"]
+        assert current_principal.subject == "somebody"
+    assert not flask.has_app_context()
+
+
+# Who is calling, in views and templates
+
+
+def test_current_principal_is_there_beside_the_user() -> None:
+    """With a user_loader, too."""
+    app = site(user_loader=load)
+    app.add_url_rule("/who", view_func=lambda: f"{current_user.name} {current_principal.subject}")  # type: ignore[attr-defined]
+    assert ask_wsgi(app, "GET", "/who", [BEARER]).body == b"user somebody somebody"
+
+
+def test_current_user_of_another_class_is_an_error() -> None:
+    """It is a mistake in the application, and never another user."""
+    app = site(user_loader=load)
+    app.testing = True
+    user = current_user_of(flask.Flask)
+    app.add_url_rule("/who", view_func=lambda: user.name)
+    with pytest.raises(TypeError, match="SimpleNamespace, and not a Flask"):
+        ask_wsgi(app, "GET", "/who", [BEARER])
+
+
+def test_current_user_of_may_be_anonymous() -> None:
+    """On an open path."""
+    app = site(user_loader=load, public_paths=["/who"])
+    user: Any = current_user_of(SimpleNamespace)
+    app.add_url_rule("/who", view_func=lambda: str(user.is_authenticated))
+    assert ask_wsgi(app, "GET", "/who").body == b"False"
+
+
+def rendered(app: flask.Flask, *fields: Any) -> str:
+    """What a page makes of current_user in its template."""
+    app.add_url_rule("/page", view_func=lambda: flask.render_template_string("{{ current_user.subject }}!"))
+    return ask_wsgi(app, "GET", "/page", fields).body.decode()
+
+
+def test_templates_have_the_current_user() -> None:
+    """Also anonymous ones."""
+    assert rendered(site(), BEARER) == "somebody!"
+    assert rendered(site(public_paths=["/page"])) == "!"
+
+
+def test_a_current_user_of_the_application_stays() -> None:
+    """As a value of the page, of a context processor and of the environment, whichever came first."""
+    mine = SimpleNamespace(subject="mine")
+    app = site()
+    app.context_processor(lambda: {"current_user": mine})
+    assert rendered(app, BEARER) == "mine!"
+    app = site()
+    app.jinja_env.globals["current_user"] = mine
+    assert rendered(app, BEARER) == "mine!"
+    early = flask.Flask("early")
+    early.context_processor(lambda: {"current_user": mine})
+    init_app(early, Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)))
+    assert rendered(early, BEARER) == "mine!"
+
+
+def test_templates_outside_of_requests_have_no_current_user() -> None:
+    """Such as that of a mail, which asks whether there is one."""
+    app = site()
+    with app.app_context():
+        assert flask.render_template_string("{{ current_user.subject or 'nobody' }}") == "nobody"
+    with app.test_request_context("/"):
+        assert flask.render_template_string("{% if current_user %}?{% endif %}.") == "."
+
+
+def test_a_refused_requirement_is_logged_and_answered_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A decorator is checked in the same context."""
+    app = site(on_error=on_error)
+    app.add_url_rule("/admin", view_func=requires("admin")(lambda: "in"))
+    with caplog.at_level(logging.DEBUG, "authguard"):
+        answer = ask_wsgi(app, "GET", "/admin", [BEARER])
+    assert (answer.status, answer.headers["x-notes"], len(caplog.records)) == (403, "site", 1)

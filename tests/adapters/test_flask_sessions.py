@@ -1,0 +1,369 @@
+"""Sessions of browsers in a Flask application: begun by a form, remembered, resumed and ended."""
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import flask
+import pytest
+
+from adapters.faces import ask_wsgi
+from authguard import (
+    AccessCookie,
+    ConfigurationError,
+    Guard,
+    JWTVerifier,
+    MemoryRevocations,
+    Rule,
+    TokenIssuer,
+    VerificationUnavailableError,
+)
+from authguard.flask import AuthGuardClient, BrowserSessions, current_principal, init_app
+
+SECRET = secrets.token_urlsafe(40)
+DAY = 86_400
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+
+
+class Site:
+    """An application as its users write it, with a clock that is moved by hand.
+
+    Args:
+        options: of its guard.
+    """
+
+    def __init__(self, *, remember: Any = timedelta(days=30), home: str = "/", **options: Any) -> None:
+        self.now = time.time()
+        self.users: dict[str, Any] = {"ann": {"scopes": ["read"]}, "bob": {}}
+        self.loaded: Callable[[Any], Any] = lambda principal: principal
+        tokens = TokenIssuer(SECRET, issuer="https://site.example", audience="site", clock=lambda: self.now)
+        self.revocations = MemoryRevocations(clock=lambda: self.now)
+        self.cookie = AccessCookie("session", secure=False)
+        guard = Guard(
+            tokens.verifier(),
+            **{
+                "cookie": self.cookie,
+                "login_path": "/login",
+                "protected_paths": ["/", Rule("/recent", max_age=300)],
+                "public_paths": ["/logout"],
+                "revocations": self.revocations,
+                "user_loader": self.load,
+                **options,
+            },
+        )
+        self.tokens, self.guard = tokens, guard
+        self.sessions = BrowserSessions(guard, tokens, remember=remember, home=home)
+        app = self.app = flask.Flask("site")
+        app.test_client_class = AuthGuardClient
+        init_app(app, guard)
+        app.wsgi_app._clock = lambda: self.now  # type: ignore[attr-defined]
+        app.add_url_rule("/login", view_func=self.login, methods=["GET", "POST"])
+        app.add_url_rule("/logout", view_func=self.sessions.end, methods=["POST", "GET"])
+        app.add_url_rule("/", "page", lambda page="": current_principal.subject)
+        app.add_url_rule("/<page>", "page")
+        self.client = app.test_client()
+
+    def load(self, principal: Any) -> Any:
+        return self.loaded(principal)
+
+    def login(self) -> Any:
+        form = flask.request.form
+        if flask.request.method == "POST":
+            grants = self.users[form["name"]]
+            return self.sessions.begin(form["name"], remember="remember" in form, **grants)
+        return self.sessions.resume(self.users.get) or "the form"
+
+    def sign_in(self, name: str = "ann", *, remember: bool = False, query: str = "") -> Any:
+        form = {"name": name, **({"remember": "on"} if remember else {})}
+        return self.client.post(f"/login{query}", data=form)
+
+    def get(self, path: str = "/") -> str:
+        """What a browser shows in the end."""
+        return self.client.get(path, headers=BROWSER, follow_redirects=True).text
+
+    def claims(self) -> Any:
+        """The claims of the access token in the browser."""
+        cookie = self.client.get_cookie("session")
+        assert cookie is not None
+        return self.guard.verify(cookie.value, now=self.now).claims
+
+    def close_the_browser(self) -> None:
+        """What is not to be kept is gone."""
+        self.client.delete_cookie("session")
+
+
+@pytest.fixture(name="site")
+def _site() -> Site:
+    return Site()
+
+
+def test_a_session_begins_and_ends(site: Site) -> None:
+    """The browser goes where it wanted to go; after that it is sent to the form again."""
+    assert site.get("/page?a=1") == "the form"
+    answer = site.sign_in(query="?next=/page%3Fa%3D1")
+    assert (answer.status_code, answer.location, answer.headers["cache-control"]) == (
+        303,
+        "/page?a=1",
+        "no-store",
+    )
+    assert site.get() == "ann"
+    token = site.client.get_cookie("session").value  # type: ignore[union-attr]
+    answer = site.client.post("/logout")
+    assert (answer.status_code, answer.location) == (303, "/")
+    assert site.get() == "the form"
+    # Whoever kept a copy of the token has nothing.
+    site.client.set_cookie("session", token)
+    assert site.get() == "the form"
+
+
+def test_the_token_has_what_was_granted(site: Site) -> None:
+    """And when its owner signed in, which rules may ask for; claims of the application, too."""
+    site.users["ann"] = {"scopes": ["read"], "claims": {"tenant": "a", "auth_time": 1}}
+    site.sign_in()
+    claims = site.claims()
+    assert (claims["scope"], claims["tenant"], claims["auth_time"]) == ("read", "a", int(site.now))
+
+
+def test_a_cookie_ends_with_the_browser_unless_it_is_to_be_remembered(site: Site) -> None:
+    """There is no Max-Age, and nothing else is left."""
+    first, second = site.sign_in().headers.getlist("Set-Cookie")
+    assert first.startswith("session=")
+    assert "Max-Age" not in first
+    assert second.startswith("session-remember=; Max-Age=0")
+    site.close_the_browser()
+    assert site.get() == "the form"
+
+
+def test_a_remembered_browser_is_signed_in_without_a_form(site: Site) -> None:
+    """After it was closed, and after the access token has expired, for as long as it was said."""
+    fields = site.sign_in(remember=True).headers.getlist("Set-Cookie")
+    assert "Max-Age=2592000" in fields[1]
+    assert "HttpOnly" in fields[1]
+    began = int(site.now)
+    for days in (0, 1, 29):
+        site.now = began + days * DAY
+        site.close_the_browser()
+        assert site.get("/page") == "ann"
+        assert site.claims()["auth_time"] == began
+    site.now = began + 30 * DAY + 60
+    site.close_the_browser()
+    assert site.get("/page") == "the form"
+
+
+def test_it_gets_what_is_granted_now(site: Site) -> None:
+    """And nothing if its user is gone."""
+    site.sign_in(remember=True)
+    site.users["ann"] = {"scopes": ["write"]}
+    site.close_the_browser()
+    assert site.get() == "ann"
+    assert site.claims()["scope"] == "write"
+    del site.users["ann"]
+    site.close_the_browser()
+    assert site.get() == "the form"
+
+
+def test_there_is_no_redirect_loop_if_the_guard_refuses_the_user(site: Site) -> None:
+    """The form is shown, since the user_loader does not know them any more, or cannot be asked."""
+    site.sign_in(remember=True)
+    site.close_the_browser()
+
+    def down(principal: Any) -> Any:
+        raise ConnectionError("down")
+
+    for loader in (lambda principal: None, down):
+        site.loaded = loader
+        assert site.client.get("/login").text == "the form"
+
+
+def test_a_rule_that_asks_for_a_recent_sign_in_gets_the_form(site: Site) -> None:
+    """And no loop; a remembered browser has not signed in."""
+    site.sign_in(remember=True)
+    assert site.get("/recent") == "ann"
+    site.now += 301
+    assert site.get("/recent") == "the form"
+    assert site.get("/page") == "ann"
+    site.sign_in(remember=True)
+    assert site.get("/recent") == "ann"
+
+
+def test_signing_out_ends_what_was_remembered(site: Site) -> None:
+    """In this browser, and for whoever kept a copy; also when the access token has expired."""
+    for is_expired in (False, True):
+        site.sign_in(remember=True)
+        copy = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
+        site.now += is_expired * DAY
+        site.client.post("/logout")
+        assert site.client.get_cookie("session-remember") is None
+        site.client.set_cookie("session-remember", copy)
+        assert site.get() == "the form"
+        site.now += 28 * DAY
+        assert site.get() == "the form"
+
+
+def test_signing_out_without_the_second_cookie_revokes_it_as_well(site: Site) -> None:
+    """They are tokens of one session."""
+    site.sign_in(remember=True)
+    copy = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
+    site.client.delete_cookie("session-remember")
+    site.client.post("/logout")
+    site.now += 5 * DAY
+    site.client.set_cookie("session-remember", copy)
+    assert site.get() == "the form"
+
+
+def test_revoking_a_subject_ends_what_was_remembered(site: Site) -> None:
+    """After a new password."""
+    site.sign_in(remember=True)
+    site.now += 10
+    site.revocations.revoke(subject="ann", until=site.now + 31 * DAY)
+    site.now += 10
+    site.close_the_browser()
+    assert site.get() == "the form"
+
+
+def test_another_user_of_the_browser_is_not_taken_for_the_remembered_one(site: Site) -> None:
+    """Whoever signs in forgets who was remembered."""
+    site.sign_in("ann", remember=True)
+    site.sign_in("bob")
+    assert site.get() == "bob"
+    site.close_the_browser()
+    assert site.get() == "the form"
+
+
+def test_another_site_signs_nobody_in_or_out(site: Site) -> None:
+    """Neither by a form nor by a link."""
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    site.sign_in(remember=True)
+    answer = site.client.post("/logout", headers=elsewhere)
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (303, False)
+    assert site.get() == "ann"
+    cookies = "; ".join(
+        f"{name}={site.client.get_cookie(name).value}" for name in ("session", "session-remember")
+    )  # type: ignore[union-attr]
+    unknown = ask_wsgi(site.app, "POST", "/logout", [("Cookie", cookies.encode())])
+    assert (unknown.status, "set-cookie" in unknown.headers) == (303, False)
+    site.app.testing = True
+    with pytest.raises(ConfigurationError, match=r"write @app\.post"):
+        site.client.get("/logout")
+    assert site.client.post("/login", data={"name": "bob"}, headers=elsewhere).status_code == 403
+    assert site.get() == "ann"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "/login", ""])
+def test_a_hostile_next_leads_home(site: Site, target: str) -> None:
+    """Whether it comes with the form or was remembered."""
+    for answer in (
+        site.sign_in(remember=True, query=f"?next={target}"),
+        site.client.get(f"/login?next={target}"),
+    ):
+        assert (answer.status_code, answer.location) == (303, "/")
+
+
+def test_a_mount_point_is_kept() -> None:
+    """Where a proxy has put the application below a prefix."""
+    site = Site(home="/start")
+    environ = {"SCRIPT_NAME": "/shop"}
+    answer = site.client.post("/login", data={"name": "ann"}, environ_overrides=environ)
+    assert answer.location == "/shop/start"
+    assert site.client.post("/logout", environ_overrides=environ).location == "/shop/start"
+    hostile = {"SCRIPT_NAME": "//evil.example"}
+    assert site.client.post("/login", data={"name": "ann"}, environ_overrides=hostile).location == "/start"
+
+
+@pytest.mark.parametrize("method", ["bearer", "cookie", "issued"])
+def test_a_token_to_remember_by_opens_nothing(site: Site, method: str) -> None:
+    """It is no access token: not for the guard, and not for another verifier with the same key."""
+    site.sign_in(remember=True)
+    token = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
+    if method == "cookie":
+        site.client.set_cookie("session", token)
+        assert site.client.get("/page").status_code == 401
+    elif method == "bearer":
+        assert (
+            ask_wsgi(site.app, "GET", "/page", [("Authorization", f"Bearer {token}".encode())]).status == 401
+        )
+    else:
+        for types in ({}, {"token_types": ["remember+jwt"]}):
+            verifier = JWTVerifier(
+                SECRET, algorithms=["HS256"], issuer="https://site.example", audience="site", **types
+            )
+            answer = ask_wsgi(_guarded(verifier), "GET", "/", [("Authorization", f"Bearer {token}".encode())])
+            assert answer.status == 401
+
+
+def _guarded(verifier: JWTVerifier) -> flask.Flask:
+    app = flask.Flask("other")
+    init_app(app, Guard(verifier))
+    return app
+
+
+def test_an_access_token_is_no_token_to_remember_by(site: Site) -> None:
+    """Nor is a forged one, or one that came twice."""
+    site.sign_in(remember=True)
+    access = site.client.get_cookie("session").value  # type: ignore[union-attr]
+    remember = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
+    for value in (access, remember[:-4] + "AAAA", f"{remember}; session-remember={remember}"):
+        answer = ask_wsgi(site.app, "GET", "/login", [("Cookie", f"session-remember={value}".encode())])
+        assert answer.body == b"the form"
+    assert (
+        ask_wsgi(site.app, "GET", "/login", [("Cookie", f"session-remember={remember}".encode())]).status
+        == 303
+    )
+
+
+def test_signing_out_when_nobody_is_signed_in(site: Site) -> None:
+    """It clears what the browser has, and revokes nothing."""
+    answer = site.client.post("/logout")
+    assert (answer.status_code, len(answer.headers.getlist("Set-Cookie"))) == (303, 2)
+    assert site.revocations.sequence == 0
+
+
+def test_a_store_that_is_down_is_an_outage() -> None:
+    """Nobody is told that they have signed out while a copy of their token is good."""
+
+    class Down(MemoryRevocations):
+        def revoke(self, **_: Any) -> Any:
+            raise VerificationUnavailableError("the store is down", retry_after=7)
+
+    site = Site(revocations=Down())
+    site.sign_in()
+    answer = site.client.post("/logout")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+    assert "Set-Cookie" not in answer.headers
+    assert site.get() == "ann"
+
+
+def test_private_keys_sign_as_well() -> None:
+    """The guard of remembered browsers has the public key."""
+    from support import ec_key
+
+    tokens = TokenIssuer(ec_key(), issuer="https://site.example", audience="site")
+    remember = tokens.remember_tokens(60)
+    guard = Guard(remember.verifier())
+    assert guard.verify(remember.issue("ann", "s1")).claims["sid"] == "s1"
+
+
+@pytest.mark.parametrize(
+    ("options", "lacks"),
+    [
+        ({"cookie": None}, "a cookie"),
+        ({"login_path": None}, "a login page"),
+        ({"revocations": None}, "revocations that can be written"),
+    ],
+)
+def test_a_guard_that_cannot_do_it_is_refused(options: dict[str, Any], lacks: str) -> None:
+    """With what works."""
+    with pytest.raises(ConfigurationError, match=f"must have {lacks}.*write Guard"):
+        Site(**options)
+
+
+@pytest.mark.parametrize("grants", [True, ["read"], "read"])
+def test_what_is_no_mapping_is_not_granted(site: Site, grants: Any) -> None:
+    """A user in the place of a mapping is a mistake, and is said."""
+    site.sign_in(remember=True)
+    site.users["ann"] = grants
+    site.app.testing = True
+    with pytest.raises(ConfigurationError, match="what grants returns"):
+        site.client.get("/login")

@@ -1,0 +1,197 @@
+"""A Django project for the tests, and handlers of it with a guard of the test's own."""
+
+import time
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse
+from django.test.utils import override_settings
+from django.urls import re_path
+
+from adapters.faces import Answer, Field, ask_asgi, ask_wsgi
+from authguard import Guard
+from authguard.django import AuthGuardMiddleware, current_principal
+
+CORS_LAYER = "corsheaders.middleware.CorsMiddleware"
+GUARD = "frameworks.django_project.Guarded"
+#: What `django-admin startproject` writes, with the guard where the documentation puts it.
+STANDARD = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    GUARD,
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+#: The fields that those add to each response.
+_OWN_FIELDS = {
+    "content-length",
+    "cross-origin-opener-policy",
+    "referrer-policy",
+    "x-content-type-options",
+    "x-frame-options",
+}
+
+if not settings.configured:
+    settings.configure(
+        SECRET_KEY="django-0nly-Secret-of-enough-bytes-4Hq",
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=[
+            "django.contrib.contenttypes",
+            "django.contrib.auth",
+            "django.contrib.sessions",
+            "corsheaders",
+            "rest_framework",
+            "authguard.django",
+        ],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        MIDDLEWARE=STANDARD,
+        LOGGING_CONFIG=None,
+        USE_TZ=True,
+        CLOCK=time.time,
+    )
+    django.setup()
+
+
+class Guarded(AuthGuardMiddleware):
+    """The middleware with the clock of the test."""
+
+    @staticmethod
+    def clock() -> float:
+        """The time of the test."""
+        now: float = settings.CLOCK()
+        return now
+
+
+class OnlySync:
+    """Middleware that cannot be asynchronous, so that what stands before it is not, either."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+
+class OnlyAsync:
+    """Middleware that cannot be synchronous."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: Any) -> None:
+        from asgiref.sync import markcoroutinefunction
+
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> Any:
+        return await self.get_response(request)
+
+
+def urls(*patterns: Any) -> ModuleType:
+    """A module of these patterns, which `ROOT_URLCONF` takes."""
+    module = ModuleType("urls")
+    module.__dict__["urlpatterns"] = list(patterns)
+    return module
+
+
+def subject(request: Any) -> HttpResponse:
+    """A view that says who is calling."""
+    principal = current_principal(request)
+    assert request.auth.principal is principal
+    # On open paths the middleware of Django has put a user of its own there, who is nobody.
+    return HttpResponse(getattr(request.user, "subject", principal.subject))
+
+
+subject.csrf_exempt = True  # type: ignore[attr-defined]  # as the decorator marks it
+EVERYWHERE = urls(re_path(r"(?s)^.*$", subject))
+
+
+class Project:
+    """A handler with settings of its own, which hold while it answers.
+
+    Args:
+        kind: `wsgi` or `asgi`.
+        guard: of the setting `AUTHGUARD`.
+        patterns: the URLs; without any, a view at each path says who is calling.
+        changes: other settings.
+    """
+
+    def __init__(self, kind: str, guard: Any, *patterns: Any, **changes: Any) -> None:
+        root = urls(*patterns) if patterns else EVERYWHERE
+        self.kind = kind
+        self.settings = {"AUTHGUARD": guard, "ROOT_URLCONF": root, **changes}
+        with override_settings(**self.settings):
+            self.handler = WSGIHandler() if kind == "wsgi" else ASGIHandler()
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Answer, as the handler does."""
+        return self._answer(*arguments) if self.kind == "wsgi" else self._aanswer(*arguments)
+
+    def _answer(self, environ: Any, start_response: Any) -> Any:
+        with override_settings(**self.settings):
+            return self.handler(environ, start_response)
+
+    async def _aanswer(self, scope: Any, receive: Any, send: Any) -> None:
+        with override_settings(**self.settings):
+            await self.handler(scope, _waiting(receive), send)
+
+    def ask(
+        self, method: str, path: str, fields: Iterable[Field] = (), *, body: bytes = b"", **options: Any
+    ) -> Answer:
+        """Send one request; what other middleware adds to each response is left out."""
+        fields = [*fields, ("Content-Length", b"%d" % len(body))] if body else list(fields)
+        ask = ask_wsgi if self.kind == "wsgi" else ask_asgi
+        answer = ask(self, method, path, fields, body=body, **options)
+        own = _OWN_FIELDS if answer.status == 204 else ()
+        # Django has a space before the value of Set-Cookie, which servers and clients do without.
+        kept = {name: value.strip() for name, value in answer.headers.items() if name not in own}
+        return Answer(answer.status, kept, answer.body)
+
+
+def _waiting(receive: Any) -> Any:
+    """A client that stays connected: Django listens for its end while it answers."""
+    asked: list[bool] = []
+
+    async def wait() -> Any:
+        if asked:
+            import asyncio
+
+            await asyncio.Event().wait()
+        asked.append(True)
+        return await receive()
+
+    return wait
+
+
+def ask_project(app: Any, method: str, path: str, fields: Iterable[Field] = ()) -> Answer:
+    """Send one request, as the functions of `adapters.faces` do."""
+    answer: Answer = app.ask(method, path, fields)
+    return answer
+
+
+def make_project(kind: str, extra: Iterable[str] = ()) -> Callable[[Guard, Callable[[], float]], Project]:
+    """What makes a project of a guard and a clock, as in the table of the adapters.
+
+    Args:
+        kind: `wsgi` or `asgi`.
+        extra: middleware after that of the guard.
+    """
+
+    def make(guard: Guard, clock: Callable[[], float]) -> Project:
+        return Project(kind, guard, MIDDLEWARE=[*STANDARD, *extra], CLOCK=clock)
+
+    return make

@@ -1,0 +1,209 @@
+"""The settings of a Django project: the guard, the order of middleware, and what `manage.py check` says."""
+
+from typing import Any
+
+import pytest
+
+from frameworks.support import need
+
+need("django", "corsheaders", "rest_framework")
+
+pytestmark = pytest.mark.frameworks
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.core.wsgi import get_wsgi_application
+from django.test import Client
+from django.test.utils import override_settings
+from django.views import View
+
+from adapters.answering import AUDIENCE, ISSUER, SECRET
+from authguard import AccessCookie, ConfigurationError, Guard, JWTVerifier
+from authguard.django import AuthGuardMiddleware, current_principal, get_guard, requires
+from frameworks.django_project import CORS_LAYER, EVERYWHERE, GUARD, STANDARD
+
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+REMOTE_USER = "django.contrib.auth.middleware.PersistentRemoteUserMiddleware"
+STORING, FETCHING = (f"django.middleware.cache.{name}CacheMiddleware" for name in ("Update", "FetchFrom"))
+OWN = "authguard.django.AuthGuardMiddleware"
+
+
+def make_guard(**options: Any) -> Guard:
+    """A guard."""
+    return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), **options)
+
+
+the_guard = make_guard()
+made: list[Guard] = []
+
+
+def build() -> Guard:
+    """What a project may write to make its guard when it is needed."""
+    made.append(make_guard())
+    return made[-1]
+
+
+async def abuild() -> Guard:
+    """What nobody waits for."""
+    return make_guard()
+
+
+def build_nothing() -> None:
+    """What has forgotten to return it."""
+
+
+@pytest.mark.parametrize("setting", [the_guard, f"{__name__}.the_guard", lambda: the_guard])
+def test_the_guard_is_what_the_setting_leads_to(setting: Any) -> None:
+    """A guard, its dotted path, or a function that returns it."""
+    with override_settings(AUTHGUARD=setting):
+        if isinstance(setting, str):
+            assert isinstance(get_guard(), Guard)
+        else:
+            assert get_guard() is the_guard
+
+
+def test_a_function_is_called_once() -> None:
+    """So that a test overrides the guard that the handlers have."""
+    made.clear()
+    with override_settings(AUTHGUARD=build):
+        guards = {get_guard(), AuthGuardMiddleware(lambda request: None).guard, get_guard()}
+    assert (len(guards), len(made)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "got"),
+    [
+        (None, "got nothing"),
+        ("frameworks.nowhere.guard", "got 'frameworks.nowhere.guard' (No module named"),
+        ("guard", "got 'guard' (guard doesn't look like a module path)"),
+        (f"{__name__}.no_guard", "no_guard' (Module"),
+        ("frameworks.test_django_settings.SECRET", "got str"),
+        (JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), "got JWTVerifier"),
+        ({"GUARD": "x"}, "got dict"),
+        (Guard, "got the class Guard"),
+        (abuild, "got an async function, abuild"),
+        (build_nothing, "must return a Guard, got NoneType"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else type(value).__name__,
+)
+def test_another_setting_is_refused_at_the_start(setting: Any, got: str) -> None:
+    """The error says what to write, and shows no secret."""
+    with override_settings(AUTHGUARD=setting), pytest.raises(ConfigurationError) as raised:
+        get_wsgi_application()
+    assert str(raised.value).startswith(("AUTHGUARD in the settings must", "the function of AUTHGUARD"))
+    assert got in str(raised.value)
+    assert 'write AUTHGUARD = "mysite.guards.guard"' in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+def test_a_missing_setting_is_refused_at_the_start() -> None:
+    """The test client says so, too, with the first request."""
+    with override_settings():
+        if hasattr(settings, "AUTHGUARD"):
+            del settings.AUTHGUARD
+        with pytest.raises(ConfigurationError, match="must lead to a Guard, got nothing"):
+            Client().get("/")
+
+
+ORDERS = {
+    "before Django's own users": ([SESSIONS, GUARD, AUTHENTICATION], AUTHENTICATION, "request.user"),
+    "before users of a proxy": ([SESSIONS, AUTHENTICATION, GUARD, REMOTE_USER], REMOTE_USER, "request.user"),
+    "before CORS": ([GUARD, CORS_LAYER], CORS_LAYER, "preflights"),
+    "before what stores pages": ([GUARD, STORING, FETCHING], STORING, "tell the callers apart"),
+    "after what answers from the cache": ([STORING, FETCHING, GUARD], FETCHING, "from the cache"),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_wrong_order_is_refused_at_the_start(name: str) -> None:
+    """The error names both, the reason and the remedy."""
+    layers, other, reason = ORDERS[name]
+    with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers):
+        with pytest.raises(ConfigurationError) as raised:
+            WSGIHandler()
+        with pytest.raises(SystemCheckError, match="authguard.E002"):
+            call_command("check")
+    text = str(raised.value)
+    assert text.startswith(f"MIDDLEWARE must have {other} ")
+    assert reason in text
+    assert text.endswith((f"move {GUARD} below it", f"move {GUARD} above it"))
+
+
+@pytest.mark.parametrize(
+    "layers", [STANDARD, [OWN], [STORING, CORS_LAYER, SESSIONS, AUTHENTICATION, REMOTE_USER, GUARD, FETCHING]]
+)
+def test_the_right_order_is_taken(layers: list[str]) -> None:
+    """The control of the test above."""
+    with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers, ROOT_URLCONF=EVERYWHERE):
+        WSGIHandler()
+        call_command("check")
+
+
+def test_twice_is_refused() -> None:
+    """The second would count each request again."""
+    with (
+        override_settings(AUTHGUARD=the_guard, MIDDLEWARE=[OWN, GUARD]),
+        pytest.raises(ConfigurationError, match="once, got it 2 times"),
+    ):
+        WSGIHandler()
+
+
+def test_around_a_whole_application_is_refused() -> None:
+    """It is no middleware of WSGI."""
+    with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=[GUARD]):
+        application = WSGIHandler()
+        with pytest.raises(ConfigurationError, match="must stand in the setting MIDDLEWARE"):
+            AuthGuardMiddleware(application)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"AUTHGUARD": None}, "authguard.E001"),
+        ({"MIDDLEWARE": []}, "authguard.E003"),
+    ],
+)
+def test_the_check_says_what_is_wrong(changes: dict[str, Any], said: str) -> None:
+    """`manage.py check` knows it before anything is served."""
+    given = {"AUTHGUARD": the_guard, "MIDDLEWARE": STANDARD, "ROOT_URLCONF": EVERYWHERE}
+    with override_settings(**(given | changes)), pytest.raises(SystemCheckError, match=said):
+        call_command("check")
+
+
+@pytest.mark.parametrize(("name", "is_shown"), [("session", True), ("access_token", False)])
+def test_the_check_knows_cookies_that_django_would_show(name: str, is_shown: bool) -> None:
+    """Django's reports of errors have the values of all cookies but those with such names."""
+    cookie = AccessCookie(name, secure=False)
+    with override_settings(AUTHGUARD=make_guard(cookie=cookie), ROOT_URLCONF=EVERYWHERE):
+        if is_shown:
+            with pytest.raises(SystemCheckError, match=r"authguard\.W004"):
+                call_command("check", fail_level="WARNING")
+        else:
+            call_command("check", fail_level="WARNING")
+
+
+def test_a_view_that_no_middleware_has_seen_says_so() -> None:
+    """With the remedy, in the project and in a test."""
+    from django.test import RequestFactory
+
+    request = RequestFactory().get("/")
+    for call in (requires()(lambda request: None), current_principal):
+        with pytest.raises(RuntimeError, match="MIDDLEWARE; in a test with a RequestFactory write"):
+            call(request)
+
+
+def test_a_decorator_says_what_it_cannot_guard() -> None:
+    """When it is written, or when it is called without a request."""
+
+    class Plain:
+        """No view."""
+
+    with pytest.raises(ConfigurationError, match=r"a class of django\.views\.View, got the class"):
+        requires()(Plain)
+    with pytest.raises(ConfigurationError, match="write @requires"):
+        requires(View)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="no request among the arguments"):
+        requires()(lambda number: number)(1)

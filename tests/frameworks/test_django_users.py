@@ -1,0 +1,284 @@
+"""`request.user` is the caller for all of Django: templates, decorators, sessions and users of a database."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from frameworks.support import need
+
+need("django", "corsheaders", "rest_framework")
+
+pytestmark = pytest.mark.frameworks
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.decorators import login_required, permission_required, user_passes_test
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.template import engines
+from django.test import AsyncClient, Client
+from django.test.utils import override_settings
+from django.urls import include
+from django.urls import path as url
+from django.views import View
+
+from adapters.answering import ADMIN, AUDIENCE, FORGED, GOOD, ISSUER, NOW, SECRET, bearer, token
+from authguard import AccessCookie, Guard, JWTVerifier, Principal
+from authguard.django import PrincipalUser, current_principal, requires
+from authguard.testing import override
+from frameworks.django_project import GUARD, STANDARD, Project, urls
+
+KINDS = pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+
+
+def guard(**options: Any) -> Guard:
+    """A guard with a public page of each sort."""
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(verifier, **({"public_paths": ["/open"]} | options))
+
+
+def ask(kind: str, view: Any, *fields: Any, rules: Guard | None = None, **changes: Any) -> Any:
+    """Ask for a view at an open path and at a protected one."""
+    patterns = [url("open", view), url("private", view)]
+    project = Project(kind, rules or guard(), *patterns, CLOCK=lambda: NOW, **changes)
+    return project.ask("GET", "/open", fields)
+
+
+def show(request: Any) -> HttpResponse:
+    """Who Django takes the caller for."""
+    return HttpResponse(f"{type(request.user).__name__} {request.user}")
+
+
+@KINDS
+def test_a_template_shows_the_caller(kind: str) -> None:
+    """By the names that templates of Django use."""
+
+    def page(request: Any) -> HttpResponse:
+        shown = "{{ user }} {{ user.username }} {{ user.get_username }}"
+        text = "{% if user.is_authenticated %}" + shown + "{% else %}-{% endif %}"
+        return HttpResponse(engines["django"].from_string(text).render({"user": request.user}))
+
+    assert ask(kind, page, bearer(GOOD)).body == b"somebody somebody somebody"
+    assert ask(kind, page).body == b"-"
+
+
+@KINDS
+def test_decorators_of_django_know_the_caller(kind: str) -> None:
+    """An anonymous caller is sent to sign in; a principal has no permissions of Django."""
+    passes = user_passes_test(lambda user: "clerk" in user.roles)
+    for decorate in (login_required, passes):
+        assert ask(kind, decorate(show), bearer(GOOD)).body == b"PrincipalUser somebody"
+    assert ask(kind, login_required(show)).status == 302
+    assert ask(kind, passes(show), bearer(ADMIN)).status == 302
+    permitted = permission_required("auth.add_user", raise_exception=True)(show)
+    assert ask(kind, permitted, bearer(token(scope="auth.add_user"))).status == 403
+
+
+@KINDS
+def test_decorators_of_async_views_know_the_caller(kind: str) -> None:
+    """They await `request.auser()`."""
+
+    async def page(request: Any) -> HttpResponse:
+        return HttpResponse((await request.auser()).subject)
+
+    assert ask(kind, login_required(page), bearer(GOOD)).body == b"somebody"
+    assert ask(kind, login_required(page)).status == 302
+
+
+@KINDS
+def test_mixins_of_django_know_the_caller(kind: str) -> None:
+    """Those for classes of views."""
+    from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
+
+    class Mine(LoginRequiredMixin, View):
+        def get(self, request: Any) -> HttpResponse:
+            return show(request)
+
+    class Theirs(PermissionRequiredMixin, View):
+        permission_required = "auth.add_user"
+
+    assert ask(kind, Mine.as_view(), bearer(GOOD)).body == b"PrincipalUser somebody"
+    assert ask(kind, Mine.as_view()).status == 302
+    assert ask(kind, Theirs.as_view(), bearer(GOOD)).status == 403
+
+
+@KINDS
+def test_the_middleware_that_requires_a_login_knows_the_caller(kind: str) -> None:
+    """It looks at `request.user` when the view is found."""
+    layers = [*STANDARD, LOGIN_REQUIRED]
+    assert ask(kind, show, bearer(GOOD), MIDDLEWARE=layers).status == 200
+    assert ask(kind, show, MIDDLEWARE=layers).status == 302
+
+
+def test_a_user_is_equal_to_its_principal() -> None:
+    """Tests of applications compare them, in either order."""
+    principal = Principal("ann", scopes=frozenset({"read"}))
+    user = PrincipalUser("ann", scopes=frozenset({"read"}))
+    assert user == principal
+    assert principal == user
+    assert hash(user) == hash(principal)
+    assert user != Principal("bob", scopes=frozenset({"read"}))
+    assert user != "ann"
+
+
+def test_a_user_has_what_packages_ask_for() -> None:
+    """Nothing is granted, and there is no row."""
+    user = PrincipalUser("ann", scopes=frozenset({"auth.add_user"}))
+    assert (user.pk, user.id, user.is_staff, user.is_superuser) == (None, None, False, False)
+    assert (user.is_active, user.is_anonymous) == (True, False)
+    assert not user.has_perm("auth.add_user")
+    assert not user.has_perms(["auth.add_user"])
+    assert user.has_perms([])
+    assert not user.has_module_perms("auth")
+    assert user.get_all_permissions() == set()
+    assert not async_to_sync(user.ahas_perm)("auth.add_user")
+    assert not async_to_sync(user.ahas_perms)(["auth.add_user"])
+    assert not async_to_sync(user.ahas_module_perms)("auth")
+    assert async_to_sync(user.aget_all_permissions)() == set()
+
+
+@pytest.fixture(name="ann", scope="module")
+def _ann() -> Iterator[Any]:
+    """A user in a database, which is seen by the thread of the test alone."""
+    call_command("migrate", verbosity=0)
+    ann = get_user_model().objects.create_user("ann", password="a-Long-0ne", is_staff=True)
+    yield ann
+    ann.delete()
+
+
+def signed_in(ann: Any, kind: str = "wsgi") -> Any:
+    """A test client with a session of Django."""
+    client = Client() if kind == "wsgi" else AsyncClient()
+    client.force_login(ann)
+    return client
+
+
+def settings_of(rules: Guard, view: Any) -> Any:
+    """A project with a view at an open path, an optional one and a protected one."""
+    patterns = [url(path, view) for path in ("open", "private", "maybe")]
+    return override_settings(AUTHGUARD=rules, ROOT_URLCONF=urls(*patterns), CLOCK=lambda: NOW)
+
+
+def test_a_session_of_django_stays_where_no_credential_is_presented(ann: Any) -> None:
+    """The admin of Django works on public paths; the guard knows nobody there."""
+
+    def page(request: Any) -> HttpResponse:
+        return HttpResponse(f"{request.user} {current_principal(request).is_authenticated}")
+
+    with settings_of(guard(), page):
+        client = signed_in(ann)
+        assert client.get("/open").content == b"ann False"
+        assert client.get("/private").status_code == 401
+
+
+def test_a_credential_goes_before_a_session_of_django(ann: Any) -> None:
+    """A good one is the caller; a bad one is nobody, and never rescued by the session."""
+    with settings_of(guard(), show):
+        client = signed_in(ann)
+        good = client.get("/open", headers={"authorization": f"Bearer {GOOD}"})
+        assert good.content == b"PrincipalUser somebody"
+        for bad in (f"Bearer {FORGED}", f"Bearer {GOOD}, Bearer {GOOD}"):
+            answer = client.get("/open", headers={"authorization": bad})
+            assert answer.content == b"PrincipalUser ", bad
+
+
+def test_a_session_of_django_meets_no_requirement(ann: Any) -> None:
+    """`requires` asks the guard."""
+    with settings_of(guard(), requires()(show)):
+        assert signed_in(ann).get("/open").status_code == 401
+
+
+def test_a_refused_request_is_nobodys(ann: Any) -> None:
+    """Middleware outside of the guard sees no user of a session in a request that was refused."""
+    with settings_of(guard(), show):
+        answer = signed_in(ann).get("/private")
+        assert answer.wsgi_request.user.is_anonymous
+
+
+def load(principal: Principal) -> Any:
+    """The user of a principal, by the ORM of Django."""
+    return get_user_model().objects.filter(username=principal.subject).first()
+
+
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
+def test_a_user_loader_may_use_the_orm(ann: Any, client_class: Any) -> None:
+    """In the thread that has the connection of the request, and the transaction of a test."""
+    rules = guard(user_loader=load)
+    with settings_of(rules, show):
+        client = client_class()
+        headers = {"authorization": f"Bearer {token(sub='ann')}"}
+        ask = client.get if client_class is Client else async_to_sync(client.get)
+        assert ask("/private", headers=headers).content == b"User ann"
+        gone = {"authorization": f"Bearer {token(sub='gone')}"}
+        assert ask("/private", headers=gone).status_code == 401
+
+
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
+def test_an_async_user_loader(ann: Any, client_class: Any) -> None:
+    """It is awaited, by the ORM's asynchronous methods."""
+
+    async def aload(principal: Principal) -> Any:
+        return await get_user_model().objects.aget(username=principal.subject)
+
+    with settings_of(guard(user_loader=aload), show):
+        client = client_class()
+        ask = client.get if client_class is Client else async_to_sync(client.get)
+        answer = ask("/private", headers={"authorization": f"Bearer {token(sub='ann')}"})
+        assert answer.content == b"User ann"
+
+
+def test_permissions_of_a_loaded_user_are_those_of_django(ann: Any) -> None:
+    """Staff with a permission passes Django's own check, by a token."""
+    from django.contrib.auth.models import Permission
+
+    permission = Permission.objects.get(codename="add_user")
+    ann.user_permissions.add(permission)
+    permitted = permission_required("auth.add_user", raise_exception=True)(show)
+    with settings_of(guard(user_loader=load), permitted):
+        headers = {"authorization": f"Bearer {token(sub='ann')}"}
+        assert Client().get("/private", headers=headers).content == b"User ann"
+    ann.user_permissions.clear()
+
+
+def test_override_in_the_test_clients_of_django() -> None:
+    """No credential, no session and no hidden step."""
+    rules = guard()
+    with settings_of(rules, requires("write")(show)):
+        for user, status in [(Principal("ann", scopes=["write"]), 200), (Principal("ann"), 403)]:
+            with override(rules, user):
+                answer = Client().get("/private")
+                assert answer.status_code == status
+                assert answer.wsgi_request.user == user
+                assert async_to_sync(AsyncClient().get)("/private").status_code == status
+        assert Client().get("/private").status_code == 401
+
+
+def test_views_below_include_have_the_caller() -> None:
+    """Decorated, in a project of several parts."""
+    part = urls(url("deep", requires("read")(show)))
+    with override_settings(
+        AUTHGUARD=guard(),
+        ROOT_URLCONF=urls(url("part/", include(part))),
+        CLOCK=lambda: NOW,
+        MIDDLEWARE=[GUARD],
+    ):
+        answer = Client().get("/part/deep", headers={"authorization": f"Bearer {GOOD}"})
+        assert answer.content == b"PrincipalUser somebody"
+        assert Client().get("/part/deep").status_code == 401
+
+
+def test_a_cookie_in_the_test_client_needs_no_hidden_field() -> None:
+    """As Django's client does without checks for CSRF; a test may say where a request comes from."""
+    rules = guard(cookie=AccessCookie("session", secure=False))
+    with settings_of(rules, show):
+        for client_class in (Client, AsyncClient):
+            client, strict = client_class(), client_class(enforce_csrf_checks=True)
+            client.cookies["session"] = strict.cookies["session"] = GOOD
+            post = client.post if client_class is Client else async_to_sync(client.post)
+            strictly = strict.post if client_class is Client else async_to_sync(strict.post)
+            assert post("/private").status_code == 200
+            assert post("/private", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+            assert post("/private", headers={"origin": "https://evil.example"}).status_code == 403
+            assert strictly("/private").status_code == 403
