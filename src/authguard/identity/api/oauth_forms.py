@@ -6,13 +6,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 _Text = Annotated[str, Field(min_length=1, max_length=16_384)]
+_MayBeEmpty = Annotated[str, Field(max_length=16_384)]  # which is as good as missing
 _Secret = Annotated[str, Field(json_schema_extra={"format": "password"})]
 
 
 class ClientForm(TypedDict):
     """Name a client that does not use HTTP Basic; one without a secret sends its id alone."""
 
-    client_id: NotRequired[_Text]
+    client_id: NotRequired[_MayBeEmpty]
     client_secret: NotRequired[_Secret]
 
 
@@ -30,7 +31,7 @@ class IntrospectionForm(ClientForm):
     """Ask about a token."""
 
     token: _Text
-    token_type_hint: NotRequired[_Text]
+    token_type_hint: NotRequired[str]
 
 
 class RevocationForm(IntrospectionForm):
