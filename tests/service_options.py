@@ -47,7 +47,7 @@ SERVICE: dict[str, Built] = {
             **rows("text", "secret_scanning_keys_url secret_scanning_token"),
             **rows("flag", "api_keys api_keys_manage_keys count_key_management secret_scanning"),
             **rows("flag", "require_verified_email enumeration_safe verify_needs_password password_grant"),
-            **rows("flag", "oidc_allow_private pages dev smtp_allow_plain_text"),
+            **rows("flag", "oidc_allow_private pages openapi dev smtp_allow_plain_text"),
         },
     ),
     "Limit": Built(Limit, {"count": 1, "seconds": 1}, {"count": "number", "seconds": "seconds"}),

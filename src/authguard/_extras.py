@@ -19,6 +19,7 @@ _PACKAGES = {
         "pydantic",
         "sqlalchemy",
         "starlette",
+        "typing_extensions",
     ),
     "redis": ("redis",),
     "postgres": ("psycopg",),

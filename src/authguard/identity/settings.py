@@ -115,6 +115,7 @@ class Settings:
         cookie_name: the cookie that may carry the access token for pages.
         refresh_cookie_name: the cookie that carries the refresh token for pages.
         pages: whether there are pages for browsers: sign in, register, account and so on.
+        openapi: whether there is an OpenAPI document at `/openapi.json`, and a page `/docs` to read it.
         pages_path: what comes before their paths, such as `/auth`; links in mails lead there.
         api_keys: whether accounts may have API keys.
         api_key_lifetime: seconds for which a new key is valid, unless it asks for another time.
@@ -189,6 +190,7 @@ class Settings:
     cookie_name: str = "access_token"
     refresh_cookie_name: str = "refresh_token"
     pages: bool = True
+    openapi: bool = True
     pages_path: str = ""
     api_keys: bool = True
     api_key_lifetime: int = 90 * _DAY
@@ -331,7 +333,7 @@ class Settings:
         check_whole(self.worker_threads, "worker_threads", 1, 256)
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
         key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
-        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "dev")
+        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "openapi", "dev")
         for name in (*flags, *key_flags, *more_flags):
             check_flag(getattr(self, name), name)
 
