@@ -19,6 +19,7 @@ _PACKAGES = {
         "sqlalchemy",
         "starlette",
     ),
+    "bcrypt": ("bcrypt",),
     "redis": ("redis",),
     "postgres": ("psycopg",),
     "cli": ("click", "uvicorn"),
