@@ -183,6 +183,13 @@ class IdentityService:
         key_events = KeyEvents(base)
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
+        self._add_threads()
+        key_events.wake = self.key_notices_thread.wake
+        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+
+    def _add_threads(self) -> None:
+        settings = self.settings
         #: Started by the application that serves, and not by commands.
         self.key_notices_thread = BackgroundThread(
             partial(_tell_owners, self.key_notices, self.leak_reports),
@@ -198,9 +205,6 @@ class IdentityService:
         self._mails_thread = BackgroundThread(
             self.mails.step, POLL_SECONDS, name="waiting mails", is_at_once=False
         )
-        key_events.wake = self.key_notices_thread.wake
-        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings

@@ -1,4 +1,4 @@
-"""Gather the commands of `authguard users`."""
+"""Put together the commands of `authguard users`."""
 
 import click
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -57,20 +57,24 @@ def import_file(*, file: Path, check: bool, as_json: bool, database: str | None,
 @contextmanager
 def _lines(file: Path, label: str) -> Iterator[Iterator["Line"]]:
     """Read the records of a file, with a bar that moves on where standard error is a terminal."""
-    from authguard.identity.usecases.administration.account_files import read_csv, read_json_lines
+    from authguard.identity.usecases.administration.account_files import (
+        open_accounts,
+        read_csv,
+        read_json_lines,
+    )
 
-    read: Callable[[BinaryIO], Iterator[Line]] = read_csv if file.suffix == ".csv" else read_json_lines
+    read: Callable[[TextIO], Iterator[Line]] = read_csv if file.suffix == ".csv" else read_json_lines
     is_hidden = not sys.stderr.isatty()
     length = file.stat().st_size
     with (
-        file.open("rb") as opened,
+        open_accounts(file) as opened,
         click.progressbar(length=length, label=label, file=sys.stderr, hidden=is_hidden) as bar,
     ):
 
         def moving() -> Iterator["Line"]:
             for number, line in enumerate(read(opened)):
                 if number % _EVERY == 0:
-                    bar.update(opened.tell() - bar.pos)
+                    bar.update(opened.buffer.tell() - bar.pos)
                 yield line
             bar.update(length - bar.pos)
 

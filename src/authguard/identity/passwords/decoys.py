@@ -1,8 +1,8 @@
 """Choose which hash a guess for an unknown address is compared with, so that its time tells nothing.
 
-Imported hashes take another time than those of this service. So an unknown address costs as much as the
-account does that is next to a place which only this service can compute: always the same one, until that
-account signs in and its hash is replaced, as with an address that is known.
+Imported hashes, and those from before other costs were set, take another time than new ones. So an unknown
+address costs as much as the account does that is next to a place which only this service can compute: always
+the same one, until that account signs in and its hash is replaced, as with an address that is known.
 """
 
 import hmac

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, ScalarSelect, bindparam, delete, func, insert, select, update
 
 from authguard.identity.mail.addresses import email_key, is_same_address
 from authguard.identity.model import Client, User
@@ -30,16 +30,23 @@ USER_COLUMNS = (
 _USER_BY_ID = select(*USER_COLUMNS).where(users.c.id == bindparam("id"))
 _USER_BY_KEY = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _LOCK_USER = _USER_BY_ID.with_for_update()
-_NEAR = (
-    select(users.c.id, users.c.password_hash)
-    .where(users.c.id >= bindparam("place"))
-    .order_by(users.c.id)
-    .limit(32)  # so that it is quick among accounts without a password, too
-    .subquery()
-)
-_HASH_NEAR = (
-    select(_NEAR.c.password_hash).where(_NEAR.c.password_hash.is_not(None)).order_by(_NEAR.c.id).limit(1)
-)
+
+
+def _first_hash(place: str) -> ScalarSelect[Any]:
+    """Return the query for the first password hash from a place on, or of an account soon after it."""
+    near = (
+        select(users.c.id, users.c.password_hash)
+        .where(users.c.id >= bindparam(place))
+        .order_by(users.c.id)
+        .limit(32)  # so that it is quick among accounts without a password, too
+        .subquery()
+    )
+    with_hash = select(near.c.password_hash).where(near.c.password_hash.is_not(None))
+    return with_hash.order_by(near.c.id).limit(1).scalar_subquery()
+
+
+# After the last account comes the first one again.
+_HASH_NEAR = select(func.coalesce(_first_hash("place"), _first_hash("beginning")))
 _HOLDS_PASSWORD = (
     select(*USER_COLUMNS)
     .where(
@@ -176,7 +183,7 @@ def find_hash_near(connection: Connection, place: str) -> str | None:
         connection: the connection.
         place: an id that no account has to have.
     """
-    return connection.execute(_HASH_NEAR, {"place": place}).scalar()
+    return connection.execute(_HASH_NEAR, {"place": place, "beginning": ""}).scalar()
 
 
 def list_users(connection: Connection, limit: int, after: str = "") -> list[User]:

@@ -17,7 +17,6 @@ from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.mail.addresses import canonical_key, email_key, lookup_address, parse_email
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.passwords.decoys import Decoys
-from authguard.identity.passwords.imported import is_imported
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -179,10 +178,11 @@ class Accounts:
 
     def _verify_nothing(self, password: str, decoy: str | None) -> None:
         """Take the time of a wrong password: see `Decoys`."""
-        if decoy is not None and is_imported(decoy):
-            self._base.hasher.verify(decoy, password)  # whose answer is nobody's
+        hasher = self._base.hasher
+        if decoy is not None and hasher.needs_rehash(decoy):
+            hasher.verify(decoy, password)  # the answer is that of another account, and is not looked at
         else:
-            self._base.hasher.verify_dummy(password)
+            hasher.verify_dummy(password)
 
     @records("change_password")
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:

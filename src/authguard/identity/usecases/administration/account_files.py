@@ -4,8 +4,8 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import TextIOWrapper
-from typing import Any, BinaryIO, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
 
 #: What a record may have; `email` it must.
 COLUMNS = ("email", "password_hash", "name", "roles", "scopes", "verified", "disabled")
@@ -52,13 +52,21 @@ class Line(NamedTuple):
     record: AccountRecord | RecordError
 
 
-def read_csv(file: BinaryIO) -> Iterator[Line]:
+def open_accounts(path: Path) -> TextIO:
+    """Open a file of accounts. A byte order mark is skipped.
+
+    What is not UTF-8 is found in the record that has it, whose line is known.
+    """
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def read_csv(file: TextIO) -> Iterator[Line]:
     """Read records of CSV (RFC 4180), whose first line names the columns.
 
     Raises:
         RecordError: for a first line that is not accepted.
     """
-    rows = _rows(_text_of(file))
+    rows = _rows(file)
     _, columns = next(rows, (1, []))
     if isinstance(columns, RecordError):
         raise columns
@@ -72,7 +80,7 @@ def read_csv(file: BinaryIO) -> Iterator[Line]:
             yield Line(number, _record(dict(zip(columns, row, strict=True)), _of_csv))
 
 
-def _rows(text: TextIOWrapper) -> Iterator[tuple[int, list[str] | RecordError]]:
+def _rows(text: TextIO) -> Iterator[tuple[int, list[str] | RecordError]]:
     reader = csv.reader(text, strict=True)
     limit = csv.field_size_limit(_MAX_LINE)
     try:
@@ -102,11 +110,10 @@ def _check_columns(columns: list[str]) -> None:
         raise RecordError("each column must be there once, got one of them twice")
 
 
-def read_json_lines(file: BinaryIO) -> Iterator[Line]:
+def read_json_lines(file: TextIO) -> Iterator[Line]:
     """Read records of JSON Lines: an object on each line."""
-    text = _text_of(file)
     number = 0
-    while line := text.readline(_MAX_LINE):
+    while line := file.readline(_MAX_LINE):
         number += 1
         if len(line) == _MAX_LINE and not line.endswith("\n"):
             yield Line(number, RecordError(f"must have less than {_MAX_LINE} characters"))
@@ -134,11 +141,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise RecordError("must have each member once")
     return found
-
-
-def _text_of(file: BinaryIO) -> TextIOWrapper:
-    # What is not UTF-8 is found in the record that has it, whose line is known. A byte order mark is skipped.
-    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 class _Reading(NamedTuple):
