@@ -16,12 +16,12 @@ from authguard.identity.errors import (
 from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.mail.addresses import canonical_key, email_key, lookup_address, parse_email
 from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
-from authguard.identity.passwords.decoys import Decoys
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.usecases.administration.rights import role_problem
 from authguard.identity.usecases.context import Base, records
+from authguard.identity.usecases.decoys import Decoys
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions

@@ -68,12 +68,14 @@ _MAILS = _Rows(mails, mails.c.id, mails.c.asked_at)
 
 
 def _delete(connection: Connection, of: _Rows, after: str, before: float) -> Deleted:
-    statement = select(of.key, of.moment).where(of.key > after).order_by(of.key).limit(_ROWS)
-    rows = connection.execute(statement).all()
+    chosen = select(of.key, of.moment).where(of.key > after).order_by(of.key).limit(_ROWS)
+    rows = connection.execute(chosen).all()
     old = [key for key, moment in rows if moment < before][:_CHANGES]
+    number = 0
     if old:
-        # It may have been changed since it was read.
-        connection.execute(delete(of.table).where(of.key.in_(old), of.moment < before))
+        # It may have been changed or deleted since it was read.
+        statement = delete(of.table).where(of.key.in_(old), of.moment < before)
+        number = connection.execute(statement).rowcount
     if len(old) == _CHANGES:
-        return Deleted(len(old), old[-1])
-    return Deleted(len(old), rows[-1][0] if len(rows) == _ROWS else None)
+        return Deleted(number, old[-1])
+    return Deleted(number, rows[-1][0] if len(rows) == _ROWS else None)
