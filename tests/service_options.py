@@ -37,7 +37,7 @@ SERVICE: dict[str, Built] = {
             **rows("text", "cookie_name refresh_cookie_name pages_path product_name"),
             **rows("text?", "audience smtp_url mail_from revocations_url access_token_typ"),
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
-            **rows("seconds", "refresh_grace api_key_notice_interval"),
+            **rows("seconds", "refresh_grace api_key_notice_interval purge_interval"),
             **rows("seconds", "usage_minutes_kept usage_hours_kept usage_days_kept"),
             "worker_threads": "number",
             **rows("mapping", "limits api_key_tiers oidc_providers"),

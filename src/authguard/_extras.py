@@ -21,6 +21,7 @@ _PACKAGES = {
         "starlette",
         "typing_extensions",
     ),
+    "bcrypt": ("bcrypt",),
     "redis": ("redis",),
     "postgres": ("psycopg",),
     "cli": ("click", "uvicorn"),

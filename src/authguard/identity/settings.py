@@ -141,6 +141,8 @@ class Settings:
         usage_minutes_kept: seconds for which the usage of keys is kept by the minute.
         usage_hours_kept: seconds for which it is kept by the hour.
         usage_days_kept: seconds for which it is kept by the day; by the month it is kept for ever.
+        purge_interval: seconds between two deletions of expired sessions, links and mails, by one process for
+            all; 0 leaves that to `authguard db purge`.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -210,6 +212,7 @@ class Settings:
     usage_minutes_kept: int = 2 * _DAY
     usage_hours_kept: int = 90 * _DAY
     usage_days_kept: int = 730 * _DAY
+    purge_interval: int = 3_600
     worker_threads: int = 8
     dev: bool = False
 

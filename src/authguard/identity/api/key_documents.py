@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from authguard.identity.api.answers import FullKey, KeyShown, NewKey, NewPair, PairShown, UsageShown
 from authguard.identity.api.documents import moment
-from authguard.identity.model import NewAPIKey, StoredAPIKey, Usage
+from authguard.identity.model import NewAPIKey, StoredAPIKey
+from authguard.identity.tiers import Usage
 
 #: The message of the Invora document: keep the secret, which is shown once.
 _KEEP_SECRET = "请妥善保存 secret,它只会显示一次。"
