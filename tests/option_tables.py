@@ -373,12 +373,18 @@ BUILT: dict[str, Built] = {
     "fastapi.install": Built(
         fastapi.install,
         {"app": FastAPI(), "guard": ag.Guard(verifier())},
-        {"app": "object", "guard": "object", "recheck": "seconds", "websocket_close_codes": "flag"},
+        {
+            "app": "object",
+            "guard": "object",
+            "clock": "function",
+            "recheck": "seconds",
+            "websocket_close_codes": "flag",
+        },
     ),
     "flask.init_app": Built(
         flask.init_app,
         {"app": Flask("options"), "guard": ag.Guard(verifier())},
-        {"app": "object", "guard": "object", "error_handlers": "flag"},
+        {"app": "object", "guard": "object", "error_handlers": "flag", "clock": "function"},
     ),
     "BrowserSessions": Built(
         flask.BrowserSessions,

@@ -1,6 +1,6 @@
 """Put a guard around Flask: callbacks run in the application context, and refusals are its errors."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _RAISED = "authguard_raised"  # on an application context: what the view has raised, or None
 
 
-def put_around(app: Flask, guard: Guard, *, error_handlers: bool) -> None:
+def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callable[[], float]) -> None:
     """Put a guard around an application, and inside of the ProxyFix that is there already.
 
     A ProxyFix sets scheme, address and mount point, which the guard has to see, and answers nothing.
@@ -32,12 +32,13 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool) -> None:
         app: the application.
         guard: the rules.
         error_handlers: whether refusals go through the application's handlers and functions.
+        clock: seconds since the epoch.
     """
     outer: Any = None
     inner: Any = app.wsgi_app
     while type(inner) is ProxyFix:
         outer, inner = inner, inner.app
-    middleware = FlaskMiddleware(inner, app, guard, error_handlers=error_handlers)
+    middleware = FlaskMiddleware(inner, app, guard, error_handlers=error_handlers, clock=clock)
     if outer is None:
         app.wsgi_app = middleware  # type: ignore[method-assign]
     else:
@@ -62,10 +63,19 @@ class FlaskMiddleware(AuthGuardMiddleware):
         flask: the application.
         guard: the rules.
         error_handlers: whether refusals go through the application's handlers and functions.
+        clock: seconds since the epoch.
     """
 
-    def __init__(self, app: "WSGIApplication", flask: Flask, guard: Guard, *, error_handlers: bool) -> None:
-        super().__init__(app, guard=guard)
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        flask: Flask,
+        guard: Guard,
+        *,
+        error_handlers: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(app, guard=guard, clock=clock)
         self._flask = flask
         self._error_handlers = error_handlers
         self._open_mounts = OpenMounts(self)

@@ -113,4 +113,3 @@ class Reason(StrEnum):
     NOT_MADE = "not_made"
     NOT_SENT = "not_sent"
     OUTBOX_FULL = "outbox_full"
-    TOO_LATE = "too_late"

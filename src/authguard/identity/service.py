@@ -11,19 +11,17 @@ clients          OAuth clients, and tokens for them
 readiness        database, tables, signing keys and outbox, for probes
 api_keys         create, list, revoke, rotate, switch and count API keys
 leak_reports     revoke API keys that were found in public, in the folder `scanning`
-key_notices      note which API keys expire, and send the mails about keys
+key_notices      note which API keys expire
 mails            the mails that are to be made, until they are sent
 """
 
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 
 from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
-from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import Limiter
@@ -55,6 +53,7 @@ from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
+from authguard.identity.usecases.key_life.mails import KeyMails
 from authguard.identity.usecases.key_life.notices import KeyNotices
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
@@ -69,13 +68,6 @@ from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social.sign_in import SocialSignIn
 
 logger = logging.getLogger("authguard")
-
-
-def _tell_owners(key_notices: KeyNotices, leak_reports: LeakReports | None) -> None:
-    """Tell owners of keys what is due."""
-    key_notices.step()
-    if leak_reports is not None:
-        leak_reports.tell_owners()
 
 
 class IdentityService:
@@ -179,12 +171,12 @@ class IdentityService:
         if settings.secret_scanning:
             url, token = settings.secret_scanning_keys_url, settings.secret_scanning_token
             scanner_keys = ScannerKeys(url, token, clock=self.clock)
-            self.leak_reports = LeakReports(base, scanner_keys, texts, notices)
+            self.leak_reports = LeakReports(base, scanner_keys, texts)
+        KeyMails(base)
         key_events = KeyEvents(base)
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
         self._add_threads()
-        key_events.wake = self.key_notices_thread.wake
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
@@ -192,9 +184,7 @@ class IdentityService:
         settings = self.settings
         #: Started by the application that serves, and not by commands.
         self.key_notices_thread = BackgroundThread(
-            partial(_tell_owners, self.key_notices, self.leak_reports),
-            settings.api_key_notice_interval,
-            name="key notices",
+            self.key_notices.step, settings.api_key_notice_interval, name="key notices"
         )
         self._purge_thread = BackgroundThread(
             self.purge.step,
@@ -202,9 +192,7 @@ class IdentityService:
             name="old rows",
             is_at_once=False,
         )
-        self._mails_thread = BackgroundThread(
-            self.mails.step, POLL_SECONDS, name="waiting mails", is_at_once=False
-        )
+        self._mails_thread = BackgroundThread(self.mails.step, POLL_SECONDS, name="waiting mails")
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings
@@ -276,19 +264,11 @@ class IdentityService:
         self.outbox.close()
         if self.leak_reports is not None:
             self.leak_reports.close()
-        self._settle_notices()
         self.api_key_verifier.close()
         self.revocations.close()
         if self._own_store is not None:
             self._own_store.close()
         self.database.close()
-
-    def _settle_notices(self) -> None:
-        """Note which of the last mails about keys were sent."""
-        try:
-            self.key_notices.settle()
-        except StoreUnavailableError as error:
-            logger.warning("mails about API keys will be sent again: %s", error.reason)
 
 
 def _check_parts(mailer: object, policy: object, breaches: object, hasher: object, limiter: object) -> None:
