@@ -52,7 +52,7 @@ def _tables(findings: Findings, rows: Sequence[Row], times: Times) -> None:
             "Microseconds of processor time that a request takes beside the bare application, as a whole, and beside the "
             "same application with a known Bearer token. All rows of all faces run in the same rounds; medians of the ratios "
             "within a round, and in brackets the ratio of the minima. Everybody is proven to answer 200 with the credential, "
-            f"and to refuse a bad one and none. *Remembered* is a hit rate of 100 %. Not there yet: {MISSING}.",
+            f"and to refuse a bad one and none. *Remembered* is a hit rate of 100 %. Memory and shared store know 999 logouts of others. Not there yet: {MISSING}.",
             "", "bare µs", "added µs", "× bare", "× known Bearer",
         )  # fmt: skip
         known = _key(face, KNOWN)

@@ -10,7 +10,6 @@ from authguard import (
     APIKeyVerifier,
     DPoP,
     Guard,
-    MemoryRevocations,
     Quota,
     Rule,
 )
@@ -73,7 +72,7 @@ def configured(world: World) -> Iterator[Configured]:
         ("user_loader, async", {"user_loader": load_async}, ("Flask",)),
         ("revocations, plain", {"revocations": PlainRevocations()}, ("Starlette",)),
         ("revocations, async", {"revocations": AsyncRevocations()}, ("Flask",)),
-        ("revocations, memory", {"revocations": MemoryRevocations()}, ()),
+        ("revocations, memory", {"revocations": world.memory()}, ()),
         ("revocations, shared store", {"revocations": world.store.revocations}, ()),
         ("rules with scopes", {"protected_paths": ["/", Rule("/p", scopes=["read"])]}, ()),
     ):

@@ -14,8 +14,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from authguard import APIKey, digest_api_key
+from authguard import APIKey, MemoryRevocations, digest_api_key
 from authguard.stores import SQLiteStore
+from authguard.stores.marks import Mark, make_mark
 from authguard.testing import FakeIssuer
 from benchmarks import tokens
 from benchmarks.api_keys import Store as KeyTable
@@ -24,6 +25,7 @@ from benchmarks.traffic import Field, bearer
 
 ORIGIN = "https://api.example"
 KEYS = 100  # of the identity store
+LOGOUTS = 999  # of others, in memory and in the shared store: an empty one is not asked at all
 Closable = TypeVar("Closable", bound=Any)
 #: The application's own users, as a database would give them.
 USERS = {SUBJECT: SimpleNamespace(id=42, subject=SUBJECT, is_authenticated=True, email="ada@example.com")}
@@ -72,6 +74,7 @@ class World:
         self._opened = ExitStack()
         self.key_table = self.kept(KeyTable(folder, KEYS))
         self.store = self.kept(SQLiteStore(folder / "revocations.db"))
+        self.store.revocations.publish(_logouts())
         self._private = ec.generate_private_key(ec.SECP256R1())
         public: Any = ECAlgorithm.to_jwk(self._private.public_key(), as_dict=True)
         self._public = {name: public[name] for name in ("crv", "kty", "x", "y")}
@@ -96,6 +99,14 @@ class World:
         proof = jwt.encode(claims, self._private, "ES256", header)
         return [("authorization", f"DPoP {self.bound_token}"), ("dpop", proof)]
 
+    def memory(self) -> MemoryRevocations:
+        """Return revocations in memory, with the same logouts as those of the store."""
+        revocations = MemoryRevocations()
+        for mark in _logouts():
+            named = {f"{mark.kind}_id" if mark.kind == "token" else mark.kind: mark.name}
+            revocations.revoke(**named, until=mark.until)
+        return revocations
+
     def kept(self, opened: Closable) -> Closable:
         """Return what has been opened, and close it in the end."""
         self._opened.callback(opened.close)
@@ -109,6 +120,16 @@ class World:
 def opaque(issuer: FakeIssuer) -> tuple[list[Field], list[Field]]:
     """Return the fields of a good token that says nothing, and of a bad one."""
     return [bearer(issuer.issue_opaque(SUBJECT, expires_in=3600))], [bearer(secrets.token_urlsafe(32))]
+
+
+def _logouts() -> list[Mark]:
+    """Others have signed out: by each way that a look-up has to ask for."""
+    until = time.time() + 86_400
+    return [
+        make_mark(**{named: f"{named} {number}"}, until=until)
+        for number in range(LOGOUTS // 3)
+        for named in ("token_id", "session", "subject")
+    ]
 
 
 def _key() -> str:
