@@ -13,7 +13,7 @@ from benchmarks import report
 
 PARTS = {
     "inprocess": (20, 5),
-    "configurations": (60, 8),
+    "configurations": (50, 8),
     "steps": (30, 6),
     "quotas": (20, 5),
     "sockets": (5, 1),

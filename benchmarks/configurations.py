@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks.configured import applications
@@ -25,17 +26,19 @@ def run(rounds: int) -> Findings:
     Args:
         rounds: how often each is timed.
     """
-    from benchmarks.configured import beside
+    from benchmarks.configured import beside  # not above: the tests have no rivals
 
     findings = Findings()
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
-        world = World(Path(folder))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        asyncio.Runner() as runner,
+        closing(World(Path(folder))) as world,
+    ):
         rows = [*applications.rows(world), *beside.rows(world)]
         for row in rows:
             prove(row, runner)
         timed = {_key(row.face, row.name): row.timer(runner) for row in (*applications.bare(world), *rows)}
         times = in_turns(timed, rounds, shuffled=True)
-        world.close()
     _tables(findings, rows, times)
     findings.values |= {f"configurations, {name}": ratio for name, ratio in ratios(times)}
     return findings
