@@ -9,6 +9,7 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     delete,
     func,
     literal,
@@ -23,6 +24,8 @@ from authguard.identity.storage.database import MAILS_ADDED
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import mails
 
+#: The condition that a mail was tried and could not be sent, and that no process has it now.
+_WAS_PUT_OFF = mails.c.reason != ""
 #: Mails to addresses whose account has not been looked up, which anybody can ask for; more are not taken.
 MAX_UNKNOWN = 1_000
 
@@ -39,7 +42,7 @@ class WaitingMail(NamedTuple):
         asked_at: when somebody asked for it, in seconds since the epoch.
         try_at: when it may be tried next.
         tries: how often it was tried; a try that goes on is counted.
-        reason: why the last one failed, in words; empty if none has.
+        reason: why the last one failed, in words; empty if none has, and while one goes on.
     """
 
     id: str
@@ -67,7 +70,10 @@ def add_mail(
     address: str | None = None,
     details: str = "",
 ) -> bool:
-    """Add a mail, or put one that waits back to its beginning; False if there are too many.
+    """Add a mail, or let one that waits be tried at once; False if there are too many.
+
+    One that could not be sent was counted at its first try, and is not counted again. Else those who ask again
+    during an outage would use up the limit of the mailbox, and the mail would be lost.
 
     Args:
         connection: the transaction.
@@ -93,7 +99,8 @@ def add_mail(
     room = select(func.count()).select_from(unknown).scalar_subquery() < MAX_UNKNOWN
     chosen = select(*values.values()).where(or_(values["user_id"].is_not(None), room))
     statement = insert_into(connection, mails).from_select(list(values), chosen)
-    changes = {name: statement.excluded[name] for name in ("asked_at", "try_at", "tries", "reason")}
+    changes = {name: statement.excluded[name] for name in ("asked_at", "try_at")}
+    changes["tries"] = case((_WAS_PUT_OFF, 1), else_=0)
     statement = statement.on_conflict_do_update(index_elements=["id"], set_=changes)
     if connection.execute(statement.returning(mails.c.id)).first() is None:
         return False
@@ -119,8 +126,8 @@ def take_mail(connection: Connection, now: float, until: float) -> WaitingMail |
     row = connection.execute(statement).first()
     if row is None:
         return None
-    taken = WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1)
-    values = {"try_at": until, "tries": taken.tries}
+    taken = WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="")
+    values = {"try_at": until, "tries": taken.tries, "reason": ""}
     connection.execute(update(mails).where(mails.c.id == taken.id).values(values))
     return taken
 
@@ -141,9 +148,14 @@ def delete_mail(connection: Connection, mail: WaitingMail) -> None:
 
 
 def put_off(connection: Connection, mail: WaitingMail, try_at: float, reason: str) -> None:
-    """Note why a mail that was taken was not sent, and when it may be tried again."""
+    """Note why a mail that was taken was not sent, and when it may be tried again.
+
+    One that was asked for anew meanwhile is tried at once, and has been counted: see `add_mail`.
+    """
     values = {"try_at": try_at, "reason": reason[:200]}
-    connection.execute(update(mails).where(_is_unchanged(mail)).values(values))
+    if not connection.execute(update(mails).where(_is_unchanged(mail)).values(values)).rowcount:
+        is_new = and_(mails.c.id == mail.id, mails.c.tries == 0)
+        connection.execute(update(mails).where(is_new).values(tries=1, reason=reason[:200]))
 
 
 def list_mails(connection: Connection, limit: int) -> Sequence[WaitingMail]:
@@ -160,7 +172,7 @@ def try_now(connection: Connection, now: float, mail_id: str | None) -> int:
         now: seconds since the epoch.
         mail_id: the beginning of the name of one; None for all that wait for another try.
     """
-    chosen = mails.c.try_at > now
+    chosen = and_(mails.c.try_at > now, _WAS_PUT_OFF)  # else those that are being sent would come twice
     if mail_id is not None:
         chosen = mails.c.id.startswith(mail_id, autoescape=True)
     statement = update(mails).where(chosen).values(try_at=now, asked_at=now)
