@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from authguard._core.guard import Guard
-from authguard._core.policy.policy import Verdict
 from authguard._core.request import RequestKey
 from authguard._logs import where
 from authguard._preflight.flask_views import flask_of
@@ -43,19 +42,14 @@ def check_unchanged() -> None:
     if key == now.request_key:
         return
     find = handled.guard.policy.find_for_http
-    if _asked(find(key)) != _asked(find(now.request_key)):
+    if not find(key).asks_as(find(now.request_key)):
         method, path = where(now)
         raise RuntimeError(
-            f"a layer inside of the guard must not make {method} {path} of a request, since other rules hold for "
-            "that than the guard has decided by: put it around the guard, by "
+            f"a layer inside of the guard must not make {method} {path} of a request, since other rules hold "
+            "for that than the guard has decided by: put it around the guard, by "
             "app.wsgi_app = Layer(app.wsgi_app) after init_app(app, guard)"
         )
 
 
 def _request(environ: "WSGIEnvironment", guard: Guard) -> WSGIRequest:
     return WSGIRequest(environ, guard, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-
-
-def _asked(verdict: Verdict) -> tuple[Any, ...]:
-    """Return what is asked of a caller, whatever the rules are called."""
-    return verdict.protected, verdict.requirements, verdict.optional, verdict.quotas, verdict.cost
