@@ -69,7 +69,7 @@ def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbo
     postbox.broken = False
     go_on(service, clock, MAX_PAUSE)
     assert sorted(mail.to for mail in postbox.mails) == sorted(emails)
-    for index, mail in enumerate(postbox.mails):
+    for index, mail in enumerate(list(postbox.mails)):  # notices follow
         service.links.reset_password(postbox.token(index), NEW, CALLER)
         assert service.accounts.login(mail.to, NEW, CALLER)
 
