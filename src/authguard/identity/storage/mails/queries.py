@@ -7,6 +7,7 @@ from sqlalchemy import (
     Connection,
     Double,
     String,
+    and_,
     bindparam,
     case,
     delete,
@@ -73,8 +74,8 @@ def add_mail(
 ) -> bool:
     """Add a mail, or let one that waits be tried at once; False if there are too many.
 
-    One that could not be sent was counted at its first try, and is not counted again. Else those who ask again
-    during an outage would use up the limit of the mailbox, and the mail would be lost.
+    One that could not be sent was counted at its first try, and is not counted again. Else those who ask
+    again during an outage would use up the limit of the mailbox, and the mail would be lost.
 
     Args:
         connection: the transaction.
