@@ -115,7 +115,7 @@ class BrowserSessions:
             grants: from the subject to the other arguments of `TokenIssuer.issue`, such as
                 `{"scopes": [...]}`; None from it means that the user is gone.
         """
-        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False)
+        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False, takes="subject")
         if request.method not in ("GET", "HEAD") or any(name in request.args for name in _ANEW):
             return None
         principal = self._find_remembered()
