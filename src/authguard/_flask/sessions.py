@@ -11,7 +11,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from authguard._core.answer.redirect import local_prefix
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.guard import Guard
-from authguard._core.model import Principal
+from authguard._core.model import Credential, Principal
 from authguard._core.options import (
     Duration,
     check_flag,
@@ -21,9 +21,18 @@ from authguard._core.options import (
     check_whole_seconds,
 )
 from authguard._core.policy.patterns import local_path
+from authguard._core.verifier import Verified
 from authguard._flask.handled import current_auth, handled_request
 from authguard._logs import logger
-from authguard.errors import ConfigurationError, RefusedError, VerificationUnavailableError
+from authguard.errors import (
+    ConfigurationError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    InvalidSignatureError,
+    MalformedTokenError,
+    RefusedError,
+    VerificationUnavailableError,
+)
 from authguard.issuing import TokenIssuer
 from authguard.issuing.remember import MAX_LIFETIME
 
@@ -33,6 +42,10 @@ Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
 _LEEWAY = 3600  # seconds for which a revocation outlives what is revoked; the leeway of verifiers is shorter
 _REMEMBERED = "remembered"  # the claim of an access token whose session has a token to be remembered by
 _ANEW = ("max_age", "acr_values")  # what a guard adds to the login page for somebody who has to sign in anew
+
+
+#: How a token is refused that is not of the issuer whom the verifier expects.
+_MISTAKES = (MalformedTokenError, InvalidSignatureError, InvalidIssuerError, InvalidAudienceError)
 
 
 class BrowserSessions:
@@ -49,7 +62,8 @@ class BrowserSessions:
         home: where to go after signing out, and after signing in if the browser did not want to go elsewhere.
 
     Raises:
-        ConfigurationError: if the guard lacks one of these, or an option is of another type or out of range.
+        ConfigurationError: if the guard lacks one of these, or refuses the tokens, or an option is of another
+            type or out of range.
     """
 
     def __init__(
@@ -82,6 +96,11 @@ class BrowserSessions:
         seconds = check_whole_seconds(remember, "remember", MAX_LIFETIME, least=1)
         self._remember = tokens.remember_tokens(seconds)
         self._remember_cookie = self._cookie.beside("remember")
+        if refusal := _refusal_of(guard, tokens, self._remember.now()):
+            raise ConfigurationError(
+                "guard of BrowserSessions must take what tokens issues, got one that refuses it "
+                f"({refusal}): write {write}"
+            )
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
     def begin(self, subject: str, *, remember: bool = False, **grants: Any) -> Response:
@@ -186,6 +205,29 @@ class BrowserSessions:
         except VerificationUnavailableError as error:
             logger.warning("a session cannot be ended: %s", error.reason)
             raise ServiceUnavailable(retry_after=error.retry_after) from error
+
+
+def _refusal_of(guard: Guard, tokens: TokenIssuer, now: float) -> str | None:
+    """Return why no verifier of a guard takes the tokens of an issuer; None if one does, or may.
+
+    Who signs in would be sent back to the login page for ever.
+    """
+    credential = Credential(tokens.issue("somebody"), "cookie")
+    reason: str | None = "no verifier takes tokens"
+    for verifier in guard.verifiers:
+        if verifier.token_header or not verifier.accepts(credential):
+            continue
+        try:
+            outcome = verifier.flow(credential, now)
+        except RefusedError as error:
+            if not isinstance(error, _MISTAKES):
+                return None
+            reason = error.reason
+            continue
+        if not isinstance(outcome, Verified):  # it would ask, and perhaps wait
+            outcome.close()
+        return None
+    return reason
 
 
 def _redirect(target: str) -> Response:
