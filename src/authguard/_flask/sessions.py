@@ -11,7 +11,7 @@ from werkzeug.exceptions import Forbidden, ServiceUnavailable
 from authguard._core.answer.redirect import local_prefix
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.guard import Guard
-from authguard._core.model import Principal
+from authguard._core.model import Credential, Principal
 from authguard._core.options import (
     Duration,
     check_flag,
@@ -21,9 +21,18 @@ from authguard._core.options import (
     check_whole_seconds,
 )
 from authguard._core.policy.patterns import local_path
+from authguard._core.verifier import Verified
 from authguard._flask.handled import current_auth, handled_request
 from authguard._logs import logger
-from authguard.errors import ConfigurationError, RefusedError, VerificationUnavailableError
+from authguard.errors import (
+    ConfigurationError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    InvalidSignatureError,
+    MalformedTokenError,
+    RefusedError,
+    VerificationUnavailableError,
+)
 from authguard.issuing import TokenIssuer
 from authguard.issuing.issuer import MAX_TTL
 from authguard.issuing.remember import MAX_LIFETIME
@@ -34,6 +43,10 @@ Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
 _LEEWAY = 3600  # seconds for which a revocation outlives what is revoked; the leeway of verifiers is shorter
 _REMEMBERED = "remembered"  # the claim of an access token whose session has a token to be remembered by
 _ANEW = ("max_age", "acr_values")  # what a guard adds to the login page for somebody who has to sign in anew
+
+
+#: How a token is refused that is not of the issuer whom the verifier expects.
+_MISTAKES = (MalformedTokenError, InvalidSignatureError, InvalidIssuerError, InvalidAudienceError)
 
 
 class BrowserSessions:
@@ -50,7 +63,8 @@ class BrowserSessions:
         home: where to go after signing out, and after signing in if the browser did not want to go elsewhere.
 
     Raises:
-        ConfigurationError: if the guard lacks one of these, or an option is of another type or out of range.
+        ConfigurationError: if the guard lacks one of these, or refuses the tokens, or an option is of another
+            type or out of range.
     """
 
     def __init__(
@@ -83,6 +97,11 @@ class BrowserSessions:
         seconds = check_whole_seconds(remember, "remember", MAX_LIFETIME, least=1)
         self._remember = tokens.remember_tokens(seconds)
         self._remember_cookie = self._cookie.beside("remember")
+        if refusal := _refusal_of(guard, tokens, self._remember.now()):
+            raise ConfigurationError(
+                "guard of BrowserSessions must take what tokens issues, got one that refuses it "
+                f"({refusal}): write {write}"
+            )
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
     def begin(self, subject: str, *, remember: bool = False, **grants: Any) -> Response:
@@ -120,7 +139,7 @@ class BrowserSessions:
             grants: from the subject to the other arguments of `TokenIssuer.issue`, such as
                 `{"scopes": [...]}`; None from it means that the user is gone.
         """
-        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False)
+        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False, takes="subject")
         if request.method not in ("GET", "HEAD") or any(name in request.args for name in _ANEW):
             return None
         try:
@@ -211,6 +230,29 @@ class BrowserSessions:
         named = {"session": session} if isinstance(session, str) else {"token_id": principal.token_id}
         if any(named.values()):  # else it is a token that cannot be named, of another issuer
             self._revocations.revoke(**named, issuer=issuer, until=until)
+
+
+def _refusal_of(guard: Guard, tokens: TokenIssuer, now: float) -> str | None:
+    """Return why no verifier of a guard takes the tokens of an issuer; None if one does, or may.
+
+    Who signs in would be sent back to the login page for ever.
+    """
+    credential = Credential(tokens.issue("somebody"), "cookie")
+    reason: str | None = "no verifier takes tokens"
+    for verifier in guard.verifiers:
+        if verifier.token_header or not verifier.accepts(credential):
+            continue
+        try:
+            outcome = verifier.flow(credential, now)
+        except RefusedError as error:
+            if not isinstance(error, _MISTAKES):
+                return None
+            reason = error.reason
+            continue
+        if not isinstance(outcome, Verified):  # it would ask, and perhaps wait
+            outcome.close()
+        return None
+    return reason
 
 
 def _redirect(target: str) -> Response:

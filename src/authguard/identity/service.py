@@ -105,7 +105,7 @@ class IdentityService:
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
         _check_parts(mailer, policy, breaches, hasher, limiter)
-        check_function(audit_hook, "audit_hook")
+        check_function(audit_hook, "audit_hook", takes="event")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
