@@ -130,6 +130,22 @@ def test_limit_of_registrations_holds_over_two_workers(server, url) -> None:
         assert connection.execute(made).fetchone() == (30,)
 
 
+def test_limits_of_api_keys_hold_over_two_workers(server, url) -> None:
+    """A key of the tier `free` has ten requests a minute, whichever worker gets them."""
+    with service_at(url, clock=time.time) as service:
+        user = service.accounts.create("cem@example.com", PASSWORD)
+        tokens = service.accounts.issue_tokens(user.id)
+    connections = open_connections(server, CONNECTIONS)
+    key = connections[0].post("api-keys", {"name": "key"}, tokens.access_token).body["api_key"]
+
+    def ask(index: int) -> list[int]:
+        with contextlib.closing(connections[index]) as connection:
+            return [connection.get("/v1/users/me", key).status for _ in range(4)]
+
+    found = Counter(status for statuses in together(CONNECTIONS, ask) for status in statuses)
+    assert found == {200: 10, 429: 4 * CONNECTIONS - 10}
+
+
 def test_limits_of_the_database_hold_over_two_workers(url, redis) -> None:
     """An account has 100 API keys and 100 sessions, however many are made at once."""
     with service_at(url, clock=time.time) as service:
