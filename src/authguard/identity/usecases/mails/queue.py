@@ -167,20 +167,24 @@ class MailQueue:
         with self._database.write(flush=False) as connection:
             return mail_store.take_mail(connection, now, now + TAKEN_SECONDS)
 
-    def make(self, mail: WaitingMail) -> tuple[Mail | None, str | None]:
-        """Make a mail that was taken; return it, and the id of its account: None for what there is not."""
+    def find_account(self, mail: WaitingMail) -> tuple[WaitingMail, User | None]:
+        """Return a mail that was taken, by the name of its account, and that; None if there is none."""
         with self._database.read() as connection:
             user = _addressee(connection, mail)
         if user is not None and mail.user_id is None:
             with self._database.write(flush=False) as connection:
-                mail_store.set_account(connection, mail, user.id)
+                mail = mail_store.set_account(connection, mail, user.id)
+        return mail, user
+
+    def make(self, mail: WaitingMail, user: User | None) -> Mail | None:
+        """Make a mail that was taken; None if there is none to send any more."""
         made = None if user is None else self._makers[mail.kind](mail, user)
         if made is None:
             with self._database.write(flush=False) as connection:
                 mail_store.delete_mail(connection, mail)
             if user is None:
                 self._record(False, "unknown", None)
-        return made, None if user is None else user.id
+        return made
 
     def end(self, mail: WaitingMail, user_id: str | None, outcome: Outcome, reason: str) -> None:
         """Note the outcome of a mail, and go on with the next."""
@@ -230,7 +234,9 @@ class _Job:
             self._taken = taken = self._queue.take()
             if taken is None:
                 return None
-            mail, self._user_id = self._queue.make(taken)
+            self._taken, user = self._queue.find_account(taken)
+            self._user_id = None if user is None else user.id
+            mail = self._queue.make(self._taken, user)
             if mail is None:
                 self._queue.step(running=1)
         except StoreUnavailableError as error:
