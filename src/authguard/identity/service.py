@@ -42,6 +42,7 @@ from authguard.identity.storage.revocations import (
     shared_revocations_of,
 )
 from authguard.identity.storage.usage_roll_up import set_kept
+from authguard.identity.tiers import open_key_quotas
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
@@ -125,6 +126,8 @@ class IdentityService:
         #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
+        #: Where requests with API keys are counted, for the limits of their tiers; None for this process.
+        self.key_quotas = open_key_quotas(settings.limits_url)
         self._base = base = Base(
             settings=settings,
             database=self.database,
@@ -265,6 +268,8 @@ class IdentityService:
         if self.leak_reports is not None:
             self.leak_reports.close()
         self.api_key_verifier.close()
+        if self.key_quotas is not None:
+            self.key_quotas.close()
         self.revocations.close()
         if self._own_store is not None:
             self._own_store.close()

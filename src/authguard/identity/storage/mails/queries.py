@@ -175,9 +175,16 @@ def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
     return [{"one": mail_id, "taken_until": until} for mail_id, until in names]
 
 
-def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> None:
-    """Note whose account it is, and forget the address that was typed."""
-    connection.execute(update(mails).where(mails.c.id == mail.id).values(user_id=user_id, address=None))
+def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
+    """Note whose account it is, and forget the address that was typed; return the mail by its new name.
+
+    It takes the place of one of the same kind that waits for the account already.
+    """
+    named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
+    connection.execute(delete(mails).where(mails.c.id == named.id))
+    values = {"id": named.id, "user_id": user_id, "address": None}
+    connection.execute(update(mails).where(mails.c.id == mail.id).values(values))
+    return named
 
 
 def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
