@@ -1,6 +1,7 @@
 """Guard FastAPI: typed dependencies, `requires`, and the rules in the OpenAPI document."""
 
 import inspect
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ with needs_extra("fastapi"):
 from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of
 from authguard._asgi.connection import check_recheck
 from authguard._core.guard import Guard
-from authguard._core.options import check_flag, check_object
+from authguard._core.options import check_flag, check_function, check_object
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import requirement_of
 from authguard._fastapi.dependencies import (
@@ -146,10 +147,13 @@ class _Installed(AuthGuardMiddleware):
         *,
         site: FastAPI,
         guard: Guard,
+        clock: Callable[[], float],
         recheck: float | timedelta,
         websocket_close_codes: bool,
     ) -> None:
-        super().__init__(app, guard=guard, recheck=recheck, websocket_close_codes=websocket_close_codes)
+        super().__init__(
+            app, guard=guard, clock=clock, recheck=recheck, websocket_close_codes=websocket_close_codes
+        )
         self._site = site
         self._has_warned = False
         self._call = super().__call__  # to look it up once
@@ -184,7 +188,12 @@ class _Installed(AuthGuardMiddleware):
 
 
 def install(
-    app: FastAPI, guard: Guard, *, recheck: float | timedelta = 30, websocket_close_codes: bool = False
+    app: FastAPI,
+    guard: Guard,
+    *,
+    clock: Callable[[], float] = time.time,
+    recheck: float | timedelta = 30,
+    websocket_close_codes: bool = False,
 ) -> None:
     """Add the middleware, and the path rules to the application's OpenAPI document.
 
@@ -195,15 +204,17 @@ def install(
     Args:
         app: the application.
         guard: the rules.
+        clock: seconds since the epoch; for tests.
         recheck: see `authguard.asgi.AuthGuardMiddleware`.
         websocket_close_codes: see `authguard.asgi.AuthGuardMiddleware`.
 
     Raises:
-        ConfigurationError: if `app` is no FastAPI application, `guard` is no Guard, or `recheck` is no
-            number of seconds above 0.
+        ConfigurationError: if `app` is no FastAPI application, `guard` is no Guard, `clock` is no
+            function, or `recheck` is no number of seconds above 0.
     """
     check_object(app, "app", FastAPI, _INSTALL, or_none=False)
     check_object(guard, "guard", Guard, _INSTALL, or_none=False)
+    check_function(clock, "clock", "clock=time.time", or_none=False)
     check_flag(websocket_close_codes, "websocket_close_codes")
     if getattr(app.state, "authguard", None) is guard:
         return
@@ -213,6 +224,7 @@ def install(
         _Installed,
         site=app,
         guard=guard,
+        clock=clock,
         recheck=recheck,
         websocket_close_codes=websocket_close_codes,
     )

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ with needs_extra("flask"):
 
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Principal
-from authguard._core.options import check_flag, check_object
+from authguard._core.options import check_flag, check_function, check_object
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
 from authguard._flask import handled
@@ -84,7 +85,9 @@ def current_user_of(kind: type[UserT]) -> UserT:
     return cast("UserT", LocalProxy(find))
 
 
-def init_app(app: Flask, guard: Guard, *, error_handlers: bool = True) -> None:
+def init_app(
+    app: Flask, guard: Guard, *, error_handlers: bool = True, clock: Callable[[], float] = time.time
+) -> None:
     """Guard everything that the application serves, what is mounted beside it before included.
 
     What a `DispatcherMiddleware` mounts beside it afterwards is outside of the guard: a WARNING names it.
@@ -99,16 +102,18 @@ def init_app(app: Flask, guard: Guard, *, error_handlers: bool = True) -> None:
         error_handlers: let refusals go through the application's own error handlers and
             `after_request` functions (Flask-CORS is one). They cannot let a request pass. False answers as
             the guard does, outside of Flask.
+        clock: seconds since the epoch; for tests.
 
     Raises:
-        ConfigurationError: if `app` is no Flask application, or `guard` is no Guard.
+        ConfigurationError: if `app` is no Flask application, `guard` is no Guard, or `clock` is no function.
     """
     check_object(app, "app", Flask, _INIT_APP, or_none=False)
     check_object(guard, "guard", Guard, _INIT_APP, or_none=False)
     check_flag(error_handlers, "error_handlers")
+    check_function(clock, "clock", "clock=time.time", or_none=False)
     if app.extensions.get("authguard") is guard:
         return
-    put_around(app, guard, error_handlers=error_handlers)
+    put_around(app, guard, error_handlers=error_handlers, clock=clock)
     app.extensions["authguard"] = guard
     # The first of them, so that an application may have a current_user of its own.
     app.template_context_processors[None].insert(0, functools.partial(_for_templates, app))

@@ -71,7 +71,7 @@ def test_mails_of_commands_wait_for_the_service(ann, postbox_of_service):
     """A command has no mail server: what it has done is told by the service, or by `notify`."""
     create(ann)
     service, postbox = postbox_of_service(ann)
-    assert service.key_notices.run()
+    assert service.mails.run()
     assert [mail.subject for mail in postbox.mails] == ["An API key was created"]
     assert "by the operator of the service" in postbox.mails[0].text
 
@@ -106,8 +106,8 @@ def test_notify_in_real_processes(mailed):
     assert [subject for _, subject, _ in mailbox.mails] == ["An API key was created"]
     assert f"{ISSUER}/account/keys" in mailbox.mails[0][2]
     said = sorted(output for output, _ in outputs)
-    nothing = "Keys that expire: 0. Events that were told by mail: 0.\n"
-    assert said == [nothing, nothing, nothing.replace("mail: 0", "mail: 1")]
+    nothing = "Keys that expire: 0. Mails that were sent: 0.\n"
+    assert said == [nothing, nothing, nothing.replace("sent: 0", "sent: 1")]
 
 
 def test_notify_finds_keys_that_expire(mailed):
@@ -118,7 +118,7 @@ def test_notify_finds_keys_that_expire(mailed):
     with service_at(variables["AUTHGUARD_DATABASE"]) as service:
         update(service, "UPDATE api_keys SET expires_at = 1, notice_at = 1")
     done = invoke("apikeys", "notify", **variables)
-    assert done.stdout == "Keys that expire: 1. Events that were told by mail: 1.\n"
+    assert done.stdout == "Keys that expire: 1. Mails that were sent: 1.\n"
     assert [subject for _, subject, _ in mailbox.mails] == [
         "An API key was created",
         "An API key has expired",

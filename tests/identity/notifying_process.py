@@ -60,8 +60,8 @@ def notify(options: dict[str, Any], start: int) -> None:
     )
     say(ready=os.getpid())
     os.read(start, 1)
-    is_done = service.key_notices.run()
-    say(is_done=is_done, noted=service.key_notices.noted, sent=service.key_notices.sent)
+    service.key_notices.step()
+    say(is_done=service.mails.run(), noted=service.key_notices.noted, sent=service.mails.sent)
     service.close()
 
 

@@ -7,12 +7,13 @@ from sqlalchemy import event as sql_events
 
 from authguard.identity import IdentityService
 from authguard.identity.audit import Event
-from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from authguard.identity.mail.mailer import MailError
 from authguard.identity.model import KEY_EVENTS, Operator
-from authguard.identity.usecases.key_life.notices import MAX_AGE, RETRY_SECONDS, TAKEN_SECONDS
+from authguard.identity.usecases.key_life.mail_texts import MAX_SHOWN_EVENTS
+from authguard.identity.usecases.mails.queue import MAX_AGE, MAX_PAUSE, POLL_SECONDS, TAKEN_SECONDS
 from identity.api_key_support import create, owner, rows, update
-from identity.support import CALLER, Clock, Postbox, service_at
+from identity.support import CALLER, GENEROUS, Clock, Postbox, service_at
 
 DAY = 86_400
 
@@ -41,9 +42,15 @@ def noted(service: IdentityService) -> list[tuple[str, int]]:
     return [(row.name, row.number) for row in listed]
 
 
+def run(service: IdentityService) -> bool:
+    """Do all that is due, as `authguard apikeys notify` does; False if a mail was not sent."""
+    service.key_notices.step()
+    return service.mails.run()
+
+
 def subjects(service: IdentityService, postbox: Postbox) -> list[str]:
     """The subjects of the mails since the last call, after all that is due."""
-    assert service.key_notices.run()
+    assert run(service)
     taken, postbox.mails = [mail.subject for mail in postbox.mails], []
     return taken
 
@@ -132,7 +139,7 @@ def test_a_disabled_key_expires_all_the_same(service, ann, clock, postbox):
     service.api_keys.disable(ann, made.key.id, CALLER)
     subjects(service, postbox)
     clock.go_on(60 * DAY)
-    service.key_notices.run()
+    run(service)
     assert "disabled at the moment" in postbox.mails[-1].text
 
 
@@ -145,7 +152,7 @@ def test_a_search_reads_by_an_index(service, ann):
         seen.append((args[2], args[3]))
 
     sql_events.listen(service.database.engine, "before_cursor_execute", note)
-    service.key_notices.step()
+    run(service)
     sql_events.remove(service.database.engine, "before_cursor_execute", note)
     with service.database.write() as connection:
         if not service.database.is_sqlite:
@@ -156,10 +163,9 @@ def test_a_search_reads_by_an_index(service, ann):
             for statement, values in seen
             if statement.startswith("SELECT")
         ]
-    assert len(plans) >= 2
+    assert plans
     assert all("SCAN api_key" not in plan and "Seq Scan" not in plan for plan in plans), plans
     assert any("ix_api_keys_notice_at" in plan for plan in plans)
-    assert any("ix_api_key_events_mail_at" in plan for plan in plans)
 
 
 # --- what is done to a key
@@ -188,7 +194,7 @@ def test_a_mail_tells_the_key_and_who_has_done_it(service, ann, postbox, clock):
     """The name, the readable part of the key, the actor, the time; and what to do if it was not the owner."""
     made = create(service, ann, name="Nightly export")
     service.api_keys.disable(Operator(ann.subject), made.key.id, CALLER)
-    service.key_notices.run()
+    run(service)
     created, disabled = sorted(postbox.mails, key=lambda mail: mail.subject)
     title = f"- Nightly export (sk_live_{made.key.readable_id}…)"
     assert f"{title}: from your account, on 15 January 2027, 08:00:00 UTC, valid" in created.text
@@ -204,9 +210,10 @@ def test_a_mail_names_the_key_that_has_done_it(service, ann, postbox):
     """By its id, and never by its text."""
     from identity.api_key_support import verify
 
+    service.mails.leave_to_others()
     maker = create(service, ann)
     create(service, verify(service, maker.text), name="made by a key")
-    service.key_notices.run()
+    run(service)
     (mail,) = postbox.mails
     assert mail.subject == "2 API keys were created"
     assert f"by the API key {maker.key.id}, on" in mail.text
@@ -256,7 +263,7 @@ def test_repeated_events_do_not_fill_the_disk(service, ann):
 def test_the_name_of_a_key_is_no_link(service, ann, postbox):
     """Somebody who holds a key of the owner's cannot have the service mail an address of theirs."""
     create(service, ann, name="Reset at https://evil.example/x or mail a@evil.example " + "y" * 100)
-    service.key_notices.run()
+    run(service)
     (mail,) = postbox.mails
     assert "evil.example" not in mail.text and "://evil" not in mail.text
     assert "Reset at https___evil_example_x or mail a_evil_example yyyyy…" in mail.text
@@ -267,7 +274,7 @@ def test_an_address_that_is_not_verified_gets_no_text_of_the_owner(service, ann,
     """Its mailbox may be a stranger's: the name of the key, which its owner has chosen, is left out."""
     update(service, "UPDATE users SET email_verified = false")
     made = create(service, ann, name="Buy now")
-    service.key_notices.run()
+    run(service)
     (mail,) = postbox.mails
     assert "Buy" not in mail.text
     assert f"- sk_live_{made.key.readable_id}…: from your account" in mail.text
@@ -292,7 +299,7 @@ def test_keys_of_one_owner_are_told_together(service, ann, clock, postbox):
     names = [create(service, ann, name=f"key {number}").key.readable_id for number in range(20)]
     subjects(service, postbox)
     clock.go_on(60 * DAY)
-    service.key_notices.run()
+    run(service)
     (mail,) = postbox.mails
     assert mail.subject == "20 API keys expire soon"
     assert all(name in mail.text for name in names)
@@ -310,11 +317,11 @@ def test_a_holder_of_a_key_cannot_flood_a_mailbox(url, clock, postbox):
         ann = owner(service)
         for _ in range(most + 5):
             create(service, ann)
-            service.key_notices.run()
+            run(service)
         assert len(postbox.mails) == most
         assert noted(service) == [("created", 0)] * (most + 5)
         service.limiter.clear("mail_account", "api_key", "ann@example.com")
-        clock.go_on(RETRY_SECONDS)
+        clock.go_on(MAX_PAUSE)
         assert subjects(service, postbox)[most:] == ["5 API keys were created"]
 
 
@@ -328,29 +335,42 @@ def test_floods_of_one_kind_do_not_hold_up_the_expiry(url, clock, postbox):
         clock.go_on(DAY - 1)
         for _ in range(most + 5):
             create(service, ann)
-            service.key_notices.run()
+            run(service)
         clock.go_on(1)
-        service.key_notices.run()
+        run(service)
         assert "An API key expires soon" in [mail.subject for mail in postbox.mails]
 
 
-def test_a_mail_that_the_server_does_not_take_is_tried_again(service, ann, postbox, clock, monkeypatch):
-    """After an hour, by whichever process; the event is not noted again."""
-    monkeypatch.setattr(service.outbox, "_backoff", 0.001)
-    create(service, ann)
+def test_a_mail_that_the_server_does_not_take_is_tried_again(service, ann, postbox, clock):
+    """As every mail, by whichever process; the event is not noted again."""
     postbox.broken = True
-    assert not service.key_notices.run()
-    assert service.key_notices.failed == 1
+    create(service, ann)
+    assert not run(service)
+    (waiting,) = service.mails.list()
+    assert (waiting.kind, waiting.user_id, waiting.tries) == ("api_key_created", ann.subject, 1)
     postbox.broken = False
     assert subjects(service, postbox) == []
-    clock.go_on(RETRY_SECONDS)
+    clock.go_on(POLL_SECONDS)
     assert subjects(service, postbox) == ["An API key was created"]
     clock.go_on(TAKEN_SECONDS)
     assert (subjects(service, postbox), noted(service)) == ([], [("created", 0)])
 
 
+def test_tries_of_one_mail_count_once_for_its_mailbox(url, clock, postbox):
+    """An outage of the mail server does not use up the limit."""
+    limits = {**GENEROUS, "mail_account": Limit(1, 3_600)}
+    with service_at(url, clock=clock, postbox=postbox, limits=limits) as service:
+        postbox.broken = True
+        create(service, owner(service))
+        for _ in range(3):
+            assert not run(service)
+            clock.go_on(MAX_PAUSE)
+        postbox.broken = False
+        assert subjects(service, postbox) == ["An API key was created"]
+
+
 @pytest.mark.one_database
-def test_a_mail_that_the_server_refuses_is_given_up(service, ann, clock, monkeypatch):
+def test_a_mail_that_the_server_refuses_is_given_up(service, ann, events, monkeypatch):
     """For good, such as for a mailbox that there is not."""
 
     def refuse(mail: Any) -> None:
@@ -358,19 +378,43 @@ def test_a_mail_that_the_server_refuses_is_given_up(service, ann, clock, monkeyp
 
     monkeypatch.setattr(service.outbox._mailer, "send", refuse)
     create(service, ann)
-    assert service.key_notices.run()
-    assert [row.mail_at for row in rows(service, "api_key_events")] == [None]
-    assert (service.key_notices.sent, service.key_notices.failed) == (0, 0)
+    assert run(service)
+    assert service.mails.state().waiting == 0
+    assert ("mail", "refused") in [(each.name, each.reason) for each in events]
 
 
 @pytest.mark.one_database
-def test_a_mail_that_is_too_old_is_given_up(service, ann, postbox, clock, events):
-    """After three days nobody is told any more, and the operator sees that."""
+def test_a_mail_that_is_not_taken_for_a_day_is_given_up(service, ann, postbox, clock, events):
+    """And the operator sees that."""
+    postbox.broken = True
     create(service, ann)
-    clock.go_on(MAX_AGE + 1)
-    assert subjects(service, postbox) == []
-    assert ("mail", "too_late") in [(each.name, each.reason) for each in events]
-    assert [row.mail_at for row in rows(service, "api_key_events")] == [None]
+    assert not run(service)
+    clock.go_on(MAX_AGE)
+    run(service)
+    assert service.mails.state().waiting == 0
+    assert ("mail", "given_up") in [(each.name, each.reason) for each in events]
+
+
+@pytest.mark.one_database
+def test_a_mail_shows_some_of_many_events(service, ann, postbox):
+    """And the number of the others, so that it stays short."""
+    service.mails.leave_to_others()
+    for _ in range(MAX_SHOWN_EVENTS + 2):
+        create(service, ann)
+    run(service)
+    (mail,) = postbox.mails
+    assert mail.subject == f"{MAX_SHOWN_EVENTS + 2} API keys were created"
+    assert mail.text.count("- Default Key (") == MAX_SHOWN_EVENTS and "\nAnd 2 more.\n" in mail.text
+
+
+@pytest.mark.one_database
+def test_a_row_of_the_queue_has_no_secret(service, ann):
+    """The event, the account and the public id of the key."""
+    service.mails.leave_to_others()
+    made = create(service, ann)
+    (row,) = rows(service, "mails")
+    assert (row.kind, row.details) == ("api_key_created", f"{made.key.id} 0")
+    assert made.text[30:] not in str(row) and "ann@" not in str(row)
 
 
 @pytest.mark.one_database
@@ -383,58 +427,34 @@ def test_a_stage_that_has_passed_meanwhile_is_not_told(service, ann, postbox, cl
         pass
     service.api_keys.revoke(Operator(ann.subject), first.id, CALLER)
     assert sorted(subjects(service, postbox)) == ["An API key expires soon", "An API key was revoked"]
-    update(service, "UPDATE api_key_events SET mail_at = 1 WHERE name = 'expiring'")
+    with service.database.write() as connection:
+        told = [(ann.subject, f"{key.id} {days}") for key in (first, second) for days in (7, 30)]
+        service.mails.add_all(connection, "api_key_expiring", told)
     clock.go_on(6 * DAY)
     assert subjects(service, postbox) == ["An API key expires soon"]
-    assert second.id
 
 
-def test_a_process_that_dies_with_a_mail_leaves_it_to_another(service, ann, url, clock, postbox):
-    """A mail that was taken and never crossed off is sent by another process after an hour, not before."""
-    from authguard.identity.storage.key_event_queries import take_due_mails
-
+def test_a_process_that_dies_with_a_mail_leaves_it_to_another(service, ann, clock, postbox):
+    """A mail that was taken and never crossed off is sent by another process later, and not before."""
+    service.mails.leave_to_others()
     create(service, ann)
-    with service.database.write() as connection:
-        assert len(take_due_mails(connection, clock.now, 10, clock.now + TAKEN_SECONDS)) == 1
+    create(service, ann)
+    assert len(service.mails.take()) == 2
     assert subjects(service, postbox) == []
     clock.go_on(TAKEN_SECONDS)
-    assert subjects(service, postbox) == ["An API key was created"]
+    assert subjects(service, postbox) == ["2 API keys were created"]
 
 
 @pytest.mark.one_database
 def test_mails_that_wait_when_the_service_ends_are_not_lost(url, clock):
-    """What the outbox could not send is due again after an hour, for the next process."""
+    """What the outbox could not send is due again later, for the next process."""
     broken, good = Postbox(), Postbox()
     broken.broken = True
     with service_at(url, clock=clock, postbox=broken) as service:
         create(service, owner(service))
-        service.key_notices.step()
-    clock.go_on(RETRY_SECONDS)
+    clock.go_on(MAX_PAUSE)
     with service_at(url, clock=clock, postbox=good) as service:
         assert subjects(service, good) == ["An API key was created"]
-
-
-@pytest.mark.one_database
-def test_a_lost_database_does_not_send_twice(service, ann, postbox, clock, monkeypatch):
-    """What was sent is crossed off as soon as the database is back."""
-    from authguard.identity.errors import StoreUnavailableError
-    from authguard.identity.storage import key_event_queries
-
-    create(service, ann)
-    cross_off = key_event_queries.set_mails
-
-    def fail(connection: Any, events: Any, mail_at: float | None) -> None:
-        if mail_at is None:
-            raise StoreUnavailableError("down")
-        cross_off(connection, events, mail_at)
-
-    monkeypatch.setattr(key_event_queries, "set_mails", fail)
-    with pytest.raises(StoreUnavailableError):
-        service.key_notices.run()
-    monkeypatch.undo()
-    clock.go_on(2 * TAKEN_SECONDS)
-    assert subjects(service, postbox) == ["An API key was created"]
-    assert [row.mail_at for row in rows(service, "api_key_events")] == [None]
 
 
 # --- keys of before

@@ -21,7 +21,6 @@ from authguard.identity.audit import Event
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.generations import END_SECONDS
 from authguard.identity.limits import DEFAULT_LIMITS, Limit
-from authguard.identity.storage.exposure_queries import Exposure, revoke_exposed
 from authguard.identity.web.turns import MAX_TURNS
 from identity.api_key_support import create, owner, rows, update, verify
 from identity.keys import is_problem
@@ -60,7 +59,10 @@ def service(
     url: str, clock: Clock, postbox: Postbox, scanner: Scanner, events: list[Event]
 ) -> Iterator[IdentityService]:
     given: dict[str, Any] = {"secret_scanning": True, "secret_scanning_keys_url": scanner.url}
-    with service_at(url, clock=clock, postbox=postbox, hook=events.append, **given) as service:
+    # Without mails about other events.
+    with service_at(
+        url, clock=clock, postbox=postbox, hook=events.append, api_key_mails=(), **given
+    ) as service:
         yield service
 
 
@@ -130,22 +132,20 @@ def test_a_place_that_is_too_long_keeps_no_other_key_good(client, service, scann
     assert not is_good(service, made.text) and not is_good(service, other.text)
 
 
-def test_a_mail_that_the_server_does_not_take_is_sent_later(
-    client, service, scanner, ann, clock, postbox, monkeypatch
-):
-    """After an hour, with the next report."""
+def test_a_mail_that_the_server_does_not_take_is_sent_later(client, service, scanner, ann, clock, postbox):
+    """As every mail, and once; whoever reports the key again in between changes nothing."""
+    service.mails.leave_to_others()
     made = create(service, ann)
-
-    monkeypatch.setattr(service.outbox, "_tries", 1)
     postbox.broken = True
     scanner.post(client, [match(made.text)])
-    assert mails_of(service, postbox) == []
+    assert not service.mails.run()
+    (waiting,) = service.mails.list()
+    assert (waiting.kind, waiting.details) == ("api_key_exposed", made.key.id)
     postbox.broken = False
-    scanner.post(client, [])
-    assert mails_of(service, postbox) == []
-    for _ in range(2):
-        clock.go_on(3_601)
-        scanner.post(client, [])
+    for _ in range(3):
+        scanner.post(client, [match(made.text)])
+        clock.go_on(3_600)
+        assert service.mails.run()
         (text,) = mails_of(service, postbox)
         assert made.key.id in text
 
@@ -277,23 +277,19 @@ def test_several_keys_of_an_owner_are_one_mail(client, service, scanner, ann, po
 def test_what_a_killed_process_has_left_is_told_later(client, service, scanner, ann, postbox):
     """A mail that nobody has begun to send is sent when a service starts."""
     made = create(service, ann)
-    with service.database.write() as connection:
-        revoke_exposed(connection, [Exposure(made.key.id, made.key.user_id, "commit", None)], service.clock())
-    assert mails_of(service, postbox) == []
+    service.mails.leave_to_others()
+    scanner.post(client, [match(made.text, source="commit", url="")])
     with TestClient(Identity(service)):  # which starts and stops the service
-        wait_until(lambda: service.outbox.stats().waiting, "nothing was prepared")
+        wait_until(lambda: not service.mails.state().waiting, "the mail was not sent")
     (mail,) = postbox.mails
     assert "Found in: commit" in mail.text and "Place" not in mail.text
 
 
 @pytest.mark.one_database
-def test_one_mail_leads_to_the_next(service, postbox):
-    """However many owners wait, a few mails are made at a time."""
-    keys = [create(service, owner(service, f"{name}@example.com")).key for name in ("ann", "bob", "eve")]
-    with service.database.write() as connection:
-        exposures = [Exposure(key.id, key.user_id, "commit", None) for key in keys]
-        revoke_exposed(connection, exposures, service.clock())
-    service.leak_reports.tell_owners(1)
+def test_one_mail_leads_to_the_next(service, client, scanner, postbox):
+    """However many owners wait, after one report."""
+    keys = [create(service, owner(service, f"{name}@example.com")) for name in ("ann", "bob", "eve")]
+    scanner.post(client, [match(made.text) for made in keys])
     assert len(mails_of(service, postbox)) == 3
 
 
@@ -309,7 +305,7 @@ def test_a_list_that_cannot_be_fetched_is_a_warning_at_the_start(service, scanne
 def test_a_mailbox_that_has_had_enough_is_told_later(url, clock, postbox, scanner):
     """Nothing is lost: an hour later there is one mail about all of them."""
     limits = {**GENEROUS, "mail_account": Limit(1, 60)}
-    given = {"secret_scanning": True, "secret_scanning_keys_url": scanner.url}
+    given = {"secret_scanning": True, "secret_scanning_keys_url": scanner.url, "api_key_mails": ()}
     with service_at(url, clock=clock, postbox=postbox, limits=limits, **given) as service:
         client, ann = TestClient(Identity(service)), owner(service)
         keys = [create(service, ann) for _ in range(3)]
@@ -319,8 +315,7 @@ def test_a_mailbox_that_has_had_enough_is_told_later(url, clock, postbox, scanne
         assert len(postbox.mails) == 1
         service.limiter.clear("mail_account", "exposed", "ann@example.com")
         clock.go_on(3_600)
-        service.leak_reports.tell_owners()
-        assert service.outbox.flush()
+        assert service.mails.run()
         assert [sum(made.key.id in mail.text for made in keys) for mail in postbox.mails] == [1, 2]
 
 
@@ -629,6 +624,6 @@ def test_a_large_report_is_taken(client, service, scanner, ann):
 
 
 def test_without_the_setting_there_is_no_such_path(url):
-    """As for all paths that there are not, nobody is told more than to sign in."""
+    """The answer is that of all paths that there are not."""
     with service_at(url) as service:
-        assert TestClient(Identity(service)).post(ENDPOINT, content=b"[]").status_code == 401
+        assert TestClient(Identity(service)).post(ENDPOINT, content=b"[]").status_code == 404

@@ -69,7 +69,7 @@ def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbo
     postbox.broken = False
     go_on(service, clock, MAX_PAUSE)
     assert sorted(mail.to for mail in postbox.mails) == sorted(emails)
-    for index, mail in enumerate(list(postbox.mails)):  # notices follow
+    for index, mail in enumerate(list(postbox.mails)):  # new passwords are told by mail, too
         service.links.reset_password(postbox.token(index), NEW, CALLER)
         assert service.accounts.login(mail.to, NEW, CALLER)
 
@@ -237,6 +237,30 @@ def test_who_asks_again_gets_one_mail(service, postbox):
     ask(service, "owner0@example.com", "Owner0@example.com")
     assert service.outbox.flush()
     assert len(postbox.mails) == 1
+
+
+@pytest.mark.parametrize("order", ["account first", "address first"])
+def test_a_mail_that_was_asked_for_in_two_ways_is_one_mail(service, clock, postbox, order):
+    """By its account, as registering does, and by the address that was typed: the owner gets one."""
+    email = addresses(1)[0]
+    if order == "address first":
+        service.accounts.create(email, PASSWORD, verified=False)
+        user = service.accounts.find(email)
+    postbox.broken = True
+    if order == "account first":
+        service.accounts.register(email, PASSWORD, "", CALLER)
+        service.links.resend_verification(email, CALLER)
+    else:
+        service.links.resend_verification(email, CALLER)
+        assert service.outbox.flush()
+        with service.database.write() as connection:
+            service.links.send_verification(connection, user)
+    assert service.outbox.flush()
+    assert service.mails.state().waiting == 1
+    postbox.broken = False
+    go_on(service, clock, MAX_PAUSE)
+    assert [mail.to for mail in postbox.mails] == [email]
+    service.links.confirm_email(postbox.token(), CALLER)
 
 
 def test_a_mail_that_is_asked_for_while_it_is_sent_is_sent_again(service, postbox):

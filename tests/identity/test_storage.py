@@ -22,11 +22,13 @@ from authguard.errors import ConfigurationError
 from authguard.identity import SQLAPIKeys, SQLRevocations, upgrade
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.exposure_queries import Exposure, revoke_exposed
 from authguard.identity.storage.migrations import VERSION_TABLE, check
 from authguard.identity.storage.schema import linked_identities, metadata, users
 from authguard.identity.storage.usage_queries import sum_uses
 from authguard.identity.storage.usage_roll_up import keep_up
 from authguard.stores import PostgresStore, SQLiteStore
+from identity.api_key_support import create, owner, rows, update
 from identity.support import PASSWORD, SECRET, empty, postgres_database, service_at, together
 
 TESTS = Path(__file__).parents[1]
@@ -394,3 +396,32 @@ def test_a_variable_that_is_not_set_is_no_database(made):
     advice = f"database must be a URL, got None: write {made.__name__}"
     with pytest.raises(ConfigurationError, match=advice):
         made(None)
+
+
+def test_mails_that_waited_in_tables_of_their_own_are_moved(new_url, clock, postbox):
+    """The migration makes of them the rows that the service writes now."""
+    from alembic import command
+
+    from authguard.identity.storage.migrations import _config
+
+    upgrade(new_url)
+    with service_at(new_url, clock=clock, postbox=postbox) as service:
+        service.mails.leave_to_others()
+        ann = owner(service)
+        key = create(service, ann).key
+        with service.database.write() as connection:
+            revoke_exposed(connection, [Exposure(key.id, ann.subject, "commit", None)], clock.now)
+            service.mails.add_all(connection, "api_key_exposed", [(ann.subject, key.id)])
+        written = rows(service, "mails")
+        with service.database.write() as connection:
+            command.downgrade(_config(connection), "0011")
+        assert rows(service, "mails") == []
+        update(service, "UPDATE api_key_events SET mail_at = :now", now=clock.now)
+        update(service, "UPDATE api_key_exposures SET tell_at = :now", now=clock.now)
+        upgrade(service.database)
+        assert len(written) == 2 and sorted(rows(service, "mails")) == sorted(written)
+        assert service.mails.run()
+    assert sorted(mail.subject for mail in postbox.mails) == [
+        "An API key was created",
+        "Your API key was found in public",
+    ]

@@ -1,6 +1,6 @@
 """Put a guard around Flask: callbacks run in the application context, and refusals are its errors."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from werkzeug.wsgi import ClosingIterator
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
 from authguard._flask.refusal import answer
 from authguard._logs import logger
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _RAISED = "authguard_raised"  # on an application context: what the view has raised, or None
 
 
-def put_around(app: Flask, guard: Guard, *, error_handlers: bool) -> None:
+def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callable[[], float]) -> None:
     """Put a guard around an application, and inside of the ProxyFix that is there already.
 
     A ProxyFix sets scheme, address and mount point, which the guard has to see, and answers nothing.
@@ -32,17 +33,20 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool) -> None:
         app: the application.
         guard: the rules.
         error_handlers: whether refusals go through the application's handlers and functions.
+        clock: seconds since the epoch.
     """
     outer: Any = None
     inner: Any = app.wsgi_app
     while type(inner) is ProxyFix:
         outer, inner = inner, inner.app
-    middleware = FlaskMiddleware(inner, app, guard, error_handlers=error_handlers)
+    middleware = FlaskMiddleware(inner, app, guard, error_handlers=error_handlers, clock=clock)
     if outer is None:
         app.wsgi_app = middleware  # type: ignore[method-assign]
     else:
         outer.app = middleware
     app.teardown_request(_note_raised)
+    if middleware.has_layers:
+        app.before_request_funcs[None].insert(0, check_unchanged)
 
 
 def _pop(context: Any, raised: BaseException | None = None) -> None:
@@ -62,17 +66,30 @@ class FlaskMiddleware(AuthGuardMiddleware):
         flask: the application.
         guard: the rules.
         error_handlers: whether refusals go through the application's handlers and functions.
+        clock: seconds since the epoch.
     """
 
-    def __init__(self, app: "WSGIApplication", flask: Flask, guard: Guard, *, error_handlers: bool) -> None:
-        super().__init__(app, guard=guard)
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        flask: Flask,
+        guard: Guard,
+        *,
+        error_handlers: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(app, guard=guard, clock=clock)
         self._flask = flask
         self._error_handlers = error_handlers
         self._open_mounts = OpenMounts(self)
+        #: Whether something stands between the guard and the application.
+        self.has_layers = has_layers(flask, app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request in an application context, which callbacks and views then share."""
         self._open_mounts.warn_once()
+        if self.has_layers:
+            note_method(environ)
         # As Flask does: one that is there is used, such as that of a test.
         if has_app_context() and app_ctx.app is self._flask:
             return super().__call__(environ, start_response)

@@ -14,6 +14,7 @@ from authguard.errors import InsufficientScopeError
 
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, NewAPIKey, StoredAPIKey
+    from authguard.identity.api.answers import FullKey
     from authguard.identity.model import Operator
     from authguard.identity.storage.usage_series import Period
 
@@ -141,18 +142,18 @@ def _saying_what_ended() -> Iterator[None]:
 @apikeys.command()
 @with_settings
 def notify(database: str | None, config: str | None) -> None:
-    """Note which keys expire, and send the mails about keys; for cron.
+    """Note which keys expire, and send the mails that are due; for cron.
 
     The service does it by itself, unless api_key_notice_interval is 0. Several may do so at once.
     """
     if "issuer" not in raw_settings(config):
         raise Failure("set AUTHGUARD_ISSUER to that of the service: the links in mails lead there", MISUSED)
     with _open(database, config, sends_mails=True) as service:
-        notices = service.key_notices
-        is_done = notices.run()
-    click.echo(f"Keys that expire: {notices.noted}. Events that were told by mail: {notices.sent}.")
+        service.key_notices.step()
+        is_done = service.mails.run()
+    click.echo(f"Keys that expire: {service.key_notices.noted}. Mails that were sent: {service.mails.sent}.")
     if not is_done:
-        raise Failure("some mails were not taken by the mail server; they are tried again in an hour")
+        raise Failure("some mails were not taken by the mail server; they are tried again")
 
 
 @apikeys.command()
@@ -288,7 +289,7 @@ def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
     note(f"this is shown once; the id is {new.key.id}, and it ends on {moment(new.key.expires_at)}")
 
 
-def _document(key: "StoredAPIKey", now: float) -> dict[str, Any]:
+def _document(key: "StoredAPIKey", now: float) -> "FullKey":
     from authguard.identity.api.key_documents import full_key_document
 
     return full_key_document(key, now)

@@ -2,6 +2,8 @@
 
 accounts         register, sign in, change the password, disable
 social_sign_in   sign in with providers, in the folder `social`
+administration   delete, verify and show accounts, set passwords and roles; `account_import` makes many
+purge            delete what has expired
 sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
@@ -9,19 +11,17 @@ clients          OAuth clients, and tokens for them
 readiness        database, tables, signing keys and outbox, for probes
 api_keys         create, list, revoke, rotate, switch and count API keys
 leak_reports     revoke API keys that were found in public, in the folder `scanning`
-key_notices      note which API keys expire, and send the mails about keys
+key_notices      note which API keys expire
 mails            the mails that are to be made, until they are sent
 """
 
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 
 from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
-from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import Limiter
@@ -42,14 +42,19 @@ from authguard.identity.storage.revocations import (
     shared_revocations_of,
 )
 from authguard.identity.storage.usage_roll_up import set_kept
+from authguard.identity.tiers import open_key_quotas
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.accounts import Accounts
+from authguard.identity.usecases.administration.accounts import AccountAdministration
+from authguard.identity.usecases.administration.imports import AccountImport
+from authguard.identity.usecases.administration.purge import PURGE_POLL_SECONDS, Purge
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
+from authguard.identity.usecases.key_life.mails import KeyMails
 from authguard.identity.usecases.key_life.notices import KeyNotices
 from authguard.identity.usecases.linking import Linking
 from authguard.identity.usecases.links import Links
@@ -64,13 +69,6 @@ from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social.sign_in import SocialSignIn
 
 logger = logging.getLogger("authguard")
-
-
-def _tell_owners(key_notices: KeyNotices, leak_reports: LeakReports | None) -> None:
-    """Tell owners of keys what is due."""
-    key_notices.step()
-    if leak_reports is not None:
-        leak_reports.tell_owners()
 
 
 class IdentityService:
@@ -108,7 +106,7 @@ class IdentityService:
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
         _check_parts(mailer, policy, breaches, hasher, limiter)
-        check_function(audit_hook, "audit_hook")
+        check_function(audit_hook, "audit_hook", takes="event")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
@@ -128,6 +126,8 @@ class IdentityService:
         #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
+        #: Where requests with API keys are counted, for the limits of their tiers; None for this process.
+        self.key_quotas = open_key_quotas(settings.limits_url)
         self._base = base = Base(
             settings=settings,
             database=self.database,
@@ -156,6 +156,10 @@ class IdentityService:
         self.links = Links(base, self.sessions, notices, proofs)
         self.linking = Linking(base, self.sessions, notices)
         self.accounts = Accounts(base, self.sessions, self.links, notices)
+        #: For operators of the service: the commands.
+        self.administration = AccountAdministration(base, self.sessions, notices)
+        self.account_import = AccountImport(base)
+        self.purge = Purge(base)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
         settings = self.settings
         #: For guards of the service itself: each request looks its key up, so that all changes hold at once.
@@ -170,22 +174,28 @@ class IdentityService:
         if settings.secret_scanning:
             url, token = settings.secret_scanning_keys_url, settings.secret_scanning_token
             scanner_keys = ScannerKeys(url, token, clock=self.clock)
-            self.leak_reports = LeakReports(base, scanner_keys, texts, notices)
+            self.leak_reports = LeakReports(base, scanner_keys, texts)
+        KeyMails(base)
         key_events = KeyEvents(base)
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
-        #: Started by the application that serves, and not by commands.
-        self.key_notices_thread = BackgroundThread(
-            partial(_tell_owners, self.key_notices, self.leak_reports),
-            settings.api_key_notice_interval,
-            name="key notices",
-        )
-        self._mails_thread = BackgroundThread(
-            self.mails.step, POLL_SECONDS, name="waiting mails", is_at_once=False
-        )
-        key_events.wake = self.key_notices_thread.wake
+        self._add_threads()
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
         self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+
+    def _add_threads(self) -> None:
+        settings = self.settings
+        #: Started by the application that serves, and not by commands.
+        self.key_notices_thread = BackgroundThread(
+            self.key_notices.step, settings.api_key_notice_interval, name="key notices"
+        )
+        self._purge_thread = BackgroundThread(
+            self.purge.step,
+            min(settings.purge_interval, PURGE_POLL_SECONDS),
+            name="old rows",
+            is_at_once=False,
+        )
+        self._mails_thread = BackgroundThread(self.mails.step, POLL_SECONDS, name="waiting mails")
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings
@@ -244,6 +254,7 @@ class IdentityService:
         """Start what is done in the background, in the process that serves; commands leave it to that."""
         self.key_notices_thread.start()
         self._mails_thread.start()
+        self._purge_thread.start()
 
     def close(self) -> None:
         """Send the mails that are waiting, for some seconds, and close all connections.
@@ -252,22 +263,17 @@ class IdentityService:
         """
         self.key_notices_thread.close()
         self._mails_thread.close()
+        self._purge_thread.close()
         self.outbox.close()
         if self.leak_reports is not None:
             self.leak_reports.close()
-        self._settle_notices()
         self.api_key_verifier.close()
+        if self.key_quotas is not None:
+            self.key_quotas.close()
         self.revocations.close()
         if self._own_store is not None:
             self._own_store.close()
         self.database.close()
-
-    def _settle_notices(self) -> None:
-        """Note which of the last mails about keys were sent."""
-        try:
-            self.key_notices.settle()
-        except StoreUnavailableError as error:
-            logger.warning("mails about API keys will be sent again: %s", error.reason)
 
 
 def _check_parts(mailer: object, policy: object, breaches: object, hasher: object, limiter: object) -> None:

@@ -1,9 +1,8 @@
-"""Take reports of leaked keys: revoke each key that is live, and tell its owner once."""
+"""Take reports of leaked keys: revoke each key that is live, and have its owner told once."""
 
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 
 from sqlalchemy import Connection
 
@@ -11,24 +10,18 @@ from authguard.errors import RefusedError, VerificationUnavailableError
 from authguard.identity.errors import InvalidReportError, StoreUnavailableError, WrongSignatureError
 from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.texts import CLIENT_SECRET_PREFIX, KeyTexts, secret_pattern
-from authguard.identity.mail.mailer import Mail
-from authguard.identity.mail.outbox import Outcome
 from authguard.identity.model import Caller
 from authguard.identity.scanning.matches import Match, place_of, read_matches
 from authguard.identity.scanning.scanner_keys import ScannerKeys
 from authguard.identity.scanning.signatures import Signature, is_signed, read_signature
 from authguard.identity.storage import exposure_queries as exposure_store
-from authguard.identity.storage import queries as store
 from authguard.identity.storage.exposure_queries import Exposure, SecretRow
 from authguard.identity.usecases.context import Base
-from authguard.identity.usecases.notices import Notices
+from authguard.identity.usecases.key_life.mails import EXPOSED_KIND
 
 #: Matches that one statement looks up, and keys that one transaction revokes.
 MAX_BATCH = 500
 _REPORT = "secret_scanning"
-_KIND = "exposed"
-_TELLERS = 8  # mails that are made at a time, so that a report of many keys leaves room in the outbox
-_LATER_SECONDS = 3_600.0
 
 
 class LeakReports:
@@ -38,22 +31,19 @@ class LeakReports:
         base: the parts that use cases share.
         keys: the public keys of the scanner.
         texts: tells texts of keys from others.
-        notices: the mails.
     """
 
-    def __init__(self, base: Base, keys: ScannerKeys, texts: KeyTexts, notices: Notices) -> None:
+    def __init__(self, base: Base, keys: ScannerKeys, texts: KeyTexts) -> None:
         self._base = base
         self._keys = keys
         self._texts = texts
-        self._notices = notices
         # A URL may have other characters around a key than a text has.
         self._pattern = re.compile(secret_pattern(base.settings).replace(r"\b", ""))
 
     def prepare(self) -> None:
-        """Fetch the keys of the scanner, which logs why it fails, and tell owners of what was left untold."""
+        """Fetch the keys of the scanner, which logs why it fails."""
         with suppress(VerificationUnavailableError):
             self._keys.find("")
-        self.tell_owners()
 
     def read_signature(
         self, identifiers: Sequence[str], signatures: Sequence[str], caller: Caller
@@ -183,7 +173,10 @@ class LeakReports:
             if row.key_id in exposures or _is_revoked_lately(row, now):
                 sessions[row.key_id] = row.session
         if exposures:
-            exposure_store.revoke_exposed(connection, list(exposures.values()), now)
+            found = list(exposures.values())
+            exposure_store.revoke_exposed(connection, found, now)
+            told = [(exposure.user_id, exposure.key_id) for exposure in found]
+            self._base.mails.add_all(connection, EXPOSED_KIND, told)
         if sessions:
             end_keys(connection, sessions, now)
 
@@ -201,7 +194,7 @@ class LeakReports:
             del exposures[key_id]
 
     def finish(self, matches: Sequence[Match], known: set[str], caller: Caller) -> list[dict[str, str]]:
-        """Tell the owners by mail, and return the answer: for each match whether the service knows it.
+        """Return the answer: for each match whether the service knows it.
 
         Args:
             matches: all of them.
@@ -209,7 +202,6 @@ class LeakReports:
             caller: where the request comes from.
         """
         self._base.succeeded(_REPORT, caller)
-        self.tell_owners(max(1, min(len(known), _TELLERS)))
         return [
             {
                 "token_hash": match.digest,
@@ -218,50 +210,6 @@ class LeakReports:
             }
             for match in matches
         ]
-
-    def tell_owners(self, tellers: int = 1) -> None:
-        """Tell the owners of keys that were found, as far as they have not been told; after the answer.
-
-        Args:
-            tellers: how many mails are made at a time.
-        """
-        for _ in range(tellers):
-            taken: list[str] = []
-            self._base.outbox.submit(partial(self._tell_next, taken), partial(self._put_off, taken))
-
-    def _tell_next(self, taken: list[str]) -> Mail | None:
-        """Make the mail to one owner, of all keys that it is to be told of; and go on with the next.
-
-        Args:
-            taken: is given the ids of the keys.
-        """
-        base, now = self._base, self._base.clock()
-        while True:
-            with base.database.read() as connection:
-                user_id = exposure_store.find_untold_owner(connection, now)
-            if user_id is None:
-                return None
-            with base.database.write() as connection:
-                untold = exposure_store.take_untold(connection, user_id, now)
-                user = store.find_user(connection, user_id)
-            if not untold or user is None:  # another process has taken them
-                continue
-            if self._notices.count_mail(_KIND, user):
-                break
-            with base.database.write() as connection:
-                exposure_store.tell_later(connection, [key.key_id for key in untold], now + _LATER_SECONDS)
-        taken += [key.key_id for key in untold]
-        if base.outbox.is_open:
-            self.tell_owners()
-        return self._notices.mail_of_exposed_keys(user, untold)
-
-    def _put_off(self, taken: Sequence[str], outcome: Outcome, reason: str) -> None:
-        """Let a mail be made again later that the server has not taken; in the thread of the outbox."""
-        if outcome != "unsent" or not taken:
-            return
-        base = self._base
-        with suppress(StoreUnavailableError), base.database.write() as connection:
-            exposure_store.tell_later(connection, taken, base.clock() + _LATER_SECONDS)
 
     def close(self) -> None:
         """Close the connections to the scanner."""

@@ -1,6 +1,6 @@
 """Query API keys that were found in public. Use cases pass the connection of their transaction."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -50,8 +50,8 @@ class Exposure(NamedTuple):
     place: str | None
 
 
-class Untold(NamedTuple):
-    """Hold a key whose owner is to be told that it was found.
+class FoundKey(NamedTuple):
+    """Hold a key that was found, as its owner is told of it.
 
     Attributes:
         key_id: the key.
@@ -113,14 +113,14 @@ def lock_keys(connection: Connection, key_ids: Collection[str]) -> None:
 
 
 def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: float) -> None:
-    """Revoke keys that are locked, and note that their owners are to be told."""
+    """Revoke keys that are locked, and note where they were found."""
     values = {"revoked_at": now, "revoked_for": EXPOSED, "notice_at": None}
     key_ids = [exposure.key_id for exposure in exposures]
     connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
-    rows = [{**exposure._asdict(), "found_at": now, "tell_at": now} for exposure in exposures]
+    rows = [{**exposure._asdict(), "found_at": now} for exposure in exposures]
     statement = insert_into(connection, api_key_exposures)
     # There is a row already if an operator has taken a revocation back.
-    changes = {name: statement.excluded[name] for name in ("found_at", "source", "place", "tell_at")}
+    changes = {name: statement.excluded[name] for name in ("found_at", "source", "place")}
     connection.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=changes), rows)
 
 
@@ -130,32 +130,15 @@ def list_exposed(connection: Connection, key_ids: Collection[str], found_at: flo
     return set(connection.execute(select(api_key_exposures.c.key_id).where(is_noted)).scalars())
 
 
-def find_untold_owner(connection: Connection, now: float) -> str | None:
-    """Return the account that is to be told next."""
-    statement = select(api_key_exposures.c.user_id).where(api_key_exposures.c.tell_at <= now)
-    return connection.execute(statement.order_by(api_key_exposures.c.tell_at).limit(1)).scalar()
-
-
-def take_untold(connection: Connection, user_id: str, now: float) -> list[Untold]:
-    """Take the keys of an account that its owner is to be told of; nobody else takes them."""
-    is_due = (api_key_exposures.c.user_id == user_id) & (api_key_exposures.c.tell_at <= now)
-    taken = update(api_key_exposures).where(is_due).values(tell_at=None).returning(api_key_exposures.c.key_id)
-    key_ids = connection.execute(taken).scalars().all()
-    if not key_ids:
-        return []
+def list_found(connection: Connection, key_ids: Collection[str]) -> list[FoundKey]:
+    """List keys that were found, those that were made first first."""
     statement = (
         select(api_keys, api_key_exposures.c.source, api_key_exposures.c.place)
         .join(api_keys, api_keys.c.id == api_key_exposures.c.key_id)
-        .where(api_key_exposures.c.key_id.in_(key_ids))
+        .where(api_key_exposures.c.key_id.in_(list(key_ids)))
         .order_by(api_keys.c.created_at, api_keys.c.id)
     )
     return [
-        Untold(row.id, f"{row.prefix}{row.readable_id}", row.created_at, row.source, row.place)
+        FoundKey(row.id, f"{row.prefix}{row.readable_id}", row.created_at, row.source, row.place)
         for row in connection.execute(statement)
     ]
-
-
-def tell_later(connection: Connection, key_ids: Iterable[str], tell_at: float) -> None:
-    """Give back what was taken, for a later moment."""
-    is_taken = api_key_exposures.c.key_id.in_(list(key_ids))
-    connection.execute(update(api_key_exposures).where(is_taken).values(tell_at=tell_at))

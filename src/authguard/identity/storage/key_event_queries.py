@@ -1,15 +1,14 @@
-"""Query what has happened to API keys, and the mails about it. Use cases pass their connection."""
+"""Query what has happened to API keys. Use cases pass their connection."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from authguard.identity.model import StoredAPIKey, User
+from authguard.identity.model import StoredAPIKey
 from authguard.identity.storage.api_key_queries import key_from_row
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.queries import USER_COLUMNS, user_from_row
-from authguard.identity.storage.schema import api_key_events, api_keys, users
+from authguard.identity.storage.schema import api_key_events, api_keys
 
 #: Of the events of one name, how many are kept of a key; those of the expiry are fewer.
 MAX_EVENTS = 50
@@ -21,13 +20,7 @@ _EVENT_COLUMNS = (
     api_key_events.c.actor,
     api_key_events.c.actor_key_id,
 )
-_is_event = (
-    (api_key_events.c.key_id == bindparam("key"))
-    & (api_key_events.c.name == bindparam("event"))
-    & (api_key_events.c.number == bindparam("count"))
-)
 _is_due_key = api_keys.c.notice_at <= bindparam("now")
-_is_due_mail = api_key_events.c.mail_at <= bindparam("now")
 
 
 class KeyEvent(NamedTuple):
@@ -51,24 +44,16 @@ class KeyEvent(NamedTuple):
     actor_key_id: str | None = None
 
 
-class DueMail(NamedTuple):
-    """Hold an event whose mail is to be sent, with its key and the owner."""
+class EventOfKey(NamedTuple):
+    """Hold an event and its key."""
 
     event: KeyEvent
     key: StoredAPIKey
-    user: User
 
 
-def insert_event(connection: Connection, event: KeyEvent, mail_at: float | None) -> bool:
-    """Add an event; False if it has been added before.
-
-    Args:
-        connection: the transaction.
-        event: what has happened.
-        mail_at: from when on a process may send the mail; None for no mail.
-    """
-    values = {**event._asdict(), "mail_at": mail_at}
-    statement = insert_into(connection, api_key_events).values(values).on_conflict_do_nothing()
+def insert_event(connection: Connection, event: KeyEvent) -> bool:
+    """Add an event; False if it has been added before."""
+    statement = insert_into(connection, api_key_events).values(event._asdict()).on_conflict_do_nothing()
     is_new = connection.execute(statement.returning(api_key_events.c.number)).first() is not None
     if is_new and event.number > MAX_EVENTS:
         is_old = api_key_events.c.number <= event.number - MAX_EVENTS
@@ -77,17 +62,11 @@ def insert_event(connection: Connection, event: KeyEvent, mail_at: float | None)
     return is_new
 
 
-def insert_events(connection: Connection, events: Sequence[KeyEvent], mail_at: float | None) -> set[str]:
-    """Add events of several keys, one of each key, and return the ids of those keys for which it is new.
-
-    Args:
-        connection: the transaction.
-        events: what has happened.
-        mail_at: as for `insert_event`.
-    """
+def insert_events(connection: Connection, events: Sequence[KeyEvent]) -> set[str]:
+    """Add events of several keys, one of each key, and return the ids of those keys for which it is new."""
     if not events:
         return set()
-    rows = [{**event._asdict(), "mail_at": mail_at} for event in events]
+    rows = [event._asdict() for event in events]
     statement = insert_into(connection, api_key_events).values(rows).on_conflict_do_nothing()
     return set(connection.execute(statement.returning(api_key_events.c.key_id)).scalars())
 
@@ -95,12 +74,6 @@ def insert_events(connection: Connection, events: Sequence[KeyEvent], mail_at: f
 def has_due_keys(connection: Connection, now: float) -> bool:
     """Return whether the owner of a key is to be told of its expiry."""
     statement = select(api_keys.c.id).where(_is_due_key).limit(1)
-    return connection.execute(statement, {"now": now}).first() is not None
-
-
-def has_due_mails(connection: Connection, now: float) -> bool:
-    """Return whether a mail is to be sent."""
-    statement = select(api_key_events.c.key_id).where(_is_due_mail).limit(1)
     return connection.execute(statement, {"now": now}).first() is not None
 
 
@@ -124,40 +97,14 @@ def set_next_notices(connection: Connection, moments: Mapping[str, float | None]
         connection.execute(statement.values(notice_at=bindparam("moment")), rows)
 
 
-def take_due_mails(connection: Connection, now: float, limit: int, until: float) -> list[DueMail]:
-    """Take mails that are to be sent, so that no other process does before a moment.
-
-    Args:
-        connection: the transaction.
-        now: seconds since the epoch.
-        limit: how many.
-        until: the moment.
-    """
+def list_events(connection: Connection, name: str, key_ids: Collection[str]) -> list[EventOfKey]:
+    """List the events of one name of some keys, with the keys, in the order in which they happened."""
     statement = (
-        select(*_EVENT_COLUMNS, *USER_COLUMNS, api_keys)
+        select(*_EVENT_COLUMNS, api_keys)
         .join(api_keys, api_keys.c.id == api_key_events.c.key_id)
-        .join(users, users.c.id == api_keys.c.user_id)
-        .where(_is_due_mail)
-        .order_by(api_key_events.c.mail_at, api_key_events.c.at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=api_key_events)
+        .where(api_key_events.c.key_id.in_(list(key_ids)), api_key_events.c.name == name)
+        .order_by(api_key_events.c.at, api_key_events.c.key_id, api_key_events.c.number)
     )
-    rows = connection.execute(statement, {"now": now}).all()
-    due = [_due_mail(row) for row in rows]
-    set_mails(connection, [mail.event for mail in due], until)
-    return due
-
-
-def _due_mail(row: Sequence[Any]) -> DueMail:
-    first, second = len(_EVENT_COLUMNS), len(_EVENT_COLUMNS) + len(USER_COLUMNS)
-    return DueMail(KeyEvent(*row[:first]), key_from_row(row[second:]), user_from_row(row[first:second]))
-
-
-def set_mails(connection: Connection, events: Iterable[KeyEvent], mail_at: float | None) -> None:
-    """Note from when on the mails of events may be sent; None if there is none to send any more."""
-    # In one order in every process, so that none of two waits for the other.
-    names = sorted({event[:3] for event in events})
-    if names:
-        statement = update(api_key_events).where(_is_event).values(mail_at=bindparam("moment"))
-        rows = [{"key": key, "event": name, "count": count, "moment": mail_at} for key, name, count in names]
-        connection.execute(statement, rows)
+    split = len(_EVENT_COLUMNS)
+    rows = connection.execute(statement)
+    return [EventOfKey(KeyEvent(*row[:split]), key_from_row(row[split:])) for row in rows]

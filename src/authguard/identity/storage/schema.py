@@ -49,6 +49,10 @@ users = Table(
     Column("role", String(64), nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    # A list in JSON of the roles besides `role`; empty for none.
+    Column("further_roles", Text, nullable=False, server_default=""),
+    # With spaces between them.
+    Column("scopes", Text, nullable=False, server_default=""),
 )
 
 linked_identities = Table(
@@ -207,15 +211,7 @@ api_key_events = Table(
     Column("at", Double, nullable=False),
     Column("actor", String(16), nullable=False),
     Column("actor_key_id", String(64)),
-    # From when on a process may send the mail; None if there is none to send any more.
-    Column("mail_at", Double),
     PrimaryKeyConstraint("key_id", "name", "number"),
-    Index(
-        "ix_api_key_events_mail_at",
-        "mail_at",
-        sqlite_where=text("mail_at IS NOT NULL"),
-        postgresql_where=text("mail_at IS NOT NULL"),
-    ),
 )
 
 api_key_secrets = Table(
@@ -246,7 +242,7 @@ api_key_secrets = Table(
 api_key_exposures = Table(
     "api_key_exposures",
     metadata,
-    # One row for each key, so that its owner is told once, however often it is found.
+    # One row for each key, however often it is found.
     Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("found_at", Double, nullable=False),
@@ -254,14 +250,6 @@ api_key_exposures = Table(
     Column("source", String(32), nullable=False),
     # As far as it can be shown.
     Column("place", Text),
-    # When its owner is to be told; None if a process does so, or has done so.
-    Column("tell_at", Double),
-    Index(
-        "ix_api_key_exposures_untold",
-        "tell_at",
-        sqlite_where=text("tell_at IS NOT NULL"),
-        postgresql_where=text("tell_at IS NOT NULL"),
-    ),
 )
 
 
@@ -307,6 +295,14 @@ api_key_usage_writers = Table(
     Column("writer", String(32), primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("written_at", Double, nullable=False),
+)
+
+# What one process does for all of them: when one may do it next.
+background_tasks = Table(
+    "background_tasks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("next_at", Double, nullable=False),
 )
 
 # For how many seconds each level of the usage is kept, for all processes; none for as by default.

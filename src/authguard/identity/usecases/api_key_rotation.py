@@ -80,7 +80,6 @@ class APIKeyRotation:
                 self._events.note(connection, "rotated", key, now, number=number, manager=manager)
         except RefusedError as error:
             raise base.failed("api_key_rotate", caller, error, user_id=principal.subject) from None
-        self._events.wake()
         base.succeeded(
             "api_key_rotate",
             caller,

@@ -193,7 +193,6 @@ class APIKeys:
             self._record("api_key_revoke", manager, key.id, caller)
 
     def _record(self, name: str, manager: Manager, key_id: str, caller: Caller) -> None:
-        self._events.wake()
         self._base.succeeded(
             name, caller, user_id=manager.user_id, key_id=key_id, actor_key_id=manager.key_id
         )

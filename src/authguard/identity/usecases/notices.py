@@ -1,8 +1,5 @@
 """Send mails that tell the owner of an account what has happened to it, after the answer."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-
 from sqlalchemy import Connection
 
 from authguard.errors import VerificationUnavailableError
@@ -11,7 +8,6 @@ from authguard.identity.mail.addresses import parse_email
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import User, provider_title
 from authguard.identity.storage import linking_queries as linking_store
-from authguard.identity.storage.exposure_queries import Untold
 from authguard.identity.storage.mails.queries import WaitingMail
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.mails import texts
@@ -19,20 +15,6 @@ from authguard.identity.usecases.proofs import EndedSignIns
 
 _NOTICE = "notice"
 _IDENTITY = "identity"
-
-_EXPOSED_KEY = (
-    "A scanner of secrets has found an API key of your account where others can read it. The key was "
-    "revoked: it is refused from now on, and so are the tokens that were issued for it."
-)
-_EXPOSED_KEYS = (
-    "A scanner of secrets has found API keys of your account where others can read them. The keys were "
-    "revoked: they are refused from now on, and so are the tokens that were issued for them."
-)
-_EXPOSED_ADVICE = (
-    "Create another key for the programs that need one, and keep it out of source code and messages. Look at "
-    "what the old one was used for: others may have had it."
-)
-_MAX_SHOWN_KEYS = 20  # of one mail
 
 
 class Notices:
@@ -110,44 +92,17 @@ class Notices:
         text = texts.identities_ended(self._base.settings)
         return Mail(user.email, *text) if self.may_send(_IDENTITY, mail, user) else None
 
-    def mail_of_exposed_keys(self, user: User, keys: Sequence[Untold]) -> Mail:
-        """Return the mail that tells the owner of API keys that they were found in public and revoked.
-
-        It has nothing in it that an owner has written, so that nobody can send words of theirs by it.
-        """
-        many = len(keys) > 1
-        parts = [_EXPOSED_KEYS if many else _EXPOSED_KEY]
-        parts += [_found_key(key) for key in keys[:_MAX_SHOWN_KEYS]]
-        if len(keys) > _MAX_SHOWN_KEYS:
-            parts.append(f"And {len(keys) - _MAX_SHOWN_KEYS} more.")
-        parts.append(_EXPOSED_ADVICE)
-        if self._base.settings.pages:
-            parts.append(f"Your keys: {self._base.settings.page_url('/account/keys')}")
-        subject = "API keys of yours were found in public" if many else "Your API key was found in public"
-        return Mail(user.email, subject, "\n\n".join(parts))
-
     def may_send(self, kind: str, mail: WaitingMail, user: User) -> bool:
         """Count a mail at its first try; False, and an event, for a mailbox that has had enough of them."""
-        return mail.tries > 1 or self.count_mail(kind, user)
-
-    def count_mail(self, kind: str, user: User) -> bool:
-        """Count a mail; False, and an event, for a mailbox that has had enough of them."""
-        base = self._base
-        try:
-            if base.limiter.may_send(kind, user.email):
-                return True
-        except VerificationUnavailableError:
-            return True  # the caller was counted, and a mail that is lost costs its owner more
-        base.audit.record(Event("mail", False, base.clock(), "limit", user_id=user.id))
-        return False
+        return mail.tries > 1 or count_mail(self._base, kind, user)
 
 
-def _found_key(key: Untold) -> str:
-    """Return the lines of a mail that name a key and where it was found."""
-    made = datetime.fromtimestamp(int(key.created_at), UTC).date().isoformat()
-    lines = [f"{key.text}_…", f"Id: {key.key_id}", f"Created: {made}"]
-    if key.source != "unknown":
-        lines.append(f"Found in: {key.source.replace('_', ' ')}")
-    if key.place is not None:
-        lines.append(f"Place: {key.place}")
-    return "\n".join(lines)
+def count_mail(base: Base, kind: str, user: User) -> bool:
+    """Count a mail; False, and an event, for a mailbox that has had enough of them."""
+    try:
+        if base.limiter.may_send(kind, user.email):
+            return True
+    except VerificationUnavailableError:
+        return True  # the caller was counted, and a mail that is lost costs its owner more
+    base.audit.record(Event("mail", False, base.clock(), "limit", user_id=user.id))
+    return False

@@ -1,6 +1,6 @@
 """Add, take, put off and list the mails that are to be made. Use cases pass their connection."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -28,6 +28,8 @@ from authguard.identity.storage.schema import mails
 _WAS_PUT_OFF = mails.c.reason != ""
 #: Mails to addresses whose account has not been looked up, which anybody can ask for; more are not taken.
 MAX_UNKNOWN = 1_000
+#: Rows that one mail tells of at most.
+MAX_TOGETHER = 1_000
 
 
 class WaitingMail(NamedTuple):
@@ -98,14 +100,36 @@ def add_mail(
     unknown = select(literal(1)).where(mails.c.user_id.is_(None)).limit(MAX_UNKNOWN).subquery()
     room = select(func.count()).select_from(unknown).scalar_subquery() < MAX_UNKNOWN
     chosen = select(*values.values()).where(or_(values["user_id"].is_not(None), room))
-    statement = insert_into(connection, mails).from_select(list(values), chosen)
-    changes = {name: statement.excluded[name] for name in ("asked_at", "try_at")}
-    changes["tries"] = case((_WAS_PUT_OFF, 1), else_=0)
-    statement = statement.on_conflict_do_update(index_elements=["id"], set_=changes)
+    statement = _or_anew(insert_into(connection, mails).from_select(list(values), chosen))
     if connection.execute(statement.returning(mails.c.id)).first() is None:
         return False
     connection.info[MAILS_ADDED] = True
     return True
+
+
+def add_mails(connection: Connection, kind: str, now: float, told: Iterable[tuple[str, str]]) -> None:
+    """Add mails to accounts, or put those that wait back to their beginning.
+
+    Args:
+        connection: the transaction.
+        kind: what they tell.
+        now: seconds since the epoch.
+        told: the account and the details of each; there may be none.
+    """
+    rows = [
+        WaitingMail(mail_id(kind, user_id, details), kind, user_id, None, details, now, now, 0, "")._asdict()
+        for user_id, details in told
+    ]
+    if rows:
+        connection.execute(_or_anew(insert_into(connection, mails)), rows)
+        connection.info[MAILS_ADDED] = True
+
+
+def _or_anew(statement: Any) -> Any:
+    """Let a statement put mails that wait back to their beginning, which were asked for again."""
+    changes = {name: statement.excluded[name] for name in ("asked_at", "try_at")}
+    changes["tries"] = case((_WAS_PUT_OFF, 1), else_=0)
+    return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
 
 
 def count_due(connection: Connection, now: float, limit: int) -> int:
@@ -114,48 +138,77 @@ def count_due(connection: Connection, now: float, limit: int) -> int:
     return connection.execute(select(func.count()).select_from(due)).scalar() or 0
 
 
-def take_mail(connection: Connection, now: float, until: float) -> WaitingMail | None:
-    """Take the mail that has waited longest, so that no other process does before a moment."""
-    statement = (
-        select(mails)
-        .where(mails.c.try_at <= now)
-        .order_by(mails.c.try_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = connection.execute(statement).first()
+def take_mails(
+    connection: Connection, now: float, until: float, together: Collection[str]
+) -> list[WaitingMail]:
+    """Take the mail that has waited longest, so that no other process does before a moment.
+
+    Args:
+        connection: the transaction.
+        now: seconds since the epoch.
+        until: the moment.
+        together: the kinds of which all that are due of an account are taken with it.
+    """
+    due = select(mails).where(mails.c.try_at <= now).order_by(mails.c.try_at, mails.c.id)
+    due = due.with_for_update(skip_locked=True)
+    row = connection.execute(due.limit(1)).first()
     if row is None:
-        return None
-    taken = WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="")
-    values = {"try_at": until, "tries": taken.tries, "reason": ""}
-    connection.execute(update(mails).where(mails.c.id == taken.id).values(values))
+        return []
+    rows: Sequence[Any] = [row]
+    if row.kind in together:
+        of_one = (mails.c.user_id == row.user_id) & (mails.c.kind == row.kind)
+        rows = connection.execute(due.where(of_one).limit(MAX_TOGETHER)).all()
+    taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="") for row in rows]
+    values = {"try_at": until, "tries": mails.c.tries + 1, "reason": ""}
+    statement = update(mails).where(mails.c.id == bindparam("one")).values(values)
+    connection.execute(statement, [{"one": mail.id} for mail in taken])
     return taken
 
 
-def _is_unchanged(mail: WaitingMail) -> Any:
-    """Return the condition that nobody has asked for a mail anew since it was taken."""
-    return and_(mails.c.id == mail.id, mails.c.try_at == mail.try_at)
+# Nobody has asked for it anew since it was taken.
+_is_unchanged = (mails.c.id == bindparam("one")) & (mails.c.try_at == bindparam("taken_until", type_=Double))
 
 
-def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> None:
-    """Note whose account it is, and forget the address that was typed."""
-    connection.execute(update(mails).where(mails.c.id == mail.id).values(user_id=user_id, address=None))
+def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
+    # In one order, so that two who change several never wait for each other.
+    names = sorted((mail.id, mail.try_at) for mail in taken)
+    return [{"one": mail_id, "taken_until": until} for mail_id, until in names]
 
 
-def delete_mail(connection: Connection, mail: WaitingMail) -> None:
-    """Delete a mail that was taken, unless it was asked for anew."""
-    connection.execute(delete(mails).where(_is_unchanged(mail)))
+def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
+    """Note whose account it is, and forget the address that was typed; return the mail by its new name.
 
-
-def put_off(connection: Connection, mail: WaitingMail, try_at: float, reason: str) -> None:
-    """Note why a mail that was taken was not sent, and when it may be tried again.
-
-    One that was asked for anew meanwhile is tried at once, and has been counted: see `add_mail`.
+    It takes the place of one of the same kind that waits for the account already. If that was put off, it has
+    been counted, and this is its next try: see `add_mail`.
     """
-    values = {"try_at": try_at, "reason": reason[:200]}
-    if not connection.execute(update(mails).where(_is_unchanged(mail)).values(values)).rowcount:
-        is_new = and_(mails.c.id == mail.id, mails.c.tries == 0)
-        connection.execute(update(mails).where(is_new).values(tries=1, reason=reason[:200]))
+    named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
+    other = delete(mails).where(mails.c.id == named.id).returning(_WAS_PUT_OFF)
+    if any(connection.execute(other).scalars().all()):
+        named = named._replace(tries=2)
+    values = {"id": named.id, "user_id": user_id, "address": None, "tries": named.tries}
+    connection.execute(update(mails).where(mails.c.id == mail.id).values(values))
+    return named
+
+
+def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
+    """Delete mails that were taken, unless they were asked for anew."""
+    if taken:
+        connection.execute(delete(mails).where(_is_unchanged), _names(taken))
+
+
+def put_off(connection: Connection, taken: Sequence[WaitingMail], try_at: float, reason: str) -> None:
+    """Note why mails that were taken were not sent, and when they may be tried again.
+
+    Those that were asked for anew meanwhile are tried at once, and have been counted: see `add_mail`.
+    """
+    if not taken:
+        return
+    reason = reason[:200]
+    statement = update(mails).where(_is_unchanged).values(try_at=try_at, reason=reason)
+    connection.execute(statement, _names(taken))
+    is_new = (mails.c.id == bindparam("one")) & (mails.c.tries == 0)
+    statement = update(mails).where(is_new).values(tries=1, reason=reason)
+    connection.execute(statement, [{"one": name["one"]} for name in _names(taken)])
 
 
 def list_mails(connection: Connection, limit: int) -> Sequence[WaitingMail]:

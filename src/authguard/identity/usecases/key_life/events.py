@@ -1,6 +1,6 @@
-"""Note what happens to an API key, in the transaction in which it happens."""
+"""Note what happens to an API key, and add the mail about it, in the transaction in which it happens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -8,21 +8,19 @@ from authguard.identity.model import StoredAPIKey
 from authguard.identity.storage.key_event_queries import KeyEvent, insert_event, insert_events
 from authguard.identity.usecases.api_key_rights import Manager
 from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.key_life.mails import details_of, kind_of
 
 
 class KeyEvents:
-    """Note events of keys, and which of them their owners are told by mail.
+    """Note events of keys, and add mails about those of which owners are told.
 
     Args:
         base: the parts that use cases share.
-
-    Attributes:
-        wake: called after a transaction with an event, so that its mail is sent soon.
     """
 
     def __init__(self, base: Base) -> None:
         self._mailed = frozenset(base.settings.api_key_mails)
-        self.wake: Callable[[], None] = _do_nothing
+        self._mails = base.mails
 
     def note(
         self,
@@ -45,16 +43,23 @@ class KeyEvents:
             number: tells it from others of the same name; see `KeyEvent`.
         """
         event = KeyEvent(key.id, name, number, now, manager.actor, manager.key_id)
-        return insert_event(connection, event, self._mail_at(name, now))
+        is_new = insert_event(connection, event)
+        if is_new:
+            self._tell(connection, [event], {key.id: key.user_id})
+        return is_new
 
-    def note_expiry(self, connection: Connection, days_left: Mapping[str, int], now: float) -> frozenset[str]:
+    def note_expiry(
+        self, connection: Connection, keys: Sequence[StoredAPIKey], days_left: Mapping[str, int], now: float
+    ) -> frozenset[str]:
         """Note that keys expire, or have expired; return the ids of those of which that is new.
 
         Args:
             connection: the transaction.
+            keys: the keys.
             days_left: the days before the expiry, by the ids of the keys; 0 for one that has expired.
             now: seconds since the epoch.
         """
+        owners = {key.id: key.user_id for key in keys}
         noted: frozenset[str] = frozenset()
         for name in ("expiring", "expired"):
             events = [
@@ -62,13 +67,13 @@ class KeyEvents:
                 for key_id, days in days_left.items()
                 if bool(days) is (name == "expiring")
             ]
-            noted |= insert_events(connection, events, self._mail_at(name, now))
+            new = insert_events(connection, events)
+            self._tell(connection, [event for event in events if event.key_id in new], owners)
+            noted |= new
         return noted
 
-    def _mail_at(self, name: str, now: float) -> float | None:
-        """Return from when on the mail of an event may be sent; None for no mail."""
-        return now if name in self._mailed else None
-
-
-def _do_nothing() -> None:
-    """Wake nobody: commands leave mails to the service."""
+    def _tell(self, connection: Connection, events: Sequence[KeyEvent], owners: Mapping[str, str]) -> None:
+        """Add the mails about events of one name, unless owners are not told of those."""
+        if events and (name := events[0].name) in self._mailed:
+            told = [(owners[event.key_id], details_of(event)) for event in events]
+            self._mails.add_all(connection, kind_of(name), told)

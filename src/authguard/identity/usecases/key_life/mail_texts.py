@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from authguard.identity.mail.mailer import Mail
+from authguard.identity.model import User
 from authguard.identity.settings import Settings
-from authguard.identity.storage.key_event_queries import DueMail, KeyEvent
+from authguard.identity.storage.exposure_queries import FoundKey
+from authguard.identity.storage.key_event_queries import EventOfKey, KeyEvent
 
 MAX_SHOWN_NAME = 60  # characters
+#: Events and keys that one mail shows; it has the number of the others.
+MAX_SHOWN_EVENTS, MAX_SHOWN_KEYS = 50, 20
 
 #: What has happened, for the subject and for the text, with the verb for one key and for several.
 _HAPPENED = {
@@ -34,32 +38,48 @@ _MEANING = {
     "enabled": "Programs that use it are accepted again.",
     "revoked": "Programs that use it are refused for good.",
 }
+_EXPOSED = (
+    (
+        "A scanner of secrets has found an API key of your account where others can read it. The key was "
+        "revoked: it is refused from now on, and so are the tokens that were issued for it."
+    ),
+    (
+        "A scanner of secrets has found API keys of your account where others can read them. The keys were "
+        "revoked: they are refused from now on, and so are the tokens that were issued for them."
+    ),
+)
+_EXPOSED_ADVICE = (
+    "Create another key for the programs that need one, and keep it out of source code and messages. Look at "
+    "what the old one was used for: others may have had it."
+)
 _ACTORS = {"owner": "from your account", "operator": "by the operator of the service"}
 #: What nobody has done.
 _OF_TIME = ("expiring", "expired")
 
 
-def key_mail(mails: Sequence[DueMail], settings: Settings) -> Mail:
+def key_mail(found: Sequence[EventOfKey], user: User, settings: Settings) -> Mail:
     """Return the mail about events of one name of the keys of one account.
 
     Args:
-        mails: at least one.
+        found: the events with their keys; at least one.
+        user: the account.
         settings: where the pages are.
     """
-    first = mails[0]
-    name = first.event.name
-    happened = _HAPPENED[name][len(mails) > 1]
-    subject = f"An API key {happened}" if len(mails) == 1 else f"{len(mails)} API keys {happened}"
-    lines = [_line(mail) for mail in mails]
-    parts = [f"{subject}:", "\n".join(lines), _meaning(name, len(mails)), _advice(name, settings)]
-    return Mail(first.user.email, subject, "\n\n".join(parts))
+    number, name = len(found), found[0].event.name
+    happened = _HAPPENED[name][number > 1]
+    subject = f"An API key {happened}" if number == 1 else f"{number} API keys {happened}"
+    lines = [_line(each, user) for each in found[:MAX_SHOWN_EVENTS]]
+    if number > MAX_SHOWN_EVENTS:
+        lines.append(f"And {number - MAX_SHOWN_EVENTS} more.")
+    parts = [f"{subject}:", "\n".join(lines), _meaning(name, number), _advice(name, settings)]
+    return Mail(user.email, subject, "\n\n".join(parts))
 
 
-def _line(mail: DueMail) -> str:
+def _line(found: EventOfKey, user: User) -> str:
     """Return what tells a key from others, and what has happened to it."""
-    key, event = mail.key, mail.event
+    key, event = found.key, found.event
     title = f"{key.prefix}{key.readable_id}…"
-    if mail.user.email_verified and (name := plain_name(key.name)):
+    if user.email_verified and (name := plain_name(key.name)):
         title = f"{name} ({title})"
     if event.name == "revoked":
         details = [_deed(event)]
@@ -106,3 +126,35 @@ def plain_name(name: str) -> str:
 def _moment(seconds: float, clock: str = "%H:%M") -> str:
     date = datetime.fromtimestamp(seconds, UTC)
     return f"{date.day} {date.strftime(f'%B %Y, {clock}')} UTC"
+
+
+def exposed_mail(found: Sequence[FoundKey], user: User, settings: Settings) -> Mail:
+    """Return the mail that tells the owner of API keys that they were found in public and revoked.
+
+    It has nothing in it that an owner has written, so that nobody can send words of theirs by it.
+
+    Args:
+        found: the keys; at least one.
+        user: the account.
+        settings: whether there are pages, and where.
+    """
+    many = len(found) > 1
+    parts = [_EXPOSED[many], *(_found_key(key) for key in found[:MAX_SHOWN_KEYS])]
+    if len(found) > MAX_SHOWN_KEYS:
+        parts.append(f"And {len(found) - MAX_SHOWN_KEYS} more.")
+    parts.append(_EXPOSED_ADVICE)
+    if settings.pages:
+        parts.append(f"Your keys: {settings.page_url('/account/keys')}")
+    subject = "API keys of yours were found in public" if many else "Your API key was found in public"
+    return Mail(user.email, subject, "\n\n".join(parts))
+
+
+def _found_key(key: FoundKey) -> str:
+    """Return the lines of a mail that name a key and where it was found."""
+    made = datetime.fromtimestamp(int(key.created_at), UTC).date().isoformat()
+    lines = [f"{key.text}_…", f"Id: {key.key_id}", f"Created: {made}"]
+    if key.source != "unknown":
+        lines.append(f"Found in: {key.source.replace('_', ' ')}")
+    if key.place is not None:
+        lines.append(f"Place: {key.place}")
+    return "\n".join(lines)

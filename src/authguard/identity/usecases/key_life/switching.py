@@ -141,7 +141,6 @@ class APIKeySwitch:
         return manager, key
 
     def _record(self, name: str, manager: Manager, key: StoredAPIKey, caller: Caller) -> None:
-        self._events.wake()
         self._base.succeeded(
             name,
             caller,

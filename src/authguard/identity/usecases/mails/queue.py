@@ -4,10 +4,13 @@ A use case adds a mail in its own transaction, so that what was acknowledged out
 takes one at a time, for some minutes, makes it, sends it, and deletes its row. What could not be made or sent
 is tried again for a day, at growing intervals. If a process is killed in between, another one takes the mail
 when its time is over; if the mail server had it already, it comes twice, which is better than never.
+
+Of some kinds, one mail tells of all that is due of an account. They wait for an hour while the mailbox has
+had enough of them.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
@@ -34,13 +37,22 @@ TAKEN_SECONDS = 600.0
 MAX_PAUSE = 3_600.0
 #: Seconds after which a mail that could not be sent is given up.
 MAX_AGE = 86_400.0
-#: Jobs of one process that wait in the outbox: there has to be room for the mails of API keys.
+#: Jobs of one process that wait in the outbox.
 _MAX_JOBS = 20
 #: Seconds for which a mail may be late before the queue counts as stuck.
 _LATE_SECONDS = 300.0
 
 #: Makes a mail to an account; None if there is none to send any more.
 Maker: TypeAlias = Callable[[WaitingMail, User], Mail | None]
+#: The same, of all that is due of a kind and an account.
+MakerOfSeveral: TypeAlias = Callable[[Sequence[WaitingMail], User], Mail | None]
+#: Why a mail waits whose mailbox has had enough of its kind.
+LIMITED = "the mailbox has had enough of these for now"
+_FLUSH_SECONDS = 120.0
+
+
+class FullMailboxError(Exception):
+    """Put mails off for an hour: the mailbox has had enough of their kind for now."""
 
 
 class MailQueueState(NamedTuple):
@@ -65,6 +77,10 @@ class MailQueue:
         outbox: makes and sends them, after the answer.
         audit: takes an event for each that was sent or given up.
         clock: seconds since the epoch.
+
+    Attributes:
+        sent: how many mails this process has sent.
+        unsent: how often one was not sent, and is tried again.
     """
 
     def __init__(self, database: Database, outbox: Outbox, audit: Audit, clock: Callable[[], float]) -> None:
@@ -72,12 +88,24 @@ class MailQueue:
         self._outbox = outbox
         self._audit = audit
         self._clock = clock
-        self._makers: dict[str, Maker] = {}
+        self._makers: dict[str, MakerOfSeveral] = {}
+        self._together: set[str] = set()
+        self.sent = self.unsent = 0  # changed by the worker of the outbox alone
         database.after_mails = self.wake
 
     def register(self, kind: str, maker: Maker) -> None:
         """Say how the mails of a kind are made."""
+        self._makers[kind] = lambda mails, user: maker(mails[0], user)
+
+    def register_together(self, kind: str, maker: MakerOfSeveral) -> None:
+        """Say how one mail is made of all that is due of a kind and an account.
+
+        Args:
+            kind: what they tell.
+            maker: raises `FullMailboxError` for mails that are to wait.
+        """
         self._makers[kind] = maker
+        self._together.add(kind)
 
     def leave_to_others(self) -> None:
         """Send nothing in this process: a command leaves its mails to the service."""
@@ -101,8 +129,7 @@ class MailQueue:
             address: else the address that was typed, whose account is looked up after the answer.
             details: what the maker needs besides; nothing secret.
         """
-        if kind not in self._makers:
-            raise ConfigurationError(f"kind must be one of {', '.join(self._makers)}, got {kind!r}")
+        self._check_kind(kind)
         now = self._clock()
         is_added = mail_store.add_mail(
             connection, kind, now, user_id=user_id, address=address, details=details
@@ -111,6 +138,21 @@ class MailQueue:
             logger.error("too many mails wait: one was not taken")
             self._audit.record(Event("mail", False, now, "queue_full"))
         return is_added
+
+    def add_all(self, connection: Connection, kind: str, told: Iterable[tuple[str, str]]) -> None:
+        """Add mails to accounts that are known, in the transaction of a use case.
+
+        Args:
+            connection: the transaction.
+            kind: what they tell; one that has a maker.
+            told: the account and the details of each; there may be none.
+        """
+        self._check_kind(kind)
+        mail_store.add_mails(connection, kind, self._clock(), told)
+
+    def _check_kind(self, kind: str) -> None:
+        if kind not in self._makers:
+            raise ConfigurationError(f"kind must be one of {', '.join(self._makers)}, got {kind!r}")
 
     def wake(self) -> None:
         """Send one mail soon; called after a transaction that has added one."""
@@ -130,6 +172,21 @@ class MailQueue:
             due = mail_store.count_due(connection, self._clock(), _MAX_JOBS)
         for _ in range(due - (self._outbox.stats().waiting - running)):
             self._submit()
+
+    def run(self) -> bool:
+        """Send all that is due, and wait for it; False if some of it is to be tried again.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        unsent = self.unsent
+        while True:
+            self.step()
+            if not self._outbox.flush(_FLUSH_SECONDS):
+                return False
+            with self._database.read() as connection:
+                if not mail_store.count_due(connection, self._clock(), 1):
+                    return self.unsent == unsent
 
     def _submit(self) -> None:
         job = _Job(self)
@@ -158,52 +215,64 @@ class MailQueue:
         with self._database.write() as connection:
             return mail_store.try_now(connection, self._clock(), mail_id)
 
-    def take(self) -> WaitingMail | None:
-        """Take the mail that has waited longest."""
+    def take(self) -> Sequence[WaitingMail]:
+        """Take the mail that has waited longest, with what is told together with it; none if none is due."""
         now = self._clock()
         with self._database.read() as connection:
             if not mail_store.count_due(connection, now, 1):
-                return None
+                return []
         with self._database.write(flush=False) as connection:
-            return mail_store.take_mail(connection, now, now + TAKEN_SECONDS)
+            return mail_store.take_mails(connection, now, now + TAKEN_SECONDS, self._together)
 
-    def make(self, mail: WaitingMail) -> tuple[Mail | None, str | None]:
-        """Make a mail that was taken; return it, and the id of its account: None for what there is not."""
+    def find_account(self, taken: Sequence[WaitingMail]) -> tuple[Sequence[WaitingMail], User | None]:
+        """Return mails that were taken, by the name of their account, and that; None if there is none."""
+        first = taken[0]
         with self._database.read() as connection:
-            user = _addressee(connection, mail)
-        if user is not None and mail.user_id is None:
+            user = _addressee(connection, first)
+        if user is not None and first.user_id is None:
             with self._database.write(flush=False) as connection:
-                mail_store.set_account(connection, mail, user.id)
-        made = None if user is None else self._makers[mail.kind](mail, user)
+                taken = [mail_store.set_account(connection, first, user.id), *taken[1:]]
+        return taken, user
+
+    def make(self, taken: Sequence[WaitingMail], user: User | None) -> Mail | None:
+        """Make a mail of what was taken; None if there is none to send any more."""
+        made = None if user is None else self._makers[taken[0].kind](taken, user)
         if made is None:
             with self._database.write(flush=False) as connection:
-                mail_store.delete_mail(connection, mail)
+                mail_store.delete_mails(connection, taken)
             if user is None:
                 self._record(False, "unknown", None)
-        return made, None if user is None else user.id
+        return made
 
-    def end(self, mail: WaitingMail, user_id: str | None, outcome: Outcome, reason: str) -> None:
+    def let_wait(self, taken: Sequence[WaitingMail]) -> None:
+        """Put off mails whose mailbox has had enough of them, without a limit of time."""
+        with suppress(StoreUnavailableError), self._database.write(flush=False) as connection:
+            mail_store.put_off(connection, taken, self._clock() + MAX_PAUSE, LIMITED)
+
+    def end(self, taken: Sequence[WaitingMail], user_id: str | None, outcome: Outcome, reason: str) -> None:
         """Note the outcome of a mail, and go on with the next."""
-        now = self._clock()
-        is_over = outcome == "unsent" and now - mail.asked_at >= MAX_AGE
+        kind, now = taken[0].kind, self._clock()
+        kept = [mail for mail in taken if outcome == "unsent" and now - mail.asked_at < MAX_AGE]
         if outcome == "sent":
+            self.sent += 1
             self._record(True, "", user_id)
-        elif outcome == "refused" or is_over:
-            logger.error("a mail of the kind %s is given up: %s", mail.kind, reason)
-            self._record(False, "given_up" if is_over else "refused", user_id)
-        else:
-            logger.warning(
-                "a mail of the kind %s was not sent, and will be tried again: %s", mail.kind, reason
-            )
+        elif len(kept) < len(taken):
+            logger.error("a mail of the kind %s is given up: %s", kind, reason)
+            self._record(False, "refused" if outcome == "refused" else "given_up", user_id)
+        if kept:
+            self.unsent += 1
+            logger.warning("a mail of the kind %s was not sent, and will be tried again: %s", kind, reason)
         try:
             with self._database.write(flush=False) as connection:
-                if outcome == "unsent" and not is_over:
-                    pause = min(MAX_PAUSE, POLL_SECONDS * 2 ** min(mail.tries - 1, 10))
-                    mail_store.put_off(connection, mail, now + pause, reason)
-                else:
-                    mail_store.delete_mail(connection, mail)
+                pause = min(MAX_PAUSE, POLL_SECONDS * 2 ** min(max(mail.tries for mail in taken) - 1, 10))
+                mail_store.put_off(connection, kept, now + pause, reason)
+                mail_store.delete_mails(connection, [mail for mail in taken if mail not in kept])
         except StoreUnavailableError:
             logger.warning("the outcome of a mail could not be stored: it will be tried again")
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Send what is due besides the job that is about to end."""
         if self._outbox.is_open:
             with suppress(StoreUnavailableError):  # the next look finds it
                 self.step(running=1)
@@ -221,18 +290,24 @@ class _Job:
 
     def __init__(self, queue: MailQueue) -> None:
         self._queue = queue
-        self._taken: WaitingMail | None = None
+        self._taken: Sequence[WaitingMail] = ()
         self._user_id: str | None = None
 
     def make(self) -> Mail | None:
         """Return the next mail; None if there is none, or it could not be made and is tried again."""
         try:
-            self._taken = taken = self._queue.take()
-            if taken is None:
+            self._taken = self._queue.take()
+            if not self._taken:
                 return None
-            mail, self._user_id = self._queue.make(taken)
+            self._taken, user = self._queue.find_account(self._taken)
+            self._user_id = None if user is None else user.id
+            mail = self._queue.make(self._taken, user)
             if mail is None:
                 self._queue.step(running=1)
+        except FullMailboxError:
+            self._queue.let_wait(self._taken)
+            self._queue.go_on()
+            return None
         except StoreUnavailableError as error:
             reason = error.reason
         except Exception as error:
@@ -245,8 +320,8 @@ class _Job:
 
     def done(self, outcome: Outcome, reason: str) -> None:
         """Note the outcome."""
-        taken, self._taken = self._taken, None
-        if taken is not None:
+        taken, self._taken = self._taken, ()
+        if taken:
             self._queue.end(taken, self._user_id, outcome, reason)
 
 

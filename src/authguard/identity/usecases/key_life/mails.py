@@ -1,0 +1,85 @@
+"""Make the mails about API keys of what the queue has taken: one about all that is due of an account."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from authguard.identity.keys.stages import days_left
+from authguard.identity.mail.mailer import Mail
+from authguard.identity.model import KEY_EVENTS, User
+from authguard.identity.storage import exposure_queries as exposure_store
+from authguard.identity.storage import key_event_queries as event_store
+from authguard.identity.storage.key_event_queries import EventOfKey, KeyEvent
+from authguard.identity.storage.mails.queries import WaitingMail
+from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.key_life.mail_texts import exposed_mail, key_mail
+from authguard.identity.usecases.mails.queue import LIMITED, FullMailboxError
+from authguard.identity.usecases.notices import count_mail
+
+#: The kind of the mails about keys that were found in public.
+EXPOSED_KIND = "api_key_exposed"
+# What the limit of a mailbox counts: floods of one do not hold up the others.
+_SECURITY, _EXPIRY, _EXPOSED = "api_key", "api_key_expiry", "exposed"
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of the mails about events of a name."""
+    return f"api_key_{name}"
+
+
+def details_of(event: KeyEvent) -> str:
+    """Return what a row of the queue has of an event: key and number. Its kind is the name."""
+    return f"{event.key_id} {event.number}"
+
+
+class KeyMails:
+    """Make the mails about keys.
+
+    Args:
+        base: the parts that use cases share.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        for name in KEY_EVENTS:
+            base.mails.register_together(kind_of(name), partial(self._of_events, name))
+        base.mails.register_together(EXPOSED_KIND, self._of_exposures)
+
+    def _of_events(self, name: str, mails: Sequence[WaitingMail], user: User) -> Mail | None:
+        """Return the mail about events of one name; None if there is nothing to tell any more."""
+        if user.disabled:
+            return None
+        wanted = {mail.details for mail in mails}
+        with self._base.database.read() as connection:
+            found = event_store.list_events(connection, name, {text.partition(" ")[0] for text in wanted})
+        now = self._base.clock()
+        told = [each for each in found if details_of(each.event) in wanted and _is_told(each, now)]
+        if not told:
+            return None
+        self._count(_EXPIRY if name in ("expiring", "expired") else _SECURITY, mails, user)
+        return key_mail(told, user, self._base.settings)
+
+    def _of_exposures(self, mails: Sequence[WaitingMail], user: User) -> Mail | None:
+        """Return the mail about keys that were found in public; None if they are gone."""
+        with self._base.database.read() as connection:
+            found = exposure_store.list_found(connection, [mail.details for mail in mails])
+        if not found:
+            return None
+        self._count(_EXPOSED, mails, user)
+        return exposed_mail(found, user, self._base.settings)
+
+    def _count(self, kind: str, mails: Sequence[WaitingMail], user: User) -> None:
+        """Count a mail, unless an earlier try of it has been counted.
+
+        Raises:
+            FullMailboxError: if the mailbox has had enough of them.
+        """
+        is_counted = any(mail.tries > 1 and mail.reason != LIMITED for mail in mails)
+        if not is_counted and not count_mail(self._base, kind, user):
+            raise FullMailboxError
+
+
+def _is_told(found: EventOfKey, now: float) -> bool:
+    """Return whether the owner is to be told of an event still."""
+    event, key = found
+    # A later mail tells more.
+    return event.name != "expiring" or (key.revoked_at is None and days_left(key, now) == event.number)
