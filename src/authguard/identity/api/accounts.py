@@ -157,7 +157,9 @@ class AccountEndpoints:
             return message_response(_CHECK_MAIL, 202)
         return json_response(registered_document(tokens), 201)
 
-    @operation(json=bodies.Login, form=bodies.LoginForm, answers={200: TokenPair}, refused=_SIGN_IN)
+    @operation(
+        json=bodies.Login, form=bodies.LoginForm, oauth=(400,), answers={200: TokenPair}, refused=_SIGN_IN
+    )
     async def login(self, request: Request) -> Response:
         """Sign in: JSON with `email`, or the password form of OAuth 2 with `username`."""
         if media_type_of(request) == "application/x-www-form-urlencoded":
