@@ -31,7 +31,6 @@ POST /api/v1/auth/refresh 200
 POST /api/v1/auth/logout 200
 POST /api/v1/auth/forgot-password 200
 POST /api/v1/auth/reset-password 400
-POST /api/v1/auth/change-password 401
 POST /api/v1/oauth/token 200
 POST /api/v1/oauth/introspect 200
 POST /api/v1/oauth/revoke 200
