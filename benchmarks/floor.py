@@ -50,18 +50,23 @@ class Floor:
         digest = self.digest(value)
         claims = self.known.get(digest)
         if claims is None:
-            signed, _, signature = value[7:].rpartition(b".")
-            self.check(signed, decoded(signature))
-            claims = json.loads(decoded(signed.partition(b".")[2]))
-            if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
-                raise ValueError("not for us")
-            self.known[digest] = claims
+            claims = self.known[digest] = verified(value, self.check)
         if claims["exp"] <= time.time():
             raise ValueError("expired")
         inner = dict(scope)
         inner["user"] = inner["auth"] = claims
         inner["state"] = {**scope["state"], "user": claims}
         await self.app(inner, receive, send)
+
+
+def verified(field: bytes, check: Callable[[bytes, bytes], object]) -> Any:
+    """The claims of the token of an Authorization field."""
+    signed, _, signature = field[7:].rpartition(b".")
+    check(signed, decoded(signature))
+    claims = json.loads(decoded(signed.partition(b".")[2]))
+    if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
+        raise ValueError("not for us")
+    return claims
 
 
 def decoded(text: bytes) -> bytes:

@@ -165,7 +165,7 @@ def _best_rivals(findings: Findings, contestants: Sequence[Contestant]) -> None:
         findings.values[f"{name}, × ours"] = least / findings.values[f"{ours.name}, HS256, known µs"]
 
 
-class _KeyBackend(AuthenticationBackend):
+class KeyBackend(AuthenticationBackend):
     """API keys by hand: the digest is looked up in a dictionary."""
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -195,7 +195,7 @@ def _other_credentials(findings: Findings, issuer: Issuer, rounds: int) -> None:
     cases = (
         ("API key, authguard on Starlette", apps.starlette, apps.guarded_starlette(Guard(verifier)), sent, mapped, False),
         ("API key, authguard on Flask", apps.flask_app, apps.guarded_flask(Guard(verifier)), sent, mapped, True),
-        ("API key, Starlette by hand", apps.starlette, guarded(_KeyBackend(keys)), sent, "none", False),
+        ("API key, Starlette by hand", apps.starlette, guarded(KeyBackend(keys)), sent, "none", False),
         ("cookie, authguard on Starlette", apps.starlette, apps.guarded_starlette(by_cookie), cookies, until_exp, False),
         ("cookie, authguard on Flask", apps.flask_app, apps.guarded_flask(by_cookie), cookies, until_exp, True),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Paired measurement: contestants run in turns, so that a drifting machine slows all alike."""
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -55,13 +56,16 @@ class Paired:
         return self.least / self.base_least
 
 
-def in_turns(timers: Mapping[str, Timer], rounds: int) -> dict[str, list[float]]:
+def in_turns(timers: Mapping[str, Timer], rounds: int, *, shuffled: bool = False) -> dict[str, list[float]]:
     """Run each timer once a round; who comes first changes from round to round.
 
     Args:
         timers: what to time, by name.
         rounds: how often; a round for warming up comes before, and does not count.
+        shuffled: whether each round has an order of its own, so that nobody always comes after the same one, which
+            leaves little in the processor's caches if it is a slow one.
     """
+    order = random.Random(0)
     names = list(timers)
     times: dict[str, list[float]] = {name: [] for name in names}
     for name in names:
@@ -72,6 +76,8 @@ def in_turns(timers: Mapping[str, Timer], rounds: int) -> dict[str, list[float]]
         for name in names:
             times[name].append(timers[name]())
         names.append(names.pop(0))
+        if shuffled:
+            order.shuffle(names)
     gc.unfreeze()
     return times
 

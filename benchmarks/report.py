@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGES = (
     "authguard", "pyjwt", "cryptography", "starlette", "fastapi", "flask", "uvicorn", "httptools", "uvloop", "h11", "gunicorn",
     "sqlalchemy", "argon2-cffi", "aiosqlite", "joserfc", "litestar", "fastapi-users", "authx", "authlib", "mcp", "fastmcp", "flask-jwt-extended",
-    "flask-httpauth", "limits", "slowapi", "fastapi-limiter", "keyshield",
+    "flask-httpauth", "flask-login", "limits", "slowapi", "fastapi-limiter", "keyshield",
 )  # fmt: skip
 #: The heading of what stays on the page when it is written anew.
 OTHERS = "## Measured by other commands"

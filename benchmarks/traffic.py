@@ -49,7 +49,7 @@ async def send(message: Any) -> None: ...
 
 
 def asgi_timer(
-    runner: asyncio.Runner, app: Any, batch: Callable[[], Sequence[dict[str, Any]]]
+    runner: asyncio.Runner, app: Any, batch: Callable[[], Sequence[dict[str, Any]]], receive: Any = receive
 ) -> Callable[[], float]:
     """A timer that sends a batch, one request after the other, in the runner's loop."""
 

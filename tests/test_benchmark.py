@@ -1,7 +1,14 @@
 """The benchmark proves that what it times does guard; its proof holds for us, and can fail."""
 
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-from benchmarks import apps, report, tokens
+from benchmarks import aims, apps, configurations, report, tokens
+from benchmarks.configured import applications, row
+from benchmarks.configured.world import World
 from benchmarks.proof import ProofError, prove
 
 
@@ -36,3 +43,35 @@ def test_a_new_page_keeps_what_other_commands_have_measured() -> None:
     assert report.kept_of("# Results\n\n## Rules\n\nold\n") == []
     other = f"{report.OTHERS}\n\n### One\n\nkept"
     assert report.kept_of(f"# Results\n\n## Rules\n\nold\n\n{other}\n") == [other]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """What the configurations ask: issuers, keys and stores."""
+    made = World(Path(tmp_path_factory.mktemp("world")))
+    yield made
+    made.close()
+
+
+def test_each_configuration_guards(world: World) -> None:
+    """Each configuration answers 200 to a good credential, and 401 to a bad one and none, on all faces."""
+    with asyncio.Runner() as runner:
+        for each in applications.rows(world):
+            row.prove(each, runner)
+
+
+@pytest.mark.parametrize("face", applications.FACES)
+def test_a_configuration_that_lets_everybody_in_is_not_timed(world: World, face: str) -> None:
+    """The bare application of each face fails the proof."""
+    bare = next(each for each in applications.bare(world) if each.face == face)
+    with asyncio.Runner() as runner, pytest.raises(ProofError, match="bad credential: 200"):
+        row.prove(replace(bare, bad=list), runner)
+
+
+def test_the_aims_of_configurations_are_measured(world: World) -> None:
+    """Each aim about a configuration names a ratio of the table, but for options that do not exist yet."""
+    of_aims = {aim.key for aim in aims.AIMS if aim.key.startswith("configurations, ")}
+    rows = [*applications.bare(world), *applications.rows(world)]
+    times = {f"{each.face}, {each.name}": [1.0] for each in rows}
+    measured = {f"configurations, {name}" for name, _ in configurations.ratios(times)}
+    assert {key for key in of_aims - measured if "user_ttl" not in key and "declared" not in key} == set()

@@ -16,7 +16,11 @@ from authguard.testing import issue_token
 
 SECRET = secrets.token_urlsafe(40)
 KEY = "sk_test_" + "c0ntext" * 8
-BEARER = ("Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode())
+
+
+def bearer() -> tuple[str, bytes]:
+    """The field with a good token."""
+    return "Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode()
 
 
 def note(*_: Any) -> None:
@@ -80,7 +84,7 @@ def site(*verifiers: Any, error_handlers: bool = True, **options: Any) -> flask.
 def test_user_loader_runs_in_the_context_of_the_request(loader: Callable[..., Any]) -> None:
     """It is the context of the view: what a loader keeps in `g`, such as a session, is there still."""
     for _ in range(2):
-        assert ask_wsgi(site(user_loader=loader), "GET", "/", [BEARER]).body == b"site"
+        assert ask_wsgi(site(user_loader=loader), "GET", "/", [bearer()]).body == b"site"
 
 
 def test_revocations_and_key_functions_run_there() -> None:
@@ -116,15 +120,15 @@ def test_a_quota_store_runs_there() -> None:
 
     for store in (Store(), Later()):
         app = site(quotas=[Quota(1, 60)], quota_store=store, on_error=on_error)
-        assert ask_wsgi(app, "GET", "/", [BEARER]).body == b"site"
-        refused = ask_wsgi(app, "GET", "/", [BEARER])
+        assert ask_wsgi(app, "GET", "/", [bearer()]).body == b"site"
+        refused = ask_wsgi(app, "GET", "/", [bearer()])
         assert (refused.status, refused.headers["x-notes"]) == (429, "site,site")
 
 
 def test_each_request_has_a_context_of_its_own() -> None:
     """The next one finds nothing of it, also after a refusal."""
     app = site(user_loader=load, on_error=on_error)
-    for fields, expected in (([BEARER], 200), ([], 401), ([BEARER], 200), ([], 401)):
+    for fields, expected in (([bearer()], 200), ([], 401), ([bearer()], 200), ([], 401)):
         answer = ask_wsgi(app, "GET", "/", fields)
         assert answer.status == expected
         assert (answer.headers.get("x-notes") or answer.body.decode()) == "site"
@@ -138,7 +142,7 @@ def test_teardown_functions_are_told_what_flask_tells_them(path: str) -> None:
     for guarded in (True, False):
         app = site(user_loader=load)
         app.teardown_appcontext(lambda error, told=told[guarded]: told.append(type(error)))
-        ask_wsgi(app if guarded else app.wsgi_app.app, "GET", path, [BEARER])  # type: ignore[attr-defined]
+        ask_wsgi(app if guarded else app.wsgi_app.app, "GET", path, [bearer()])  # type: ignore[attr-defined]
     assert told[True] == told[False]
     assert told[True] == [LookupError if path == "/fails" else type(None)]
 
@@ -152,9 +156,9 @@ def test_teardown_functions_are_told_of_errors_that_propagate(propagate: bool) -
     app.teardown_appcontext(lambda error: told.append(type(error)))
     if propagate:
         with pytest.raises(LookupError):
-            ask_wsgi(app, "GET", "/fails", [BEARER])
+            ask_wsgi(app, "GET", "/fails", [bearer()])
     else:
-        assert ask_wsgi(app, "GET", "/fails", [BEARER]).status == 500
+        assert ask_wsgi(app, "GET", "/fails", [bearer()]).status == 500
     assert told == [LookupError]
     assert not flask.has_app_context()
 
@@ -185,7 +189,7 @@ def test_a_stream_keeps_its_context() -> None:
     torn_down: list[Any] = []
     app.teardown_appcontext(torn_down.append)
     for _ in range(2):
-        assert ask_wsgi(app, "GET", "/stream", [BEARER]).body == b"user somebody ['site']"
+        assert ask_wsgi(app, "GET", "/stream", [bearer()]).body == b"user somebody ['site']"
         assert not flask.has_app_context()
         assert not flask.has_request_context()
     assert len(torn_down) >= 2
@@ -196,14 +200,14 @@ def test_the_context_of_a_test_is_used() -> None:
     app = site(user_loader=load)
     with app.app_context():
         flask.g.notes = ["test"]
-        assert ask_wsgi(app, "GET", "/", [BEARER]).body == b"test,site"
+        assert ask_wsgi(app, "GET", "/", [bearer()]).body == b"test,site"
         assert flask.g.notes == ["test", "site"]
 
 
 def test_another_application_s_context_is_not_used() -> None:
     """A guarded application that is called from a view of another has its own."""
     inner, outer = site(user_loader=load), flask.Flask("outer")
-    outer.add_url_rule("/", view_func=lambda: ask_wsgi(inner, "GET", "/", [BEARER]).body)
+    outer.add_url_rule("/", view_func=lambda: ask_wsgi(inner, "GET", "/", [bearer()]).body)
     assert ask_wsgi(outer, "GET", "/").body == b"site"
 
 
@@ -211,7 +215,8 @@ def test_a_test_client_may_look_into_the_request() -> None:
     """`with client` keeps the context, and the caller in it."""
     app = site(user_loader=load)
     with app.test_client() as client:
-        client.get("/", headers=[(BEARER[0], BEARER[1].decode())])
+        name, value = bearer()
+        client.get("/", headers=[(name, value.decode())])
         assert flask.g.notes == ["site"]
         assert current_principal.subject == "somebody"
     assert not flask.has_app_context()
@@ -224,7 +229,7 @@ def test_current_principal_is_there_beside_the_user() -> None:
     """With a user_loader, too."""
     app = site(user_loader=load)
     app.add_url_rule("/who", view_func=lambda: f"{current_user.name} {current_principal.subject}")  # type: ignore[attr-defined]
-    assert ask_wsgi(app, "GET", "/who", [BEARER]).body == b"user somebody somebody"
+    assert ask_wsgi(app, "GET", "/who", [bearer()]).body == b"user somebody somebody"
 
 
 def test_current_user_of_another_class_is_an_error() -> None:
@@ -234,7 +239,7 @@ def test_current_user_of_another_class_is_an_error() -> None:
     user = current_user_of(flask.Flask)
     app.add_url_rule("/who", view_func=lambda: user.name)
     with pytest.raises(TypeError, match="SimpleNamespace, and not a Flask"):
-        ask_wsgi(app, "GET", "/who", [BEARER])
+        ask_wsgi(app, "GET", "/who", [bearer()])
 
 
 def test_current_user_of_may_be_anonymous() -> None:
@@ -253,7 +258,7 @@ def rendered(app: flask.Flask, *fields: Any) -> str:
 
 def test_templates_have_the_current_user() -> None:
     """Also anonymous ones."""
-    assert rendered(site(), BEARER) == "somebody!"
+    assert rendered(site(), bearer()) == "somebody!"
     assert rendered(site(public_paths=["/page"])) == "!"
 
 
@@ -262,14 +267,14 @@ def test_a_current_user_of_the_application_stays() -> None:
     mine = SimpleNamespace(subject="mine")
     app = site()
     app.context_processor(lambda: {"current_user": mine})
-    assert rendered(app, BEARER) == "mine!"
+    assert rendered(app, bearer()) == "mine!"
     app = site()
     app.jinja_env.globals["current_user"] = mine
-    assert rendered(app, BEARER) == "mine!"
+    assert rendered(app, bearer()) == "mine!"
     early = flask.Flask("early")
     early.context_processor(lambda: {"current_user": mine})
     init_app(early, Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)))
-    assert rendered(early, BEARER) == "mine!"
+    assert rendered(early, bearer()) == "mine!"
 
 
 def test_templates_outside_of_requests_have_no_current_user() -> None:
@@ -286,5 +291,5 @@ def test_a_refused_requirement_is_logged_and_answered_once(caplog: pytest.LogCap
     app = site(on_error=on_error)
     app.add_url_rule("/admin", view_func=requires("admin")(lambda: "in"))
     with caplog.at_level(logging.DEBUG, "authguard"):
-        answer = ask_wsgi(app, "GET", "/admin", [BEARER])
+        answer = ask_wsgi(app, "GET", "/admin", [bearer()])
     assert (answer.status, answer.headers["x-notes"], len(caplog.records)) == (403, "site", 1)

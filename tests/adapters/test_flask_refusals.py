@@ -16,7 +16,6 @@ from authguard.flask import RefusedHTTPException, current_user, init_app, requir
 from authguard.testing import issue_token
 
 SECRET = secrets.token_urlsafe(40)
-BEARER = ("Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode())
 BROWSER = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate")]
 #: By path: the decorator names its scope, and there is no rule.
 CHALLENGES = {
@@ -24,6 +23,11 @@ CHALLENGES = {
     "/some/decorated": 'Bearer realm="api", scope="write"',
 }
 PLAIN = "application/problem+json"
+
+
+def bearer() -> tuple[str, bytes]:
+    """The field with a good token."""
+    return "Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode()
 
 
 def down(principal: Any) -> Any:
@@ -130,7 +134,7 @@ def test_an_outage_and_a_bug_have_handlers_too(loader: Any, status: int, field: 
     """They are asked by their status, and what clients must know stays."""
     app = site(user_loader=loader)
     app.register_error_handler(status, lambda error: (f"sorry {error.original_exception}", status))
-    answer = ask_wsgi(app, "GET", "/some/page", [BEARER])
+    answer = ask_wsgi(app, "GET", "/some/page", [bearer()])
     assert (answer.status, answer.body) == (status, b"sorry None")
     assert answer.headers[field[0]] == field[1]
 

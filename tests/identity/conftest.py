@@ -16,6 +16,7 @@ from authguard.identity.scanning.matches import SOURCES, UNKNOWN_SOURCE
 from authguard.identity.social_reasons import SocialReason
 from event_loop import one_event_loop  # noqa: F401  # a fixture
 from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.documented_answers import watch_answers
 from identity.leaks import Leaks, close_connections, watching
 from identity.support import ANN, Clock, Postbox, browser, service_at
 
@@ -75,6 +76,16 @@ def pytest_runtest_makereport(
 
 
 _REASONS = {"", *Reason, *SocialReason, *SOURCES, UNKNOWN_SOURCE}
+
+
+@pytest.fixture(autouse=True)
+def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each answer that a test gets is one of those that the OpenAPI document names."""
+    problems: set[str] = set()
+    watch_answers(monkeypatch, problems)
+    yield
+    if problems:
+        pytest.fail("\n".join(sorted(problems)[:10]), pytrace=False)
 
 
 @pytest.fixture(autouse=True)

@@ -68,15 +68,18 @@ def environment(database: str, **variables: str) -> dict[str, str]:
     return {**clean, **own, **variables}
 
 
+#: The command that runs the service.
+SERVE = [_COMMAND, "serve", "--dev", "--port", "0"]
+
+
 @contextlib.contextmanager
 def running(folder: Path, **variables: str) -> Iterator[Servers]:
     """Run both; at the end, nothing that they have written has the shape of a secret."""
     given = environment(f"sqlite:///{folder}/keys.db", **variables)
-    serve = [_COMMAND, "serve", "--dev", "--port", "0"]
     application = [sys.executable, "-m", "uvicorn", "examples.api_keys.app:app", "--port", "0"]
     with (
-        _started(serve, folder / "service.log", given) as service,
-        _started(application, folder / "application.log", given) as other,
+        serving_process(SERVE, folder / "service.log", given) as service,
+        serving_process(application, folder / "application.log", given) as other,
     ):
         yield Servers(service, other)
     logs = [(log.name, log.read_text(errors="replace")) for log in folder.glob("*.log")]
@@ -85,7 +88,7 @@ def running(folder: Path, **variables: str) -> Iterator[Servers]:
 
 
 @contextlib.contextmanager
-def _started(command: list[str], log: Path, given: dict[str, str]) -> Iterator[str]:
+def serving_process(command: list[str], log: Path, given: dict[str, str]) -> Iterator[str]:
     """Run a server; its URL, which it writes when it has begun."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=given, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)

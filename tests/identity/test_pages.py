@@ -309,7 +309,7 @@ def test_pages_can_be_switched_off(url):
         client = browser(Identity(service))
         for path in ("/login", "/account", "/verify-email?token=x"):
             response = client.get(path)
-            assert (response.status_code, "<form" in response.text) == (401, False)
+            assert (response.status_code, "<form" in response.text) == (404, False)
 
 
 def test_api_keeps_its_answers(app):
@@ -330,7 +330,7 @@ def test_a_browser_that_navigates_to_the_api_is_shown_a_page(app, ann):
     """Whoever types the address of the API reads no JSON, where nothing is there neither."""
     for client, path, status in (
         (browser(app), "/v1/users/me", 401),
-        (browser(app), "/nothing/here", 401),
+        (browser(app), "/nothing/here", 404),
         (ann, "/nothing/here", 404),
         (ann, "/v1/auth/login", 405),
     ):

@@ -206,7 +206,7 @@ def test_modes_are_checked(url, wrong):
 
 @pytest.mark.parametrize(
     "address",
-    ["postgres://u@h/n", "mysql://u@h/n", "redis://h", "postgresql+asyncpg://u@h/n", "postgresql+psycopg2://u@h/n"],
+    ["mariadb://u@h/n", "mysql://u@h/n", "redis://h", "postgresql+asyncpg://u@h/n", "postgresql+psycopg2://u@h/n"],
 )  # fmt: skip
 def test_a_database_of_another_kind_is_refused(address):
     """The error names the two kinds, and not the rest of the URL, where a password may be."""

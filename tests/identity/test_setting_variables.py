@@ -1,5 +1,6 @@
 """Variables of the environment: files with secrets, what orchestrators set, typing errors."""
 
+import json
 import os
 import stat
 from dataclasses import fields
@@ -14,6 +15,13 @@ from identity.support import SECRET
 
 ISSUER = {"AUTHGUARD_ISSUER": "https://auth.example.com"}
 GOOD = {**ISSUER, "AUTHGUARD_SECRET": SECRET}
+PROVIDERS = {
+    "google": {
+        "issuer": "https://accounts.google.com",
+        "client_id": "id",
+        "client_secret": "a-Provider-secret-7Q",
+    }
+}
 OTHERS = {
     "previous_secret": SECRET[::-1],
     "database": "postgresql://user:pass-word@db/authguard",
@@ -21,6 +29,7 @@ OTHERS = {
     "revocations_url": "redis://:pass-word@redis:6379",
     "smtp_url": "smtps://user:pass-word@mail.example.com",
     "api_key_check_secret": "0123456789abcdef-check",
+    "oidc_providers": json.dumps(PROVIDERS),
 }
 
 
@@ -45,7 +54,10 @@ def test_each_secret_may_be_in_a_file(tmp_path, name):
     found = Settings.from_env(
         {**GOOD, "AUTHGUARD_MAIL_FROM": "a@b.example", f"AUTHGUARD_{name.upper()}_FILE": str(path)}
     )
-    assert getattr(found, name) == text.replace("postgresql:", "postgresql+psycopg:")
+    if name == "oidc_providers":
+        assert found.oidc_providers["google"].client_secret == PROVIDERS["google"]["client_secret"]
+    else:
+        assert getattr(found, name) == text.replace("postgresql:", "postgresql+psycopg:")
 
 
 def test_both_are_an_error(tmp_path):

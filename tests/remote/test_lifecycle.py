@@ -150,7 +150,7 @@ def test_lifespan_shutdown_closes_connections(guard):
 
     async def main():
         await run_async(guard.decide(bearer("opaque"), time.time()))
-        assert guard._remotes.opened()
+        assert guard.remotes.opened()
         messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
         async def receive():
@@ -158,7 +158,7 @@ def test_lifespan_shutdown_closes_connections(guard):
 
         async def send(message):
             if message["type"] == "lifespan.shutdown.complete":
-                open_at_end.append(guard._remotes.opened())
+                open_at_end.append(guard.remotes.opened())
 
         await middleware({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
@@ -174,7 +174,7 @@ def test_aclose_closes_and_the_next_request_opens(guard):
             decision = await run_async(guard.decide(bearer("opaque"), time.time()))
             assert decision.auth.principal.subject == "ann"
             await guard.aclose()
-            assert guard._remotes.opened() == []
+            assert guard.remotes.opened() == []
 
     asyncio.run(main())
 
@@ -193,7 +193,7 @@ def test_close_from_outside_reaches_a_loop_that_runs(guard):
 
     async def main():
         await run_async(guard.decide(bearer("opaque"), time.time()))
-        clients = [opened._client for opened in guard._remotes.opened()]
+        clients = [opened._client for opened in guard.remotes.opened()]
         await asyncio.to_thread(guard.close)
         for _ in range(100):
             if all(client is None or client.is_closed for client in clients):
@@ -211,7 +211,7 @@ def test_aclose_from_another_loop(guard):
         await run_async(guard.decide(bearer("opaque"), time.time()))
         await asyncio.to_thread(asyncio.run, guard.aclose())
         await asyncio.sleep(0.05)
-        assert all(opened._client is None for opened in guard._remotes.opened())
+        assert all(opened._client is None for opened in guard.remotes.opened())
 
     asyncio.run(use())
 
@@ -410,7 +410,7 @@ def test_a_fork_has_connections_of_its_own(server, guard):
         try:
             decisions = [run(guard.decide(bearer(str(number)), time.time())) for number in range(3)]
             names = [decision.auth.principal.subject for decision in decisions]
-            alone = [opened for opened in guard._remotes.opened() if opened._clients]
+            alone = [opened for opened in guard.remotes.opened() if opened._clients]
             code = 0 if names == ["ann"] * 3 and len(alone) == 1 else 2
         finally:
             os._exit(code)

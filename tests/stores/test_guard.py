@@ -89,7 +89,7 @@ def test_a_known_caller_is_looked_up_once_for_each_change(world: World) -> None:
     """What nothing was revoked since is not looked up again."""
     guard = a_guard(world)
     decide(guard)
-    process = guard._logouts._store  # type: ignore[union-attr]
+    process = guard._logouts.store  # type: ignore[union-attr]
     marks = process._follower.marks  # type: ignore[attr-defined]
     known = recall(guard)
     assert isinstance(known, Known)
@@ -104,7 +104,7 @@ def test_a_known_caller_is_looked_up_once_for_each_change(world: World) -> None:
 def test_a_process_after_a_fork_takes_no_revision_for_one_of_its_parent(world: World) -> None:
     """What the parent has looked up is looked up again, though the child has read as many marks."""
     guard = a_guard(world)
-    follower = guard._logouts._store._follower  # type: ignore[union-attr, attr-defined]
+    follower = guard._logouts.store._follower  # type: ignore[union-attr, attr-defined]
     world.marks = [make_mark(token_id="another", until=NOW + 60)]
     decide(guard)
     assert isinstance(recall(guard), Known)

@@ -14,6 +14,7 @@ from authguard.errors import InsufficientScopeError
 
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, NewAPIKey, StoredAPIKey
+    from authguard.identity.api.answers import FullKey
     from authguard.identity.model import Operator
     from authguard.identity.storage.usage_series import Period
 
@@ -288,7 +289,7 @@ def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
     note(f"this is shown once; the id is {new.key.id}, and it ends on {moment(new.key.expires_at)}")
 
 
-def _document(key: "StoredAPIKey", now: float) -> dict[str, Any]:
+def _document(key: "StoredAPIKey", now: float) -> "FullKey":
     from authguard.identity.api.key_documents import full_key_document
 
     return full_key_document(key, now)

@@ -3,6 +3,8 @@
 import click
 
 from authguard.cli.configuration import read_settings_without_secret, with_settings
+from authguard.cli.output import echo_json
+from authguard.cli.service import open_service
 
 
 @click.group()
@@ -22,3 +24,19 @@ def upgrade(database: str | None, config: str | None) -> None:
 
     upgrade_tables(settings.database)
     click.echo("The tables are up to date.")
+
+
+@db.command()
+@click.option("--json", "as_json", is_flag=True, help="Write the numbers as JSON.")
+@with_settings
+def purge(*, as_json: bool, database: str | None, config: str | None) -> None:
+    """Delete expired sessions and mailed links, and mails that nothing has sent for two days.
+
+    The running service does so by itself, once in purge_interval.
+    """
+    with open_service(read_settings_without_secret(config, database)) as service:
+        done = service.purge.run()
+    if as_json:
+        echo_json(done._asdict())
+    else:
+        click.echo(f"Deleted: {done.sessions} sessions, {done.one_time_tokens} links, {done.mails} mails.")

@@ -18,7 +18,7 @@ from authguard.cli.providers import providers
 from authguard.cli.routes.command import routes
 from authguard.cli.serve import serve
 from authguard.cli.tokens.issue import token
-from authguard.cli.users import users
+from authguard.cli.users.command import users
 from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
 
 

@@ -48,13 +48,18 @@ def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator
         service.close()
 
 
-def find_user(service: "IdentityService", email: str) -> "User":
-    """Return the account with this address.
+def find_user(service: "IdentityService", account: str) -> "User":
+    """Return the account with this address or this id.
 
     Raises:
         Failure: if there is none.
     """
-    user = service.accounts.find(email)
+    if "@" in account:
+        user = service.accounts.find(account)
+    else:
+        # A database refuses some of the other characters.
+        is_plain = account.isascii() and account.isprintable()
+        user = service.accounts.find_by_id(account) if is_plain else None
     if user is None:
-        raise Failure("no account has this address")
+        raise Failure(f"no account has this {'address' if '@' in account else 'id'}")
     return user

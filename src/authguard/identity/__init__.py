@@ -20,14 +20,13 @@ with needs_extra("identity"):
         SocialIdentity,
         StoredAPIKey,
         Tokens,
-        Usage,
         User,
     )
     from authguard.identity.service import IdentityService
     from authguard.identity.settings import Settings
     from authguard.identity.storage.migrations import upgrade
     from authguard.identity.storage.revocations import SQLRevocations
-    from authguard.identity.tiers import Tier, tier_quotas
+    from authguard.identity.tiers import Tier, Usage, tier_quotas
 
 __all__ = [
     "APIKeyRequest",

@@ -21,12 +21,14 @@ from authguard.identity.api.api_keys import APIKeyEndpoints
 from authguard.identity.api.health import HEALTH_PATHS, HealthEndpoints
 from authguard.identity.api.key_pairs import KeyPairEndpoints
 from authguard.identity.api.oauth import OAuthEndpoints
+from authguard.identity.api.reference import DocumentEndpoint
 from authguard.identity.api.secret_scanning import (
     SCANNING_THREADS,
     SECRET_SCANNING,
     SecretScanningEndpoint,
 )
 from authguard.identity.api.social import SocialEndpoints
+from authguard.identity.openapi.document import DOCUMENT, ServiceDocument
 from authguard.identity.pages.account import LOGOUT_PAGE
 from authguard.identity.pages.build import Pages
 from authguard.identity.service import IdentityService
@@ -77,8 +79,11 @@ class Identity:
         for provider in self._providers:
             check_object(provider, "each of providers", Provider, "GitHub(…)", or_none=False)
         browser_paths = social.browser_paths(settings.prefixes, self._providers)
-        self._pages = Pages(self._web, [provider.name for provider in self._providers], browser_paths)
+        names = [provider.name for provider in self._providers]
+        self._document = ServiceDocument(settings, names)
+        self._pages = Pages(self._web, names, browser_paths, self._document)
         endpoints = self._endpoints()
+        self._document.describe(endpoints)
         paths = _paths(endpoints)
         if shadowed := sorted(paths.intersection(self._pages.paths)):
             raise ConfigurationError(
@@ -110,7 +115,10 @@ class Identity:
         on_refused = self._pages.handlers[RefusedError]
         for prefix in prefixes:
             endpoints += SocialEndpoints(self._web, prefix, self._providers, on_refused).routes()
-        return endpoints + oauth_endpoints.well_known() + HealthEndpoints(self._web).routes()
+        endpoints += oauth_endpoints.well_known() + HealthEndpoints(self._web).routes()
+        if self._settings.openapi:
+            endpoints += DocumentEndpoint(self._document).routes()
+        return endpoints
 
     def well_known_routes(self) -> list[BaseRoute]:
         """Return the route of the metadata for an application in which the service is mounted.
@@ -138,7 +146,7 @@ class Identity:
             origins=tuple(self._settings.cors_origins),
             methods=set().union(*methods) - {"HEAD"},
             pages=self._pages.paths,
-            documents=oauth.well_known_paths(self._settings.issuer),
+            documents=[DOCUMENT, *oauth.well_known_paths(self._settings.issuer)],
         )
 
     def _managing_keys(self) -> list[Route]:
@@ -168,7 +176,7 @@ class Identity:
         """
         open_paths = [*_PUBLIC_PATHS, *([SECRET_SCANNING] if self._settings.secret_scanning else [])]
         public = [prefix + path for prefix in self._settings.prefixes for path in open_paths]
-        public += [*oauth.well_known_paths(self._settings.issuer), *HEALTH_PATHS, *browser_paths]
+        public += [*oauth.well_known_paths(self._settings.issuer), *HEALTH_PATHS, DOCUMENT, *browser_paths]
         return Guard(
             self.service.own_tokens,
             self._keys_refused,

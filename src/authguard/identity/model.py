@@ -32,10 +32,12 @@ class User:
         email: as its owner wrote it.
         email_verified: whether its owner has shown to receive mail there.
         name: what to call its owner; may be empty.
-        role: the `role` of its tokens.
+        role: the first of its roles, and the `role` of its tokens.
         disabled: whether it is switched off.
         created_at: seconds since the epoch.
         picture: the address of a picture, if a social provider gave one.
+        further_roles: its other roles.
+        scopes: the `scope` of its tokens.
     """
 
     id: str
@@ -46,6 +48,13 @@ class User:
     disabled: bool
     created_at: float
     picture: str | None = None
+    further_roles: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return all roles, which are the `roles` of its tokens."""
+        return (self.role, *self.further_roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +245,12 @@ class KeyClient(Client):
     Attributes:
         key: the key.
         ends_at: when the secret that was presented ends, in seconds since the epoch.
-        role: the role of the owner, if the key may have it.
+        roles: the roles of the owner that the key may have.
     """
 
     key: "StoredAPIKey"
     ends_at: float
-    role: str | None
+    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,22 +385,3 @@ class APIKeyRequest:
     tier: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     networks: Collection[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tell how many requests the keys of an owner have made, and how many they may.
-
-    Attributes:
-        tier: whose limits these are.
-        today: requests of this day in UTC.
-        month: requests of this month in UTC.
-        per_day: how many a day.
-        per_minute: how many in 60 seconds.
-    """
-
-    tier: str
-    today: int
-    month: int
-    per_day: int
-    per_minute: int

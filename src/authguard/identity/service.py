@@ -2,6 +2,8 @@
 
 accounts         register, sign in, change the password, disable
 social_sign_in   sign in with providers, in the folder `social`
+administration   delete, verify and show accounts, set passwords and roles; `account_import` makes many
+purge            delete what has expired
 sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
 linking          list and unlink the providers of an account
@@ -44,6 +46,9 @@ from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.accounts import Accounts
+from authguard.identity.usecases.administration.accounts import AccountAdministration
+from authguard.identity.usecases.administration.imports import AccountImport
+from authguard.identity.usecases.administration.purge import PURGE_POLL_SECONDS, Purge
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base
@@ -144,6 +149,10 @@ class IdentityService:
         self.links = Links(base, self.sessions, notices, proofs)
         self.linking = Linking(base, self.sessions, notices)
         self.accounts = Accounts(base, self.sessions, self.links, notices)
+        #: For operators of the service: the commands.
+        self.administration = AccountAdministration(base, self.sessions, notices)
+        self.account_import = AccountImport(base)
+        self.purge = Purge(base)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
         settings = self.settings
         #: For guards of the service itself: each request looks its key up, so that all changes hold at once.
@@ -163,13 +172,23 @@ class IdentityService:
         key_events = KeyEvents(base)
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
+        self._add_threads()
+        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+
+    def _add_threads(self) -> None:
+        settings = self.settings
         #: Started by the application that serves, and not by commands.
         self.key_notices_thread = BackgroundThread(
             self.key_notices.step, settings.api_key_notice_interval, name="key notices"
         )
+        self._purge_thread = BackgroundThread(
+            self.purge.step,
+            min(settings.purge_interval, PURGE_POLL_SECONDS),
+            name="old rows",
+            is_at_once=False,
+        )
         self._mails_thread = BackgroundThread(self.mails.step, POLL_SECONDS, name="waiting mails")
-        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings
@@ -225,6 +244,7 @@ class IdentityService:
         """Start what is done in the background, in the process that serves; commands leave it to that."""
         self.key_notices_thread.start()
         self._mails_thread.start()
+        self._purge_thread.start()
 
     def close(self) -> None:
         """Send the mails that are waiting, for some seconds, and close all connections.
@@ -233,6 +253,7 @@ class IdentityService:
         """
         self.key_notices_thread.close()
         self._mails_thread.close()
+        self._purge_thread.close()
         self.outbox.close()
         if self.leak_reports is not None:
             self.leak_reports.close()

@@ -15,6 +15,7 @@ _RANGES = {
     "link_lifetime": (60, _DAY),
     "api_key_lifetime": (60, 3_650 * _DAY),
     "api_key_notice_interval": (0, _DAY),
+    "purge_interval": (0, _DAY),
     "usage_minutes_kept": (3_600, 90 * _DAY),
     "usage_hours_kept": (2 * _DAY, 3_650 * _DAY),
     "usage_days_kept": (32 * _DAY, 36_500 * _DAY),  # the usage of a month is that of its days

@@ -115,6 +115,7 @@ class Settings:
         cookie_name: the cookie that may carry the access token for pages.
         refresh_cookie_name: the cookie that carries the refresh token for pages.
         pages: whether there are pages for browsers: sign in, register, account and so on.
+        openapi: whether there is an OpenAPI document at `/openapi.json`, and a page `/docs` to read it.
         pages_path: what comes before their paths, such as `/auth`; links in mails lead there.
         api_keys: whether accounts may have API keys.
         api_key_lifetime: seconds for which a new key is valid, unless it asks for another time.
@@ -140,6 +141,8 @@ class Settings:
         usage_minutes_kept: seconds for which the usage of keys is kept by the minute.
         usage_hours_kept: seconds for which it is kept by the hour.
         usage_days_kept: seconds for which it is kept by the day; by the month it is kept for ever.
+        purge_interval: seconds between two deletions of expired sessions, links and mails, by one process for
+            all; 0 leaves that to `authguard db purge`.
         worker_threads: how many requests talk to the database at the same time.
         dev: for development: mails go to the console, and the test-auth endpoints exist.
 
@@ -189,6 +192,7 @@ class Settings:
     cookie_name: str = "access_token"
     refresh_cookie_name: str = "refresh_token"
     pages: bool = True
+    openapi: bool = True
     pages_path: str = ""
     api_keys: bool = True
     api_key_lifetime: int = 90 * _DAY
@@ -208,6 +212,7 @@ class Settings:
     usage_minutes_kept: int = 2 * _DAY
     usage_hours_kept: int = 90 * _DAY
     usage_days_kept: int = 730 * _DAY
+    purge_interval: int = 3_600
     worker_threads: int = 8
     dev: bool = False
 
@@ -331,7 +336,7 @@ class Settings:
         check_whole(self.worker_threads, "worker_threads", 1, 256)
         flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
         key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
-        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "dev")
+        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "openapi", "dev")
         for name in (*flags, *key_flags, *more_flags):
             check_flag(getattr(self, name), name)
 

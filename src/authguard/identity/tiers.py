@@ -1,4 +1,4 @@
-"""Read the tiers of API keys: how many requests a minute and a day an owner has."""
+"""Read the tiers of API keys: how many requests a minute and a day an owner has, and has made."""
 
 import re
 from collections.abc import Mapping
@@ -78,6 +78,25 @@ def _parse_tier(name: str, value: object) -> Tier:
         f"the tier {name} must be requests a minute and a day, both at least 1, such as 10/1000, got "
         f"{got(value)}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tell how many requests the keys of an owner have made, and how many they may.
+
+    Attributes:
+        tier: whose limits these are.
+        today: requests of this day in UTC.
+        month: requests of this month in UTC.
+        per_day: how many a day.
+        per_minute: how many in 60 seconds.
+    """
+
+    tier: str
+    today: int
+    month: int
+    per_day: int
+    per_minute: int
 
 
 def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, list[Quota]]:

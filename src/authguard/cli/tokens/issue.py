@@ -108,7 +108,7 @@ def _of_account(email: str, database: str | None, config: str | None) -> dict[st
         user = find_user(service, email)
         if user.disabled:
             raise Failure("the account is disabled: see `authguard users enable`")
-        return token_document(service.accounts.issue_tokens(user.id, caller))
+        return dict(token_document(service.accounts.issue_tokens(user.id, caller)))
 
 
 def _signed(

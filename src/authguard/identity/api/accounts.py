@@ -8,14 +8,37 @@ from starlette.routing import BaseRoute, Route
 
 from authguard._core.model import Auth, Principal
 from authguard.asgi import handled_by_guard
-from authguard.errors import MissingCredentialsError
+from authguard.errors import MissingCredentialsError, RateLimitedError
+from authguard.identity.api.answers import (
+    AccessToken,
+    Account,
+    AuthStatus,
+    IdentityShown,
+    Message,
+    Refreshed,
+    Registered,
+    SessionShown,
+    TokenPair,
+)
 from authguard.identity.api.documents import (
+    access_token_document,
     identity_document,
+    registered_document,
     session_document,
     token_document,
     user_document,
 )
+from authguard.identity.errors import (
+    EmailNotVerifiedError,
+    EmailTakenError,
+    InvalidCredentialsError,
+    InvalidFieldsError,
+    InvalidLinkError,
+    LastSignInError,
+    NotFoundError,
+)
 from authguard.identity.model import User
+from authguard.identity.openapi.operations import Access, Parameter, operation
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.identity.usecases.sessions import MAX_SESSIONS
 from authguard.identity.web import bodies
@@ -37,6 +60,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _SENT = "If there is an account with this address, a mail is on its way."
 _CHECK_MAIL = "Check your mail: a link in it finishes the registration."
 
+
+_PAGE = (
+    Parameter("limit", "How many to list.", {"type": "integer", "minimum": 1, "maximum": MAX_SESSIONS}),
+    Parameter("cursor", "From the Link field of the page before.", {"type": "string"}),
+)
+_SIGN_IN = (InvalidCredentialsError, EmailNotVerifiedError, RateLimitedError)
+_LINK = (InvalidLinkError, InvalidCredentialsError, RateLimitedError)
 
 REFRESH = "/auth/refresh"
 LOGOUT = "/auth/logout"
@@ -105,6 +135,11 @@ class AccountEndpoints:
             for prefix in prefixes
         ]
 
+    @operation(
+        json=bodies.Register,
+        answers={201: Registered, 202: Message},
+        refused=(EmailTakenError, RateLimitedError),
+    )
     async def register(self, request: Request) -> Response:
         """Make an account: 201 with a token, or 202 if something has to be proven first.
 
@@ -120,9 +155,9 @@ class AccountEndpoints:
         )
         if tokens is None:
             return message_response(_CHECK_MAIL, 202)
-        account = {"id": tokens.user.id, "email": tokens.user.email}
-        return json_response(account | token_document(tokens, with_refresh=False), 201)
+        return json_response(registered_document(tokens), 201)
 
+    @operation(json=bodies.Login, form=bodies.LoginJSON, answers={200: TokenPair}, refused=_SIGN_IN)
     async def login(self, request: Request) -> Response:
         """Sign in: JSON with `email`, or the password form of OAuth 2 with `username`."""
         if media_type_of(request) == "application/x-www-form-urlencoded":
@@ -133,6 +168,7 @@ class AccountEndpoints:
         body = await read_json(request, bodies.Login)
         return await self._login(request, body.email, body.password.get_secret_value())
 
+    @operation(json=bodies.LoginJSON, answers={200: AccessToken}, refused=_SIGN_IN)
     async def login_json(self, request: Request) -> Response:
         """Sign in: JSON with `username`; the answer of this one has no refresh token."""
         body = await read_json(request, bodies.LoginJSON)
@@ -143,8 +179,15 @@ class AccountEndpoints:
         self, request: Request, email: str, password: str, *, with_refresh: bool = True
     ) -> Response:
         tokens = await sign_in(self._web, email, password, caller_of(request))
-        return json_response(token_document(tokens, with_refresh=with_refresh))
+        return json_response(token_document(tokens) if with_refresh else access_token_document(tokens))
 
+    @operation(
+        json=bodies.Refresh,
+        needs_body=False,
+        access=Access.ANYBODY,
+        answers={200: Refreshed},
+        refused=(*Access.PERSON.refusals, RateLimitedError),
+    )
     async def refresh(self, request: Request) -> Response:
         """Issue new tokens for the refresh token in the body, or else for the access token that was sent."""
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
@@ -153,24 +196,34 @@ class AccountEndpoints:
             tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request)))
             return json_response(token_document(tokens))
         tokens = await self._prolongs.ask(ProlongRequest(principal_of(request), caller_of(request)))
-        return json_response(token_document(tokens, with_refresh=False))
+        return json_response(access_token_document(tokens))
 
+    @operation(access=Access.OWNER, answers={200: Account})
     async def me(self, request: Request) -> Response:
         """Return the account of the caller."""
         user: User = request.user
         return json_response(user_document(user))
 
+    @operation(access=Access.PERSON, answers={200: Message})
     async def logout(self, request: Request) -> Response:
         """End the session of the token, which may have expired or have been used for that before."""
         await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
         return message_response("Logged out")
 
+    @operation(access=Access.PERSON, answers={200: Message})
     async def logout_all(self, request: Request) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
         await self._workers.write(log_out, principal_of(request), caller_of(request))
         return message_response("Logged out everywhere")
 
+    @operation(
+        access=Access.PERSON,
+        answers={200: list[SessionShown]},
+        parameters=_PAGE,
+        fields={"Link": "The next page, if there is one (RFC 8288)."},
+        refused=(InvalidFieldsError,),
+    )
     async def sessions(self, request: Request) -> Response:
         """Answer a page of the sessions that are alive, the newest first; all fit on one by default."""
         principal = principal_of(request)
@@ -183,6 +236,7 @@ class AccountEndpoints:
             response.headers["link"] = link_next(limit, page.older)
         return response
 
+    @operation(access=Access.PERSON, answers={200: Message}, refused=(NotFoundError,))
     async def end_session(self, request: Request) -> Response:
         """End one session."""
         session = request.path_params["session_id"]
@@ -190,11 +244,13 @@ class AccountEndpoints:
         await self._workers.write(end, principal_of(request), session, caller_of(request))
         return message_response("Session ended")
 
+    @operation(access=Access.PERSON, answers={200: list[IdentityShown]})
     async def identities(self, request: Request) -> Response:
         """List the providers that sign in to the account."""
         identities = await self._workers.read(self._service.linking.list, principal_of(request))
         return json_response([identity_document(identity) for identity in identities])
 
+    @operation(access=Access.PERSON, answers={200: Message}, refused=(NotFoundError, LastSignInError))
     async def unlink(self, request: Request) -> Response:
         """Unlink a provider."""
         provider = request.path_params["provider"]
@@ -202,6 +258,7 @@ class AccountEndpoints:
         await self._workers.write(unlink, principal_of(request), provider, caller_of(request))
         return message_response("Provider unlinked")
 
+    @operation(access=Access.ANYBODY, json=bodies.VerifyEmail, answers={200: Message}, refused=_LINK)
     async def verify_email(self, request: Request) -> Response:
         """Verify an address with the token of a mail, and the password by itself or by a session."""
         body = await read_json(request, bodies.VerifyEmail)
@@ -216,6 +273,7 @@ class AccountEndpoints:
         )
         return message_response("E-mail address verified")
 
+    @operation(json=bodies.OneTimeToken, answers={200: Message}, refused=_LINK)
     async def decline(self, request: Request) -> Response:
         """Close an account that the owner of its address has not registered."""
         body = await read_json(request, bodies.OneTimeToken)
@@ -223,18 +281,21 @@ class AccountEndpoints:
         await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
         return message_response("Account closed")
 
+    @operation(json=bodies.Email, answers={200: Message}, refused=(RateLimitedError,))
     async def resend_verification(self, request: Request) -> Response:
         """Send that mail again."""
         body = await read_json(request, bodies.Email)
         await self._workers.count(self._service.links.resend_verification, body.email, caller_of(request))
         return message_response(_SENT)
 
+    @operation(json=bodies.Email, answers={200: Message}, refused=(RateLimitedError,))
     async def forgot_password(self, request: Request) -> Response:
         """Send a mail with which a new password can be set."""
         body = await read_json(request, bodies.Email)
         await self._workers.count(self._service.links.request_password_reset, body.email, caller_of(request))
         return message_response(_SENT)
 
+    @operation(json=bodies.ResetPassword, answers={200: Message}, refused=_LINK)
     async def reset_password(self, request: Request) -> Response:
         """Set a new password with the token of a mail."""
         body = await read_json(request, bodies.ResetPassword)
@@ -242,6 +303,12 @@ class AccountEndpoints:
         await self._workers.hash(self._service.links.reset_password, token, password, caller_of(request))
         return message_response("Password changed: sign in with the new one")
 
+    @operation(
+        access=Access.PERSON,
+        json=bodies.ChangePassword,
+        answers={200: Message},
+        refused=(InvalidCredentialsError, RateLimitedError),
+    )
     async def change_password(self, request: Request) -> Response:
         """Set a new password with the current one."""
         principal = principal_of(request)
@@ -251,6 +318,7 @@ class AccountEndpoints:
         await self._workers.hash(change, principal, current, new, caller_of(request))
         return message_response("Password changed")
 
+    @operation(access=Access.ANYBODY, answers={200: AuthStatus})
     async def auth_status(self, request: Request) -> Response:
         """Tell whether the caller is signed in; for development."""
         user = request.user if request.auth.principal.is_authenticated else None

@@ -8,8 +8,11 @@ from starlette.routing import Route
 
 from authguard._core.model import Principal
 from authguard.identity.api.accounts import principal_of
+from authguard.identity.api.answers import FullKey, KeyShown, Message, NewKey
 from authguard.identity.api.key_documents import full_key_document, key_document, new_key_document
+from authguard.identity.errors import KeyLockedError, KeyNotActiveError, NotFoundError, TooManyKeysError
 from authguard.identity.model import APIKeyRequest, Caller, StoredAPIKey
+from authguard.identity.openapi.operations import Access, operation
 from authguard.identity.web.key_bodies import CreateKey, RotateKey
 from authguard.identity.web.messages import caller_of, json_response, message_response, read_json
 from authguard.identity.web.parts import Web
@@ -17,6 +20,8 @@ from authguard.identity.web.parts import Web
 _KEYS = "/api-keys"
 _KEY = f"{_KEYS}/{{key_id}}"
 _ROTATIONS = f"{_KEY}/rotations"
+_KEY_LIST = list[KeyShown]
+_SWITCH = (NotFoundError, KeyNotActiveError, KeyLockedError)
 
 
 class APIKeyEndpoints:
@@ -41,6 +46,7 @@ class APIKeyEndpoints:
             Route(prefix + _ROTATIONS, self.rotate, methods=["POST"]),
         ]
 
+    @operation(access=Access.OWNER, json=CreateKey, answers={201: NewKey}, refused=(TooManyKeysError,))
     async def create(self, request: Request) -> Response:
         """Make a key: 201 with its text, which is shown this once."""
         principal = principal_of(request)
@@ -57,22 +63,26 @@ class APIKeyEndpoints:
         new = await self._workers.write(self._service.api_keys.create, principal, wish, caller_of(request))
         return json_response(new_key_document(new), 201)
 
+    @operation(access=Access.OWNER, answers={200: _KEY_LIST})
     async def list(self, request: Request) -> Response:
         """List all keys of the owner, the newest first."""
         keys = await self._workers.read(self._service.api_keys.list, principal_of(request))
         now = self._service.clock()
         return json_response([key_document(key, now) for key in keys])
 
+    @operation(access=Access.OWNER, answers={200: FullKey}, refused=(NotFoundError,))
     async def show(self, request: Request) -> Response:
         """Show a key with its state and what it may do."""
         find, key_id = self._service.api_keys.find, request.path_params["key_id"]
         key = await self._workers.read(find, principal_of(request), key_id)
         return json_response(full_key_document(key, self._service.clock()))
 
+    @operation(access=Access.OWNER, answers={200: FullKey}, refused=_SWITCH)
     async def disable(self, request: Request) -> Response:
         """Switch a key off, until it is enabled."""
         return await self._switch(request, self._service.api_keys.disable)
 
+    @operation(access=Access.OWNER, answers={200: FullKey}, refused=_SWITCH)
     async def enable(self, request: Request) -> Response:
         """Switch a key on again."""
         return await self._switch(request, self._service.api_keys.enable)
@@ -84,6 +94,7 @@ class APIKeyEndpoints:
         key = await self._workers.write(switch, principal_of(request), key_id, caller_of(request))
         return json_response(full_key_document(key, self._service.clock()))
 
+    @operation(access=Access.OWNER, answers={200: Message}, refused=(NotFoundError,))
     async def revoke(self, request: Request) -> Response:
         """Revoke a key."""
         revoke = self._service.api_keys.revoke
@@ -91,6 +102,9 @@ class APIKeyEndpoints:
         await self._workers.write(revoke, principal_of(request), key_id, caller_of(request))
         return message_response("API key revoked successfully")
 
+    @operation(
+        access=Access.OWNER, json=RotateKey, answers={201: NewKey}, refused=(NotFoundError, KeyNotActiveError)
+    )
     async def rotate(self, request: Request) -> Response:
         """Give a key a new secret: 201 with its new text, which is shown this once; the id stays."""
         principal = principal_of(request)

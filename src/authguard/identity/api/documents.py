@@ -1,22 +1,47 @@
 """Make the JSON documents of answers from accounts, sessions and tokens."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
+from authguard.identity.api.answers import (
+    AccessToken,
+    Account,
+    IdentityShown,
+    Registered,
+    SessionShown,
+    SocialToken,
+    SocialUser,
+    TokenPair,
+)
 from authguard.identity.model import LinkedIdentity, Session, Tokens, User
 
-_PICTURES = {"github": "avatar_url"}  # the name that GitHub's API has for it
+_PICTURES: dict[str, Literal["avatar_url", "picture"]] = {
+    "github": "avatar_url"
+}  # the name that GitHub's API has for it
 
 
-def token_document(tokens: Tokens, *, with_refresh: bool = True) -> dict[str, Any]:
+def access_token_document(tokens: Tokens) -> AccessToken:
+    """Return a token response without a refresh token."""
+    return {"access_token": tokens.access_token, "token_type": "bearer", "expires_in": tokens.expires_in}
+
+
+def token_document(tokens: Tokens) -> TokenPair:
     """Return a token response (RFC 6749 section 5.1)."""
-    document: dict[str, Any] = {"access_token": tokens.access_token}
-    if with_refresh:
-        document["refresh_token"] = tokens.refresh_token
-    return document | {"token_type": "bearer", "expires_in": tokens.expires_in}
+    return {
+        "access_token": tokens.access_token,
+        "refresh_token": tokens.refresh_token,
+        "token_type": "bearer",
+        "expires_in": tokens.expires_in,
+    }
 
 
-def user_document(user: User) -> dict[str, Any]:
+def registered_document(tokens: Tokens) -> Registered:
+    """Return a new account with its first token."""
+    user = tokens.user
+    return {"id": user.id, "email": user.email, **access_token_document(tokens)}
+
+
+def user_document(user: User) -> Account:
     """Return an account; `full_name` is for clients that do not know `name`."""
     return {
         "id": user.id,
@@ -30,23 +55,15 @@ def user_document(user: User) -> dict[str, Any]:
     }
 
 
-def social_token_document(provider: str, tokens: Tokens) -> dict[str, Any]:
+def social_token_document(provider: str, tokens: Tokens) -> SocialToken:
     """Return the token response of a sign-in with a provider."""
     user = tokens.user
-    return {
-        "access_token": tokens.access_token,
-        "token_type": "bearer",
-        "expires_in": tokens.expires_in,
-        "user": {
-            "id": user.id,
-            "email": user.email,
-            "name": user.name,
-            _PICTURES.get(provider, "picture"): user.picture,
-        },
-    }
+    shown: SocialUser = {"id": user.id, "email": user.email, "name": user.name}
+    shown[_PICTURES.get(provider, "picture")] = user.picture
+    return {**access_token_document(tokens), "user": shown}
 
 
-def session_document(session: Session, current: object) -> dict[str, Any]:
+def session_document(session: Session, current: object) -> SessionShown:
     """Return a session; `current` is the id of the session of the caller."""
     return {
         "id": session.id,
@@ -59,7 +76,7 @@ def session_document(session: Session, current: object) -> dict[str, Any]:
     }
 
 
-def identity_document(identity: LinkedIdentity) -> dict[str, Any]:
+def identity_document(identity: LinkedIdentity) -> IdentityShown:
     """Return a provider that signs in to an account."""
     return {"provider": identity.provider, "linked_at": moment(identity.created_at)}
 

@@ -6,7 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from authguard.identity.api.answers import Alive, Ready
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.openapi.operations import operation
 from authguard.identity.web.messages import json_response
 from authguard.identity.web.parts import Web
 
@@ -32,10 +34,12 @@ class HealthEndpoints:
         """Return the routes, which are below no prefix."""
         return [Route(LIVE, self.live, methods=["GET"]), Route(READY, self.ready, methods=["GET"])]
 
+    @operation(answers={200: Alive}, stores=False)
     async def live(self, request: Request) -> Response:
         """Answer as long as the process does: a restart would mend nothing else."""
         return json_response({"status": "ok"})
 
+    @operation(answers={200: Ready, 503: Ready})
     async def ready(self, request: Request) -> Response:
         """Answer 200 if the service can work, and else 503 with the parts that fail."""
         looking = self._workers.ask_remote(_THREADS, self._readiness.find_failing)

@@ -1,19 +1,20 @@
 """Make the JSON documents of API keys, field for field as the two documents show them."""
 
 from datetime import UTC, datetime
-from typing import Any
 
+from authguard.identity.api.answers import FullKey, KeyShown, NewKey, NewPair, PairShown, UsageShown
 from authguard.identity.api.documents import moment
-from authguard.identity.model import NewAPIKey, StoredAPIKey, Usage
+from authguard.identity.model import NewAPIKey, StoredAPIKey
+from authguard.identity.tiers import Usage
 
 #: The message of the Invora document: keep the secret, which is shown once.
 _KEEP_SECRET = "请妥善保存 secret,它只会显示一次。"
 
 
-def new_key_document(new: NewAPIKey) -> dict[str, Any]:
+def new_key_document(new: NewAPIKey) -> NewKey:
     """Return a key that has just been made or rotated, with its text, which is never shown again."""
     key = new.key
-    document = {
+    document: NewKey = {
         "id": key.id,
         "api_key": new.text,
         "name": key.name,
@@ -24,7 +25,7 @@ def new_key_document(new: NewAPIKey) -> dict[str, Any]:
     return document if new.secret is None else {**document, "secret": new.secret}
 
 
-def key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
+def key_document(key: StoredAPIKey, now: float) -> KeyShown:
     """Return a key as the AINative list shows it.
 
     Args:
@@ -43,14 +44,15 @@ def key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
     }
 
 
-def full_key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
+def full_key_document(key: StoredAPIKey, now: float) -> FullKey:
     """Return a key with its state and what it may do, which the lists of the documents do not show.
 
     Args:
         key: the key.
         now: seconds since the epoch, at which it has the state.
     """
-    more = {
+    return {
+        **key_document(key, now),
         "shown": key.shown,
         "scopes": sorted(key.scopes),
         "tier": key.tier,
@@ -59,10 +61,9 @@ def full_key_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
         "revoked_for": key.revoked_for,
         "networks": list(key.networks),
     }
-    return key_document(key, now) | more
 
 
-def new_pair_document(new: NewAPIKey) -> dict[str, Any]:
+def new_pair_document(new: NewAPIKey) -> NewPair:
     """Return a key and its client secret, which have just been made and are never shown again."""
     key = new.key
     return {
@@ -76,7 +77,7 @@ def new_pair_document(new: NewAPIKey) -> dict[str, Any]:
     }
 
 
-def pair_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
+def pair_document(key: StoredAPIKey, now: float) -> PairShown:
     """Return a key as the Invora list shows it, with its first twelve characters.
 
     Args:
@@ -94,7 +95,7 @@ def pair_document(key: StoredAPIKey, now: float) -> dict[str, Any]:
     }
 
 
-def usage_document(usage: Usage) -> dict[str, Any]:
+def usage_document(usage: Usage) -> UsageShown:
     """Return how many requests the keys of an owner have made, and how many they may."""
     return {
         "tier": usage.tier,

@@ -5,8 +5,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from authguard.identity.api.accounts import principal_of
+from authguard.identity.api.answers import NewPair, Pairs, Success, UsageShown
 from authguard.identity.api.key_documents import new_pair_document, pair_document, usage_document
+from authguard.identity.errors import NotFoundError, TooManyKeysError
 from authguard.identity.model import APIKeyRequest
+from authguard.identity.openapi.operations import Access, operation
 from authguard.identity.web.key_bodies import CreateKeyPair
 from authguard.identity.web.messages import caller_of, json_response, read_json
 from authguard.identity.web.parts import Web
@@ -35,6 +38,7 @@ class KeyPairEndpoints:
             Route(prefix + _USAGE, self.usage, methods=["GET"]),
         ]
 
+    @operation(access=Access.OWNER, json=CreateKeyPair, answers={201: NewPair}, refused=(TooManyKeysError,))
     async def create(self, request: Request) -> Response:
         """Make a key with a client secret: 201 with both, which are shown this once."""
         principal = principal_of(request)
@@ -43,12 +47,14 @@ class KeyPairEndpoints:
         new = await self._workers.write(self._service.api_keys.create, principal, wish, caller_of(request))
         return json_response(new_pair_document(new), 201)
 
+    @operation(access=Access.OWNER, answers={200: Pairs})
     async def list(self, request: Request) -> Response:
         """List all keys of the owner, the newest first."""
         keys = await self._workers.read(self._service.api_keys.list, principal_of(request))
         now = self._service.clock()
         return json_response({"keys": [pair_document(key, now) for key in keys]})
 
+    @operation(access=Access.OWNER, answers={200: Success}, refused=(NotFoundError,))
     async def revoke(self, request: Request) -> Response:
         """Revoke a key."""
         revoke = self._service.api_keys.revoke
@@ -56,6 +62,7 @@ class KeyPairEndpoints:
         await self._workers.write(revoke, principal_of(request), key_id, caller_of(request))
         return json_response({"success": True})
 
+    @operation(access=Access.OWNER, answers={200: UsageShown})
     async def usage(self, request: Request) -> Response:
         """Tell how many requests the keys of the owner have made, and how many they may."""
         usage = await self._workers.read(self._service.api_keys.usage, principal_of(request))

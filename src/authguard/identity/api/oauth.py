@@ -3,6 +3,7 @@
 import binascii
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -12,9 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, request_response
 
 from authguard.errors import RefusedError
+from authguard.identity.api.answers import GrantedToken, Introspection, KeySetShown, Metadata, Nothing
 from authguard.identity.api.documents import token_document
+from authguard.identity.api.oauth_forms import IntrospectionForm, RevocationForm, TokenForm
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import Client, KeyClient
+from authguard.identity.openapi.operations import Access, operation
 from authguard.identity.usecases.refresh import RefreshRequest
 from authguard.identity.web.messages import caller_of, json_response, read_form
 from authguard.identity.web.parts import Web
@@ -34,6 +38,8 @@ _OAUTH_ERRORS = {
     429: ("temporarily_unavailable", 429, "There were too many requests."),
     503: ("temporarily_unavailable", 503, "The service cannot do this at the moment."),
 }
+
+_OAUTH_STATUSES = (400, 401, 413, 429, 503)
 
 #: The paths below each prefix; clients prove who they are in the request itself.
 PUBLIC_PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
@@ -83,6 +89,7 @@ class OAuthEndpoints:
             for path in well_known_paths(self._service.settings.issuer)[len(WELL_KNOWN_PATHS) :]
         ]
 
+    @operation(access=Access.CLIENT, form=TokenForm, answers={200: GrantedToken}, oauth=_OAUTH_STATUSES)
     async def token(self, request: Request) -> Response:
         """Issue tokens (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
         form = await read_form(request)
@@ -112,6 +119,9 @@ class OAuthEndpoints:
             return json_response(token_document(tokens))
         raise OAuthError("unsupported_grant_type", "The grant type is not one of those in the metadata.")
 
+    @operation(
+        access=Access.CLIENT, form=IntrospectionForm, answers={200: Introspection}, oauth=_OAUTH_STATUSES
+    )
     async def introspect(self, request: Request) -> Response:
         """Describe a token to a registered client (RFC 7662)."""
         form = await read_form(request)
@@ -122,6 +132,7 @@ class OAuthEndpoints:
         introspect = self._service.clients.introspect
         return json_response(await self._workers.read(introspect, token, client, caller_of(request)))
 
+    @operation(access=Access.CLIENT, form=RevocationForm, answers={200: Nothing}, oauth=_OAUTH_STATUSES)
     async def revoke(self, request: Request) -> Response:
         """Revoke a token (RFC 7009); 200 for one that is not valid, too."""
         form = await read_form(request)
@@ -150,6 +161,7 @@ class OAuthEndpoints:
             return await self._workers.count(clients.identify, client_id, caller)
         return await self._workers.count(clients.authenticate, client_id, secret, caller)
 
+    @operation(answers={200: KeySetShown})
     async def key_set(self, request: Request) -> Response:
         """Return the public keys (RFC 7517 section 5); none for HS256."""
         keys = await self._workers.read(self._service.keys.public_keys, self._service.clock())
@@ -158,6 +170,7 @@ class OAuthEndpoints:
         del response.headers["pragma"]
         return response
 
+    @operation(answers={200: Metadata}, stores=False)
     async def metadata(self, request: Request) -> Response:
         """Return the metadata of this authorization server (RFC 8414)."""
         return json_response(self._metadata())
@@ -193,6 +206,7 @@ def well_known_paths(issuer: str) -> list[str]:
 def _with_oauth_errors(endpoint: Endpoint) -> Endpoint:
     """Wrap an endpoint, so that its refusals have the form of RFC 6749 section 5.2."""
 
+    @wraps(endpoint)  # with the description of the operation
     async def with_oauth_errors(request: Request) -> Response:
         try:
             return await endpoint(request)

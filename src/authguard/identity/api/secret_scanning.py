@@ -7,9 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from authguard.errors import VerificationUnavailableError
-from authguard.identity.errors import PayloadTooLargeError
+from authguard.errors import RateLimitedError, VerificationUnavailableError
+from authguard.identity.api.answers import ReportedMatch, SentMatch
+from authguard.identity.errors import InvalidReportError, PayloadTooLargeError, WrongSignatureError
 from authguard.identity.model import Caller
+from authguard.identity.openapi.operations import Parameter, operation
 from authguard.identity.scanning.reports import LeakReports
 from authguard.identity.scanning.signatures import (
     IDENTIFIER_FIELD,
@@ -29,6 +31,11 @@ READ_SECONDS = 10.0
 #: The name of the threads that check reports, and fetch the keys of the scanner.
 SCANNING_THREADS = "secret-scanning"
 _TURN = ("secret-scanning",)
+_TEXT = {"type": "string"}
+_SIGNATURE = (
+    Parameter(IDENTIFIER_FIELD, "The key of the scanner.", _TEXT, "header", required=True),
+    Parameter(SIGNATURE_FIELD, "Of the body by that key, in base64.", _TEXT, "header", required=True),
+)
 
 
 class SecretScanningEndpoint:
@@ -50,6 +57,12 @@ class SecretScanningEndpoint:
         """Return the route under each prefix."""
         return [Route(prefix + SECRET_SCANNING, self.report, methods=["POST"]) for prefix in prefixes]
 
+    @operation(
+        json=list[SentMatch],
+        answers={200: list[ReportedMatch]},
+        parameters=_SIGNATURE,
+        refused=(InvalidReportError, WrongSignatureError, PayloadTooLargeError, RateLimitedError),
+    )
     async def report(self, request: Request) -> Response:
         """Revoke the keys of a signed report that are live, and answer which of its matches are known."""
         headers, caller = request.headers, caller_of(request)

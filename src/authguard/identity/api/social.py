@@ -16,20 +16,27 @@ from authguard._core.options import got
 from authguard.errors import (
     ConfigurationError,
     InsufficientUserAuthenticationError,
+    RateLimitedError,
     RefusedError,
     UnexpectedError,
 )
+from authguard.identity.api.answers import SocialToken
 from authguard.identity.api.callbacks import code_of
 from authguard.identity.api.documents import social_token_document
 from authguard.identity.errors import (
     EmailNotVerifiedError,
+    InvalidCredentialsError,
+    LinkRefusedError,
+    NoAddressError,
     NotFoundError,
+    ProviderSetUpError,
     ProviderUnavailableError,
     SocialCancelledError,
     SocialSignInError,
     StoreUnavailableError,
 )
 from authguard.identity.model import Caller, Tokens
+from authguard.identity.openapi.operations import Access, Parameter, operation
 from authguard.identity.social.provider import Provider
 from authguard.identity.social_reasons import SocialReason
 from authguard.identity.web.attempt_cookies import AttemptCookies
@@ -47,6 +54,29 @@ from authguard.identity.web.parts import Web
 from authguard.identity.web.pending_owner import PendingOwner
 from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 
+# The guard opens the paths of the providers that there are; at those of others it asks for a caller.
+_UNKNOWN = (NotFoundError, *Access.PERSON.refusals)
+_SOCIAL = (
+    SocialSignInError,
+    InsufficientUserAuthenticationError,
+    EmailNotVerifiedError,
+    NoAddressError,
+    LinkRefusedError,
+    InvalidCredentialsError,
+    ProviderSetUpError,
+    RateLimitedError,
+)
+_TEXT = {"type": "string"}
+_AUTHORIZE = (
+    Parameter("next", "The path to go to after the sign-in; that of another site is passed over.", _TEXT),
+    Parameter("max_age", "Seconds for which a sign-in at the provider is recent enough.", _TEXT),
+)
+_CALLBACK = (
+    Parameter("code", "Of the provider.", _TEXT),
+    Parameter("state", "Of the attempt, which this browser has begun.", _TEXT),
+    Parameter("iss", "The issuer that answers (RFC 9207).", _TEXT),
+    Parameter("error", "Why the provider said no.", _TEXT),
+)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
 #: The end of the paths to which providers send browsers back.
@@ -102,6 +132,7 @@ class SocialEndpoints:
             )
         ]
 
+    @operation(json=SocialCallback, answers={200: SocialToken}, refused=(*_SOCIAL, *_UNKNOWN))
     async def exchange_code(self, request: Request) -> Response:
         """Sign in with a code that an application has got in its own browser flow."""
         provider, caller = self._provider(request), caller_of(request)
@@ -119,6 +150,13 @@ class SocialEndpoints:
         )
         return json_response(social_token_document(provider.name, tokens))
 
+    @operation(
+        answers={303: None},
+        fields={"Location": "The page of the provider."},
+        parameters=_AUTHORIZE,
+        refused=(RateLimitedError, ProviderSetUpError, *_UNKNOWN),
+        pages=True,
+    )
     async def authorize(self, request: Request) -> Response:
         """Send a browser to the provider, with a state that only this browser has."""
         provider, caller = self._provider(request), caller_of(request)
@@ -160,6 +198,13 @@ class SocialEndpoints:
             response.headers.append("set-cookie", field)
         return response
 
+    @operation(
+        answers={303: None},
+        fields={"Location": "The page that the browser goes on to."},
+        parameters=_CALLBACK,
+        refused=(*_SOCIAL, *_UNKNOWN),
+        pages=True,
+    )
     async def callback(self, request: Request) -> Response:
         """Sign a browser in that comes back from the provider, and send it on.
 

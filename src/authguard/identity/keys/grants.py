@@ -8,20 +8,23 @@ ADMIN = "admin"
 _OF_EVERYBODY = frozenset({"read", "write", ROTATE_SELF})
 
 
-def granted_role(role: str, scopes: Collection[str], admin_roles: Iterable[str]) -> str | None:
-    """Return the role that a key has: that of its owner; None if it is an admin's and the key is no admin.
+def granted_roles(
+    roles: Iterable[str], scopes: Collection[str], admin_roles: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the roles that a key has: those of its owner, but for those of admins if the key is no admin.
 
     An application may ask for the role alone, which a key that may only read must not have.
     """
-    return None if role in admin_roles and ADMIN not in scopes else role
+    return tuple(role for role in roles if role not in admin_roles or ADMIN in scopes)
 
 
-def owner_scopes(role: str, admin_roles: Iterable[str], further: Iterable[str]) -> frozenset[str]:
+def owner_scopes(roles: Iterable[str], admin_roles: Iterable[str], further: Iterable[str]) -> frozenset[str]:
     """Return the scopes that an account has, and so may give its keys.
 
     Args:
-        role: of the account.
+        roles: of the account.
         admin_roles: the roles that have `admin`.
         further: the scopes of `Settings.api_key_scopes`.
     """
-    return _OF_EVERYBODY | frozenset(further) | (frozenset({ADMIN}) if role in admin_roles else frozenset())
+    is_admin = any(role in admin_roles for role in roles)
+    return _OF_EVERYBODY | frozenset(further) | (frozenset({ADMIN}) if is_admin else frozenset())

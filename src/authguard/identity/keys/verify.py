@@ -27,7 +27,7 @@ from authguard.errors import Cause, InvalidAPIKeyError
 from authguard.identity.keys.checks import end_of, refusal_of
 from authguard.identity.keys.counters import UNKNOWN
 from authguard.identity.keys.generations import MAX_REMEMBERED, begin_generation, generation_name
-from authguard.identity.keys.grants import ADMIN, granted_role, owner_scopes
+from authguard.identity.keys.grants import ADMIN, granted_roles, owner_scopes
 from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.settings import KEY_PREFIXES
 from authguard.identity.storage import api_key_queries as key_store
@@ -173,11 +173,11 @@ class SQLAPIKeys(Verifier):
     def _verified(self, row: KeyRow, now: float) -> Verified:
         key, secret = row.key, row.secret
         granted, ends_at = self.granted(row), end_of(row)
-        role = granted_role(row.role, granted, self._admin_roles)
+        roles = granted_roles(row.roles, granted, self._admin_roles)
         principal = Principal(
             subject=key.user_id,
             scopes=granted,
-            roles=frozenset() if role is None else frozenset({role}),
+            roles=frozenset(roles),
             issuer=self._issuer,
             token_id=generation_name(key, secret),
             key_id=key.id,
@@ -200,7 +200,7 @@ class SQLAPIKeys(Verifier):
     def granted(self, row: KeyRow) -> frozenset[str]:
         """Return the scopes of a key that its owner still has."""
         further = row.key.scopes - {ADMIN} if self._scopes is None else self._scopes
-        return row.key.scopes & owner_scopes(row.role, self._admin_roles, further)
+        return row.key.scopes & owner_scopes(row.roles, self._admin_roles, further)
 
     def begin(self, row: KeyRow, now: float) -> None:
         """Let a generation that is used for the first time be the good one; of several uses, one does so.

@@ -5,6 +5,7 @@ verify          the link that verifies an address
 account         the account, its sessions, providers and password, signing out: for its owner
 key_pages       the API keys of an account: for its owner
 key_usage_page  the usage of one of them, with charts
+reference_page  the OpenAPI document, for everybody
 owner_pages     what the last three share
 views           templates, headers, style
 forms           what is wrong with a form, in words
@@ -17,10 +18,12 @@ from typing import Any
 from starlette.routing import Route
 
 from authguard.asgi import Scope
+from authguard.identity.openapi.document import ServiceDocument
 from authguard.identity.pages.account import AccountPages
 from authguard.identity.pages.error_pages import PageErrors
 from authguard.identity.pages.key_pages import KeyPages
 from authguard.identity.pages.key_usage_page import KeyUsagePage
+from authguard.identity.pages.reference_page import ReferencePage
 from authguard.identity.pages.sign_in_pages import LINK_PATHS, SignInPages
 from authguard.identity.pages.verify import VerifyPages
 from authguard.identity.pages.views import Views
@@ -36,6 +39,7 @@ class Pages:
         web: the service, its threads and the sessions of browsers.
         providers: the names of the social providers.
         browser_paths: paths of the API to which browsers come as well.
+        document: the OpenAPI document, for the page to read it.
 
     Attributes:
         routes: for the router.
@@ -43,7 +47,13 @@ class Pages:
         unknown_handlers: the same for the paths that nothing has; a person who navigates gets a page.
     """
 
-    def __init__(self, web: Web, providers: Iterable[str], browser_paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        web: Web,
+        providers: Iterable[str],
+        browser_paths: Collection[str],
+        document: ServiceDocument,
+    ) -> None:
         self.routes: list[Route] = []
         self.handlers: Any = HANDLERS
         self.unknown_handlers: Any = HANDLERS
@@ -52,7 +62,8 @@ class Pages:
             sign_in = SignInPages(web, views, providers)
             verify = VerifyPages(web, views)
             account, keys, usage = (page(web, views) for page in (AccountPages, KeyPages, KeyUsagePage))
-            parts = sign_in, verify, account, keys, usage, views
+            reference = ReferencePage(web.settings, views, document)
+            parts = sign_in, verify, account, keys, usage, reference, views
             self.routes = [route for part in parts for route in part.routes()]
             self.handlers = PageErrors(views, self.paths, browser_paths).handlers
             self.unknown_handlers = PageErrors(views, (), None).handlers

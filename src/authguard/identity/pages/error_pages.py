@@ -15,6 +15,7 @@ from authguard.identity.errors import MethodNotAllowedError, NotFoundError
 from authguard.identity.pages.views import Views
 from authguard.identity.web.refusals import (
     HANDLERS,
+    fields_of,
     handle_http_exception,
     handle_refusal,
     handle_unexpected_error,
@@ -58,7 +59,7 @@ class PageErrors:
             return await handle_http_exception(request, error)
         refusal = MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
         response = self._views.refusal(request, refusal)
-        response.headers.update(error.headers or {})
+        response.headers.update(fields_of(request, error))
         return response
 
     async def handle_unexpected_error(self, request: Request, error: Exception) -> Response:

@@ -199,7 +199,7 @@ class KeyPages(OwnerPages):
     def _choices(self, visitor: Visitor, form: Form) -> dict[str, Any]:
         """Return what the form for a new key offers: no more than the account may give."""
         settings = self._service.settings
-        scopes = owner_scopes(visitor.user.role, settings.admin_roles, settings.api_key_scopes)
+        scopes = owner_scopes(visitor.user.roles, settings.admin_roles, settings.api_key_scopes)
         kinds = [prefix.removesuffix("_") for prefix in settings.key_prefixes]
         return {
             "form": form,

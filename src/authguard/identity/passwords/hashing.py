@@ -4,6 +4,7 @@ A password is normalised to NFC, encoded as UTF-8 and otherwise taken as it was 
 trimmed, folded or cut off. The policy, the hasher and the breached-password checks all do the same.
 """
 
+import logging
 import os
 import secrets
 import unicodedata
@@ -15,7 +16,11 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from authguard._core.options import check_flag, check_seconds, check_whole
+from authguard._extras import MissingExtraError
 from authguard.errors import VerificationUnavailableError
+from authguard.identity.passwords.imported import is_imported, verify_imported
+
+logger = logging.getLogger("authguard")
 
 #: Characters; hashing is for passwords, not for megabytes. Nothing longer was ever accepted.
 MAX_PASSWORD = 1024
@@ -179,6 +184,8 @@ class PasswordHasher:
         if len(password) > MAX_PASSWORD:
             return self.verify_dummy("")
         with self._turn():
+            if is_imported(password_hash) and (answer := _verify_other(password_hash, password)) is not None:
+                return answer
             try:
                 return self._argon2.verify(password_hash.encode("utf-8", "replace"), password_bytes(password))
             except InvalidHashError:
@@ -197,7 +204,9 @@ class PasswordHasher:
             return self._refuse(password[:MAX_PASSWORD])
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Return whether the hash was made with other parameters, so that the next login replaces it."""
+        """Return whether the hash was made with other parameters or imported: the next login replaces it."""
+        if is_imported(password_hash):
+            return True
         try:
             return self._argon2.check_needs_rehash(password_hash.encode("utf-8", "replace"))
         except InvalidHashError:
@@ -220,3 +229,16 @@ class PasswordHasher:
     def __repr__(self) -> str:
         cost = self._argon2
         return f"PasswordHasher(memory={cost.memory_cost}, time={cost.time_cost})"
+
+
+def _verify_other(password_hash: str, password: str) -> bool | None:
+    """Return whether this is the password of a hash of another system; None if it is no such hash.
+
+    Raises:
+        VerificationUnavailableError: if its library is missing, so that nothing is known.
+    """
+    try:
+        return verify_imported(password_hash, password)
+    except MissingExtraError as error:
+        logger.warning("a password cannot be verified: %s", error)
+        raise VerificationUnavailableError("a library that imported passwords need is missing") from None

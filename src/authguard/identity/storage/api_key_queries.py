@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from authguard.identity.model import StoredAPIKey
+from authguard.identity.storage.queries import roles_from_text
 from authguard.identity.storage.schema import api_key_secrets, api_keys, users
 
 _SECRET_COLUMNS = (
@@ -20,7 +21,7 @@ _SECRET_COLUMNS = (
 _KEY_COLUMNS = len(api_keys.c)
 # Statements of every request are made once.
 _BY_DIGEST = (
-    select(api_keys, *_SECRET_COLUMNS, users.c.role, users.c.disabled)
+    select(api_keys, *_SECRET_COLUMNS, users.c.role, users.c.further_roles, users.c.disabled)
     .join(api_keys, api_keys.c.id == api_key_secrets.c.key_id)
     .join(users, users.c.id == api_keys.c.user_id)
     .where(api_key_secrets.c.digest == bindparam("digest"))
@@ -51,7 +52,7 @@ class Secret(NamedTuple):
 class Owner(NamedTuple):
     """Hold what keys depend on of an account."""
 
-    role: str
+    roles: tuple[str, ...]
     disabled: bool
 
 
@@ -60,7 +61,7 @@ class KeyRow(NamedTuple):
 
     key: StoredAPIKey
     secret: Secret
-    role: str
+    roles: tuple[str, ...]
     owner_disabled: bool
 
 
@@ -69,8 +70,9 @@ def find_key_by_digest(connection: Connection, digest: str) -> KeyRow | None:
     row = connection.execute(_BY_DIGEST, {"digest": digest}).first()
     if row is None:
         return None
-    *values, role, disabled = row
-    return KeyRow(key_from_row(values), Secret(*values[_KEY_COLUMNS:]), role, disabled)
+    *values, role, further, disabled = row
+    roles = (role, *roles_from_text(further))
+    return KeyRow(key_from_row(values), Secret(*values[_KEY_COLUMNS:]), roles, disabled)
 
 
 def find_id_by_readable_id(connection: Connection, readable_id: str) -> str | None:
@@ -112,9 +114,11 @@ def find_owner(connection: Connection, user_id: str, *, lock: bool = False) -> O
         user_id: the account.
         lock: whether others who make keys for it have to wait.
     """
-    statement = select(users.c.role, users.c.disabled).where(users.c.id == user_id)
+    statement = select(users.c.role, users.c.further_roles, users.c.disabled).where(users.c.id == user_id)
     row = connection.execute(statement.with_for_update(key_share=True) if lock else statement).first()
-    return None if row is None else Owner(*row)
+    if row is None:
+        return None
+    return Owner((row.role, *roles_from_text(row.further_roles)), row.disabled)
 
 
 def count_live_keys(connection: Connection, user_id: str, now: float) -> int:

@@ -42,6 +42,8 @@ _PATIENCE_SECONDS = _BUSY_SECONDS + 1.0
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
 #: What raises a ProgrammingError and the operator can mend: tables that are missing or old, rights, a pooler.
 _OF_OPERATORS = frozenset({"42P01", "42703", "42501", "26000", "42P05"})
+#: What refers to a row that was deleted since it was looked at.
+_GONE, _GONE_SQLITE = "23503", "SQLITE_CONSTRAINT_FOREIGNKEY"
 
 
 class Database:
@@ -135,6 +137,9 @@ class Database:
             raise self._unavailable(reason_of(error)) from None
         except exc.DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
+            if state == _GONE or getattr(error.orig, "sqlite_errorname", None) == _GONE_SQLITE:
+                # The next try finds no account, and is answered so.
+                raise StoreUnavailableError("an account was deleted meanwhile", retry_after=1) from None
             if state not in _OF_OPERATORS and not error.connection_invalidated:
                 raise
             raise self._unavailable(reason_of(error)) from None

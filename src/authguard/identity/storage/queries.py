@@ -1,9 +1,11 @@
 """Query accounts, one-time tokens and clients. Use cases pass the connection of their transaction."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, ScalarSelect, bindparam, delete, func, insert, select, update
 
 from authguard.identity.mail.addresses import email_key, is_same_address
 from authguard.identity.model import Client, User
@@ -20,13 +22,33 @@ USER_COLUMNS = (
     users.c.disabled,
     users.c.created_at,
     users.c.picture,
+    users.c.further_roles,
+    users.c.scopes,
 )
 
 # Statements of every request are made once.
 _USER_BY_ID = select(*USER_COLUMNS).where(users.c.id == bindparam("id"))
 _USER_BY_KEY = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
+_LOCK_USER = _USER_BY_ID.with_for_update()
+
+
+def _first_hash(place: str) -> ScalarSelect[Any]:
+    """Return the query for the first password hash from a place on, or of an account soon after it."""
+    near = (
+        select(users.c.id, users.c.password_hash)
+        .where(users.c.id >= bindparam(place))
+        .order_by(users.c.id)
+        .limit(32)  # so that it is quick among accounts without a password, too
+        .subquery()
+    )
+    with_hash = select(near.c.password_hash).where(near.c.password_hash.is_not(None))
+    return with_hash.order_by(near.c.id).limit(1).scalar_subquery()
+
+
+# After the last account comes the first one again.
+_HASH_NEAR = select(func.coalesce(_first_hash("place"), _first_hash("beginning")))
 _HOLDS_PASSWORD = (
-    select(users.c.id)
+    select(*USER_COLUMNS)
     .where(
         users.c.id == bindparam("id"),
         users.c.password_hash == bindparam("password_hash"),
@@ -38,7 +60,26 @@ _HOLDS_PASSWORD = (
 
 def user_from_row(row: Sequence[Any]) -> User:
     """Return the account of a row that begins with `USER_COLUMNS`."""
-    return User(*row[: len(USER_COLUMNS)])
+    user = User(*row[: len(USER_COLUMNS) - 2])
+    further_roles, scopes = row[len(USER_COLUMNS) - 2 : len(USER_COLUMNS)]
+    if not further_roles and not scopes:
+        return user
+    return replace(user, further_roles=roles_from_text(further_roles), scopes=tuple(scopes.split()))
+
+
+def roles_from_text(further_roles: str) -> tuple[str, ...]:
+    """Return the roles of the column `further_roles`."""
+    return tuple(json.loads(further_roles)) if further_roles else ()
+
+
+def right_values(roles: Sequence[str], scopes: Sequence[str]) -> dict[str, str]:
+    """Return the columns that hold the scopes of an account, and its roles, of which there is one."""
+    role, *further = roles
+    return {
+        "role": role,
+        "further_roles": json.dumps(further, ensure_ascii=False) if further else "",
+        "scopes": " ".join(scopes),
+    }
 
 
 class UserRow(NamedTuple):
@@ -95,9 +136,9 @@ def insert_user(
         "password_proven": password_proven,
         "name": user.name,
         "picture": user.picture,
-        "role": user.role,
         "disabled": user.disabled,
         "created_at": user.created_at,
+        **right_values(user.roles, user.scopes),
     }
     statement = (
         insert_into(connection, users).values(values).on_conflict_do_nothing(index_elements=["email_key"])
@@ -117,10 +158,32 @@ def replace_password(connection: Connection, user_id: str, before: str | None, a
     return connection.execute(statement).rowcount == 1
 
 
-def holds_password(connection: Connection, user_id: str, password_hash: str) -> bool:
-    """Lock an account that is not disabled and has this password hash; False if there is none."""
+def lock_holder(connection: Connection, user_id: str, password_hash: str) -> User | None:
+    """Lock an account that is not disabled and has this password hash, and return it as it is now."""
     values = {"id": user_id, "password_hash": password_hash}
-    return connection.execute(_HOLDS_PASSWORD, values).first() is not None
+    row = connection.execute(_HOLDS_PASSWORD, values).first()
+    return None if row is None else user_from_row(row)
+
+
+def lock_account(connection: Connection, user_id: str) -> User | None:
+    """Lock an account for the transaction, and return it as it is now."""
+    row = connection.execute(_LOCK_USER, {"id": user_id}).first()
+    return None if row is None else user_from_row(row)
+
+
+def delete_user(connection: Connection, user_id: str) -> None:
+    """Delete an account, and what belongs to it."""
+    connection.execute(delete(users).where(users.c.id == user_id))
+
+
+def find_hash_near(connection: Connection, place: str) -> str | None:
+    """Return the password hash of the account whose id comes next; None if the next few have none.
+
+    Args:
+        connection: the connection.
+        place: an id that no account has to have.
+    """
+    return connection.execute(_HASH_NEAR, {"place": place, "beginning": ""}).scalar()
 
 
 def list_users(connection: Connection, limit: int, after: str = "") -> list[User]:

@@ -49,6 +49,10 @@ users = Table(
     Column("role", String(64), nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    # A list in JSON of the roles besides `role`; empty for none.
+    Column("further_roles", Text, nullable=False, server_default=""),
+    # With spaces between them.
+    Column("scopes", Text, nullable=False, server_default=""),
 )
 
 linked_identities = Table(
@@ -291,6 +295,14 @@ api_key_usage_writers = Table(
     Column("writer", String(32), primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("written_at", Double, nullable=False),
+)
+
+# What one process does for all of them: when one may do it next.
+background_tasks = Table(
+    "background_tasks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("next_at", Double, nullable=False),
 )
 
 # For how many seconds each level of the usage is kept, for all processes; none for as by default.

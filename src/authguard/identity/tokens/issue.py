@@ -81,6 +81,16 @@ def _checksum(body: bytes) -> bytes:
     return sha256(body).digest()[:4]
 
 
+def right_claims(user: User) -> dict[str, Any]:
+    """Return the claims of what an account may do.
+
+    `roles` and `scope` are where guards look by default; `role` has the first role alone, for those that look
+    there.
+    """
+    scope: dict[str, Any] = {"scope": " ".join(user.scopes)} if user.scopes else {}
+    return {"role": user.role, "roles": list(user.roles), **scope}
+
+
 class AccessTokens:
     """Make access tokens.
 
@@ -95,7 +105,7 @@ class AccessTokens:
 
     def issue(self, user: User, session: Session, now: float) -> tuple[str, int]:
         """Issue a token for a session; return it with the seconds for which it is valid."""
-        claims: dict[str, Any] = {"sub": user.id, "role": user.role, "sid": session.id}
+        claims: dict[str, Any] = {"sub": user.id, "sid": session.id, **right_claims(user)}
         claims |= {"email": user.email, "email_verified": user.email_verified}
         # A refresh is no sign-in (RFC 9068 section 2.2.1), nor is a redirect by a provider that asks nothing.
         auth_time = session.created_at if session.authenticated_at is None else session.authenticated_at
@@ -113,10 +123,10 @@ class AccessTokens:
 
     def issue_for_key(self, client: KeyClient, scopes: frozenset[str], lifetime: int, now: float) -> str:
         """Issue a token for an API key, which acts for its owner and is the session of the token."""
-        claims = {"sub": client.key.user_id, "client_id": client.id, "sid": client.key.session}
-        claims |= {"scope": " ".join(sorted(scopes)), "tier": client.key.tier}
-        if client.role is not None:
-            claims["role"] = client.role
+        claims: dict[str, Any] = {"sub": client.key.user_id, "client_id": client.id}
+        claims |= {"sid": client.key.session, "scope": " ".join(sorted(scopes)), "tier": client.key.tier}
+        if client.roles:
+            claims |= {"role": client.roles[0], "roles": list(client.roles)}
         return self._sign(claims, lifetime, now)
 
     def _sign(self, claims: dict[str, Any], lifetime: int, now: float) -> str:

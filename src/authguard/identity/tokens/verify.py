@@ -32,7 +32,7 @@ class OwnTokens(Verifier):
             audience=settings.token_audience,
             leeway=0,
             required_claims=("exp", "sub", "iat", "jti"),
-            role_claims=("role",),
+            role_claims=("roles", "role"),  # tokens of before accounts could have several have `role`
             tier_claim="tier",
         )
         secrets = settings.secrets if keys.is_shared_secret else ()

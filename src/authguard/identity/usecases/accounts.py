@@ -19,7 +19,9 @@ from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.usecases.administration.rights import role_problem
 from authguard.identity.usecases.context import Base, records
+from authguard.identity.usecases.decoys import Decoys
 from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
@@ -42,6 +44,7 @@ class Accounts:
         self._sessions = sessions
         self._links = links
         self._notices = notices
+        self._decoys = Decoys(base.settings.secret)
 
     @records("register")
     def register(self, email: str, password: str, name: str, caller: Caller) -> Tokens | None:
@@ -91,6 +94,8 @@ class Accounts:
             problems["password"] = missing
         if not is_name(name):
             problems["name"] = [f"has at most {MAX_NAME} characters, and no control characters"]
+        if role is not None and (problem := role_problem([role])):
+            problems["role"] = [problem]
         if problems or address is None:
             raise InvalidFieldsError(problems)
         return User(
@@ -130,9 +135,11 @@ class Accounts:
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
         # Not flushed, which is faster: if a power cut takes the session back, its owner signs in again.
         with base.database.write(flush=False) as connection:
-            # Unless it was changed or disabled while it was being checked.
-            if not store.holds_password(connection, user.id, password_hash):
+            # Unless it was changed or disabled while it was being checked. Its roles are those of now.
+            locked = store.lock_holder(connection, user.id, password_hash)
+            if locked is None:
                 raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
+            user = locked
             if upgraded is not None:
                 store.replace_password(connection, user.id, password_hash, upgraded)
             session = self._sessions.create_session(connection, user, caller, client_id=client_id)
@@ -149,13 +156,14 @@ class Accounts:
 
     def _check_password(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
         base = self._base
-        row = None
+        row = decoy = None
         if address is not None:
             with base.database.read() as connection:
                 row = store.find_user_by_address(connection, address)
+                decoy = store.find_hash_near(connection, self._decoys.place_of(address))
         user, password_hash = row or (None, None)
         if user is None or password_hash is None:
-            base.hasher.verify_dummy(password)
+            self._verify_nothing(password, decoy)
             raise base.failed("login", caller, InvalidCredentialsError(), reason="unknown")
         if not base.hasher.verify(password_hash, password):
             raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
@@ -167,6 +175,14 @@ class Accounts:
             error = InvalidCredentialsError() if safe else EmailNotVerifiedError()
             raise base.failed("login", caller, error, reason=EmailNotVerifiedError.code, user_id=user.id)
         return user, password_hash
+
+    def _verify_nothing(self, password: str, decoy: str | None) -> None:
+        """Take the time of a wrong password: see `Decoys`."""
+        hasher = self._base.hasher
+        if decoy is not None and hasher.needs_rehash(decoy):
+            hasher.verify(decoy, password)  # the answer is that of another account, and is not looked at
+        else:
+            hasher.verify_dummy(password)
 
     @records("change_password")
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
@@ -236,7 +252,7 @@ class Accounts:
         """
         base = self._base
         with base.database.write() as connection:
-            user = store.find_user(connection, user_id)
+            user = store.lock_account(connection, user_id)
             if user is None:
                 raise base.failed("issue_tokens", caller, NotFoundError("no such account"))
             if user.disabled:

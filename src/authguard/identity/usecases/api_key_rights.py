@@ -126,7 +126,7 @@ class Rights:
         owner = key_store.find_owner(connection, principal.subject, lock=lock)
         if owner is None or (owner.disabled and not isinstance(principal, Operator)):
             raise InvalidTokenError("the account is gone or disabled")
-        scopes = owner_scopes(owner.role, settings.admin_roles, settings.api_key_scopes)
+        scopes = owner_scopes(owner.roles, settings.admin_roles, settings.api_key_scopes)
         if isinstance(principal, Operator):
             return Manager(principal.subject, scopes, None, is_operator=True)
         key_id = api_key_id(principal)

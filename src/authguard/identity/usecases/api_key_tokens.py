@@ -10,7 +10,7 @@ from authguard.errors import InvalidAPIKeyError
 from authguard.identity.errors import OAuthError
 from authguard.identity.keys.checks import end_of, refusal_of
 from authguard.identity.keys.generations import MAX_TOKEN_SECONDS
-from authguard.identity.keys.grants import granted_role
+from authguard.identity.keys.grants import granted_roles
 from authguard.identity.keys.texts import PAIR_PREFIX, KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import Caller, KeyClient
@@ -91,7 +91,7 @@ class APIKeyTokens:
             disabled=False,
             key=row.key,
             ends_at=end_of(row),
-            role=granted_role(row.role, scopes, self._base.settings.admin_roles),
+            roles=granted_roles(row.roles, scopes, self._base.settings.admin_roles),
         )
 
     def issue(self, client: KeyClient, scope: str | None, caller: Caller) -> dict[str, Any]:
@@ -110,7 +110,8 @@ class APIKeyTokens:
         if client.key.networks:
             raise OAuthError("unauthorized_client", "There are no tokens for a key with a list of networks.")
         base, now = self._base, self._base.clock()
-        client = replace(client, role=self._role(client, scopes))
+        granted = granted_roles(client.roles, scopes, base.settings.admin_roles)
+        client = replace(client, roles=granted)
         seconds = min(MAX_TOKEN_SECONDS, base.settings.access_lifetime, int(client.ends_at - now))
         token = base.access_tokens.issue_for_key(client, scopes, seconds, now)
         base.succeeded("api_key_token", caller, user_id=client.key.user_id, key_id=client.id)
@@ -120,11 +121,6 @@ class APIKeyTokens:
             "expires_in": seconds,
             "scope": " ".join(sorted(scopes)),
         }
-
-    def _role(self, client: KeyClient, scopes: frozenset[str]) -> str | None:
-        """Return the role of a token, which may have fewer scopes than its key."""
-        role = client.role
-        return None if role is None else granted_role(role, scopes, self._base.settings.admin_roles)
 
     def issue_token(self, key_text: str, secret: str, scope: str | None, caller: Caller) -> dict[str, Any]:
         """Return a token response for a key and its client secret; see `authenticate` and `issue`."""

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from authguard._core.model import Principal
 from authguard._core.terms import OK
 from authguard.identity.keys.usage import UsageRecorder
-from authguard.identity.model import Operator, Usage
+from authguard.identity.model import Operator
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.usage_levels import DAY, DAY_SECONDS, MONTH, Level
 from authguard.identity.storage.usage_queries import sum_uses
 from authguard.identity.storage.usage_series import Period, add_up, read_usage
+from authguard.identity.tiers import Usage
 from authguard.identity.usecases.api_key_rights import Rights, find_own_key
 from authguard.identity.usecases.context import Base
 

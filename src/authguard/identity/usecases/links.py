@@ -130,7 +130,7 @@ class Links:
                 if self._verified_by(connection, digest) == user_id:
                     return None
                 raise self._base.failed("verify_email", caller, InvalidLinkError())
-            if password_hash is not None and not store.holds_password(connection, user_id, password_hash):
+            if password_hash is not None and store.lock_holder(connection, user_id, password_hash) is None:
                 raise self._wrong_password(user_id, caller)
             ended = self._proofs.prove_by_link(
                 connection, user_id, is_owner=is_owner, has_password=has_password

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from authguard._core.answer.refusal import Challenges, refuse
 from authguard._refused import as_response
@@ -68,8 +69,22 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
     response = await handle_refusal(
         request, MethodNotAllowedError() if error.status_code == 405 else NotFoundError()
     )
-    response.headers.update(error.headers or {})
+    response.headers.update(fields_of(request, error))
     return response
+
+
+def fields_of(request: Request, error: HTTPException) -> dict[str, str]:
+    """Return the fields of the answer for a router that has no such path or method.
+
+    The router tells of the methods of the first route of the path, and there may be several.
+    """
+    if error.status_code != 405:
+        return dict(error.headers or {})
+    methods: set[str] = set()
+    for route in request.scope["router"].routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods
+    return {"allow": ", ".join(sorted(methods))}
 
 
 async def handle_unexpected_error(request: Request, error: Exception) -> Response:

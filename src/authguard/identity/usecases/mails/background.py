@@ -16,13 +16,17 @@ class BackgroundThread:
         step: what to do.
         seconds: between two steps; 0 for no thread.
         name: what to call the thread, and what it does in the log.
+        is_at_once: whether the first step is taken when it starts.
     """
 
-    def __init__(self, step: Callable[[], None], seconds: float, *, name: str) -> None:
+    def __init__(
+        self, step: Callable[[], None], seconds: float, *, name: str, is_at_once: bool = True
+    ) -> None:
         self._step = step
         self._seconds = seconds
         self._name = f"authguard-{name.replace(' ', '-')}"
         self._title = name
+        self._is_at_once = is_at_once
         self._begin_process()
         reset = WeakMethod(self._begin_process)
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
@@ -47,6 +51,8 @@ class BackgroundThread:
                 self._thread.start()
 
     def _run(self) -> None:
+        if not self._is_at_once:
+            self._woken.wait(self._seconds)
         while not self._closed.is_set():
             self._woken.clear()
             try:

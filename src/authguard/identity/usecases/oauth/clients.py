@@ -17,6 +17,7 @@ from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
+from authguard.identity.tokens.issue import right_claims
 from authguard.identity.tokens.verify import OwnTokens
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.context import Base, records
@@ -175,7 +176,7 @@ class Clients(ClientRegistry):
             user = self._sessions.authenticate(principal)
             if user is None:
                 return None
-            described = {**principal.claims, "username": user.email, "role": user.role}
+            described = {**principal.claims, "username": user.email, **right_claims(user)}
             described |= {"email": user.email, "email_verified": user.email_verified}
         elif self._is_revoked(principal) or not self._is_enabled(principal.subject):
             return None

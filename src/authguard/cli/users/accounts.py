@@ -1,7 +1,5 @@
 """Make, list and disable accounts: `authguard users`."""
 
-import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +7,7 @@ import click
 from authguard.cli.configuration import read_settings_without_secret, with_settings
 from authguard.cli.output import echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
+from authguard.cli.users.shown import account_document, read_password
 
 if TYPE_CHECKING:
     from authguard.identity import User
@@ -16,12 +15,7 @@ if TYPE_CHECKING:
 _PAGE_SIZE, _MAX_PAGE_SIZE = 1000, 10_000
 
 
-@click.group()
-def users() -> None:
-    """Make, list and disable accounts. Give it the settings that the service has."""
-
-
-@users.command()
+@click.command()
 @click.argument("email")
 @click.option("--role", help="Its role; else the default role of the settings.")
 @click.option("--name", default="", help="What to call its owner.")
@@ -43,21 +37,14 @@ def create(
     """Make an account. The password is asked for, and never an argument."""
     settings = read_settings_without_secret(config, database)
     with open_service(settings) as service:
-        user = service.accounts.create(email, _password(password_stdin), name, role, verified=verified)
+        user = service.accounts.create(email, read_password(password_stdin), name, role, verified=verified)
     if as_json:
-        echo_json(asdict(user))
+        echo_json(account_document(user))
     else:
         click.echo(f"Made the account {user.email} with the id {user.id}.")
 
 
-def _password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return answer
-
-
-@users.command("list")
+@click.command("list")
 @click.option(
     "--limit",
     type=click.IntRange(1, _MAX_PAGE_SIZE),
@@ -74,7 +61,7 @@ def list_users(*, limit: int, after: str, as_json: bool, database: str | None, c
         accounts = service.accounts.list(limit + 1, after)
     page = accounts[:limit]
     if as_json:
-        echo_json([asdict(user) for user in page])
+        echo_json([account_document(user) for user in page])
     else:
         _echo_accounts(page)
     if len(accounts) > limit:
@@ -85,7 +72,7 @@ def _echo_accounts(accounts: "list[User]") -> None:
     rows = [
         [
             user.email,
-            user.role,
+            ", ".join(user.roles),
             "yes" if user.email_verified else "no",
             "disabled" if user.disabled else "active",
             moment(user.created_at),
@@ -93,27 +80,27 @@ def _echo_accounts(accounts: "list[User]") -> None:
         ]
         for user in accounts
     ]
-    echo_table(["address", "role", "verified", "state", "created", "id"], rows)
+    echo_table(["address", "roles", "verified", "state", "created", "id"], rows)
 
 
-@users.command()
-@click.argument("email")
+@click.command()
+@click.argument("account")
 @with_settings
-def disable(email: str, database: str | None, config: str | None) -> None:
+def disable(account: str, database: str | None, config: str | None) -> None:
     """Switch an account off; its sessions end at once."""
-    _switch(email, database, config, disabled=True)
+    _switch(account, database, config, disabled=True)
     click.echo("The account is disabled, and its sessions have ended.")
 
 
-@users.command()
-@click.argument("email")
+@click.command()
+@click.argument("account")
 @with_settings
-def enable(email: str, database: str | None, config: str | None) -> None:
+def enable(account: str, database: str | None, config: str | None) -> None:
     """Switch an account on again."""
-    _switch(email, database, config, disabled=False)
+    _switch(account, database, config, disabled=False)
     click.echo("The account is enabled.")
 
 
-def _switch(email: str, database: str | None, config: str | None, *, disabled: bool) -> None:
+def _switch(account: str, database: str | None, config: str | None, *, disabled: bool) -> None:
     with open_service(read_settings_without_secret(config, database)) as service:
-        service.accounts.disable(find_user(service, email).id, disabled=disabled)
+        service.accounts.disable(find_user(service, account).id, disabled=disabled)

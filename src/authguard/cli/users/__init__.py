@@ -1,0 +1,1 @@
+"""Look after accounts from the command line: `authguard users`."""

@@ -1,0 +1,45 @@
+"""Serve the OpenAPI document of the service."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.identity.api.answers import AnyDocument
+from authguard.identity.openapi.document import DOCUMENT, ServiceDocument
+from authguard.identity.openapi.operations import operation
+
+_SECONDS = 300  # for which clients may keep it; an upgrade may change it
+_HEADERS: Mapping[str, str] = {
+    "cache-control": f"public, max-age={_SECONDS}",
+    "x-content-type-options": "nosniff",
+}
+
+
+class DocumentEndpoint:
+    """Answer with the document, to everybody.
+
+    Args:
+        document: the document.
+    """
+
+    def __init__(self, document: ServiceDocument) -> None:
+        self._document = document
+
+    def routes(self) -> list[Route]:
+        """Return the route, which is below no prefix."""
+        return [Route(DOCUMENT, self.read, methods=["GET"])]
+
+    @operation(answers={200: AnyDocument}, stores=False)
+    async def read(self, request: Request) -> Response:
+        """Return this document."""
+        return Response(self._body, 200, _HEADERS, "application/json")
+
+    @cached_property
+    def _body(self) -> bytes:
+        content: dict[str, Any] = self._document.content
+        return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

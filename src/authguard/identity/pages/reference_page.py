@@ -1,0 +1,70 @@
+"""Serve the page that shows the OpenAPI document to people; it needs no script."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.identity.openapi.document import DOCUMENT, ServiceDocument
+from authguard.identity.pages.views import Views
+from authguard.identity.settings import Settings
+from authguard.identity.web.messages import page_path
+
+#: The path of the page, below `Settings.pages_path`.
+REFERENCE_PAGE = "/docs"
+_METHODS = ("get", "post", "delete")
+
+
+class ReferencePage:
+    """Show each endpoint with what it takes and answers.
+
+    Args:
+        settings: say whether there is such a page.
+        views: makes the responses.
+        document: the OpenAPI document.
+    """
+
+    def __init__(self, settings: Settings, views: Views, document: ServiceDocument) -> None:
+        self._settings, self._views, self._document = settings, views, document
+
+    def routes(self) -> list[Route]:
+        """Return the route; none if there is no document."""
+        if not self._settings.openapi:
+            return []
+        return [Route(self._settings.pages_path + REFERENCE_PAGE, self.reference_page, methods=["GET"])]
+
+    async def reference_page(self, request: Request) -> Response:
+        """Show the document."""
+        content = self._document.content
+        values: dict[str, Any] = {
+            "document": content,
+            "document_path": page_path(request, "", DOCUMENT),
+            "groups": [(tag, list(_operations(content, tag["name"]))) for tag in content["tags"]],
+            "type_of": type_text,
+        }
+        return self._views.page(request, "reference", **values)
+
+
+def _operations(content: Mapping[str, Any], tag: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield method, path and description of the operations of a group."""
+    for path, operations in content["paths"].items():
+        for method in _METHODS:
+            if method in operations and tag in operations[method]["tags"]:
+                yield method.upper(), path, operations[method]
+
+
+def type_text(schema: Mapping[str, Any]) -> str:
+    """Return the type of a schema in words."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(map(type_text, schema["anyOf"]))
+    if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
+        return " or ".join(f'"{value}"' for value in values)
+    if schema.get("type") == "array":
+        return f"list of {type_text(schema['items'])}" if schema.get("items") else "list"
+    if "format" in schema:
+        return f"{schema['type']} ({schema['format']})"
+    return str(schema.get("type", "any value"))

@@ -1,0 +1,1 @@
+"""Delete rows of all tables that are over."""

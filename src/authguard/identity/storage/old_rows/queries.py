@@ -1,0 +1,81 @@
+"""Delete what is over, a batch of rows at a time. Use cases pass the connection.
+
+A table is walked in the order of its primary key, and each batch looks at so many rows at most. An index by
+the moment of expiry would be quicker here, but would have to be changed with each refresh of a session.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, select
+
+from authguard.identity.storage.dialects import insert_into
+from authguard.identity.storage.schema import background_tasks, mails, one_time_tokens, sessions
+
+_ROWS = 5_000  # that a batch looks at
+_CLOCKS_DIFFER = 300  # seconds, between the machines of two processes
+_CHANGES = 500  # rows that it deletes
+
+
+class Deleted(NamedTuple):
+    """Tell what a batch has done.
+
+    Attributes:
+        number: how many rows it has deleted.
+        last: the key up to which it has looked; None if there is no row after it.
+    """
+
+    number: int
+    last: str | None
+
+
+def take_task(connection: Connection, name: str, now: float, next_at: float) -> bool:
+    """Take what one process does for all of them; False if it is not time yet, or another one has it."""
+    statement = insert_into(connection, background_tasks).values(name=name, next_at=next_at)
+    # A clock that was wrong, or an interval that was longer, does not put it off for ever.
+    is_due = (background_tasks.c.next_at <= now) | (background_tasks.c.next_at > next_at + _CLOCKS_DIFFER)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_={"next_at": next_at}, where=is_due
+    )
+    return connection.execute(statement.returning(background_tasks.c.name)).first() is not None
+
+
+def delete_sessions(connection: Connection, after: str, before: float) -> Deleted:
+    """Delete sessions that had expired before a moment, of those whose ids come next."""
+    return _delete(connection, _SESSIONS, after, before)
+
+
+def delete_one_time_tokens(connection: Connection, after: str, before: float) -> Deleted:
+    """Delete one-time tokens that had expired before a moment, of those whose digests come next."""
+    return _delete(connection, _ONE_TIME_TOKENS, after, before)
+
+
+def delete_mails(connection: Connection, after: str, before: float) -> Deleted:
+    """Delete mails that were asked for before a moment, and that no process has given up since."""
+    return _delete(connection, _MAILS, after, before)
+
+
+class _Rows(NamedTuple):
+    """Say by which columns rows are walked, and are old."""
+
+    table: Table
+    key: ColumnElement[str]
+    moment: ColumnElement[float]
+
+
+_SESSIONS = _Rows(sessions, sessions.c.id, sessions.c.expires_at)
+_ONE_TIME_TOKENS = _Rows(one_time_tokens, one_time_tokens.c.digest, one_time_tokens.c.expires_at)
+_MAILS = _Rows(mails, mails.c.id, mails.c.asked_at)
+
+
+def _delete(connection: Connection, of: _Rows, after: str, before: float) -> Deleted:
+    chosen = select(of.key, of.moment).where(of.key > after).order_by(of.key).limit(_ROWS)
+    rows = connection.execute(chosen).all()
+    old = [key for key, moment in rows if moment < before][:_CHANGES]
+    number = 0
+    if old:
+        # It may have been changed or deleted since it was read.
+        statement = delete(of.table).where(of.key.in_(old), of.moment < before)
+        number = connection.execute(statement).rowcount
+    if len(old) == _CHANGES:
+        return Deleted(number, old[-1])
+    return Deleted(number, rows[-1][0] if len(rows) == _ROWS else None)

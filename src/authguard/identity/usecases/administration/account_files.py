@@ -1,0 +1,211 @@
+"""Read files of accounts, CSV or JSON Lines, record by record; memory does not grow with the file."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+#: What a record may have; `email` it must.
+COLUMNS = ("email", "password_hash", "name", "roles", "scopes", "verified", "disabled")
+_MAX_LINE = 64 * 1024  # characters; a stray quote in CSV could else take the rest of the file
+_FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+
+
+class RecordError(ValueError):
+    """Tell why a record cannot be read. Nothing that stands in it is in the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """Hold the account of a record, as it was written.
+
+    Attributes:
+        email: its address.
+        password_hash: of another system, or None.
+        name: what to call its owner.
+        roles: none for the default role.
+        scopes: its scopes.
+        verified: whether the address is known to be its owner's.
+        disabled: whether it is switched off.
+    """
+
+    email: str
+    password_hash: str | None
+    name: str
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
+    verified: bool
+    disabled: bool
+
+
+class Line(NamedTuple):
+    """Hold a record of a file.
+
+    Attributes:
+        number: the line on which it begins, counted from 1.
+        record: the account, or why there is none.
+    """
+
+    number: int
+    record: AccountRecord | RecordError
+
+
+def open_accounts(path: Path) -> TextIO:
+    """Open a file of accounts. A byte order mark is skipped.
+
+    What is not UTF-8 is found in the record that has it, whose line is known.
+    """
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def read_csv(file: TextIO) -> Iterator[Line]:
+    """Read records of CSV (RFC 4180), whose first line names the columns.
+
+    Raises:
+        RecordError: for a first line that is not accepted.
+    """
+    rows = _rows(file)
+    _, columns = next(rows, (1, []))
+    if isinstance(columns, RecordError):
+        raise columns
+    _check_columns(columns)
+    for number, row in rows:
+        if isinstance(row, RecordError):
+            yield Line(number, row)
+        elif len(row) != len(columns):
+            yield Line(number, RecordError(f"must have {len(columns)} fields, got {len(row)}"))
+        elif any(row):
+            yield Line(number, _record(dict(zip(columns, row, strict=True)), _of_csv))
+
+
+def _rows(text: TextIO) -> Iterator[tuple[int, list[str] | RecordError]]:
+    reader = csv.reader(text, strict=True)
+    limit = csv.field_size_limit(_MAX_LINE)
+    try:
+        while True:
+            number = reader.line_num + 1
+            csv.field_size_limit(_MAX_LINE)
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield number, RecordError("must be CSV: quotes that are closed, and doubled in quoted fields")
+                return  # where the next record begins is not known
+            if row:
+                yield number, row
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _check_columns(columns: list[str]) -> None:
+    if "email" not in columns:
+        raise RecordError("the first line must name the columns, with one that is called email")
+    if unknown := [name for name in columns if name not in COLUMNS]:
+        names = ", ".join(COLUMNS)
+        raise RecordError(f"the columns must be of {names}, got {len(unknown)} of another name")
+    if len(set(columns)) < len(columns):
+        raise RecordError("each column must be there once, got one of them twice")
+
+
+def read_json_lines(file: TextIO) -> Iterator[Line]:
+    """Read records of JSON Lines: an object on each line."""
+    number = 0
+    while line := file.readline(_MAX_LINE):
+        number += 1
+        if len(line) == _MAX_LINE and not line.endswith("\n"):
+            yield Line(number, RecordError(f"must have less than {_MAX_LINE} characters"))
+            return
+        if line.strip():
+            yield Line(number, _json_record(line))
+
+
+def _json_record(line: str) -> AccountRecord | RecordError:
+    try:
+        found = json.loads(line, object_pairs_hook=_once)
+    except RecordError as error:
+        return error
+    except (ValueError, RecursionError):
+        return RecordError("must be an object in JSON")
+    if not isinstance(found, dict):
+        return RecordError("must be an object in JSON")
+    if any(name not in COLUMNS for name in found):
+        return RecordError(f"must have no members but {', '.join(COLUMNS)}")
+    return _record(found, _of_json)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RecordError("must have each member once")
+    return found
+
+
+class _Reading(NamedTuple):
+    """Read a value of a record, as its format writes it."""
+
+    text: Any
+    texts: Any
+    flag: Any
+
+
+def _record(values: Mapping[str, Any], read: _Reading) -> AccountRecord | RecordError:
+    name = ""
+    try:
+        for name in ("email", "name", "password_hash"):
+            read.text(values.get(name))
+        email = read.text(values.get("email"))
+        fields: dict[str, Any] = {}
+        for name in ("roles", "scopes"):
+            fields[name] = read.texts(values.get(name))
+        for name in ("verified", "disabled"):
+            fields[name] = read.flag(values.get(name))
+    except RecordError as error:
+        return RecordError(f"{name} {error}")
+    return AccountRecord(
+        email=email,
+        password_hash=read.text(values.get("password_hash")) or None,
+        name=read.text(values.get("name")),
+        **fields,
+    )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RecordError("must be text")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise RecordError("must be UTF-8")
+    return value
+
+
+def _texts_of_csv(value: object) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in _text(value).split(";"))))
+
+
+def _flag_of_csv(value: object) -> bool:
+    flag = _FLAGS.get(_text(value).strip().lower())
+    if flag is None:
+        raise RecordError("must be true or false")
+    return flag
+
+
+def _texts_of_json(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise RecordError("must be a list of texts")
+    return tuple(map(_text, value))
+
+
+def _flag_of_json(value: object) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise RecordError("must be true or false")
+    return bool(value)
+
+
+_of_csv = _Reading(_text, _texts_of_csv, _flag_of_csv)
+_of_json = _Reading(_text, _texts_of_json, _flag_of_json)

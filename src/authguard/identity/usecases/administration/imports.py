@@ -1,0 +1,183 @@
+"""Make the accounts of a file, whose passwords another system has hashed."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import NamedTuple
+from uuid import uuid4
+
+from authguard.identity.errors import InvalidFieldsError
+from authguard.identity.mail.addresses import email_key, parse_email
+from authguard.identity.model import MAX_NAME, NO_CALLER, User
+from authguard.identity.passwords.imported import UnusableHashError, stored_form
+from authguard.identity.person_names import is_name, trim_name
+from authguard.identity.storage import queries as store
+from authguard.identity.usecases.administration.account_files import AccountRecord, Line, RecordError
+from authguard.identity.usecases.administration.rights import role_problem, scope_problem
+from authguard.identity.usecases.context import Base, records
+
+_BATCH = 500  # accounts of a transaction
+_SHOWN = 20  # lines with problems, after which the rest is not looked at
+
+
+class Problem(NamedTuple):
+    """Tell why the record of a line is not accepted.
+
+    Attributes:
+        line: its number.
+        text: a sentence without what stands in the record.
+    """
+
+    line: int
+    text: str
+
+
+class Imported(NamedTuple):
+    """Tell what an import has done.
+
+    Attributes:
+        made: how many accounts were made.
+        existing: how many records have the address of an account that was there; they changed nothing.
+    """
+
+    made: int
+    existing: int
+
+
+class _NewAccount(NamedTuple):
+    line: int
+    user: User
+    password_hash: str | None
+
+
+class AccountImport:
+    """Check files of accounts, and make the accounts.
+
+    Args:
+        base: the parts that use cases share.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+
+    def check(self, lines: Iterable[Line]) -> list[Problem]:
+        """Return why records are not accepted, of the first twenty; nothing is written.
+
+        Two records with the same address are a problem. The addresses are kept in a temporary file.
+
+        Args:
+            lines: the records of a file.
+        """
+        problems: list[Problem] = []
+        with closing(sqlite3.connect("")) as seen:
+            seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+            for line in lines:
+                try:
+                    account = self._account(line)
+                    self._note(seen, account)
+                except RecordError as error:
+                    problems.append(Problem(line.number, str(error)))
+                if len(problems) == _SHOWN:
+                    break
+        return problems
+
+    def _note(self, seen: sqlite3.Connection, account: _NewAccount) -> None:
+        key = email_key(account.user.email)
+        if seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, account.line)).rowcount:
+            return
+        (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
+        raise RecordError(f"email must be there once, and is that of line {first}")
+
+    @records("create")
+    def add(self, lines: Iterable[Line], report: Callable[[], None] = lambda: None) -> Imported:
+        """Make the accounts of records that have been checked; one that exists is left as it is.
+
+        Each 500 are a transaction: a second run makes what a first one did not.
+
+        Args:
+            lines: the records of a file.
+            report: called after each transaction.
+
+        Raises:
+            InvalidFieldsError: for a record that is not accepted, since the file has changed.
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        made = existing = 0
+        for batch in self._batches(lines):
+            with self._base.database.write() as connection:
+                new = [
+                    account.user.id
+                    for account in batch
+                    if store.insert_user(
+                        connection,
+                        account.user,
+                        email_key(account.user.email),
+                        account.password_hash,
+                        password_proven=account.user.email_verified and account.password_hash is not None,
+                    )
+                ]
+            for user_id in new:
+                self._base.succeeded("create", NO_CALLER, reason="imported", user_id=user_id)
+            made += len(new)
+            existing += len(batch) - len(new)
+            report()
+        return Imported(made, existing)
+
+    def _batches(self, lines: Iterable[Line]) -> Iterator[list[_NewAccount]]:
+        batch: list[_NewAccount] = []
+        for line in lines:
+            try:
+                batch.append(self._account(line))
+            except RecordError as error:
+                raise InvalidFieldsError({f"line {line.number}": [str(error)]}) from None
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _account(self, line: Line) -> _NewAccount:
+        """Return the account of a record.
+
+        Raises:
+            RecordError: if it is not accepted.
+        """
+        record = line.record
+        if isinstance(record, RecordError):
+            raise record
+        address = parse_email(record.email)
+        if address is None:
+            raise RecordError("email must be an e-mail address")
+        password_hash = self._check(record)
+        role, *further = record.roles or (self._base.settings.default_role,)
+        user = User(
+            id=str(uuid4()),
+            email=address,
+            email_verified=record.verified,
+            name=trim_name(record.name),
+            role=role,
+            disabled=record.disabled,
+            created_at=self._base.clock(),
+            further_roles=tuple(dict.fromkeys(name for name in further if name != role)),
+            scopes=tuple(dict.fromkeys(record.scopes)),
+        )
+        return _NewAccount(line.number, user, password_hash)
+
+    def _check(self, record: AccountRecord) -> str | None:
+        """Return the hash of a record as it is stored.
+
+        Raises:
+            RecordError: if the record is not accepted.
+        """
+        if not is_name(record.name):
+            raise RecordError(f"name must have at most {MAX_NAME} characters, and no control characters")
+        if problem := role_problem(record.roles):
+            raise RecordError(f"roles {problem}")
+        if problem := scope_problem(record.scopes):
+            raise RecordError(f"scopes {problem}")
+        if record.password_hash is None:
+            return None
+        try:
+            return stored_form(record.password_hash)
+        except UnusableHashError as error:
+            raise RecordError(f"password_hash {error}") from None

@@ -1,0 +1,91 @@
+"""Delete what has expired and nobody comes back for: sessions, mailed links, mails, marks."""
+
+from collections.abc import Callable
+from logging import getLogger
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from authguard.identity.model import NO_CALLER
+from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.storage.old_rows import queries as purge_store
+from authguard.identity.usecases.context import Base, records
+from authguard.identity.usecases.mails.queue import MAX_AGE
+
+logger = getLogger("authguard")
+
+#: Seconds between two looks of a process for whether it is time, at most.
+PURGE_POLL_SECONDS = 300
+#: Seconds after its last day in which a mail has not been given up, since no process sends mails.
+_MAIL_SECONDS = 2 * MAX_AGE
+_TASK = "purge"
+
+
+class Purged(NamedTuple):
+    """Tell how many rows were deleted.
+
+    Attributes:
+        sessions: that had expired before any of their access tokens.
+        one_time_tokens: of mailed links that had expired.
+        mails: that waited, and should have been given up a day ago or earlier.
+    """
+
+    sessions: int
+    one_time_tokens: int
+    mails: int
+
+
+class Purge:
+    """Delete old rows, a few at a time, so that no request waits long for it.
+
+    Args:
+        base: the parts that use cases share.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+
+    def step(self) -> None:
+        """Delete old rows, if it is time and no other process does so.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked.
+        """
+        now = self._base.clock()
+        with self._base.database.write(flush=False) as connection:
+            is_ours = purge_store.take_task(connection, _TASK, now, now + self._base.settings.purge_interval)
+        if is_ours:
+            self.run()
+
+    @records("purge")
+    def run(self) -> Purged:
+        """Delete old rows now.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be asked; what was deleted before stays so.
+        """
+        now = self._base.clock()
+        # The rows tell which of their access tokens are good, until those have expired.
+        sessions_before = now - self._base.settings.access_lifetime
+        done = Purged(
+            self._delete(purge_store.delete_sessions, sessions_before),
+            self._delete(purge_store.delete_one_time_tokens, now),
+            self._delete(purge_store.delete_mails, now - _MAIL_SECONDS),
+        )
+        with self._base.database.write(flush=False) as connection:
+            revocation_store.delete_old_marks(connection, now)
+        if done.mails:
+            logger.warning("mails that no process has sent for two days were given up: %d", done.mails)
+        self._base.succeeded("purge", NO_CALLER)
+        return done
+
+    def _delete(self, delete: Callable[[Connection, str, float], purge_store.Deleted], before: float) -> int:
+        """Delete old rows of a table in the order of its keys; each batch is a transaction."""
+        total, last = 0, ""
+        while True:
+            with self._base.database.swap() as connection:
+                number, end = delete(connection, last, before)
+            total += number
+            if end is None:
+                return total
+            last = end

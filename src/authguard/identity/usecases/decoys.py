@@ -1,0 +1,28 @@
+"""Choose which hash a guess for an unknown address is compared with, so that its time tells nothing.
+
+Imported hashes, and those from before other costs were set, take another time than new ones. So an unknown
+address costs as much as the account does that is next to a place which only this service can compute: always
+the same one, until that account signs in and its hash is replaced, as with an address that is known.
+"""
+
+import hmac
+from uuid import UUID
+
+from authguard.identity.mail.addresses import email_key
+from authguard.identity.tokens.derive import derive_key
+
+
+class Decoys:
+    """Choose places among the ids of accounts.
+
+    Args:
+        secret: that of the service.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._key = derive_key(secret, "decoys of passwords")
+
+    def place_of(self, address: str) -> str:
+        """Return the place of an address, which looks like the id of an account."""
+        digest = hmac.digest(self._key, email_key(address).encode("utf-8", "surrogatepass"), "sha256")
+        return str(UUID(bytes=digest[:16]))

@@ -1,0 +1,137 @@
+"""`authguard users show`, `verify`, `set-password`, `set-role` and `delete`, on both databases."""
+
+import json
+
+import pytest
+
+from cli.support import PASSWORD, invoke, run
+from cli.test_users import issue, make
+
+ANN = "ann@example.com"
+NEW = "An0ther-Password!"
+
+
+def shown(service, account=ANN):
+    """What `users show --json` writes."""
+    done = invoke("users", "show", account, "--json", **service)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_account_is_shown_by_address_and_id(service):
+    """`users show` takes an address or an id, and writes neither password nor hash."""
+    make(service)
+    document = shown(service)
+    assert shown(service, document["id"]) == document
+    assert (document["email"], document["roles"], document["scopes"]) == (ANN, ["USER"], [])
+    assert (document["password"], document["sessions"], document["providers"]) == ("argon2id", 0, [])
+    text = invoke("users", "show", ANN, **service).stdout
+    assert document["id"] in text
+    assert "$argon2" not in text
+
+
+def test_an_address_is_verified(service):
+    """`users verify` marks the address, and may be repeated."""
+    make(service)
+    assert not shown(service)["email_verified"]
+    for _ in range(2):
+        assert invoke("users", "verify", ANN, **service).exit_code == 0
+    assert shown(service)["email_verified"]
+
+
+def test_a_password_is_set(service):
+    """`users set-password` takes the password from standard input; sessions end."""
+    make(service)
+    token = issue(service)["access_token"]
+    done = invoke("users", "set-password", ANN, "--password-stdin", given=f"{NEW}\n", **service)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert NEW not in done.output
+    assert invoke("token", "inspect", given=token, **service).exit_code == 1
+
+
+@pytest.mark.one_database
+def test_a_password_is_asked_for_twice(service):
+    """Without `--password-stdin` the password is asked for, twice and without showing it."""
+    make(service)
+    done = invoke("users", "set-password", ANN, given=f"{NEW}\n{NEW}\n", **service)
+    assert done.exit_code == 0 and NEW not in done.output
+    assert invoke("users", "set-password", ANN, given=f"{NEW}\nelse\n", **service).exit_code == 1
+
+
+@pytest.mark.one_database
+def test_a_bad_password_is_refused_with_the_rules(service):
+    """A password that the policy refuses ends with 1 and says what it lacks, and not the password."""
+    make(service)
+    done = invoke("users", "set-password", ANN, "--password-stdin", given="short\n", **service)
+    assert done.exit_code == 1
+    assert "Use at least 8 characters." in done.stderr and "short" not in done.stderr
+
+
+def test_roles_and_scopes_are_set(service):
+    """`users set-role` sets all roles; scopes stay unless they are given, or `--no-scopes`."""
+    make(service)
+    assert invoke("users", "set-role", ANN, "ADMIN", "USER", "--scope", "a", **service).exit_code == 0
+    assert (shown(service)["roles"], shown(service)["scopes"]) == (["ADMIN", "USER"], ["a"])
+    seen = invoke("token", "inspect", "--json", given=issue(service)["access_token"], **service)
+    assert sorted(json.loads(seen.stdout)["caller"]["roles"]) == ["ADMIN", "USER"]
+    done = invoke("users", "set-role", ANN, "USER", "--json", **service)
+    assert (json.loads(done.stdout)["roles"], json.loads(done.stdout)["scopes"]) == (["USER"], ["a"])
+    assert invoke("users", "set-role", ANN, "USER", "--no-scopes", **service).exit_code == 0
+    assert shown(service)["scopes"] == []
+
+
+@pytest.mark.one_database
+def test_bad_roles_are_refused(service):
+    """Roles that cannot be stored end with 1, and contradicting options with 2; nothing is changed."""
+    make(service)
+    done = invoke("users", "set-role", ANN, "a" * 65, **service)
+    assert (done.exit_code, "roles: must have 1 to 64 characters" in done.stderr) == (1, True)
+    both = invoke("users", "set-role", ANN, "A", "--scope", "b", "--no-scopes", **service)
+    assert both.exit_code == 2
+    made = invoke(
+        "users", "create", "b@example.com", "--role", "", "--password-stdin", given=PASSWORD, **service
+    )
+    assert made.exit_code == 1
+    assert shown(service)["roles"] == ["USER"]
+
+
+def test_an_account_is_deleted_after_a_question(service):
+    """`users delete` asks, and deletes nothing unless the answer is yes; `--yes` does not ask."""
+    make(service)
+    token = issue(service)["access_token"]
+    for answer in ("n\n", ""):
+        done = invoke("users", "delete", ANN, given=answer, **service)
+        assert done.exit_code == 1 and shown(service)["email"] == ANN
+    done = invoke("users", "delete", ANN, "--yes", "--json", **service)
+    assert (done.exit_code, json.loads(done.stdout)["email"]) == (0, ANN)
+    assert invoke("users", "show", ANN, **service).exit_code == 1
+    assert invoke("token", "inspect", given=token, **service).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show"],
+        ["verify"],
+        ["set-password", "--password-stdin"],
+        ["set-role"],
+        ["delete", "--yes"],
+        ["disable"],
+        ["enable"],
+    ],
+    ids=" ".join,
+)
+def test_nobody_is_found(service, words):
+    """An address or an id of no account ends with 1, and says which of the two it is."""
+    roles = ["USER"] if words[0] == "set-role" else []
+    for account, what in (("bob@example.com", "address"), ("0000\x00", "id"), ("bob", "id")):
+        done = invoke("users", words[0], account, *roles, *words[1:], given=NEW, **service)
+        assert (done.exit_code, done.stderr) == (1, f"authguard: no account has this {what}\n")
+
+
+@pytest.mark.one_database
+def test_a_set_password_is_in_no_output_of_a_real_process(service):
+    """A process that sets a password shows it nowhere."""
+    make(service)
+    done = run("users", "set-password", ANN, "--password-stdin", given=NEW, **service)
+    assert done.returncode == 0 and NEW not in done.stdout + done.stderr

@@ -1,0 +1,195 @@
+"""`authguard users import`: accounts with the hashes of another system, on both databases."""
+
+import json
+import os
+import pty
+import subprocess
+import time
+
+import pytest
+
+from authguard.identity import Caller
+from authguard.identity.errors import InvalidCredentialsError
+from cli.support import COMMAND, ISSUER, PASSWORD, SECRET, environment, invoke, run
+from identity.support import service_at
+from identity.test_imported_passwords import HASHES
+
+HEAD = "email,password_hash,name,roles,scopes,verified,disabled\n"
+
+
+@pytest.fixture
+def load(service, tmp_path):
+    """Import a file with this text."""
+
+    def call(text, *options, name="accounts.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return invoke("users", "import", str(path), *options, **service)
+
+    return call
+
+
+def listed(service):
+    """The accounts, by their addresses."""
+    done = invoke("users", "list", "--json", **service)
+    return {one["email"]: one for one in json.loads(done.stdout)}
+
+
+def logging_in(service):
+    """The running service."""
+    return service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time)
+
+
+def test_accounts_of_csv_sign_in(service, load):
+    """Accounts of CSV sign in with the passwords of the other system, and are hashed anew by that."""
+    rows = "".join(f'{number}@example.com,"{text}",,,,yes,\n' for number, text in enumerate(HASHES.values()))
+    done = load(HEAD + rows, "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"made": len(HASHES), "existing": 0})
+    kind = json.loads(invoke("users", "show", "0@example.com", "--json", **service).stdout)["password"]
+    assert kind == "imported pbkdf2"
+    with logging_in(service) as running:
+        for number in range(len(HASHES)):
+            email = f"{number}@example.com"
+            with pytest.raises(InvalidCredentialsError):
+                running.accounts.login(email, PASSWORD + "x", Caller())
+            user = running.accounts.login(email, PASSWORD, Caller()).user
+            assert running.administration.show(user.id).password == "argon2id"
+            assert running.accounts.login(email, PASSWORD, Caller()).user.id == user.id
+
+
+def test_fields_are_taken(service, load):
+    """Name, roles, scopes and both flags are stored; what is left out is as for new accounts."""
+    text = f'{HEAD}ann@example.com,,"Ann, ""the"" Great",EDITOR;Team B,a;b,true,1\nbob@example.com,,,,,,\n'
+    assert load(text).exit_code == 0
+    ann, bob = listed(service).values()
+    assert (ann["name"], ann["roles"], ann["scopes"]) == (
+        'Ann, "the" Great',
+        ["EDITOR", "Team B"],
+        ["a", "b"],
+    )
+    assert (ann["email_verified"], ann["disabled"]) == (True, True)
+    assert (bob["name"], bob["roles"], bob["scopes"]) == ("", ["USER"], [])
+    assert (bob["email_verified"], bob["disabled"]) == (False, False)
+
+
+def test_json_lines_are_taken(service, load):
+    """JSON Lines have the same fields: lists of texts, and flags."""
+    ann = {
+        "email": "ann@example.com",
+        "password_hash": HASHES["django"],
+        "roles": ["A", "B"],
+        "verified": True,
+    }
+    text = f"{json.dumps(ann)}\n\n" + '{"email": "bob@example.com", "name": null}\n'
+    assert load(text, name="accounts.jsonl").exit_code == 0
+    assert listed(service)["ann@example.com"]["roles"] == ["A", "B"]
+    with logging_in(service) as running:
+        assert running.accounts.login("ann@example.com", PASSWORD, Caller())
+
+
+def test_a_second_run_changes_nothing(service, load):
+    """A second run leaves accounts as they are, also those that have changed since; new lines are made."""
+    text = f"{HEAD}ann@example.com,{HASHES['django']},Ann,,,,\n"
+    assert load(text).exit_code == 0
+    assert invoke("users", "set-role", "ann@example.com", "ADMIN", **service).exit_code == 0
+    before = listed(service)
+    again = load(text.replace("ann@", "Ann@") + "bob@example.com,,,,,,\n", "--json")
+    assert json.loads(again.stdout) == {"made": 1, "existing": 1}
+    after = listed(service)
+    assert {email: after[email] for email in before} == before and len(after) == 2
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("name", ["accounts.csv", "accounts.jsonl"])
+def test_a_bad_line_is_refused_before_anything_is_written(service, load, name):
+    """Bad lines are named by their numbers, without what stands in them, and no line is imported."""
+    good, bad = '{"email": "ann@example.com"}', '{"email": "secret-text"}'
+    if name.endswith("csv"):
+        good, bad = "email\nann@example.com", "secret-text"
+    done = load(f"{good}\n{bad}\n", name=name)
+    number = 3 if name.endswith("csv") else 2
+    why = f"line {number}: email must be an e-mail address"
+    assert (done.exit_code, done.stderr) == (1, f"authguard: nothing was imported\n{why}\n")
+    assert listed(service) == {}
+
+
+@pytest.mark.one_database
+def test_columns_are_checked(load):
+    """A first line with a column that is not known is refused."""
+    done = load("email,passwort\n")
+    assert done.exit_code == 1 and "line 1: the columns must be of email" in done.stderr
+
+
+@pytest.mark.one_database
+def test_a_byte_order_mark_and_line_ends_of_windows_are_taken(service, load):
+    """A file of a spreadsheet, with a byte order mark and CRLF, is read; columns are in any order."""
+    done = load("\ufeffname,email\r\nMüller,ann@example.com\r\n")
+    assert done.exit_code == 0, done.stderr
+    assert listed(service)["ann@example.com"]["name"] == "Müller"
+
+
+@pytest.mark.one_database
+def test_only_looking_writes_nothing(service, load):
+    """`--check` says whether all lines are accepted, and makes no account."""
+    done = load(f"{HEAD}ann@example.com,,,,,,\n", "--check")
+    assert (done.exit_code, done.stdout) == (0, "All lines are accepted.\n")
+    assert listed(service) == {}
+
+
+@pytest.mark.one_database
+def test_other_files_are_refused(service, load):
+    """The name of the file says which format it has."""
+    assert load(HEAD, name="accounts.txt").exit_code == 2
+
+
+@pytest.mark.one_database
+def test_there_is_no_bar_without_a_terminal(service, tmp_path):
+    """Without a terminal, nothing but the numbers is written."""
+    path = tmp_path / "accounts.csv"
+    path.write_text(f"{HEAD}ann@example.com,,,,,,\n")
+    done = run("users", "import", str(path), **service)
+    assert (done.stdout, done.stderr) == ("Accounts made: 1. There before: 0.\n", "")
+
+
+def test_two_processes_import_the_same_file(service, tmp_path):
+    """Of two processes that import the same file at once, each account is made by one of them."""
+    path = tmp_path / "accounts.csv"
+    path.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(1_200)))
+    processes = [
+        subprocess.Popen(
+            [COMMAND, "users", "import", str(path), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(**service),
+        )
+        for _ in range(2)
+    ]
+    answers = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], answers
+    numbers = [json.loads(stdout) for stdout, _ in answers]
+    assert sum(one["made"] for one in numbers) == 1_200 == sum(one["existing"] for one in numbers)
+
+
+@pytest.mark.one_database
+def test_a_bar_is_shown_on_a_terminal(service, tmp_path):
+    """On a terminal, a bar on standard error shows how far it is; standard output has the numbers alone."""
+    path = tmp_path / "accounts.csv"
+    path.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(3_000)))
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [COMMAND, "users", "import", str(path)],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            check=False,
+            timeout=60,
+            env=environment(**service),
+        )
+        shown = os.read(ours, 65_536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (done.returncode, done.stdout) == (0, "Accounts made: 3000. There before: 0.\n")
+    assert "checked" in shown and "imported" in shown and "100%" in shown

@@ -1,0 +1,124 @@
+"""Imported hashes do not tell which addresses are known: unknown ones cost the same, counted by kinds."""
+
+import io
+
+import pytest
+from sqlalchemy import event
+
+from authguard.identity import IdentityService
+from authguard.identity.errors import InvalidCredentialsError
+from authguard.identity.limits import Limiter
+from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.passwords.imported import kind_of
+from authguard.identity.usecases.administration.account_files import read_csv
+from identity.support import CALLER, GENEROUS, PASSWORD, Clock, Postbox, settings
+from identity.test_imported_passwords import HASHES
+
+
+class NotingHasher(PasswordHasher):
+    """A cheap hasher that notes of which kind each hash was that it has computed."""
+
+    def __init__(self):
+        super().__init__(memory=8, time=1, concurrency=8)
+        self.kinds = []
+
+    def hash(self, password):
+        """Hash, and note."""
+        self.kinds.append("hash")
+        return super().hash(password)
+
+    def verify(self, password_hash, password):
+        """Verify, and note."""
+        self.kinds.append(kind_of(password_hash))
+        return super().verify(password_hash, password)
+
+    def verify_dummy(self, password):
+        """Verify nothing, and note."""
+        self.kinds.append("argon2id")
+        return super().verify_dummy(password)
+
+
+@pytest.fixture
+def hasher():
+    return NotingHasher()
+
+
+@pytest.fixture
+def service(url, hasher):
+    service = IdentityService(
+        settings(url), mailer=Postbox(), hasher=hasher, limiter=Limiter(limits=GENEROUS), clock=Clock()
+    )
+    yield service
+    service.close()
+
+
+def load(service, names, password_hash=HASHES["django"]):
+    """Import accounts with a hash."""
+    text = "email,password_hash\n" + "".join(f'{name}@example.com,"{password_hash}"\n' for name in names)
+    service.account_import.add(read_csv(io.StringIO(text)))
+
+
+def work_of(service, hasher, name, password="Wrong-Pass123!"):
+    """The hashes and the statements of a try to sign in."""
+    statements = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        statements.append(statement)
+
+    hasher.kinds.clear()
+    event.listen(service.database.engine, "before_cursor_execute", note)
+    try:
+        with pytest.raises(InvalidCredentialsError):
+            service.accounts.login(f"{name}@example.com", password, CALLER)
+    finally:
+        event.remove(service.database.engine, "before_cursor_execute", note)
+    return tuple(hasher.kinds), tuple(statements)
+
+
+@pytest.mark.parametrize("kind", ["django", "scrypt", "django argon2"])
+def test_unknown_addresses_cost_what_imported_ones_cost(service, hasher, kind):
+    """Where all accounts are imported, a wrong password takes the work of an unknown address."""
+    load(service, ["ann", "bob"], HASHES[kind])
+    known = work_of(service, hasher, "ann")
+    assert known[0][0].startswith("imported ")
+    assert {work_of(service, hasher, f"nobody{number}") for number in range(8)} == {known}
+
+
+def test_the_password_of_a_neighbour_signs_nobody_in(service, hasher):
+    """An unknown address is refused also with the password of the account whose hash it is compared with."""
+    load(service, ["ann"])
+    work_of(service, hasher, "nobody", PASSWORD)
+
+
+def test_without_imports_all_is_as_before(service, hasher):
+    """Where no account is imported, an unknown address costs a hash of this service."""
+    service.accounts.create("ann@example.com", PASSWORD)
+    assert work_of(service, hasher, "ann") == work_of(service, hasher, "nobody")
+    assert work_of(service, hasher, "ann")[0] == ("argon2id",)
+
+
+def test_unknown_addresses_are_as_mixed_as_accounts(service, hasher):
+    """Where some accounts are imported, so cost some unknown addresses, each of them always the same."""
+    load(service, [f"old{number}" for number in range(24)])
+    for number in range(24):
+        service.accounts.create(f"new{number}@example.com", PASSWORD)
+    names = [f"nobody{number}" for number in range(48)]
+    first = [work_of(service, hasher, name) for name in names]
+    assert {kinds for kinds, _ in first} == {("argon2id",), ("imported pbkdf2",)}
+    assert [work_of(service, hasher, name) for name in names] == first
+
+
+def test_a_sign_in_ends_the_difference(service, hasher):
+    """With the last imported account that signs in, unknown addresses cost a hash of this service again."""
+    load(service, ["ann"])
+    assert work_of(service, hasher, "nobody")[0] == ("imported pbkdf2",)
+    assert service.accounts.login("ann@example.com", PASSWORD, CALLER)
+    assert work_of(service, hasher, "nobody")[0] == work_of(service, hasher, "ann")[0] == ("argon2id",)
+
+
+def test_an_account_without_password_costs_as_an_unknown_address(service, hasher):
+    """An account that has no password yet takes a hash of one that has one."""
+    load(service, ["ann"])
+    load(service, ["bob"], "")
+    assert work_of(service, hasher, "bob") == work_of(service, hasher, "nobody")
+    assert work_of(service, hasher, "bob")[0] == ("imported pbkdf2",)
