@@ -54,7 +54,8 @@ class OwnPostgres:
         self.port = free_port()
         self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
         self._process: subprocess.Popen[bytes] | None = None
-        self._run(_program("initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-N")
+        options = ["-U", "postgres", "-A", "trust", "-N", "--wal-segsize=1"]
+        self._run(_program("initdb"), "-D", str(folder / "data"), *options)
 
     def _run(self, *arguments: str) -> None:
         subprocess.run(arguments, check=True, user=_user(), capture_output=True, cwd=self.folder)
@@ -79,10 +80,15 @@ class OwnPostgres:
             self._process.wait(_SECONDS)
             self._process = None
 
-    def restart(self) -> None:
+    def restart(self, how: int = signal.SIGINT) -> None:
         """Stop it, and start it again."""
-        self.stop()
+        self.stop(how)
         self.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -114,17 +120,17 @@ def wait_for(url: str) -> None:
             return
 
 
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="authguard-pg-", dir="/tmp"))
+def _folder(place: Path = Path("/tmp")) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="authguard-pg-", dir=place))
     if (user := _user()) is not None:
         shutil.chown(folder, user)
     return folder
 
 
 @contextlib.contextmanager
-def own_postgres() -> Iterator[OwnPostgres]:
-    """Run a server."""
-    folder = _folder()
+def own_postgres(place: Path = Path("/tmp")) -> Iterator[OwnPostgres]:
+    """Run a server, in a new folder in a place that its user may enter."""
+    folder = _folder(place)
     server = None
     try:
         server = OwnPostgres(folder)

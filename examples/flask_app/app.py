@@ -56,8 +56,9 @@ def create_app(**config: Any) -> Flask:
 
     @app.post("/logout")
     def logout() -> Any:
+        response = sessions.end()
         flash("You are signed out.")
-        return sessions.end()
+        return response
 
     @app.get("/api/notes")
     @requires("notes:read")

@@ -113,7 +113,7 @@ class BackChannelLogout(Endpoint):
             token_types=token_types,
         )
         check_method(revocations, "revocations", "revoke", "revocations=store.revocations", or_none=False)
-        check_function(replays, "replays", "replays=store.replays", or_none=False)
+        check_function(replays, "replays", "replays=store.replays", or_none=False, takes="digest, seconds")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.revocations = revocations
         self._replays = replays

@@ -280,6 +280,34 @@ def test_the_principal_is_overridden_by_a_principal() -> None:
         TestClient(app).get("/typed")
 
 
+@pytest.mark.parametrize("fake", [User("ada"), WRITER, None], ids=["user", "principal", "none"])
+@pytest.mark.parametrize("dependency", [current_user, current_principal, optional_user])
+def test_an_override_is_a_function(dependency: Any, fake: Any) -> None:
+    """FastAPI would call it only for who is let in, and others would get a 401 that says nothing."""
+    app = application(guard())
+    app.dependency_overrides[dependency] = fake
+    with pytest.raises(ConfigurationError, match=r"must be a function, got .*: write lambda: fake$"):
+        TestClient(app).get("/typed")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (CurrentUser, "current_user"),
+        (CurrentUser[User], "current_user"),
+        (OptionalUser[User], "optional_user"),
+        (CurrentPrincipal, "current_principal"),
+    ],
+    ids=["any", "own", "optional", "principal"],
+)
+def test_the_type_of_a_parameter_is_no_dependency(kind: Any, name: str) -> None:
+    """FastAPI would never look it up."""
+    app = application(guard())
+    app.dependency_overrides[kind] = lambda: WRITER
+    with pytest.raises(ConfigurationError, match=rf"write app.dependency_overrides\[{name}\]$"):
+        TestClient(app).get("/typed")
+
+
 def test_override_of_the_testing_module_comes_first_for_the_guard() -> None:
     """FastAPI takes its own for the dependency alone."""
     made = guard()

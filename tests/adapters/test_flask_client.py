@@ -1,6 +1,7 @@
 """The test client for Flask applications behaves as a browser on the same site."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,6 +99,21 @@ def test_clients_do_not_mix() -> None:
         a.get("/notes")
         assert current_user.subject == "a"
     assert app.test_client().get("/notes").status_code == 401
+
+
+def test_a_client_is_nobody_in_other_threads() -> None:
+    """Tests that run in parallel, of which one sends requests as nobody."""
+    app = site()
+    others = []
+
+    @app.get("/waits")
+    def _waits() -> str:
+        with ThreadPoolExecutor(1) as pool:
+            others.append(pool.submit(lambda: app.test_client().get("/notes").status_code).result())
+        return str(current_principal.subject)
+
+    assert app.test_client(user=Principal("ann")).get("/waits").text == "ann"
+    assert others == [401]
 
 
 def test_what_cannot_be_tested_is_refused() -> None:

@@ -12,8 +12,11 @@ import pytest
 from adapters.faces import ask_wsgi
 from authguard import (
     AccessCookie,
+    APIKey,
+    APIKeyVerifier,
     ConfigurationError,
     Guard,
+    IntrospectionVerifier,
     JWTVerifier,
     MemoryRevocations,
     Rule,
@@ -237,13 +240,13 @@ def test_another_site_signs_nobody_in_or_out(site: Site) -> None:
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
     site.sign_in(remember=True)
     answer = site.client.post("/logout", headers=elsewhere)
-    assert (answer.status_code, "Set-Cookie" in answer.headers) == (303, False)
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (403, False)
     assert site.get() == "ann"
     cookies = "; ".join(
         f"{name}={site.client.get_cookie(name).value}" for name in ("session", "session-remember")
     )  # type: ignore[union-attr]
     unknown = ask_wsgi(site.app, "POST", "/logout", [("Cookie", cookies.encode())])
-    assert (unknown.status, "set-cookie" in unknown.headers) == (303, False)
+    assert (unknown.status, "set-cookie" in unknown.headers) == (403, False)
     site.app.testing = True
     with pytest.raises(ConfigurationError, match=r"write @app\.post"):
         site.client.get("/logout")
@@ -343,6 +346,51 @@ def test_private_keys_sign_as_well() -> None:
     remember = tokens.remember_tokens(60)
     guard = Guard(remember.verifier())
     assert guard.verify(remember.issue("ann", "s1")).claims["sid"] == "s1"
+
+
+def guarded_by(*verifiers: Any) -> Guard:
+    return Guard(*verifiers, cookie=AccessCookie(), login_path="/login", revocations=MemoryRevocations())
+
+
+KEYS = APIKeyVerifier({"sk_live_" + secrets.token_hex(20): APIKey("robot")})
+ISSUED: dict[str, Any] = {"algorithms": ["HS256"], "issuer": "https://site.example", "audience": "site"}
+
+
+@pytest.mark.parametrize(
+    "verifiers",
+    [
+        [JWTVerifier(secrets.token_urlsafe(40), **ISSUED)],
+        [JWTVerifier(SECRET, **{**ISSUED, "issuer": "https://site.example/"})],
+        [JWTVerifier(SECRET, **{**ISSUED, "audience": None})],
+        [JWTVerifier(SECRET, **ISSUED, token_types=["JWT"])],
+        [JWTVerifier(SECRET, **ISSUED, header="X-Token")],
+        [KEYS],
+    ],
+    ids=["key", "issuer", "audience", "type", "field", "keys alone"],
+)
+def test_a_guard_that_refuses_the_tokens_is_refused(verifiers: list[Any]) -> None:
+    """Who signs in would be sent to sign in again, without end and without a word."""
+    tokens = TokenIssuer(SECRET, issuer="https://site.example", audience="site")
+    with pytest.raises(ConfigurationError, match="must take what tokens issues.*write Guard"):
+        BrowserSessions(guarded_by(*verifiers), tokens)
+
+
+@pytest.mark.parametrize(
+    "verifiers",
+    [
+        [JWTVerifier(SECRET, **ISSUED), KEYS],
+        [JWTVerifier(SECRET, **ISSUED, claims={"tenant": "a"})],
+        [JWTVerifier(SECRET, **{**ISSUED, "issuer": "https://other.example"}), JWTVerifier(SECRET, **ISSUED)],
+        [JWTVerifier.from_issuer("https://site.example", audience="site")],
+        [IntrospectionVerifier("https://site.example/ask", client_id="a", client_secret=SECRET)],
+    ],
+    ids=["same", "claims", "two", "remote", "asks"],
+)
+def test_a_guard_that_may_take_the_tokens_is_taken(verifiers: list[Any]) -> None:
+    """Nothing is fetched, and nobody is asked, to find out."""
+    BrowserSessions(
+        guarded_by(*verifiers), TokenIssuer(SECRET, issuer="https://site.example", audience="site")
+    )
 
 
 @pytest.mark.parametrize(

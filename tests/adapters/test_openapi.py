@@ -15,7 +15,10 @@ from authguard.fastapi import CurrentUser, current_user, install, requires
 from support import SECRET
 
 JWT = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
-PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/AuthGuardProblem"}}}
+PROBLEM = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/AuthGuardProblem"}},
+    "text/html": {"schema": {"type": "string"}},
+}
 
 
 def keys(word: str, **options: Any) -> APIKeyVerifier:

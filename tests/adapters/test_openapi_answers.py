@@ -56,6 +56,29 @@ def test_pages_send_browsers_to_sign_in() -> None:
     assert answer.status_code == 303
 
 
+def test_nobody_is_sent_to_sign_in_where_that_is_switched_off_or_in_vain() -> None:
+    """The document and the answer of a rule with login_redirect=False, or without the cookie, agree."""
+    rules = ["/", Rule("/api", login_redirect=False), Rule("/programs", credentials=["bearer"])]
+    paths = ["/x", "/api", "/programs"]
+    app = installed(*paths, protected_paths=rules, login_path="/login", cookie=AccessCookie())
+    client = TestClient(app)
+    for path, status in {"/x": 303, "/api": 401, "/programs": 401}.items():
+        answer = client.get(path, headers={"accept": "text/html"}, follow_redirects=False)
+        assert answer.status_code == status
+        assert ("303" in refusals(app, path)) is (status == 303)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_form_of_a_refusal_is_documented(method: str) -> None:
+    """A problem for programs, a page for browsers."""
+    app = installed("/x")
+    content = get(app, "/x", method)["responses"]["401"]["content"]
+    for accept in ("application/json", "text/html"):
+        answer = TestClient(app).request(method, "/x", headers={"accept": accept})
+        assert answer.headers["content-type"].partition(";")[0] in content
+    assert len(content) == 2
+
+
 def test_a_cookie_is_refused_from_other_sites() -> None:
     """For unsafe methods, on the page where one signs in, too, and beside what is lacking."""
     rules = ["/x", Rule("/admin", scopes=["admin"])]
@@ -120,7 +143,8 @@ def test_what_callers_are_answered_is_documented(path: str) -> None:
     @requires("read")
     def _decorated() -> None: ...
 
-    rules = ["/x", Rule("/strict", optional="strict"), Rule("/lenient", optional="lenient")]
+    rules: list[str | Rule] = ["/x"]
+    rules += [Rule("/strict", optional="strict"), Rule("/lenient", optional="lenient")]
     install(app, Guard(JWT, APIKeyVerifier(find), protected_paths=rules))
     sent = [{}, {"authorization": "Bearer bad"}, {"x-api-key": key}]
     sent.append({"authorization": "Bearer bad", "x-api-key": key})

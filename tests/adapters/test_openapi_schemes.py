@@ -7,7 +7,18 @@ from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBasic, OAuth2PasswordBearer
 
 from adapters.test_openapi import JWT, get, keys
-from authguard import ClientAuth, DPoP, Guard, IntrospectionVerifier, JWTVerifier, MutualTLS, Principal, Rule
+from authguard import (
+    AccessCookie,
+    ClientAuth,
+    DPoP,
+    Guard,
+    IntrospectionVerifier,
+    JWTVerifier,
+    MutualTLS,
+    Principal,
+    Rule,
+)
+from authguard._core.model import Kind
 from authguard.fastapi import (
     CurrentPrincipal,
     CurrentUser,
@@ -16,6 +27,7 @@ from authguard.fastapi import (
     install,
     optional_user,
 )
+from support import SECRET
 
 ISSUER = "https://auth.example.com"
 DISCOVERY = f"{ISSUER}/.well-known/openid-configuration"
@@ -169,3 +181,48 @@ def test_a_scheme_of_the_application_s_own_for_the_same_credential_is_a_way() ->
     assert get(app, "/query")["security"] == [{"OAuth2PasswordBearer": [], "APIKeyQuery": []}]
     assert get(app, "/basic")["security"] == [{**each, "HTTPBasic": []} for each in guards]
     assert get(app, "/open")["security"] == [{"APIKeyQuery": []}]
+
+
+KINDS: dict[Kind, list[str]] = {
+    "bearer": ["Bearer", "OpenIDConnect"],
+    "api_key": ["APIKey"],
+    "cookie": ["Cookie"],
+    "dpop": ["DPoP"],
+    "header": ["JWT-X-Token"],
+}
+
+
+@pytest.mark.parametrize("kinds", [*([kind] for kind in KINDS), ["bearer", "api_key"], None])
+def test_a_rule_has_the_schemes_of_the_credentials_that_it_takes(kinds: list[Kind] | None) -> None:
+    """Those of the other kinds are refused there."""
+    issued = JWTVerifier.from_issuer(ISSUER, audience="api")
+    alone = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None, header="X-Token")
+    rules = [Rule("/x", credentials=kinds)]
+    guard = Guard(
+        issued,
+        alone,
+        keys("sk"),
+        cookie=AccessCookie(),
+        proofs=[DPoP("https://api.example.com")],
+        protected_paths=rules,
+    )
+    _, security = schemes(guard)
+    expected = {name for kind in kinds or KINDS for name in KINDS[kind]}
+    assert {name for each in security for name in each} - {"DPoPProof"} == expected
+
+
+def test_keys_alone_come_as_bearer_too() -> None:
+    """Where the guard takes no tokens, the scheme Bearer is for keys."""
+    _, security = schemes(Guard(keys("sk"), protected_paths=[Rule("/x", credentials=["api_key"])]))
+    assert security == [{"Bearer": []}, {"APIKey": []}]
+
+
+def test_a_scheme_of_the_application_is_no_way_in_where_the_rule_does_not_take_it() -> None:
+    """It is asked for beside the key, as its dependency asks."""
+    app = FastAPI()
+
+    @app.get("/x")
+    def _x(token: Annotated[str, Security(OAuth2PasswordBearer("token"))]) -> None: ...
+
+    install(app, Guard(JWT, keys("sk"), protected_paths=[Rule("/x", credentials=["api_key"])]))
+    assert get(app, "/x")["security"] == [{"APIKey": [], "OAuth2PasswordBearer": []}]

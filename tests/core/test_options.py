@@ -1,7 +1,8 @@
 """Options of the wrong type are refused when the object is built, and the error names them."""
 
 from datetime import datetime, timedelta
-from unittest.mock import ANY
+from functools import partial, wraps
+from unittest.mock import ANY, Mock
 
 import pytest
 
@@ -22,7 +23,7 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
-from authguard._core.options import check_choice, check_moment
+from authguard._core.options import check_choice, check_function, check_moment
 from support import AUDIENCE, ISSUER, SECRET
 
 JWT = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
@@ -126,6 +127,47 @@ def test_the_error_says_what_to_write(kind, option, value, says):
     """It names the option, the type that it has, and the spelling that works."""
     with pytest.raises(ConfigurationError, match=says):
         KINDS[kind](**{option: value})
+
+
+class Called:
+    def __call__(self, one, two, three):
+        """Take three arguments."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "takes"),
+    [
+        ("Guard", "user_loader", "principal"),
+        ("Guard", "on_error", "request, refusal"),
+        ("Guard", "on_decision", "event"),
+        ("DPoP", "replays", "digest, seconds"),
+        ("APIKeyVerifier", "keys", "digest"),
+        ("JWTVerifier", "issuer", "iss"),
+    ],
+)
+@pytest.mark.parametrize(
+    "function", [lambda: None, lambda one, two, three: None, Called()], ids=["few", "many", "object"]
+)
+def test_a_function_of_other_arguments_is_a_configuration_error(kind, option, takes, function):
+    """It would fail at each request, and where it only watches, nobody would see it."""
+    says = rf"^{option} must be a function of .* write def name\({takes}\)$"
+    with pytest.raises(ConfigurationError, match=says):
+        KINDS[kind](**{option: function})
+
+
+def _of_two(one, two=None, /, *, three=None):
+    """Take one or two arguments."""
+
+
+@wraps(lambda one, two, three: None)
+def _decorated(*arguments, **options):
+    """Take any arguments, although its signature seems to be another one."""
+
+
+@pytest.mark.parametrize("function", [_of_two, _decorated, partial(Called(), 1, 2), dict, max, Mock()])
+def test_a_function_that_may_take_what_it_gets_is_taken(function):
+    """Further arguments have defaults, a decorator passes them on, or they are not known."""
+    check_function(function, "option", takes="one")
 
 
 def test_a_choice_is_text():

@@ -24,6 +24,7 @@ FILES = (
     "adapters/test_quotas.py",
     "adapters/test_token_fields.py",
     "vectors/test_path_attacks.py",
+    "vectors/test_redirect_attacks.py",
 )
 
 

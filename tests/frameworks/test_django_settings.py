@@ -10,6 +10,7 @@ need("django", "corsheaders", "rest_framework")
 
 pytestmark = pytest.mark.frameworks
 
+from django.apps import apps
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
@@ -171,6 +172,20 @@ def test_the_check_says_what_is_wrong(changes: dict[str, Any], said: str) -> Non
     given = {"AUTHGUARD": the_guard, "MIDDLEWARE": STANDARD, "ROOT_URLCONF": EVERYWHERE}
     with override_settings(**(given | changes)), pytest.raises(SystemCheckError, match=said):
         call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("layers", "warned"),
+    [(STANDARD[:3], True), ([*STANDARD[:3], OWN], False), (STANDARD, False), (["not.there"], False)],
+    ids=["none", "guard", "own class", "unknown"],
+)
+def test_a_project_without_the_middleware_is_warned_at_the_start(
+    layers: list[str], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Servers run no checks, and every path would be open."""
+    with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers):
+        apps.get_app_config("authguard").ready()
+    assert ("so that nothing is guarded" in caplog.text) is warned
 
 
 @pytest.mark.parametrize(("name", "is_shown"), [("session", True), ("access_token", False)])

@@ -239,6 +239,30 @@ def test_who_asks_again_gets_one_mail(service, postbox):
     assert len(postbox.mails) == 1
 
 
+@pytest.mark.parametrize("order", ["account first", "address first"])
+def test_a_mail_that_was_asked_for_in_two_ways_is_one_mail(service, clock, postbox, order):
+    """By its account, as registering does, and by the address that was typed: the owner gets one."""
+    email = addresses(1)[0]
+    if order == "address first":
+        service.accounts.create(email, PASSWORD, verified=False)
+        user = service.accounts.find(email)
+    postbox.broken = True
+    if order == "account first":
+        service.accounts.register(email, PASSWORD, "", CALLER)
+        service.links.resend_verification(email, CALLER)
+    else:
+        service.links.resend_verification(email, CALLER)
+        assert service.outbox.flush()
+        with service.database.write() as connection:
+            service.links.send_verification(connection, user)
+    assert service.outbox.flush()
+    assert service.mails.state().waiting == 1
+    postbox.broken = False
+    go_on(service, clock, MAX_PAUSE)
+    assert [mail.to for mail in postbox.mails] == [email]
+    service.links.confirm_email(postbox.token(), CALLER)
+
+
 def test_a_mail_that_is_asked_for_while_it_is_sent_is_sent_again(service, postbox):
     """The second request was acknowledged after the first mail had been made."""
     accounts(service, 1)

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
+from adapters.faces import ask_asgi, ask_wsgi, flask_handlers, raw_asgi, raw_wsgi
 from authguard import AccessCookie, Guard, JWTVerifier, Rule
 from support import AUDIENCE, ISSUER, NOW, SECRET, lines, make_token, needs_vectors
 from vectors.path_attacks import ADMIN, METHODS, NOT_PUBLIC, fields, targets
@@ -20,7 +20,7 @@ LEAST = {
 ALL = targets(ADMIN, NOT_PUBLIC)
 STRICT = {"public_paths": ["/public/**", "/healthz", "/static/**"]}
 NARROW = {"protected_paths": ["/admin"]}
-FACES = {"ASGI": (raw_asgi, ask_asgi), "WSGI": (raw_wsgi, ask_wsgi)}
+FACES = {"ASGI": (raw_asgi, ask_asgi), "WSGI": (raw_wsgi, ask_wsgi), "Flask": (flask_handlers, ask_wsgi)}
 EACH_FACE = pytest.mark.parametrize("face", FACES)
 EACH_RULES = pytest.mark.parametrize(("rules", "attacks"), [(STRICT, ALL), (NARROW, targets(ADMIN))])
 

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from adapters.faces import ask_asgi, ask_wsgi, raw_asgi, raw_wsgi
+from adapters.faces import ask_asgi, ask_wsgi, flask_handlers, raw_asgi, raw_wsgi
 from authguard import Guard, JWTVerifier, safe_next
 from support import AUDIENCE, ISSUER, NOW, SECRET, VECTORS, needs_vectors
 from vectors.redirect_attacks import FAMILIES, values
@@ -14,7 +14,7 @@ LEAST = {
     "authorities": 30, "skipped": 80, "blanks": 30, "encoded": 50, "dots": 30, "schemes": 60, "userinfo": 30,
     "hosts": 60, "splitting": 28, "parameters": 16, "bare": 14, "loops": 30,
 }  # fmt: skip
-FACES = {"ASGI": (raw_asgi, ask_asgi), "WSGI": (raw_wsgi, ask_wsgi)}
+FACES = {"ASGI": (raw_asgi, ask_asgi), "WSGI": (raw_wsgi, ask_wsgi), "Flask": (flask_handlers, ask_wsgi)}
 BROWSER = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate")]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authguard._core.guard import Guard
+from authguard._core.policy.needs import needs_of
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Requirement
 from authguard._fastapi.schemes import BEARER, Schemes
@@ -71,16 +72,18 @@ class Operation:
         self._takes_callers = self._protected or of_route.takes_optional_user
         rules = verdict.requirements if verdict.protected else ()
         self._requirements = tuple(dict.fromkeys(filter(None, (*rules, *own))))
+        self._needs = needs_of(self._requirements)
         self._may_exceed = guard.quotas is not None and guard.quotas.may_refuse(verdict)
         self._is_login_page = guard.policy.is_login_page(path)
         self._is_safe = method in _SAFE_METHODS
-        has_page = (verdict.login_path or guard.login_path) is not None
-        self._may_redirect = has_page and method in ("get", "head") and not self._is_login_page
+        has_page = (verdict.login_path or guard.login_path) is not None and not self._is_login_page
+        is_of_use = verdict.login_redirect and self._needs.takes("cookie")
+        self._may_redirect = has_page and is_of_use and method in ("get", "head")
 
     def secure(self, operation: dict[str, Any], schemes: Schemes) -> None:
         """Say by which schemes callers authenticate; schemes of the application's own stay.
 
-        One for a credential that the guard reads, such as `OAuth2PasswordBearer`, is a way to authenticate.
+        One for a credential that is taken, such as `OAuth2PasswordBearer`, is a way to authenticate.
         Any other is asked for beside the guard's.
         """
         if not self._takes_callers:
@@ -91,10 +94,10 @@ class Operation:
         names = sorted({*self._names(), *by_mounted})
         known = {*schemes.components, BEARER}  # which `current_user` has stated
         own = [each for each in stated if each and each.keys().isdisjoint(known)]
-        ways = [each for each in own if schemes.are_credentials(each)]
+        ways = [each for each in own if schemes.are_credentials(each, self._needs)]
         beside = [each for each in own if each not in ways]
         if not ways or any(not each.keys().isdisjoint(known) for each in stated):
-            ways = [*schemes.alternatives(names), *ways]
+            ways = [*schemes.alternatives(names, self._needs), *ways]
         if self._lets_anonymous_in:
             ways.insert(0, {})
         operation["security"] = [{**way, **more} for way in ways for more in beside or [{}]]
@@ -161,8 +164,10 @@ class Operation:
     def _response(self, description: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
         response: dict[str, Any] = {"description": description}
         if self._guard.on_error is None:  # which sends whatever it likes
-            schema = {"$ref": f"#/components/schemas/{PROBLEM}"}
-            response["content"] = {"application/problem+json": {"schema": schema}}
+            response["content"] = {
+                "application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}},
+                "text/html": {"schema": {"type": "string"}},  # where a person's browser shows the answer
+            }
         if fields:
             response["headers"] = _fields(fields)
         return response

@@ -8,8 +8,15 @@ from starlette.exceptions import HTTPException
 
 from authguard._arguments import signature_of
 from authguard._core.model import Principal
-from authguard._core.options import check_object
-from authguard._fastapi.dependencies import current_principal, current_user
+from authguard._core.options import check_function, check_object
+from authguard._fastapi.dependencies import current_principal, current_user, optional_user
+from authguard.errors import ConfigurationError
+
+_CALLERS = {
+    "current_user": current_user,
+    "current_principal": current_principal,
+    "optional_user": optional_user,
+}
 
 
 class Substitute(NamedTuple):
@@ -35,8 +42,10 @@ async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
         refuse, or give None.
 
     Raises:
-        ConfigurationError: if `current_principal` is overridden by something else than a principal.
+        ConfigurationError: if `current_principal` is overridden by something else than a principal, one of
+            them by no function, or the type of a parameter in its place.
     """
+    _check(overrides)
     constant = {
         dependency: overrides[dependency]
         for dependency in (current_user, current_principal)
@@ -52,6 +61,24 @@ async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
     write = "lambda: Principal(…)"
     check_object(principal, "app.dependency_overrides[current_principal]()", Principal, write)
     return Substitute(values.get(current_user), principal)
+
+
+def _check(overrides: Mapping[Any, Any]) -> None:
+    """Refuse what FastAPI would call in vain, or never."""
+    for name, dependency in _CALLERS.items():
+        option = f"app.dependency_overrides[{name}]"
+        if dependency in overrides:
+            check_function(overrides[dependency], option, "lambda: fake", or_none=False)
+        if any(_is_type_of(key, dependency) for key in overrides):
+            raise ConfigurationError(
+                "each key of app.dependency_overrides must be a dependency, got the type of a parameter with "
+                f"{name}: write {option}"
+            )
+
+
+def _is_type_of(key: Any, dependency: Any) -> bool:
+    """Return whether a key is a type such as `CurrentUser`."""
+    return any(getattr(part, "dependency", None) is dependency for part in getattr(key, "__metadata__", ()))
 
 
 def _is_constant(override: Any) -> bool:

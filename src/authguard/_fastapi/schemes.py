@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from authguard._core.guard import Guard
+from authguard._core.model import Kind
+from authguard._core.policy.needs import Needs
 
 #: The scheme of `current_user`, which does not know the guard.
 BEARER = "Bearer"
@@ -30,26 +32,31 @@ class Schemes:
         #: For the components of the document, by name.
         self.components: dict[str, dict[str, Any]] = {}
         self._together: list[tuple[str, ...]] = []  # those of each alternative
+        self._kinds: dict[str, Kind] = {}  # of credentials, as in `Rule(credentials=…)`
         if guard.reads_authorization:
             self._add_of_authorization(guard)
         for field in _names(guard.token_fields):
             description = "A JWT, without a scheme before it."
-            self._add(f"JWT-{field.title()}", _in_header(field, description=description))
+            self._add("header", f"JWT-{field.title()}", _in_header(field, description=description))
         others = guard.credential_fields - guard.token_fields - {b"authorization", b"cookie"}
         # X-API-Key keeps its name when fields are added.
         fields = sorted(_names(others), key=lambda name: name != "x-api-key")
         for number, field in enumerate(fields):
-            self._add(f"APIKey-{field.title()}" if number else "APIKey", _in_header(field))
+            self._add("api_key", f"APIKey-{field.title()}" if number else "APIKey", _in_header(field))
         if guard.cookie is not None:
             prefix = "__Host-" if guard.cookie.secure and guard.cookie.host_prefix else ""
-            self._add("Cookie", {"type": "apiKey", "in": "cookie", "name": prefix + guard.cookie.name})
+            name = prefix + guard.cookie.name
+            self._add("cookie", "Cookie", {"type": "apiKey", "in": "cookie", "name": name})
 
     def _add_of_authorization(self, guard: Guard) -> None:
         only_keys = all(verifier.is_for_keys for verifier in guard.verifiers)
         bearer = {"type": "http", "scheme": "bearer"}
-        self._add(BEARER, bearer if only_keys else {**bearer, "bearerFormat": "JWT"})
+        if only_keys:
+            self._add("api_key", BEARER, bearer)
+        else:
+            self._add("bearer", BEARER, {**bearer, "bearerFormat": "JWT"})
         if _KEY in guard.proofs.members:
-            self._add(_DPOP, {"type": "http", "scheme": "dpop", "bearerFormat": "JWT"}, _DPOP_PROOF)
+            self._add("dpop", _DPOP, {"type": "http", "scheme": "dpop", "bearerFormat": "JWT"}, _DPOP_PROOF)
             proof = "A proof of possession for this request (RFC 9449)."
             self.components[_DPOP_PROOF] = _in_header("DPoP", description=proof)
         if _CERTIFICATE in guard.proofs.members and not self._is_old:
@@ -59,30 +66,34 @@ class Schemes:
             }
             self._together.append((BEARER, _MUTUAL_TLS))
         for name, url in _openid_configurations(guard):
-            self._add(name, {"type": "openIdConnect", "openIdConnectUrl": url})
+            self._add("bearer", name, {"type": "openIdConnect", "openIdConnectUrl": url})
 
-    def _add(self, name: str, scheme: dict[str, Any], *others: str) -> None:
+    def _add(self, kind: Kind, name: str, scheme: dict[str, Any], *others: str) -> None:
+        self._kinds[name] = kind
         self.components[name] = scheme
         self._together.append((name, *others))
 
-    def alternatives(self, scopes: list[str]) -> list[dict[str, list[str]]]:
+    def alternatives(self, scopes: list[str], needs: Needs) -> list[dict[str, list[str]]]:
         """Return what stands in `security` of an operation, each a way to authenticate.
 
         Args:
             scopes: the names of scopes and roles that each caller must have.
+            needs: of the rules, which may not take each kind of credential.
         """
+        taken = [each for each in self._together if needs.takes(self._kinds[each[0]])]
         return [
             {name: scopes if self._has_names(name) and name == first else [] for name in (first, *others)}
-            for first, *others in self._together
+            for first, *others in taken or self._together  # an empty list would open the operation
         ]
 
-    def are_credentials(self, names: Iterable[str]) -> bool:
-        """Return whether schemes of the application's own stand for credentials that the guard reads.
+    def are_credentials(self, names: Iterable[str], needs: Needs) -> bool:
+        """Return whether schemes of the application's own stand for credentials that are taken.
 
         Args:
             names: of the schemes.
+            needs: as for `alternatives`.
         """
-        read = {_place(scheme) for scheme in self.components.values()}
+        read = {_place(self.components[name]) for name, kind in self._kinds.items() if needs.takes(kind)}
         return all(_place(self._stated.get(name, {})) in read for name in names)
 
     def _has_names(self, name: str) -> bool:

@@ -1,7 +1,6 @@
 """Send requests to Flask applications in tests, as a browser on the same site does."""
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from flask.testing import FlaskClient
@@ -76,6 +75,8 @@ class AuthGuardClient(FlaskClient):
         """Send one request."""
         if "HTTP_ORIGIN" not in environ:
             environ.setdefault("HTTP_SEC_FETCH_SITE", "same-origin")
-        is_somebody = self._user is not None
-        with self._guard.override(self._user, principal=self._principal) if is_somebody else nullcontext():
+        if self._user is None:
+            return super().run_wsgi_app(environ, buffered)
+        # Flask answers in this thread, and those of other tests have nothing to do with it.
+        with self._guard.override(self._user, principal=self._principal, everywhere=False):
             return super().run_wsgi_app(environ, buffered)

@@ -12,6 +12,7 @@ from werkzeug.wsgi import ClosingIterator
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
 from authguard._flask.refusal import answer
 from authguard._logs import logger
@@ -44,6 +45,8 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
     else:
         outer.app = middleware
     app.teardown_request(_note_raised)
+    if middleware.has_layers:
+        app.before_request_funcs[None].insert(0, check_unchanged)
 
 
 def _pop(context: Any, raised: BaseException | None = None) -> None:
@@ -79,10 +82,14 @@ class FlaskMiddleware(AuthGuardMiddleware):
         self._flask = flask
         self._error_handlers = error_handlers
         self._open_mounts = OpenMounts(self)
+        #: Whether something stands between the guard and the application.
+        self.has_layers = has_layers(flask, app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request in an application context, which callbacks and views then share."""
         self._open_mounts.warn_once()
+        if self.has_layers:
+            note_method(environ)
         # As Flask does: one that is there is used, such as that of a test.
         if has_app_context() and app_ctx.app is self._flask:
             return super().__call__(environ, start_response)

@@ -1,17 +1,17 @@
 """Sign browsers in and out of a Flask application that checks passwords itself."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 from flask import Response, request
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import Forbidden, ServiceUnavailable
 
 from authguard._core.answer.redirect import local_prefix
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.guard import Guard
-from authguard._core.model import Principal
+from authguard._core.model import Credential, Principal
 from authguard._core.options import (
     Duration,
     check_flag,
@@ -21,10 +21,20 @@ from authguard._core.options import (
     check_whole_seconds,
 )
 from authguard._core.policy.patterns import local_path
+from authguard._core.verifier import Verified
 from authguard._flask.handled import current_auth, handled_request
 from authguard._logs import logger
-from authguard.errors import ConfigurationError, RefusedError, VerificationUnavailableError
+from authguard.errors import (
+    ConfigurationError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    InvalidSignatureError,
+    MalformedTokenError,
+    RefusedError,
+    VerificationUnavailableError,
+)
 from authguard.issuing import TokenIssuer
+from authguard.issuing.issuer import MAX_TTL
 from authguard.issuing.remember import MAX_LIFETIME
 
 #: From a subject to the arguments of `TokenIssuer.issue` for it, such as its scopes; None if it is gone.
@@ -33,6 +43,10 @@ Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
 _LEEWAY = 3600  # seconds for which a revocation outlives what is revoked; the leeway of verifiers is shorter
 _REMEMBERED = "remembered"  # the claim of an access token whose session has a token to be remembered by
 _ANEW = ("max_age", "acr_values")  # what a guard adds to the login page for somebody who has to sign in anew
+
+
+#: How a token is refused that is not of the issuer whom the verifier expects.
+_MISTAKES = (MalformedTokenError, InvalidSignatureError, InvalidIssuerError, InvalidAudienceError)
 
 
 class BrowserSessions:
@@ -49,7 +63,8 @@ class BrowserSessions:
         home: where to go after signing out, and after signing in if the browser did not want to go elsewhere.
 
     Raises:
-        ConfigurationError: if the guard lacks one of these, or an option is of another type or out of range.
+        ConfigurationError: if the guard lacks one of these, or refuses the tokens, or an option is of another
+            type or out of range.
     """
 
     def __init__(
@@ -82,12 +97,19 @@ class BrowserSessions:
         seconds = check_whole_seconds(remember, "remember", MAX_LIFETIME, least=1)
         self._remember = tokens.remember_tokens(seconds)
         self._remember_cookie = self._cookie.beside("remember")
+        if refusal := _refusal_of(guard, tokens, self._remember.now()):
+            raise ConfigurationError(
+                "guard of BrowserSessions must take what tokens issues, got one that refuses it "
+                f"({refusal}): write {write}"
+            )
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
     def begin(self, subject: str, *, remember: bool = False, **grants: Any) -> Response:
         """Return the response that signs the browser in, and sends it on to where it wanted to go.
 
-        Call it in the view of the login page when the password was right.
+        Call it in the view of the login page when the password was right. Where another site has started the
+        request, nobody is signed in, and the answer is 403; `trusted_origins` of the cookie names those that
+        may.
 
         Args:
             subject: who has signed in; see `TokenIssuer.issue`.
@@ -95,6 +117,8 @@ class BrowserSessions:
             grants: other arguments of `TokenIssuer.issue`, such as `scopes`.
         """
         check_flag(remember, "remember")
+        if self._cookie.is_cross_site(handled_request().request):  # the guard looks on login pages alone
+            raise Forbidden("another site must not sign its visitors in here")
         session = secrets.token_urlsafe(16)
         own = {"auth_time": self._remember.now(), _REMEMBERED: remember}
         response = self._signed_in(self._issue(subject, session, own, grants))
@@ -115,10 +139,13 @@ class BrowserSessions:
             grants: from the subject to the other arguments of `TokenIssuer.issue`, such as
                 `{"scopes": [...]}`; None from it means that the user is gone.
         """
-        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False)
+        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False, takes="subject")
         if request.method not in ("GET", "HEAD") or any(name in request.args for name in _ANEW):
             return None
-        principal = self._find_remembered()
+        try:
+            principal = self._find_remembered()
+        except VerificationUnavailableError:  # there is the form
+            return None
         if principal is None or (granted := grants(principal.subject)) is None:
             return None
         granted = check_mapping(granted, "what grants returns", 'return {"scopes": […]}')
@@ -135,22 +162,37 @@ class BrowserSessions:
     def end(self) -> Response:
         """Return the response that signs the browser out; all tokens of the session are revoked.
 
-        Call it in a view for POST. Where another site has started the request, nobody is signed out. While a
-        store of revocations is down, the answer is 503: a copy of a token would still be good.
+        Call it in a view for POST. Where another site has started the request, or nothing shows that this one
+        has, nobody is signed out, and the answer is 403. While a store of revocations or what the guard asks
+        is down, the answer is 503: a copy of a token would still be good.
         """
         if request.method in ("GET", "HEAD"):
             raise ConfigurationError(
                 "the view that signs out must be for POST, got GET, which any link sends: write @app.post(…)"
             )
-        response = _redirect(self._home_page())
         if self._cookie.is_cross_site(handled_request().request) is not False:
-            return response
-        for principal in (current_auth().principal, self._find_remembered()):
-            if principal is not None and principal.is_authenticated:
+            raise Forbidden("nothing shows that this site started the request, and nobody is signed out")
+        try:
+            for principal in self._find_all():
                 self._revoke(principal)
+        except VerificationUnavailableError as error:
+            logger.warning("a session cannot be ended: %s", error.reason)
+            raise ServiceUnavailable(retry_after=error.retry_after) from error
+        response = _redirect(self._home_page())
         _set(response, self._cookie.clear())
         _set(response, self._remember_cookie.clear())
         return response
+
+    def _find_all(self) -> Iterator[Principal]:
+        """Yield who is signed in, and who is remembered; raise where that cannot be found out now."""
+        error = handled_request().error
+        if isinstance(error, VerificationUnavailableError):  # on an open path, the caller is then nobody
+            raise error
+        principal = current_auth().principal
+        if principal.is_authenticated:
+            yield principal
+        if (remembered := self._find_remembered()) is not None:
+            yield remembered
 
     def _issue(self, subject: str, session: str, own: Mapping[str, Any], grants: Mapping[str, Any]) -> str:
         claims = {**(grants.get("claims") or {}), **own}
@@ -166,26 +208,51 @@ class BrowserSessions:
         return (local_prefix(request.script_root) or "") + self._home
 
     def _find_remembered(self) -> Principal | None:
-        """Return who has signed in in this browser, if it is remembered and nobody has signed out."""
+        """Return who has signed in in this browser, if it is remembered and nobody has signed out.
+
+        Raises:
+            VerificationUnavailableError: if a store is down.
+        """
         try:
             token = self._remember_cookie.read(handled_request().request)
             return None if token is None else self._remembered.verify(token, now=self._remember.now())
+        except VerificationUnavailableError:
+            raise
         except RefusedError:  # also two of them: somebody plays with it
             return None
 
     def _revoke(self, principal: Principal) -> None:
         session, issuer = principal.claims.get("sid"), principal.issuer
         remembered = principal.claims.get(_REMEMBERED) is not False
-        lasts = self._remember.lifetime if remembered else self._tokens.ttl
-        until = self._remember.now() + max(lasts, self._tokens.ttl) + _LEEWAY
+        # Each token may have a `ttl` of its own.
+        lasts = max(self._remember.lifetime if remembered else 0, MAX_TTL)
+        until = self._remember.now() + lasts + _LEEWAY
         named = {"session": session} if isinstance(session, str) else {"token_id": principal.token_id}
-        if not any(named.values()):  # a token that cannot be named, of another issuer
-            return
-        try:
+        if any(named.values()):  # else it is a token that cannot be named, of another issuer
             self._revocations.revoke(**named, issuer=issuer, until=until)
-        except VerificationUnavailableError as error:
-            logger.warning("a session cannot be ended: %s", error.reason)
-            raise ServiceUnavailable(retry_after=error.retry_after) from error
+
+
+def _refusal_of(guard: Guard, tokens: TokenIssuer, now: float) -> str | None:
+    """Return why no verifier of a guard takes the tokens of an issuer; None if one does, or may.
+
+    Who signs in would be sent back to the login page for ever.
+    """
+    credential = Credential(tokens.issue("somebody"), "cookie")
+    reason: str | None = "no verifier takes tokens"
+    for verifier in guard.verifiers:
+        if verifier.token_header or not verifier.accepts(credential):
+            continue
+        try:
+            outcome = verifier.flow(credential, now)
+        except RefusedError as error:
+            if not isinstance(error, _MISTAKES):
+                return None
+            reason = error.reason
+            continue
+        if not isinstance(outcome, Verified):  # it would ask, and perhaps wait
+            outcome.close()
+        return None
+    return reason
 
 
 def _redirect(target: str) -> Response:

@@ -40,7 +40,7 @@ def rotate_api_key(
     """
     check_object(client, "client", httpx.Client, "client=httpx.Client(…)", or_none=False)
     check_text(old_key_id, "old_key_id", must="be the id of the key to revoke")
-    check_function(update, "update", or_none=False)
+    check_function(update, "update", or_none=False, takes="new_key")
     if name is None:
         name = f"Rotated Key {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     check_text(name, "name", must="be the name of the new key")

@@ -1,5 +1,6 @@
 """Have `manage.py check` look at the guard and its place, where `authguard.django` is one of the apps."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
@@ -8,9 +9,12 @@ from django.core import checks
 from django.utils.module_loading import import_string
 from django.views.debug import get_default_exception_reporter_filter
 
+from authguard._logs import logger
 from authguard.django.configuration import MIDDLEWARE, get_guard, order_error
 from authguard.django.middleware import AuthGuardMiddleware
 from authguard.errors import ConfigurationError
+
+_UNGUARDED = f"MIDDLEWARE must have {MIDDLEWARE}, got none, so that nothing is guarded: add it"
 
 
 class AuthGuardConfig(AppConfig):  # type: ignore[misc]  # Django has no types
@@ -21,8 +25,11 @@ class AuthGuardConfig(AppConfig):  # type: ignore[misc]  # Django has no types
     verbose_name = "authguard"
 
     def ready(self) -> None:
-        """Register the check when all apps are loaded."""
+        """Register the check when all apps are loaded; servers do not run it, so say here what is worst."""
         checks.register(check_configuration)
+        with suppress(ImportError):  # Django says what it cannot import when it loads the middleware
+            if _is_unguarded():
+                logger.warning("%s", _UNGUARDED)
 
 
 def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.CheckMessage]:
@@ -47,11 +54,17 @@ def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.
     wrong_order = order_error(AuthGuardMiddleware)
     if wrong_order is not None:
         errors.append(checks.Error(str(wrong_order), id="authguard.E002"))
-    layers = map(import_string, settings.MIDDLEWARE)
-    if not any(isinstance(layer, type) and issubclass(layer, AuthGuardMiddleware) for layer in layers):
-        text = f"MIDDLEWARE must have {MIDDLEWARE}, got none, so that nothing is guarded: add it"
-        errors.append(checks.Error(text, id="authguard.E003"))
+    if _is_unguarded():
+        errors.append(checks.Error(_UNGUARDED, id="authguard.E003"))
     return errors
+
+
+def _is_unguarded() -> bool:
+    """Return whether no middleware is that of the guard, or a class of its kind."""
+    if MIDDLEWARE in settings.MIDDLEWARE:  # so that none of the others is imported before its time
+        return False
+    layers = map(import_string, settings.MIDDLEWARE)
+    return not any(isinstance(layer, type) and issubclass(layer, AuthGuardMiddleware) for layer in layers)
 
 
 def _is_shown(name: str) -> bool:

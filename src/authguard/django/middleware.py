@@ -20,7 +20,7 @@ from authguard._preflight.sealed import Seal, Search
 from authguard.django import endpoints
 from authguard.django.configuration import get_guard, has_cors_layer, order_error
 from authguard.django.handled import handled_by_guard, leave
-from authguard.django.requests import path_error, view_of
+from authguard.django.requests import check_method, path_error, view_of
 from authguard.django.responses import RefusedHTTPException, add_fields, as_response, sealed
 from authguard.drivers import asynchronous, blocking
 from authguard.drivers.threads import in_sensitive_thread
@@ -153,10 +153,11 @@ class AuthGuardMiddleware:
         return sealed(status, kept, passed_on)
 
     def _process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
-        """Check that Django has found the view by the path that the guard has decided about."""
+        """Check that Django has found the view by path and method that the guard has decided about."""
         handled = handled_by_guard(request)
         if request.path_info != handled.path_info:
             raise path_error(handled.view.path, request.path_info)
+        check_method(request, handled.view, handled.guard)
 
     async def _aprocess_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
         self._process_view(request, view, args, kwargs)

@@ -1,19 +1,20 @@
 """Read a request of Django as the guard sees it, from the ASGI scope or the WSGI environ that it keeps."""
 
+from copy import copy
 from typing import Any
 
 from django.http import HttpRequest
 
 from authguard._asgi.request import ASGIRequest
 from authguard._core.guard import Guard
-from authguard._core.request import RequestView
+from authguard._core.request import RequestView, http_method
 from authguard.wsgi import WSGIRequest
 
 _OWN_SITE = "same-origin"
 
 
 def view_of(request: HttpRequest, guard: Guard) -> RequestView:
-    """Return the request for the guard: with the path and the mount point that Django itself goes by.
+    """Return the request for the guard: with method, path and mount point that Django itself goes by.
 
     Raises:
         RuntimeError: if middleware has changed `request.path_info`, so that Django would go by another path
@@ -23,7 +24,33 @@ def view_of(request: HttpRequest, guard: Guard) -> RequestView:
     view = _of_environ(request, guard) if scope is None else _of_scope(request, scope, guard)
     if request.path_info not in _paths(request, view, scope):
         raise path_error(view.path, request.path_info)
+    if request.method != view.method.upper():  # middleware before the guard has changed it
+        view.method = http_method(request.method or "")
     return view
+
+
+def check_method(request: HttpRequest, view: RequestView, guard: Guard) -> None:
+    """Check that middleware has not changed the method to one for which other rules hold.
+
+    Args:
+        request: as the view gets it.
+        view: the request that the guard has decided about.
+        guard: the rules.
+
+    Raises:
+        RuntimeError: if it has.
+    """
+    method = http_method(request.method or "")
+    if method == view.method or method == view.method.upper():
+        return
+    changed = copy(view)
+    changed.method = method
+    find = guard.policy.find_for
+    if not find(view.request_key).asks_as(find(changed.request_key)):
+        raise RuntimeError(
+            f"request.method must be the one that the guard has decided about, got {method[:20]!a}, for "
+            "which other rules hold: let no middleware after the guard change it"
+        )
 
 
 def path_error(decided: str, path: str) -> RuntimeError:

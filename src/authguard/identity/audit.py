@@ -60,7 +60,7 @@ class Audit:
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
-        check_function(hook, "audit_hook")
+        check_function(hook, "audit_hook", takes="event")
         self._hook = hook
         self._lock = Lock()
         self._counts: Counter[tuple[str, str]] = Counter()

@@ -42,6 +42,7 @@ from authguard.identity.storage.revocations import (
     shared_revocations_of,
 )
 from authguard.identity.storage.usage_roll_up import set_kept
+from authguard.identity.tiers import open_key_quotas
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
 from authguard.identity.tokens.verify import OwnTokens
@@ -105,7 +106,7 @@ class IdentityService:
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
         _check_parts(mailer, policy, breaches, hasher, limiter)
-        check_function(audit_hook, "audit_hook")
+        check_function(audit_hook, "audit_hook", takes="event")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
@@ -122,6 +123,8 @@ class IdentityService:
         #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
+        #: Where requests with API keys are counted, for the limits of their tiers; None for this process.
+        self.key_quotas = open_key_quotas(settings.limits_url)
         self._base = base = Base(
             settings=settings,
             database=self.database,
@@ -258,6 +261,8 @@ class IdentityService:
         if self.leak_reports is not None:
             self.leak_reports.close()
         self.api_key_verifier.close()
+        if self.key_quotas is not None:
+            self.key_quotas.close()
         self.revocations.close()
         if self._own_store is not None:
             self._own_store.close()

@@ -48,7 +48,7 @@ class SocialReason(StrEnum):
     STALE = "stale"
     #: The provider tells no address.
     NO_ADDRESS = "no_address"
-    #: What the provider tells is no address, or its identifier of the person is too long.
+    #: What the provider tells is no address, or its identifier of the person cannot be stored.
     BAD_IDENTITY = "bad_identity"
     #: The owner has to verify the address first.
     EMAIL_NOT_VERIFIED = "email_not_verified"

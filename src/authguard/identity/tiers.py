@@ -1,4 +1,4 @@
-"""Read the tiers of API keys: how many requests a minute and a day an owner has, and has made."""
+"""Read the tiers of API keys: how many requests a minute and a day an owner has, and where they count."""
 
 import re
 from collections.abc import Mapping
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from authguard._core.options import check_mapping, check_whole, got
 from authguard._core.quota import Quota
 from authguard.errors import ConfigurationError
+from authguard.stores import RedisQuotas
 
 MAX_REQUESTS = 1_000_000_000
+#: Not that of applications with quotas in the same Redis, which count for themselves.
+_PREFIX = "authguard:identity"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _TIER = re.compile(r"\s*([0-9]{1,10})\s*/\s*([0-9]{1,10})\s*")
 
@@ -113,3 +116,18 @@ def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, l
         name: [Quota(tier.per_minute, 60), Quota(tier.per_day, "day")] for name, tier in parsed.items()
     }
     return {None: [], **quotas}
+
+
+def open_key_quotas(limits_url: str) -> RedisQuotas | None:
+    """Return where the requests with API keys are counted, for all processes of the service.
+
+    Args:
+        limits_url: as `Settings.limits_url`.
+
+    Returns:
+        None for the memory of this process.
+
+    Raises:
+        ConfigurationError: if it is no URL of Redis, or redis-py is missing.
+    """
+    return None if limits_url.startswith("memory:") else RedisQuotas(limits_url, prefix=_PREFIX)

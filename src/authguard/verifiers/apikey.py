@@ -15,6 +15,7 @@ from authguard._core.model import Credential, Principal
 from authguard._core.options import (
     Duration,
     Moment,
+    check_arguments,
     check_flag,
     check_list,
     check_moment,
@@ -257,6 +258,7 @@ def _store(keys: Any) -> "KeyStore | Lookup":
     if callable(getattr(keys, "is_due", None)):
         return cast("KeyStore", keys)
     if callable(keys):
+        check_arguments(keys, "keys", "digest")
         return cast("Lookup", keys)
     raise ConfigurationError(
         "keys must be a mapping of key text to APIKey, an APIKeyFile, or a function, got "

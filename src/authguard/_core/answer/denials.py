@@ -56,7 +56,7 @@ class Denials:
         extractor: Extractor,
         on_error: OnError | None,
     ) -> None:
-        check_function(on_error, "on_error")
+        check_function(on_error, "on_error", takes="request, refusal")
         self._policy = policy
         self.login_path = login_path
         self._challenges = challenges

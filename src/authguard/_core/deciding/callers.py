@@ -102,7 +102,7 @@ class Callers:
         user_loader: UserLoader | None,
         cache_size: int,
     ) -> None:
-        check_function(user_loader, "user_loader")
+        check_function(user_loader, "user_loader", takes="principal")
         self._verifiers = verifiers
         #: Whether a verifier is told of each request; see `Verifier.has_terms`.
         self.has_terms = any(verifier.has_terms for verifier in verifiers)

@@ -76,7 +76,7 @@ class Telling:
     """
 
     def __init__(self, function: OnDecision, parts: Parts, report: Callable[[Exception], None]) -> None:
-        check_plain_function(function, "on_decision", "put the event into a queue that a task reads")
+        check_plain_function(function, "on_decision", "put the event into a queue that a task reads", "event")
         self._function = function
         self._policy = parts.policy
         self._extractor = parts.extractor

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
-from authguard._core.options import check_list, check_text, got
+from authguard._core.options import check_arguments, check_list, check_text, got
 from authguard.errors import ConfigurationError, InvalidIssuerError
 
 MAX_TENANTS = 10_000
@@ -57,6 +57,7 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
         ConfigurationError: for anything else, for a pattern of another kind, and for tenants without one.
     """
     if callable(issuer) and not isinstance(issuer, type):
+        check_arguments(issuer, "issuer", "iss")
         expected: str | Issuers | None = Issuers(_name_of(issuer), None)
     elif issuer is None:
         expected = None

@@ -12,7 +12,13 @@ from authguard._core.options.numbers import (
     check_whole_seconds,
     is_numeric_date,
 )
-from authguard._core.options.objects import check_function, check_method, check_object, check_plain_function
+from authguard._core.options.objects import (
+    check_arguments,
+    check_function,
+    check_method,
+    check_object,
+    check_plain_function,
+)
 from authguard._core.options.text import (
     check_choice,
     check_flag,
@@ -31,6 +37,7 @@ __all__ = [
     "NUMERIC_TYPES",
     "Duration",
     "Moment",
+    "check_arguments",
     "check_choice",
     "check_flag",
     "check_function",

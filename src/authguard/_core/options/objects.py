@@ -1,7 +1,8 @@
 """Check options that are objects and functions; text in their place may be a secret, and is not shown."""
 
+from collections.abc import Callable
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction, isroutine
+from inspect import isasyncgenfunction, iscoroutinefunction, isroutine, signature
 
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
@@ -45,7 +46,9 @@ def check_method(value: object, option: str, method: str, write: str, *, or_none
         )
 
 
-def check_function(value: object, option: str, write: str = "", *, or_none: bool = True) -> None:
+def check_function(
+    value: object, option: str, write: str = "", *, or_none: bool = True, takes: str | None = None
+) -> None:
     """Check an option that takes a function.
 
     Args:
@@ -53,27 +56,59 @@ def check_function(value: object, option: str, write: str = "", *, or_none: bool
         option: the name of the option.
         write: the spelling that works.
         or_none: whether None may stand in its place.
+        takes: the arguments that it is called with, such as `"request, refusal"`; None checks none.
 
     Raises:
         ConfigurationError: for anything else.
     """
-    if not callable(value) and not (value is None and or_none):
+    if value is None and or_none:
+        return
+    if not callable(value):
         example = write or f"{option}=name, without parentheses"
         raise ConfigurationError(f"{option} must be a function, got {_got(value)}: write {example}")
+    if takes is not None:
+        check_arguments(value, option, takes)
 
 
-def check_plain_function(value: object, option: str, instead: str) -> None:
+def check_arguments(function: Callable[..., object], option: str, takes: str) -> None:
+    """Check that a function can be called as it will be.
+
+    Args:
+        function: the function, or another callable. One whose arguments are not known is taken.
+        option: the name of the option.
+        takes: the arguments that it is called with, by position.
+
+    Raises:
+        ConfigurationError: for a function of other arguments.
+    """
+    try:
+        known = signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # as for some that are written in C
+        return
+    given = takes.split(", ")
+    try:
+        known.bind(*given)
+    except TypeError:
+        arguments = "one argument" if len(given) == 1 else f"{len(given)} arguments"
+        got_names = ", ".join(known.parameters) or "none"
+        raise ConfigurationError(
+            f"{option} must be a function of {arguments}, got one of {got_names}: write def name({takes})"
+        ) from None
+
+
+def check_plain_function(value: object, option: str, instead: str, takes: str) -> None:
     """Check an option that takes a function that is not `async`.
 
     Args:
         value: the function, or another callable.
         option: the name of the option.
         instead: what to do instead of waiting.
+        takes: the arguments that it is called with.
 
     Raises:
         ConfigurationError: for anything else.
     """
-    check_function(value, option, or_none=False)
+    check_function(value, option, or_none=False, takes=takes)
     function = value
     while isinstance(function, partial):
         function = function.func

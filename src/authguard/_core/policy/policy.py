@@ -22,6 +22,7 @@ MAX_METHOD = 64
 #: Places in the trees of rules that the decision about one path may visit.
 MAX_VISITS = 10_000
 
+_ASKED = ("protected", "requirements", "optional", "quotas", "cost")
 _REMEMBERED_VERDICTS = 10_000
 _MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 25 MB
 # A request is decided in up to three steps, and the second should not cost what the first has cost.
@@ -80,6 +81,14 @@ class Verdict:
         lacking = first_lack(self.requirements, principal, now)
         if lacking is not None:
             raise lacking
+
+    def asks_as(self, other: "Verdict") -> bool:
+        """Tell whether another verdict asks the same of callers, whatever its rules are called.
+
+        Args:
+            other: the verdict about another request.
+        """
+        return all(getattr(self, name) == getattr(other, name) for name in _ASKED)
 
     def admits(self, principal: Principal, now: float) -> bool:
         """Tell whether the principal meets every requirement.

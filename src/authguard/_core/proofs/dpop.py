@@ -103,7 +103,8 @@ class DPoP(Proof):
         self.algorithms = tuple(names)
         self._window = check_whole_seconds(window, "window", _MAX_WINDOW, least=1)
         check_whole(proofs_per_key, "proofs_per_key")
-        check_function(replays, "replays", "replays=store.replays" if hasattr(replays, "replays") else "")
+        write = "replays=store.replays" if hasattr(replays, "replays") else ""
+        check_function(replays, "replays", write, takes="digest, seconds")
         self._nonces = None if nonce_secret is None else Nonces(nonce_secret)
         self._replays = replays
         self._used = UsedProofs(proofs_per_key, 2 * self._window)

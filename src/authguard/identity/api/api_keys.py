@@ -96,7 +96,7 @@ class APIKeyEndpoints:
 
     @operation(access=Access.OWNER, answers={200: Message}, refused=(NotFoundError,))
     async def revoke(self, request: Request) -> Response:
-        """Revoke a key."""
+        """Revoke a key; it stays in the lists, with its state."""
         revoke = self._service.api_keys.revoke
         key_id = request.path_params["key_id"]
         await self._workers.write(revoke, principal_of(request), key_id, caller_of(request))

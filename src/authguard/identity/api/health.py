@@ -29,6 +29,7 @@ class HealthEndpoints:
 
     def __init__(self, web: Web) -> None:
         self._readiness, self._workers = web.service.readiness, web.workers
+        self._look: asyncio.Task[tuple[str, ...]] | None = None
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, which are below no prefix."""
@@ -42,13 +43,32 @@ class HealthEndpoints:
     @operation(answers={200: Ready, 503: Ready})
     async def ready(self, request: Request) -> Response:
         """Answer 200 if the service can work, and else 503 with the parts that fail."""
-        looking = self._workers.ask_remote(_THREADS, self._readiness.find_failing)
-        try:
-            failing = await asyncio.wait_for(looking, _SECONDS)
-        except (TimeoutError, StoreUnavailableError):
-            failing = ("database",)  # nothing else takes so long
+        failing = self._readiness.known_failing()
+        if failing is None:
+            failing = await self._find_failing()
         if not failing:
             return json_response({"status": "ready"})
         response = json_response({"status": "unavailable", "failing": failing}, 503)
         response.headers["retry-after"] = "1"
         return response
+
+    async def _find_failing(self) -> tuple[str, ...]:
+        """Return the parts that fail, by one look for all who ask at the same time.
+
+        With a look for each, strangers would fill the queue, and a service that works would seem to be down.
+        """
+        look = self._look
+        if look is None or look.done() or look.get_loop() is not asyncio.get_running_loop():
+            look = asyncio.create_task(self._workers.ask_remote(_THREADS, self._readiness.find_failing))
+            look.add_done_callback(_take_error)
+            self._look = look
+        try:
+            return await asyncio.wait_for(asyncio.shield(look), _SECONDS)
+        except (TimeoutError, StoreUnavailableError):
+            return ("database",)  # nothing else takes so long
+
+
+def _take_error(look: "asyncio.Task[tuple[str, ...]]") -> None:
+    """Take the error of a look that nobody waits for any more, so that none is reported as lost."""
+    if not look.cancelled():
+        look.exception()

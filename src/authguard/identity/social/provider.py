@@ -264,4 +264,5 @@ def is_verified(value: object) -> bool:
 def picture_or_none(value: object) -> str | None:
     """Return the address of a picture that a page may show: https only, as it comes from outside."""
     text = text_or_none(value)
-    return text if text is not None and text.startswith("https://") and len(text) <= 2048 else None
+    is_shown = text is not None and text.startswith("https://") and len(text) <= 2048 and text.isprintable()
+    return text if is_shown else None

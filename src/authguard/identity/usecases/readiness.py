@@ -36,13 +36,18 @@ class Readiness:
         self._failing: tuple[str, ...] = ()
         self._known_at: float | None = None
 
+    def known_failing(self) -> tuple[str, ...] | None:
+        """Return the parts that fail, if they were looked at in the last second; never waits."""
+        known_at = self._known_at
+        is_known = known_at is not None and 0 <= self._clock() - known_at < _KEPT_SECONDS
+        return self._failing if is_known else None
+
     def find_failing(self) -> tuple[str, ...]:
         """Return the parts that fail, of `PARTS`; the answer is up to a second old."""
         with self._lock:
-            now = self._clock()
-            if self._known_at is None or not 0 <= now - self._known_at < _KEPT_SECONDS:
-                reasons = self._look(now)
-                self._note(reasons)
+            if self.known_failing() is None:
+                now = self._clock()
+                self._note(self._look(now))
                 self._known_at = now
             return self._failing
 

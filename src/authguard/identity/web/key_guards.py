@@ -35,6 +35,7 @@ class KeyGuards:
             # Takes the place of `revocations`: keys and sessions are looked up for each request.
             user_loader=self._load_owner,
             quotas=tier_quotas(service.settings.api_key_tiers) if counted else None,
+            quota_store=service.key_quotas if counted else None,
             realm=REALM,
         )
 

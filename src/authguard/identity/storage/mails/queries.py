@@ -7,7 +7,9 @@ from sqlalchemy import (
     Connection,
     Double,
     String,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     literal,
@@ -22,6 +24,8 @@ from authguard.identity.storage.database import MAILS_ADDED
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import mails
 
+#: The condition that a mail was tried and could not be sent, and that no process has it now.
+_WAS_PUT_OFF = mails.c.reason != ""
 #: Mails to addresses whose account has not been looked up, which anybody can ask for; more are not taken.
 MAX_UNKNOWN = 1_000
 #: Rows that one mail tells of at most.
@@ -40,7 +44,7 @@ class WaitingMail(NamedTuple):
         asked_at: when somebody asked for it, in seconds since the epoch.
         try_at: when it may be tried next.
         tries: how often it was tried; a try that goes on is counted.
-        reason: why the last one failed, in words; empty if none has.
+        reason: why the last one failed, in words; empty if none has, and while one goes on.
     """
 
     id: str
@@ -68,7 +72,10 @@ def add_mail(
     address: str | None = None,
     details: str = "",
 ) -> bool:
-    """Add a mail, or put one that waits back to its beginning; False if there are too many.
+    """Add a mail, or let one that waits be tried at once; False if there are too many.
+
+    One that could not be sent was counted at its first try, and is not counted again. Else those who ask
+    again during an outage would use up the limit of the mailbox, and the mail would be lost.
 
     Args:
         connection: the transaction.
@@ -120,7 +127,8 @@ def add_mails(connection: Connection, kind: str, now: float, told: Iterable[tupl
 
 def _or_anew(statement: Any) -> Any:
     """Let a statement put mails that wait back to their beginning, which were asked for again."""
-    changes = {name: statement.excluded[name] for name in ("asked_at", "try_at", "tries", "reason")}
+    changes = {name: statement.excluded[name] for name in ("asked_at", "try_at")}
+    changes["tries"] = case((_WAS_PUT_OFF, 1), else_=0)
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
 
 
@@ -150,8 +158,8 @@ def take_mails(
     if row.kind in together:
         of_one = (mails.c.user_id == row.user_id) & (mails.c.kind == row.kind)
         rows = connection.execute(due.where(of_one).limit(MAX_TOGETHER)).all()
-    taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1) for row in rows]
-    values = {"try_at": until, "tries": mails.c.tries + 1}
+    taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="") for row in rows]
+    values = {"try_at": until, "tries": mails.c.tries + 1, "reason": ""}
     statement = update(mails).where(mails.c.id == bindparam("one")).values(values)
     connection.execute(statement, [{"one": mail.id} for mail in taken])
     return taken
@@ -167,9 +175,16 @@ def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
     return [{"one": mail_id, "taken_until": until} for mail_id, until in names]
 
 
-def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> None:
-    """Note whose account it is, and forget the address that was typed."""
-    connection.execute(update(mails).where(mails.c.id == mail.id).values(user_id=user_id, address=None))
+def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
+    """Note whose account it is, and forget the address that was typed; return the mail by its new name.
+
+    It takes the place of one of the same kind that waits for the account already.
+    """
+    named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
+    connection.execute(delete(mails).where(mails.c.id == named.id))
+    values = {"id": named.id, "user_id": user_id, "address": None}
+    connection.execute(update(mails).where(mails.c.id == mail.id).values(values))
+    return named
 
 
 def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
@@ -179,10 +194,18 @@ def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
 
 
 def put_off(connection: Connection, taken: Sequence[WaitingMail], try_at: float, reason: str) -> None:
-    """Note why mails that were taken were not sent, and when they may be tried again."""
-    values = {"try_at": try_at, "reason": reason[:200]}
-    if taken:
-        connection.execute(update(mails).where(_is_unchanged).values(values), _names(taken))
+    """Note why mails that were taken were not sent, and when they may be tried again.
+
+    Those that were asked for anew meanwhile are tried at once, and have been counted: see `add_mail`.
+    """
+    if not taken:
+        return
+    reason = reason[:200]
+    statement = update(mails).where(_is_unchanged).values(try_at=try_at, reason=reason)
+    connection.execute(statement, _names(taken))
+    is_new = (mails.c.id == bindparam("one")) & (mails.c.tries == 0)
+    statement = update(mails).where(is_new).values(tries=1, reason=reason)
+    connection.execute(statement, [{"one": name["one"]} for name in _names(taken)])
 
 
 def list_mails(connection: Connection, limit: int) -> Sequence[WaitingMail]:
@@ -199,7 +222,7 @@ def try_now(connection: Connection, now: float, mail_id: str | None) -> int:
         now: seconds since the epoch.
         mail_id: the beginning of the name of one; None for all that wait for another try.
     """
-    chosen = mails.c.try_at > now
+    chosen = and_(mails.c.try_at > now, _WAS_PUT_OFF)  # else those that are being sent would come twice
     if mail_id is not None:
         chosen = mails.c.id.startswith(mail_id, autoescape=True)
     statement = update(mails).where(chosen).values(try_at=now, asked_at=now)

@@ -1,7 +1,7 @@
 """Make the accounts of a file, whose passwords another system has hashed."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 from uuid import uuid4
@@ -12,6 +12,7 @@ from authguard.identity.model import MAX_NAME, NO_CALLER, User
 from authguard.identity.passwords.imported import UnusableHashError, stored_form
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
+from authguard.identity.storage.queries import NewUser
 from authguard.identity.usecases.administration.account_files import AccountRecord, Line, RecordError
 from authguard.identity.usecases.administration.rights import role_problem, scope_problem
 from authguard.identity.usecases.context import Base, records
@@ -45,9 +46,10 @@ class Imported(NamedTuple):
 
 
 class _NewAccount(NamedTuple):
+    """Hold the account of a line."""
+
     line: int
-    user: User
-    password_hash: str | None
+    row: NewUser
 
 
 class AccountImport:
@@ -82,21 +84,20 @@ class AccountImport:
         return problems
 
     def _note(self, seen: sqlite3.Connection, account: _NewAccount) -> None:
-        key = email_key(account.user.email)
+        key = email_key(account.row.user.email)
         if seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, account.line)).rowcount:
             return
         (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
         raise RecordError(f"email must be there once, and is that of line {first}")
 
     @records("create")
-    def add(self, lines: Iterable[Line], report: Callable[[], None] = lambda: None) -> Imported:
+    def add(self, lines: Iterable[Line]) -> Imported:
         """Make the accounts of records that have been checked; one that exists is left as it is.
 
         Each 500 are a transaction: a second run makes what a first one did not.
 
         Args:
             lines: the records of a file.
-            report: called after each transaction.
 
         Raises:
             InvalidFieldsError: for a record that is not accepted, since the file has changed.
@@ -105,22 +106,11 @@ class AccountImport:
         made = existing = 0
         for batch in self._batches(lines):
             with self._base.database.write() as connection:
-                new = [
-                    account.user.id
-                    for account in batch
-                    if store.insert_user(
-                        connection,
-                        account.user,
-                        email_key(account.user.email),
-                        account.password_hash,
-                        password_proven=account.user.email_verified and account.password_hash is not None,
-                    )
-                ]
+                new = store.insert_users(connection, [account.row for account in batch])
             for user_id in new:
                 self._base.succeeded("create", NO_CALLER, reason="imported", user_id=user_id)
             made += len(new)
             existing += len(batch) - len(new)
-            report()
         return Imported(made, existing)
 
     def _batches(self, lines: Iterable[Line]) -> Iterator[list[_NewAccount]]:
@@ -161,7 +151,8 @@ class AccountImport:
             further_roles=tuple(dict.fromkeys(name for name in further if name != role)),
             scopes=tuple(dict.fromkeys(record.scopes)),
         )
-        return _NewAccount(line.number, user, password_hash)
+        is_proven = record.verified and password_hash is not None
+        return _NewAccount(line.number, NewUser(user, password_hash, is_proven))
 
     def _check(self, record: AccountRecord) -> str | None:
         """Return the hash of a record as it is stored.

@@ -224,21 +224,25 @@ class MailQueue:
         with self._database.write(flush=False) as connection:
             return mail_store.take_mails(connection, now, now + TAKEN_SECONDS, self._together)
 
-    def make(self, taken: Sequence[WaitingMail]) -> tuple[Mail | None, str | None]:
-        """Make a mail that was taken; return it, and the id of its account: None for what there is not."""
+    def find_account(self, taken: Sequence[WaitingMail]) -> tuple[Sequence[WaitingMail], User | None]:
+        """Return mails that were taken, by the name of their account, and that; None if there is none."""
         first = taken[0]
         with self._database.read() as connection:
             user = _addressee(connection, first)
         if user is not None and first.user_id is None:
             with self._database.write(flush=False) as connection:
-                mail_store.set_account(connection, first, user.id)
-        made = None if user is None else self._makers[first.kind](taken, user)
+                taken = [mail_store.set_account(connection, first, user.id), *taken[1:]]
+        return taken, user
+
+    def make(self, taken: Sequence[WaitingMail], user: User | None) -> Mail | None:
+        """Make a mail of what was taken; None if there is none to send any more."""
+        made = None if user is None else self._makers[taken[0].kind](taken, user)
         if made is None:
             with self._database.write(flush=False) as connection:
                 mail_store.delete_mails(connection, taken)
             if user is None:
                 self._record(False, "unknown", None)
-        return made, None if user is None else user.id
+        return made
 
     def let_wait(self, taken: Sequence[WaitingMail]) -> None:
         """Put off mails whose mailbox has had enough of them, without a limit of time."""
@@ -295,7 +299,9 @@ class _Job:
             self._taken = self._queue.take()
             if not self._taken:
                 return None
-            mail, self._user_id = self._queue.make(self._taken)
+            self._taken, user = self._queue.find_account(self._taken)
+            self._user_id = None if user is None else user.id
+            mail = self._queue.make(self._taken, user)
             if mail is None:
                 self._queue.step(running=1)
         except FullMailboxError:

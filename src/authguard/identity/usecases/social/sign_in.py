@@ -88,6 +88,8 @@ class SocialSignIn:
     def _sign_in(self, identity: SocialIdentity, caller: Caller) -> Tokens:
         base = self._base
         session = None
+        if max(len(identity.provider), len(identity.subject)) > MAX_SUBJECT or "\0" in identity.subject:
+            raise self._failed(identity, caller, NoAddressError(), SocialReason.BAD_IDENTITY)
         with base.database.write() as connection:
             user, linked = self._user_of(connection, identity, caller)
             if user is not None and user.disabled:
@@ -173,7 +175,7 @@ class SocialSignIn:
         address = parse_email(identity.email or "")
         if not identity.email:
             raise self._failed(identity, caller, NoAddressError(), SocialReason.NO_ADDRESS)
-        if address is None or max(len(identity.provider), len(identity.subject)) > MAX_SUBJECT:
+        if address is None:
             raise self._failed(identity, caller, NoAddressError(), SocialReason.BAD_IDENTITY)
         now = base.clock()
         user = User(

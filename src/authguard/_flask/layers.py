@@ -1,0 +1,55 @@
+"""Refuse requests that a layer inside of the guard has turned into others, for which other rules hold."""
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, request
+
+from authguard._core.guard import Guard
+from authguard._core.request import RequestKey
+from authguard._logs import where
+from authguard._preflight.flask_views import flask_of
+from authguard.wsgi import HANDLED, WSGIHandled, WSGIRequest
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_METHOD = "authguard.method"
+
+
+def has_layers(app: Flask, inner: Any) -> bool:
+    """Return whether something stands between the guard and the application."""
+    return flask_of(inner) is not app
+
+
+def note_method(environ: "WSGIEnvironment") -> None:
+    """Leave the method in the environ, as the guard sees it."""
+    environ[_METHOD] = environ["REQUEST_METHOD"]
+
+
+def check_unchanged() -> None:
+    """Check before a view runs that the rules for it are those by which the guard has decided.
+
+    Raises:
+        RuntimeError: if a layer has changed method, path or mount point, and other rules hold for that.
+    """
+    environ = request.environ
+    if HANDLED not in environ or _METHOD not in environ:
+        return
+    handled = WSGIHandled(environ, *environ[HANDLED])
+    decided, now = handled.request, _request(environ, handled.guard)
+    # Under its own method, which that of `environ` may not be.
+    key: RequestKey = (environ[_METHOD], decided.path, decided.root_path)
+    if key == now.request_key:
+        return
+    find = handled.guard.policy.find_for_http
+    if not find(key).asks_as(find(now.request_key)):
+        method, path = where(now)
+        raise RuntimeError(
+            f"a layer inside of the guard must not make {method} {path} of a request, since other rules hold "
+            "for that than the guard has decided by: put it around the guard, by "
+            "app.wsgi_app = Layer(app.wsgi_app) after init_app(app, guard)"
+        )
+
+
+def _request(environ: "WSGIEnvironment", guard: Guard) -> WSGIRequest:
+    return WSGIRequest(environ, guard, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))

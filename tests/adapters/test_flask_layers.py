@@ -1,0 +1,108 @@
+"""Middleware between the guard and a Flask application must not change what the guard has decided about."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from adapters.answering import AUDIENCE, GOOD, ISSUER, NOW, PREFLIGHT, SECRET, bearer
+from adapters.faces import Answer, ask_wsgi
+from authguard import Guard, JWTVerifier, Rule
+from authguard.flask import init_app
+
+
+def overriding_methods(app: Any) -> Any:
+    """The snippet of Flask's documentation."""
+
+    def call(environ: Any, start_response: Any) -> Any:
+        method = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
+        environ["REQUEST_METHOD"] = method or environ["REQUEST_METHOD"]
+        return app(environ, start_response)
+
+    return call
+
+
+def reverse_proxied(app: Any) -> Any:
+    """A snippet for a mount point that a proxy names."""
+
+    def call(environ: Any, start_response: Any) -> Any:
+        name = environ.get("HTTP_X_SCRIPT_NAME", "")
+        if name and environ["PATH_INFO"].startswith(name):
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = name, environ["PATH_INFO"][len(name) :]
+        return app(environ, start_response)
+
+    return call
+
+
+def copied(app: Any) -> Any:
+    """Middleware that hands on an environ of its own."""
+    return lambda environ, start_response: app({**environ}, start_response)
+
+
+def site(layer: Callable[[Any], Any], **options: Any) -> Any:
+    """An application with a layer inside of its guard."""
+    app = flask.Flask("site")
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.add_url_rule(
+        "/<path:path>", "page", lambda path: flask.request.method, methods=["GET", "POST", "DELETE"]
+    )
+    app.wsgi_app = layer(app.wsgi_app)  # type: ignore[method-assign]
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    init_app(app, Guard(verifier, **options))
+    middleware: Any = app.wsgi_app
+    middleware._clock = lambda: NOW
+    return app
+
+
+@pytest.fixture(name="ask")
+def _ask(caplog: pytest.LogCaptureFixture) -> Callable[..., Answer]:
+    caplog.set_level("CRITICAL", logger="site")
+    return ask_wsgi
+
+
+def test_a_method_that_is_changed_meets_no_other_rule(ask: Callable[..., Answer]) -> None:
+    """It is a mistake in the application, and says so."""
+    app = site(
+        overriding_methods, protected_paths=["/", Rule("/items", methods=["DELETE"], scopes=["admin"])]
+    )
+    fields = [bearer(GOOD), ("X-HTTP-Method-Override", b"DELETE")]
+    assert ask(app, "POST", "/items", fields).status == 500
+    assert ask(app, "DELETE", "/items", [bearer(GOOD)]).status == 403
+    assert ask(app, "POST", "/items", [bearer(GOOD)]).body == b"POST"
+
+
+def test_a_method_that_changes_nothing_is_handed_on(ask: Callable[..., Answer]) -> None:
+    """Where no rule tells the methods apart."""
+    app = site(overriding_methods)
+    fields = [bearer(GOOD), ("X-HTTP-Method-Override", b"DELETE")]
+    assert ask(app, "POST", "/items", fields).body == b"DELETE"
+
+
+def test_a_path_that_is_changed_meets_no_other_rule(ask: Callable[..., Answer]) -> None:
+    """Else a field of the request would open each page."""
+    app = site(reverse_proxied, public_paths=["/public"])
+    assert ask(app, "GET", "/public/secret", [("X-Script-Name", b"/public")]).status == 500
+    assert ask(app, "GET", "/public/page").body == b"GET"
+    assert ask(app, "GET", "/secret", [("X-Script-Name", b"/public")]).status == 401
+
+
+def test_the_error_names_the_right_order(ask: Callable[..., Answer]) -> None:
+    """With the layer around the guard, which then decides about what it makes of the request."""
+    app = site(reverse_proxied, public_paths=["/public"])
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(RuntimeError, match=r"put it around the guard, by app\.wsgi_app = .* after init_app"):
+        ask(app, "GET", "/public/secret", [("X-Script-Name", b"/public")])
+    app.wsgi_app = overriding_methods(app.wsgi_app)
+    assert ask(app, "POST", "/secret", [("X-HTTP-Method-Override", b"GET")]).status == 401
+
+
+@pytest.mark.parametrize("layer", [copied, lambda app: DispatcherMiddleware(app, {"/other": copied(app)})])
+def test_other_layers_are_as_before(ask: Callable[..., Answer], layer: Any) -> None:
+    """Those that hand on what they get, and those that mount something else."""
+    app = site(layer, public_paths=["/public"])
+    assert ask(app, "GET", "/public/page").body == b"GET"
+    assert ask(app, "GET", "/page", [bearer(GOOD)]).body == b"GET"
+    assert ask(app, "GET", "/page").status == 401
+    assert ask(app, "OPTIONS", "/page", PREFLIGHT).status == 204

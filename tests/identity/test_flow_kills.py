@@ -1,0 +1,223 @@
+"""kill -9 at every write of register, reset, change-password, refresh and link.
+
+Afterwards the state is that of before or that of after, an answer that was given holds, the mail is sent, and
+the flow can be repeated.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from authguard.identity import Caller, Identity
+from authguard.identity.usecases.mails.queue import TAKEN_SECONDS
+from identity.killed_flows import AGENT, FLOWS, IDENTITY, NEW, ROUNDS
+from identity.killed_process import EMAIL
+from identity.support import PASSWORD, Postbox, empty, service_at
+from sizes import size
+
+pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).parents[1]
+OWNER = Caller("192.0.2.1", AGENT)
+
+
+@pytest.fixture
+def process(url):
+    """The process that forks those that are killed."""
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-m", "identity.killed_flows"],
+        cwd=TESTS, env={**os.environ, "TEST_DATABASE": url, "PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield process
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+class Running:
+    """What a process was given, what it has answered, and what is left of it."""
+
+    def __init__(self, url, flow):
+        self.url, self.flow = url, flow
+        self.given, self.answered, self.mails = {}, {}, []
+        empty(url)
+        with self.service() as service:
+            if flow != "register":
+                self._prepare(service)
+
+    def service(self, **given):
+        return service_at(self.url, **{"clock": time.time} | given)
+
+    def _prepare(self, service):
+        """Make an account with two sessions, and ask for a link, as the flow needs them."""
+        service.accounts.register(EMAIL, PASSWORD, "", OWNER)
+        own, other = [service.accounts.login(EMAIL, PASSWORD, OWNER) for _ in range(2)]
+        assert service.outbox.flush()
+        self.given = {"access": own.access_token, "refresh": own.refresh_token, "other": other.refresh_token}
+        if self.flow == "reset":
+            user = service.accounts.find(EMAIL)
+            page = service.links._create_link(user, "reset", "/reset-password")
+            self.given["token"] = page.partition("token=")[2]
+
+    def run_until(self, process, moment):
+        """Have the process be killed at a moment."""
+        process.stdin.write(json.dumps({"flow": self.flow, "moment": moment, **self.given}) + "\n")
+        process.stdin.flush()
+        while "end" not in self.answered:
+            line = json.loads(process.stdout.readline())
+            if line["step"] == "mail":
+                self.mails.append((line["to"], line["subject"]))
+            self.answered[line["step"]] = line
+        assert self.answered["end"]["status"] == (signal.SIGKILL if moment else 0)
+
+    @property
+    def is_done(self):
+        return "done" in self.answered
+
+    def send_the_rest(self):
+        """Let the next process send what the killed one had taken; all mails of both, by their subjects."""
+        postbox = Postbox()
+        with self.service(clock=lambda: time.time() + TAKEN_SECONDS + 1, postbox=postbox) as service:
+            while service.mails.state().waiting:
+                service.mails.step()
+                assert service.outbox.flush()
+        self.mails += [(mail.to, mail.subject) for mail in postbox.mails]
+        assert {to for to, _ in self.mails} <= {EMAIL}
+        assert len(self.mails) <= 2  # one came twice: the process died between sending it and noting that
+        return {subject for _, subject in self.mails}
+
+
+def signs_in(client, password):
+    answer = client.post("/v1/auth/login", json={"email": EMAIL, "password": password})
+    assert answer.status_code in (200, 401)
+    return answer.status_code == 200
+
+
+def is_alive(client, token):
+    answer = client.post("/v1/auth/refresh", json={"refresh_token": token})
+    assert answer.status_code in (200, 401)
+    return answer.status_code == 200
+
+
+def check_register(running, client, service):
+    """Return whether there is an account, to which its owner can sign in, and repeat the request."""
+    is_made = service.accounts.find(EMAIL) is not None
+    assert signs_in(client, PASSWORD) == is_made
+    mails = running.send_the_rest()
+    assert mails == ({"Verify your e-mail address"} if is_made else set())
+    again = client.post("/v1/auth/register", json={"email": EMAIL, "password": PASSWORD})
+    assert again.status_code == (409 if is_made else 201)
+    assert signs_in(client, PASSWORD)
+    return is_made
+
+
+def check_reset(running, client, service):
+    """Return whether the password is new, all sessions have ended and the link is used up, and repeat."""
+    given = running.given
+
+    def state():
+        alive = [is_alive(client, given[name]) for name in ("refresh", "other")]
+        is_good = service.links.resets_password(given["token"])
+        return [signs_in(client, PASSWORD), *alive, is_good, not signs_in(client, NEW)]
+
+    found = state()
+    assert found in ([True] * 5, [False] * 5)
+    is_reset = not found[0]
+    assert running.send_the_rest() == ({"Your password was changed"} if is_reset else set())
+    body = {"token": given["token"], "new_password": NEW}
+    again = client.post("/v1/auth/reset-password", json=body)
+    assert again.status_code == (400 if is_reset else 200)
+    assert state() == [False] * 5
+    return is_reset
+
+
+def check_change(running, client, service):
+    """Return whether the password is new and the other sessions have ended, and repeat."""
+    given = running.given
+
+    def state():
+        return [signs_in(client, PASSWORD), is_alive(client, given["other"]), not signs_in(client, NEW)]
+
+    found = state()
+    assert found in ([True] * 3, [False] * 3)
+    is_changed = not found[0]
+    assert running.send_the_rest() == ({"Your password was changed"} if is_changed else set())
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    fields = {"authorization": f"Bearer {given['access']}"}
+    again = client.post("/v1/auth/change-password", json=body, headers=fields)
+    assert again.status_code == (422 if is_changed else 200)
+    assert state() == [False] * 3
+    assert is_alive(client, given["refresh"])
+    return is_changed
+
+
+def check_refresh(running, client, service):
+    """Return whether the newest token that was answered is good, and the session goes on by it."""
+    token = running.answered.get("refresh", {"token": running.given["refresh"]})["token"]
+    for _ in range(ROUNDS):
+        answer = client.post("/v1/auth/refresh", json={"refresh_token": token})
+        assert answer.status_code == 200
+        token = answer.json()["refresh_token"]
+    assert is_alive(client, running.given["other"])
+    return True
+
+
+def check_link(running, client, service):
+    """Return whether the provider is linked and the password and all sessions have ended, and repeat."""
+    given = running.given
+    user = service.accounts.find(EMAIL)
+
+    def state():
+        alive = [is_alive(client, given[name]) for name in ("refresh", "other")]
+        with service.database.read() as connection:
+            number = "SELECT count(*) FROM linked_identities"
+            linked = connection.exec_driver_sql(number).scalar()
+        verified = service.accounts.find_by_id(user.id).email_verified
+        return [signs_in(client, PASSWORD), *alive, not linked, not verified]
+
+    found = state()
+    assert found in ([True] * 5, [False] * 5)
+    is_linked = not found[0]
+    assert running.send_the_rest() == ({"GitHub was linked to your account"} if is_linked else set())
+    assert service.sign_in_with(IDENTITY, OWNER)
+    assert state() == [False] * 5
+    return is_linked
+
+
+CHECKS = {
+    "register": check_register,
+    "reset": check_reset,
+    "change": check_change,
+    "refresh": check_refresh,
+    "link": check_link,
+}
+
+
+def check_after(url, flow, process, moment):
+    """Run the flow from the beginning, and look at what is left."""
+    running = Running(url, flow)
+    running.run_until(process, moment)
+    with running.service() as service:
+        client = TestClient(Identity(service), headers={"user-agent": AGENT})
+        is_after = CHECKS[flow](running, client, service)
+    assert is_after or not running.is_done
+    return running.answered, is_after
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_flow_is_done_or_not_done(url, flow, process):
+    """At whichever write the process dies, nothing is half there, and what was acknowledged holds."""
+    answered, is_after = check_after(url, flow, process, 0)
+    assert is_after
+    moments = answered["closed"]["moments"]
+    assert moments >= 2 * ROUNDS
+    found = {check_after(url, flow, process, moment)[1] for moment in range(1, moments + 1, size(5, 1))}
+    assert found == ({True} if flow == "refresh" else {True, False})
