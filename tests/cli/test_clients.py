@@ -71,3 +71,20 @@ def test_a_token_of_a_disabled_account(service):
     done = invoke("token", "issue", "--user", "a@example.com", **service)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "the account is disabled" in done.stderr and "password" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["clients", "create", "a\udcff"],
+        ["clients", "disable", "\udcff"],
+        ["clients", "rotate", "\udcff"],
+        ["mail", "retry", "0123456789ab\udcff"],
+    ],
+    ids=lambda command: ascii(" ".join(command)),
+)
+def test_arguments_that_are_no_text(service, command):
+    """Bytes that are not UTF-8, as the shell passes them on, end in one line, without the statement."""
+    done = invoke(*command, **service)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "authguard: arguments and settings must be text in UTF-8, got other bytes\n"

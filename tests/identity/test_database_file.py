@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from authguard.identity import upgrade
+from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database
 from cli.support import ISSUER, SECRET
 from cli.support import run as run_command
@@ -77,3 +78,19 @@ def test_a_private_file_is_not_worth_a_word(tmp_path, caplog):
     path.touch(0o600)
     Database(f"sqlite:///{path}").close()
     assert caplog.text == ""
+
+
+def test_no_empty_file_takes_the_place_of_one_that_is_gone(tmp_path):
+    """A file that vanishes while the service runs is an outage, and works again when it is back."""
+    file, away = tmp_path / "identity.db", tmp_path / "away.db"
+    upgrade(f"sqlite:///{file}")
+    with service_at(f"sqlite:///{file}") as service:
+        service.accounts.create(ANN["email"], PASSWORD)
+        service.database.close()
+        file.rename(away)
+        for open_one in (service.database.read, service.database.write):
+            with pytest.raises(StoreUnavailableError, match="the file cannot be opened"), open_one():
+                pass
+        assert not file.exists()
+        away.rename(file)
+        assert service.accounts.find(ANN["email"]) is not None

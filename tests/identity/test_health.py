@@ -1,9 +1,11 @@
 """The probes: `/healthz` for the process, `/readyz` for what the service cannot do without."""
 
+import asyncio
 import logging
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
+import httpx2
 import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
@@ -12,6 +14,7 @@ from authguard.errors import ConfigurationError
 from authguard.identity import Identity
 from authguard.identity.api import health
 from authguard.identity.mail.outbox import Outbox
+from authguard.identity.storage import migrations
 from identity.support import SECRET, postgres_database, service_at, upgrade
 
 
@@ -37,22 +40,34 @@ def fails(client, *parts):
 
 
 def test_tables_of_another_version(client, service, clock):
-    """A database that was not upgraded, or one that a newer release has upgraded, is not ready."""
-    with service.database.write() as connection:
-        connection.execute(text("UPDATE authguard_version SET version_num = '0001'"))
-    try:
+    """A database that was not upgraded is not ready."""
+    with version(service, "0001"):
         assert fails(client, "migrations")
-    finally:
-        _restore_version(service)
     clock.go_on(1)
     assert client.get("/readyz").status_code == 200
 
 
-def _restore_version(service):
-    from authguard.identity.storage.migrations import _newest_revision
+def test_tables_of_a_newer_version(client, service):
+    """While processes are replaced, those before the upgrade stay ready; none of them starts any more."""
+    with version(service, "9999"):
+        assert client.get("/readyz").status_code == 200
+        with pytest.raises(ConfigurationError, match="got 9999"):
+            Identity(service)
 
-    with service.database.write() as connection:
-        connection.execute(text("UPDATE authguard_version SET version_num = :to"), {"to": _newest_revision()})
+
+@contextmanager
+def version(service, number):
+    """A database of another version."""
+
+    def write(number):
+        with service.database.write() as connection:
+            connection.execute(text("UPDATE authguard_version SET version_num = :to"), {"to": number})
+
+    write(number)
+    try:
+        yield
+    finally:
+        write(migrations._newest_revision())
 
 
 def test_keys_that_cannot_be_read(url, clock):
@@ -153,3 +168,24 @@ def test_another_secret_is_seen_at_the_start(url, clock):
         pytest.raises(ConfigurationError, match="previous_secret"),
     ):
         Identity(other)
+
+
+@pytest.mark.one_database
+def test_a_crowd_of_strangers_makes_no_service_unready(service, clock, monkeypatch):
+    """However many ask at once, there is one look, and the probe among them hears the truth."""
+    monkeypatch.setattr(health, "_SECONDS", 60)  # for machines that are busy
+    looks = []
+    find = service.readiness.find_failing
+    service.readiness.find_failing = lambda: looks.append(1) or find()
+    app = Identity(service)
+
+    async def crowd():
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+            answers = await asyncio.gather(*(client.get("/readyz") for _ in range(200)))
+            return {answer.status_code for answer in answers}
+
+    for _ in range(2):
+        clock.go_on(1)
+        assert asyncio.run(crowd()) == {200}
+    assert len(looks) == 2

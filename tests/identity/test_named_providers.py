@@ -100,3 +100,11 @@ def test_signing_in_with_two(url, clock):
                 assert client.get("/v1/users/me").json()["email"] == f"{name}@example.com"
             for provider in providers:
                 provider.close()
+
+
+@pytest.mark.parametrize("scope", ["email profile", "openid,email", "OPENID email", "openidx"])
+def test_a_scope_without_openid_is_refused(scope):
+    """Without it the provider sends no ID token, and each sign-in would fail."""
+    given = settings("sqlite:///x.db", oidc_providers={"google": GOOGLE | {"scope": scope}})
+    with pytest.raises(ConfigurationError, match="google: scope must name openid, got"):
+        providers_from(given)

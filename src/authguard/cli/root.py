@@ -36,6 +36,8 @@ class _Root(click.Group):
             return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure(_in_words(error), _status(error)) from None
+        except UnicodeEncodeError:  # whose text may hold what was to be stored
+            raise Failure("arguments and settings must be text in UTF-8, got other bytes", MISUSED) from None
         finally:
             outages.disabled = False
 

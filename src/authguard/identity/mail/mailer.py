@@ -8,6 +8,7 @@ import smtplib
 import socket
 import ssl
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.headerregistry import Address
@@ -31,6 +32,8 @@ from authguard.identity.mail.addresses import ascii_domain
 
 _SPECIALS = ' @,;:<>"()[]\\'  # what would make it more than one address, or another one
 _MAX_NAME = 60  # characters, so that the subject stays readable
+# What this client did wrong, such as giving no password: it says nothing about the mail (RFC 4954).
+_OF_CLIENT = frozenset({503, 530, 534, 535, 538})
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -181,20 +184,17 @@ class SMTPMailer:
         """
         recipient = _ascii_address(parse_address(mail.to))
         message = self._message(mail, recipient)
+        server = self._open()
         try:
-            with self._connected() as server:
-                server.send_message(message, self._sender.addr_spec, [recipient.addr_spec])
+            server.send_message(message, self._sender.addr_spec, [recipient.addr_spec])
         except smtplib.SMTPNotSupportedError:
             raise MailError(
                 "the mail server takes no addresses with such letters (SMTPUTF8)", temporary=False
             ) from None
         except smtplib.SMTPRecipientsRefused as error:
             ((code, _),) = error.recipients.values()
-            raise MailError(f"the mail server refused the recipient: {code}", temporary=code < 500) from None
-        except smtplib.SMTPAuthenticationError as error:
-            # The server's words may hold what it was sent.
             raise MailError(
-                f"the mail server refused the password: {error.smtp_code}", temporary=True
+                f"the mail server refused the recipient: {code}", temporary=not _is_for_good(code)
             ) from None
         except smtplib.SMTPSenderRefused as error:  # by whoever has configured it, and can mend it
             raise MailError(
@@ -202,9 +202,26 @@ class SMTPMailer:
             ) from None
         except smtplib.SMTPResponseException as error:
             code = error.smtp_code
-            raise MailError(f"the mail server refused: {code}", temporary=not 500 <= code < 600) from None
+            raise MailError(f"the mail server refused: {code}", temporary=not _is_for_good(code)) from None
         except (OSError, smtplib.SMTPException) as error:
             raise MailError(_in_words(error), temporary=True) from None
+        finally:
+            _take_leave(server)
+
+    def _open(self) -> smtplib.SMTP:
+        """Return a connection that is ready for a mail. What fails before says nothing about the mail."""
+        try:
+            return self._connected()
+        except smtplib.SMTPNotSupportedError:
+            reason = "the mail server takes no password, and the URL has one"
+        except smtplib.SMTPAuthenticationError as error:
+            # The server's words may hold what it was sent.
+            reason = f"the mail server refused the password: {error.smtp_code}"
+        except smtplib.SMTPResponseException as error:
+            reason = f"the mail server takes no mails from this machine: {error.smtp_code}"
+        except (OSError, smtplib.SMTPException) as error:
+            reason = _in_words(error)
+        raise MailError(reason, temporary=True)
 
     def _message(self, mail: Mail, recipient: Address) -> EmailMessage:
         message = EmailMessage(policy=SMTP_POLICY)
@@ -226,6 +243,7 @@ class SMTPMailer:
         try:
             if self._scheme == "smtp+starttls":
                 _start_tls(server, self._context)
+            server.ehlo_or_helo_if_needed()
             if self._user:
                 server.login(self._user, self._password)
         except BaseException:
@@ -235,6 +253,18 @@ class SMTPMailer:
 
     def __repr__(self) -> str:
         return f"SMTPMailer({self._scheme}://{self._host}:{self._port})"
+
+
+def _is_for_good(code: int) -> bool:
+    """Return whether a mail server will never take a mail, by its answer to the recipient or the text."""
+    return 500 <= code < 600 and code not in _OF_CLIENT
+
+
+def _take_leave(server: smtplib.SMTP) -> None:
+    """End a connection; whatever the server says to that, it has the mail or it has not."""
+    with suppress(OSError, smtplib.SMTPException):
+        server.quit()
+    server.close()
 
 
 def _start_tls(server: smtplib.SMTP, context: ssl.SSLContext) -> None:

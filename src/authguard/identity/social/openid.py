@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from authguard._core.flow import FetchFailedError
-from authguard._core.options import check_flag, check_function, check_named_url
+from authguard._core.options import check_flag, check_function, check_named_url, check_text, got
 from authguard.drivers.blocking import run
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import ProviderSetUpError, ProviderUnavailableError, SocialSignInError
@@ -33,7 +33,7 @@ class OpenIDProvider(Provider):
         client_id: who this service is, to the provider.
         client_secret: the proof of it.
         redirect_uris: where browsers may come back to.
-        scope: what is asked for.
+        scope: what is asked for; `openid` is among it.
         timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
         auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
         allow_private: whether the provider's metadata may lead to another host on this machine, or to an
@@ -64,6 +64,11 @@ class OpenIDProvider(Provider):
         clock: Callable[[], float] = time.time,
     ) -> None:
         secure_url(issuer, f"{name}: issuer")
+        if "openid" not in check_text(scope, f"{name}: scope").split(" "):
+            raise ConfigurationError(
+                f"{name}: scope must name openid, got {got(scope)}: without it there is no ID token; write "
+                f'"openid {scope}"'
+            )
         super().__init__(
             name,
             client_id,

@@ -257,10 +257,18 @@ def _file(url: URL) -> Path:
 
 
 def _keep_private(engine: Engine, path: Path) -> None:
-    """Make a new database file readable by its owner alone; SQLite gives `-wal` and `-shm` the same mode."""
+    """Make a new database file readable by its owner alone; SQLite gives `-wal` and `-shm` the same mode.
+
+    A file that was opened before and is gone is an outage: an empty one in its place would hide that.
+    """
+    was_opened = False
 
     @event.listens_for(engine, "do_connect")
     def connect(*_: object) -> None:
+        nonlocal was_opened
+        if was_opened and not path.exists():
+            raise sqlite3.OperationalError("unable to open database file")
+        was_opened = True
         # Created by us, so that there is no moment at which it has another mode.
         with suppress(FileExistsError, FileNotFoundError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))

@@ -68,7 +68,7 @@ class Readiness:
         try:
             if file is not None and not file.exists():
                 raise StoreUnavailableError("its file is not there")
-            migrations.check(self._database)
+            migrations.check(self._database, may_be_newer=True)
         except StoreUnavailableError as error:
             reasons["database"] = error.reason
         except ConfigurationError as error:

@@ -178,11 +178,14 @@ def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
 def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
     """Note whose account it is, and forget the address that was typed; return the mail by its new name.
 
-    It takes the place of one of the same kind that waits for the account already.
+    It takes the place of one of the same kind that waits for the account already. If that was put off, it has
+    been counted, and this is its next try: see `add_mail`.
     """
     named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
-    connection.execute(delete(mails).where(mails.c.id == named.id))
-    values = {"id": named.id, "user_id": user_id, "address": None}
+    other = delete(mails).where(mails.c.id == named.id).returning(_WAS_PUT_OFF)
+    if any(connection.execute(other).scalars().all()):
+        named = named._replace(tries=2)
+    values = {"id": named.id, "user_id": user_id, "address": None, "tries": named.tries}
     connection.execute(update(mails).where(mails.c.id == mail.id).values(values))
     return named
 

@@ -51,8 +51,13 @@ def _wait_without_end(connection: Connection) -> None:
         driver.patience = patience
 
 
-def check(database: Database) -> None:
+def check(database: Database, *, may_be_newer: bool = False) -> None:
     """Make sure that the tables are those of this version.
+
+    Args:
+        database: the database.
+        may_be_newer: whether those of a newer version will do, as for a process that runs while tables are
+            brought up to date and processes are replaced.
 
     Raises:
         ConfigurationError: if they are not; says what to do.
@@ -67,7 +72,8 @@ def check(database: Database) -> None:
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         revision = context.get_current_revision()
-    if revision != newest:
+    is_newer = None not in (revision, newest) and str(revision) > str(newest)  # they are numbers
+    if revision != newest and not (is_newer and may_be_newer):
         raise ConfigurationError(
             f"the tables of database must be of version {newest}, got {revision or 'no tables'}: run "
             "`authguard db upgrade`, or call authguard.identity.upgrade(database)"

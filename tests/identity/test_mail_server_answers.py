@@ -1,0 +1,118 @@
+"""What each answer of a mail server means for a mail: it was sent, is tried again, or is given up."""
+
+import contextlib
+import socketserver
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from authguard.identity.mail.mailer import Mail, MailError, SMTPMailer
+
+MAIL = Mail("ann@example.com", "A subject", "A text")
+ANSWERS = {
+    "GREETING": "220 mail.test",
+    "DATA": "354 go on",
+    "QUIT": "221 bye",
+    "TEXT": "250 taken",
+}
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        """Answer each command by its first word, and count the texts that come."""
+        answers = ANSWERS | self.server.answers  # type: ignore[attr-defined]
+        self._say(answers["GREETING"])
+        for line in self.rfile:
+            word = line.split()[0].decode().upper()
+            answer = answers.get(word, "250 good")
+            self._say(answer)
+            if word == "DATA" and answer.startswith("354"):
+                while self.rfile.readline() not in (b".\r\n", b""):
+                    pass
+                self.server.texts += 1  # type: ignore[attr-defined]
+                self._say(answers["TEXT"])
+
+    def _say(self, answer: str) -> None:
+        with contextlib.suppress(OSError):
+            self.wfile.write(answer.encode() + b"\r\n")
+
+
+@contextlib.contextmanager
+def mail_server(**answers: str) -> Iterator[socketserver.ThreadingTCPServer]:
+    """A mail server that gives these answers, by the command."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler) as server:
+        server.daemon_threads = True
+        server.answers, server.texts = answers, 0  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def send(server):
+    url = f"smtp://127.0.0.1:{server.server_address[1]}"
+    SMTPMailer(url, sender="accounts@example.com", timeout=5).send(MAIL)
+
+
+@pytest.mark.parametrize("answer", ["250 good", "421 too many", "500 what", "554 no"])
+def test_what_is_said_at_the_end_means_nothing(answer):
+    """A mail that was taken is not sent again, and not given up, for an answer to QUIT."""
+    with mail_server(QUIT=answer) as server:
+        send(server)
+        assert server.texts == 1
+
+
+@pytest.mark.parametrize("answer", ["250 good", "421 too many"])
+def test_what_is_said_at_the_end_hides_no_refusal(answer):
+    """A recipient that is refused for good stays so."""
+    with mail_server(RCPT="550 nobody", QUIT=answer) as server, pytest.raises(MailError) as caught:
+        send(server)
+    assert (str(caught.value), caught.value.temporary) == (
+        "the mail server refused the recipient: 550",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"GREETING": "554 no service here"}, "takes no mails from this machine: 554"),
+        ({"GREETING": "521 no mail"}, "takes no mails from this machine: 521"),
+        ({"GREETING": "421 busy"}, "takes no mails from this machine: 421"),
+        ({"EHLO": "550 who", "HELO": "550 who"}, "takes no mails from this machine: 550"),
+        ({"MAIL": "530 a password first"}, "refused the sender: 530"),
+        ({"RCPT": "530 a password first"}, "refused the recipient: 530"),
+        ({"RCPT": "503 in this order"}, "refused the recipient: 503"),
+        ({"DATA": "530 a password first"}, "refused: 530"),
+    ],
+)
+def test_what_an_operator_can_mend_loses_no_mail(answers, words):
+    """An answer that is not about the mail is no reason to give it up."""
+    with mail_server(**answers) as server, pytest.raises(MailError, match=words) as caught:
+        send(server)
+    assert caught.value.temporary
+
+
+def test_a_password_that_a_server_does_not_take():
+    """A server without passwords is not one that lacks letters, and no mail is lost by it."""
+    mailer = SMTPMailer("smtp+starttls://ann:pa55@127.0.0.1:1", sender="accounts@example.com", timeout=5)
+    mailer._scheme = "smtp"  # whose password is not taken over TLS, which would need a certificate
+    with mail_server() as server:
+        mailer._port = server.server_address[1]
+        with pytest.raises(MailError, match="takes no password") as caught:
+            mailer.send(MAIL)
+    assert caught.value.temporary
+
+
+@pytest.mark.parametrize(
+    "answers", [{"RCPT": "550 nobody"}, {"DATA": "554 no"}, {"TEXT": "552 too large"}, {"TEXT": "554 spam"}]
+)
+def test_what_is_about_the_mail_is_for_good(answers):
+    """The same mail would be refused again."""
+    with mail_server(**answers) as server, pytest.raises(MailError) as caught:
+        send(server)
+    assert not caught.value.temporary
