@@ -629,6 +629,6 @@ def test_a_large_report_is_taken(client, service, scanner, ann):
 
 
 def test_without_the_setting_there_is_no_such_path(url):
-    """As for all paths that there are not, nobody is told more than to sign in."""
+    """It is answered as all paths that there are not."""
     with service_at(url) as service:
-        assert TestClient(Identity(service)).post(ENDPOINT, content=b"[]").status_code == 401
+        assert TestClient(Identity(service)).post(ENDPOINT, content=b"[]").status_code == 404
