@@ -80,9 +80,9 @@ SERVICE: dict[str, Built] = {
         {"mailer": ConsoleMailer()},
         {
             "mailer": "object",
-            **rows("function", "report clock random"),
-            **rows("number", "size tries"),
-            **rows("seconds", "backoff pause"),
+            **rows("function", "clock random"),
+            "size": "number",
+            "pause": "seconds",
             "product_name": "text",
         },
     ),

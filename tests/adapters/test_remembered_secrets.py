@@ -121,21 +121,22 @@ def _memories(guard: Guard) -> dict[str, int]:
     return {**carried, **{name: len(memory) for name, memory in (others | proofs).items()}}
 
 
-def _living(*roots: object) -> Iterator[object]:
+def _living(*roots: Any) -> Iterator[Any]:
     """All objects that some can reach; of functions what they enclose, not their modules."""
     seen: set[int] = set()
-    waiting = list(roots)
+    waiting: list[Any] = list(roots)
     while waiting:
         thing = waiting.pop()
-        if id(thing) in seen or isinstance(thing, _NOT_WALKED):
+        kind = type(thing)  # a lazy object, such as the settings of Django, may not be asked for its class
+        if id(thing) in seen or issubclass(kind, _NOT_WALKED):
             continue
         seen.add(id(thing))
         yield thing
-        if isinstance(thing, FunctionType):
+        if kind is FunctionType:
             waiting += [thing.__closure__, thing.__defaults__, thing.__kwdefaults__, vars(thing)]
         else:
             waiting += gc.get_referents(thing)
-        if isinstance(thing, dict):  # the collector passes by keys that are text: they refer to nothing
+        if issubclass(kind, dict):  # the collector passes by keys that are text: they refer to nothing
             waiting += list(thing)
 
 
@@ -150,7 +151,7 @@ def _in_clear(*roots: object) -> list[str]:
     marks = [mark.encode() for mark in MARKS]
     found = []
     for thing in _living(*roots):
-        if isinstance(thing, (str, bytes, bytearray)):
+        if issubclass(type(thing), (str, bytes, bytearray)):
             data = thing.encode("utf-8", "replace") if isinstance(thing, str) else bytes(thing)
             found += [repr(thing)[:200] for mark in marks if mark in data]
     return found

@@ -1,45 +1,27 @@
-"""A Django project for real servers: `wsgi_app` and `asgi_app`, with the settings of this module."""
+"""A Django project for a process of its own, such as a server: its settings hold for good."""
 
-import os
+from collections.abc import Callable
+from typing import Any
 
-import django
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
-
-from authguard import Guard, JWTVerifier
-
-SECRET_KEY = "served-0nly-Secret-of-enough-bytes-9Vb"
-ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = __name__
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware", "authguard.django.AuthGuardMiddleware"]
-INSTALLED_APPS = ["authguard.django"]
-AUTHGUARD = Guard(
-    JWTVerifier(SECRET_KEY, algorithms=["HS256"], issuer=None, audience=None),
-    public_paths=["/open"],
-    login_path="/login",
-)
-
-os.environ["DJANGO_SETTINGS_MODULE"] = __name__
-django.setup()
-
-from authguard.django import requires  # noqa: E402  # an application imports views when Django is set up
+from authguard import Guard
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    """Say who is calling."""
-    return HttpResponse(request.user.subject)
+def django_asgi(guard: Guard, clock: Callable[[], float]) -> Any:
+    """Return the handler of a project on ASGI."""
+    return _served("asgi", guard, clock)
 
 
-@requires("admin")
-async def admin(request: HttpRequest) -> HttpResponse:
-    """Say it to some."""
-    return HttpResponse(request.user.subject)
+def django_wsgi(guard: Guard, clock: Callable[[], float]) -> Any:
+    """Return the handler of a project on WSGI."""
+    return _served("wsgi", guard, clock)
 
 
-urlpatterns = [path("open", page), path("private", page), path("admin", admin)]
+def _served(kind: str, guard: Guard, clock: Callable[[], float]) -> Any:
+    from django.test.utils import override_settings
 
-from django.core.asgi import get_asgi_application  # noqa: E402
-from django.core.wsgi import get_wsgi_application  # noqa: E402
+    from frameworks.django_project import GUARD, Project
 
-wsgi_app = get_wsgi_application()
-asgi_app = get_asgi_application()
+    # Other middleware of Django adds fields to answers, such as the length of one that is empty.
+    project = Project(kind, guard, MIDDLEWARE=[GUARD], CLOCK=clock)
+    override_settings(**project.settings).enable()
+    return project.handler

@@ -13,6 +13,7 @@ import authguard.asgi
 import authguard.wsgi
 from adapters import faces
 from authguard import Guard
+from frameworks.django_served import django_asgi, django_wsgi
 
 Make = Callable[[Guard, Callable[[], float]], Any]
 METHODS = ["GET", "POST", "OPTIONS"]
@@ -104,7 +105,7 @@ def bottle(guard: Guard, clock: Callable[[], float]) -> Any:
     return authguard.wsgi.AuthGuardMiddleware(app, guard=guard, clock=clock)
 
 
-#: Each of them is asked the whole table, in this process and on a server of `servers.py`.
+#: Each of them is asked the whole table, on a server of `servers.py` and, of `IN_PROCESS`, in this process.
 FRAMEWORKS = {
     "ASGI": Framework("asgi", faces.raw_asgi, "", 'scope["state"]["user"]'),
     "WSGI": Framework("wsgi", faces.raw_wsgi, "", 'environ["authguard.user"]'),
@@ -116,4 +117,8 @@ FRAMEWORKS = {
     "Falcon on ASGI": Framework("asgi", falcon_asgi, "falcon", 'request.scope["state"]["user"]'),
     "Falcon on WSGI": Framework("wsgi", falcon_wsgi, "falcon", 'request.env["authguard.user"]'),
     "Bottle": Framework("wsgi", bottle, "bottle", 'request.environ["authguard.user"]'),
+    "Django on ASGI": Framework("asgi", django_asgi, "django", "request.user"),
+    "Django on WSGI": Framework("wsgi", django_wsgi, "django", "request.user"),
 }
+#: Django has the settings of one project in a process: `test_django_same_answers.py` asks it here.
+IN_PROCESS = [name for name, framework in FRAMEWORKS.items() if framework.distribution != "django"]

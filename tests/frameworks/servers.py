@@ -78,6 +78,16 @@ SERVED = [
     ("gunicorn sync", "Falcon on WSGI"),
     ("gunicorn gthread", "Bottle"),
     ("gunicorn gevent", "Flask"),
+    ("uvicorn with h11", "Django on ASGI"),
+    ("uvicorn with httptools", "Django on ASGI"),
+    ("hypercorn 0.17", "Django on ASGI"),
+    ("hypercorn", "Django on ASGI"),
+    ("granian on ASGI", "Django on ASGI"),
+    ("daphne", "Django on ASGI"),
+    ("granian on WSGI", "Django on WSGI"),
+    ("gunicorn sync", "Django on WSGI"),
+    ("gunicorn gthread", "Django on WSGI"),
+    ("gunicorn gevent", "Django on WSGI"),
 ]
 
 

@@ -13,10 +13,10 @@ pytestmark = pytest.mark.frameworks
 from adapters import test_same_answers as table
 from adapters.answering import NOW, guard
 from adapters.faces import Answer
-from frameworks.faces import FRAMEWORKS
+from frameworks.faces import FRAMEWORKS, IN_PROCESS
 
 
-@pytest.fixture(name="face", params=FRAMEWORKS, scope="module")
+@pytest.fixture(name="face", params=IN_PROCESS, scope="module")
 def _face(request: pytest.FixtureRequest) -> Callable[..., Answer]:
     framework = FRAMEWORKS[request.param]
     app = framework.make(guard(), lambda: NOW)

@@ -213,11 +213,12 @@ def check_after(url, flow, process, moment):
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_flow_is_done_or_not_done(url, flow, process):
+def test_a_flow_is_done_or_not_done(url, flow, process, record_property):
     """At whichever write the process dies, nothing is half there, and what was acknowledged holds."""
     answered, is_after = check_after(url, flow, process, 0)
     assert is_after
     moments = answered["closed"]["moments"]
     assert moments >= 2 * ROUNDS
+    record_property("moments", moments)
     found = {check_after(url, flow, process, moment)[1] for moment in range(1, moments + 1, size(5, 1))}
     assert found == ({True} if flow == "refresh" else {True, False})

@@ -89,7 +89,7 @@ def test_room_in_the_outbox():
     """An outbox takes mails until it is full or closed."""
     outbox = Outbox(_Silent(), size=1, pause=60)
     assert outbox.has_room
-    outbox.submit(lambda: None)
+    outbox.submit(lambda: None, print)
     assert not outbox.has_room
     outbox.close()
     assert not outbox.has_room
@@ -131,6 +131,7 @@ def test_a_database_that_is_gone(tmp_path, caplog, clock):
     upgrade(f"sqlite:///{file}")
     with service_at(f"sqlite:///{file}", clock=clock) as service:
         client = TestClient(Identity(service))
+        service._mails_thread.close()  # SQLite makes a file anew for whoever reads first
         file.rename(tmp_path / "away.db")
         with caplog.at_level(logging.INFO, "authguard"):
             assert client.get("/readyz").json()["failing"] == ["database"]

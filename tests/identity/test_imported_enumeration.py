@@ -2,6 +2,7 @@
 
 import io
 
+import argon2
 import pytest
 from sqlalchemy import event
 
@@ -9,10 +10,20 @@ from authguard.identity import IdentityService
 from authguard.identity.errors import InvalidCredentialsError
 from authguard.identity.limits import Limiter
 from authguard.identity.passwords.hashing import PasswordHasher
-from authguard.identity.passwords.imported import kind_of
+from authguard.identity.passwords.imported import is_imported, kind_of
+from authguard.identity.storage import queries as store
 from authguard.identity.usecases.administration.account_files import read_csv
 from identity.support import CALLER, GENEROUS, PASSWORD, Clock, Postbox, settings
 from identity.test_imported_passwords import HASHES
+
+#: The cost of the hashes of the service.
+OWN = "m=8,t=1,p=1"
+LIGHT_ARGON2 = argon2.PasswordHasher(memory_cost=16, time_cost=1, parallelism=1).hash(PASSWORD)
+
+
+def cost_of(password_hash):
+    """The parameters of a hash by argon2id."""
+    return password_hash.split("$")[3]
 
 
 class NotingHasher(PasswordHasher):
@@ -29,12 +40,12 @@ class NotingHasher(PasswordHasher):
 
     def verify(self, password_hash, password):
         """Verify, and note."""
-        self.kinds.append(kind_of(password_hash))
+        self.kinds.append(kind_of(password_hash) if is_imported(password_hash) else cost_of(password_hash))
         return super().verify(password_hash, password)
 
     def verify_dummy(self, password):
         """Verify nothing, and note."""
-        self.kinds.append("argon2id")
+        self.kinds.append(OWN)
         return super().verify_dummy(password)
 
 
@@ -75,10 +86,12 @@ def work_of(service, hasher, name, password="Wrong-Pass123!"):
     return tuple(hasher.kinds), tuple(statements)
 
 
-@pytest.mark.parametrize("kind", ["django", "scrypt", "django argon2"])
-def test_unknown_addresses_cost_what_imported_ones_cost(service, hasher, kind):
+@pytest.mark.parametrize(
+    "text", [HASHES["django"], HASHES["scrypt"], LIGHT_ARGON2], ids=["pbkdf2", "scrypt", "argon2"]
+)
+def test_unknown_addresses_cost_what_imported_ones_cost(service, hasher, text):
     """Where all accounts are imported, a wrong password takes the work of an unknown address."""
-    load(service, ["ann", "bob"], HASHES[kind])
+    load(service, ["ann", "bob"], text)
     known = work_of(service, hasher, "ann")
     assert known[0][0].startswith("imported ")
     assert {work_of(service, hasher, f"nobody{number}") for number in range(8)} == {known}
@@ -94,7 +107,7 @@ def test_without_imports_all_is_as_before(service, hasher):
     """Where no account is imported, an unknown address costs a hash of this service."""
     service.accounts.create("ann@example.com", PASSWORD)
     assert work_of(service, hasher, "ann") == work_of(service, hasher, "nobody")
-    assert work_of(service, hasher, "ann")[0] == ("argon2id",)
+    assert work_of(service, hasher, "ann")[0] == (OWN,)
 
 
 def test_unknown_addresses_are_as_mixed_as_accounts(service, hasher):
@@ -104,7 +117,7 @@ def test_unknown_addresses_are_as_mixed_as_accounts(service, hasher):
         service.accounts.create(f"new{number}@example.com", PASSWORD)
     names = [f"nobody{number}" for number in range(48)]
     first = [work_of(service, hasher, name) for name in names]
-    assert {kinds for kinds, _ in first} == {("argon2id",), ("imported pbkdf2",)}
+    assert {kinds for kinds, _ in first} == {(OWN,), ("imported pbkdf2",)}
     assert [work_of(service, hasher, name) for name in names] == first
 
 
@@ -113,7 +126,7 @@ def test_a_sign_in_ends_the_difference(service, hasher):
     load(service, ["ann"])
     assert work_of(service, hasher, "nobody")[0] == ("imported pbkdf2",)
     assert service.accounts.login("ann@example.com", PASSWORD, CALLER)
-    assert work_of(service, hasher, "nobody")[0] == work_of(service, hasher, "ann")[0] == ("argon2id",)
+    assert work_of(service, hasher, "nobody")[0] == work_of(service, hasher, "ann")[0] == (OWN,)
 
 
 def test_an_account_without_password_costs_as_an_unknown_address(service, hasher):
@@ -122,3 +135,12 @@ def test_an_account_without_password_costs_as_an_unknown_address(service, hasher
     load(service, ["bob"], "")
     assert work_of(service, hasher, "bob") == work_of(service, hasher, "nobody")
     assert work_of(service, hasher, "bob")[0] == ("imported pbkdf2",)
+
+
+def test_hashes_of_other_costs_tell_nothing(service, hasher):
+    """Where an account has a hash from before the costs were changed, so cost unknown addresses."""
+    user = service.accounts.create("ann@example.com", PASSWORD)
+    with service.database.write() as connection:
+        store.update_user(connection, user.id, password_hash=LIGHT_ARGON2)
+    assert work_of(service, hasher, "ann")[0] == (cost_of(LIGHT_ARGON2),) != (OWN,)
+    assert work_of(service, hasher, "nobody") == work_of(service, hasher, "ann")

@@ -52,6 +52,19 @@ def test_the_eleventh_request_of_a_minute_is_429(client, key):
     assert "www-authenticate" not in response.headers
 
 
+def test_a_key_is_not_let_through_uncounted(sqlite_url):
+    """With a Redis as `limits_url` that is down, requests that take from a tier get 503; tokens go on."""
+    empty(sqlite_url)
+    with service_at(sqlite_url, limits_url="redis://127.0.0.1:9") as service:
+        client = TestClient(Identity(service))
+        ann = register(client)
+        key = key_field(create_key(client, ann)["api_key"])
+        response = client.get(ME, headers=key)
+        assert response.status_code == 503 and "retry-after" in response.headers
+        assert client.get(ME, headers=ann).status_code == 200
+        assert client.get(KEYS, headers=key).status_code == 200
+
+
 @pytest.mark.parametrize("number", [1, 11], ids=["200", "429"])
 def test_answers_tell_the_limits(client, key, number):
     """Good answers and refusals have the same fields, with what is left of the free tier."""

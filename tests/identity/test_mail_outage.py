@@ -10,7 +10,7 @@ import pytest
 from identity.broken_mail_servers import MailPort
 from identity.databases import empty_url  # noqa: F401  # a fixture
 from identity.service_process import Connection, ServiceProcess
-from identity.support import PASSWORD
+from identity.support import PASSWORD, service_at
 from own_postgres import free_port
 from sizes import size
 
@@ -41,8 +41,8 @@ class Clock:
 class Outage:
     """Half an hour without a mail server: what is asked for, and which mails that is."""
 
-    def __init__(self, service, port, clock):
-        self.service, self.port, self.clock = service, port, clock
+    def __init__(self, url, service, port, clock):
+        self.url, self.service, self.port, self.clock = url, service, port, clock
         self.wanted = set()
         self._number = 0
 
@@ -90,6 +90,10 @@ class Outage:
                 # To ask for a mail has those that are due looked at, as the thread does each 15 seconds.
                 assert client.post("auth/forgot-password", {"email": "nobody@example.com"}).status == 200
                 time.sleep(0.2)
+            with service_at(self.url) as reader:
+                while reader.mails.state().waiting:
+                    assert time.monotonic() < end, "mails are left"
+                    time.sleep(0.2)
             mails = list(mailbox.mails)
             self.check_links(client, mails)
         return mails
@@ -117,7 +121,7 @@ def test_half_an_hour_without_a_mail_server(url, tmp_path, record_property):
     )
     service.start()
     try:
-        outage = Outage(service, port, clock)
+        outage = Outage(url, service, port, clock)
         outage.last()
         mails = outage.end()
     finally:

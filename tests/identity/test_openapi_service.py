@@ -31,7 +31,6 @@ POST /api/v1/auth/refresh 200
 POST /api/v1/auth/logout 200
 POST /api/v1/auth/forgot-password 200
 POST /api/v1/auth/reset-password 400
-POST /api/v1/auth/change-password 401
 POST /api/v1/oauth/token 200
 POST /api/v1/oauth/introspect 200
 POST /api/v1/oauth/revoke 200
@@ -112,6 +111,7 @@ def created_client(folder: Path) -> str:
     return "Basic " + base64.b64encode(f"{name}:{done.stdout.strip()}".encode()).decode()
 
 
+@pytest.mark.slow
 def test_examples_and_edges_are_answered_as_documented(base: str, tmp_path: Path) -> None:
     """A few requests for each operation get answers that the document names, and reach the use cases."""
     few = "--phases", "examples,fuzzing", "--max-examples", "3", "--generation-deterministic"

@@ -741,3 +741,23 @@ def test_a_request_that_borrows_itself_leaves_nothing_for_the_thread() -> None:
     world.store.calls.clear()
     world.processes[0].borrow_ahead()
     assert world.store.calls == []
+
+
+def test_a_slow_store_leaves_the_thread_time_to_keep() -> None:
+    """Else it would borrow for one caller after the other, give nothing back, and soon count as dead."""
+    world = World()
+    callers = ["ann", "bob", "cy"]
+    for caller in callers:
+        while not world.store.asked or world.store.asked[0].wants < 64:
+            world.later(0.0001)
+            assert world.admits(HOUR, caller=caller)
+        world.store.asked.clear()
+    for caller in callers:
+        for _ in range(40):
+            assert world.at_once(HOUR, caller=caller) is not None
+    world.store.calls.clear()
+    world.store.before = lambda: world.later(0.3)
+    world.processes[0].borrow_ahead()
+    assert world.store.calls == ["take"] * 2
+    world.processes[0].borrow_ahead()
+    assert world.store.calls == ["take"] * 3

@@ -390,9 +390,11 @@ class _Failing:
 
     def __init__(self) -> None:
         self.answers: list[bool | None] = [None, False, True, False, False]
+        self.held: list[bool] = []
         self.keeper = Keeper(self.run, self.urgent, 0.001, "authguard-quotas")
 
     def run(self) -> bool:
+        self.held.append(self.keeper._running._lock()._is_owned())
         answer = self.answers.pop(0)
         if answer is None:
             raise RuntimeError("of a bug")
@@ -409,6 +411,7 @@ def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) 
     while (thread := task.keeper._thread) is not None:
         thread.join(30)
     assert task.answers == []
+    assert all(task.held), "a fork would not wait for it"
     assert "RuntimeError: of a bug" in caplog.text
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from authguard._core.guard import Guard
+from authguard._core.policy.policy import ask_the_same
 from authguard._core.request import RequestKey
 from authguard._logs import where
 from authguard._preflight.flask_views import flask_of
@@ -42,7 +43,7 @@ def check_unchanged() -> None:
     if key == now.request_key:
         return
     find = handled.guard.policy.find_for_http
-    if not find(key).asks_as(find(now.request_key)):
+    if not ask_the_same(find(key), find(now.request_key)):
         method, path = where(now)
         raise RuntimeError(
             f"a layer inside of the guard must not make {method} {path} of a request, since other rules hold "

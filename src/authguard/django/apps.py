@@ -4,13 +4,11 @@ from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core import checks
-from django.utils.module_loading import import_string
 from django.views.debug import get_default_exception_reporter_filter
 
 from authguard._logs import logger
-from authguard.django.configuration import MIDDLEWARE, get_guard, order_error
+from authguard.django.configuration import MIDDLEWARE, get_guard, has_middleware, order_error
 from authguard.django.middleware import AuthGuardMiddleware
 from authguard.errors import ConfigurationError
 
@@ -28,7 +26,7 @@ class AuthGuardConfig(AppConfig):  # type: ignore[misc]  # Django has no types
         """Register the check when all apps are loaded; servers do not run it, so say here what is worst."""
         checks.register(check_configuration)
         with suppress(ImportError):  # Django says what it cannot import when it loads the middleware
-            if _is_unguarded():
+            if not has_middleware(AuthGuardMiddleware):
                 logger.warning("%s", _UNGUARDED)
 
 
@@ -54,17 +52,9 @@ def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.
     wrong_order = order_error(AuthGuardMiddleware)
     if wrong_order is not None:
         errors.append(checks.Error(str(wrong_order), id="authguard.E002"))
-    if _is_unguarded():
+    if not has_middleware(AuthGuardMiddleware):
         errors.append(checks.Error(_UNGUARDED, id="authguard.E003"))
     return errors
-
-
-def _is_unguarded() -> bool:
-    """Return whether no middleware is that of the guard, or a class of its kind."""
-    if MIDDLEWARE in settings.MIDDLEWARE:  # so that none of the others is imported before its time
-        return False
-    layers = map(import_string, settings.MIDDLEWARE)
-    return not any(isinstance(layer, type) and issubclass(layer, AuthGuardMiddleware) for layer in layers)
 
 
 def _is_shown(name: str) -> bool:

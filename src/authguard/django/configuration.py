@@ -81,6 +81,21 @@ def _shown(value: Any) -> str:
     return f"an async function, {value.__qualname__}" if is_async(value) else type_of(value)
 
 
+def has_middleware(middleware: type) -> bool:
+    """Return whether the middleware of the guard, or a class of its kind, stands in the settings.
+
+    Args:
+        middleware: the class of the guard's middleware.
+
+    Raises:
+        ImportError: if there is another one that cannot be imported.
+    """
+    if MIDDLEWARE in settings.MIDDLEWARE:  # so that none of the others is imported before its time
+        return True
+    layers = map(import_string, settings.MIDDLEWARE)
+    return any(isinstance(layer, type) and issubclass(layer, middleware) for layer in layers)
+
+
 def order_error(middleware: type) -> ConfigurationError | None:
     """Return the error of a middleware that stands at the wrong place in the settings, if it does.
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from authguard._asgi.request import ASGIRequest
 from authguard._core.guard import Guard
+from authguard._core.policy.policy import ask_the_same
 from authguard._core.request import RequestView, http_method
 from authguard.wsgi import WSGIRequest
 
@@ -46,7 +47,7 @@ def check_method(request: HttpRequest, view: RequestView, guard: Guard) -> None:
     changed = copy(view)
     changed.method = method
     find = guard.policy.find_for
-    if not find(view.request_key).asks_as(find(changed.request_key)):
+    if not ask_the_same(find(view.request_key), find(changed.request_key)):
         raise RuntimeError(
             f"request.method must be the one that the guard has decided about, got {method[:20]!a}, for "
             "which other rules hold: let no middleware after the guard change it"

@@ -110,6 +110,3 @@ class Reason(StrEnum):
     REFUSED = "refused"
     GIVEN_UP = "given_up"
     QUEUE_FULL = "queue_full"
-    NOT_MADE = "not_made"
-    NOT_SENT = "not_sent"
-    OUTBOX_FULL = "outbox_full"

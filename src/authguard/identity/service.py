@@ -118,10 +118,7 @@ class IdentityService:
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
         self.outbox = Outbox(
-            mailer or mailer_from(settings),
-            self._report_mail,
-            pause=PAUSE_SECONDS,
-            product_name=settings.product_name,
+            mailer or mailer_from(settings), pause=PAUSE_SECONDS, product_name=settings.product_name
         )
         #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
@@ -137,7 +134,6 @@ class IdentityService:
             policy=policy or PasswordPolicy(),
             breaches=breaches,
             limiter=self.limiter,
-            outbox=self.outbox,
             mails=self.mails,
             audit=self.audit,
             clock=clock,
@@ -209,9 +205,6 @@ class IdentityService:
             issuer=settings.issuer,
             count=count,
         )
-
-    def _report_mail(self, succeeded: bool, reason: str) -> None:
-        self.audit.record(Event("mail", succeeded, self.clock(), reason))
 
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
         """Sign in with a social account; see `SocialSignIn.sign_in_with`."""

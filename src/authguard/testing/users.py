@@ -5,6 +5,8 @@ from typing import Any
 from authguard._core.deciding.overridden import Override
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
+from authguard._core.options import check_flag, check_object
+from authguard.errors import ConfigurationError
 
 
 def override(
@@ -25,5 +27,17 @@ def override(
         principal: whom the guard sees, if the user is not a principal.
         everywhere: whether threads that have entered none see it, too. With False, the thread or task that
             enters it sees it, and what that one starts: for parallel tests, some of which enter none.
+
+    Raises:
+        ConfigurationError: for another object in the place of the guard or of the principal, and for a class
+            in the place of the user.
     """
+    check_object(guard, "guard", Guard, "override(guard, user)", or_none=False)
+    check_object(principal, "principal", Principal, 'principal=Principal("ann")')
+    if isinstance(user, type):
+        raise ConfigurationError(
+            f"user must be somebody, got the class {user.__qualname__}: write override(guard, "
+            f"{user.__qualname__}(…))"
+        )
+    check_flag(everywhere, "everywhere")
     return guard.override(user, principal=principal, everywhere=everywhere)

@@ -82,14 +82,6 @@ class Verdict:
         if lacking is not None:
             raise lacking
 
-    def asks_as(self, other: "Verdict") -> bool:
-        """Tell whether another verdict asks the same of callers, whatever its rules are called.
-
-        Args:
-            other: the verdict about another request.
-        """
-        return all(getattr(self, name) == getattr(other, name) for name in _ASKED)
-
     def admits(self, principal: Principal, now: float) -> bool:
         """Tell whether the principal meets every requirement.
 
@@ -103,6 +95,11 @@ class Verdict:
             if requirement.asks_more and requirement.more_lacking(principal, now):
                 return False
         return True
+
+
+def ask_the_same(first: Verdict, second: Verdict) -> bool:
+    """Return whether two verdicts ask the same of callers, whatever their rules are called."""
+    return all(getattr(first, name) == getattr(second, name) for name in _ASKED)
 
 
 class Policy:

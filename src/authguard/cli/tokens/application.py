@@ -13,6 +13,7 @@ from authguard._core.jose.jwk import ALIASES, ASYMMETRIC, SYMMETRIC
 from authguard._core.model import Credential, Method, Principal
 from authguard._core.policy.mounts import below
 from authguard._core.verifier import Verifier
+from authguard._preflight.layers import has_base
 from authguard.cli.output import MISUSED, Failure
 from authguard.cli.routes.importing import find_application
 from authguard.cli.routes.walk import guards_of
@@ -93,7 +94,8 @@ def application_guards(name: str, *, factory: bool) -> Iterator[Sequence[tuple[G
     """
     # What a verifier warns of is said once, by the command.
     logging.getLogger("authguard").addHandler(logging.NullHandler())
-    guards = guards_of(find_application(name, factory=factory))
+    app = find_application(name, factory=factory)
+    guards = guards_of(app) or _guards_of_django(app)
     if not guards:
         raise Failure(f"no guard is around {name} or in it: add the middleware, or name the guard", MISUSED)
     try:
@@ -101,6 +103,16 @@ def application_guards(name: str, *, factory: bool) -> Iterator[Sequence[tuple[G
     finally:
         for guard, _ in guards:
             guard.close()
+
+
+def _guards_of_django(app: Any) -> list[tuple[Guard, str]]:
+    """Return the guard of a Django project, which stands in its settings."""
+    if not has_base(type(app), "django.core.handlers.base", "BaseHandler"):
+        return []
+    from authguard.django import AuthGuardMiddleware, get_guard
+    from authguard.django.configuration import has_middleware
+
+    return [(get_guard(), "")] if has_middleware(AuthGuardMiddleware) else []
 
 
 def answers_of(

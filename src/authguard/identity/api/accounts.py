@@ -157,13 +157,13 @@ class AccountEndpoints:
             return message_response(_CHECK_MAIL, 202)
         return json_response(registered_document(tokens), 201)
 
-    @operation(json=bodies.Login, form=bodies.LoginJSON, answers={200: TokenPair}, refused=_SIGN_IN)
+    @operation(
+        json=bodies.Login, form=bodies.LoginForm, oauth=(400,), answers={200: TokenPair}, refused=_SIGN_IN
+    )
     async def login(self, request: Request) -> Response:
         """Sign in: JSON with `email`, or the password form of OAuth 2 with `username`."""
         if media_type_of(request) == "application/x-www-form-urlencoded":
-            form = await read_form(request)
-            credentials = {name: form[name] for name in ("username", "password") if name in form}
-            fields = validate(bodies.LoginJSON, credentials)
+            fields = validate(bodies.LoginForm, await read_form(request))
             return await self._login(request, fields.username, fields.password.get_secret_value())
         body = await read_json(request, bodies.Login)
         return await self._login(request, body.email, body.password.get_secret_value())

@@ -186,8 +186,9 @@ class _Schemas:
         for found in operations:
             kinds |= dict.fromkeys([found.json, found.form, *found.answers.values()])
         kinds.pop(None, None)
-        mode: JsonSchemaMode = "validation"
-        adapters = [(kind, mode, TypeAdapter(kind)) for kind in kinds]
+        adapters: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = [
+            (kind, "validation", TypeAdapter(kind)) for kind in kinds
+        ]
         made, defined = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
         self._made = {kind: schema for (kind, _), schema in made.items()}
         self.components: dict[str, Any] = dict(sorted(defined["$defs"].items()))

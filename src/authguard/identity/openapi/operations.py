@@ -112,7 +112,7 @@ class Operation:
     def refusals(self) -> Refusals:
         """Return all refusals that are problem documents."""
         refused = (*self.access.refusals, *self.refused)
-        if self.stores and not self.oauth:
+        if self.stores and StoreUnavailableError.status_code not in self.oauth:
             refused = (*refused, StoreUnavailableError)
         if isinstance(self.json, type) and issubclass(self.json, JSONBody):
             refused = (*refused, InvalidFieldsError, PayloadTooLargeError, UnsupportedMediaError)

@@ -10,7 +10,6 @@ from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.errors import OAuthError
 from authguard.identity.limits import Limiter
-from authguard.identity.mail.outbox import Outbox
 from authguard.identity.model import NO_CALLER, Caller, User
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
@@ -39,8 +38,7 @@ class Base:
         policy: which passwords are accepted.
         breaches: tells which passwords are known from breaches; None for not asking.
         limiter: counts attempts.
-        outbox: sends mails.
-        mails: keeps what mails are to be made.
+        mails: keeps what mails are to be made, and sends them.
         audit: takes events.
         clock: seconds since the epoch.
     """
@@ -53,7 +51,6 @@ class Base:
     policy: PasswordPolicy
     breaches: BreachedPasswords | None
     limiter: Limiter
-    outbox: Outbox
     mails: MailQueue
     audit: Audit
     clock: Callable[[], float]

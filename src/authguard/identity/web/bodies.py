@@ -74,6 +74,12 @@ class LoginJSON(JSONBody):
     password: _Password
 
 
+class LoginForm(LoginJSON):
+    """Take the password form of OAuth 2, whose other fields, such as `grant_type`, are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 class Refresh(JSONBody):
     """Take the body of `auth/refresh`."""
 

@@ -105,6 +105,8 @@ class Keeper:
             return True
         with self._lock:
             self._thread = self._signal = None
-        if task is not None and task():  # there was more to do before it was known that this thread ends
+        with self._running:
+            has_more = task is not None and task()  # from before it was known that this thread ends
+        if has_more:
             self.start()
         return False

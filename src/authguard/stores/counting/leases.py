@@ -305,10 +305,13 @@ class LeasedQuotas:
             return self._table.has_unreturned or now < self._active_until
 
     def borrow_ahead(self) -> None:
-        """Borrow more of what is nearly spent; what fails is borrowed by a request, once all is spent."""
-        while True:
+        """Borrow more of what is nearly spent; what fails is borrowed by a request, once all is spent.
+
+        Some is left for the next run if the store is slow: `keep` has its turn, and a fork waits for a run.
+        """
+        ends = self._monotonic() + _TICK_SECONDS
+        while (now := self._monotonic()) < ends:
             with self._lock:
-                now = self._monotonic()
                 if not self._low or self._outage.reason:
                     self._low.clear()
                     return
@@ -316,6 +319,7 @@ class LeasedQuotas:
                 asks = self._begin_ahead(takes, now)
             if asks:
                 self._borrow(asks, now)
+        self._keeper.wake()
 
     def _begin_ahead(self, takes: Sequence[Take], now: float) -> dict[CounterKey, tuple[Lease, Ask]]:
         self._active_until = now + _ACTIVE_SECONDS

@@ -190,7 +190,7 @@ class MailQueue:
 
     def _submit(self) -> None:
         job = _Job(self)
-        self._outbox.submit(job.make, job.done, is_lasting=True)
+        self._outbox.submit(job.make, job.done)
 
     def state(self) -> MailQueueState:
         """Return how the mails stand.
