@@ -247,7 +247,7 @@ class Identity:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["method"] == "GET" and scope["path"].endswith(social.CALLBACK):
+        if scope["method"] in ("GET", "HEAD") and scope["path"].endswith(social.CALLBACK):
             take_query(scope)
         self.service.start()  # in the process that serves, which may have been forked
         if self._warns and (scope.get("root_path") or "") != self._issuer_path:
