@@ -259,15 +259,21 @@ def test_what_it_raises_changes_nothing(monkeypatch):
     assert [type(error) for error in reported] == [ZeroDivisionError] * 2
 
 
-def test_what_has_to_be_waited_for_is_reported(monkeypatch):
-    """A plain function may return a coroutine, which nothing would wait for."""
+@pytest.mark.parametrize("kind", ["coroutine", "other"])
+def test_what_has_to_be_waited_for_is_reported(monkeypatch, kind):
+    """A plain function may return a coroutine, or a future, which nothing would wait for."""
     reported = []
     monkeypatch.setattr(Guard, "driving", Guard.driving.__class__(*[None] * 3, reported.append))
 
     async def later():
         """Never run."""
 
-    assert decide(told([], on_decision=lambda event: later()), FakeRequest("/open")).reaches_app
+    class Future:
+        def __await__(self):
+            """Never waited for."""
+
+    made = {"coroutine": later, "other": Future}[kind]
+    assert decide(told([], on_decision=lambda event: made()), FakeRequest("/open")).reaches_app
     assert [str(error) for error in reported] == ["on_decision must not return what has to be waited for"]
 
 

@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.views import View
 
-from authguard._core.answer.decision import Deny
+from authguard._core.answer.decision import Decision, Deny
 from authguard._core.flow import Flow
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
@@ -68,7 +68,7 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
             flow = _authorization(handled, requirement)
             if flow is not None:
                 _check(handled, await asynchronous.run(flow))
-            return keep_private(await view(*args, **kwargs))
+            return keep_private(await view(*args, **kwargs), handled.decision)
 
         return guarded
 
@@ -80,13 +80,15 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
             _check(handled, run_anywhere(flow))
         result = view(*args, **kwargs)
         # `dispatch` of a class of `async` views is a plain function.
-        return _awaited(result) if inspect.isawaitable(result) else keep_private(result)
+        if inspect.isawaitable(result):
+            return _awaited(result, handled.decision)
+        return keep_private(result, handled.decision)
 
     return guarded_now
 
 
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return keep_private(await result)
+async def _awaited(result: Awaitable[Any], decision: Decision) -> Any:
+    return keep_private(await result, decision)
 
 
 def _authorization(handled: Handled, requirement: Requirement) -> Flow[Deny | None] | None:

@@ -12,6 +12,7 @@ from authguard._core.answer.decision import Decision
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
 
+_CACHE_CONTROL = "cache-control"
 _BY_AUTHORIZATION = frozenset({"bearer", "dpop"})
 
 
@@ -72,20 +73,30 @@ def add_fields(response: HttpResponseBase, decision: Decision) -> None:
     fields = decision.response_fields if charge is None else charge.response_fields + charge.fields
     own = list(response.items())
     for name, value in merged(own, _as_text(fields))[len(own) :]:
-        _add(response, name, value)
+        _add(response, name, _private(value) if name == _CACHE_CONTROL else value)
     if decision.auth.principal.method in _BY_AUTHORIZATION:
         # Shared caches keep no such response (RFC 9111 section 3.5); Django's own cache knows no such rule.
         patch_vary_headers(response, ["Authorization"])
 
 
-def keep_private(result: Any) -> Any:
+def keep_private(result: Any, decision: Decision) -> Any:
     """Return what a guarded view has returned; a response without a Cache-Control of its own is made private.
 
     Else `cache_page` around the view would keep it, and give it to callers whom nobody has checked.
+
+    Args:
+        result: of the view.
+        decision: about the request; it may ask for more.
     """
     if isinstance(result, HttpResponseBase) and not result.has_header("Cache-Control"):
-        result.headers["Cache-Control"] = "private"
+        asked = dict(_as_text(decision.response_fields)).get(_CACHE_CONTROL, "private")
+        result.headers["Cache-Control"] = _private(asked)
     return result
+
+
+def _private(value: str) -> str:
+    """Return a Cache-Control of the guard, in words that Django's own cache understands: it knows no `no-store`."""
+    return value if "private" in value else f"private, {value}"
 
 
 def _bare(status: int, body: bytes) -> HttpResponse:
