@@ -403,8 +403,8 @@ def serve(url, smtp):
         [command, "serve", "--port", "0"], env=os.environ | variables, stderr=subprocess.PIPE, text=True
     )
     try:
-        line = process.stderr.readline()
-        yield process, re.search(r"http://[\w.:]+", line)[0]
+        urls = (re.search(r"http://[\w.:]+", line) for line in process.stderr)
+        yield process, next(url for url in urls if url)[0]
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -9,7 +9,11 @@ from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
-from typing_extensions import TypeVar  # `default` is new in Python 3.13
+
+from authguard._extras import needs_extra
+
+with needs_extra("fastapi"):
+    from typing_extensions import TypeVar  # `default` is new in Python 3.13
 
 from authguard import _refused
 from authguard._asgi.request import handled_by_guard

@@ -95,7 +95,7 @@ def keep_private(result: Any, decision: Decision) -> Any:
 
 
 def _private(value: str) -> str:
-    """Return a Cache-Control of the guard, in words that Django's own cache understands: it knows no `no-store`."""
+    """Return a Cache-Control of the guard for Django's own cache, which knows `private` and no `no-store`."""
     return value if "private" in value else f"private, {value}"
 
 
