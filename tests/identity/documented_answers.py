@@ -64,6 +64,8 @@ class Documented:
             if described.get("required") and field.lower() not in fields:
                 yield f"{label} has no {field}"
         media = fields.get("content-type", "").partition(";")[0]
+        if status >= 400 and media == "text/html":
+            return  # the page of a person who navigates; the document is for programs
         content = answer.get("content", {})
         if content and media not in content:
             yield f"{label} is {media}"

@@ -55,7 +55,7 @@ class Access(Enum):
             return (*_TOKENS, InteractiveOnlyError)
         if self is Access.OWNER:
             more = (InsufficientScopeError, AddressDeniedError, RateLimitedError, QuotaUnavailableError)
-            return (*_TOKENS, *more)
+            return (*_TOKENS, *more, InteractiveOnlyError)  # the last one where there are no API keys
         return ()
 
 

@@ -149,15 +149,15 @@ def take_mails(
         until: the moment.
         together: the kinds of which all that are due of an account are taken with it.
     """
-    due = select(mails).where(mails.c.try_at <= now).order_by(mails.c.try_at, mails.c.id)
-    due = due.with_for_update(skip_locked=True)
-    row = connection.execute(due.limit(1)).first()
+    due = select(mails).where(mails.c.try_at <= now).with_for_update(skip_locked=True)
+    row = connection.execute(due.order_by(mails.c.try_at).limit(1)).first()
     if row is None:
         return []
     rows: Sequence[Any] = [row]
     if row.kind in together:
         of_one = (mails.c.user_id == row.user_id) & (mails.c.kind == row.kind)
-        rows = connection.execute(due.where(of_one).limit(MAX_TOGETHER)).all()
+        due = due.where(of_one).order_by(mails.c.try_at, mails.c.id)
+        rows = connection.execute(due.limit(MAX_TOGETHER)).all()
     taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="") for row in rows]
     values = {"try_at": until, "tries": mails.c.tries + 1, "reason": ""}
     statement = update(mails).where(mails.c.id == bindparam("one")).values(values)
