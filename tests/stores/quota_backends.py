@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any, Protocol
 
 import psycopg
@@ -47,6 +48,7 @@ class MemoryBackend:
         self.errors: list[BaseException] = []
         self.before: Callable[[], None] = lambda: None
         self.is_down = False
+        self._step = RLock()  # as a store takes in one step; a hook may take in another
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -58,6 +60,10 @@ class MemoryBackend:
 
     def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
         self._call("take")
+        with self._step:
+            return self._take(owner, asks, live)
+
+    def _take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
         self.owners.append(owner)
         self.asked = list(asks)
         counters = [copy.deepcopy(self.counters.get(ask.key, Counter(self.now))) for ask in asks]
@@ -70,9 +76,10 @@ class MemoryBackend:
 
     def give_back(self, rests: Sequence[Rest]) -> None:
         self._call("give_back")
-        for rest in rests:
-            if rest.key in self.counters:
-                blocks.give_back(self.counters[rest.key], rest, self.now)
+        with self._step:
+            for rest in rests:
+                if rest.key in self.counters:
+                    blocks.give_back(self.counters[rest.key], rest, self.now)
 
     def beat(self, process: str) -> int:
         self._call("beat")
