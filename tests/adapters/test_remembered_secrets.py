@@ -143,7 +143,9 @@ def _living(*roots: Any) -> Iterator[Any]:
 def _modules() -> list[object]:
     """What the modules of the package hold, memories of functions included."""
     loaded = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "authguard"]
-    return [value for module in loaded for name, value in vars(module).items() if name != "__builtins__"]
+    # The loader of an installed package may be pytest's, since it has a plugin.
+    others = {"__builtins__", "__loader__", "__spec__"}
+    return [value for module in loaded for name, value in vars(module).items() if name not in others]
 
 
 def _in_clear(*roots: object) -> list[str]:
