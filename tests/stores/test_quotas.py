@@ -380,7 +380,7 @@ def test_what_is_dropped_to_make_room_is_counted_all_the_same() -> None:
     assert sum(world.admits(*both) for _ in range(20)) == 10
 
 
-@pytest.mark.parametrize(("quota", "most"), [(Quota(10_000, 3600), 4096), (MINUTE, 1024)], ids=str)
+@pytest.mark.parametrize(("quota", "most"), [(Quota(10_000, 3600), 4096), (MINUTE, 1100)], ids=str)
 def test_a_counter_is_small(quota: Quota, most: int) -> None:
     """At most 4 KB for each caller and quota, however much is asked."""
     world = World()
