@@ -160,7 +160,7 @@ def test_answer(face: Any, case: str) -> None:
     if status >= 400:
         assert answer.headers["www-authenticate"].startswith(seen), answer
         assert METADATA in answer.headers["www-authenticate"]
-        assert answer.headers["cache-control"] == "no-store"
+        assert "no-store" in answer.headers["cache-control"]  # Django adds `private` to it
     elif path.startswith(PREFIX):
         assert json.loads(answer.body)["resource"] == "https://api.example/mcp"
         assert answer.headers["access-control-allow-origin"] == "*"
@@ -195,7 +195,7 @@ def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
     assert (answer.status, answer.headers.get("dpop-nonce")) == (200, None)
     answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=old)])
     assert (answer.status, answer.headers["dpop-nonce"]) == (200, young)
-    assert answer.headers["cache-control"] == "no-store"
+    assert "no-store" in answer.headers["cache-control"]  # Django adds `private` to it
 
 
 def test_every_request_needs_a_proof(face: Any) -> None:
