@@ -4,10 +4,12 @@ import logging
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.event import listen
 
 from authguard.errors import RateLimitedError
 from authguard.identity.errors import InvalidFieldsError, InvalidLinkError
 from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.storage.queries import find_user_by_address
 from authguard.identity.storage.schema import one_time_tokens
 from identity.support import CALLER, PASSWORD, service_at, together
 from identity.test_accounts import NEW, login
@@ -158,6 +160,23 @@ def test_a_second_press_on_verify_is_no_error(service, postbox):
     token = verify_token(service, postbox)
     first = service.links.confirm_email(token, CALLER)
     assert service.links.confirm_email(token, CALLER) == first
+
+
+def test_a_press_during_another_one_is_no_error(service, postbox):
+    """The token is used up by another request, after this one has looked at it for the first time."""
+    token = verify_token(service, postbox)
+    looks = []
+
+    def press(connection, cursor, statement, *_):
+        if "one_time_tokens" in statement and not looks:
+            looks.append(statement)
+            assert together(1, lambda _: service.links.confirm_email(token, CALLER)) == [owner]
+
+    with service.database.read() as connection:
+        owner = find_user_by_address(connection, "ann@example.com").user.id
+    listen(service.database.engine, "after_cursor_execute", press)
+    assert service.links.confirm_email(token, CALLER) == owner
+    assert looks
 
 
 def test_many_presses_at_once_are_no_error(service, postbox):

@@ -108,9 +108,13 @@ class Links:
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
-        if (verified_id := self.find_verified(token)) is not None:
-            return verified_id
-        user_id = self._account_of(_VERIFY, "verify_email", token, caller).id
+        user = self._find_account(_VERIFY, token)
+        if user is None:
+            # Looked for afterwards: another request may use the token meanwhile, and none takes that back.
+            if (verified_id := self.find_verified(token)) is not None:
+                return verified_id
+            raise self._wrong_link("verify_email", caller)
+        user_id = user.id
         is_owner = owner_id == user_id
         password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
         ended = self._confirm(token, user_id, caller, is_owner=is_owner, password_hash=password_hash)
@@ -213,14 +217,21 @@ class Links:
 
     def _account_of(self, purpose: str, flow: str, token: str, caller: Caller) -> User:
         """Return the account of a token; a wrong token is counted."""
-        base = self._base
-        with base.database.read() as connection:
-            user_id = store.find_one_time_token(connection, purpose, sha256_hex(token), base.clock())
-            user = None if user_id is None else store.find_user(connection, user_id)
+        user = self._find_account(purpose, token)
         if user is None:
-            base.wrong_secret(flow, caller)
-            raise base.failed(flow, caller, InvalidLinkError())
+            raise self._wrong_link(flow, caller)
         return user
+
+    def _find_account(self, purpose: str, token: str) -> User | None:
+        with self._base.database.read() as connection:
+            digest = sha256_hex(token)
+            user_id = store.find_one_time_token(connection, purpose, digest, self._base.clock())
+            return None if user_id is None else store.find_user(connection, user_id)
+
+    def _wrong_link(self, flow: str, caller: Caller) -> InvalidLinkError:
+        """Count a wrong token, and return the error to raise."""
+        self._base.wrong_secret(flow, caller)
+        return self._base.failed(flow, caller, InvalidLinkError())
 
     @records("forgot_password")
     def request_password_reset(self, email: str, caller: Caller) -> None:
