@@ -8,7 +8,8 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,7 @@ import pytest
 
 from identity.support import PASSWORD, SECRET
 
+TESTS = Path(__file__).parents[1]
 _DATABASE = re.compile(r"(?:sqlite|postgresql(?:\+\w+)?)://[^\s'\"]+")
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN")
 _TOKENS = r"\brt_[\w-]{40,}|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -118,3 +120,18 @@ def watch_processes(processes: Processes, patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(subprocess.Popen, "__init__", noting_begin)
     patch.setattr(subprocess.Popen, "communicate", noting_output)
+
+
+@contextlib.contextmanager
+def forking_process(module: str, url: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a module that forks a process for each line of its input; it ends with its input."""
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=TESTS, env={**os.environ, "TEST_DATABASE": url, "PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 0

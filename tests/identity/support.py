@@ -149,13 +149,14 @@ def service_at(
     hook: Callable[[Event], None] | None = None,
     breaches: Any = None,
     store: Any = None,
+    hasher: PasswordHasher | None = None,
     **given: Any,
 ) -> Iterator[IdentityService]:
     """A service on a database whose tables are there."""
     service = IdentityService(
         settings(url, **given),
         mailer=postbox or Postbox(),
-        hasher=PasswordHasher.cheap(concurrency=8, wait=60),
+        hasher=hasher or PasswordHasher.cheap(concurrency=8, wait=60),
         limiter=limiter or Limiter(limits=limits),
         audit_hook=hook,
         breaches=breaches,

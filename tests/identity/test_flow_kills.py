@@ -5,12 +5,8 @@ the flow can be repeated.
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -19,27 +15,20 @@ from authguard.identity import Caller, Identity
 from authguard.identity.usecases.mails.queue import TAKEN_SECONDS
 from identity.killed_flows import AGENT, FLOWS, IDENTITY, NEW, ROUNDS
 from identity.killed_process import EMAIL
+from identity.processes import forking_process
 from identity.support import PASSWORD, Postbox, empty, service_at
 from sizes import size
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1]
 OWNER = Caller("192.0.2.1", AGENT)
 
 
 @pytest.fixture
 def process(url):
     """The process that forks those that are killed."""
-    path = os.pathsep.join([str(TESTS), *sys.path])
-    with subprocess.Popen(
-        [sys.executable, "-m", "identity.killed_flows"],
-        cwd=TESTS, env={**os.environ, "TEST_DATABASE": url, "PYTHONPATH": path},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    with forking_process("identity.killed_flows", url) as process:
         yield process
-        process.stdin.close()
-        assert process.wait(30) == 0
 
 
 class Running:

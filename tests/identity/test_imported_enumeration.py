@@ -6,14 +6,12 @@ import argon2
 import pytest
 from sqlalchemy import event
 
-from authguard.identity import IdentityService
 from authguard.identity.errors import InvalidCredentialsError
-from authguard.identity.limits import Limiter
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.passwords.imported import is_imported, kind_of
 from authguard.identity.storage import queries as store
 from authguard.identity.usecases.administration.account_files import read_csv
-from identity.support import CALLER, GENEROUS, PASSWORD, Clock, Postbox, settings
+from identity.support import CALLER, PASSWORD, service_at
 from identity.test_imported_passwords import HASHES
 
 #: The cost of the hashes of the service.
@@ -56,11 +54,8 @@ def hasher():
 
 @pytest.fixture
 def service(url, hasher):
-    service = IdentityService(
-        settings(url), mailer=Postbox(), hasher=hasher, limiter=Limiter(limits=GENEROUS), clock=Clock()
-    )
-    yield service
-    service.close()
+    with service_at(url, hasher=hasher) as service:
+        yield service
 
 
 def load(service, names, password_hash=HASHES["django"]):

@@ -1,12 +1,8 @@
 """kill -9 at every write of API keys: nothing that was acknowledged is lost, and nothing is half there."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,26 +10,18 @@ from starlette.testclient import TestClient
 from authguard.identity import Identity
 from identity.keys import bearer, key_field
 from identity.killed_process import EMAIL
+from identity.processes import forking_process
 from identity.support import CALLER, PASSWORD, empty, service_at
 from sizes import size
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1]
-
 
 @pytest.fixture
 def process(url):
     """The process that forks those that are killed."""
-    path = os.pathsep.join([str(TESTS), *sys.path])
-    with subprocess.Popen(
-        [sys.executable, "-m", "identity.killed_process"],
-        cwd=TESTS, env={**os.environ, "TEST_DATABASE": url, "PYTHONPATH": path},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    with forking_process("identity.killed_process", url) as process:
         yield process
-        process.stdin.close()
-        assert process.wait(30) == 0
 
 
 def run_until(process, moment):

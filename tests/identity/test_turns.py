@@ -7,12 +7,11 @@ import httpx
 import pytest
 
 from authguard.errors import VerificationUnavailableError
-from authguard.identity import Identity, IdentityService
-from authguard.identity.limits import Limiter
+from authguard.identity import Identity
 from authguard.identity.model import Caller
 from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.web.turns import MAX_TURNS, MAX_WAITING, Turns
-from identity.support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, Postbox, settings
+from identity.support import ANN, ISSUER, PASSWORD, service_at
 
 KEY = ("ann@example.com",)
 HOME = "192.0.2.1"
@@ -273,11 +272,8 @@ def hasher():
 
 @pytest.fixture
 def service(url, hasher):
-    service = IdentityService(
-        settings(url), mailer=Postbox(), hasher=hasher, limiter=Limiter(limits=GENEROUS), clock=Clock()
-    )
-    yield service
-    service.close()
+    with service_at(url, hasher=hasher) as service:
+        yield service
 
 
 def from_(app, address):

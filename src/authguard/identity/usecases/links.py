@@ -228,7 +228,7 @@ class Links:
             user_id = store.find_one_time_token(connection, purpose, digest, self._base.clock())
             return None if user_id is None else store.find_user(connection, user_id)
 
-    def _wrong_link(self, flow: str, caller: Caller) -> InvalidLinkError:
+    def _wrong_link(self, flow: str, caller: Caller) -> RefusedError:
         """Count a wrong token, and return the error to raise."""
         self._base.wrong_secret(flow, caller)
         return self._base.failed(flow, caller, InvalidLinkError())
