@@ -97,7 +97,8 @@ def test_breaker_of_github(silent, closing):
 def test_threads_do_not_wait_for_each_other(silent, closing, way):
     """Of 16 who ask at once none waits for the others' attempts: discovery is made once for all."""
     url, taken = silent
-    provider, ask = closing(provider_at(url)), WAYS[way](url)
+    # Long enough for all 16 to begin before the attempt of the first ends, also on a busy machine.
+    provider, ask = closing(provider_at(url, timeout=1.5)), WAYS[way](url)
     results = together(16, lambda _: ask(provider))
     assert {type(one) for one in results} == {ProviderUnavailableError}
     assert len(taken) == 1
