@@ -403,8 +403,11 @@ def serve(url, smtp):
         [command, "serve", "--port", "0"], env=os.environ | variables, stderr=subprocess.PIPE, text=True
     )
     try:
-        urls = (re.search(r"http://[\w.:]+", line) for line in process.stderr)
-        yield process, next(url for url in urls if url)[0]
+        lines = []
+        while (url := re.search(r"http://127[\w.:]+", "".join(lines))) is None:
+            lines.append(process.stderr.readline())
+            assert lines[-1], "".join(lines)  # it ended
+        yield process, url[0]
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -24,6 +24,7 @@ _MAX_SECRETS = 200
 _MAX_FIELD_BYTES = 64 * 1024
 _MAX_SEARCHED = 6_000_000  # characters of the text, once for each secret
 _REDACTED = "[redacted]"
+_COOKIE = re.compile(rb"[^;]{%d,}" % _MIN_SECRET)  # a shorter one has no secret in it
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
 _ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard looks at none of them
 _counts = RefusalCounts()
@@ -112,7 +113,7 @@ def _redacted(text: str, request: RequestView) -> str:
 
 def _values(fields: Iterable[bytes], cookies: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the values of credential fields and of all cookies, and what may be read out of them."""
-    parts = [part.partition(b"=") for field in cookies for part in field.split(b";")]
+    parts = [part.partition(b"=") for field in cookies for part in _COOKIE.findall(field)]
     in_cookies = [(value if equals else name).strip(b' \t"') for name, equals, value in parts]
     for value in (*fields, *in_cookies):
         if len(value) >= _MIN_SECRET:
