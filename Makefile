@@ -45,7 +45,7 @@ slow: $(VENV)/ready
 
 # The frameworks that the guard does not know by itself, whose requirements must not disturb the tested versions.
 frameworks: $(VENV)-frameworks/ready
-	AUTHGUARD_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
+	WITH_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
 
 # `make version-3.14` runs one of them.
 versions: $(VERSIONS:%=version-%)

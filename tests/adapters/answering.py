@@ -13,8 +13,9 @@ from authguard.errors import InsufficientUserAuthenticationError
 from authguard.testing import issue_token
 
 NOW = 1_800_000_000.0
-#: New for each run of the tests. A server that they start inherits it, and has the same secrets.
-_SEED = os.environ.setdefault("AUTHGUARD_ANSWERING_SEED", secrets.token_urlsafe(40))
+#: New for each run of the tests. A server that they start inherits it, and has the same secrets. `authguard serve`
+#: takes each variable that begins with AUTHGUARD_ for a setting, so this one does not.
+_SEED = os.environ.setdefault("ANSWERING_SEED", secrets.token_urlsafe(40))
 
 
 def _secret(name: str) -> str:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 #: Set by `make frameworks`, where all of them must be there.
-REQUIRED = "AUTHGUARD_FRAMEWORKS"
+REQUIRED = "WITH_FRAMEWORKS"
 
 
 def need(*modules: str) -> None:
