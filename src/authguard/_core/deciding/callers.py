@@ -34,12 +34,7 @@ from authguard.errors import (
 UserLoader: TypeAlias = Callable[[Principal], Any]
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop", "header")
-_CARRIED = (
-    ("bearer", "authorization"),
-    ("dpop", "authorization"),
-    ("api_key", "authorization"),
-    ("cookie", "cookie"),
-)
+_CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "cookie"))
 
 
 @final
@@ -129,6 +124,8 @@ class Callers:
             *((method, field.decode("ascii")) for field, method in self._own_fields.items()),
         ]
         self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
+        # Prefixes tell keys from tokens there, and a digest of the whole field is that of one or the other.
+        self._memories["api_key", "authorization"] = self._memories["bearer", "authorization"]
         # Credentials that need more than a look-up with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
         #: Whether `recall` can tell anything; not if each request has a slow step.
@@ -347,6 +344,7 @@ def _settled(outcome: Outcome) -> Known:
 
 
 def _digest_of(credential: Credential) -> bytes:
-    """Digest a credential; for Bearer the whole field, which `recall` does not take apart."""
+    """Digest a credential; after `Bearer` the whole field, which `recall` does not take apart."""
     value = credential.value.encode("latin-1")
-    return sha256(b"Bearer " + value if credential.method == "bearer" else value).digest()
+    after_bearer = credential.header == "authorization" and credential.method != "dpop"
+    return sha256(b"Bearer " + value if after_bearer else value).digest()
