@@ -56,7 +56,8 @@ class Revocations(Protocol):
     itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
     `TimeoutError` that it raises is answered with 503, anything else with 500.
 
-    A store that processes share may also have the methods of `SharedMemory`, and `health() -> StoreHealth`.
+    A store may also have the methods of `SharedMemory`, and `health() -> StoreHealth`. A class that replaces
+    `is_revoked` alone is asked by that, for each request.
     """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
@@ -108,7 +109,7 @@ class Logouts:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         check_method(store, "revocations", "is_revoked", f"revocations={write}")
         self.store = store
-        memory = cast("SharedMemory | None", store if hasattr(store, "is_known_revoked") else None)
+        memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)
         in_memory = bool(getattr(store, "in_memory", False))
         self.is_memory = in_memory or memory is not None
         self.revision: Callable[[], int | None] = _always if in_memory else _never
@@ -155,6 +156,22 @@ class Logouts:
         """Return how the store is followed, if it says so."""
         health: Callable[[], StoreHealth] | None = getattr(self.store, "health", None)
         return () if health is None else (health(),)
+
+
+def _answers_by_memory(store: object) -> bool:
+    """Return whether the memory of a store tells what its `is_revoked` does.
+
+    A class of an application may have replaced `is_revoked` alone, or something its method on the store.
+    """
+    return hasattr(store, "is_known_revoked") and (
+        _distance(store, "is_known_revoked") <= _distance(store, "is_revoked")
+    )
+
+
+def _distance(store: object, method: str) -> int:
+    """Return how far from the store a method is defined: 0 on itself, 1 in its class, and so on."""
+    defined = [getattr(store, "__dict__", {}), *map(vars, type(store).__mro__)]
+    return next((n for n, names in enumerate(defined) if method in names), len(defined))
 
 
 def _always() -> int:
