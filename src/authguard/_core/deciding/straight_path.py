@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
-from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
+from authguard._core.deciding.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
 from authguard._core.policy.policy import Verdict
@@ -13,6 +13,8 @@ from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
+#: What `recall` returns where it decides nothing.
+Open: TypeAlias = Refused | AskFirst | Undecided | Prepared
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
 
 
