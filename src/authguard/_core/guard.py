@@ -17,6 +17,7 @@ from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
+from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import Callers, Recalled, UserLoader
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.in_tests import OverriddenInTests
@@ -41,7 +42,7 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import RequestView
+from authguard._core.request import RequestKey, RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
@@ -169,6 +170,19 @@ class Guard(OverriddenInTests, VerifiesOutside):
         """
         flow = self._full_path.decide(request, now, recalled)
         return flow if self._telling is None else self._telling.follow(flow, request, now)
+
+    def confirm(
+        self, asked: AskAbout, request_key: RequestKey, now: float
+    ) -> Flow[Recalled | Allow | Prepared]:
+        """Ask functions of the application about a known caller; what they leave open is for `decide`.
+
+        Args:
+            asked: what `recall` has returned.
+            request_key: as for `recall`.
+            now: seconds since the epoch.
+        """
+        flow = self._straight_path.confirm(asked, request_key, now)
+        return flow if self._telling is None else self._telling.confirming(flow, request_key, now)
 
     def present(self, request: RequestView, prepared: Prepared, now: float) -> Deny:
         """Return an answer that `recall` has prepared, as a page where a person's browser shows it."""

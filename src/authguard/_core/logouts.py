@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
 from authguard._core.flow import Call, Flow
-from authguard._core.model import Principal, api_key_id
+from authguard._core.model import Auth, Principal, api_key_id
 from authguard._core.options import check_method
 from authguard.errors import RevokedTokenError
 
@@ -85,11 +85,11 @@ class RememberedCaller(Protocol):
     """Describe a verified caller, as far as logouts are concerned.
 
     Attributes:
-        user: the principal.
+        auth: has the principal.
         revision: that of the store at which it was last found not to be revoked.
     """
 
-    user: Principal
+    auth: Auth
     revision: int
 
 
@@ -101,6 +101,7 @@ class Logouts:
 
     Attributes:
         store: the store.
+        is_revoked: asks the store.
         revision: as that of `SharedMemory`; None for a store that always has to be waited for.
         is_memory: the straight path may ask, at least at times.
     """
@@ -109,11 +110,12 @@ class Logouts:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         check_method(store, "revocations", "is_revoked", f"revocations={write}")
         self.store = store
+        self.is_revoked: Callable[[Principal], object] = store.is_revoked
         memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)
         in_memory = bool(getattr(store, "in_memory", False))
         self.is_memory = in_memory or memory is not None
         self.revision: Callable[[], int | None] = _always if in_memory else _never
-        self._is_known_revoked: Callable[[Principal], object] = store.is_revoked
+        self._is_known_revoked = self.is_revoked
         if memory is not None:
             self.revision, self._is_known_revoked = memory.revision, memory.is_known_revoked
 
@@ -127,7 +129,7 @@ class Logouts:
         if revision is None:
             return False
         try:
-            if self._is_known_revoked(caller.user) is not False:
+            if self._is_known_revoked(caller.auth.principal) is not False:
                 return False
         except Exception:
             return False  # `check` will meet it again, and say what is wrong
@@ -144,7 +146,7 @@ class Logouts:
         """Raise RevokedTokenError if it is revoked."""
         revoked: object
         if self.revision() is None:
-            revoked = yield from Call[object](self.store.is_revoked, principal)
+            revoked = yield from Call[object](self.is_revoked, principal)
         else:
             revoked = self._is_known_revoked(principal)
         if revoked is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
@@ -85,7 +86,12 @@ async def complete(  # noqa: PLR0917 (as above)
         again = guard.recall(presented, request_key, now)
         if again.is_decision:
             return again  # pyright: ignore
-        recalled = again if isinstance(again, Prepared) else outcome
+        recalled = again if isinstance(again, Prepared | AskAbout) else outcome
+    if isinstance(recalled, AskAbout):
+        confirmed = await run(guard.confirm(recalled, request_key, now))
+        if confirmed.is_decision:
+            return confirmed  # pyright: ignore
+        recalled = confirmed  # pyright: ignore
     if isinstance(recalled, Prepared):
         return guard.present(make_request(source, guard, presented), recalled, now)
     return await run(guard.decide(make_request(source, guard, presented), now, recalled))

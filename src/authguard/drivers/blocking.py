@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import async_to_sync
 
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
@@ -62,6 +63,11 @@ def complete(  # noqa: PLR0917 (as above)
     recalled: Open,
 ) -> Decision:
     """Return what a guard decides; see `authguard.drivers.asynchronous.complete`."""
+    if isinstance(recalled, AskAbout):
+        confirmed = run(guard.confirm(recalled, request_key, now))
+        if confirmed.is_decision:
+            return confirmed  # pyright: ignore
+        recalled = confirmed  # pyright: ignore
     if isinstance(recalled, Prepared):
         return guard.present(make_request(source, guard, presented), recalled, now)
     return run(guard.decide(make_request(source, guard, presented), now, recalled))

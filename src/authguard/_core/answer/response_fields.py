@@ -53,7 +53,7 @@ def merged(
     for name, _ in own:
         if len(name) == _LENGTH and _is_cache_control(name):
             return own + [field for field in fields if not _is_cache_control(field[0])]
-    return [*own, *fields]
+    return own + list(fields)
 
 
 def _is_cache_control(name: str | bytes) -> bool:

@@ -5,17 +5,20 @@ from typing import TypeAlias
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
+from authguard._core.deciding.asking import Answered, AskAbout
 from authguard._core.deciding.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
+from authguard._core.flow import Flow
 from authguard._core.policy.policy import Verdict
 from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
 #: What `recall` returns where it decides nothing.
-Open: TypeAlias = Refused | AskFirst | Undecided | Prepared
+Open: TypeAlias = Refused | AskFirst | AskAbout | Answered | Undecided | Prepared
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
+_Settle: TypeAlias = Callable[[Known, RequestKey, float], Recalled | Allow | Prepared]
 
 
 class StraightPath:
@@ -42,11 +45,14 @@ class StraightPath:
         self._cookie = parts.extractor.cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
+        self._settle: _Settle = _settled
         if parts.quotas is not None:
             self._charge_at_once = parts.quotas.charge_at_once
-            self.recall = self._recall_counted
+            self._settle = self._charge
         elif callers.has_terms:
-            self.recall = self._recall_told
+            self._settle = self._tell
+        if self._settle is not _settled:
+            self.recall = self._recall_and_settle
 
     def copied(self) -> "StraightPath":
         """Return another one of the same guard, with no callers but its own."""
@@ -62,29 +68,52 @@ class StraightPath:
                 if recalled.error.count is not None:  # in the flow, which knows the address
                     return recalled
                 return self._denials.at_once(recalled.error, request_key) or recalled
-            return recalled
+            if not isinstance(recalled, AskAbout):
+                return recalled
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
         # others were returned above: it does not narrow by the truth of a constant.)
-        if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
+        if verdict.requirements and not verdict.admits(recalled.auth.principal, now):  # pyright: ignore
             return UNDECIDED
         return recalled
 
-    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
-        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+    def confirm(
+        self, asked: AskAbout, request_key: RequestKey, now: float
+    ) -> Flow[Recalled | Allow | Prepared]:
+        """Ask the application about a known caller, and decide as `recall` does.
+
+        Args:
+            asked: what `recall` has returned.
+            request_key: as for `recall`.
+            now: seconds since the epoch.
+
+        Returns:
+            what the functions have answered, if that is for the flow to say.
+        """
+        answered = yield from asked.ask()
+        if answered.user is None:
+            return answered
+        settled = self._settle(asked.known.with_user(answered.user), request_key, now)
+        return answered if settled is UNDECIDED else settled
+
+    def _recall_and_settle(
+        self, presented: Presented, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Prepared:
+        """Decide as `_recall` does, with what is taken and told for each request of a known caller."""
         known = self._recall(presented, request_key, now)
-        if isinstance(known, Known) and known.terms is not None and known.terms.count is not None:
+        if type(known) is not Known or known is NOBODY:
+            return known
+        return self._settle(known, request_key, now)
+
+    def _tell(self, known: Known, request_key: RequestKey, now: float) -> Known:
+        """Tell the verifier of a request that passes."""
+        if known.terms is not None and known.terms.count is not None:
             verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
             known.terms.count(now, None, verdict.rule, OK)
         return known
 
-    def _recall_counted(
-        self, presented: Presented, request_key: RequestKey, now: float
-    ) -> Recalled | Allow | Prepared:
-        """Decide as `_recall` does, and take from the quotas of a known caller."""
-        known = self._recall(presented, request_key, now)
-        if type(known) is not Known or known is NOBODY:
-            return known
+    def _charge(self, known: Known, request_key: RequestKey, now: float) -> Recalled | Allow | Prepared:
+        """Take from the quotas of a known caller, and tell the verifier."""
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if verdict.protected:
             charge = self._charge_at_once(known, verdict)
@@ -122,3 +151,8 @@ class StraightPath:
         if not self._policy.find_for_http(request_key).protected:
             return NOBODY
         return self._denials.missing_at_once(request_key) or Refused(MissingCredentialsError("no credential"))
+
+
+def _settled(known: Known, request_key: RequestKey, now: float) -> Known:
+    """Let the request of a known caller pass, with nothing to take and nobody to tell."""
+    return known

@@ -5,6 +5,7 @@ from inspect import isawaitable, iscoroutine
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from authguard._core.answer.decision import Allow, Deny, Known, Prepared
+from authguard._core.deciding.callers import Recalled
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.straight_path import Recall
 from authguard._core.flow import Flow
@@ -94,6 +95,16 @@ class Telling:
             return recalled
 
         return recall_and_tell
+
+    def confirming(
+        self, flow: Flow[Recalled | Allow | Prepared], request_key: RequestKey, now: float
+    ) -> Flow[Recalled | Allow | Prepared]:
+        """Run a flow that confirms a known caller, and tell of what it decides."""
+        confirmed = yield from flow
+        if confirmed.is_decision:
+            rule = self._policy.find_for_http(request_key).rule
+            self._tell_allowed(confirmed, rule, request_key, now)  # pyright: ignore
+        return confirmed
 
     def follow(
         self,
