@@ -17,7 +17,6 @@ from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
-from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import Callers, Recalled, UserLoader
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.in_tests import OverriddenInTests
@@ -42,7 +41,7 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import RequestKey, RequestView
+from authguard._core.request import RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
@@ -153,10 +152,13 @@ class Guard(OverriddenInTests, VerifiesOutside):
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
         #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
         self.recall = self._straight_path.recall
+        #: Decides about a request after functions of the application have been asked; see `StraightPath`.
+        self.confirm = self._straight_path.confirm
         self._telling = None
         if on_decision is not None:
             self._telling = Telling(on_decision, parts, self.driving.report)
             self.recall = self._telling.around(self.recall)
+            self.confirm = self._telling.around_confirm(self.confirm)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None
@@ -170,19 +172,6 @@ class Guard(OverriddenInTests, VerifiesOutside):
         """
         flow = self._full_path.decide(request, now, recalled)
         return flow if self._telling is None else self._telling.follow(flow, request, now)
-
-    def confirm(
-        self, asked: AskAbout, request_key: RequestKey, now: float
-    ) -> Flow[Recalled | Allow | Prepared]:
-        """Ask functions of the application about a known caller; what they leave open is for `decide`.
-
-        Args:
-            asked: what `recall` has returned.
-            request_key: as for `recall`.
-            now: seconds since the epoch.
-        """
-        flow = self._straight_path.confirm(asked, request_key, now)
-        return flow if self._telling is None else self._telling.confirming(flow, request_key, now)
 
     def present(self, request: RequestView, prepared: Prepared, now: float) -> Deny:
         """Return an answer that `recall` has prepared, as a page where a person's browser shows it."""

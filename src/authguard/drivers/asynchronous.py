@@ -87,8 +87,13 @@ async def complete(  # noqa: PLR0917 (as above)
         if again.is_decision:
             return again  # pyright: ignore
         recalled = again if isinstance(again, Prepared | AskAbout) else outcome
-    if isinstance(recalled, AskAbout):
-        confirmed = await run(guard.confirm(recalled, request_key, now))
+    while isinstance(recalled, AskAbout):
+        try:
+            answer = await ask(recalled)
+        except Exception as error:
+            recalled = recalled.answered(None, error)
+            break
+        confirmed = guard.confirm(recalled, answer, request_key, now)
         if confirmed.is_decision:
             return confirmed  # pyright: ignore
         recalled = confirmed  # pyright: ignore
@@ -120,6 +125,8 @@ async def run(flow: Flow[Result]) -> Result:
 def ask(question: Question[Any]) -> Awaitable[Any]:
     """Have one question answered in the event loop."""
     if isinstance(question, Call):
+        if is_async(question.function):  # a coroutine around it would cost a known caller 3 %
+            return question.function(*question.arguments)  # type: ignore[no-any-return]
         return _call(question)
     if isinstance(question, Shared):
         return _opened(question.channel).share(question)
@@ -133,11 +140,8 @@ async def _call(call: Call[Any]) -> Any:
         from authguard.drivers import on_trio
 
         return await on_trio.call(call)
-    if is_async(call.function):
-        answer = call.function(*call.arguments)
-    else:
-        in_one_thread = thread_sensitive.get()
-        answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
+    in_one_thread = thread_sensitive.get()
+    answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 

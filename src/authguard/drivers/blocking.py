@@ -63,8 +63,13 @@ def complete(  # noqa: PLR0917 (as above)
     recalled: Open,
 ) -> Decision:
     """Return what a guard decides; see `authguard.drivers.asynchronous.complete`."""
-    if isinstance(recalled, AskAbout):
-        confirmed = run(guard.confirm(recalled, request_key, now))
+    while isinstance(recalled, AskAbout):
+        try:
+            answer = ask(recalled)
+        except Exception as error:
+            recalled = recalled.answered(None, error)
+            break
+        confirmed = guard.confirm(recalled, answer, request_key, now)
         if confirmed.is_decision:
             return confirmed  # pyright: ignore
         recalled = confirmed  # pyright: ignore

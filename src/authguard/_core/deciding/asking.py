@@ -1,61 +1,69 @@
 """Ask functions of the application about a known caller, and keep what they answer for the flow."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, TypeVar, final
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final
 
 from authguard._core.answer.decision import Known
 from authguard._core.flow import Call, Flow
-from authguard._core.model import Principal
+from authguard._core.model import Auth, Principal
 
 Result = TypeVar("Result")
+_Function: TypeAlias = Callable[..., Any]
+#: Functions, each with what it has returned and what it has raised.
+_Answers: TypeAlias = tuple[tuple[_Function | None, Any, Exception | None], ...]
 
 
 @final
-class AskAbout:
-    """Name a known caller about whom functions of the application have to be asked.
+class AskAbout(Call[Any]):
+    """Ask a function of the application about a known caller: whether it is logged out, else for its user.
 
     Args:
         known: the caller.
-        is_revoked: tells whether it has been logged out; None if that is known.
-        user_loader: loads the application's own user; None if there is nothing to load.
+        is_revoked: of the revocations; None if there is nothing to ask them.
+        user_loader: loads the application's own user; None if there is none.
+        before: what has been asked and answered before.
 
     Attributes:
         auth: that of the caller.
     """
 
-    __slots__ = ("auth", "is_revoked", "known", "user_loader")
+    __slots__ = ("_before", "_is_revoked", "_known", "_user_loader", "auth")
 
     is_decision: ClassVar[Literal[False]] = False
 
     def __init__(
-        self, known: Known, is_revoked: Callable[..., Any] | None, user_loader: Callable[..., Any] | None
+        self,
+        known: Known,
+        is_revoked: _Function | None,
+        user_loader: _Function | None,
+        before: _Answers = (),
     ) -> None:
-        self.known = known
-        self.auth = known.auth
-        self.is_revoked = is_revoked
-        self.user_loader = user_loader
+        auth = known.auth
+        function: Any = user_loader if is_revoked is None else is_revoked
+        super().__init__(function, auth.principal)
+        self.auth: Auth = auth
+        self._known = known
+        self._is_revoked = is_revoked
+        self._user_loader = user_loader
+        self._before = before
 
-    def ask(self) -> "Flow[Answered]":
-        """Ask the functions, until one of them answers otherwise than for nearly every request."""
-        principal = self.auth.principal
-        answered = Answered(principal)
-        user: Any = principal
-        function = self.is_revoked
-        try:
-            if function is not None:
-                revoked = yield Call(function, principal)
-                answered.answers.append((function, revoked, None))
-                if revoked is not False:
-                    return answered
-            function = self.user_loader
-            if function is not None:
-                user = yield Call(function, principal)
-                answered.answers.append((function, user, None))
-        except Exception as error:
-            answered.answers.append((function, None, error))
-            return answered
-        answered.user = user
-        return answered
+    def take(self, answer: Any) -> "Known | AskAbout | Answered":
+        """Return the caller, or what to ask next, if the answer is that for nearly every request.
+
+        Returns:
+            else the answers, of which the flow says what they mean.
+        """
+        if self._is_revoked is None:
+            return self.answered(None) if answer is None else self._known.with_user(answer)
+        if answer is not False:
+            return self.answered(answer)
+        if self._user_loader is None:
+            return self._known
+        return AskAbout(self._known, None, self._user_loader, ((self._is_revoked, False, None),))
+
+    def answered(self, answer: Any, error: Exception | None = None) -> "Answered":
+        """Return what has been answered, with what the function has returned or raised."""
+        return Answered(self.auth.principal, (*self._before, (self.function, answer, error)))
 
 
 @final
@@ -64,20 +72,16 @@ class Answered:
 
     Args:
         principal: whom they were asked about.
-
-    Attributes:
-        answers: each function, with what it has returned and what it has raised.
-        user: the application's own user; None if the answers are not those that let a request pass.
+        answers: what they have answered.
     """
 
-    __slots__ = ("answers", "principal", "user")
+    __slots__ = ("_answers", "_principal")
 
     is_decision: ClassVar[Literal[False]] = False
 
-    def __init__(self, principal: Principal) -> None:
-        self.principal = principal
-        self.answers: list[tuple[Callable[..., Any] | None, Any, Exception | None]] = []
-        self.user: Any = None
+    def __init__(self, principal: Principal, answers: _Answers) -> None:
+        self._principal = principal
+        self._answers = answers
 
     def given_to(self, flow: Flow[Result]) -> Flow[Result]:
         """Run a flow, which gets the answers in the place of calls that ask for them.
@@ -103,8 +107,8 @@ class Answered:
 
     def _take(self, question: Call[Any]) -> Any:
         """Return the answer to a call that has been made, or raise what it has raised."""
-        for function, answer, error in self.answers:
-            if function is question.function and question.arguments[0] is self.principal:
+        for function, answer, error in self._answers:
+            if function is question.function and question.arguments[0] is self._principal:
                 if error is not None:
                     raise error
                 return answer

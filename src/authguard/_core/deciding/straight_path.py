@@ -1,7 +1,7 @@
 """Decide about HTTP requests at once, where nothing has to be asked: the straight path of a guard."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
@@ -9,7 +9,6 @@ from authguard._core.deciding.asking import Answered, AskAbout
 from authguard._core.deciding.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
-from authguard._core.flow import Flow
 from authguard._core.policy.policy import Verdict
 from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
@@ -18,6 +17,7 @@ from authguard.errors import MissingCredentialsError, RateLimitedError
 #: What `recall` returns where it decides nothing.
 Open: TypeAlias = Refused | AskFirst | AskAbout | Answered | Undecided | Prepared
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
+Confirm: TypeAlias = Callable[[AskAbout, Any, RequestKey, float], Recalled | Allow | Prepared]
 _Settle: TypeAlias = Callable[[Known, RequestKey, float], Recalled | Allow | Prepared]
 
 
@@ -33,6 +33,9 @@ class StraightPath:
         own_callers: the guard's own.
         all_callers: the guard's own, and those of tests; see `overriding`.
         recall: decides about a request, if nothing has to be asked; else tells what is known of it.
+        confirm: decides about a request when a function of the application has been asked about the caller,
+            or tells what is to be asked next. Its arguments: what `recall` has returned, what the function
+            has returned, and the last two of `recall`.
     """
 
     def __init__(self, callers: Callers, parts: Parts) -> None:
@@ -45,6 +48,7 @@ class StraightPath:
         self._cookie = parts.extractor.cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
+        self.confirm: Confirm = self._confirm
         self._settle: _Settle = _settled
         if parts.quotas is not None:
             self._charge_at_once = parts.quotas.charge_at_once
@@ -77,24 +81,15 @@ class StraightPath:
             return UNDECIDED
         return recalled
 
-    def confirm(
-        self, asked: AskAbout, request_key: RequestKey, now: float
-    ) -> Flow[Recalled | Allow | Prepared]:
-        """Ask the application about a known caller, and decide as `recall` does.
-
-        Args:
-            asked: what `recall` has returned.
-            request_key: as for `recall`.
-            now: seconds since the epoch.
-
-        Returns:
-            what the functions have answered, if that is for the flow to say.
-        """
-        answered = yield from asked.ask()
-        if answered.user is None:
-            return answered
-        settled = self._settle(asked.known.with_user(answered.user), request_key, now)
-        return answered if settled is UNDECIDED else settled
+    def _confirm(
+        self, asked: AskAbout, answer: Any, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Prepared:
+        """Decide as `recall` does, by what a function of the application has answered about a caller."""
+        taken = asked.take(answer)
+        if type(taken) is not Known:
+            return taken
+        settled = self._settle(taken, request_key, now)
+        return asked.answered(answer) if settled is UNDECIDED else settled
 
     def _recall_and_settle(
         self, presented: Presented, request_key: RequestKey, now: float

@@ -5,9 +5,8 @@ from inspect import isawaitable, iscoroutine
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from authguard._core.answer.decision import Allow, Deny, Known, Prepared
-from authguard._core.deciding.callers import Recalled
 from authguard._core.deciding.parts import Parts
-from authguard._core.deciding.straight_path import Recall
+from authguard._core.deciding.straight_path import Confirm, Recall
 from authguard._core.flow import Flow
 from authguard._core.model import ANONYMOUS_AUTH, Auth, api_key_id, note
 from authguard._core.options import check_plain_function
@@ -96,15 +95,17 @@ class Telling:
 
         return recall_and_tell
 
-    def confirming(
-        self, flow: Flow[Recalled | Allow | Prepared], request_key: RequestKey, now: float
-    ) -> Flow[Recalled | Allow | Prepared]:
-        """Run a flow that confirms a known caller, and tell of what it decides."""
-        confirmed = yield from flow
-        if confirmed.is_decision:
-            rule = self._policy.find_for_http(request_key).rule
-            self._tell_allowed(confirmed, rule, request_key, now)  # pyright: ignore
-        return confirmed
+    def around_confirm(self, confirm: Confirm) -> Confirm:
+        """Return a function that confirms, and tells of what is decided."""
+
+        def confirm_and_tell(asked: Any, answered: Any, request_key: RequestKey, now: float) -> Any:
+            confirmed = confirm(asked, answered, request_key, now)
+            if confirmed.is_decision:
+                rule = self._policy.find_for_http(request_key).rule
+                self._tell_allowed(confirmed, rule, request_key, now)  # pyright: ignore
+            return confirmed
+
+        return confirm_and_tell
 
     def follow(
         self,
